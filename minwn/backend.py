@@ -1,0 +1,175 @@
+"""NumPy or CuPy: which library an array belongs to, and the few things the two spell differently.
+
+This is the only file that names the two. Everything above asks it for a namespace,
+
+    xp = namespace(x, y)        # the module whose functions accept x and y
+
+and then writes `xp.exp(x)` once. CuPy is never imported on suspicion: a CuPy array can exist
+only where CuPy has been imported already. Any other array that offers the array API's
+`__array_namespace__` is served through it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from typing import Any
+
+import numpy
+
+Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
+Generator = numpy.random.Generator
+
+_HOST = (numpy.ndarray, numpy.generic)
+_REDUCED = ("float16", "bfloat16")
+_erf = numpy.frompyfunc(math.erf, 1, 1)
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is an array (or a NumPy scalar), not a Python number, list or Tensor."""
+    return isinstance(x, _HOST) or _is_cupy(type(x)) or hasattr(x, "__array_namespace__")
+
+
+def _is_cupy(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "cupy" and "cupy" in sys.modules
+
+
+def namespace(*arrays: Any) -> Any:
+    """The module that computes with these arrays; Python numbers belong to every module.
+
+    Raises TypeError where arrays of two libraries meet.
+    """
+    found: Any = None
+    for x in arrays:
+        if isinstance(x, _HOST):
+            xp: Any = numpy
+        elif _is_cupy(type(x)):
+            xp = sys.modules["cupy"]
+        elif hasattr(x, "__array_namespace__"):
+            xp = x.__array_namespace__()
+        else:
+            continue
+        if found is not None and xp is not found:
+            raise TypeError(
+                f"a {found.__name__} array and a {xp.__name__} array meet in one operation; "
+                f"move one of them first, with .to('cpu') or .to('cuda')"
+            )
+        found = xp
+    return numpy if found is None else found
+
+
+def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
+    """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
+    xp = namespace(data if like is None else like)
+    if not is_array(data) and hasattr(data, "__dlpack__"):
+        data = xp.from_dlpack(data)
+    with on_device_of(like):
+        return xp.asarray(data, dtype=dtype)
+
+
+def is_floating(dtype: Any) -> bool:
+    """Whether dtype is real floating point, bfloat16 included."""
+    return dtype.kind == "f" or dtype.name == "bfloat16"
+
+
+def dtype_of(spec: Any) -> numpy.dtype:
+    """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes."""
+    if spec == "bfloat16":
+        import ml_dtypes
+
+        return numpy.dtype(ml_dtypes.bfloat16)
+    return numpy.dtype(spec)
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which sums of `dtype` are kept: float32 for the 16-bit types, else itself."""
+    return numpy.dtype("float32") if dtype.name in _REDUCED else dtype
+
+
+def unit_roundoff(dtype: Any) -> float:
+    """u = half the distance from 1 to the next number: 2^-53 for float64, 2^-8 for bfloat16."""
+    if dtype.name == "bfloat16":
+        return 2.0**-8
+    return float(numpy.finfo(dtype).eps) / 2
+
+
+def smallest_normal(dtype: Any) -> float:
+    """The least positive number that carries the full precision of dtype."""
+    return 2.0**-126 if dtype.name == "bfloat16" else float(numpy.finfo(dtype).smallest_normal)
+
+
+def device(x: Array) -> str:
+    """ "cpu", or "cuda:0", "cuda:1", ... for an array on a GPU."""
+    return f"cuda:{x.device.id}" if _is_cupy(type(x)) else "cpu"
+
+
+def is_device(spec: Any) -> bool:
+    """Whether spec names a device ("cpu", "cuda", "cuda:1") and not a dtype."""
+    return isinstance(spec, str) and spec.partition(":")[0] in ("cpu", "cuda")
+
+
+def move(x: Array, where: str) -> Array:
+    """x on the device `where` ("cpu", "cuda", "cuda:1"); x itself where it is there already."""
+    name, _, number = where.partition(":")
+    if name == "cpu":
+        return x.get() if _is_cupy(type(x)) else x
+    cupy = _cupy()
+    with cupy.cuda.Device(int(number or 0)):
+        return cupy.asarray(x)
+
+
+def _cupy() -> Any:
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(
+            "the device 'cuda' needs CuPy: pip install 'minwn[cuda12]' (or 'minwn[cuda13]')"
+        ) from error
+    return cupy
+
+
+def on_device_of(x: Any) -> Any:
+    """A context in which new arrays are made on the device of x."""
+    return x.device if _is_cupy(type(x)) else contextlib.nullcontext()
+
+
+def to_numpy(x: Array) -> numpy.ndarray:
+    """x as a NumPy array, copied from the device where it lives on one."""
+    return numpy.asarray(move(x, "cpu"))
+
+
+def quiet() -> Any:
+    """A context in which 0 / 0 is NaN and not also a warning. (CuPy never warns.)"""
+    return numpy.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+
+
+def add_at(x: Array, index: Any, values: Array) -> None:
+    """x[index] += values, in place, with repeated indices counted each time."""
+    if _is_cupy(type(x)):
+        import cupyx
+
+        cupyx.scatter_add(x, index, values)
+    elif isinstance(x, numpy.ndarray):
+        numpy.add.at(x, index, values)
+    else:
+        namespace(x).add_at(x, index, values)
+
+
+def erf(x: Array) -> Array:
+    """The error function. NumPy has none: the standard library's serves, element by element."""
+    if _is_cupy(type(x)):
+        from cupyx.scipy.special import erf as device_erf
+
+        return device_erf(x)
+    if isinstance(x, _HOST):
+        return numpy.asarray(_erf(x)).astype(x.dtype)
+    return namespace(x).erf(x)
+
+
+def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
+    """Numbers drawn evenly from [0, 1), of the dtype and on the device of `like`.
+
+    Drawn on the host, so that one seed gives one result on every device.
+    """
+    return asarray(rng.random(shape), like=like).astype(like.dtype)

@@ -1,0 +1,277 @@
+"""Values, primitives, and the walk back. No mathematics here, and no array library.
+
+A `Value` holds an array. One that was computed also remembers how: the primitive, the inputs and
+the parameters. Those memories are the graph; its edges point from a result to its inputs and
+never forward, so there are no cycles, and dropping the result drops the graph.
+
+A `Primitive` is a forward function of arrays with a pullback beside it:
+
+    @primitive
+    def sine(x):
+        return namespace(x).sin(x)
+
+    @sine.pullback
+    def _(z_bar, z, x):
+        return (z_bar * cosine(x),)
+
+The pullback may use the cotangent, the answer, the inputs and the parameters, and nothing else:
+an array kept from the forward would be a constant at second order. It is written in primitives
+and infix, so the same lines serve arrays (the first-order walk: nothing wrapped, nothing
+recorded) and Values (`create_graph=True`: the walk itself is recorded, so derivatives of every
+order come from it). A cotangent may be given as a function without arguments, `lambda: z_bar * y`;
+the walk calls it only where somebody wants the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from .backend import Array, asarray, is_array, namespace
+
+__all__ = ["Primitive", "Value", "no_grad", "primitive", "raw", "walk"]
+
+# One clock dates every Value. A result is younger than its inputs, so youngest-first is an order
+# in which every consumer of a Value speaks before the Value itself answers; and an input that is
+# younger than a result made from it has been assigned since.
+_clock = itertools.count(1)
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Within this context (or decorated function), and in this thread, nothing is recorded."""
+    before, _mode.recording = _mode.recording, False
+    try:
+        yield
+    finally:
+        _mode.recording = before
+
+
+class Value:
+    """An array and, where it was computed from Values that require gradients, how."""
+
+    __slots__ = ("_data", "_grad", "_inputs", "_op", "_params", "_time", "requires_grad")
+
+    result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
+
+    def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        self._data = data
+        self.requires_grad = requires_grad
+        self._op: Primitive | None = None
+        self._inputs: tuple[Any, ...] | None = ()
+        self._params: dict[str, Any] | None = None
+        self._grad: Any = None
+        self._time = next(_clock)
+
+    def assign(self, data: Array) -> None:
+        """Put another array in this leaf, and date it: everything computed from it is now older."""
+        if self._op is not None:
+            raise RuntimeError(
+                f"this {type(self).__name__} of shape {self._data.shape} was computed by "
+                f"'{self._op.name}'; assign the leaves it came from, or a .detach() of it"
+            )
+        self._data = data
+        self._time = next(_clock)
+
+    def older_than(self, *others: Value) -> bool:
+        """Whether any of the others was made or assigned after this Value."""
+        return any(self._time < other._time for other in others)
+
+
+Value.result_type = Value
+
+
+def raw(x: Any) -> Any:
+    """The array of a Value; anything else unchanged. For masks, comparisons and shapes."""
+    return x._data if isinstance(x, Value) else x
+
+
+class Primitive:
+    """A differentiable function of arrays. Data is positional, metadata is by keyword."""
+
+    registry: ClassVar[dict[str, Primitive]] = {}
+
+    def __init__(self, forward: Callable[..., Array]) -> None:
+        functools.update_wrapper(self, forward)
+        self.name = forward.__name__
+        if self.name in self.registry:
+            raise ValueError(f"there is a primitive called {self.name!r} already")
+        self.registry[self.name] = self
+        self.forward = forward
+
+    def pullback(self, rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+        """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
+        self.rule = rule
+        return rule
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        first: Any = None
+        wanted = False
+        arrays = []
+        for x in inputs:
+            if isinstance(x, Value):
+                first = first or x.result_type
+                wanted = wanted or x.requires_grad
+                x = x._data
+            arrays.append(x)
+        if first is None:
+            return self.forward(*arrays, **params)
+        if len(arrays) > 1 and not _agree(arrays):
+            inputs, arrays = _settle(self.name, inputs, arrays)
+        data = self.forward(*arrays, **params)
+        if not data.shape:  # NumPy answers with a scalar where we promise an array
+            data = asarray(data, like=data)
+        z = first(data)
+        if wanted and _mode.recording:
+            z.requires_grad = True
+            z._op, z._inputs, z._params = self, inputs, params
+        return z
+
+    def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
+        """Make a cotangent fit its input. Most operations may not need this, so it refuses."""
+        raise ValueError(f"{self.name}: cotangent {x_bar.shape} for input {shape}")
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def primitive(forward: Callable[..., Array]) -> Primitive:
+    """Make a forward function of arrays a primitive; its name becomes the name in the registry."""
+    return Primitive(forward)
+
+
+_WEAK = (bool, int, float, complex, type(None))
+
+
+def _agree(arrays: Sequence[Any]) -> bool:
+    """Whether all arrays are of one class and one dtype, by identity: the common case, fast."""
+    first = None
+    for x in arrays:
+        if type(x) in _WEAK:
+            continue
+        if first is None:
+            first = x
+        elif type(x) is not type(first) or x.dtype is not first.dtype:
+            return False
+    return True
+
+
+def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Let NumPy scalars be as weak as Python's, and refuse what would be promoted silently."""
+    namespace(*arrays)
+    inputs, arrays = list(inputs), list(arrays)
+    dtypes: dict[Any, Any] = {}
+    for i, x in enumerate(arrays):
+        if type(x) in _WEAK:
+            continue
+        if not is_array(x):
+            raise TypeError(f"{name}: input {i} is a {type(x).__name__}; pass an array or a Tensor")
+        if not isinstance(inputs[i], Value) and not hasattr(x, "__setitem__"):
+            inputs[i] = arrays[i] = x.item()
+        elif x.dtype.kind != "b":
+            dtypes.setdefault(x.dtype, x.shape)
+    if len(dtypes) > 1:
+        met = " meets ".join(f"{dtype} {shape}" for dtype, shape in dtypes.items())
+        raise TypeError(f"{name}: {met}; nothing is promoted silently, convert one with .to(dtype)")
+    return tuple(inputs), arrays
+
+
+def walk(
+    output: Value,
+    cotangent: Any,
+    targets: Iterable[Value] | None = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> dict[Value, Any]:
+    """The cotangent of each target: the output's, pulled back through the graph.
+
+    `targets=None` means every leaf that requires a gradient. Targets that the output does not
+    depend on are absent from the answer. The cotangents are arrays, or Values with
+    `create_graph`. The graph is freed on the way unless it is retained.
+
+    Raises RuntimeError where the graph was freed before or an input was assigned since, and
+    ValueError where a pullback returns a cotangent of the wrong shape or dtype.
+    """
+    retain_graph = retain_graph or create_graph
+    chosen = None if targets is None else {id(x): x for x in targets}
+    pending = _on_the_way(output, chosen)
+    wanted = {id(x) for x in pending}
+    bars = {id(output): cotangent}
+    answer: dict[Value, Any] = {}
+    # Youngest first. With b = a + a and c = b * b, b must hear from both factors of c before it
+    # answers a; both were heard when c, the younger, answered.
+    while pending:
+        z = pending.pop()
+        z_bar = bars.pop(id(z), None)
+        if z_bar is None:
+            continue
+        if z._op is None if chosen is None else id(z) in chosen:
+            answer[z] = z_bar
+        if z._op is None:
+            continue
+        op, inputs, params = z._op, z._inputs, z._params
+        if inputs is None or params is None:
+            raise RuntimeError(
+                f"the graph behind '{op.name}' was freed by an earlier backward pass; "
+                f"run the forward pass again, or pass retain_graph=True to the earlier one"
+            )
+        for x in inputs:
+            if isinstance(x, Value) and x._time > z._time:
+                raise RuntimeError(
+                    f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
+                    f"forward pass; run the forward pass again"
+                )
+        if not hasattr(op, "rule"):
+            raise NotImplementedError(f"'{op.name}' has no pullback")
+        if create_graph:
+            x_bars = op.rule(z_bar, z, *inputs, **params)
+        else:
+            x_bars = op.rule(z_bar, z._data, *map(raw, inputs), **params)
+        if len(x_bars) != len(inputs):
+            raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
+        for x, x_bar in zip(inputs, x_bars, strict=True):
+            if x_bar is None or id(x) not in wanted:
+                continue
+            if callable(x_bar):
+                x_bar = x_bar()
+            if x_bar.shape != x._data.shape:
+                x_bar = op.fit(x_bar, x._data.shape)
+            if x_bar.dtype != x._data.dtype:
+                raise ValueError(
+                    f"{op.name}: cotangent {x_bar.dtype} for input {x._data.dtype} "
+                    f"of shape {x._data.shape}"
+                )
+            bars[id(x)] = x_bar if id(x) not in bars else bars[id(x)] + x_bar
+        if not retain_graph:
+            z._inputs = z._params = None
+    return answer
+
+
+def _on_the_way(output: Value, targets: dict[int, Value] | None) -> list[Value]:
+    """Every Value between the output and the targets (or the leaves), oldest first."""
+    seen, stack = {id(output): output}, [output]
+    while stack:
+        for x in stack.pop()._inputs or ():
+            if isinstance(x, Value) and x.requires_grad and id(x) not in seen:
+                seen[id(x)] = x
+                stack.append(x)
+    found = sorted(seen.values(), key=lambda x: x._time)
+    if targets is None:
+        return found
+    useful: set[int] = set()
+    for z in found:
+        if id(z) in targets or z._inputs is None or any(id(x) in useful for x in z._inputs or ()):
+            useful.add(id(z))
+    return [z for z in found if id(z) in useful]

@@ -1,0 +1,340 @@
+"""Functions of each entry by itself. Inputs broadcast; a cotangent is summed back where they did.
+
+At a kink the derivative is the one of the branch named in the docstring, or the mean of both
+sides where it says "shared".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import backend
+from ..backend import Array, namespace
+from ..graph import Primitive, raw
+from .shape import sum_to
+
+__all__ = [
+    "abs", "add", "clip", "cos", "divide", "elu", "erf", "exp", "gelu", "leaky_relu", "log",
+    "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin", "softplus",
+    "sqrt", "subtract", "tanh", "where",
+]  # fmt: skip
+
+
+class elementwise(Primitive):
+    """A primitive whose inputs broadcast against each other."""
+
+    def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
+        return sum_to(x_bar, shape=shape)
+
+
+# ---- arithmetic ---------------------------------------------------------------------------------
+
+
+@elementwise
+def add(x: Array, y: Array) -> Array:
+    """z = x + y"""
+    return x + y
+
+
+@add.pullback
+def _(z_bar, z, x, y):
+    return z_bar, z_bar
+
+
+@elementwise
+def subtract(x: Array, y: Array) -> Array:
+    """z = x - y"""
+    return x - y
+
+
+@subtract.pullback
+def _(z_bar, z, x, y):
+    return z_bar, lambda: -z_bar
+
+
+@elementwise
+def multiply(x: Array, y: Array) -> Array:
+    """z = x y"""
+    return x * y
+
+
+@multiply.pullback
+def _(z_bar, z, x, y):
+    return lambda: z_bar * y, lambda: z_bar * x
+
+
+@elementwise
+def divide(x: Array, y: Array) -> Array:
+    """z = x / y"""
+    return x / y
+
+
+@divide.pullback
+def _(z_bar, z, x, y):
+    return lambda: z_bar / y, lambda: -z_bar * z / y
+
+
+@elementwise
+def negative(x: Array) -> Array:
+    """z = -x"""
+    return -x
+
+
+@negative.pullback
+def _(z_bar, z, x):
+    return (-z_bar,)
+
+
+@elementwise
+def power(x: Array, y: Array) -> Array:
+    """z = x^y. The derivative by y is taken as 0 where x = 0 < y, its limit."""
+    return x**y
+
+
+@power.pullback
+def _(z_bar, z, x, y):
+    # At x = 0 and y = 0 the exponent stays 0 and the base of the logarithm becomes 1: z is
+    # constant there, and 0 x^-1 would be 0/0.
+    less, base = y - (raw(y) != 0), x + (raw(x) == 0)
+    by_y = math.log if isinstance(base, int | float) else log
+    return lambda: z_bar * y * x**less, lambda: z_bar * z * by_y(base)
+
+
+# ---- exponentials and roots ---------------------------------------------------------------------
+
+
+@elementwise
+def exp(x: Array) -> Array:
+    """z = e^x"""
+    return namespace(x).exp(x)
+
+
+@exp.pullback
+def _(z_bar, z, x):
+    return (z_bar * z,)
+
+
+@elementwise
+def log(x: Array) -> Array:
+    """z = log x, the natural logarithm"""
+    return namespace(x).log(x)
+
+
+@log.pullback
+def _(z_bar, z, x):
+    return (z_bar / x,)
+
+
+@elementwise
+def sqrt(x: Array) -> Array:
+    """z = x^(1/2)"""
+    return namespace(x).sqrt(x)
+
+
+@sqrt.pullback
+def _(z_bar, z, x):
+    return (z_bar / (2.0 * z),)
+
+
+@elementwise
+def sin(x: Array) -> Array:
+    """z = sin x"""
+    return namespace(x).sin(x)
+
+
+@sin.pullback
+def _(z_bar, z, x):
+    return (z_bar * cos(x),)
+
+
+@elementwise
+def cos(x: Array) -> Array:
+    """z = cos x"""
+    return namespace(x).cos(x)
+
+
+@cos.pullback
+def _(z_bar, z, x):
+    return (-z_bar * sin(x),)
+
+
+@elementwise
+def tanh(x: Array) -> Array:
+    """z = tanh x"""
+    return namespace(x).tanh(x)
+
+
+@tanh.pullback
+def _(z_bar, z, x):
+    return (z_bar * (1.0 - z * z),)
+
+
+@elementwise
+def sigmoid(x: Array) -> Array:
+    """z = 1 / (1 + e^-x), computed as e^-log(1 + e^-x), which keeps its digits in both tails"""
+    xp = namespace(x)
+    if x.dtype.kind == "c":
+        return 1.0 / (1.0 + xp.exp(-x))
+    return xp.exp(-xp.logaddexp(xp.zeros_like(x), -x))
+
+
+@sigmoid.pullback
+def _(z_bar, z, x):
+    return (z_bar * z * sigmoid(-x),)
+
+
+@elementwise
+def softplus(x: Array) -> Array:
+    """z = log(1 + e^x)"""
+    xp = namespace(x)
+    if x.dtype.kind == "c":
+        return xp.log(1.0 + xp.exp(x))
+    return xp.logaddexp(xp.zeros_like(x), x)
+
+
+@softplus.pullback
+def _(z_bar, z, x):
+    return (z_bar * sigmoid(x),)
+
+
+@elementwise
+def erf(x: Array) -> Array:
+    """z = 2/sqrt(pi) times the integral of e^-t^2 from 0 to x"""
+    return backend.erf(x)
+
+
+@erf.pullback
+def _(z_bar, z, x):
+    return (z_bar * exp(-x * x) * (2.0 / math.sqrt(math.pi)),)
+
+
+# ---- piecewise ----------------------------------------------------------------------------------
+
+
+@elementwise
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """z = x where the condition holds, y elsewhere; only the chosen side receives a cotangent"""
+    xp = namespace(condition, x, y)
+    kind = next((a.dtype for a in (x, y) if hasattr(a, "dtype")), None)
+    if kind is not None:  # a Python number takes the dtype of the array beside it
+        x, y = (xp.asarray(a, dtype=kind) if not hasattr(a, "dtype") else a for a in (x, y))
+    return xp.where(condition, x, y)
+
+
+@where.pullback
+def _(z_bar, z, condition, x, y):
+    return (
+        None,
+        lambda: where(raw(condition), z_bar, 0.0),
+        lambda: where(raw(condition), 0.0, z_bar),
+    )
+
+
+@elementwise
+def abs(x: Array) -> Array:
+    """z = |x|, with derivative 0 at 0"""
+    return namespace(x).abs(x)
+
+
+@abs.pullback
+def _(z_bar, z, x):
+    return (z_bar * namespace(raw(x)).sign(raw(x)),)
+
+
+@elementwise
+def relu(x: Array) -> Array:
+    """z = max(x, 0), with derivative 0 at 0"""
+    return namespace(x).maximum(x, 0)
+
+
+@relu.pullback
+def _(z_bar, z, x):
+    return (z_bar * (raw(z) > 0),)
+
+
+@elementwise
+def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
+    """z = x where x > 0, slope x elsewhere"""
+    return namespace(x).where(x.real > 0, x, slope * x)
+
+
+@leaky_relu.pullback
+def _(z_bar, z, x, *, slope=0.01):
+    return (where(raw(x) > 0, z_bar, slope * z_bar),)
+
+
+@elementwise
+def elu(x: Array, *, alpha: float = 1.0) -> Array:
+    """z = x where x > 0, alpha (e^x - 1) elsewhere"""
+    xp = namespace(x)
+    below = xp.where(x.real > 0, xp.zeros_like(x), x)  # e^x would overflow above
+    return xp.where(x.real > 0, x, alpha * xp.expm1(below))
+
+
+@elu.pullback
+def _(z_bar, z, x, *, alpha=1.0):
+    return (where(raw(x) > 0, z_bar, z_bar * (z + alpha)),)
+
+
+@elementwise
+def gelu(x: Array, *, approximate: str = "none") -> Array:
+    """z = x P(N <= x) for a standard normal N; approximate="tanh" gives the older formula
+    z = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).  Hendrycks & Gimpel 2016, arXiv:1606.08415
+    """
+    if approximate == "none":
+        return x * (0.5 * (1.0 + backend.erf(x * math.sqrt(0.5))))
+    if approximate != "tanh":
+        raise ValueError(f"gelu: approximate={approximate!r}; choose 'none' or 'tanh'")
+    return 0.5 * x * (1.0 + namespace(x).tanh(_gelu_inner(x)))
+
+
+def _gelu_inner(x: Any) -> Any:
+    return math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
+
+
+@gelu.pullback
+def _(z_bar, z, x, *, approximate="none"):
+    if approximate == "none":
+        below = 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
+        density = exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
+        return (z_bar * (below + x * density),)
+    t = tanh(_gelu_inner(x))
+    slope = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * x * x)
+    return (z_bar * 0.5 * (1.0 + t + x * (1.0 - t * t) * slope),)
+
+
+@elementwise
+def maximum(x: Array, y: Array) -> Array:
+    """z = the larger of x and y; equal ones share the cotangent"""
+    return namespace(x, y).maximum(x, y)
+
+
+@elementwise
+def minimum(x: Array, y: Array) -> Array:
+    """z = the smaller of x and y; equal ones share the cotangent"""
+    return namespace(x, y).minimum(x, y)
+
+
+@maximum.pullback
+@minimum.pullback
+def _(z_bar, z, x, y):
+    tie = raw(x) == raw(y)
+    return (
+        lambda: where(tie, 0.5 * z_bar, where(raw(x) == raw(z), z_bar, 0.0)),
+        lambda: where(tie, 0.5 * z_bar, where(raw(y) == raw(z), z_bar, 0.0)),
+    )
+
+
+@elementwise
+def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Array:
+    """z = min(max(x, low), high), with derivative 1 at low and at high"""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clip: low={low} is above high={high}")
+    z = x if low is None else namespace(x).maximum(x, low)
+    return z if high is None else namespace(x).minimum(z, high)
+
+
+@clip.pullback
+def _(z_bar, z, x, *, low=None, high=None):
+    return (where(raw(x) == raw(z), z_bar, 0.0),)

@@ -1,0 +1,120 @@
+"""Reductions over axes.
+
+Sums of 16-bit numbers are kept in float32. Where several entries tie for a maximum or minimum,
+they share its cotangent equally.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+from ..backend import Array, namespace
+from ..graph import primitive, raw
+from .elementwise import exp
+from .shape import Axis, add_up, broadcast_to
+
+__all__ = ["logsumexp", "max", "mean", "min", "sum", "var"]
+
+
+def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
+    """The reduced axes, counted from the front. Raises IndexError for one out of range."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for a in axes:
+        if not -x.ndim <= a < x.ndim:
+            raise IndexError(f"axis {a} of an array of shape {x.shape}")
+    return tuple(a % x.ndim for a in axes)
+
+
+def _kept(x: Any, axis: Axis) -> tuple[int, ...]:
+    """The shape of x with length 1 along the reduced axes, in which a reduction broadcasts."""
+    axes = _axes(x, axis)
+    return tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+
+
+def _count(x: Any, axis: Axis) -> int:
+    """How many entries of x each entry of the reduction stands for."""
+    return math.prod(x.shape[a] for a in _axes(x, axis))
+
+
+@primitive
+def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = sum of x over axis."""
+    return add_up(x, axis, keepdims)
+
+
+@sum.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False):
+    return (broadcast_to(z_bar.reshape(_kept(x, axis)), shape=x.shape),)
+
+
+@primitive
+def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = sum of x over axis / number of entries."""
+    return add_up(x, axis, keepdims) / _count(x, axis)
+
+
+@mean.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False):
+    share = z_bar.reshape(_kept(x, axis)) / builtins.max(_count(x, axis), 1)
+    return (broadcast_to(share, shape=x.shape),)
+
+
+@primitive
+def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = the largest entry of x over axis."""
+    return x.max(axis=axis, keepdims=keepdims)
+
+
+@primitive
+def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = the smallest entry of x over axis."""
+    return x.min(axis=axis, keepdims=keepdims)
+
+
+@max.pullback
+@min.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False):
+    kept = _kept(x, axis)
+    hit = (raw(x) == raw(z).reshape(kept)).astype(raw(x).dtype)
+    share = hit / hit.sum(axis=_axes(x, axis), keepdims=True)
+    return (z_bar.reshape(kept) * share,)
+
+
+@primitive
+def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
+    xp = namespace(x)
+    top = x.real.max(axis=axis, keepdims=True)
+    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
+    z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return z if keepdims else xp.squeeze(z, axis=_axes(x, axis))
+
+
+@logsumexp.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False):
+    kept = _kept(x, axis)
+    return (z_bar.reshape(kept) * exp(x - z.reshape(kept)),)  # exp(x - z) is the softmax
+
+
+@primitive
+def var(x: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Array:
+    """z = sum of (x - mean)^2 over axis / (number of entries - ddof)."""
+    centred = x - add_up(x, axis, True) / _count(x, axis)
+    return add_up(centred * centred, axis, keepdims) / _spread(x, axis, ddof)
+
+
+@var.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False, ddof=0):
+    share = z_bar.reshape(_kept(x, axis)) * (2 / _spread(x, axis, ddof))
+    return (share * (x - mean(x, axis=axis, keepdims=True)),)
+
+
+def _spread(x: Any, axis: Axis, ddof: int) -> int:
+    count = _count(x, axis) - ddof
+    if count <= 0:
+        raise ValueError(f"var: {count + ddof} entries with ddof={ddof} leave nothing to divide by")
+    return count

@@ -1,0 +1,256 @@
+"""Moving entries about without changing them. Adjoint pairs are neighbours, and each is the
+other's pullback: sum_to | broadcast_to, getitem | put_at, pad | crop, concatenate | split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import backend
+from ..backend import Array, accumulator, namespace
+from ..graph import primitive, raw
+
+__all__ = [
+    "broadcast_to",
+    "cast",
+    "concatenate",
+    "crop",
+    "flip",
+    "getitem",
+    "move",
+    "pad",
+    "put_at",
+    "reshape",
+    "split",
+    "stack",
+    "sum_to",
+    "transpose",
+]
+
+Axis = int | tuple[int, ...] | None
+Shape = tuple[int, ...]
+
+
+def add_up(x: Array, axis: Axis, keepdims: bool) -> Array:
+    """The sum over axis of arrays: 16-bit numbers are summed in float32, and rounded once."""
+    wide = accumulator(x.dtype)
+    if wide == x.dtype:
+        return x.sum(axis=axis, keepdims=keepdims)
+    return x.sum(axis=axis, keepdims=keepdims, dtype=wide).astype(x.dtype)
+
+
+@primitive
+def sum_to(x: Array, *, shape: Shape) -> Array:
+    """Sum x over the axes along which `shape` would broadcast to x.shape.
+
+    Raises ValueError where it would not.
+    """
+    extra = x.ndim - len(shape)
+    if extra < 0 or any(n not in (1, m) for n, m in zip(shape, x.shape[extra:], strict=True)):
+        raise ValueError(f"sum_to: {shape} does not broadcast to {x.shape}")
+    grown = [extra + a for a, n in enumerate(shape) if n != x.shape[extra + a]]
+    axes = (*range(extra), *grown)
+    return add_up(x, axes, True).reshape(shape) if axes else x
+
+
+@primitive
+def broadcast_to(x: Array, *, shape: Shape) -> Array:
+    """x repeated to `shape` by the rules of broadcasting; a read-only view."""
+    return namespace(x).broadcast_to(x, shape)
+
+
+@sum_to.pullback
+def _(z_bar, z, x, *, shape):
+    return (broadcast_to(z_bar, shape=x.shape),)
+
+
+@broadcast_to.pullback
+def _(z_bar, z, x, *, shape):
+    return (sum_to(z_bar, shape=x.shape),)
+
+
+@primitive
+def reshape(x: Array, *, shape: Shape) -> Array:
+    """The entries of x, in C order, in another shape; one length may be -1."""
+    return x.reshape(shape)
+
+
+@reshape.pullback
+def _(z_bar, z, x, *, shape):
+    return (z_bar.reshape(x.shape),)
+
+
+@primitive
+def transpose(x: Array, *, axes: Shape | None = None) -> Array:
+    """z[..., i_k, ...] with axis k of z being axis axes[k] of x; None reverses the axes."""
+    return x.transpose(axes)
+
+
+@transpose.pullback
+def _(z_bar, z, x, *, axes=None):
+    if axes is None:
+        return (z_bar.transpose(),)
+    back = [0] * x.ndim
+    for k, a in enumerate(axes):
+        back[a] = k
+    return (transpose(z_bar, axes=tuple(back)),)
+
+
+@primitive
+def flip(x: Array, *, axis: Axis = None) -> Array:
+    """x with the order of its entries reversed along axis."""
+    return namespace(x).flip(x, axis=axis)
+
+
+@flip.pullback
+def _(z_bar, z, x, *, axis=None):
+    return (flip(z_bar, axis=axis),)
+
+
+@primitive
+def getitem(x: Array, *, index: Any) -> Array:
+    """z = x[index], for any index that NumPy understands."""
+    return x[_plain(index)]
+
+
+@primitive
+def put_at(x: Array, *, index: Any, shape: Shape) -> Array:
+    """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both."""
+    z = namespace(x).zeros_like(x, shape=shape)
+    index = _plain(index)
+    if all(isinstance(i, slice | int | type(None) | type(...)) for i in _items(index)):
+        z[index] = x  # slices and integers address nothing twice
+    else:
+        backend.add_at(z, index, x)
+    return z
+
+
+@getitem.pullback
+def _(z_bar, z, x, *, index):
+    return (put_at(z_bar, index=index, shape=x.shape),)
+
+
+@put_at.pullback
+def _(z_bar, z, x, *, index, shape):
+    return (getitem(z_bar, index=index),)
+
+
+def _items(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _plain(index: Any) -> Any:
+    """The index with the arrays of Tensors in place of the Tensors."""
+    if isinstance(index, tuple):
+        return tuple(raw(i) for i in index)
+    return raw(index)
+
+
+Widths = Sequence[tuple[int, int]]
+
+
+@primitive
+def pad(x: Array, *, widths: Widths) -> Array:
+    """x with widths[a] = (before, after) zeros around axis a."""
+    _check_widths("pad", x, widths)
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+    z = namespace(x).zeros_like(x, shape=shape)
+    z[_inside(shape, widths)] = x
+    return z
+
+
+@primitive
+def crop(x: Array, *, widths: Widths) -> Array:
+    """x without the first and last widths[a] = (before, after) entries of axis a."""
+    _check_widths("crop", x, widths)
+    return x[_inside(x.shape, widths)]
+
+
+@pad.pullback
+def _(z_bar, z, x, *, widths):
+    return (crop(z_bar, widths=widths),)
+
+
+@crop.pullback
+def _(z_bar, z, x, *, widths):
+    return (pad(z_bar, widths=widths),)
+
+
+def _inside(shape: Shape, widths: Widths) -> tuple[slice, ...]:
+    return tuple(slice(b, n - a) for n, (b, a) in zip(shape, widths, strict=True))
+
+
+def _check_widths(name: str, x: Array, widths: Widths) -> None:
+    if len(widths) != x.ndim or any(w < 0 for pair in widths for w in pair):
+        raise ValueError(
+            f"{name}: widths {list(widths)} for shape {x.shape}; "
+            f"give one pair (before, after) of numbers >= 0 for each axis"
+        )
+
+
+@primitive
+def _concatenate(*xs: Array, axis: int) -> Array:
+    return namespace(*xs).concatenate(xs, axis=axis)
+
+
+@_concatenate.pullback
+def _(z_bar, z, *xs, axis):
+    return tuple(split(z_bar, [x.shape[axis] for x in xs], axis=axis))
+
+
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays one after the other along an axis they have."""
+    return _concatenate(*arrays, axis=axis)
+
+
+def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """x cut along axis into pieces of the given lengths, or into that many equal pieces.
+
+    Raises ValueError where the lengths do not add up to that axis.
+    """
+    total = x.shape[axis]
+    if isinstance(lengths, int):
+        if lengths < 1 or total % lengths:
+            raise ValueError(f"split: axis of length {total} into {lengths} equal pieces")
+        lengths = [total // lengths] * lengths
+    if sum(lengths) != total or any(n < 0 for n in lengths):
+        raise ValueError(f"split: lengths {list(lengths)} for an axis of length {total}")
+    before = (slice(None),) * (axis % x.ndim)
+    ends = [sum(lengths[: k + 1]) for k in range(len(lengths))]
+    return [
+        getitem(x, index=(*before, slice(end - n, end)))
+        for n, end in zip(lengths, ends, strict=True)
+    ]
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays, all of one shape, side by side along a new axis."""
+    first = raw(arrays[0])
+    at = axis % (first.ndim + 1)
+    shape = (*first.shape[:at], 1, *first.shape[at:])
+    for x in arrays:
+        if x.shape != first.shape:
+            raise ValueError(f"stack: shapes {first.shape} and {x.shape} differ")
+    return concatenate([reshape(x, shape=shape) for x in arrays], axis=at)
+
+
+@primitive
+def cast(x: Array, *, dtype: Any) -> Array:
+    """x rounded to another dtype."""
+    return x.astype(dtype)
+
+
+@cast.pullback
+def _(z_bar, z, x, *, dtype):
+    return (cast(z_bar, dtype=x.dtype),)
+
+
+@primitive
+def move(x: Array, *, device: str) -> Array:
+    """x on another device."""
+    return backend.move(x, device)
+
+
+@move.pullback
+def _(z_bar, z, x, *, device):
+    return (move(z_bar, device=backend.device(raw(x))),)

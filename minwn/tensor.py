@@ -1,0 +1,497 @@
+"""Tensor: a Value with operators, and the derivatives as functions: grad, vjp, jvp.
+
+One line a method; what a method does is said where the operation is defined, in `ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from . import backend, ops
+from .backend import Array
+from .graph import Primitive, Value, raw, walk
+
+__all__ = ["Tensor", "grad", "jvp", "tensor", "vjp"]
+
+# NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
+_UFUNCS = {"absolute": "abs", "true_divide": "divide"}
+# array < tensor asks the Tensor, from the other side.
+_MIRRORED = {
+    "equal": "__eq__", "not_equal": "__ne__", "less": "__gt__", "greater": "__lt__",
+    "less_equal": "__ge__", "greater_equal": "__le__",
+}  # fmt: skip
+
+
+class Tensor(Value):
+    """An array that can be differentiated through. Make one with `minwn.tensor`.
+
+    `data` is the array; assigning to it is an update, and makes whatever was computed from the
+    Tensor older than it. `grad` is a Tensor, or None before a backward pass.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        if requires_grad and not backend.is_floating(data.dtype):
+            raise TypeError(
+                f"a Tensor of {data.dtype} has no gradient; convert it to a float dtype"
+            )
+        Value.__init__(self, data, requires_grad)
+
+    # ---- what it holds --------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The array."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        data = raw(data)
+        if not backend.is_array(data):
+            data = backend.asarray(data, like=self._data, dtype=self._data.dtype)
+        if data.shape != self._data.shape:
+            raise ValueError(f"data of shape {data.shape} for a Tensor of shape {self._data.shape}")
+        if self.requires_grad and not backend.is_floating(data.dtype):
+            raise TypeError(f"data of {data.dtype} for a Tensor that requires gradients")
+        self.assign(data)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The cotangent that backward passes have added up here, or None."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            value = value if isinstance(value, Tensor) else Tensor(value)
+            if value.shape != self.shape:
+                raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
+        self._grad = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        return self._data.size
+
+    @property
+    def device(self) -> str:
+        return backend.device(self._data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this Tensor was given, not computed from others that require gradients."""
+        return self._op is None
+
+    def item(self) -> Any:
+        return self._data.item()
+
+    def numpy(self) -> Any:
+        """The array itself, or a copy of it on the host; no longer part of the graph."""
+        return backend.to_numpy(self._data)
+
+    def detach(self) -> Tensor:
+        """The same array in a Tensor without a history."""
+        return Tensor(self._data)
+
+    def to(self, where: Any) -> Tensor:
+        """On another device ("cpu", "cuda", "cuda:1") or in another dtype; itself if already so."""
+        if backend.is_device(where):
+            at = f"{where}:0" if where == "cuda" else where
+            return self if self.device == at else ops.move(self, device=where)
+        dtype = backend.dtype_of(where)
+        return self if dtype == self.dtype else ops.cast(self, dtype=dtype)
+
+    def astype(self, dtype: Any) -> Tensor:
+        return self.to(dtype)
+
+    # ---- derivatives ----------------------------------------------------------------------------
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add to the `grad` of every leaf the cotangent that `gradient` gives it.
+
+        gradient: the cotangent of this Tensor, of its shape; 1 where this has one entry.
+        Raises RuntimeError without a graph or with one freed before, ValueError for a gradient
+        that is missing or of another shape.
+        """
+        bars = _walk(self, gradient, None, retain_graph, create_graph)
+        owned = {id(raw(gradient))}
+        for leaf, bar in bars.items():
+            if not isinstance(bar, Tensor):
+                # A cotangent may be a view, or on its way to two leaves: a grad owns its memory.
+                if not bar.shape or id(bar) in owned or getattr(bar, "base", None) is not None:
+                    bar = backend.namespace(bar).array(bar)
+                owned.add(id(bar))
+                bar = Tensor(bar)
+            leaf._grad = bar if leaf._grad is None else leaf._grad + bar
+
+    # ---- operators ------------------------------------------------------------------------------
+
+    __hash__ = object.__hash__
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index=index)
+
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return Tensor(self._data == raw(other))
+
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        return Tensor(self._data != raw(other))
+
+    def __lt__(self, other: Any) -> Tensor:
+        return Tensor(self._data < raw(other))
+
+    def __le__(self, other: Any) -> Tensor:
+        return Tensor(self._data <= raw(other))
+
+    def __gt__(self, other: Any) -> Tensor:
+        return Tensor(self._data > raw(other))
+
+    def __ge__(self, other: Any) -> Tensor:
+        return Tensor(self._data >= raw(other))
+
+    # ---- methods --------------------------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        return ops.transpose(self)
+
+    def transpose(self, *axes: int) -> Tensor:
+        return ops.transpose(self, axes=axes or None)
+
+    def swapaxes(self, a: int, b: int) -> Tensor:
+        order = list(range(self.ndim))
+        order[a], order[b] = order[b], order[a]
+        return ops.transpose(self, axes=tuple(order))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops.reshape(
+            self, shape=shape if not shape or isinstance(shape[0], int) else shape[0]
+        )
+
+    def flatten(self, start: int = 0) -> Tensor:
+        return ops.reshape(self, shape=(*self.shape[:start], -1))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+        return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None) -> Array:
+        return self._data.argmax(axis=axis)
+
+    def exp(self) -> Tensor:
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        return ops.sqrt(self)
+
+    def abs(self) -> Tensor:
+        return ops.abs(self)
+
+    def tanh(self) -> Tensor:
+        return ops.tanh(self)
+
+    def relu(self) -> Tensor:
+        return ops.relu(self)
+
+    def sigmoid(self) -> Tensor:
+        return ops.sigmoid(self)
+
+    # ---- manners --------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data)
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __repr__(self) -> str:
+        text = repr(self._data).partition("(")[2].rpartition(")")[0] or str(self._data)
+        note = f", from={self._op.name}" if self._op else ", requires_grad=True"
+        return f"tensor({text}{note if self.requires_grad else ''})"
+
+    def __copy__(self) -> Tensor:
+        return type(self)(self._data, self.requires_grad and self._op is None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A leaf with an array and a grad of its own; what it was computed from stays behind."""
+        copy = type(self)(self._data.copy(), self.requires_grad and self._op is None)
+        if self._grad is not None:
+            copy._grad = Tensor(self._grad.data.copy())
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._data, self.requires_grad and self._op is None)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                f"NumPy would take this Tensor of shape {self.shape} out of its graph silently; "
+                f"use .numpy(), or the function of the same name in minwn.ops"
+            )
+        array = backend.to_numpy(self._data)
+        array = array if dtype is None else array.astype(dtype, copy=False)
+        return array.copy() if copy else array
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        name = ufunc.__name__
+        if method == "__call__" and not kwargs:
+            if name in _MIRRORED and isinstance(inputs[1], Tensor):
+                return getattr(inputs[1], _MIRRORED[name])(inputs[0])
+            op = Primitive.registry.get(_UFUNCS.get(name, name))
+            if op is not None:
+                return op(*inputs)
+        raise TypeError(
+            f"numpy.{name} ({method}) does not know Tensors; use minwn.ops, or .numpy() first"
+        )
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.detach()._data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self._data.__dlpack_device__()
+
+
+Tensor.result_type = Tensor
+
+
+def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tensor:
+    """A Tensor of the data: an array of any library, a Tensor, or numbers in nested lists.
+
+    Arrays keep their dtype and are copied; Python's floats become float32, like parameters.
+    Raises TypeError for data that has no numeric dtype, or integers that require gradients.
+    """
+    data = raw(data)
+    if dtype is not None:
+        dtype = backend.dtype_of(dtype)
+    array = backend.asarray(data)
+    if array.dtype.kind not in "biufc" and not backend.is_floating(array.dtype):
+        raise TypeError(f"a Tensor cannot hold {array.dtype}: {str(data)[:60]}")
+    if dtype is None and not hasattr(data, "dtype") and array.dtype == "float64":
+        dtype = backend.dtype_of("float32")
+    return Tensor(backend.namespace(array).array(array, dtype=dtype), requires_grad)
+
+
+def _walk(output: Any, cotangent: Any, targets: Any, retain: bool, create: bool) -> Any:
+    if not isinstance(output, Tensor) or not output.requires_grad:
+        raise RuntimeError(
+            "nothing to differentiate: the output does not depend on a Tensor that requires "
+            "gradients, or was computed under no_grad"
+        )
+    if cotangent is None:
+        if output.size != 1:
+            raise ValueError(
+                f"an output of shape {output.shape} has many gradients; pass its cotangent, "
+                f"an array of that shape, or reduce it to one number"
+            )
+        cotangent = backend.namespace(output._data).ones_like(output._data)
+    if not backend.is_array(raw(cotangent)):
+        cotangent = backend.asarray(cotangent, like=output._data, dtype=output.dtype)
+    if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
+        raise ValueError(
+            f"cotangent {cotangent.dtype} {cotangent.shape} for an output "
+            f"{output.dtype} {output.shape}; they must agree"
+        )
+    if create:
+        cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)
+    else:
+        cotangent = raw(cotangent)
+    return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+
+
+def grad(
+    output: Any,
+    inputs: Any = None,
+    cotangent: Any = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> Any:
+    """The gradients of `output` with respect to `inputs`, without touching any `.grad`.
+
+        w_bar, b_bar = grad(loss, [w, b])
+        f_prime = grad(f)                      # a function: the gradient in f's first argument
+
+    inputs: one Tensor, giving one gradient, or a sequence, giving a tuple. cotangent: of the
+    output's shape, 1 by default. With `create_graph` the gradients can be differentiated again.
+    Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
+    that gradient is None.
+    """
+    if callable(output) and not isinstance(output, Tensor):
+        return _gradient_of(output, 0 if inputs is None else inputs)
+    single = isinstance(inputs, Value)
+    wanted: list[Any] = [inputs] if single else list(inputs)
+    for i, x in enumerate(wanted):
+        if not isinstance(x, Tensor) or not x.requires_grad:
+            raise TypeError(f"grad: input {i} is not a Tensor that requires gradients")
+    bars = _walk(output, cotangent, wanted, retain_graph, create_graph)
+    for i, x in enumerate(wanted):
+        if x not in bars and not allow_unused:
+            raise RuntimeError(
+                f"grad: the output does not depend on input {i}, of shape {x.shape}; "
+                f"pass allow_unused=True to get None for it"
+            )
+    found = tuple(None if bars.get(x) is None else _own(bars[x]) for x in wanted)
+    return found[0] if single else found
+
+
+def _own(bar: Any) -> Tensor:
+    """A cotangent as a Tensor; on the way it may be a scalar, or a view of another."""
+    return bar if isinstance(bar, Tensor) else Tensor(backend.namespace(bar).array(bar))
+
+
+def _recording(*values: Any) -> bool:
+    return any(isinstance(x, Tensor) and x.requires_grad for x in values)
+
+
+def _inputs(values: Sequence[Any]) -> list[Tensor]:
+    """Tensors to differentiate by: new leaves, or new names for what is in a graph already.
+
+    Without a name of its own, an x that f uses as argument and also by closure would be counted
+    twice in the derivative by the argument.
+    """
+    return [
+        ops.reshape(x, shape=x.shape) if _recording(x) else Tensor(raw(tensor(x)), True)
+        for x in values
+    ]
+
+
+def _gradient_of(f: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+
+    def gradient(*args: Any) -> Any:
+        inputs, full = _inputs([args[i] for i in numbers]), list(args)
+        for i, x in zip(numbers, inputs, strict=True):
+            full[i] = x
+        found = grad(f(*full), inputs, create_graph=_recording(*args))
+        return found[0] if isinstance(argnums, int) else found
+
+    return gradient
+
+
+def vjp(f: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:
+    """f(*primals), and the function that pulls a cotangent of it back to all of them.
+
+    y, pullback = vjp(f, x1, x2)
+    x1_bar, x2_bar = pullback(y_bar)       # J^T y_bar, as often as wanted
+    """
+    inputs = _inputs(primals)
+    y = f(*inputs)
+
+    def pullback(y_bar: Any = None) -> tuple[Tensor, ...]:
+        create = _recording(*primals, y_bar)
+        options = {"retain_graph": True, "create_graph": create, "allow_unused": True}
+        bars = grad(y, inputs, y_bar, **options)
+        return tuple(_zeros(x) if b is None else b for x, b in zip(inputs, bars, strict=True))
+
+    return y, pullback
+
+
+def jvp(
+    f: Callable[..., Tensor], primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Tensor, Tensor]:
+    """f(*primals), and its derivative along the tangents: the forward product J x_dot.
+
+    By two backward passes: u -> J^T u is linear, and its own pullback is x_dot -> J x_dot.
+    """
+    inputs = _inputs(primals)
+    y, u_bar = f(*inputs), None
+    for x, x_dot in zip(inputs, tangents, strict=True):
+        if raw(x_dot).shape != x.shape:
+            raise ValueError(f"jvp: tangent {raw(x_dot).shape} for a primal of shape {x.shape}")
+    u = Tensor(_zeros(y)._data, True)
+    bars = grad(y, inputs, u, create_graph=True, allow_unused=True)
+    create = _recording(*primals, *tangents)
+    for bar, x_dot in zip(bars, tangents, strict=True):
+        if bar is not None and bar.requires_grad:
+            part = grad(bar, u, x_dot, retain_graph=True, create_graph=create)
+            u_bar = part if u_bar is None else u_bar + part
+    return y if create else y.detach(), _zeros(y) if u_bar is None else u_bar
+
+
+def _zeros(x: Tensor) -> Tensor:
+    return Tensor(backend.namespace(x._data).zeros_like(x._data))
