@@ -173,3 +173,19 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
     Drawn on the host, so that one seed gives one result on every device.
     """
     return asarray(rng.random(shape), like=like).astype(like.dtype)
+
+
+def generator(seed: Generator | int | None) -> Generator:
+    """A Generator as it is; a new one from a seed, or from the operating system's for None."""
+    return numpy.random.default_rng(seed)
+
+
+def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+    """A new array on the host, `value` everywhere."""
+    return numpy.full(shape, value, dtype=dtype)
+
+
+def orthonormal_columns(x: Array) -> Array:
+    """The Q of x = Q R with R's diagonal positive, which makes Q uniform for a normal x."""
+    q, r = numpy.linalg.qr(x)
+    return q * numpy.where(numpy.diagonal(r) < 0, -1.0, 1.0)

@@ -33,7 +33,7 @@ from typing import Any, ClassVar
 
 from .backend import Array, asarray, is_array, namespace
 
-__all__ = ["Primitive", "Value", "no_grad", "primitive", "raw", "walk"]
+__all__ = ["Primitive", "Value", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
 # One clock dates every Value. A result is younger than its inputs, so youngest-first is an order
 # in which every consumer of a Value speaks before the Value itself answers; and an input that is
@@ -56,6 +56,11 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _mode.recording = before
+
+
+def is_recording() -> bool:
+    """Whether operations on Values that require gradients are recorded, in this thread."""
+    return _mode.recording
 
 
 class Value:
@@ -83,6 +88,11 @@ class Value:
             )
         self._data = data
         self._time = next(_clock)
+
+    @property
+    def freed(self) -> bool:
+        """Whether a backward pass has used up how this Value was computed."""
+        return self._inputs is None
 
     def older_than(self, *others: Value) -> bool:
         """Whether any of the others was made or assigned after this Value."""

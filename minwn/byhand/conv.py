@@ -1,0 +1,288 @@
+"""Convolution in any number of dimensions, and its derivatives on paper.
+
+    x: (n, c, *size)   w: (o, c/groups, *kernel)   y: (n, o, *out)
+
+For one group, with p running over output positions and k over kernel entries, the window of y_p
+reads x at  q = stride p + dilation k - padding  (entries outside x are 0):
+
+    y[n,o,p] = sum_{c,k} w[o,c,k] x[n,c,q(p,k)] + b[o]
+
+The sum T(y, w, x) = sum_{n,o,c,p,k} y[n,o,p] w[o,c,k] x[n,c,q(p,k)] is linear in each of three
+arrays. Leaving out one of them gives a product of the other two:
+
+    conv(x, w)          = dT/dy        sum over c, k      (the forward)
+    conv_input(y, w)    = dT/dx        sum over o, p, k   (the transposed convolution)
+    conv_weight(y, x)   = dT/dw        sum over n, p
+
+and these are each other's pullbacks, since <y_bar, conv(x, w)> = T(y_bar, w, x): for instance
+
+    y = conv(x, w):    x_bar = conv_input(y_bar, w)    w_bar = conv_weight(y_bar, x)
+                       b_bar = sum_{n,p} y_bar
+
+so the family is closed: derivatives of every order are convolutions. With `groups`, channels are
+cut into equal groups that do not see each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array, namespace
+from ..graph import primitive
+from ..ops import einsum, fold, unfold, window_count
+
+__all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
+
+Ints = int | Sequence[int]
+Padding = str | int | Sequence[Any]
+
+
+def forward(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Any:
+    """y = conv(x, w) + b.
+
+    x: (n, c, *size)   w: (o, c/groups, *kernel)   b: (o,)   y: (n, o, *out)
+
+    out = floor((size + padding before and after - dilation (kernel - 1) - 1) / stride) + 1.
+    stride, dilation: a number or one for each dimension. padding: a number, one for each
+    dimension, pairs (before, after), "valid" for none, or "same" for out = size (stride 1 only).
+    Raises ValueError where shapes or options do not fit.
+    """
+    options = geometry(x.shape, w.shape, stride, padding, dilation, groups)
+    _check_channels(x, w, b, x.shape[1], w.shape[1] * groups, w.shape[0])
+    return conv(x, w, b, **options)
+
+
+def transpose(
+    y: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    output_padding: Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> Any:
+    """x = conv_input(y, w) + b, the transposed convolution.
+
+    y: (n, o, *out)   w: (o, c/groups, *kernel)   b: (c,)   x: (n, c, *size)
+
+    size = (out - 1) stride - padding before and after + dilation (kernel - 1) + output_padding + 1.
+    Raises ValueError where shapes or options do not fit.
+    """
+    options = geometry(y.shape, w.shape, stride, padding, dilation, groups)
+    extra = _each(output_padding, len(w.shape) - 2, "output_padding", least=0)
+    _check_channels(y, w, b, y.shape[1], w.shape[0], w.shape[1] * groups)
+    for e, s, d in zip(extra, options["stride"], options["dilation"], strict=True):
+        if e >= max(s, d):
+            raise ValueError(
+                f"output_padding {extra} must be smaller than stride {options['stride']} "
+                f"or dilation {options['dilation']}"
+            )
+    lines = zip(
+        y.shape[2:], w.shape[2:], options["stride"], options["dilation"], options["padding"], extra,
+        strict=True,
+    )  # fmt: skip
+    size = tuple((n - 1) * s + d * (k - 1) + 1 + e - sum(p) for n, k, s, d, p, e in lines)
+    if any(n < 1 for n in size):
+        raise ValueError(f"transposed convolution of {y.shape} by {w.shape} would have size {size}")
+    return conv_input(y, w, b, size=size, **options)
+
+
+def vjp(y_bar: Any, x: Any, w: Any, b: Any = None, **options: Any) -> tuple[Any, Any, Any]:
+    """(x_bar, w_bar, b_bar) of `forward` for the cotangent y_bar; b_bar is None without b."""
+    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
+    x_bar, w_bar, b_bar = conv.rule(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **full))
+    return x_bar(), w_bar(), None if b_bar is None else b_bar()
+
+
+def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None, **options: Any) -> Any:
+    """y_dot = conv(x_dot, w) + conv(x, w_dot) + b_dot"""
+    return forward(x_dot, w, b_dot, **options) + forward(x, w_dot, **options)
+
+
+def composed(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
+    """The definition, in ops: windows, then one einsum. Autodiff finds the derivatives."""
+    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
+    shape = geometry(x.shape, w.shape, **full)
+    groups, kernel = shape.pop("groups"), w.shape[2:]
+    cols = unfold(x, kernel=kernel, **shape)
+    out, taps = cols.shape[2 + len(kernel) :], math.prod(kernel)
+    cols = cols.reshape((x.shape[0], groups, w.shape[1], taps, -1))
+    rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
+    y = einsum("ngckp,gock->ngop", cols, rows).reshape((x.shape[0], w.shape[0], *out))
+    return y if b is None else y + _along(b, y)
+
+
+def composed_transpose(
+    y: Any, w: Any, b: Any = None, *, size: Sequence[int], **options: Any
+) -> Any:
+    """The definition of `transpose` for a given size, in ops: one einsum, then the windows' sum."""
+    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
+    shape = geometry(y.shape, w.shape, **full)
+    groups, kernel, taps = shape.pop("groups"), w.shape[2:], math.prod(w.shape[2:])
+    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, -1))
+    rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
+    cols = einsum("ngop,gock->ngckp", sent, rows)
+    cols = cols.reshape((y.shape[0], groups * w.shape[1], *kernel, *y.shape[2:]))
+    x = fold(cols, size=tuple(size), kernel=kernel, **shape)
+    return x if b is None else x + _along(b, x)
+
+
+# ---- the closed family --------------------------------------------------------------------------
+
+
+@primitive
+def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
+    """dT/dy + b"""
+    cols, taps = _columns(x, w.shape[2:], **shape)
+    rows = w.reshape((shape["groups"], -1, taps))
+    y = rows @ cols  # (g, o, ck), (n, g, ck, p) -> (n, g, o, p)
+    return _plus(y.reshape((x.shape[0], w.shape[0], *_out(x, w.shape[2:], **shape))), b)
+
+
+@primitive
+def conv_input(
+    y: Array, w: Array, b: Array | None = None, *, size: tuple[int, ...], **shape: Any
+) -> Array:
+    """dT/dx + b"""
+    groups, kernel = shape["groups"], w.shape[2:]
+    rows = w.reshape((groups, w.shape[0] // groups, -1))
+    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, -1))
+    cols = rows.swapaxes(-1, -2) @ sent  # (g, ck, o), (n, g, o, p) -> (n, g, ck, p)
+    cols = cols.reshape((y.shape[0], groups * w.shape[1], *kernel, *y.shape[2:]))
+    windows = {k: v for k, v in shape.items() if k != "groups"}
+    return _plus(fold(cols, size=size, kernel=kernel, **windows), b)
+
+
+@primitive
+def conv_weight(y: Array, x: Array, *, kernel: tuple[int, ...], **shape: Any) -> Array:
+    """dT/dw"""
+    groups = shape["groups"]
+    cols, _ = _columns(x, kernel, **shape)
+    sent = y.reshape((y.shape[0], groups, y.shape[1] // groups, -1))
+    w = [  # (n, o, p), (n, ck, p) -> (o, ck)
+        namespace(x).tensordot(sent[:, g], cols[:, g], axes=((0, 2), (0, 2))) for g in range(groups)
+    ]
+    return namespace(x).concatenate(w).reshape((y.shape[1], x.shape[1] // groups, *kernel))
+
+
+@conv.pullback
+def _(y_bar, y, x, w, b=None, **shape):
+    return (
+        lambda: conv_input(y_bar, w, size=x.shape[2:], **shape),
+        lambda: conv_weight(y_bar, x, kernel=w.shape[2:], **shape),
+        None if b is None else lambda: y_bar.sum(axis=(0, *range(2, y_bar.ndim))),
+    )
+
+
+@conv_input.pullback
+def _(x_bar, x, y, w, b=None, *, size, **shape):
+    return (
+        lambda: conv(x_bar, w, **shape),
+        lambda: conv_weight(y, x_bar, kernel=w.shape[2:], **shape),
+        None if b is None else lambda: x_bar.sum(axis=(0, *range(2, x_bar.ndim))),
+    )
+
+
+@conv_weight.pullback
+def _(w_bar, w, y, x, *, kernel, **shape):
+    return (
+        lambda: conv(x, w_bar, **shape),
+        lambda: conv_input(y, w_bar, size=x.shape[2:], **shape),
+    )
+
+
+def _columns(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[Array, int]:
+    """Every window as a column.   -> (n, groups, c/groups kernel, out), and the column's length"""
+    windows = {k: v for k, v in shape.items() if k != "groups"}
+    taps = x.shape[1] // shape["groups"] * math.prod(kernel)
+    cols = unfold(x, kernel=kernel, **windows)
+    return cols.reshape((x.shape[0], shape["groups"], taps, -1)), taps
+
+
+def _out(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[int, ...]:
+    spans = zip(
+        x.shape[2:], kernel, shape["stride"], shape["dilation"], shape["padding"], strict=True
+    )
+    return tuple(window_count(*span) for span in spans)
+
+
+def _along(b: Any, y: Any) -> Any:
+    return b.reshape((-1,) + (1,) * (y.ndim - 2))
+
+
+def _plus(y: Array, b: Array | None) -> Array:
+    if b is not None:
+        y += _along(b, y)
+    return y
+
+
+# ---- options ------------------------------------------------------------------------------------
+
+
+def geometry(
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    stride: Ints,
+    padding: Padding,
+    dilation: Ints,
+    groups: int,
+) -> dict[str, Any]:
+    """The options in full: stride and dilation per dimension, padding as pairs, groups.
+
+    x, w: the shapes of the input and the weight. Raises ValueError for options that do not fit.
+    """
+    d = len(w) - 2
+    if len(x) != d + 2:
+        raise ValueError(
+            f"input of shape {x} for a weight of shape {w}; expected (n, c) and {d} sizes"
+        )
+    strides = _each(stride, d, "stride", least=1)
+    dilations = _each(dilation, d, "dilation", least=1)
+    if not isinstance(groups, int) or groups < 1 or w[0] % groups:
+        raise ValueError(f"groups={groups} for a weight of shape {w}; it must divide {w[0]}")
+    if padding == "same":
+        if any(s != 1 for s in strides):
+            raise ValueError(f"padding='same' needs stride 1, got stride {strides}")
+        spare = [dil * (k - 1) for dil, k in zip(dilations, w[2:], strict=True)]
+        pairs = tuple((n // 2, n - n // 2) for n in spare)
+    elif padding == "valid":
+        pairs = ((0, 0),) * d
+    elif isinstance(padding, str):
+        raise ValueError(f"padding={padding!r}; choose 'same', 'valid' or numbers")
+    elif not isinstance(padding, int) and any(isinstance(p, Sequence) for p in padding):
+        pairs = tuple((int(p[0]), int(p[1])) for p in padding)
+        if len(pairs) != d or any(n < 0 for pair in pairs for n in pair):
+            raise ValueError(f"padding {padding}; expected {d} pairs of numbers >= 0")
+    else:
+        pairs = tuple((p, p) for p in _each(padding, d, "padding", least=0))
+    return {"stride": strides, "dilation": dilations, "padding": pairs, "groups": groups}
+
+
+def _each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
+    values = (value,) * d if isinstance(value, int) else tuple(value)
+    if len(values) != d or not all(isinstance(n, int) and n >= least for n in values):
+        raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")
+    return values
+
+
+def _check_channels(x: Any, w: Any, b: Any, got: int, expected: int, bias: int) -> None:
+    if got != expected:
+        raise ValueError(
+            f"input of shape {x.shape} has {got} channels, the weight of shape {w.shape} "
+            f"takes {expected}"
+        )
+    if b is not None and b.shape != (bias,):
+        raise ValueError(f"bias of shape {b.shape} for {bias} output channels")

@@ -1,0 +1,336 @@
+r"""Weight normalisation, w = g v / h(v), and its derivatives on paper.
+
+Salimans & Kingma 2016, arXiv:1602.07868, eq. 2 and 3. Each slice of v that shares one entry of g
+is one vector; v is not of unit length, and g is the gain, signed, never a gradient.
+
+    n = ||v||            <a, b> = the sum of a b over a slice
+
+h is the length by which v is divided. Every convention in use is one choice of h:
+
+    form      h                    y = dh/dv             used by
+    plain     n                    v / n                 the paper, PyTorch, R torch, Equinox
+    inside    sqrt(n^2 + eps)      v / h                 Flax, nnabla, Flux
+    outside   n + eps              v / n                 flax.optim
+    max_q     sqrt(max(n^2, eps))  v / h, or 0 below     TensorFlow
+    max_n     max(n, eps)          v / h, or 0 below     Paddle
+    rms       n / k + eps          v / (k n)             EDM2;  k^2 = number of entries of a slice
+
+Forward product. Write x = v / h. Then w = g x, and
+
+    h_dot = <y, v_dot>
+    x_dot = v_dot / h - v h_dot / h^2 = (v_dot - h_dot x) / h
+    w_dot = x g_dot + (g / h) (v_dot - h_dot x)
+
+Pullback. Move everything in <w_bar, w_dot> off the dotted letters:
+
+    <w_bar, w_dot> = <w_bar, x> g_dot + (g / h) (<w_bar, v_dot> - <w_bar, x> <y, v_dot>)
+
+    g_bar = <w_bar, x>
+    v_bar = (g / h) (w_bar - g_bar y)
+
+In the plain form y = x is the unit vector along v, so the bracket is w_bar without its component
+along v: eq. 3 and 4 of the paper, and <v_bar, v> = 0.
+
+Pullback of the pullback. Let A and B be the cotangents of v_bar and g_bar, so that what is pulled
+back is L = <A, v_bar> + B g_bar. With a = <A, y>, c = <A, w_bar> and s = g_bar,
+
+    L = (g / h) (c - s a) + B s
+
+s, a and h move with v: ds/dv = (w_bar - s y) / h = r / h;  da/dv = H A with H = d2h/dv2, which is
+(A - a y) / h for plain and inside, (A - a y) / n for outside, (A - k^2 a y) / (k n) for rms, and as
+plain or 0 for the two maxima. Therefore
+
+    dL/dw_bar = (g / h) (A - a x) + B x                  (the forward product along A, B)
+    dL/dg     = (c - s a) / h
+    dL/dv     = ((B - g a / h) r - (g / h) (c - s a) y - g s H A) / h
+
+At v = 0 the plain form is undefined: NaN, for that slice alone. The others give w = 0 there; y is
+taken as 0, which is its limit for inside and the maxima, and the mean of its values for the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..backend import Array, accumulator, namespace, quiet, smallest_normal, unit_roundoff
+from ..graph import primitive, raw
+from ..ops import cast, maximum, sqrt, sum_to
+
+__all__ = [
+    "FORMS", "check", "check_form", "composed", "double_vjp", "forward", "jvp", "kept_shape",
+    "radius", "split", "vjp",
+]  # fmt: skip
+
+FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
+
+
+def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
+    """The definition, in ops: autodiff finds the derivatives. Right where n^2 is in range."""
+    check(v, g, eps=eps, form=form)
+    q = sum_to(v * v, shape=g.shape)
+    h = {
+        "plain": lambda: sqrt(q),
+        "inside": lambda: sqrt(q + eps),
+        "outside": lambda: sqrt(q) + eps,
+        "max_q": lambda: sqrt(maximum(q, eps)),
+        "max_n": lambda: maximum(sqrt(q), eps),
+        "rms": lambda: sqrt(q / _count(v, g.shape)) + eps,
+    }[form]()
+    return g * v / h
+
+
+@primitive
+def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") -> Array:
+    """w = g v / h(v), one norm for each entry of g.  eq. 2, arXiv:1602.07868
+
+    v: any shape   g: v's rank, with 1 along every axis that a norm runs over, or 0-d for one norm
+    of the whole   w: v's shape
+
+    16-bit inputs are computed in float32 and rounded once. Sums of squares are scaled by a power
+    of two where they would leave the range, so every representable w comes out.
+    Raises ValueError where g does not fit v, or eps does not fit the form.
+    """
+    check(v, g, eps=eps, form=form)
+    wide = accumulator(v.dtype)
+    x = v.astype(wide, copy=False) / radius(v, shape=g.shape, eps=eps, form=form)
+    x *= g
+    return x.astype(v.dtype, copy=False)
+
+
+forward = weight_norm
+
+
+@weight_norm.pullback
+def _(w_bar, w, v, g, *, eps=0.0, form="plain"):
+    return vjp(w_bar, v, g, eps=eps, form=form)
+
+
+def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> tuple[Any, Any]:
+    """(v_bar, g_bar), the cotangents of v and g for the cotangent w_bar of w.  eq. 3
+
+    g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
+    """
+    (w_bar, v, g), narrow = _widen(w_bar, v, g)
+    h, x, y = _lengths(v, g.shape, eps, form)
+    g_bar = sum_to(w_bar * x, shape=g.shape)
+    v_bar = _scale(w_bar - g_bar * y, g, h)
+    return narrow(v_bar), narrow(g_bar)
+
+
+def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
+    """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
+    check(v, g, eps=eps, form=form)
+    (v, g, v_dot, g_dot), narrow = _widen(v, g, v_dot, g_dot)
+    h, x, y = _lengths(v, g.shape, eps, form)
+    h_dot = sum_to(y * v_dot, shape=g.shape)
+    return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
+
+
+def double_vjp(
+    v_bar_bar: Any,
+    g_bar_bar: Any,
+    w_bar: Any,
+    v: Any,
+    g: Any,
+    *,
+    eps: float = 0.0,
+    form: str = "plain",
+) -> tuple[Any, Any, Any]:
+    """The cotangents of (w_bar, v, g) for the cotangents of vjp's answers (v_bar, g_bar).
+
+    The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
+    """
+    (A, B, w_bar, v, g), narrow = _widen(v_bar_bar, g_bar_bar, w_bar, v, g)
+    h, x, y = _lengths(v, g.shape, eps, form)
+    s, a, c = (sum_to(p * q, shape=g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
+    r = w_bar - s * y
+    t = (c - s * a) / h
+    by_v = ((B - g * a / h) * r - g * t * y - g * s * _curvature(A, a, v, g, h, y, eps, form)) / h
+    by_w_bar = _scale(A - a * x, g, h) + B * x
+    return narrow(by_w_bar), narrow(by_v), narrow(t)
+
+
+def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
+    """(v, g) with v = w and g = ||w||, so that weight_norm(v, g) is w again, to rounding.
+
+    axes: those that keep a norm each, counted as NumPy counts; None for one norm of the whole.
+    Raises IndexError for an axis that w does not have.
+    """
+    g = radius(w, shape=kept_shape(w.shape, axes), eps=0.0, form="norm")
+    return w, g.astype(w.dtype, copy=False)
+
+
+def kept_shape(shape: tuple[int, ...], axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None."""
+    if axes is None:
+        return ()
+    axes = axes if isinstance(axes, tuple) else (axes,)
+    for a in axes:
+        if not -len(shape) <= a < len(shape):
+            raise IndexError(
+                f"dim {a} of a weight of shape {shape}; choose from {-len(shape)} to "
+                f"{len(shape) - 1}, a tuple of these, or None for one norm of the whole"
+            )
+    kept = {a % len(shape) for a in axes}
+    return tuple(n if a in kept else 1 for a, n in enumerate(shape))
+
+
+def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
+    """Raise ValueError unless g fits v, and eps the form."""
+    if g.shape != () and (
+        len(g.shape) != len(v.shape)
+        or any(n not in (1, m) for n, m in zip(g.shape, v.shape, strict=True))
+    ):
+        raise ValueError(
+            f"g of shape {g.shape} for v of shape {v.shape}; g keeps v's rank, with 1 along each "
+            f"axis that a norm runs over, or is 0-d for one norm of the whole"
+        )
+    check_form(eps, form)
+
+
+def check_form(eps: float, form: str) -> None:
+    """Raise ValueError unless the form is known and eps is one that it can use."""
+    if form not in FORMS:
+        raise ValueError(f"form={form!r}; choose from {', '.join(FORMS)}")
+    if form == "plain" and eps != 0.0:
+        raise ValueError(f"form='plain' has no eps, got eps={eps}; choose form='inside', or eps=0")
+    if not 0.0 <= eps < math.inf:
+        raise ValueError(f"eps={eps}; choose a finite number >= 0")
+
+
+# ---- lengths ------------------------------------------------------------------------------------
+
+
+@primitive
+def radius(v: Array, *, shape: tuple[int, ...], eps: float, form: str) -> Array:
+    """h(v), of the shape of g. NaN in place of 0, for nothing can be divided by it.
+
+    form="norm" is n itself, 0 included.
+    """
+    n = _norm(v.astype(accumulator(v.dtype), copy=False), shape)
+    xp = namespace(v)
+    if form == "norm":
+        return n
+    if form == "inside":
+        h = xp.hypot(n, math.sqrt(eps)) if n.dtype.kind != "c" else xp.sqrt(n * n + eps)
+    elif form == "outside":
+        h = n + eps
+    elif form in ("max_q", "max_n"):
+        h = xp.maximum(n, _floor(eps, form))
+    elif form == "rms":
+        h = n / math.sqrt(_count(v, shape)) + eps
+    else:
+        h = n
+    return h if h.all() else xp.where(h == 0, math.nan, h)
+
+
+@radius.pullback
+def _(h_bar, h, v, *, shape, eps, form):
+    return (h_bar * _slope(v, h, shape, eps, form),)
+
+
+def _norm(v: Array, shape: tuple[int, ...]) -> Array:
+    """||v|| over the axes where `shape` has 1, without overflow or underflow on the way."""
+    with quiet():
+        q = _sum_of_squares(v, shape)
+    u, tiny = unit_roundoff(v.real.dtype), smallest_normal(v.real.dtype)
+    # Where q is in this range no square that counts has left the range. NaN fails the test.
+    if q.size == 0 or (q.real.min() >= tiny / u and q.real.max() < math.inf):
+        return namespace(v).sqrt(q)
+    xp = namespace(v)
+    axes = _reduced(v.shape, shape)
+    top = xp.abs(v.real).max(axis=axes, keepdims=True, initial=0).reshape(shape)
+    top = xp.where(xp.isfinite(top), top, xp.ones_like(top))
+    exponent = xp.frexp(top)[1]
+    scaled = xp.ldexp(v.real, -exponent) if v.dtype.kind != "c" else v / xp.ldexp(1.0, exponent)
+    n = xp.sqrt(_sum_of_squares(scaled, shape))
+    return xp.ldexp(n, exponent) if v.dtype.kind != "c" else n * xp.ldexp(1.0, exponent)
+
+
+def _sum_of_squares(v: Array, shape: tuple[int, ...]) -> Array:
+    axes = _reduced(v.shape, shape)
+    xp = namespace(v)
+    first = len(v.shape) - len(axes)
+    if axes == tuple(range(first, v.ndim)) and v.dtype.kind == "f" and hasattr(xp, "vecdot"):
+        rows = v.reshape((math.prod(v.shape[:first]), math.prod(v.shape[first:])))
+        return xp.vecdot(rows, rows).reshape(shape)  # (rows, m), (rows, m) -> (rows,)
+    return (v * v).sum(axis=axes, keepdims=True).reshape(shape)
+
+
+def _reduced(v_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes a norm runs over."""
+    if shape == ():
+        return tuple(range(len(v_shape)))
+    return tuple(a for a, (n, m) in enumerate(zip(shape, v_shape, strict=True)) if n != m)
+
+
+def _count(v: Any, shape: tuple[int, ...]) -> int:
+    return math.prod(v.shape[a] for a in _reduced(v.shape, shape))
+
+
+def _floor(eps: float, form: str) -> float:
+    return math.sqrt(eps) if form == "max_q" else eps
+
+
+def _lengths(v: Any, shape: tuple[int, ...], eps: float, form: str) -> tuple[Any, Any, Any]:
+    """h, x = v / h and y = dh/dv."""
+    h = radius(v, shape=shape, eps=eps, form=form)
+    x = v / h
+    return h, x, x if form in ("plain", "inside") else _slope(v, h, shape, eps, form)
+
+
+def _slope(v: Any, h: Any, shape: tuple[int, ...], eps: float, form: str) -> Any:
+    """y = dh/dv"""
+    if form in ("plain", "inside"):
+        return v / h
+    if form in ("max_q", "max_n"):
+        return v / h * _above(h, eps, form)
+    n = h if form == "norm" else radius(v, shape=shape, eps=0.0, form="norm")
+    y = v / (n + (raw(n) == 0))
+    return y / math.sqrt(_count(v, shape)) if form == "rms" else y
+
+
+def _above(h: Any, eps: float, form: str) -> Array:
+    """1 where the norm, not the floor, is the larger; both at once counts as the norm."""
+    return (raw(h) > _floor(eps, form)).astype(raw(h).dtype)
+
+
+def _curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form: str) -> Any:
+    """H A, with H = d2h/dv2"""
+    if form in ("plain", "inside"):
+        return (A - a * y) / h
+    if form in ("max_q", "max_n"):
+        return (A - a * y) / h * _above(h, eps, form)
+    n = radius(v, shape=g.shape, eps=0.0, form="norm")
+    count = _count(v, g.shape) if form == "rms" else 1
+    away = raw(n) != 0
+    return (A - count * a * y) / ((n + (raw(n) == 0)) * math.sqrt(count)) * away
+
+
+# ---- range --------------------------------------------------------------------------------------
+
+
+def _widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
+    """The values in the dtype in which to compute, and the way back."""
+    dtype = values[0].dtype
+    wide = accumulator(dtype)
+    if wide == dtype:
+        return values, lambda x: x
+    return tuple(cast(x, dtype=wide) for x in values), lambda x: cast(x, dtype=dtype)
+
+
+def _scale(t: Any, g: Any, h: Any) -> Any:
+    """t (g / h), also where g / h alone is out of range: then by exponents, on arrays."""
+    if raw(t) is not t or t.size == 0:
+        return t * (g / h)
+    with quiet():
+        ratio = g / h
+    size = abs(ratio)
+    tiny = smallest_normal(ratio.real.dtype)
+    if size.min() >= tiny and size.max() < math.inf:
+        t *= ratio
+        return t
+    xp = namespace(t)
+    (g_part, g_exponent), (h_part, h_exponent) = xp.frexp(g), xp.frexp(h)
+    return xp.ldexp(t * (g_part / h_part), g_exponent - h_exponent)

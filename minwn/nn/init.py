@@ -1,0 +1,90 @@
+"""First values of parameters, as arrays on the host. Every draw is by an explicit `rng`: a
+numpy Generator, a seed, or None for a new one.
+
+fan_in = entries of the weight that one output sums over; fan_out = outputs that one input feeds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import backend
+from ..backend import Array, Generator
+
+__all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
+
+Shape = tuple[int, ...]
+
+
+def sizes(**named: Any) -> tuple[int, ...]:
+    """The values, where all are whole numbers >= 1; else a ValueError that names the first."""
+    for name, value in named.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r}; give a whole number >= 1")
+    return tuple(named.values())
+
+
+def generator(rng: Generator | int | None) -> Generator:
+    """The Generator itself, or a new one from a seed; None seeds from the operating system."""
+    return backend.generator(rng)
+
+
+def fans(shape: Shape) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (out, in, *kernel).  Raises ValueError for rank < 2."""
+    if len(shape) < 2:
+        raise ValueError(f"a weight of shape {shape} has no fan-in; it needs two axes or more")
+    taps = math.prod(shape[2:])
+    return shape[1] * taps, shape[0] * taps
+
+
+def uniform(shape: Shape, bound: float, rng: Any = None, dtype: Any = "float32") -> Array:
+    """U(-bound, bound)"""
+    return generator(rng).uniform(-bound, bound, shape).astype(backend.dtype_of(dtype))
+
+
+def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float32") -> Array:
+    """N(0, std^2). 0.05 is the paper's choice for v.  section 3, arXiv:1602.07868"""
+    return (std * generator(rng).standard_normal(shape)).astype(backend.dtype_of(dtype))
+
+
+def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
+    """0 everywhere"""
+    return constant(shape, 0.0, dtype)
+
+
+def ones(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
+    """1 everywhere"""
+    return constant(shape, 1.0, dtype)
+
+
+def constant(shape: Shape, value: float, dtype: Any = "float32") -> Array:
+    return backend.full(shape, value, backend.dtype_of(dtype))
+
+
+def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 0.0) -> Array:
+    """N(0, 2 / ((1 + slope^2) fan_in)): keeps the second moment through (leaky) ReLUs.
+
+    He et al. 2015, eq. 15, arXiv:1502.01852
+    """
+    return normal(shape, math.sqrt(2.0 / ((1.0 + slope**2) * fans(shape)[0])), rng, dtype)
+
+
+def glorot(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
+    """U(-b, b) with b^2 = 6 / (fan_in + fan_out).  Glorot & Bengio 2010, eq. 16"""
+    return uniform(shape, math.sqrt(6.0 / sum(fans(shape))), rng, dtype)
+
+
+def orthogonal(
+    shape: Shape, rng: Any = None, dtype: Any = "float32", *, gain: float = 1.0
+) -> Array:
+    """A random matrix (out, the rest) with orthonormal rows, or columns where those are fewer.
+
+    Saxe et al. 2014, arXiv:1312.6120
+    """
+    fans(shape)
+    rows, columns = shape[0], math.prod(shape[1:])
+    draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
+    q = backend.orthonormal_columns(draw)
+    q = q if rows >= columns else q.T
+    return (gain * q).reshape(shape).astype(backend.dtype_of(dtype))

@@ -1,0 +1,86 @@
+"""Layers whose weight is a matrix: Linear and Embedding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import Generator
+from ..byhand import linear
+from ..graph import raw
+from ..ops import getitem
+from ..tensor import Tensor
+from . import init
+from .module import Module, Parameter
+
+__all__ = ["Embedding", "Linear"]
+
+
+class Linear(Module):
+    """y = x w^T + b.   x: (..., in_features)   weight: (out, in)   bias: (out,)   y: (..., out)
+
+    weight and bias are drawn from U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch, by `rng`.
+    Raises ValueError for sizes < 1, and for inputs that do not fit.
+    """
+
+    output_axis = 0
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: Generator | int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        self.in_features, self.out_features = init.sizes(
+            in_features=in_features, out_features=out_features
+        )
+        rng = init.generator(rng)
+        bound = in_features**-0.5
+        self.weight = Parameter(init.uniform((out_features, in_features), bound, rng, dtype))
+        self.bias = Parameter(init.uniform((out_features,), bound, rng, dtype)) if bias else None
+
+    def forward(self, x: Any) -> Tensor:
+        return linear.forward(x, self.weight, self.bias)
+
+    def describe(self) -> str:
+        return f"{self.in_features} -> {self.out_features}"
+
+
+class Embedding(Module):
+    """Row i of a table for each index i.   x: integers (...)   weight: (n, d)   y: (..., d)
+
+    The rows are drawn from N(0, 1) by `rng`. Raises IndexError for an index that is not in the
+    table, TypeError for indices that are not integers.
+    """
+
+    output_axis = 1
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        *,
+        rng: Generator | int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        self.num_embeddings, self.embedding_dim = init.sizes(
+            num_embeddings=num_embeddings, embedding_dim=embedding_dim
+        )
+        shape = (num_embeddings, embedding_dim)
+        self.weight = Parameter(init.normal(shape, 1.0, init.generator(rng), dtype))
+
+    def forward(self, x: Any) -> Tensor:
+        index = raw(x)
+        if index.dtype.kind not in "iu":
+            raise TypeError(f"Embedding takes integer indices, got {index.dtype}")
+        if index.size and not 0 <= int(index.min()) <= int(index.max()) < self.num_embeddings:
+            raise IndexError(
+                f"indices from {int(index.min())} to {int(index.max())} for a table of "
+                f"{self.num_embeddings} rows"
+            )
+        return getitem(self.weight, index=index)
+
+    def describe(self) -> str:
+        return f"{self.num_embeddings} x {self.embedding_dim}"

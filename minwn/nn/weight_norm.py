@@ -1,0 +1,308 @@
+"""WeightNorm: a layer's weight as w = g v / ||v||, recomputed when you say so.
+
+    norm = WeightNorm("weight", dim=0)
+    norm.apply(layer)              # weight -> weight_g, weight_v; the layer's function is unchanged
+    norm.recompute(layer)          # before each use: weight = weight_g weight_v / ||weight_v||
+    layer(x)                       # raises StaleWeightError where that was forgotten
+    norm.remove(layer)             # weight_g, weight_v -> weight
+
+The class `nn_utils_weight_norm` of R torch, with its methods and its explicit recompute, made
+safe. The computed weight is not a parameter: it is never saved, and never copied.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..backend import is_floating, namespace, quiet, to_numpy
+from ..byhand import weight_norm
+from ..graph import is_recording
+from ..tensor import Tensor
+from .module import Module, Parameter
+
+__all__ = ["StaleWeightError", "WeightNorm", "ZeroNormError"]
+
+
+class StaleWeightError(RuntimeError):
+    """A layer was called with a weight that is not the one its g and v give."""
+
+
+class ZeroNormError(ValueError):
+    """v / ||v|| was asked for where v is zero."""
+
+
+Dim = int | tuple[int, ...] | str | None
+
+
+@dataclass(frozen=True)
+class WeightNorm:
+    """The reparameterisation w = g v / h(v) of one weight of a Module.  eq. 2, arXiv:1602.07868
+
+    name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
+    negative from the end); None for one norm of the whole; "output" for the layer's output axis.
+    eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
+
+    The object holds these settings and nothing else; one serves any number of modules.
+    Raises ValueError for an unknown form, or an eps that does not fit it.
+    """
+
+    name: str = "weight"
+    dim: Dim = 0
+    eps: float = 0.0
+    form: str = "plain"
+
+    def __init__(
+        self, name: str = "weight", dim: Dim = 0, *, eps: float = 0.0, form: str = "plain"
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"name={name!r}; give the name of a parameter, such as 'weight'")
+        if isinstance(dim, list):
+            dim = tuple(dim)
+        axes = dim if isinstance(dim, tuple) else (dim,)
+        if not (dim is None or dim == "output" or all(type(a) is int for a in axes)):
+            raise ValueError(f"dim={dim!r}; give an axis, a tuple of axes, None or 'output'")
+        weight_norm.check_form(eps, form)
+        for field, value in (("name", name), ("dim", dim), ("eps", eps), ("form", form)):
+            object.__setattr__(self, field, value)
+
+    # ---- the six methods ------------------------------------------------------------------------
+
+    def apply(self, module: Module, name: str | None = None, dim: Dim = None) -> Module:
+        """Replace the parameter by `name_g` and `name_v`, with w unchanged; return the module.
+
+        name, dim: used in place of this object's own, for this module, from now on. The place in
+        the parameters' order and requires_grad are kept; modules that share a parameter share
+        its g and v once this has been applied to each of them.
+        Raises ValueError where the name is normalised already or is not a floating parameter,
+        IndexError for a dim the weight lacks, ZeroNormError for zero slices. Then nothing changed.
+        """
+        used = replace(
+            self, name=self.name if name is None else name, dim=self.dim if dim is None else dim
+        )
+        name = used.name
+        weight = _parameter(module, name)
+        shape = used._kept(module, weight.shape)
+        key = (shape, used.eps, used.form)
+        h = used._lengths(module, weight, shape)
+        parts = _recall(weight, key)
+        if parts is None:
+            g = Parameter(h.astype(weight.dtype, copy=False), weight.requires_grad)
+            v = Parameter(weight.data.copy(), weight.requires_grad)
+            parts = {f"{name}_g": g, f"{name}_v": v}
+            _remember(weight, key, (weight, g, v), parts)
+        computed = _Computed(self, used)
+        _swap(module, [name], parts)
+        module.__dict__["_computed"] = {**module._computed, name: computed}
+        computed.recompute(module)
+        return module
+
+    def recompute(self, module: Module) -> Tensor:
+        """Compute the weight from g and v as they are now, and return it.
+
+        Call it wherever g or v may have changed since: at the start of a forward, say. The
+        result is part of the graph, so one backward pass uses it up.
+        Raises ValueError where this was not applied to the module.
+        """
+        return [computed.recompute(module) for computed in self._applied(module)][-1]
+
+    def __call__(self, module: Module) -> Tensor:
+        """The same as `recompute`."""
+        return self.recompute(module)
+
+    def compute_weight(self, module: Module, name: str | None = None, dim: Dim = None) -> Tensor:
+        """g v / h(v) for the g and v that the module has now, changing nothing.
+
+        Raises ValueError where they are missing, or g's shape is not that of `dim`.
+        """
+        used = self._applied(module)[-1].used if name is None else replace(self, name=name)
+        g, v = used._parts(module)
+        if dim is not None:
+            used = replace(used, dim=dim)
+            if used._kept(module, v.shape) != g.shape:
+                raise ValueError(
+                    f"{used.name}_g of shape {g.shape} for dim={dim!r} of {used.name}_v {v.shape}; "
+                    f"that dim needs {used._kept(module, v.shape)}"
+                )
+        return weight_norm.forward(v, g, eps=used.eps, form=used.form)
+
+    def remove(self, module: Module, name: str | None = None) -> Module:
+        """Make the weight one parameter again, in the place of its g and v; return the module.
+
+        Raises ValueError where there is nothing to remove, and ZeroNormError where v is zero.
+        Then nothing changed.
+        """
+        if name is None:
+            names = [computed.used.name for computed in self._applied(module)]
+            if len(names) > 1 and self.name not in names:
+                raise ValueError(f"there are {names} to remove; pass one of them as name")
+            name = self.name if self.name in names else names[0]
+        if name not in module._computed:
+            raise ValueError(_not_applied(module, name))
+        used = module._computed[name].used
+        g, v = used._parts(module)
+        used._lengths(module, v, g.shape)
+        parts = _recall(v, (id(g), used.eps, used.form))
+        if parts is None:
+            w = weight_norm.forward(v.data, g.data, eps=used.eps, form=used.form)
+            weight = Parameter(w, g.requires_grad or v.requires_grad)
+            parts = {name: weight}
+            _remember(v, (id(g), used.eps, used.form), (g, v, weight), parts)
+        left = {n: computed for n, computed in module._computed.items() if n != name}
+        module.__dict__["_computed"] = left
+        _swap(module, [f"{name}_g", f"{name}_v"], parts)
+        return module
+
+    def clone(self, deep: bool = False) -> WeightNorm:
+        """Another object with these settings. It shares nothing that can change, deep or not."""
+        return replace(self)
+
+    # ---- what they share ------------------------------------------------------------------------
+
+    def _applied(self, module: Module) -> list[_Computed]:
+        found = [computed for computed in module._computed.values() if computed.declared == self]
+        if not found:
+            raise ValueError(_not_applied(module, self.name))
+        return found
+
+    def _parts(self, module: Module) -> tuple[Tensor, Tensor]:
+        g, v = (vars(module).get(f"{self.name}_{letter}") for letter in "gv")
+        if not isinstance(g, Tensor) or not isinstance(v, Tensor):
+            raise ValueError(
+                f"{type(module).__name__} has no {self.name}_g and {self.name}_v; "
+                f"apply() makes them"
+            )
+        return g, v
+
+    def _kept(self, module: Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of g for a weight of `shape`."""
+        if not isinstance(self.dim, str):
+            return weight_norm.kept_shape(shape, self.dim)
+        axis = getattr(module, "output_axis", None)
+        if axis is None:
+            raise ValueError(
+                f"{type(module).__name__} does not say which axis of {self.name} is its output; "
+                f"give dim as a number"
+            )
+        return weight_norm.kept_shape(shape, axis)
+
+    def _lengths(self, module: Module, v: Tensor, shape: tuple[int, ...]) -> Any:
+        """h(v), which is the g that keeps the function; an error where it is zero or not finite."""
+        where = f"{type(module).__name__}.{self.name}"
+        h = weight_norm.radius(v.data, shape=shape, eps=self.eps, form=self.form)
+        xp = namespace(h)
+        if not xp.isfinite(v.data).all():
+            raise ValueError(f"{where} has entries that are not finite; it has no norm")
+        if xp.isnan(h).any():
+            zero = [tuple(map(int, i)) for i in to_numpy(xp.argwhere(xp.isnan(h)))]
+            named = ", ".join(map(str, zero[:5])) + (", ..." if zero[5:] else "")
+            raise ZeroNormError(
+                f"{where}: v / ||v|| is undefined where v is zero, in {len(zero)} of {h.size} "
+                f"slices (of g {shape}: {named}); give these weights a value, choose another dim, "
+                f"or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, form='inside')"
+            )
+        with quiet():
+            fits = xp.isfinite(h.astype(v.dtype)).all()
+        if not fits:
+            raise ValueError(
+                f"{where}: a norm of {float(h.max()):g} is out of range for {v.dtype}; "
+                f"convert the module with .to('float32') first"
+            )
+        return h
+
+
+class _Computed:
+    """One weight of one module, as computed last: what Module keeps in place of a parameter."""
+
+    def __init__(self, declared: WeightNorm, used: WeightNorm) -> None:
+        self.declared, self.used = declared, used  # as constructed; with the overrides of apply
+        self.weight: Any = None
+
+    def recompute(self, module: Module) -> Tensor:
+        used, own = self.used, vars(module)
+        g, v = own[f"{used.name}_g"], own[f"{used.name}_v"]
+        self.weight = weight_norm.forward(v, g, eps=used.eps, form=used.form)
+        return self.weight
+
+    def check_fresh(self, module: Module) -> None:
+        """Raise StaleWeightError where the weight is not the one that g and v give now."""
+        own, name = vars(module), self.used.name
+        g, v = own[f"{name}_g"], own[f"{name}_v"]
+        if self.weight.older_than(g, v):
+            why = f"is older than its {name}_g and {name}_v"
+        elif is_recording() and self.weight.freed:
+            why = "was used up by a backward pass"
+        elif is_recording() and (g.requires_grad or v.requires_grad) > self.weight.requires_grad:
+            why = "was computed under no_grad, so its g and v would receive no gradient"
+        else:
+            return
+        raise StaleWeightError(
+            f"{type(module).__name__}.{name} {why}; call recompute(layer) of its WeightNorm "
+            f"before the layer, for instance at the start of your forward"
+        )
+
+    def without_weight(self) -> _Computed:
+        return _Computed(self.declared, self.used)
+
+    def __repr__(self) -> str:
+        eps = f", eps={self.used.eps}, form={self.used.form!r}" if self.used.form != "plain" else ""
+        return f"g v / ||v|| (dim={self.used.dim!r}{eps})"
+
+
+def _parameter(module: Module, name: str) -> Parameter:
+    """The parameter to be split, or an error that says why it cannot be."""
+    own, kind = vars(module), type(module).__name__
+    value = own.get(name)
+    if name in module._computed:
+        raise ValueError(f"{kind}.{name} is weight-normalised already; remove() it first")
+    if isinstance(value, Parameter):
+        if not is_floating(value.dtype):
+            raise ValueError(f"{kind}.{name} is {value.dtype}; only floating weights have a norm")
+        for taken in (f"{name}_g", f"{name}_v"):
+            if taken in own:
+                raise ValueError(f"{kind} has an attribute {taken!r} already")
+        return value
+    if name in own:
+        raise ValueError(
+            f"{kind}.{name} is {value!r:.60}, not a Parameter; there is nothing to split"
+        )
+    names = [n for n, p in own.items() if isinstance(p, Parameter)]
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; it has {names}"
+    raise ValueError(f"{kind} has no parameter {name!r}{hint}")
+
+
+def _not_applied(module: Module, name: str) -> str:
+    return (
+        f"this WeightNorm was not applied to {name!r} of this {type(module).__name__}; "
+        f"computed here: {sorted(module._computed) or 'nothing'}"
+    )
+
+
+def _swap(module: Module, old: list[str], new: dict[str, Any]) -> None:
+    """Put the new attributes in the place of the first of the old ones, the order kept."""
+    attributes: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if name == old[0]:
+            attributes.update(new)
+        elif name not in old:
+            attributes[name] = value
+    module.__dict__.clear()
+    module.__dict__.update(attributes)
+
+
+# Modules that share a weight must share its g and v (and, after remove, the weight again). Each
+# module is split by a call of its own, so the old parameter remembers what it became, as long as
+# nothing involved has been assigned since.
+
+
+def _remember(parameter: Any, key: Any, involved: tuple[Tensor, ...], parts: dict) -> None:
+    parameter._twin = (key, [(x, x._time) for x in involved], parts)
+
+
+def _recall(parameter: Any, key: Any) -> dict[str, Parameter] | None:
+    if parameter._twin is None:
+        return None
+    known, involved, parts = parameter._twin
+    return parts if known == key and all(x._time == time for x, time in involved) else None
