@@ -12,6 +12,7 @@ only where CuPy has been imported already. Any other array that offers the array
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import sys
 from typing import Any
@@ -40,6 +41,8 @@ def namespace(*arrays: Any) -> Any:
 
     Raises TypeError where arrays of two libraries meet.
     """
+    if len(arrays) == 1 and type(arrays[0]) is numpy.ndarray:
+        return numpy
     found: Any = None
     for x in arrays:
         if isinstance(x, _HOST):
@@ -62,6 +65,8 @@ def namespace(*arrays: Any) -> Any:
 def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
     """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
     xp = namespace(data if like is None else like)
+    if xp is numpy and isinstance(data, _HOST):
+        return numpy.asarray(data, dtype=dtype)
     if not is_array(data) and hasattr(data, "__dlpack__"):
         data = xp.from_dlpack(data)
     with on_device_of(like):
@@ -76,17 +81,23 @@ def is_floating(dtype: Any) -> bool:
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes."""
     if spec == "bfloat16":
-        import ml_dtypes
-
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            raise ImportError(
+                "the dtype 'bfloat16' needs ml_dtypes: pip install 'minwn[interop]'"
+            ) from error
         return numpy.dtype(ml_dtypes.bfloat16)
     return numpy.dtype(spec)
 
 
+@functools.cache
 def accumulator(dtype: Any) -> Any:
     """The dtype in which sums of `dtype` are kept: float32 for the 16-bit types, else itself."""
     return numpy.dtype("float32") if dtype.name in _REDUCED else dtype
 
 
+@functools.cache
 def unit_roundoff(dtype: Any) -> float:
     """u = half the distance from 1 to the next number: 2^-53 for float64, 2^-8 for bfloat16."""
     if dtype.name == "bfloat16":
@@ -94,6 +105,13 @@ def unit_roundoff(dtype: Any) -> float:
     return float(numpy.finfo(dtype).eps) / 2
 
 
+@functools.cache
+def largest(dtype: Any) -> float:
+    """The largest finite number of dtype."""
+    return float(numpy.finfo(dtype).max)
+
+
+@functools.cache
 def smallest_normal(dtype: Any) -> float:
     """The least positive number that carries the full precision of dtype."""
     return 2.0**-126 if dtype.name == "bfloat16" else float(numpy.finfo(dtype).smallest_normal)
@@ -142,6 +160,13 @@ def to_numpy(x: Array) -> numpy.ndarray:
 def quiet() -> Any:
     """A context in which 0 / 0 is NaN and not also a warning. (CuPy never warns.)"""
     return numpy.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore")
+
+
+def within(x: Array, low: float, high: float) -> bool:
+    """Whether low <= every entry <= high; false where one is NaN."""
+    if isinstance(x, numpy.ndarray):  # argmin is the fast way, and stops at a NaN
+        return x.size == 0 or (x.item(x.argmin()) >= low and x.item(x.argmax()) <= high)
+    return bool(((x >= low) & (x <= high)).all())
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:

@@ -26,14 +26,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import heapq
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from .backend import Array, asarray, is_array, namespace
+from .backend import Array, asarray, is_array, is_floating, namespace
 
-__all__ = ["Primitive", "Value", "is_recording", "no_grad", "primitive", "raw", "walk"]
+__all__ = ["Primitive", "Value", "ends", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
 # One clock dates every Value. A result is younger than its inputs, so youngest-first is an order
 # in which every consumer of a Value speaks before the Value itself answers; and an input that is
@@ -66,16 +68,23 @@ def is_recording() -> bool:
 class Value:
     """An array and, where it was computed from Values that require gradients, how."""
 
-    __slots__ = ("_data", "_grad", "_inputs", "_op", "_params", "_time", "requires_grad")
+    __slots__ = (
+        "_arrays", "_data", "_grad", "_inputs", "_op", "_params", "_time", "requires_grad",
+    )  # fmt: skip
 
     result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        if requires_grad and not is_floating(data.dtype):
+            raise TypeError(
+                f"a Tensor of {data.dtype} has no gradient; convert it to a float dtype"
+            )
         self._data = data
         self.requires_grad = requires_grad
-        self._op: Primitive | None = None
+        self._op: Any = None  # the Primitive that computed this
         self._inputs: tuple[Any, ...] | None = ()
-        self._params: dict[str, Any] | None = None
+        self._arrays: Sequence[Any] = ()  # the inputs as they were then
+        self._params: dict[str, Any] = {}
         self._grad: Any = None
         self._time = next(_clock)
 
@@ -94,9 +103,9 @@ class Value:
         """Whether a backward pass has used up how this Value was computed."""
         return self._inputs is None
 
-    def older_than(self, *others: Value) -> bool:
-        """Whether any of the others was made or assigned after this Value."""
-        return any(self._time < other._time for other in others)
+    def older_than(self, other: Value) -> bool:
+        """Whether the other was made or assigned after this Value."""
+        return self._time < other._time
 
 
 Value.result_type = Value
@@ -122,31 +131,37 @@ class Primitive:
 
     def pullback(self, rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
-        self.rule = rule
+        self.rule = rule  # type: ignore[method-assign]
         return rule
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        first: Any = None
-        wanted = False
+        kind = dtype = None
+        wanted, settled = False, True
         arrays = []
         for x in inputs:
             if isinstance(x, Value):
-                first = first or x.result_type
-                wanted = wanted or x.requires_grad
-                x = x._data
+                kind, wanted, x = x.result_type, wanted or x.requires_grad, x._data
             arrays.append(x)
-        if first is None:
-            return self.forward(*arrays, **params)
-        if len(arrays) > 1 and not _agree(arrays):
+            if type(x) not in _WEAK:  # all of one dtype, by identity: the common case, fast
+                if dtype is None:
+                    dtype, library = getattr(x, "dtype", x), type(x)
+                settled = settled and type(x) is library and getattr(x, "dtype", None) is dtype
+        if kind is None:
+            return self.forward(*inputs, **params)
+        if not settled:
             inputs, arrays = _settle(self.name, inputs, arrays)
         data = self.forward(*arrays, **params)
         if not data.shape:  # NumPy answers with a scalar where we promise an array
             data = asarray(data, like=data)
-        z = first(data)
+        z = kind(data)
         if wanted and _mode.recording:
             z.requires_grad = True
-            z._op, z._inputs, z._params = self, inputs, params
+            z._op, z._inputs, z._arrays, z._params = self, inputs, arrays, params
         return z
+
+    def rule(self, *args: Any, **params: Any) -> tuple[Any, ...]:
+        """(z_bar, z, *inputs, **params) -> the cotangents; `pullback` puts the real one here."""
+        raise NotImplementedError(f"'{self.name}' has no pullback")
 
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
         """Make a cotangent fit its input. Most operations may not need this, so it refuses."""
@@ -215,73 +230,83 @@ def walk(
     ValueError where a pullback returns a cotangent of the wrong shape or dtype.
     """
     retain_graph = retain_graph or create_graph
-    chosen = None if targets is None else {id(x): x for x in targets}
-    pending = _on_the_way(output, chosen)
-    wanted = {id(x) for x in pending}
-    bars = {id(output): cotangent}
+    chosen = None if targets is None else {id(x) for x in targets}
+    useful = None if chosen is None else _between(output, chosen)
+    heap, bars = [(-output._time, output)], {id(output): cotangent}
     answer: dict[Value, Any] = {}
     # Youngest first. With b = a + a and c = b * b, b must hear from both factors of c before it
     # answers a; both were heard when c, the younger, answered.
-    while pending:
-        z = pending.pop()
-        z_bar = bars.pop(id(z), None)
-        if z_bar is None:
-            continue
-        if z._op is None if chosen is None else id(z) in chosen:
+    while heap:
+        z = heapq.heappop(heap)[1]
+        z_bar, op, inputs = bars.pop(id(z)), z._op, z._inputs
+        if op is None if chosen is None else id(z) in chosen:
             answer[z] = z_bar
-        if z._op is None:
-            continue
-        op, inputs, params = z._op, z._inputs, z._params
-        if inputs is None or params is None:
+            if op is None or len(answer) == len(chosen or ()):
+                continue
+            if useful and inputs and not any(id(x) in useful for x in inputs):
+                continue  # nothing behind z was asked for, and its part of the graph stays
+        if inputs is None:
             raise RuntimeError(
                 f"the graph behind '{op.name}' was freed by an earlier backward pass; "
                 f"run the forward pass again, or pass retain_graph=True to the earlier one"
             )
-        for x in inputs:
-            if isinstance(x, Value) and x._time > z._time:
+        if create_graph:
+            x_bars = op.rule(z_bar, z, *inputs, **z._params)
+        else:
+            x_bars = op.rule(z_bar, z._data, *z._arrays, **z._params)
+        if len(x_bars) != len(inputs):
+            raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
+        for x, x_bar in zip(inputs, x_bars, strict=True):
+            if not isinstance(x, Value):
+                continue
+            if x._time > z._time:
                 raise RuntimeError(
                     f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
                     f"forward pass; run the forward pass again"
                 )
-        if not hasattr(op, "rule"):
-            raise NotImplementedError(f"'{op.name}' has no pullback")
-        if create_graph:
-            x_bars = op.rule(z_bar, z, *inputs, **params)
-        else:
-            x_bars = op.rule(z_bar, z._data, *map(raw, inputs), **params)
-        if len(x_bars) != len(inputs):
-            raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
-        for x, x_bar in zip(inputs, x_bars, strict=True):
-            if x_bar is None or id(x) not in wanted:
+            key = id(x)
+            if x_bar is None or not x.requires_grad or (useful is not None and key not in useful):
                 continue
             if callable(x_bar):
                 x_bar = x_bar()
-            if x_bar.shape != x._data.shape:
-                x_bar = op.fit(x_bar, x._data.shape)
-            if x_bar.dtype != x._data.dtype:
+            data = x._data
+            if x_bar.shape != data.shape:
+                x_bar = op.fit(x_bar, data.shape)
+            if x_bar.dtype != data.dtype:
                 raise ValueError(
-                    f"{op.name}: cotangent {x_bar.dtype} for input {x._data.dtype} "
-                    f"of shape {x._data.shape}"
+                    f"{op.name}: cotangent {x_bar.dtype} for input {data.dtype} "
+                    f"of shape {data.shape}"
                 )
-            bars[id(x)] = x_bar if id(x) not in bars else bars[id(x)] + x_bar
+            if key in bars:
+                bars[key] = bars[key] + x_bar
+            else:
+                bars[key] = x_bar
+                heapq.heappush(heap, (-x._time, x))
         if not retain_graph:
-            z._inputs = z._params = None
+            z._inputs, z._arrays, z._params = None, (), {}
     return answer
 
 
-def _on_the_way(output: Value, targets: dict[int, Value] | None) -> list[Value]:
-    """Every Value between the output and the targets (or the leaves), oldest first."""
+def ends(output: Value) -> list[Value]:
+    """The leaves that the output depends on, and the results whose own graph was freed."""
+    return [z for z in _behind(output) if not z._inputs]
+
+
+def _behind(output: Value) -> list[Value]:
+    """The output and every Value that it depends on and that requires a gradient, oldest first."""
     seen, stack = {id(output): output}, [output]
     while stack:
         for x in stack.pop()._inputs or ():
             if isinstance(x, Value) and x.requires_grad and id(x) not in seen:
                 seen[id(x)] = x
                 stack.append(x)
-    found = sorted(seen.values(), key=lambda x: x._time)
-    if targets is None:
-        return found
-    useful: set[int] = set()
-    for z in found:
-        if id(z) in targets or z._inputs is None or any(id(x) in useful for x in z._inputs or ()):
-            useful.add(id(z))
-    return [z for z in found if id(z) in useful]
+    return sorted(seen.values(), key=operator.attrgetter("_time"))
+
+
+def _between(output: Value, targets: set[int]) -> set[int]:
+    """The ids of the targets, and of the Values between the output and them."""
+    found: set[int] = set()
+    for z in _behind(output):
+        if id(z) in targets or z._inputs is None or any(id(x) in found for x in z._inputs):
+            found.add(id(z))
+    return found

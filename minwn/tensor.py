@@ -5,12 +5,13 @@ One line a method; what a method does is said where the operation is defined, in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import backend, ops
 from .backend import Array
-from .graph import Primitive, Value, raw, walk
+from .graph import Primitive, Value, ends, raw, walk
 
 __all__ = ["Tensor", "grad", "jvp", "tensor", "vjp"]
 
@@ -32,13 +33,6 @@ class Tensor(Value):
 
     __slots__ = ()
 
-    def __init__(self, data: Array, requires_grad: bool = False) -> None:
-        if requires_grad and not backend.is_floating(data.dtype):
-            raise TypeError(
-                f"a Tensor of {data.dtype} has no gradient; convert it to a float dtype"
-            )
-        Value.__init__(self, data, requires_grad)
-
     # ---- what it holds --------------------------------------------------------------------------
 
     @property
@@ -55,7 +49,7 @@ class Tensor(Value):
             raise ValueError(f"data of shape {data.shape} for a Tensor of shape {self._data.shape}")
         if self.requires_grad and not backend.is_floating(data.dtype):
             raise TypeError(f"data of {data.dtype} for a Tensor that requires gradients")
-        self.assign(data)
+        self.assign(data if data.shape else backend.asarray(data, like=data))  # never a scalar
 
     @property
     def grad(self) -> Tensor | None:
@@ -65,7 +59,7 @@ class Tensor(Value):
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None:
-            value = value if isinstance(value, Tensor) else Tensor(value)
+            value = value if isinstance(value, Tensor) else Tensor(_like(value, self))
             if value.shape != self.shape:
                 raise ValueError(f"grad of shape {value.shape} for a Tensor of shape {self.shape}")
         self._grad = value
@@ -112,7 +106,9 @@ class Tensor(Value):
             at = f"{where}:0" if where == "cuda" else where
             return self if self.device == at else ops.move(self, device=where)
         dtype = backend.dtype_of(where)
-        return self if dtype == self.dtype else ops.cast(self, dtype=dtype)
+        if dtype == self.dtype:
+            return self
+        return ops.cast(self if backend.is_floating(dtype) else self.detach(), dtype=dtype)
 
     def astype(self, dtype: Any) -> Tensor:
         return self.to(dtype)
@@ -131,12 +127,11 @@ class Tensor(Value):
         bars = _walk(self, gradient, None, retain_graph, create_graph)
         owned = {id(raw(gradient))}
         for leaf, bar in bars.items():
-            if not isinstance(bar, Tensor):
-                # A cotangent may be a view, or on its way to two leaves: a grad owns its memory.
-                if not bar.shape or id(bar) in owned or getattr(bar, "base", None) is not None:
-                    bar = backend.namespace(bar).array(bar)
-                owned.add(id(bar))
-                bar = Tensor(bar)
+            # A cotangent may be a view, or on its way to two leaves: a grad owns its memory.
+            if id(raw(bar)) in owned or getattr(raw(bar), "base", None) is not None:
+                bar = ops.cast(bar, dtype=bar.dtype)
+            bar = bar if isinstance(bar, Tensor) else Tensor(backend.asarray(bar, like=bar))
+            owned.add(id(bar._data))
             leaf._grad = bar if leaf._grad is None else leaf._grad + bar
 
     # ---- operators ------------------------------------------------------------------------------
@@ -189,22 +184,22 @@ class Tensor(Value):
         return ops.getitem(self, index=index)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return Tensor(self._data == raw(other))
+        return _compared(self._data == raw(other))
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return Tensor(self._data != raw(other))
+        return _compared(self._data != raw(other))
 
     def __lt__(self, other: Any) -> Tensor:
-        return Tensor(self._data < raw(other))
+        return _compared(self._data < raw(other))
 
     def __le__(self, other: Any) -> Tensor:
-        return Tensor(self._data <= raw(other))
+        return _compared(self._data <= raw(other))
 
     def __gt__(self, other: Any) -> Tensor:
-        return Tensor(self._data > raw(other))
+        return _compared(self._data > raw(other))
 
     def __ge__(self, other: Any) -> Tensor:
-        return Tensor(self._data >= raw(other))
+        return _compared(self._data >= raw(other))
 
     # ---- methods --------------------------------------------------------------------------------
 
@@ -212,8 +207,8 @@ class Tensor(Value):
     def T(self) -> Tensor:
         return ops.transpose(self)
 
-    def transpose(self, *axes: int) -> Tensor:
-        return ops.transpose(self, axes=axes or None)
+    def transpose(self, *axes: Any) -> Tensor:
+        return ops.transpose(self, axes=_spread(axes) or None)
 
     def swapaxes(self, a: int, b: int) -> Tensor:
         order = list(range(self.ndim))
@@ -221,12 +216,10 @@ class Tensor(Value):
         return ops.transpose(self, axes=tuple(order))
 
     def reshape(self, *shape: Any) -> Tensor:
-        return ops.reshape(
-            self, shape=shape if not shape or isinstance(shape[0], int) else shape[0]
-        )
+        return ops.reshape(self, shape=_spread(shape))
 
     def flatten(self, start: int = 0) -> Tensor:
-        return ops.reshape(self, shape=(*self.shape[:start], -1))
+        return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         return ops.sum(self, axis=axis, keepdims=keepdims)
@@ -279,10 +272,10 @@ class Tensor(Value):
         return bool(self._data)
 
     def __float__(self) -> float:
-        return float(self._data)
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self._data)
+        return int(self.item())
 
     def __index__(self) -> int:
         return self._data.__index__()
@@ -338,6 +331,22 @@ class Tensor(Value):
 Tensor.result_type = Tensor
 
 
+def _compared(answer: Any) -> Tensor:
+    return Tensor(backend.asarray(answer))
+
+
+def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """f(2, 3) and f((2, 3)) mean the same."""
+    together = len(numbers) == 1 and isinstance(numbers[0], tuple | list)
+    return tuple(numbers[0]) if together else numbers
+
+
+def _like(x: Any, other: Tensor) -> Any:
+    """x, or the array that its numbers make in the dtype and library of the other."""
+    known = isinstance(x, Value) or backend.is_array(x)
+    return x if known else backend.asarray(x, like=other._data, dtype=other.dtype)
+
+
 def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tensor:
     """A Tensor of the data: an array of any library, a Tensor, or numbers in nested lists.
 
@@ -368,8 +377,8 @@ def _walk(output: Any, cotangent: Any, targets: Any, retain: bool, create: bool)
                 f"an array of that shape, or reduce it to one number"
             )
         cotangent = backend.namespace(output._data).ones_like(output._data)
-    if not backend.is_array(raw(cotangent)):
-        cotangent = backend.asarray(cotangent, like=output._data, dtype=output.dtype)
+    cotangent = _like(cotangent, output)
+    backend.namespace(raw(cotangent), output._data)
     if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
         raise ValueError(
             f"cotangent {cotangent.dtype} {cotangent.shape} for an output "
@@ -403,6 +412,8 @@ def grad(
     """
     if callable(output) and not isinstance(output, Tensor):
         return _gradient_of(output, 0 if inputs is None else inputs)
+    if inputs is None:
+        raise TypeError("grad: pass the Tensors to differentiate with respect to as well")
     single = isinstance(inputs, Value)
     wanted: list[Any] = [inputs] if single else list(inputs)
     for i, x in enumerate(wanted):
@@ -440,14 +451,29 @@ def _inputs(values: Sequence[Any]) -> list[Tensor]:
     ]
 
 
+def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -> Any:
+    """y = f(*inputs), and whether y depends on more than the named ones: on what f closes over.
+
+    Then the derivatives of f depend on that as well, and have to be recorded.
+    """
+    y = f(*inputs)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"the function to differentiate returned a {type(y).__name__}, no Tensor")
+    own = {id(x) for x in named}
+    return y, any(id(x) not in own for x in ends(y))
+
+
 def _gradient_of(f: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
     numbers = [argnums] if isinstance(argnums, int) else list(argnums)
 
     def gradient(*args: Any) -> Any:
+        if any(not -len(args) <= i < len(args) for i in numbers):
+            raise TypeError(f"grad: argnums {argnums} of a call with {len(args)} arguments")
         inputs, full = _inputs([args[i] for i in numbers]), list(args)
         for i, x in zip(numbers, inputs, strict=True):
             full[i] = x
-        found = grad(f(*full), inputs, create_graph=_recording(*args))
+        y, more = _apply(f, full, inputs)
+        found = grad(y, inputs, create_graph=more)
         return found[0] if isinstance(argnums, int) else found
 
     return gradient
@@ -460,15 +486,15 @@ def vjp(f: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[..., 
     x1_bar, x2_bar = pullback(y_bar)       # J^T y_bar, as often as wanted
     """
     inputs = _inputs(primals)
-    y = f(*inputs)
+    y, more = _apply(f, inputs, inputs)
 
     def pullback(y_bar: Any = None) -> tuple[Tensor, ...]:
-        create = _recording(*primals, y_bar)
+        create = more or _recording(y_bar)
         options = {"retain_graph": True, "create_graph": create, "allow_unused": True}
         bars = grad(y, inputs, y_bar, **options)
         return tuple(_zeros(x) if b is None else b for x, b in zip(inputs, bars, strict=True))
 
-    return y, pullback
+    return y if more else y.detach(), pullback
 
 
 def jvp(
@@ -478,14 +504,21 @@ def jvp(
 
     By two backward passes: u -> J^T u is linear, and its own pullback is x_dot -> J x_dot.
     """
+    if any(isinstance(xs, Value) or backend.is_array(xs) for xs in (primals, tangents)):
+        raise TypeError("jvp: pass the primals and the tangents as two lists, even of one each")
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(tangents)} tangents for {len(primals)} primals")
     inputs = _inputs(primals)
-    y, u_bar = f(*inputs), None
+    tangents = [_like(x_dot, x) for x_dot, x in zip(tangents, inputs, strict=True)]
     for x, x_dot in zip(inputs, tangents, strict=True):
-        if raw(x_dot).shape != x.shape:
-            raise ValueError(f"jvp: tangent {raw(x_dot).shape} for a primal of shape {x.shape}")
+        if x_dot.shape != x.shape or x_dot.dtype != x.dtype:
+            raise ValueError(
+                f"jvp: tangent {x_dot.dtype} {x_dot.shape} for a primal {x.dtype} {x.shape}"
+            )
+    (y, more), u_bar = _apply(f, inputs, inputs), None
     u = Tensor(_zeros(y)._data, True)
     bars = grad(y, inputs, u, create_graph=True, allow_unused=True)
-    create = _recording(*primals, *tangents)
+    create = more or _recording(*tangents)
     for bar, x_dot in zip(bars, tangents, strict=True):
         if bar is not None and bar.requires_grad:
             part = grad(bar, u, x_dot, retain_graph=True, create_graph=create)

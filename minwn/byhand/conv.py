@@ -84,12 +84,9 @@ def transpose(
     options = geometry(y.shape, w.shape, stride, padding, dilation, groups)
     extra = _each(output_padding, len(w.shape) - 2, "output_padding", least=0)
     _check_channels(y, w, b, y.shape[1], w.shape[0], w.shape[1] * groups)
-    for e, s, d in zip(extra, options["stride"], options["dilation"], strict=True):
-        if e >= max(s, d):
-            raise ValueError(
-                f"output_padding {extra} must be smaller than stride {options['stride']} "
-                f"or dilation {options['dilation']}"
-            )
+    # From a stride on, x would have room for more windows than y has entries.
+    if any(e >= s for e, s in zip(extra, options["stride"], strict=True)):
+        raise ValueError(f"output_padding {extra} must be smaller than stride {options['stride']}")
     lines = zip(
         y.shape[2:], w.shape[2:], options["stride"], options["dilation"], options["padding"], extra,
         strict=True,
@@ -181,7 +178,7 @@ def conv_weight(y: Array, x: Array, *, kernel: tuple[int, ...], **shape: Any) ->
 @conv.pullback
 def _(y_bar, y, x, w, b=None, **shape):
     return (
-        lambda: conv_input(y_bar, w, size=x.shape[2:], **shape),
+        lambda: conv_input(y_bar, w, None, size=x.shape[2:], **shape),
         lambda: conv_weight(y_bar, x, kernel=w.shape[2:], **shape),
         None if b is None else lambda: y_bar.sum(axis=(0, *range(2, y_bar.ndim))),
     )
@@ -190,7 +187,7 @@ def _(y_bar, y, x, w, b=None, **shape):
 @conv_input.pullback
 def _(x_bar, x, y, w, b=None, *, size, **shape):
     return (
-        lambda: conv(x_bar, w, **shape),
+        lambda: conv(x_bar, w, None, **shape),
         lambda: conv_weight(y, x_bar, kernel=w.shape[2:], **shape),
         None if b is None else lambda: x_bar.sum(axis=(0, *range(2, x_bar.ndim))),
     )
@@ -199,8 +196,8 @@ def _(x_bar, x, y, w, b=None, *, size, **shape):
 @conv_weight.pullback
 def _(w_bar, w, y, x, *, kernel, **shape):
     return (
-        lambda: conv(x, w_bar, **shape),
-        lambda: conv_input(y, w_bar, size=x.shape[2:], **shape),
+        lambda: conv(x, w_bar, None, **shape),
+        lambda: conv_input(y, w_bar, None, size=x.shape[2:], **shape),
     )
 
 
@@ -262,17 +259,17 @@ def geometry(
         pairs = ((0, 0),) * d
     elif isinstance(padding, str):
         raise ValueError(f"padding={padding!r}; choose 'same', 'valid' or numbers")
-    elif not isinstance(padding, int) and any(isinstance(p, Sequence) for p in padding):
-        pairs = tuple((int(p[0]), int(p[1])) for p in padding)
-        if len(pairs) != d or any(n < 0 for pair in pairs for n in pair):
-            raise ValueError(f"padding {padding}; expected {d} pairs of numbers >= 0")
+    elif isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
+        if len(padding) != d or not all(isinstance(p, Sequence) for p in padding):
+            raise ValueError(f"padding={padding!r}; expected {d} pairs of numbers >= 0")
+        pairs = tuple(_each(p, 2, "padding", least=0) for p in padding)
     else:
         pairs = tuple((p, p) for p in _each(padding, d, "padding", least=0))
     return {"stride": strides, "dilation": dilations, "padding": pairs, "groups": groups}
 
 
 def _each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
-    values = (value,) * d if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * d
     if len(values) != d or not all(isinstance(n, int) and n >= least for n in values):
         raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")
     return values

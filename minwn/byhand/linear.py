@@ -30,12 +30,17 @@ def composed(x: Any, w: Any, b: Any = None) -> Any:
     return y if b is None else add(y, b)
 
 
-@primitive
-def linear(x: Array, w: Array, b: Array | None = None) -> Array:
+def forward(x: Any, w: Any, b: Any = None) -> Any:
     """y = x w^T + b.   x: (..., i)   w: (o, i)   b: (o,) or None   y: (..., o)
 
     Raises ValueError where the shapes do not fit.
     """
+    return linear(x, w, b)
+
+
+@primitive
+def linear(x: Array, w: Array, b: Array | None) -> Array:
+    """y = x w^T + b"""
     if x.shape[-1:] != w.shape[1:] or (b is not None and b.shape != w.shape[:1]):
         raise ValueError(
             f"linear: x {x.shape}, w {w.shape}, b {None if b is None else b.shape}; "
@@ -47,11 +52,8 @@ def linear(x: Array, w: Array, b: Array | None = None) -> Array:
     return y
 
 
-forward = linear
-
-
 @linear.pullback
-def _(y_bar, y, x, w, b=None):
+def _(y_bar, y, x, w, b):
     if x.ndim == 2:
         rows, sent = x, y_bar
     else:
@@ -71,4 +73,4 @@ def vjp(y_bar: Any, x: Any, w: Any, b: Any = None) -> tuple[Any, Any, Any]:
 
 def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None) -> Any:
     """y_dot = x_dot w^T + x w_dot^T + b_dot"""
-    return linear(x_dot, w, b_dot) + linear(x, w_dot)
+    return forward(x_dot, w, b_dot) + forward(x, w_dot)

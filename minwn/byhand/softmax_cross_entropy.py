@@ -3,22 +3,21 @@
 One row of logits x_1 ... x_k and a distribution p over the k classes (for a label t, p_t = 1):
 
     z = log sum_j e^(x_j)        the softmax is  s_j = e^(x_j - z)
-    l = -sum_j p_j log s_j = z sum_j p_j - sum_j p_j x_j = z - <p, x>
+    l = -sum_j p_j log s_j = z sum_j p_j - <p, x>
 
-    dz/dx_j = s_j       so       dl/dx_j = s_j - p_j
+    dz/dx_j = s_j       so       x_bar_j = l_bar (s_j sum_i p_i - p_j)
 
-The loss is the mean of l over the rows, so a cotangent l_bar of it gives each of n rows l_bar / n.
-Differentiated again,  ds_i/dx_j = s_i (1[i = j] - s_j),  which autodiff finds from s = e^(x - z).
+For a label this is l_bar (s - p). The mean of n rows gives each of them l_bar / n. Differentiated
+again,  ds_i/dx_j = s_i (1[i = j] - s_j),  the pullback of the softmax.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ..backend import Array, asarray, is_floating, namespace
+from ..backend import Array, asarray, is_floating, namespace, within
 from ..graph import primitive, raw
-from ..ops import exp, logsumexp, multiply
+from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
 
 __all__ = ["composed", "forward", "vjp"]
@@ -26,68 +25,121 @@ __all__ = ["composed", "forward", "vjp"]
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
-    """The definition, in ops: autodiff finds the derivatives."""
-    p = distribution(raw(logits), targets)
-    rows = logsumexp(logits, axis=1) - sum_over(multiply(logits, p), axis=1)
-    return rows if reduction == "none" else sum_over(rows) * _share(logits, reduction)
-
-
-@primitive
-def softmax_cross_entropy(logits: Array, *, targets: Any, reduction: str = "mean") -> Array:
-    """l = log sum_j e^(x_j) - <p, x>, averaged, summed, or one number a row.
+def forward(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
+    """l = log sum_j e^(x_j) - x_t, averaged, summed, or one number a row.
 
     logits: (n, k) or (n, k, ...)   targets: labels 0..k-1 of shape (n,) or (n, ...), or
     distributions of the shape of the logits   reduction: "mean", "sum" or "none"
 
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")
-    p = distribution(logits, targets)
-    rows = logsumexp(logits, axis=1) - (logits * p).sum(axis=1)
-    return rows if reduction == "none" else rows.sum() * _share(logits, reduction)
+    rows, targets, lead = _rows(logits, targets, reduction)
+    loss = softmax_cross_entropy(rows, targets=targets, reduction=reduction)
+    return reshape(loss, shape=lead) if reduction == "none" and len(lead) > 1 else loss
 
 
-forward = softmax_cross_entropy
+def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
+    """The definition, in ops: autodiff finds the derivatives."""
+    rows, targets, lead = _rows(logits, targets, reduction)
+    p, log_s = _p(rows, targets), rows - logsumexp(rows, axis=1, keepdims=True)
+    losses = -sum_over(where(p == 0, 0.0, log_s * p), axis=1)
+    if reduction == "none":
+        return reshape(losses, shape=lead)
+    return mean(losses) if reduction == "mean" else sum_over(losses)
+
+
+@primitive
+def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> Array:
+    """l of each row, averaged, summed or as they are.   logits: (n, k)   targets: (n,) or (n, k)"""
+    # From the largest of each row: z and x_t may be large, and their difference small.
+    x = logits - logits.max(axis=1, keepdims=True)
+    xp = namespace(x)
+    z = xp.log(xp.exp(x).sum(axis=1))
+    if targets.ndim == 1:
+        losses = z - x[_at(targets)]
+    else:
+        x = where(targets == 0, 0.0, x)  # a class that cannot be may have -inf
+        losses = z * targets.sum(axis=1) - (x * targets).sum(axis=1)
+    if reduction == "none":
+        return losses
+    return losses.sum() * _share(logits, reduction)
 
 
 @softmax_cross_entropy.pullback
-def _(l_bar, loss, logits, *, targets, reduction="mean"):
-    return (vjp(l_bar, logits, targets=targets, reduction=reduction),)
+def _(l_bar, loss, logits, *, targets, reduction):
+    s = softmax(logits, axis=1)
+    if targets.ndim == 2:
+        s = s * targets.sum(axis=1, keepdims=True)
+    l_bar = l_bar.reshape((-1, 1)) if reduction == "none" else l_bar * _share(logits, reduction)
+    return ((s - _p(logits, targets)) * l_bar,)
 
 
 def vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
-    """The cotangent of the logits:  l_bar (s - p) / n"""
-    s = exp(logits - logsumexp(logits, axis=1, keepdims=True))
-    if reduction == "none":
-        l_bar = l_bar.reshape((l_bar.shape[0], 1, *l_bar.shape[1:]))
-    return (s - distribution(raw(logits), targets)) * (l_bar * _share(logits, reduction))
+    """The cotangent of the logits for the cotangent l_bar of the loss:  l_bar (s - p) / n"""
+    rows, targets, _ = _rows(logits, targets, reduction)
+    flat = softmax_cross_entropy.rule(l_bar, None, rows, targets=targets, reduction=reduction)[0]
+    return _unrows(flat, logits.shape)
 
 
 def _share(logits: Any, reduction: str) -> float:
-    rows = math.prod(logits.shape) // logits.shape[1]
-    return 1.0 / rows if reduction == "mean" else 1.0
+    return 1.0 / logits.shape[0] if reduction == "mean" else 1.0
 
 
-def distribution(logits: Array, targets: Any) -> Array:
-    """The targets as probabilities of the shape of the logits."""
-    xp = namespace(logits)
-    targets = asarray(raw(targets), like=logits)
-    if logits.ndim < 2:
-        raise ValueError(f"logits of shape {logits.shape}; expected (n, k) or (n, k, ...)")
-    rows = (logits.shape[0], *logits.shape[2:])
-    if is_floating(targets.dtype) and targets.shape == logits.shape:
+def _p(logits: Any, targets: Array) -> Array:
+    """The targets as probabilities, (n, k)."""
+    if targets.ndim == 2:
+        return targets
+    p = namespace(targets).zeros(logits.shape, dtype=logits.dtype)
+    p[_at(targets)] = 1.0
+    return p
+
+
+def _at(targets: Array) -> tuple[Array, Array]:
+    """The index of each row's label."""
+    return namespace(targets).arange(targets.shape[0]), targets
+
+
+def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[int, ...]]:
+    """Logits (n ..., k), targets (n ...) or (n ..., k), and the shape of the n ... positions."""
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")
+    targets = check_targets(logits, targets)
+    if logits.ndim == 2:
+        return logits, targets, logits.shape[:1]
+    last, k = (0, *range(2, logits.ndim), 1), logits.shape[1]
+    soft = targets.ndim == logits.ndim
+    targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
+    rows = reshape(transpose(logits, axes=last), shape=(-1, k))
+    return rows, targets, (logits.shape[0], *logits.shape[2:])
+
+
+def _unrows(rows: Any, shape: tuple[int, ...]) -> Any:
+    """Rows (n ..., k) back in the shape (n, k, ...)."""
+    if len(shape) == 2:
+        return rows
+    classes = (0, len(shape) - 1, *range(1, len(shape) - 1))
+    return transpose(reshape(rows, shape=(shape[0], *shape[2:], shape[1])), axes=classes)
+
+
+def check_targets(logits: Any, targets: Any) -> Array:
+    """The targets as an array: integer labels, or distributions of the dtype of the logits."""
+    targets = raw(targets)
+    if type(targets) is not type(raw(logits)):
+        targets = asarray(targets, like=raw(logits))
+    shape = logits.shape
+    if len(shape) < 2:
+        raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")
+    labels = (shape[0], *shape[2:])
+    if targets.dtype.kind in "iu" and targets.shape == labels:
+        if within(targets, 0, shape[1] - 1):
+            return targets
+        raise ValueError(
+            f"labels from {int(targets.min())} to {int(targets.max())} for {shape[1]} classes; "
+            f"they are numbered 0 to {shape[1] - 1}"
+        )
+    if is_floating(targets.dtype) and targets.shape == shape:
         return targets.astype(logits.dtype, copy=False)
-    if targets.dtype.kind not in "iu" or targets.shape != rows:
-        raise ValueError(
-            f"targets {targets.dtype} {targets.shape} for logits {logits.shape}; "
-            f"expected integer labels {rows}, or distributions {logits.shape}"
-        )
-    if targets.size and not 0 <= int(targets.min()) <= int(targets.max()) < logits.shape[1]:
-        raise ValueError(
-            f"labels from {int(targets.min())} to {int(targets.max())} "
-            f"for {logits.shape[1]} classes, 0 to {logits.shape[1] - 1}"
-        )
-    classes = xp.arange(logits.shape[1]).reshape((-1,) + (1,) * (logits.ndim - 2))
-    return (xp.expand_dims(targets, 1) == classes).astype(logits.dtype)
+    raise ValueError(
+        f"targets {targets.dtype} {targets.shape} for logits {shape}; expected integer labels "
+        f"{labels}, or distributions {shape}"
+    )

@@ -50,10 +50,21 @@ taken as 0, which is its limit for inside and the maxima, and the mean of its va
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
-from ..backend import Array, accumulator, namespace, quiet, smallest_normal, unit_roundoff
+from ..backend import (
+    Array,
+    accumulator,
+    asarray,
+    largest,
+    namespace,
+    quiet,
+    smallest_normal,
+    unit_roundoff,
+    within,
+)
 from ..graph import primitive, raw
 from ..ops import cast, maximum, sqrt, sum_to
 
@@ -88,14 +99,19 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     of the whole   w: v's shape
 
     16-bit inputs are computed in float32 and rounded once. Sums of squares are scaled by a power
-    of two where they would leave the range, so every representable w comes out.
-    Raises ValueError where g does not fit v, or eps does not fit the form.
+    of two where they would leave the range, so w is right wherever the norm itself is in range.
+    Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
+    dtypes that are not floating, or differ.
     """
     check(v, g, eps=eps, form=form)
-    wide = accumulator(v.dtype)
-    x = v.astype(wide, copy=False) / radius(v, shape=g.shape, eps=eps, form=form)
+    with quiet():
+        known = _moderate(v, g, form)
+        if known is not None:
+            rows, _, ratio = known  # one pass over v, where v / h and then g take two
+            return _filled(v, rows, ratio)
+        x = v / radius(v, shape=g.shape, eps=eps, form=form)
     x *= g
-    return x.astype(v.dtype, copy=False)
+    return x if x.dtype == v.dtype else x.astype(v.dtype)
 
 
 forward = weight_norm
@@ -111,10 +127,20 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
-    (w_bar, v, g), narrow = _widen(w_bar, v, g)
-    h, x, y = _lengths(v, g.shape, eps, form)
-    g_bar = sum_to(w_bar * x, shape=g.shape)
-    v_bar = _scale(w_bar - g_bar * y, g, h)
+    check(v, g, eps=eps, form=form)
+    with quiet():
+        known = _moderate(v, g, form)
+        if known is not None:  # v_bar = ratio w_bar - (ratio g_bar / n) v, with y never written out
+            rows, n, ratio = known
+            sent = w_bar.reshape(rows.shape)
+            s = namespace(v).vecdot(sent, rows).reshape(n.shape) / n
+            v_bar = _filled(v, sent, ratio)
+            v_bar -= _filled(v, rows, ratio * s / n)
+            return v_bar, s.reshape(g.shape)
+        (w_bar, v, g), narrow = _widen(w_bar, v, g)
+        h, x, y = _lengths(v, g.shape, eps, form)
+        g_bar = _dot(w_bar, x, g.shape)
+        v_bar = _scale(w_bar - g_bar * y, g, h)
     return narrow(v_bar), narrow(g_bar)
 
 
@@ -122,9 +148,10 @@ def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str =
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
     check(v, g, eps=eps, form=form)
     (v, g, v_dot, g_dot), narrow = _widen(v, g, v_dot, g_dot)
-    h, x, y = _lengths(v, g.shape, eps, form)
-    h_dot = sum_to(y * v_dot, shape=g.shape)
-    return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
+    with quiet():
+        h, x, y = _lengths(v, g.shape, eps, form)
+        h_dot = _dot(y, v_dot, g.shape)
+        return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
 
 
 def double_vjp(
@@ -141,13 +168,16 @@ def double_vjp(
 
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
+    check(v, g, eps=eps, form=form)
     (A, B, w_bar, v, g), narrow = _widen(v_bar_bar, g_bar_bar, w_bar, v, g)
-    h, x, y = _lengths(v, g.shape, eps, form)
-    s, a, c = (sum_to(p * q, shape=g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
-    r = w_bar - s * y
-    t = (c - s * a) / h
-    by_v = ((B - g * a / h) * r - g * t * y - g * s * _curvature(A, a, v, g, h, y, eps, form)) / h
-    by_w_bar = _scale(A - a * x, g, h) + B * x
+    with quiet():
+        h, x, y = _lengths(v, g.shape, eps, form)
+        s, a, c = (_dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
+        r = w_bar - s * y
+        t = (c - s * a) / h
+        H_A = _curvature(A, a, v, g, h, y, eps, form)
+        by_v = ((B - g * a / h) * r - g * t * y - g * s * H_A) / h
+        by_w_bar = _scale(A - a * x, g, h) + B * x
     return narrow(by_w_bar), narrow(by_v), narrow(t)
 
 
@@ -158,7 +188,7 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
     Raises IndexError for an axis that w does not have.
     """
     g = radius(w, shape=kept_shape(w.shape, axes), eps=0.0, form="norm")
-    return w, g.astype(w.dtype, copy=False)
+    return w, asarray(g.astype(w.dtype, copy=False), like=w)
 
 
 def kept_shape(shape: tuple[int, ...], axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
@@ -177,16 +207,25 @@ def kept_shape(shape: tuple[int, ...], axes: int | tuple[int, ...] | None) -> tu
 
 
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
-    """Raise ValueError unless g fits v, and eps the form."""
-    if g.shape != () and (
-        len(g.shape) != len(v.shape)
-        or any(n not in (1, m) for n, m in zip(g.shape, v.shape, strict=True))
-    ):
-        raise ValueError(
-            f"g of shape {g.shape} for v of shape {v.shape}; g keeps v's rank, with 1 along each "
-            f"axis that a norm runs over, or is 0-d for one norm of the whole"
-        )
+    """Raise ValueError unless g fits v, and eps the form; TypeError unless their dtypes do."""
+    if v.dtype.kind in "biu" or (v.dtype != g.dtype and v.dtype.kind == g.dtype.kind):
+        raise TypeError(f"v of {v.dtype} and g of {g.dtype}; convert both to one floating dtype")
+    _rows(v.shape, g.shape)
     check_form(eps, form)
+
+
+@functools.lru_cache(maxsize=4096)
+def _rows(v: tuple[int, ...], g: tuple[int, ...]) -> tuple[int, int] | None:
+    """(rows, m) where a slice is a row of v's memory: one norm for each entry of the first axis,
+    or one of the whole; None for other slices. Raises ValueError where g does not fit v.
+    """
+    if g != () and (len(g) != len(v) or any(n not in (1, m) for n, m in zip(g, v, strict=True))):
+        raise ValueError(
+            f"g of shape {g} for v of shape {v}; g keeps v's rank, with 1 along each axis that a "
+            f"norm runs over, or is 0-d for one norm of the whole"
+        )
+    rows, size = math.prod(g), math.prod(v)
+    return (rows, size // max(rows, 1)) if g == () or rows == g[0] == v[0] else None
 
 
 def check_form(eps: float, form: str) -> None:
@@ -208,21 +247,21 @@ def radius(v: Array, *, shape: tuple[int, ...], eps: float, form: str) -> Array:
 
     form="norm" is n itself, 0 included.
     """
-    n = _norm(v.astype(accumulator(v.dtype), copy=False), shape)
-    xp = namespace(v)
+    v = v.astype(accumulator(v.dtype), copy=False)
+    if form == "plain":
+        return _norm(v, shape, at_zero=math.nan)
+    xp, n = namespace(v), _norm(v, shape)
     if form == "norm":
         return n
     if form == "inside":
         h = xp.hypot(n, math.sqrt(eps)) if n.dtype.kind != "c" else xp.sqrt(n * n + eps)
     elif form == "outside":
         h = n + eps
-    elif form in ("max_q", "max_n"):
-        h = xp.maximum(n, _floor(eps, form))
     elif form == "rms":
         h = n / math.sqrt(_count(v, shape)) + eps
     else:
-        h = n
-    return h if h.all() else xp.where(h == 0, math.nan, h)
+        h = xp.maximum(n, _floor(eps, form))
+    return xp.where(h == 0, math.nan, h).astype(h.dtype)
 
 
 @radius.pullback
@@ -230,32 +269,67 @@ def _(h_bar, h, v, *, shape, eps, form):
     return (h_bar * _slope(v, h, shape, eps, form),)
 
 
-def _norm(v: Array, shape: tuple[int, ...]) -> Array:
+def _norm(v: Array, shape: tuple[int, ...], at_zero: float = 0.0) -> Array:
     """||v|| over the axes where `shape` has 1, without overflow or underflow on the way."""
-    with quiet():
-        q = _sum_of_squares(v, shape)
-    u, tiny = unit_roundoff(v.real.dtype), smallest_normal(v.real.dtype)
-    # Where q is in this range no square that counts has left the range. NaN fails the test.
-    if q.size == 0 or (q.real.min() >= tiny / u and q.real.max() < math.inf):
+    q = _dot(v, v, shape)
+    # Where q is in this range, no square that counts has left the range of the dtype.
+    low, high = _safe_squares(v.dtype)
+    if v.dtype.kind == "f" and within(q, low, high):
         return namespace(v).sqrt(q)
     xp = namespace(v)
-    axes = _reduced(v.shape, shape)
-    top = xp.abs(v.real).max(axis=axes, keepdims=True, initial=0).reshape(shape)
-    top = xp.where(xp.isfinite(top), top, xp.ones_like(top))
-    exponent = xp.frexp(top)[1]
-    scaled = xp.ldexp(v.real, -exponent) if v.dtype.kind != "c" else v / xp.ldexp(1.0, exponent)
-    n = xp.sqrt(_sum_of_squares(scaled, shape))
-    return xp.ldexp(n, exponent) if v.dtype.kind != "c" else n * xp.ldexp(1.0, exponent)
+    top = abs(v.real).max(axis=_reduced(v.shape, shape), keepdims=True, initial=0).reshape(shape)
+    exponent = xp.frexp(xp.where(xp.isfinite(top), top, 1))[1]
+    # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
+    half = exponent // 2
+    up, down = (xp.ldexp(xp.ones_like(top), e) for e in (-half, half - exponent))
+    n = xp.sqrt(_dot(v * up * down, v * up * down, shape)) / down / up
+    return n if at_zero == 0.0 else xp.where(n == 0, at_zero, n).astype(n.dtype)
 
 
-def _sum_of_squares(v: Array, shape: tuple[int, ...]) -> Array:
-    axes = _reduced(v.shape, shape)
+@functools.cache
+def _safe_squares(dtype: Any) -> tuple[float, float]:
+    dtype = accumulator(dtype) if dtype.kind == "f" else dtype
+    return smallest_normal(dtype) / unit_roundoff(dtype), largest(dtype)
+
+
+def _moderate(v: Any, g: Any, form: str) -> tuple[Array, Array, Array] | None:
+    """v as rows, their norms and g / norm, where the plain form needs no care for the range.
+
+    The rule: v and g are arrays, slices are rows, and every norm lies in [2^-10, 2^10]. A product
+    or quotient by such a norm leaves the range only where its other factor is within 2^10 of the
+    edge itself. Elsewhere, None.
+    """
+    shape = _rows(v.shape, g.shape)
+    if shape is None or form != "plain" or raw(v) is not v or raw(g) is not g:
+        return None
     xp = namespace(v)
-    first = len(v.shape) - len(axes)
-    if axes == tuple(range(first, v.ndim)) and v.dtype.kind == "f" and hasattr(xp, "vecdot"):
-        rows = v.reshape((math.prod(v.shape[:first]), math.prod(v.shape[first:])))
-        return xp.vecdot(rows, rows).reshape(shape)  # (rows, m), (rows, m) -> (rows,)
-    return (v * v).sum(axis=axes, keepdims=True).reshape(shape)
+    if v.dtype.char not in "fd" or not hasattr(xp, "vecdot"):
+        return None
+    rows = v.reshape(shape)
+    q = xp.vecdot(rows, rows)  # (rows, m), (rows, m) -> (rows,)
+    if not within(q, 2.0**-20, 2.0**20):
+        return None
+    n = xp.sqrt(q).reshape((-1, 1))
+    return rows, n, g.reshape((-1, 1)) / n
+
+
+def _filled(v: Array, rows: Array, factor: Array) -> Array:
+    """rows * factor, in a new array of v's shape."""
+    if rows.shape == v.shape:
+        return rows * factor
+    z = namespace(v).empty_like(v, order="C")  # so that its rows are a view of it
+    namespace(v).multiply(rows, factor, out=z.reshape(rows.shape))
+    return z
+
+
+def _dot(x: Any, y: Any, shape: tuple[int, ...]) -> Any:
+    """<x, y> over the axes where `shape` has 1."""
+    rows = _rows(x.shape, shape)
+    if rows is not None and raw(x) is x and raw(y) is y and x.dtype.kind == "f":
+        xp = namespace(x)
+        if hasattr(xp, "vecdot"):  # (rows, m), (rows, m) -> (rows,)
+            return xp.vecdot(x.reshape(rows), y.reshape(rows)).reshape(shape)
+    return sum_to(x * y, shape=shape)
 
 
 def _reduced(v_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -285,15 +359,16 @@ def _slope(v: Any, h: Any, shape: tuple[int, ...], eps: float, form: str) -> Any
     if form in ("plain", "inside"):
         return v / h
     if form in ("max_q", "max_n"):
-        return v / h * _above(h, eps, form)
+        return v / h * _above(v, shape, eps, form)
     n = h if form == "norm" else radius(v, shape=shape, eps=0.0, form="norm")
     y = v / (n + (raw(n) == 0))
     return y / math.sqrt(_count(v, shape)) if form == "rms" else y
 
 
-def _above(h: Any, eps: float, form: str) -> Array:
-    """1 where the norm, not the floor, is the larger; both at once counts as the norm."""
-    return (raw(h) > _floor(eps, form)).astype(raw(h).dtype)
+def _above(v: Any, shape: tuple[int, ...], eps: float, form: str) -> Array:
+    """1 where the norm, not the floor, is the larger; where they are equal, the norm counts."""
+    n = radius(raw(v), shape=shape, eps=0.0, form="norm")
+    return (n >= _floor(eps, form)).astype(n.dtype)
 
 
 def _curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form: str) -> Any:
@@ -301,7 +376,7 @@ def _curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form:
     if form in ("plain", "inside"):
         return (A - a * y) / h
     if form in ("max_q", "max_n"):
-        return (A - a * y) / h * _above(h, eps, form)
+        return (A - a * y) / h * _above(v, g.shape, eps, form)
     n = radius(v, shape=g.shape, eps=0.0, form="norm")
     count = _count(v, g.shape) if form == "rms" else 1
     away = raw(n) != 0
@@ -322,13 +397,10 @@ def _widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
 
 def _scale(t: Any, g: Any, h: Any) -> Any:
     """t (g / h), also where g / h alone is out of range: then by exponents, on arrays."""
-    if raw(t) is not t or t.size == 0:
-        return t * (g / h)
-    with quiet():
-        ratio = g / h
-    size = abs(ratio)
-    tiny = smallest_normal(ratio.real.dtype)
-    if size.min() >= tiny and size.max() < math.inf:
+    ratio = g / h
+    if raw(t) is not t or t.dtype.kind == "c":
+        return t * ratio
+    if within(abs(ratio), smallest_normal(ratio.dtype), largest(ratio.dtype)):
         t *= ratio
         return t
     xp = namespace(t)

@@ -1,7 +1,8 @@
 """First values of parameters, as arrays on the host. Every draw is by an explicit `rng`: a
 numpy Generator, a seed, or None for a new one.
 
-fan_in = entries of the weight that one output sums over; fan_out = outputs that one input feeds.
+fan_in = entries of the weight that one output sums over; fan_out = outputs that one input feeds;
+both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
 """
 
 from __future__ import annotations
@@ -31,21 +32,31 @@ def generator(rng: Generator | int | None) -> Generator:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """(fan_in, fan_out) of a weight (out, in, *kernel).  Raises ValueError for rank < 2."""
-    if len(shape) < 2:
-        raise ValueError(f"a weight of shape {shape} has no fan-in; it needs two axes or more")
+    """(fan_in, fan_out) of a weight (out, in, *kernel).  Raises ValueError where one is empty."""
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(f"a weight of shape {shape} has no fans; give (out, in, ...), each >= 1")
     taps = math.prod(shape[2:])
     return shape[1] * taps, shape[0] * taps
 
 
 def uniform(shape: Shape, bound: float, rng: Any = None, dtype: Any = "float32") -> Array:
-    """U(-bound, bound)"""
+    """U(-bound, bound).  Raises ValueError for a bound below 0."""
+    _check_width("bound", bound)
     return generator(rng).uniform(-bound, bound, shape).astype(backend.dtype_of(dtype))
 
 
 def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float32") -> Array:
-    """N(0, std^2). 0.05 is the paper's choice for v.  section 3, arXiv:1602.07868"""
+    """N(0, std^2). 0.05 is the paper's choice for v.  section 3, arXiv:1602.07868
+
+    Raises ValueError for a std below 0.
+    """
+    _check_width("std", std)
     return (std * generator(rng).standard_normal(shape)).astype(backend.dtype_of(dtype))
+
+
+def _check_width(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}={value!r}; give a finite number >= 0")
 
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
@@ -82,7 +93,7 @@ def orthogonal(
 
     Saxe et al. 2014, arXiv:1312.6120
     """
-    fans(shape)
+    fans(shape)  # raises for a shape that is no matrix
     rows, columns = shape[0], math.prod(shape[1:])
     draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
     q = backend.orthonormal_columns(draw)

@@ -40,9 +40,8 @@ class Module:
     """
 
     training = True
-    _computed: Mapping[str, Any] = MappingProxyType(
-        {}
-    )  # name -> how that weight is computed; see nn.weight_norm
+    # Name -> how that weight is computed; see nn.weight_norm.
+    _computed: Mapping[str, Any] = MappingProxyType({})
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no method forward")
@@ -172,8 +171,11 @@ class Module:
 
     def to(self, where: Any) -> Module:
         """Move to a device, or convert floating parameters and buffers to a dtype, in place."""
+        moves = backend.is_device(where)
+        if not moves and not backend.is_floating(backend.dtype_of(where)):
+            raise TypeError(f"to({where!r}): parameters are floating; choose a float dtype")
         for tensor in {id(t): t for t in self._state().values()}.values():
-            if backend.is_device(where) or backend.is_floating(tensor.dtype):
+            if moves or backend.is_floating(tensor.dtype):
                 tensor.data = tensor.detach().to(where).data
                 if tensor.grad is not None:
                     tensor.grad = tensor.grad.detach().to(where)
@@ -221,7 +223,8 @@ def _shape(x: Tensor) -> str:
 
 
 def _no_attribute(module: Module, name: str) -> str:
-    close = difflib.get_close_matches(name, [n for n, _ in _items(vars(module))], n=1)
+    names = [*(n for n, _ in _items(vars(module))), *module._computed]
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{type(module).__name__} has no attribute {name!r}{hint}"
 

@@ -16,7 +16,7 @@ import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..backend import is_floating, namespace, quiet, to_numpy
+from ..backend import asarray, is_floating, namespace, quiet, to_numpy
 from ..byhand import weight_norm
 from ..graph import is_recording
 from ..tensor import Tensor
@@ -86,14 +86,20 @@ class WeightNorm:
         shape = used._kept(module, weight.shape)
         key = (shape, used.eps, used.form)
         h = used._lengths(module, weight, shape)
+        with quiet():
+            length = asarray(h.astype(weight.dtype), like=h)
+        if not namespace(h).isfinite(length).all():
+            raise ValueError(
+                f"{type(module).__name__}.{name}: a norm of {float(h.max()):g} is out of range "
+                f"for {weight.dtype}; scale the weight, or convert the module to a wider dtype"
+            )
         parts = _recall(weight, key)
         if parts is None:
-            g = Parameter(h.astype(weight.dtype, copy=False), weight.requires_grad)
+            g = Parameter(length, weight.requires_grad)
             v = Parameter(weight.data.copy(), weight.requires_grad)
-            parts = {f"{name}_g": g, f"{name}_v": v}
-            _remember(weight, key, (weight, g, v), parts)
-        computed = _Computed(self, used)
-        _swap(module, [name], parts)
+            parts = _remember(weight, key, (g, v))
+        computed = _Computed(self, used, shape)
+        _swap(module, [name], dict(zip((f"{name}_g", f"{name}_v"), parts, strict=True)))
         module.__dict__["_computed"] = {**module._computed, name: computed}
         computed.recompute(module)
         return module
@@ -103,7 +109,7 @@ class WeightNorm:
 
         Call it wherever g or v may have changed since: at the start of a forward, say. The
         result is part of the graph, so one backward pass uses it up.
-        Raises ValueError where this was not applied to the module.
+        Raises ValueError where this was not applied to the module, or g's shape is not dim's.
         """
         return [computed.recompute(module) for computed in self._applied(module)][-1]
 
@@ -116,15 +122,14 @@ class WeightNorm:
 
         Raises ValueError where they are missing, or g's shape is not that of `dim`.
         """
-        used = self._applied(module)[-1].used if name is None else replace(self, name=name)
+        if name is None:
+            used = self._applied(module)[-1].used
+        elif name in module._computed:
+            used = module._computed[name].used
+        else:
+            used = replace(self, name=name)
+        used = used if dim is None else replace(used, dim=dim)
         g, v = used._parts(module)
-        if dim is not None:
-            used = replace(used, dim=dim)
-            if used._kept(module, v.shape) != g.shape:
-                raise ValueError(
-                    f"{used.name}_g of shape {g.shape} for dim={dim!r} of {used.name}_v {v.shape}; "
-                    f"that dim needs {used._kept(module, v.shape)}"
-                )
         return weight_norm.forward(v, g, eps=used.eps, form=used.form)
 
     def remove(self, module: Module, name: str | None = None) -> Module:
@@ -143,15 +148,14 @@ class WeightNorm:
         used = module._computed[name].used
         g, v = used._parts(module)
         used._lengths(module, v, g.shape)
-        parts = _recall(v, (id(g), used.eps, used.form))
+        key = (g._time, used.eps, used.form)
+        parts = _recall(v, key)
         if parts is None:
             w = weight_norm.forward(v.data, g.data, eps=used.eps, form=used.form)
-            weight = Parameter(w, g.requires_grad or v.requires_grad)
-            parts = {name: weight}
-            _remember(v, (id(g), used.eps, used.form), (g, v, weight), parts)
+            parts = _remember(v, key, (Parameter(w, g.requires_grad or v.requires_grad),))
         left = {n: computed for n, computed in module._computed.items() if n != name}
         module.__dict__["_computed"] = left
-        _swap(module, [f"{name}_g", f"{name}_v"], parts)
+        _swap(module, [f"{name}_g", f"{name}_v"], {name: parts[0]})
         return module
 
     def clone(self, deep: bool = False) -> WeightNorm:
@@ -161,19 +165,29 @@ class WeightNorm:
     # ---- what they share ------------------------------------------------------------------------
 
     def _applied(self, module: Module) -> list[_Computed]:
-        found = [computed for computed in module._computed.values() if computed.declared == self]
+        found = [c for c in module._computed.values() if c.declared is self or c.declared == self]
         if not found:
             raise ValueError(_not_applied(module, self.name))
         return found
 
     def _parts(self, module: Module) -> tuple[Tensor, Tensor]:
+        """g and v, as the module has them now; an error where g's shape is not that of dim."""
         g, v = (vars(module).get(f"{self.name}_{letter}") for letter in "gv")
         if not isinstance(g, Tensor) or not isinstance(v, Tensor):
             raise ValueError(
                 f"{type(module).__name__} has no {self.name}_g and {self.name}_v; "
                 f"apply() makes them"
             )
+        shape = self._kept(module, v.shape)
+        if g.shape != shape:
+            raise ValueError(self._misfit(g, v, shape))
         return g, v
+
+    def _misfit(self, g: Tensor, v: Tensor, shape: tuple[int, ...]) -> str:
+        return (
+            f"{self.name}_g of shape {g.shape} for dim={self.dim!r} of {self.name}_v {v.shape}; "
+            f"that dim needs {shape}"
+        )
 
     def _kept(self, module: Module, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of g for a weight of `shape`."""
@@ -188,9 +202,10 @@ class WeightNorm:
         return weight_norm.kept_shape(shape, axis)
 
     def _lengths(self, module: Module, v: Tensor, shape: tuple[int, ...]) -> Any:
-        """h(v), which is the g that keeps the function; an error where it is zero or not finite."""
+        """h(v), which is the g that keeps the function; an error where there is none."""
         where = f"{type(module).__name__}.{self.name}"
-        h = weight_norm.radius(v.data, shape=shape, eps=self.eps, form=self.form)
+        with quiet():
+            h = weight_norm.radius(v.data, shape=shape, eps=self.eps, form=self.form)
         xp = namespace(h)
         if not xp.isfinite(v.data).all():
             raise ValueError(f"{where} has entries that are not finite; it has no norm")
@@ -202,35 +217,32 @@ class WeightNorm:
                 f"slices (of g {shape}: {named}); give these weights a value, choose another dim, "
                 f"or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, form='inside')"
             )
-        with quiet():
-            fits = xp.isfinite(h.astype(v.dtype)).all()
-        if not fits:
-            raise ValueError(
-                f"{where}: a norm of {float(h.max()):g} is out of range for {v.dtype}; "
-                f"convert the module with .to('float32') first"
-            )
         return h
 
 
 class _Computed:
     """One weight of one module, as computed last: what Module keeps in place of a parameter."""
 
-    def __init__(self, declared: WeightNorm, used: WeightNorm) -> None:
+    def __init__(self, declared: WeightNorm, used: WeightNorm, shape: tuple[int, ...]) -> None:
         self.declared, self.used = declared, used  # as constructed; with the overrides of apply
+        self.shape = shape  # of g
+        self.g_name, self.v_name = f"{used.name}_g", f"{used.name}_v"
         self.weight: Any = None
 
     def recompute(self, module: Module) -> Tensor:
         used, own = self.used, vars(module)
-        g, v = own[f"{used.name}_g"], own[f"{used.name}_v"]
+        v, g = own[self.v_name], own[self.g_name]
+        if g.shape != self.shape:
+            raise ValueError(used._misfit(g, v, self.shape))
         self.weight = weight_norm.forward(v, g, eps=used.eps, form=used.form)
         return self.weight
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
-        own, name = vars(module), self.used.name
-        g, v = own[f"{name}_g"], own[f"{name}_v"]
-        if self.weight.older_than(g, v):
-            why = f"is older than its {name}_g and {name}_v"
+        own = vars(module)
+        g, v = own[self.g_name], own[self.v_name]
+        if self.weight.older_than(g) or self.weight.older_than(v):
+            why = f"is older than its {self.g_name} and {self.v_name}"
         elif is_recording() and self.weight.freed:
             why = "was used up by a backward pass"
         elif is_recording() and (g.requires_grad or v.requires_grad) > self.weight.requires_grad:
@@ -238,12 +250,12 @@ class _Computed:
         else:
             return
         raise StaleWeightError(
-            f"{type(module).__name__}.{name} {why}; call recompute(layer) of its WeightNorm "
+            f"{type(module).__name__}.{self.used.name} {why}; call recompute(layer) of its WeightNorm "
             f"before the layer, for instance at the start of your forward"
         )
 
     def without_weight(self) -> _Computed:
-        return _Computed(self.declared, self.used)
+        return _Computed(self.declared, self.used, self.shape)
 
     def __repr__(self) -> str:
         eps = f", eps={self.used.eps}, form={self.used.form!r}" if self.used.form != "plain" else ""
@@ -294,15 +306,16 @@ def _swap(module: Module, old: list[str], new: dict[str, Any]) -> None:
 
 # Modules that share a weight must share its g and v (and, after remove, the weight again). Each
 # module is split by a call of its own, so the old parameter remembers what it became, as long as
-# nothing involved has been assigned since.
+# neither has been assigned since.
 
 
-def _remember(parameter: Any, key: Any, involved: tuple[Tensor, ...], parts: dict) -> None:
-    parameter._twin = (key, [(x, x._time) for x in involved], parts)
+def _remember(old: Any, key: Any, new: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    old._twin = (key, [x._time for x in (old, *new)], new)
+    return new
 
 
-def _recall(parameter: Any, key: Any) -> dict[str, Parameter] | None:
-    if parameter._twin is None:
+def _recall(old: Any, key: Any) -> tuple[Parameter, ...] | None:
+    if old._twin is None:
         return None
-    known, involved, parts = parameter._twin
-    return parts if known == key and all(x._time == time for x, time in involved) else None
+    known, times, new = old._twin
+    return new if known == key and times == [x._time for x in (old, *new)] else None

@@ -25,7 +25,10 @@ class elementwise(Primitive):
     """A primitive whose inputs broadcast against each other."""
 
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
-        return sum_to(x_bar, shape=shape)
+        try:
+            return sum_to(x_bar, shape=shape)
+        except ValueError:
+            return super().fit(x_bar, shape)  # it names the operation
 
 
 # ---- arithmetic ---------------------------------------------------------------------------------
@@ -97,8 +100,13 @@ def _(z_bar, z, x, y):
     # At x = 0 and y = 0 the exponent stays 0 and the base of the logarithm becomes 1: z is
     # constant there, and 0 x^-1 would be 0/0.
     less, base = y - (raw(y) != 0), x + (raw(x) == 0)
-    by_y = math.log if isinstance(base, int | float) else log
-    return lambda: z_bar * y * x**less, lambda: z_bar * z * by_y(base)
+    return lambda: z_bar * y * x**less, lambda: z_bar * z * _log(base)
+
+
+def _log(x: Any) -> Any:
+    if isinstance(x, int | float):
+        return math.log(x) if x > 0 else math.nan
+    return log(x)
 
 
 # ---- exponentials and roots ---------------------------------------------------------------------
@@ -206,7 +214,8 @@ def erf(x: Array) -> Array:
 
 @erf.pullback
 def _(z_bar, z, x):
-    return (z_bar * exp(-x * x) * (2.0 / math.sqrt(math.pi)),)
+    near = clip(x, low=-30.0, high=30.0)  # beyond, e^-x^2 is 0, and x^2 might overflow
+    return (z_bar * exp(-near * near) * (2.0 / math.sqrt(math.pi)),)
 
 
 # ---- piecewise ----------------------------------------------------------------------------------
@@ -286,10 +295,11 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
         return x * (0.5 * (1.0 + backend.erf(x * math.sqrt(0.5))))
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate={approximate!r}; choose 'none' or 'tanh'")
-    return 0.5 * x * (1.0 + namespace(x).tanh(_gelu_inner(x)))
+    return 0.5 * x * (1.0 + namespace(x).tanh(_gelu_inner(clip(x, low=-10.0, high=10.0))))
 
 
 def _gelu_inner(x: Any) -> Any:
+    """The argument of tanh. Beyond |x| = 10 that is 1 to 1e-37, and x^3 might overflow."""
     return math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
 
 
@@ -297,10 +307,12 @@ def _gelu_inner(x: Any) -> Any:
 def _(z_bar, z, x, *, approximate="none"):
     if approximate == "none":
         below = 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
-        density = exp(-0.5 * x * x) * (1.0 / math.sqrt(2.0 * math.pi))
+        near = clip(x, low=-40.0, high=40.0)  # beyond, the density is 0
+        density = exp(-0.5 * near * near) * (1.0 / math.sqrt(2.0 * math.pi))
         return (z_bar * (below + x * density),)
-    t = tanh(_gelu_inner(x))
-    slope = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * x * x)
+    near = clip(x, low=-10.0, high=10.0)
+    t = tanh(_gelu_inner(near))
+    slope = math.sqrt(2.0 / math.pi) * (1.0 + 3 * 0.044715 * near * near)
     return (z_bar * 0.5 * (1.0 + t + x * (1.0 - t * t) * slope),)
 
 

@@ -46,10 +46,7 @@ def _einsum(*xs: Array, inputs: tuple[str, ...], output: str) -> Array:
 
 @_einsum.pullback
 def _(z_bar, z, *xs, inputs, output):
-    return tuple(
-        lambda k=k: _einsum_bar(k, z_bar, xs, inputs, output)
-        for k in range(len(xs))
-    )
+    return tuple(lambda k=k: _einsum_bar(k, z_bar, xs, inputs, output) for k in range(len(xs)))
 
 
 def _einsum_bar(k: int, z_bar: Any, xs: Any, inputs: tuple[str, ...], output: str) -> Any:
@@ -66,10 +63,17 @@ def _einsum_bar(k: int, z_bar: Any, xs: Any, inputs: tuple[str, ...], output: st
             names.append(letter + fresh)
             letter = fresh
         target += letter
-    # A letter in no other operand was summed over alone: its cotangent is the same all along it.
-    known = set("".join(names))
-    bar = _einsum(*others, inputs=tuple(names), output="".join(c for c in target if c in known))
-    kept = tuple(n if c in known else 1 for c, n in zip(target, x.shape, strict=True))
+    # A letter in no other operand (or there of length 1) was summed over alone: its cotangent is
+    # the same all along it. A letter of length 1 in x that was stretched by another is summed.
+    long = {
+        c
+        for s, y in zip(names, others, strict=True)
+        for c, n in zip(s, y.shape, strict=True)
+        if n != 1
+    }
+    kept = tuple(n if c in long else 1 for c, n in zip(target, x.shape, strict=True))
+    output = "".join(c for c, n in zip(target, kept, strict=True) if n != 1)
+    bar = _einsum(*others, inputs=tuple(names), output=output)
     return broadcast_to(bar.reshape(kept), shape=x.shape)
 
 

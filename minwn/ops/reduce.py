@@ -10,12 +10,12 @@ import builtins
 import math
 from typing import Any
 
-from ..backend import Array, namespace
+from ..backend import Array, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from .elementwise import exp
 from .shape import Axis, add_up, broadcast_to
 
-__all__ = ["logsumexp", "max", "mean", "min", "sum", "var"]
+__all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
 
 
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = sum of x over axis / number of entries."""
-    return add_up(x, axis, keepdims) / _count(x, axis)
+    return add_up(x, axis, keepdims, _count(x, axis))
 
 
 @mean.pullback
@@ -89,9 +89,16 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
     xp = namespace(x)
     top = x.real.max(axis=axis, keepdims=True)
-    top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
-    z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
-    return z if keepdims else xp.squeeze(z, axis=_axes(x, axis))
+    if within(top, -largest(top.dtype), largest(top.dtype)):
+        z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    else:
+        top = xp.where(xp.isfinite(top), top, 0).astype(top.dtype)
+        with quiet():  # e^-inf = 0, and log 0 = -inf
+            z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    if keepdims:
+        return z
+    axes = _axes(x, axis)
+    return z.reshape(tuple(n for a, n in enumerate(x.shape) if a not in axes))
 
 
 @logsumexp.pullback
@@ -101,10 +108,23 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 
 
 @primitive
+def softmax(x: Array, *, axis: int = -1) -> Array:
+    """z = e^x / sum of e^x over axis"""
+    z = namespace(x).exp(x - x.real.max(axis=axis, keepdims=True))
+    z /= z.sum(axis=axis, keepdims=True)
+    return z
+
+
+@softmax.pullback
+def _(z_bar, z, x, *, axis=-1):
+    return (z * (z_bar - sum(z_bar * z, axis=axis, keepdims=True)),)
+
+
+@primitive
 def var(x: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Array:
     """z = sum of (x - mean)^2 over axis / (number of entries - ddof)."""
-    centred = x - add_up(x, axis, True) / _count(x, axis)
-    return add_up(centred * centred, axis, keepdims) / _spread(x, axis, ddof)
+    centred = x - add_up(x, axis, True, _count(x, axis))
+    return add_up(centred * centred, axis, keepdims, _spread(x, axis, ddof))
 
 
 @var.pullback

@@ -31,12 +31,17 @@ Axis = int | tuple[int, ...] | None
 Shape = tuple[int, ...]
 
 
-def add_up(x: Array, axis: Axis, keepdims: bool) -> Array:
-    """The sum over axis of arrays: 16-bit numbers are summed in float32, and rounded once."""
+def add_up(x: Array, axis: Axis, keepdims: bool, count: int | None = None) -> Array:
+    """The sum over axis of an array, divided by count where there is one.
+
+    16-bit numbers are summed and divided in float32, and rounded once.
+    """
     wide = accumulator(x.dtype)
     if wide == x.dtype:
-        return x.sum(axis=axis, keepdims=keepdims)
-    return x.sum(axis=axis, keepdims=keepdims, dtype=wide).astype(x.dtype)
+        z = x.sum(axis=axis, keepdims=keepdims)
+        return z if count is None else z / count
+    z = x.sum(axis=axis, keepdims=keepdims, dtype=wide)
+    return (z if count is None else z / count).astype(x.dtype)
 
 
 @primitive
@@ -55,8 +60,10 @@ def sum_to(x: Array, *, shape: Shape) -> Array:
 
 @primitive
 def broadcast_to(x: Array, *, shape: Shape) -> Array:
-    """x repeated to `shape` by the rules of broadcasting; a read-only view."""
-    return namespace(x).broadcast_to(x, shape)
+    """x repeated to `shape` by the rules of broadcasting."""
+    z = namespace(x).empty(shape, dtype=x.dtype)
+    z[...] = x  # for small arrays several times as fast as numpy.broadcast_to, and not read-only
+    return z
 
 
 @sum_to.pullback
@@ -163,6 +170,8 @@ def pad(x: Array, *, widths: Widths) -> Array:
 def crop(x: Array, *, widths: Widths) -> Array:
     """x without the first and last widths[a] = (before, after) entries of axis a."""
     _check_widths("crop", x, widths)
+    if any(sum(pair) > n for n, pair in zip(x.shape, widths, strict=True)):
+        raise ValueError(f"crop: widths {list(widths)} are more than there is in shape {x.shape}")
     return x[_inside(x.shape, widths)]
 
 
@@ -225,6 +234,8 @@ def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays, all of one shape, side by side along a new axis."""
+    if not arrays:
+        raise ValueError("stack: nothing to stack; pass at least one array")
     first = raw(arrays[0])
     at = axis % (first.ndim + 1)
     shape = (*first.shape[:at], 1, *first.shape[at:])
@@ -242,7 +253,8 @@ def cast(x: Array, *, dtype: Any) -> Array:
 
 @cast.pullback
 def _(z_bar, z, x, *, dtype):
-    return (cast(z_bar, dtype=x.dtype),)
+    # Rounded to an integer, x is constant between the jumps.
+    return (cast(z_bar, dtype=x.dtype) if backend.is_floating(z.dtype) else None,)
 
 
 @primitive

@@ -1,0 +1,108 @@
+"""Activations as layers, with PyTorch's argument names. The functions themselves are in `ops`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import ops
+from ..tensor import Tensor
+from .module import Module
+
+__all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+
+
+class ReLU(Module):
+    """y = max(x, 0), with derivative 0 at 0"""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.relu(x)
+
+
+class LeakyReLU(Module):
+    """y = x where x > 0, negative_slope x elsewhere.  Raises ValueError for a slope not finite."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = _finite(negative_slope, "negative_slope")
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.leaky_relu(x, slope=self.negative_slope)
+
+    def describe(self) -> str:
+        return f"negative_slope={self.negative_slope}"
+
+
+class ELU(Module):
+    """y = x where x > 0, alpha (e^x - 1) elsewhere.  Raises ValueError for an alpha not finite."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = _finite(alpha, "alpha")
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.elu(x, alpha=self.alpha)
+
+    def describe(self) -> str:
+        return f"alpha={self.alpha}"
+
+
+class GELU(Module):
+    """y = x P(N <= x) for a standard normal N; approximate="tanh" is the older formula with tanh.
+
+    Raises ValueError for another approximation.  Hendrycks & Gimpel 2016, arXiv:1606.08415
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"approximate={approximate!r}; choose 'none' or 'tanh'")
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.gelu(x, approximate=self.approximate)
+
+    def describe(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class Softplus(Module):
+    """y = log(1 + e^x)"""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.softplus(x)
+
+
+class Sigmoid(Module):
+    """y = 1 / (1 + e^-x)"""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.sigmoid(x)
+
+
+class Tanh(Module):
+    """y = tanh x"""
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.tanh(x)
+
+
+class Softmax(Module):
+    """y = e^x / (the sum of e^x over axis) = e^(x - logsumexp x).  Raises IndexError for the axis.
+
+    For a loss, pass the logits to `cross_entropy` instead: the logarithm of y loses digits.
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        if not isinstance(axis, int):
+            raise ValueError(f"axis={axis!r}; give one axis, a whole number")
+        self.axis = axis
+
+    def forward(self, x: Any) -> Tensor:
+        return ops.exp(x - ops.logsumexp(x, axis=self.axis, keepdims=True))
+
+    def describe(self) -> str:
+        return f"axis={self.axis}"
+
+
+def _finite(value: Any, name: str) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name}={value!r}; give a finite number")
+    return value

@@ -1,0 +1,196 @@
+"""Convolutions and transposed convolutions in one, two and three dimensions.
+
+The mathematics is in `byhand.conv`; here are the layers that own its weight and bias. Both are
+drawn from U(-b, b) with b = 1/sqrt(weight.shape[1] kernel entries), as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..backend import Generator
+from ..byhand import conv
+from ..byhand.conv import Ints, Padding
+from ..byhand.conv import _each as each
+from ..tensor import Tensor
+from . import init
+from .module import Module, Parameter
+
+__all__ = [
+    "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+]  # fmt: skip
+
+
+class _Layer(Module):
+    """What the six share: options that are checked once, and the first values."""
+
+    dimensions: ClassVar[int]
+    output_axis: ClassVar[int]
+    bias: Parameter | None
+
+    def _build(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints,
+        padding: Padding,
+        dilation: Ints,
+        groups: int,
+        bias: bool,
+        rng: Generator | int | None,
+        dtype: Any,
+    ) -> None:
+        self.in_channels, self.out_channels, self.groups = init.sizes(
+            in_channels=in_channels, out_channels=out_channels, groups=groups
+        )
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups={groups} must divide in_channels={in_channels} "
+                f"and out_channels={out_channels}"
+            )
+        self.kernel_size = each(kernel_size, self.dimensions, "kernel_size", least=1)
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        outer, inner = in_channels, out_channels
+        if self.output_axis == 0:
+            outer, inner = out_channels, in_channels
+        shape = (outer, inner // groups, *self.kernel_size)
+        conv.geometry(shape, shape, stride, padding, dilation, groups)  # raises for bad options
+        rng, bound = init.generator(rng), init.fans(shape)[0] ** -0.5
+        self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
+        self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if bias else None
+
+    def _check(self, x: Any) -> None:
+        if len(x.shape) != self.dimensions + 2:
+            raise ValueError(
+                f"{type(self).__name__} takes (n, {self.in_channels}, and {self.dimensions} "
+                f"sizes), got {tuple(x.shape)}; add a missing batch axis with x[None]"
+            )
+
+    def describe(self) -> str:
+        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        said = [f"{self.in_channels} -> {self.out_channels}"]
+        own = vars(self)
+        said += [f"{k}={own[k]!r}" for k, usual in defaults.items() if own.get(k, usual) != usual]
+        return ", ".join(said)
+
+
+class _Conv(_Layer):
+    """y = conv(x, w) + b.   x: (n, in, *size)   weight: (out, in/groups, *kernel)   bias: (out,)
+
+    y: (n, out, *out_size), out_size = floor((size + padding before and after
+    - dilation (kernel - 1) - 1) / stride) + 1.   padding: a number, one for each dimension, pairs
+    (before, after), "valid" for none or "same" for out_size = size.
+    Raises ValueError for options and inputs that do not fit.
+    """
+
+    output_axis = 0
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        rng: Generator | int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        self._build(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
+            dtype,
+        )  # fmt: skip
+
+    def forward(self, x: Any) -> Tensor:
+        self._check(x)
+        return conv.forward(
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+
+class _ConvTranspose(_Layer):
+    """x = the transpose of conv, applied to y, + b.
+
+    y: (n, in, *size)   weight: (in, out/groups, *kernel)   bias: (out,)   x: (n, out, *out_size)
+
+    out_size = (size - 1) stride - padding before and after + dilation (kernel - 1)
+    + output_padding + 1, output_padding < stride.   The arguments are in PyTorch's order.
+    Raises ValueError for options and inputs that do not fit.
+    """
+
+    output_axis = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Padding = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+        *,
+        rng: Generator | int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        each(output_padding, self.dimensions, "output_padding", least=0)
+        self.output_padding = output_padding
+        self._build(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
+            dtype,
+        )  # fmt: skip
+
+    def forward(self, y: Any) -> Tensor:
+        self._check(y)
+        return conv.transpose(
+            y,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
+
+
+class Conv1d(_Conv):
+    __doc__ = _Conv.__doc__
+    dimensions = 1
+
+
+class Conv2d(_Conv):
+    __doc__ = _Conv.__doc__
+    dimensions = 2
+
+
+class Conv3d(_Conv):
+    __doc__ = _Conv.__doc__
+    dimensions = 3
+
+
+class ConvTranspose1d(_ConvTranspose):
+    __doc__ = _ConvTranspose.__doc__
+    dimensions = 1
+
+
+class ConvTranspose2d(_ConvTranspose):
+    __doc__ = _ConvTranspose.__doc__
+    dimensions = 2
+
+
+class ConvTranspose3d(_ConvTranspose):
+    __doc__ = _ConvTranspose.__doc__
+    dimensions = 3

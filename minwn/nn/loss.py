@@ -1,0 +1,61 @@
+"""Losses, as functions. Each gives one number for the mean or the sum, or one for each term."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend import asarray, is_array
+from ..byhand import softmax_cross_entropy
+from ..graph import Value, raw
+from ..ops import mean, softplus
+from ..ops import sum as sum_over
+from ..tensor import Tensor
+
+__all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
+
+
+def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
+    """l = log sum_j e^(x_j) - <p, x> for each row x of the logits and its target distribution p.
+
+    logits: (n, k) or (n, k, ...)   targets: labels 0..k-1 of shape (n,) or (n, ...), or
+    distributions of the shape of the logits   reduction: "mean", "sum" or "none"
+    Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
+    """
+    return softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
+
+
+def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """l = (prediction - target)^2.
+
+    prediction, target: of one shape   reduction: "mean" (over every entry), "sum" or "none"
+    Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
+    """
+    difference = prediction - _beside(prediction, target)
+    return _reduce(difference * difference, reduction)
+
+
+def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
+    """l = -t log s(x) - (1 - t) log(1 - s(x)) = log(1 + e^x) - x t, with s the sigmoid.
+
+    logits x, targets t in [0, 1]: of one shape   reduction: "mean", "sum" or "none"
+    Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
+    """
+    return _reduce(softplus(logits) - logits * _beside(logits, targets), reduction)
+
+
+def _beside(prediction: Any, target: Any) -> Any:
+    """The target, as an array like the prediction where it is numbers in lists."""
+    if not isinstance(target, Value) and not is_array(target):
+        target = asarray(target, like=raw(prediction), dtype=prediction.dtype)
+    if tuple(target.shape) != tuple(prediction.shape):
+        raise ValueError(
+            f"target of shape {tuple(target.shape)} for a prediction of shape "
+            f"{tuple(prediction.shape)}; reshape one of them, nothing is broadcast here"
+        )
+    return target
+
+
+def _reduce(terms: Any, reduction: str) -> Tensor:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction={reduction!r}; choose from mean, sum, none")
+    return terms if reduction == "none" else mean(terms) if reduction == "mean" else sum_over(terms)

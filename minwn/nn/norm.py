@@ -1,0 +1,227 @@
+"""Normalisation of activations: over the batch, by its mean only, or over each example.
+
+    z = (x - m) / s      m = mean(x)      s = sqrt(mean((x - m)^2) + eps)
+
+over the N entries that share one m. Writing mean() for that average,
+
+    s_dot = mean((x - m) x_dot) / s = mean(z x_dot)
+    z_dot = (x_dot - mean(x_dot) - z s_dot) / s
+
+and, moving everything in <z_bar, z_dot> off x_dot,
+
+    x_bar = (z_bar - mean(z_bar) - z mean(z z_bar)) / s
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..backend import Array
+from ..byhand import mean_only_batch_norm
+from ..graph import primitive, raw
+from ..ops import mean, sqrt, var
+from ..tensor import Tensor
+from . import init
+from .module import Buffer, Module, Parameter
+
+__all__ = [
+    "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "MeanOnlyBatchNorm",
+]  # fmt: skip
+
+
+@primitive
+def standardise(x: Array, *, axis: tuple[int, ...], eps: float) -> Array:
+    """z = (x - mean of x) / sqrt(variance of x + eps), both over axis."""
+    z = x - mean(x, axis=axis, keepdims=True)
+    z /= sqrt(mean(z * z, axis=axis, keepdims=True) + eps)
+    return z
+
+
+@standardise.pullback
+def _(z_bar, z, x, *, axis, eps):
+    centre = mean(z_bar, axis=axis, keepdims=True)
+    along = z * mean(z * z_bar, axis=axis, keepdims=True)
+    return ((z_bar - centre - along) / sqrt(var(x, axis=axis, keepdims=True) + eps),)
+
+
+class _OverBatch(Module):
+    """What both batch norms share: channels on axis 1, and statistics that follow the batches."""
+
+    output_axis = 0
+
+    def __init__(self, num_features: int, momentum: float, dtype: Any) -> None:
+        (self.num_features,) = init.sizes(num_features=num_features)
+        if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+            raise ValueError(f"momentum={momentum!r}; give a number from 0 to 1")
+        self.momentum = momentum
+        self.running_mean = Buffer(init.zeros((num_features,), dtype=dtype))
+
+    def __call__(self, x: Any) -> Tensor:
+        """forward(x); the running statistics move only where all of that has succeeded."""
+        y = super().__call__(x)
+        if self.training:
+            self._follow(raw(x))
+        return y
+
+    def _follow(self, x: Array) -> None:
+        _average(self.running_mean, mean(x, axis=_batch(x)), self.momentum)
+
+    def _check(self, x: Any) -> None:
+        if len(x.shape) < 2 or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"{type(self).__name__} takes (n, {self.num_features}, ...), got {tuple(x.shape)}"
+            )
+
+    def describe(self) -> str:
+        return f"momentum={self.momentum}"
+
+
+class BatchNorm(_OverBatch):
+    """y = (x - m) / sqrt(q + eps) weight + bias, channel by channel.   x, y: (n, c, ...)
+
+    In training m and q are mean and variance of the batch, and the buffers follow them,
+    running = (1 - momentum) running + momentum (m, or N/(N-1) q for N entries of a channel);
+    in evaluation m and q are the buffers.   weight, bias, running_mean, running_var: (c,)
+
+    Raises ValueError for inputs that do not fit, and in training for N = 1.
+    Ioffe & Szegedy 2015, arXiv:1502.03167
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+        *,
+        dtype: Any = "float32",
+    ) -> None:
+        super().__init__(num_features, momentum, dtype)
+        self.eps = _positive(eps)
+        self.weight = Parameter(init.ones((num_features,), dtype=dtype)) if affine else None
+        self.bias = Parameter(init.zeros((num_features,), dtype=dtype)) if affine else None
+        self.running_var = Buffer(init.ones((num_features,), dtype=dtype))
+
+    def forward(self, x: Any) -> Tensor:
+        self._check(x)
+        if self.training:
+            if _count(x) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} in training needs two entries of each channel or more, "
+                    f"got {tuple(x.shape)}; use a larger batch, or eval()"
+                )
+            z = standardise(x, axis=_batch(x), eps=self.eps)
+            y = z if self.weight is None else z * _along(self.weight, x)
+        else:
+            scale = 1.0 / sqrt(self.running_var + self.eps)
+            scale = scale if self.weight is None else scale * self.weight
+            y = (x - _along(self.running_mean, x)) * _along(scale, x)
+        return y if self.bias is None else y + _along(self.bias, x)
+
+    def _follow(self, x: Array) -> None:
+        super()._follow(x)
+        _average(self.running_var, var(x, axis=_batch(x), ddof=1), self.momentum)
+
+    def describe(self) -> str:
+        return f"eps={self.eps}, {super().describe()}"
+
+
+BatchNorm1d = BatchNorm2d = BatchNorm3d = BatchNorm
+
+
+class MeanOnlyBatchNorm(_OverBatch):
+    """y = x - m + bias, channel by channel; WeightNorm takes care of the scale.   x, y: (n, c, ...)
+
+    In training m is the mean of the batch, and running_mean = (1 - momentum) running_mean
+    + momentum m; in evaluation m is running_mean.   bias, running_mean: (c,)
+
+    Raises ValueError for inputs that do not fit.  eq. 7 and 8, arXiv:1602.07868
+    """
+
+    def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
+        super().__init__(num_features, momentum, dtype)
+        self.bias = Parameter(init.zeros((num_features,), dtype=dtype))
+
+    def forward(self, x: Any) -> Tensor:
+        self._check(x)
+        if self.training:
+            return mean_only_batch_norm.forward(x, self.bias)
+        return x + _along(self.bias - self.running_mean, x)
+
+
+class LayerNorm(Module):
+    """y = (x - m) / sqrt(q + eps) weight + bias, m and q over the last axes of each example.
+
+    normalized_shape: their lengths, a number or several   weight, bias: normalized_shape
+    Raises ValueError for inputs that do not end in normalized_shape.  arXiv:1607.06450
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = "float32",
+    ) -> None:
+        shape = (
+            (normalized_shape,)
+            if not isinstance(normalized_shape, Sequence)
+            else tuple(normalized_shape)
+        )
+        if not shape or not all(isinstance(n, int) and n >= 1 for n in shape):
+            raise ValueError(
+                f"normalized_shape={normalized_shape!r}; give a whole number >= 1, or several"
+            )
+        self.normalized_shape, self.eps = shape, _positive(eps)
+        wanted = elementwise_affine and bias
+        self.weight = Parameter(init.ones(shape, dtype=dtype)) if elementwise_affine else None
+        self.bias = Parameter(init.zeros(shape, dtype=dtype)) if wanted else None
+
+    def forward(self, x: Any) -> Tensor:
+        axis = tuple(range(-len(self.normalized_shape), 0))
+        if tuple(x.shape[axis[0] :]) != self.normalized_shape:
+            raise ValueError(
+                f"LayerNorm takes (..., {', '.join(map(str, self.normalized_shape))}), "
+                f"got {tuple(x.shape)}"
+            )
+        z = standardise(x, axis=axis, eps=self.eps)
+        y = z if self.weight is None else z * self.weight
+        return y if self.bias is None else y + self.bias
+
+    def describe(self) -> str:
+        return f"eps={self.eps}"
+
+
+def _batch(x: Any) -> tuple[int, ...]:
+    """Every axis but that of the channels, axis 1."""
+    return (0, *range(2, len(x.shape)))
+
+
+def _count(x: Any) -> int:
+    return math.prod(x.shape[a] for a in _batch(x))
+
+
+def _along(p: Any, x: Any) -> Any:
+    """p: (c,), shaped to broadcast along the channels of x: (n, c, ...)."""
+    return p.reshape((-1,) + (1,) * (len(x.shape) - 2))
+
+
+def _average(running: Buffer, now: Array, momentum: float) -> None:
+    new = (1.0 - momentum) * running.data + momentum * now
+    running.assign(new.astype(running.dtype, copy=False))
+
+
+def _positive(eps: Any) -> float:
+    if not isinstance(eps, int | float) or not 0 < eps < math.inf:
+        raise ValueError(f"eps={eps!r}; give a finite number > 0")
+    return eps

@@ -1,0 +1,335 @@
+"""Steps downhill: SGD, Adam, Adamax, with the update rules (and the names) of PyTorch.
+
+    optimiser = SGD(net.parameters(), lr=0.1, momentum=0.9)
+    optimiser.zero_grad(); loss.backward(); optimiser.step()
+
+`parameters` are Parameters, or groups with options of their own:
+
+    SGD([{"params": head}, {"params": body, "lr": 0.01}], lr=0.1)
+
+and `param_groups[0]["lr"] = 0.05` changes an option on the way. A step puts new arrays into the
+parameters and leaves the old ones as they were. Below, w is a parameter, g its gradient with
+weight_decay w added, t the number of the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from .backend import Array, asarray, is_array, namespace
+from .tensor import Tensor
+
+__all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
+
+State = dict[str, Any]  # what an optimiser remembers of one parameter: arrays and a step count
+
+
+class Optimizer:
+    """Base of the three: parameters in groups, and what is remembered of each.
+
+    Raises TypeError for what is no Tensor, and ValueError for no parameters, one given twice, one
+    that was computed, or options out of range.
+    """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]]  # option -> from, and below
+    remembered: ClassVar[tuple[str, ...]]  # what the state of a parameter holds
+
+    def __init__(self, params: Iterable[Any], **options: Any) -> None:
+        self.param_groups = [self._group(given, options) for given in _as_groups(params)]
+        seen: set[int] = set()
+        for i, parameter in enumerate(self._parameters()):
+            if id(parameter) in seen:
+                raise ValueError(f"parameter {i}, of shape {parameter.shape}, was given twice")
+            seen.add(id(parameter))
+        if not seen:
+            raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
+        self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
+
+    def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
+        """The next w, as a new array. May change `state`, and nothing else."""
+        raise NotImplementedError(f"{type(self).__name__} has no method update")
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient.
+
+        Raises TypeError for a gradient of another dtype, and RuntimeError for a parameter that
+        WeightNorm has replaced since; then nothing has been updated.
+        """
+        for parameter in self._parameters():
+            if parameter._grad is None:
+                _check_in_use(parameter)
+            elif parameter._grad._data.dtype != parameter._data.dtype:
+                raise TypeError(
+                    f"a gradient of {parameter._grad.dtype} for a parameter of {parameter.dtype}, "
+                    f"of shape {parameter.shape}; convert one with .to(dtype)"
+                )
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                grad = parameter._grad
+                if grad is not None:
+                    state = self.state[parameter]
+                    parameter.assign(self.update(parameter._data, grad._data, state, group))
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self._parameters():
+            parameter._grad = None
+
+    def _parameters(self) -> list[Any]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+    def _group(self, given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        """One group: its parameters, and the options with its own in place of the common ones."""
+        unknown = [key for key in given if key not in options and key != "params"]
+        if unknown or "params" not in given:
+            raise ValueError(
+                f"a group has the keys {list(given)}; it needs 'params', and may have "
+                f"{list(options)}"
+            )
+        params = list(_iterable(given["params"]))
+        for i, parameter in enumerate(params):
+            if not isinstance(parameter, Tensor):
+                raise TypeError(
+                    f"params: item {i} is a {type(parameter).__name__}, not a Parameter"
+                )
+            if not parameter.is_leaf:
+                raise ValueError(
+                    f"params: item {i}, of shape {parameter.shape}, was computed; "
+                    f"pass the parameters that it was computed from"
+                )
+        group = {**options, **given, "params": params}
+        self.check(group)
+        return group
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise ValueError for options out of range."""
+        for name, (low, high) in self.ranges.items():
+            values = options[name] if isinstance(options[name], tuple | list) else [options[name]]
+            for value in values:
+                if not isinstance(value, int | float) or not low <= value < high:
+                    raise ValueError(f"{name}={options[name]!r}; give a number in [{low}, {high})")
+
+    # ---- saving ---------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of everything but the parameters, which are named by their number.
+
+        {"state": {number: {name: array or count}}, "param_groups": [options and numbers]}
+        """
+        parameters = self._parameters()
+        number = {id(parameter): i for i, parameter in enumerate(parameters)}
+        return {
+            "state": {
+                i: {name: _copy(value) for name, value in self.state[parameter].items()}
+                for i, parameter in enumerate(parameters)
+                if self.state[parameter]
+            },
+            "param_groups": [
+                {**group, "params": [number[id(p)] for p in group["params"]]}
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
+
+        Raises ValueError where groups, options, numbers or shapes differ; then nothing is loaded.
+        """
+        parameters = self._parameters()
+        ours = self.state_dict()["param_groups"]
+        theirs = [dict(group) for group in state["param_groups"]]
+        if [(set(g), list(g["params"])) for g in theirs] != [(set(g), g["params"]) for g in ours]:
+            raise ValueError(
+                f"the saved groups {theirs} do not match {ours}; "
+                f"make the {type(self).__name__} with the parameters and groups that were saved"
+            )
+        for group in theirs:
+            self.check(group)
+        loaded: dict[Tensor, State] = {parameter: {} for parameter in parameters}
+        for i, saved in state["state"].items():
+            if i not in range(len(parameters)) or set(saved) != set(self.remembered):
+                raise ValueError(
+                    f"the saved state of parameter {i!r} holds {sorted(saved)}; expected "
+                    f"{sorted(self.remembered)} of parameters 0 to {len(parameters) - 1}"
+                )
+            for name, value in saved.items():
+                if is_array(value) and value.shape != parameters[i].shape:
+                    raise ValueError(
+                        f"{name} of shape {value.shape} for parameter {i} of shape "
+                        f"{parameters[i].shape}"
+                    )
+            loaded[parameters[i]] = {k: _copy(x, parameters[i]) for k, x in saved.items()}
+        self.state = loaded
+        for group, saved in zip(self.param_groups, theirs, strict=True):
+            group.update({key: value for key, value in saved.items() if key != "params"})
+
+
+class SGD(Optimizer):
+    """w - lr g;  with momentum  b = momentum b + (1 - dampening) g  (b = g at first), w - lr b;
+    with nesterov  w - lr (g + momentum b).
+
+    Raises ValueError also for nesterov without momentum, or with dampening.
+    """
+
+    ranges: ClassVar = {
+        "lr": (0, math.inf), "momentum": (0, math.inf), "weight_decay": (0, math.inf),
+        "dampening": (-math.inf, math.inf),
+    }  # fmt: skip
+    remembered = ("b",)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        dampening: float = 0.0,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay,
+            dampening=dampening,
+        )  # fmt: skip
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        if options["nesterov"] and (not options["momentum"] or options["dampening"]):
+            raise ValueError(
+                f"nesterov needs momentum > 0 and no dampening, got momentum="
+                f"{options['momentum']}, dampening={options['dampening']}"
+            )
+
+    def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
+        xp, momentum = namespace(w), options["momentum"]
+        if options["weight_decay"]:
+            grad = grad + options["weight_decay"] * w
+        if momentum:
+            b = state.get("b")
+            if b is None:
+                b = state["b"] = xp.array(grad)
+            else:
+                b *= momentum
+                b += (1.0 - options["dampening"]) * grad
+            grad = grad + momentum * b if options["nesterov"] else b
+        new = xp.empty_like(w)
+        xp.multiply(grad, options["lr"], out=new)
+        return xp.subtract(w, new, out=new)
+
+
+class Adam(Optimizer):
+    """m = beta1 m + (1 - beta1) g,  q = beta2 q + (1 - beta2) g^2,
+    w - lr m' / (sqrt(q') + eps)  with  m' = m / (1 - beta1^t), q' = q / (1 - beta2^t).
+
+    Kingma & Ba 2015, algorithm 1, arXiv:1412.6980
+    """
+
+    ranges: ClassVar = {
+        "lr": (0, math.inf), "betas": (0, 1), "eps": (0, math.inf), "weight_decay": (0, math.inf),
+    }  # fmt: skip
+    remembered = ("t", "m", "q")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        super().check(options)
+        betas = options["betas"]
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"betas={betas!r}; give two numbers in [0, 1)")
+
+    def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
+        xp, (beta1, beta2) = namespace(w), options["betas"]
+        grad, t, m, q = _moments(w, grad, state, options)
+        m += (1.0 - beta1) * (grad - m)
+        q *= beta2
+        q += (1.0 - beta2) * (grad * grad)
+        new = xp.empty_like(w)
+        xp.sqrt(q, out=new)
+        new /= math.sqrt(1.0 - beta2**t)
+        new += options["eps"]
+        xp.divide(m, new, out=new)
+        new *= options["lr"] / (1.0 - beta1**t)
+        return xp.subtract(w, new, out=new)
+
+
+class Adamax(Adam):
+    """m = beta1 m + (1 - beta1) g,  q = max(beta2 q, |g| + eps),  w - lr m / ((1 - beta1^t) q)
+
+    Kingma & Ba 2015, algorithm 2, arXiv:1412.6980; eps as in PyTorch, where q might be 0
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
+        xp, (beta1, beta2) = namespace(w), options["betas"]
+        grad, t, m, q = _moments(w, grad, state, options)
+        m += (1.0 - beta1) * (grad - m)
+        q *= beta2
+        xp.maximum(q, abs(grad) + options["eps"], out=q)
+        new = xp.empty_like(w)
+        xp.divide(m, q, out=new)
+        new *= options["lr"] / (1.0 - beta1**t)
+        return xp.subtract(w, new, out=new)
+
+
+def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Any:
+    """g with its decay, the number t of this step, and the running m and q, zeros at first."""
+    if not state:
+        zeros_like = namespace(w).zeros_like
+        state.update(t=0, m=zeros_like(w), q=zeros_like(w))
+    state["t"] += 1
+    if options["weight_decay"]:
+        grad = grad + options["weight_decay"] * w
+    return grad, state["t"], state["m"], state["q"]
+
+
+def _as_groups(params: Any) -> list[Mapping[str, Any]]:
+    given = list(_iterable(params))
+    groups = [isinstance(item, Mapping) for item in given]
+    if any(groups) and not all(groups):
+        raise TypeError("params mixes parameters and groups; give one kind")
+    return given if any(groups) else [{"params": given}]
+
+
+def _iterable(params: Any) -> Iterable[Any]:
+    if isinstance(params, Tensor | Mapping) or not isinstance(params, Iterable):
+        raise TypeError(
+            f"params is a {type(params).__name__}; pass module.parameters(), a list of Parameters, "
+            f"or a list of groups"
+        )
+    return params
+
+
+def _check_in_use(parameter: Any) -> None:
+    if getattr(parameter, "_twin", None) is not None:
+        raise RuntimeError(
+            f"a parameter of shape {parameter.shape} was replaced by WeightNorm.apply() or "
+            f"remove() after this optimiser was made, and is no longer trained; make the "
+            f"optimiser afterwards"
+        )
+
+
+def _copy(value: Any, like: Tensor | None = None) -> Any:
+    """A copy of an array, in the dtype and on the device of `like`; a number as it is."""
+    if not is_array(value):
+        return value
+    if like is not None:
+        value = asarray(value, like=like.data, dtype=like.dtype)
+    return namespace(value).array(value)

@@ -1,0 +1,86 @@
+"""Fixtures for every test: random numbers, and the forms in which an array can arrive."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minwn import Tensor
+from minwn.graph import Primitive
+
+from .helpers.foreign import Foreign
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where `asdevice` puts arrays: cpu or cuda")
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers that depend on the test's name alone, not on which tests ran before it."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def asdevice(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """An array moved to the device of `--device`."""
+    from minwn.backend import move
+
+    where = request.config.getoption("--device")
+    return lambda x: move(x, where)
+
+
+def _read_only(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x.setflags(write=False)
+    return x
+
+
+def _strided(x: np.ndarray) -> np.ndarray:
+    """The values of x, every second entry of a larger array, the last axis stored backwards."""
+    if not x.ndim:
+        return x.copy()
+    wide = np.full([2 * n for n in x.shape], 99).astype(x.dtype)
+    view = wide[(slice(None, None, 2),) * x.ndim][..., ::-1]
+    view[...] = x
+    return view
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
+    "numpy": np.copy,
+    "readonly": _read_only,
+    "strided": _strided,
+    "fortran": lambda x: np.array(x, order="F"),
+    "foreign": Foreign,
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def xp(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """A NumPy array, in one of the forms in which an operation may be handed it."""
+    convert = LAYOUTS[request.param]
+    return lambda x: convert(np.asarray(x))
+
+
+@pytest.fixture
+def host() -> Callable[[Any], np.ndarray]:
+    """The NumPy array in a Tensor or an array of any kind."""
+
+    def open_up(x: Any) -> np.ndarray:
+        x = x.data if isinstance(x, Tensor) else x
+        return x.host if isinstance(x, Foreign) else np.asarray(x)
+
+    return open_up
+
+
+@pytest.fixture(autouse=True)
+def own_primitives() -> Iterator[None]:
+    """Primitives that a test makes leave the registry with it; those of a late import stay."""
+    yield
+    for name, op in list(Primitive.registry.items()):
+        if not op.forward.__module__.startswith("minwn"):
+            del Primitive.registry[name]

@@ -1,0 +1,320 @@
+"""What the operations do at their edges: kinks, ties, tails, infinities, and wrong arguments."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+import minwn
+from minwn import ops, tensor
+
+INF = math.inf
+
+
+def slope(f, x, u=None):
+    """The pullback of u, or of ones, at the numbers x."""
+    x = tensor(np.asarray(x, dtype=float), requires_grad=True)
+    z = f(x)
+    return minwn.grad(z, x, np.ones(z.shape) if u is None else u).data
+
+
+# ---- kinks and ties
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "expected"),
+    [
+        (ops.relu, 0.0, 0.0),
+        (ops.relu, -0.0, 0.0),
+        (ops.abs, 0.0, 0.0),
+        (ops.leaky_relu, 0.0, 0.01),
+        (ops.elu, 0.0, 1.0),
+        (lambda x: ops.elu(x, alpha=0.3), 0.0, 0.3),
+        (lambda x: ops.clip(x, low=-1.0, high=2.0), [-1.5, -1.0, 0.0, 2.0, 2.5], [0, 1, 1, 1, 0]),
+        (lambda x: ops.maximum(x, 1.0), [0.0, 1.0, 2.0], [0, 0.5, 1]),
+        (lambda x: ops.maximum(1.0, x), [0.0, 1.0, 2.0], [0, 0.5, 1]),
+        (lambda x: ops.minimum(x, 1.0), [0.0, 1.0, 2.0], [1, 0.5, 0]),
+        (lambda x: ops.maximum(x, x), [0.7], [1]),
+    ],
+)
+def test_the_derivative_at_a_kink_is_the_documented_one(f, at, expected):
+    assert np.array_equal(slope(f, at), expected)
+
+
+def test_ties_of_maximum_share_over_both_inputs():
+    x, y = (tensor([[1.0, 2.0, 3.0]], requires_grad=True) for _ in range(2))
+    u = np.array([[0.3, -1.1, 2.0]], np.float32)
+    x_bar, y_bar = minwn.grad(ops.minimum(x, y), [x, y], u)
+    assert np.array_equal(x_bar.data, u / 2)
+    assert np.array_equal(y_bar.data, u / 2)
+
+
+@pytest.mark.parametrize("op", [ops.max, ops.min])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_tied_extremes_share_the_cotangent(op, keepdims):
+    x = np.array([[2.0, 2.0, 2.0, 2.0], [1.0, 5.0, 5.0, 1.0]])
+    expected = [[0.25, 0.25, 0.25, 0.25], [0, 0.5, 0.5, 0]]
+    if op is ops.min:
+        expected[1] = [0.5, 0, 0, 0.5]
+    u = np.array([4.0, -3.0])
+    found = slope(lambda x: op(x, axis=1, keepdims=keepdims), x, u[:, None] if keepdims else u)
+    assert np.array_equal(found, u[:, None] * expected)
+
+
+def test_where_ignores_what_it_did_not_choose():
+    # The derivative of sqrt at 0 is infinite; the side that was not chosen must not leak 0 * inf.
+    def root(x):
+        positive = x.data > 0
+        return ops.where(positive, ops.sqrt(ops.where(positive, x, 1.0)), 0.0)
+
+    assert np.array_equal(slope(root, [0.0, 4.0]), [0.0, 0.25])
+    x = tensor(np.array([1.0, 2.0]), requires_grad=True)
+    bad = ops.where(np.array([True, False]), x, tensor(np.array([np.nan, 5.0])))
+    assert np.array_equal(minwn.grad(bad.sum(), x).data, [1.0, 0.0])
+
+
+# ---- powers
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "z", "by_x", "by_y"),
+    [
+        (0.0, 0.0, 1.0, 0.0, 0.0),
+        (0.0, 1.0, 0.0, 1.0, 0.0),
+        (0.0, 2.0, 0.0, 0.0, 0.0),
+        (0.0, 2.5, 0.0, 0.0, 0.0),
+        (2.0, 0.0, 1.0, 0.0, math.log(2.0)),
+        (1.0, 3.0, 1.0, 3.0, 0.0),
+        (-2.0, 3.0, -8.0, 12.0, None),  # the derivative by y does not exist
+        (-2.0, 2.0, 4.0, -4.0, None),
+        (-2.0, -1.0, -0.5, -0.25, None),
+    ],
+)
+def test_powers_at_the_edge(x, y, z, by_x, by_y):
+    xs, ys = tensor(np.array([x]), True), tensor(np.array([y]), True)
+    answer = xs**ys
+    assert answer.item() == z
+    assert minwn.grad(answer, xs, retain_graph=True).item() == by_x
+    assert slope(lambda x: x**y, x) == by_x  # the exponent a Python number
+    if by_y is None:
+        with np.errstate(invalid="ignore"):
+            assert math.isnan(minwn.grad(answer, ys).item())
+            assert math.isnan(slope(lambda y: x**y, y))  # the base a Python number
+    else:
+        assert minwn.grad(answer, ys).item() == pytest.approx(by_y, rel=1e-15)
+        assert slope(lambda y: x**y, y) == pytest.approx(by_y, rel=1e-15)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 2.0])
+def test_derivatives_of_every_order_of_an_integer_power_at_zero(n):
+    x = tensor(np.array(0.0), requires_grad=True)
+    z = x**n
+    for k in range(4):
+        expected = math.factorial(int(n)) if k == n else 0.0
+        assert z.item() == expected
+        if not z.requires_grad:
+            break
+        z = minwn.grad(z, x, create_graph=True)
+
+
+# ---- tails
+
+
+def relative(found, exact):
+    return abs(mpmath.mpf(float(found)) - exact) / abs(exact)
+
+
+REAL_LINE = [-700.0, -40.0, -5.5, -1.0, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 0.7, 3.0, 20.0, 40.0, 700.0]
+
+
+def at_30_digits(f):
+    def exact(x):
+        with mpmath.workdps(30 + int(abs(x))):
+            return f(mpmath.mpf(x))
+
+    return exact
+
+
+# Relative to the exact value, in units of 2^-52; e^-x alone turns the rounding of its argument,
+# |x| / 2 units, into a relative error.
+@pytest.mark.parametrize("x", REAL_LINE)
+@pytest.mark.parametrize(
+    ("f", "exact"),
+    [
+        (ops.sigmoid, at_30_digits(lambda x: 1 / (1 + mpmath.exp(-x)))),
+        (ops.softplus, at_30_digits(lambda x: mpmath.log1p(mpmath.exp(x)))),
+        (ops.tanh, at_30_digits(mpmath.tanh)),
+        (ops.elu, at_30_digits(lambda x: x if x > 0 else mpmath.expm1(x))),
+        (ops.erf, at_30_digits(mpmath.erf)),
+    ],
+    ids=["sigmoid", "softplus", "tanh", "elu", "erf"],
+)
+def test_values_and_slopes_keep_their_digits_in_both_tails(f, exact, x):
+    found = f(np.array([x]))[0]
+    units = 4 + abs(x) / 2
+    if x == 0:
+        assert found == float(exact(x))
+    else:
+        assert relative(found, exact(x)) <= units * 2**-52
+    if f is ops.sigmoid:
+        with mpmath.workdps(1000):
+            e = mpmath.exp(-mpmath.mpf(abs(x)))
+            assert relative(slope(f, x), e / (1 + e) ** 2) <= 2 * units * 2**-52
+    if f is ops.softplus:
+        with mpmath.workdps(1000):
+            assert relative(slope(f, x), 1 / (1 + mpmath.exp(-mpmath.mpf(x)))) <= units * 2**-52
+
+
+@pytest.mark.parametrize(
+    "f",
+    [ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.relu, ops.erf, ops.gelu,
+     lambda x: ops.gelu(x, approximate="tanh")],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nothing_overflows_at_the_ends_of_the_line(f, dtype):
+    top = float(np.finfo(dtype).max)
+    x = tensor(np.array([-top, -1000.0, 1000.0, top], dtype), requires_grad=True)
+    z = f(x)
+    bar = minwn.grad(z, x, np.ones_like(z.data))
+    assert np.all(np.isfinite(z.data))
+    assert np.all(np.isfinite(bar.data))
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+@pytest.mark.parametrize("x", [-6.0, -3.0, -0.75, -1e-4, 0.0, 1e-4, 0.5, 2.0, 6.0])
+def test_gelu_of_both_forms_and_its_slope(x, approximate):
+    def exact(x):
+        if approximate == "none":
+            return x * mpmath.ncdf(x)
+        inner = mpmath.sqrt(2 / mpmath.pi) * (x + mpmath.mpf("0.044715") * x**3)
+        return x / 2 * (1 + mpmath.tanh(inner))
+
+    with mpmath.workdps(40):
+        value, derivative = exact(mpmath.mpf(x)), mpmath.diff(exact, mpmath.mpf(x))
+    f = lambda x: ops.gelu(x, approximate=approximate)  # noqa: E731
+    # 1 + erf cancels on the far left: an absolute error of some units of 2^-52, times |x|.
+    assert abs(f(np.array([x]))[0] - float(value)) <= 8 * 2**-52 * max(abs(x), 0.1)
+    assert abs(slope(f, x) - float(derivative)) <= 64 * 2**-52
+
+
+# ---- log of a sum
+
+
+@pytest.mark.parametrize(
+    ("x", "z", "softmax"),
+    [
+        ([1000.0, 1000.0], 1000.0 + math.log(2.0), [0.5, 0.5]),
+        ([-1000.0, -1000.0], -1000.0 + math.log(2.0), [0.5, 0.5]),
+        ([-INF, 1.5], 1.5, [0.0, 1.0]),
+        ([-INF, 0.0, 0.0], math.log(2.0), [0.0, 0.5, 0.5]),
+        ([-1e200, 1e200], 1e200, [0.0, 1.0]),
+        ([3.25], 3.25, [1.0]),
+    ],
+)
+def test_logsumexp_at_the_edge(x, z, softmax):
+    assert ops.logsumexp(np.array(x)) == pytest.approx(z, rel=1e-15)
+    assert slope(ops.logsumexp, x) == pytest.approx(softmax, rel=1e-12)  # u * 1000 from exp
+
+
+def test_logsumexp_of_nothing_but_minus_infinity_is_minus_infinity():
+    x = np.array([[-INF, -INF], [0.0, -INF]])
+    assert np.array_equal(ops.logsumexp(x, axis=1), [-INF, 0.0])
+
+
+def test_logsumexp_of_infinity_is_infinity():
+    assert ops.logsumexp(np.array([INF, 1.0])) == INF
+
+
+# ---- sums of 16-bit numbers
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bit_sums_are_kept_in_float32(dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes").bfloat16
+    ones = np.ones(5000, dtype)
+    assert ops.sum(ones) == ones.dtype.type(5000)  # added one at a time they stop at 2048, 256
+    assert ops.mean(ones) == 1
+    large = np.full((1000,), 100.0, dtype)  # the sum is above the largest float16, the mean is not
+    assert ops.mean(large) == 100
+    assert ops.var(np.concatenate([large, -large])) == ones.dtype.type(10000)
+    assert all(f(ones).dtype == ones.dtype for f in (ops.sum, ops.mean, ops.var))
+
+
+# ---- rounding to another dtype
+
+
+def test_cast_rounds_and_its_pullback_casts_back(rng):
+    x = tensor(rng.normal(size=(3, 2)), requires_grad=True)
+    z = ops.cast(x, dtype="float32")
+    u = rng.normal(size=(3, 2)).astype("float32")
+    assert np.array_equal(z.data, x.data.astype("float32"))
+    x_bar = minwn.grad(z, x, u)
+    assert x_bar.dtype == "float64"
+    assert np.array_equal(x_bar.data, u)
+
+
+def test_a_cast_to_integers_has_no_gradient():
+    x = tensor([1.2, 2.7], requires_grad=True)
+    assert not x.to("int64").requires_grad
+    rounded = lambda x: x * ops.cast(ops.cast(x, dtype="int64"), dtype="float64")  # noqa: E731
+    assert np.array_equal(slope(rounded, 2.7), 2.0)
+
+
+# ---- arguments that are wrong
+
+
+ARRAY = np.arange(12.0).reshape(3, 4)
+BAD = {
+    "sum_to": (lambda: ops.sum_to(ARRAY, shape=(2, 4)), ValueError, r"\(2, 4\).*\(3, 4\)"),
+    "sum_to deeper": (lambda: ops.sum_to(ARRAY, shape=(1, 3, 4)), ValueError, "broadcast"),
+    "broadcast_to": (lambda: ops.broadcast_to(ARRAY, shape=(3, 5)), ValueError, "shape"),
+    "reshape": (lambda: ops.reshape(ARRAY, shape=(5, 2)), ValueError, "reshape"),
+    "transpose": (lambda: ops.transpose(ARRAY, axes=(0,)), ValueError, "axes"),
+    "getitem": (lambda: ops.getitem(ARRAY, index=3), IndexError, "3"),
+    "pad too few": (lambda: ops.pad(ARRAY, widths=((1, 1),)), ValueError, "one pair"),
+    "pad negative": (lambda: ops.pad(ARRAY, widths=((1, 1), (-1, 0))), ValueError, ">= 0"),
+    "crop": (lambda: ops.crop(ARRAY, widths=((1, 1), (1, 6))), ValueError, r"\(1, 6\)"),
+    "split unequal": (lambda: ops.split(ARRAY, 2), ValueError, "length 3 into 2"),
+    "split none": (lambda: ops.split(ARRAY, 0), ValueError, "into 0"),
+    "split lengths": (lambda: ops.split(ARRAY, [1, 1]), ValueError, r"\[1, 1\].*length 3"),
+    "split negative": (lambda: ops.split(ARRAY, [4, -1]), ValueError, r"\[4, -1\]"),
+    "stack": (lambda: ops.stack([ARRAY, ARRAY[:2]]), ValueError, r"\(3, 4\).*\(2, 4\)"),
+    "stack nothing": (lambda: ops.stack([]), ValueError, "at least one"),
+    "concatenate nothing": (lambda: ops.concatenate([]), ValueError, "at least one"),
+    "sum axis": (lambda: ops.sum(ARRAY, axis=2), IndexError, "axis 2"),
+    "logsumexp axis": (lambda: ops.logsumexp(ARRAY, axis=2), IndexError, "axis 2"),
+    "var": (lambda: ops.var(ARRAY, axis=0, ddof=3), ValueError, "3 entries with ddof=3"),
+    "clip": (lambda: ops.clip(ARRAY, low=2.0, high=1.0), ValueError, "low=2.0 is above high=1.0"),
+    "gelu": (lambda: ops.gelu(ARRAY, approximate="erf"), ValueError, "'none' or 'tanh'"),
+    "matmul": (lambda: ops.matmul(tensor(ARRAY), tensor(ARRAY)), ValueError, "matmul"),
+    "einsum count": (lambda: ops.einsum("ij,jk->ik", ARRAY), ValueError, "2 subscripts.*1 arrays"),
+    "einsum rank": (lambda: ops.einsum("ijk->k", ARRAY), ValueError, r"'ijk'.*\(3, 4\)"),
+    "einsum few": (lambda: ops.einsum("ijk...->k", ARRAY), ValueError, r"\(3, 4\)"),
+    "unfold": (
+        lambda: ops.unfold(
+            ARRAY.reshape(1, 3, 4), kernel=(6,), stride=(1,), dilation=(1,), padding=((0, 0),)
+        ),
+        ValueError,
+        "6 entries.*does not fit into 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_argument_is_named(name):
+    call, error, words = BAD[name]
+    before = ARRAY.copy()
+    with pytest.raises(error, match=words):
+        call()
+    assert np.array_equal(ARRAY, before)
+
+
+def test_metadata_is_by_keyword_only():
+    with pytest.raises(TypeError, match="positional"):
+        ops.sum(ARRAY, 0)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        ops.sum(ARRAY, axes=0)

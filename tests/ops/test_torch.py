@@ -1,0 +1,60 @@
+"""Activations and reductions that torch has too: its values, its gradients, its second order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minwn
+from minwn import ops, tensor
+
+torch = pytest.importorskip("torch", reason="torch is the other implementation here")
+F = torch.nn.functional
+
+PAIRS = {
+    "relu": (ops.relu, F.relu),
+    "leaky_relu": (lambda x: ops.leaky_relu(x, slope=0.2), lambda x: F.leaky_relu(x, 0.2)),
+    "elu": (lambda x: ops.elu(x, alpha=0.7), lambda x: F.elu(x, 0.7)),
+    "gelu": (ops.gelu, F.gelu),
+    "gelu tanh": (
+        lambda x: ops.gelu(x, approximate="tanh"),
+        lambda x: F.gelu(x, approximate="tanh"),
+    ),
+    "sigmoid": (ops.sigmoid, torch.sigmoid),
+    "softplus": (ops.softplus, F.softplus),
+    "tanh": (ops.tanh, torch.tanh),
+    "erf": (ops.erf, torch.erf),
+    "abs": (ops.abs, torch.abs),
+    "clip": (lambda x: ops.clip(x, low=-0.5, high=0.5), lambda x: x.clip(-0.5, 0.5)),
+    "logsumexp": (lambda x: ops.logsumexp(x, axis=-1), lambda x: torch.logsumexp(x, -1)),
+    "var": (lambda x: ops.var(x, axis=(0, 2), ddof=1), lambda x: x.var((0, 2))),
+    "amax": (lambda x: ops.max(x, axis=1), lambda x: torch.amax(x, 1)),
+    "power": (lambda x: x**3, lambda x: x**3),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_values_gradients_and_second_order_agree_with_torch(name, rng):
+    ours, theirs = PAIRS[name]
+    # With zeros and ties among them: the conventions at the kinks are torch's.
+    x = np.concatenate([rng.normal(size=(3, 4, 5)) * 3, np.zeros((3, 4, 1))], axis=-1)
+    x[0, 1], x[1, 2, 0] = x[0, 2], 0.5
+    mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    z, w = ours(mine), theirs(other)
+    u, s = rng.normal(size=z.shape), rng.normal(size=x.shape)
+    x_bar = minwn.grad(z, mine, u, create_graph=True)
+    (y_bar,) = torch.autograd.grad(w, other, torch.tensor(u), create_graph=True)
+    # Two correct evaluations in float64 differ by some roundings; torch's softplus is linear above
+    # 20, which costs it e^-20 = 2e-9 of 20.
+    tolerance = {"rtol": 1e-9 if name == "softplus" else 1e-12, "atol": 1e-14}
+    np.testing.assert_allclose(z.data, w.detach().numpy(), **tolerance)
+    np.testing.assert_allclose(x_bar.data, y_bar.detach().numpy(), **tolerance)
+    if x_bar.requires_grad and y_bar.requires_grad:
+        (second,) = minwn.grad((x_bar * s).sum(), [mine], allow_unused=True)
+        (other_second,) = torch.autograd.grad(
+            (y_bar * torch.tensor(s)).sum(), other, allow_unused=True
+        )
+        found = np.zeros_like(x) if second is None else second.data
+        expected = np.zeros_like(x) if other_second is None else other_second.numpy()
+        smooth = x != 0  # at 0 the two take different sides for the second derivative of elu
+        np.testing.assert_allclose(found[smooth], expected[smooth], rtol=1e-8, atol=1e-12)
