@@ -96,6 +96,16 @@ class Measured:
         """Whether rounding, not the length of the steps, is what limits it."""
         return self.estimate <= self.floor
 
+    def clearer_than(self, other: Measured, u: float) -> Any:
+        """Sizes of error alone do not tell: over far too long a step, everything is small."""
+        sharp, with_sharp = self.sharp(u), other.sharp(u)
+        with quiet():
+            finer = self.estimate / self.scale < other.estimate / other.scale
+        lost = ~numpy.isfinite(other.value)
+        unsharp = ~other.settled() & (self.settled() | finer | lost)
+        closer = self.allowed(u**0.56) < other.allowed(u**0.56)
+        return numpy.where(sharp != with_sharp, sharp, numpy.where(sharp, closer, unsharp))
+
     def contradicts(self, claimed: numpy.ndarray, rtol: float) -> Any:
         with quiet():
             return numpy.logical_not(abs(claimed - self.value) <= self.allowed(rtol))
@@ -181,6 +191,12 @@ def size_of(x: numpy.ndarray) -> float:
     return float(power_of_two(abs(x).max())) or 1.0
 
 
+def sizes_of(x: numpy.ndarray) -> numpy.ndarray:
+    """The power of two just below each |x|; for a zero, the least of the others."""
+    own = power_of_two(x)
+    return numpy.where(own > 0, own, own.min(initial=size_of(x), where=own > 0))
+
+
 class Entries:
     """The unit vectors: one entry of x at a time."""
 
@@ -197,6 +213,10 @@ class Entries:
     def dot(self, x_bar: numpy.ndarray, rows: numpy.ndarray) -> numpy.ndarray:
         """<x_bar_k, t_b>: (k, n) -> (b, k)"""
         return x_bar[:, rows].T
+
+    def bound(self, error: numpy.ndarray, rows: numpy.ndarray) -> numpy.ndarray:
+        """sum_i |error_ki t_bi|: what errors of the entries come to along the tangents."""
+        return error[:, rows].T
 
     def tangent(self, row: int) -> numpy.ndarray:
         return numpy.eye(1, self.x.size, row).reshape(self.x.shape)
@@ -223,6 +243,9 @@ class Directions:
         """<x_bar_k, t_b>: (k, n), (b, n) -> (b, k)"""
         return self.tangents[rows].reshape(len(rows), -1) @ x_bar.T
 
+    def bound(self, error: numpy.ndarray, rows: numpy.ndarray) -> numpy.ndarray:
+        return abs(self.tangents[rows]).reshape(len(rows), -1) @ error.T
+
     def tangent(self, row: int) -> numpy.ndarray:
         return self.tangents[row]
 
@@ -235,16 +258,14 @@ class Directions:
 def random_directions(x: numpy.ndarray, count: int, rng: numpy.random.Generator) -> Directions:
     """Random tangents at x, with no component small enough to hide an error in it.
 
-    Components are +-4/4 ... 7/4 of a power of two, so that x + h t is computed without a rounding
-    error that 1/h could magnify. They follow the size of the whole x and, in every second
+    Components are +-16/16 ... 31/16 of a power of two, so that x + h t is computed without a
+    rounding error that 1/h could magnify. They follow the size of the whole x and, in every second
     direction, the size of each entry.
     """
     shape = (count, *x.shape)
-    tangents = rng.choice([-1.0, 1.0], shape) * rng.integers(4, 8, shape) / 4
-    own = power_of_two(x)
-    own = numpy.where(own > 0, own, own.min(initial=size_of(x), where=own > 0))
+    tangents = rng.choice([-1.0, 1.0], shape) * rng.integers(16, 32, shape) / 16
     tangents[0::2] *= size_of(x)
-    tangents[1::2] *= own
+    tangents[1::2] *= sizes_of(x)
     return Directions(x, tangents)
 
 
@@ -418,7 +439,8 @@ class Measurement:
         blocks = min(count, -(-count * width // BLOCK))
         parts, claims = [], []
         for rows in numpy.array_split(numpy.arange(count), max(1, blocks)):
-            claims.append(claimed(rows))
+            with quiet():
+                claims.append(claimed(rows))
             take = self.by_complex_step if self.complex else self.by_differences
             parts.append(take(rows, claims[-1]))
         columns = ([getattr(p, f.name) for p in parts] for f in fields(Measured))
@@ -451,8 +473,8 @@ class Measurement:
                 line, rows[again], length[again] / 8, self.subject.centre, self.contract, u
             )
             was, now = old.contradicts(claim, rtol), new.contradicts(claim, rtol)
-            better = new.allowed(rtol) < numpy.nan_to_num(old.allowed(rtol), nan=numpy.inf)
-            better = (better | (was & ~now & new.sharp(u))) & ~(now & ~was & old.sharp(u))
+            better = new.clearer_than(old, u) | (was & ~now & new.sharp(u))
+            better &= ~(now & ~was & old.sharp(u))
             # The finest steps are the first to lose sight of a kink in the rounding.
             kink = old.kink & (new.kink | (length is lengths[-1]))
             old[better] = new[better]
@@ -473,10 +495,12 @@ class Measurement:
         for part in (worst[:4], worst[4:][wrong[worst[4:]]]):
             if len(part):
                 new, old = self.by_differences(rows[part], claimed[part]), found[part]
-                keep = ~(new.sharp(u) | new.kink | (new.allowed(0.0) < old.allowed(0.0)))
+                claim, allowed = claimed[part], new.allowed(self.rtol)
+                nothing = (abs(new.value) <= allowed) & (abs(claim) <= allowed)
+                keep = ~(new.sharp(u) | new.kink | nothing)
                 new[keep] = old[keep]
                 found[part] = new
-                if (new.contradicts(claimed[part], self.rtol) & ~new.kink).any():
+                if (new.contradicts(claim, self.rtol) & ~new.kink).any():
                     break
         return found
 

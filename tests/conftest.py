@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from minwn import Tensor
+from minwn.backend import move
 from minwn.graph import Primitive
 
 from .helpers.foreign import Foreign
@@ -28,8 +29,6 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 @pytest.fixture
 def asdevice(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """An array moved to the device of `--device`."""
-    from minwn.backend import move
-
     where = request.config.getoption("--device")
     return lambda x: move(x, where)
 

@@ -131,6 +131,19 @@ def test_honest_gradient_passes_at_every_scale(scale, shape, rng):
             gradcheck(forward, inputs, backward=wrong, mode=mode, **options)
 
 
+@pytest.mark.parametrize("exponent", np.random.default_rng(7).uniform(-150, 150, 12))
+@pytest.mark.parametrize("mode", ["full", "random"])
+def test_fault_is_caught_at_any_scale(exponent, mode, rng):
+    inputs = weights(rng, (4, 5), 10.0**exponent)
+    for fault in ("scale 0.1 %", "one entry", "zero for g"):
+        for method in ("auto", "difference"):
+            report = gradcheck(
+                forward, inputs, backward=FAULTS[fault][0], mode=mode, method=method,
+                raise_on_failure=False,
+            )  # fmt: skip
+            assert report.verdict == "fail"
+
+
 def test_rows_of_very_different_scale(rng):
     v, g = weights(rng, (5, 4))
     v *= np.array([1e-100, 1e-8, 1.0, 1e9, 1e100])[:, None]
@@ -140,6 +153,7 @@ def test_rows_of_very_different_scale(rng):
     assert not gradcheck(forward, [v, g], backward=wrong, raise_on_failure=False)
 
 
+WAVES = 1.0 + 1e-3 * np.sin(np.arange(24.0)).reshape(8, 3)
 HONEST = {
     "offset by 1e10": (lambda x: x * x + 1e10, (3, 4), 1.0),
     "fast waves": (lambda x: ops.sin(x), (3, 4), 1e5),
@@ -147,6 +161,7 @@ HONEST = {
     "edge of a domain": (lambda x: ops.log(ops.abs(x)), (3, 4), 1e-3),
     "tiny beside 1": (lambda x: ops.sin(x + 1.0), (3, 4), 1e-12),
     "zero gradient": (lambda x: ops.sum(composed(x, 2.0) ** 2.0), (3, 4), 1.0),
+    "shift before centring": (lambda b: ops.var(WAVES + b, axis=0) ** -0.5, (3,), 1e-3),
     "unused": (lambda x: ops.sum(x * 0.0), (3, 4), 1.0),
     "constant": (lambda x: ops.exp(x.detach()) ** 0.0, (3, 4), 1.0),
     "kinks everywhere but here": (lambda x: ops.relu(x) * ops.abs(x - 0.3), (20, 30), 1.0),
@@ -162,7 +177,7 @@ def test_honest_but_difficult(case, mode, rng):
     f, shape, scale = HONEST[case]
     x = scale * rng.normal(size=shape)
     assert gradcheck(f, [x], mode=mode)
-    if case not in ("zero gradient", "unused", "constant"):
+    if case not in ("zero gradient", "shift before centring", "unused", "constant"):
         wrong = gradcheck(
             f, [x], backward=lambda u, x: 1.001 * vjp(f, x)[1](u)[0].data, mode=mode,
             raise_on_failure=False,

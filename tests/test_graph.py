@@ -211,7 +211,11 @@ def test_a_second_backward_explains_that_the_graph_was_freed():
     x = leaf(2.0)
     h = ops.exp(x)
     y = h * h
+    assert not y.freed
     y.backward()
+    assert y.freed
+    assert h.freed
+    assert not x.freed
     first = x.grad.item()
     with pytest.raises(RuntimeError, match=r"'multiply' was freed.*retain_graph=True"):
         y.backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,7 +32,6 @@ STOREYS = {
     "data": 6,
     "verify": 7,
     "bench": 7,
-    "figures": 7,
     "cli": 8,
     "__main__": 9,
     "__init__": 9,
@@ -182,8 +182,6 @@ def test_every_module_of_ops_has_a_storey():
     ],
 )
 def test_a_planted_import_is_found(where, source, words):
-    import re
-
     found = complaints(tuple(where.split("/")), ast.parse(source))
     assert found
     assert any(re.search(words, complaint) for complaint in found)

@@ -98,20 +98,21 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     v: any shape   g: v's rank, with 1 along every axis that a norm runs over, or 0-d for one norm
     of the whole   w: v's shape
 
-    16-bit inputs are computed in float32 and rounded once. Sums of squares are scaled by a power
-    of two where they would leave the range, so w is right wherever the norm itself is in range.
+    16-bit inputs are computed in float32 and rounded once. Slices are scaled by powers of two where
+    their squares would leave the range, so every representable w of the plain form comes out; the
+    other forms need a norm that is in range.
     Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
     dtypes that are not floating, or differ.
     """
     check(v, g, eps=eps, form=form)
     with quiet():
-        known = _moderate(v, g, form)
-        if known is not None:
-            rows, _, ratio = known  # one pass over v, where v / h and then g take two
-            return _filled(v, rows, ratio)
-        x = v / radius(v, shape=g.shape, eps=eps, form=form)
-    x *= g
-    return x if x.dtype == v.dtype else x.astype(v.dtype)
+        if form == "plain" and v.dtype.kind != "c":
+            (wide_v, wide_g), _ = _widen(v, g)
+            unit, _, ratio, _ = _plain(wide_v, wide_g)
+            w = unit * ratio
+        else:
+            w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
+    return w if w.dtype == v.dtype else w.astype(v.dtype)
 
 
 forward = weight_norm
@@ -128,19 +129,20 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
     check(v, g, eps=eps, form=form)
+    (w_bar, v, g), narrow = _widen(w_bar, v, g)
     with quiet():
-        known = _moderate(v, g, form)
-        if known is not None:  # v_bar = ratio w_bar - (ratio g_bar / n) v, with y never written out
-            rows, n, ratio = known
-            sent = w_bar.reshape(rows.shape)
-            s = namespace(v).vecdot(sent, rows).reshape(n.shape) / n
-            v_bar = _filled(v, sent, ratio)
-            v_bar -= _filled(v, rows, ratio * s / n)
-            return v_bar, s.reshape(g.shape)
-        (w_bar, v, g), narrow = _widen(w_bar, v, g)
-        h, x, y = _lengths(v, g.shape, eps, form)
-        g_bar = _dot(w_bar, x, g.shape)
-        v_bar = _scale(w_bar - g_bar * y, g, h)
+        if form == "plain" and raw(w_bar) is w_bar and raw(v) is v and v.dtype.kind != "c":
+            # The same in fewer passes, y = v / n never written out; see _plain.
+            v, n, ratio, exponent = _plain(v, g)
+            g_bar = _dot(w_bar, v, g.shape) / n
+            v_bar = w_bar * ratio
+            v_bar -= v * (ratio * g_bar / n)
+            if exponent is not None:
+                v_bar = namespace(v).ldexp(v_bar, -exponent)
+        else:
+            h, x, y = _lengths(v, g.shape, eps, form)
+            g_bar = _dot(w_bar, x, g.shape)
+            v_bar = _scale(w_bar - g_bar * y, g, h)
     return narrow(v_bar), narrow(g_bar)
 
 
@@ -248,12 +250,12 @@ def radius(v: Array, *, shape: tuple[int, ...], eps: float, form: str) -> Array:
     form="norm" is n itself, 0 included.
     """
     v = v.astype(accumulator(v.dtype), copy=False)
-    if form == "plain":
-        return _norm(v, shape, at_zero=math.nan)
     xp, n = namespace(v), _norm(v, shape)
     if form == "norm":
         return n
-    if form == "inside":
+    if form == "plain":
+        h = n
+    elif form == "inside":
         h = xp.hypot(n, math.sqrt(eps)) if n.dtype.kind != "c" else xp.sqrt(n * n + eps)
     elif form == "outside":
         h = n + eps
@@ -269,57 +271,54 @@ def _(h_bar, h, v, *, shape, eps, form):
     return (h_bar * _slope(v, h, shape, eps, form),)
 
 
-def _norm(v: Array, shape: tuple[int, ...], at_zero: float = 0.0) -> Array:
+def _plain(v: Array, g: Array) -> tuple[Array, Array, Array, Any]:
+    """v 2^-e, its norms n, g / n, and the exponents e, one a slice; None for none, where v is v.
+
+    The rule: where any norm leaves [2^-10, 2^10], every slice is scaled so that its largest entry
+    lies in [1/2, 1). That is exact, so the digits of a result do not depend on the rule, and each
+    slice is what it would be alone. A product by such a norm, or a quotient, leaves the range only
+    where its other factor is at the edge itself.
+    """
+    q, exponent = _dot(v, v, g.shape), None
+    if not within(q, 2.0**-20, 2.0**20):
+        v, exponent = _scaled(v, g.shape)
+        q = _dot(v, v, g.shape)
+        undefined = math.nan if v.size else 1.0  # an empty slice has nothing that is undefined
+        q = namespace(v).where(q == 0, undefined, q).astype(v.dtype)
+    n = namespace(v).sqrt(q)
+    return v, n, g / n, exponent
+
+
+def _scaled(v: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    """(v 2^-e, e) with the largest entry of each slice in [1/2, 1); e = 0 where there is none."""
+    xp = namespace(v)
+    top = abs(v.real).max(axis=_reduced(v.shape, shape), keepdims=True, initial=0).reshape(shape)
+    exponent = xp.frexp(xp.where(xp.isfinite(top), top, 0))[1]
+    # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
+    half = exponent // 2
+    for part in (half, exponent - half):
+        v = v * xp.ldexp(xp.ones_like(top), -part)
+    return v, exponent
+
+
+def _norm(v: Array, shape: tuple[int, ...]) -> Array:
     """||v|| over the axes where `shape` has 1, without overflow or underflow on the way."""
-    q = _dot(v, v, shape)
+    xp, q = namespace(v), _dot(v, v, shape)
     # Where q is in this range, no square that counts has left the range of the dtype.
     low, high = _safe_squares(v.dtype)
     if v.dtype.kind == "f" and within(q, low, high):
-        return namespace(v).sqrt(q)
-    xp = namespace(v)
-    top = abs(v.real).max(axis=_reduced(v.shape, shape), keepdims=True, initial=0).reshape(shape)
-    exponent = xp.frexp(xp.where(xp.isfinite(top), top, 1))[1]
-    # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
-    half = exponent // 2
-    up, down = (xp.ldexp(xp.ones_like(top), e) for e in (-half, half - exponent))
-    n = xp.sqrt(_dot(v * up * down, v * up * down, shape)) / down / up
-    return n if at_zero == 0.0 else xp.where(n == 0, at_zero, n).astype(n.dtype)
+        return xp.sqrt(q)
+    v, exponent = _scaled(v, shape)
+    n, half = xp.sqrt(_dot(v, v, shape)), exponent // 2
+    for part in (half, exponent - half):
+        n = n * xp.ldexp(xp.ones_like(n.real), part)
+    return n
 
 
 @functools.cache
 def _safe_squares(dtype: Any) -> tuple[float, float]:
     dtype = accumulator(dtype) if dtype.kind == "f" else dtype
     return smallest_normal(dtype) / unit_roundoff(dtype), largest(dtype)
-
-
-def _moderate(v: Any, g: Any, form: str) -> tuple[Array, Array, Array] | None:
-    """v as rows, their norms and g / norm, where the plain form needs no care for the range.
-
-    The rule: v and g are arrays, slices are rows, and every norm lies in [2^-10, 2^10]. A product
-    or quotient by such a norm leaves the range only where its other factor is within 2^10 of the
-    edge itself. Elsewhere, None.
-    """
-    shape = _rows(v.shape, g.shape)
-    if shape is None or form != "plain" or raw(v) is not v or raw(g) is not g:
-        return None
-    xp = namespace(v)
-    if v.dtype.char not in "fd" or not hasattr(xp, "vecdot"):
-        return None
-    rows = v.reshape(shape)
-    q = xp.vecdot(rows, rows)  # (rows, m), (rows, m) -> (rows,)
-    if not within(q, 2.0**-20, 2.0**20):
-        return None
-    n = xp.sqrt(q).reshape((-1, 1))
-    return rows, n, g.reshape((-1, 1)) / n
-
-
-def _filled(v: Array, rows: Array, factor: Array) -> Array:
-    """rows * factor, in a new array of v's shape."""
-    if rows.shape == v.shape:
-        return rows * factor
-    z = namespace(v).empty_like(v, order="C")  # so that its rows are a view of it
-    namespace(v).multiply(rows, factor, out=z.reshape(rows.shape))
-    return z
 
 
 def _dot(x: Any, y: Any, shape: tuple[int, ...]) -> Any:

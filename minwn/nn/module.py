@@ -90,7 +90,8 @@ class Module:
                     yield _join(path, name), value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(dotted name, parameter) in the order of assignment, a shared one once."""
+        """(dotted name, parameter): a module's own in the order of assignment, then those of the
+        modules below it; a shared one once."""
         seen: set[int] = set()
         for name, parameter in self._named(Parameter):
             if id(parameter) not in seen:

@@ -250,8 +250,8 @@ class _Computed:
         else:
             return
         raise StaleWeightError(
-            f"{type(module).__name__}.{self.used.name} {why}; call recompute(layer) of its WeightNorm "
-            f"before the layer, for instance at the start of your forward"
+            f"{type(module).__name__}.{self.used.name} {why}; call recompute(layer) of its "
+            f"WeightNorm before the layer, for instance at the start of your forward"
         )
 
     def without_weight(self) -> _Computed:

@@ -70,11 +70,20 @@ class Finding:
 
 
 def compare(
-    what: str, route: str, place: str, claimed: Any, reference: Any, allowed: Any, error: Any = None
+    what: str,
+    route: str,
+    place: str,
+    claimed: Any,
+    reference: Any,
+    allowed: Any,
+    *,
+    error: Any = None,
+    entries: tuple[Any, tuple[int, ...]] | None = None,
 ) -> Finding:
     """The worst entry of two arrays that may differ by `allowed` each.
 
     error: |claimed - reference|, where it was computed in more digits than a float has.
+    entries: where the arrays list some entries of another, their flat numbers and its shape.
     """
     claimed, reference, allowed = (
         numpy.asarray(x, dtype="float64") for x in (claimed, reference, allowed)
@@ -89,7 +98,10 @@ def compare(
         allowed = numpy.broadcast_to(allowed, error.shape)
         ratio = numpy.where(error == 0, 0.0, error / allowed)
     worst = numpy.unravel_index(numpy.nan_to_num(ratio, nan=numpy.inf).argmax(), ratio.shape)
-    at = f"[{', '.join(map(str, worst))}]" if worst else ""
+    index = worst
+    if entries is not None:
+        index = numpy.unravel_index(entries[0][worst[0]], entries[1])
+    at = f"[{', '.join(map(str, index))}]" if index else ""
     return Finding(
         what, route, f"{place}{at}", float(claimed[worst]), float(reference[worst]),
         float(allowed[worst]), float(error[worst]),

@@ -89,7 +89,9 @@ def exact(*arrays: Any, eps: float, form: str, sizes: bool = False) -> dict[str,
     mpmath = pytest.importorskip("mpmath", reason="the reference needs 50 digits")
 
     def number(x: Any) -> Any:
-        return np.array([mpmath.mpf(float(e)) for e in x.flat] + [None], object)[:-1].reshape(x.shape)
+        return np.array([mpmath.mpf(float(e)) for e in x.flat] + [None], object)[:-1].reshape(
+            x.shape
+        )
 
     with mpmath.workdps(50):
         return derivatives(

@@ -34,7 +34,7 @@ CLOSE = {"rtol": 0, "atol": 200 * 2.0**-53}
 
 def by_loops(x, w, *, stride, padding, dilation, groups):
     """The sentence in the file's docstring, entry by entry."""
-    (n, c, *size), (o, per, *kernel) = x.shape, w.shape
+    (n, _, *size), (o, per, *kernel) = x.shape, w.shape
     out = [
         (s + sum(p) - d * (k - 1) - 1) // st + 1
         for s, p, d, k, st in zip(size, padding, dilation, kernel, stride, strict=True)
@@ -115,6 +115,13 @@ def test_transpose_is_the_adjoint_of_forward_once_the_size_is_given_back(name, r
     shifted = conv.transpose(y, w, b, output_padding=spare, **options)
     along = b.reshape((-1,) + (1,) * (x.ndim - 2))
     np.testing.assert_allclose(shifted, back + along, **CLOSE)
+
+
+def test_same_keeps_the_size_and_puts_an_odd_entry_of_padding_after():
+    kernel = np.zeros((1, 1, 4))
+    kernel[0, 0, 1] = 1.0  # before every output lies one entry of padding, behind it two
+    x = np.arange(1.0, 6.0).reshape(1, 1, 5)
+    np.testing.assert_array_equal(conv.forward(x, kernel, padding="same"), x)
 
 
 def test_windows_that_fall_short_of_the_end_leave_the_last_entries_without_gradient(rng):

@@ -44,7 +44,12 @@ def test_a_batch_may_be_empty():
 
 @pytest.mark.parametrize(
     ("x", "w", "b"),
-    [((2, 3), (5, 4), (5,)), ((2, 4), (5, 4), (4,)), ((2, 4), (5, 4), (1, 5)), ((2, 4), (4,), None)],
+    [
+        ((2, 3), (5, 4), (5,)),
+        ((2, 4), (5, 4), (4,)),
+        ((2, 4), (5, 4), (1, 5)),
+        ((2, 4), (4,), None),
+    ],
 )
 def test_shapes_that_do_not_fit_are_named(x, w, b):
     arrays = [None if s is None else np.zeros(s) for s in (x, w, b)]

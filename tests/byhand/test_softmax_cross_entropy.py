@@ -89,7 +89,9 @@ def test_every_position_behind_the_classes_is_a_row(rng):
     flat_bar = xent.vjp(l_bar.reshape(-1), flat, targets=labels.reshape(-1), reduction="none")
     np.testing.assert_array_equal(np.moveaxis(bar, 1, -1).reshape(-1, 4), flat_bar)
     soft = np.moveaxis(np.eye(4)[labels], -1, 1)
-    np.testing.assert_allclose(xent.forward(logits, targets=soft, reduction="none"), one, atol=8 * U)
+    np.testing.assert_allclose(
+        xent.forward(logits, targets=soft, reduction="none"), one, atol=8 * U
+    )
 
 
 X = np.zeros((3, 4))

@@ -596,7 +596,9 @@ def test_right_to_the_edges_of_the_range(dtype, exponent, gain, rng):
     found = {"w": weight_norm.forward(v, g), "v_bar": v_bar, "g_bar": g_bar}
     info, bound = np.finfo(dtype), roundings(6)
     for name, answer in found.items():
-        allowed = bound[name] * float(info.eps) / 2 * size[name] + 2 * float(info.smallest_subnormal)
+        allowed = bound[name] * float(info.eps) / 2 * size[name] + 2 * float(
+            info.smallest_subnormal
+        )
         inside = np.vectorize(lambda x, top=float(info.max): float(abs(x)) < top / 2)(size[name])
         assert misses(answer[inside], truth[name][inside], allowed[inside]) <= 1, name
 

@@ -7,6 +7,7 @@ meets no NumPy array except where `asarray`, `array` or an index takes one in.
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -163,8 +164,6 @@ class _Namespace:
         np.add.at(x.host, _open(index), _operand(values))
 
     def erf(self, x: Foreign) -> Foreign:
-        import math
-
         return Foreign(np.vectorize(math.erf, otypes=[x.dtype])(x.host))
 
     def __getattr__(self, name: str) -> Any:
