@@ -116,7 +116,7 @@ def composed(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
     groups, kernel = shape.pop("groups"), w.shape[2:]
     cols = unfold(x, kernel=kernel, **shape)
     out, taps = cols.shape[2 + len(kernel) :], math.prod(kernel)
-    cols = cols.reshape((x.shape[0], groups, w.shape[1], taps, -1))
+    cols = cols.reshape((x.shape[0], groups, w.shape[1], taps, math.prod(out)))
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
     y = einsum("ngckp,gock->ngop", cols, rows).reshape((x.shape[0], w.shape[0], *out))
     return y if b is None else y + _along(b, y)
@@ -129,7 +129,7 @@ def composed_transpose(
     full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
     shape = geometry(y.shape, w.shape, **full)
     groups, kernel, taps = shape.pop("groups"), w.shape[2:], math.prod(w.shape[2:])
-    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, -1))
+    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, math.prod(y.shape[2:])))
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
     cols = einsum("ngop,gock->ngckp", sent, rows)
     cols = cols.reshape((y.shape[0], groups * w.shape[1], *kernel, *y.shape[2:]))
@@ -144,7 +144,7 @@ def composed_transpose(
 def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
     """dT/dy + b"""
     cols, taps = _columns(x, w.shape[2:], **shape)
-    rows = w.reshape((shape["groups"], -1, taps))
+    rows = w.reshape((shape["groups"], w.shape[0] // shape["groups"], taps))
     y = rows @ cols  # (g, o, ck), (n, g, ck, p) -> (n, g, o, p)
     return _plus(y.reshape((x.shape[0], w.shape[0], *_out(x, w.shape[2:], **shape))), b)
 
@@ -155,8 +155,8 @@ def conv_input(
 ) -> Array:
     """dT/dx + b"""
     groups, kernel = shape["groups"], w.shape[2:]
-    rows = w.reshape((groups, w.shape[0] // groups, -1))
-    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, -1))
+    rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
+    sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, math.prod(y.shape[2:])))
     cols = rows.swapaxes(-1, -2) @ sent  # (g, ck, o), (n, g, o, p) -> (n, g, ck, p)
     cols = cols.reshape((y.shape[0], groups * w.shape[1], *kernel, *y.shape[2:]))
     windows = {k: v for k, v in shape.items() if k != "groups"}
@@ -168,7 +168,7 @@ def conv_weight(y: Array, x: Array, *, kernel: tuple[int, ...], **shape: Any) ->
     """dT/dw"""
     groups = shape["groups"]
     cols, _ = _columns(x, kernel, **shape)
-    sent = y.reshape((y.shape[0], groups, y.shape[1] // groups, -1))
+    sent = y.reshape((y.shape[0], groups, y.shape[1] // groups, math.prod(y.shape[2:])))
     w = [  # (n, o, p), (n, ck, p) -> (o, ck)
         namespace(x).tensordot(sent[:, g], cols[:, g], axes=((0, 2), (0, 2))) for g in range(groups)
     ]
@@ -206,7 +206,8 @@ def _columns(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[Array, in
     windows = {k: v for k, v in shape.items() if k != "groups"}
     taps = x.shape[1] // shape["groups"] * math.prod(kernel)
     cols = unfold(x, kernel=kernel, **windows)
-    return cols.reshape((x.shape[0], shape["groups"], taps, -1)), taps
+    out = math.prod(cols.shape[2 + len(kernel) :])
+    return cols.reshape((x.shape[0], shape["groups"], taps, out)), taps
 
 
 def _out(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[int, ...]:
@@ -250,6 +251,7 @@ def geometry(
     dilations = _each(dilation, d, "dilation", least=1)
     if not isinstance(groups, int) or groups < 1 or w[0] % groups:
         raise ValueError(f"groups={groups} for a weight of shape {w}; it must divide {w[0]}")
+    pairs: tuple[tuple[int, ...], ...]
     if padding == "same":
         if any(s != 1 for s in strides):
             raise ValueError(f"padding='same' needs stride 1, got stride {strides}")

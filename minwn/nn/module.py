@@ -104,6 +104,10 @@ class Module:
     def modules(self) -> Iterator[Module]:
         return (module for _, module in self.named_modules())
 
+    def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) of this module alone, without the modules below it."""
+        return ((name, x) for name, x in _items(vars(self)) if isinstance(x, Parameter))
+
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         return self._named(Buffer)
 

@@ -140,8 +140,14 @@ class WeightNormWrapper(Module):
 
 def _paths(layer: Module) -> list[tuple[str, Parameter, Module]]:
     """("0/conv/weight", parameter, the module that owns it), each parameter once."""
-    found, seen = [], set()
+    found: list[tuple[str, Parameter, Module]] = []
+    seen: set[int] = set()
     for prefix, module in layer.named_modules():
+        if module._computed:
+            raise ValueError(
+                f"{prefix or type(module).__name__} has weights normalised by WeightNorm already, "
+                f"{sorted(module._computed)}; remove() it first"
+            )
         for name, value in module.own_parameters():
             if id(value) not in seen:
                 seen.add(id(value))

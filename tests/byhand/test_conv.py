@@ -174,3 +174,13 @@ def test_shapes_that_do_not_fit_are_named():
         conv.transpose(y, W, stride=2, output_padding=-1)
     with pytest.raises(ValueError, match=r"would have size \(-1, 0\)"):
         conv.transpose(y, W, padding=(3, 2))
+
+
+def test_an_empty_batch_is_a_batch(rng):
+    x, w = np.zeros((0, 4, 5, 5)), rng.normal(size=(6, 2, 3, 3))
+    y = conv.forward(x, w, groups=2)
+    assert y.shape == (0, 6, 3, 3)
+    x_bar, w_bar, _ = conv.vjp(y, x, w, groups=2)
+    assert x_bar.shape == x.shape
+    np.testing.assert_array_equal(w_bar, np.zeros_like(w))
+    assert conv.transpose(np.zeros((0, 6, 3, 3)), w, groups=2).shape == (0, 4, 5, 5)

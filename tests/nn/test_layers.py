@@ -109,6 +109,12 @@ def test_running_statistics_follow_the_batches_only_in_training(rng):
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_running_statistics_keep_their_dtype(rng):
+    norm = nn.BatchNorm(3, affine=False)
+    assert norm(rng.normal(size=(4, 3))).dtype == "float64"
+    assert norm.running_mean.dtype == norm.running_var.dtype == "float32"
+
+
 # ---- containers ---------------------------------------------------------------------------------
 
 
