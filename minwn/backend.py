@@ -15,12 +15,16 @@ import contextlib
 import functools
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
+if TYPE_CHECKING:
+    from numpy.random import Generator
+else:
+    Generator = Any  # numpy.random is slow to import, and not needed to import minwn
+
 Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
-Generator = numpy.random.Generator
 
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -773,3 +775,13 @@ def taylor_test(
     if raise_on_failure and not report.ok:
         raise GradcheckError(report)
     return report
+
+
+class _Callable(types.ModuleType):
+    """The module as a function: minwn.gradcheck(f, inputs) is minwn.gradcheck.gradcheck(...)."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> GradcheckReport:
+        return gradcheck(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

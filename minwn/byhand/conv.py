@@ -82,7 +82,7 @@ def transpose(
     Raises ValueError where shapes or options do not fit.
     """
     options = geometry(y.shape, w.shape, stride, padding, dilation, groups)
-    extra = _each(output_padding, len(w.shape) - 2, "output_padding", least=0)
+    extra = each(output_padding, len(w.shape) - 2, "output_padding", least=0)
     _check_channels(y, w, b, y.shape[1], w.shape[0], w.shape[1] * groups)
     # From a stride on, x would have room for more windows than y has entries.
     if any(e >= s for e, s in zip(extra, options["stride"], strict=True)):
@@ -247,8 +247,8 @@ def geometry(
         raise ValueError(
             f"input of shape {x} for a weight of shape {w}; expected (n, c) and {d} sizes"
         )
-    strides = _each(stride, d, "stride", least=1)
-    dilations = _each(dilation, d, "dilation", least=1)
+    strides = each(stride, d, "stride", least=1)
+    dilations = each(dilation, d, "dilation", least=1)
     if not isinstance(groups, int) or groups < 1 or w[0] % groups:
         raise ValueError(f"groups={groups} for a weight of shape {w}; it must divide {w[0]}")
     pairs: tuple[tuple[int, ...], ...]
@@ -264,13 +264,13 @@ def geometry(
     elif isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
         if len(padding) != d or not all(isinstance(p, Sequence) for p in padding):
             raise ValueError(f"padding={padding!r}; expected {d} pairs of numbers >= 0")
-        pairs = tuple(_each(p, 2, "padding", least=0) for p in padding)
+        pairs = tuple(each(p, 2, "padding", least=0) for p in padding)
     else:
-        pairs = tuple((p, p) for p in _each(padding, d, "padding", least=0))
+        pairs = tuple((p, p) for p in each(padding, d, "padding", least=0))
     return {"stride": strides, "dilation": dilations, "padding": pairs, "groups": groups}
 
 
-def _each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
+def each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * d
     if len(values) != d or not all(isinstance(n, int) and n >= least for n in values):
         raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")

@@ -13,8 +13,7 @@ import math
 from typing import Any, ClassVar
 
 from ..backend import Array, accumulator, namespace
-from ..byhand.conv import Ints
-from ..byhand.conv import _each as each
+from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
