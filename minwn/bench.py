@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -45,7 +46,7 @@ def problem(widths: Layers, batch: int) -> tuple[Any, Any, list[tuple[Any, Any, 
     x = rng.standard_normal((batch, widths[0]), dtype=np.float32)
     labels = rng.integers(0, widths[-1], batch)
     layers = []
-    for i, o in zip(widths[:-1], widths[1:], strict=True):
+    for i, o in itertools.pairwise(widths):
         v = (rng.standard_normal((o, i)) * (2 / i) ** 0.5).astype(np.float32)
         g = np.linalg.norm(v, axis=1, keepdims=True)
         layers.append((v, g, np.zeros(o, np.float32)))
@@ -226,18 +227,15 @@ def text(report: dict[str, Any]) -> str:
     for work in report["works"]:
         lines.append(work["work"])
         for peer, seen in work["peers"].items():
-            lines.append(
-                f"  {peer:<24}{seen['microseconds']:>12.1f} us   minwn / this  {seen['ratio']:>6.2f}"
-            )
+            time = f"{seen['microseconds']:>12.1f} us"
+            lines.append(f"  {peer:<24}{time}   minwn / this  {seen['ratio']:>6.2f}")
     known = ", ".join(f"{key} {value}" for key, value in report["machine"].items() if value)
     return "\n".join([*lines, f"medians of {report['rounds']} interleaved rounds; {known}"])
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn bench` to a parser."""
-    parser.add_argument(
-        "works", nargs="*", metavar="WORK", help=f"of {', '.join(MLPS)}; default all"
-    )
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"any of {', '.join(MLPS)}")
     parser.add_argument("--quick", action="store_true", help="few, short rounds")
     parser.add_argument("--json", metavar="PATH", help="write the report here; '-' prints it")
 
@@ -246,10 +244,8 @@ def main(args: argparse.Namespace) -> int:
     """Run `minwn bench`; 0, or 2 for a work that does not exist."""
     unknown = [name for name in args.works if name not in MLPS]
     if unknown:
-        print(
-            f"minwn bench: no work called {unknown[0]!r}; choose from {', '.join(MLPS)}",
-            file=sys.stderr,
-        )
+        names = ", ".join(MLPS)
+        print(f"minwn bench: no work called {unknown[0]!r}; choose from {names}", file=sys.stderr)
         return 2
     rounds, seconds = (3, 0.002) if args.quick else (25, 0.02)
     report = run(args.works or list(MLPS), rounds=rounds, seconds=seconds)

@@ -128,9 +128,11 @@ class Tensor(Value):
         owned = {id(raw(gradient))}
         for leaf, bar in bars.items():
             # A cotangent may be a view, or on its way to two leaves: a grad owns its memory.
-            if id(raw(bar)) in owned or getattr(raw(bar), "base", None) is not None:
+            data = raw(bar)
+            if id(data) in owned or getattr(data, "base", None) is not None:
                 bar = ops.cast(bar, dtype=bar.dtype)
-            bar = bar if isinstance(bar, Tensor) else Tensor(backend.asarray(bar, like=bar))
+            if not isinstance(bar, Tensor):
+                bar = Tensor(bar if bar.shape else backend.asarray(bar, like=bar))
             owned.add(id(bar._data))
             leaf._grad = bar if leaf._grad is None else leaf._grad + bar
 
@@ -376,7 +378,9 @@ def _walk(output: Any, cotangent: Any, targets: Any, retain: bool, create: bool)
                 f"an output of shape {output.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        cotangent = backend.namespace(output._data).ones_like(output._data)
+        one = backend.namespace(output._data).ones(output.shape, dtype=output.dtype)
+        cotangent = Tensor(one) if create else one
+        return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = _like(cotangent, output)
     backend.namespace(raw(cotangent), output._data)
     if cotangent.shape != output.shape or cotangent.dtype != output.dtype:

@@ -20,19 +20,8 @@ from ..differences import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensor import Tensor, grad
-from .report import Finding, compare
-from .weight_norm import (
-    AUTODIFF,
-    COMPLEX,
-    DIFFERENCES,
-    U64,
-    Bounds,
-    Problem,
-    by_digits,
-    by_laws,
-    gamma,
-    places,
-)
+from .report import AUTODIFF, COMPLEX, DIFFERENCES, Finding, compare
+from .weight_norm import U64, Bounds, Problem, by_digits, by_laws, gamma, places
 
 MEASURED = 6  # entries of v, and of g, that are measured through each layer
 

@@ -21,11 +21,7 @@ from ..backend import unit_roundoff
 from ..gradcheck import Comparison, GradcheckReport, adjoint_test, gradcheck
 from ..graph import Primitive, raw
 from ..tensor import Tensor, grad
-from .report import Finding, compare
-
-FIRST, SECOND, PRODUCT, SINGLE, KINK = (
-    "first order", "second order", "forward product", "float32", "at kinks",
-)  # fmt: skip
+from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare
 
 Draw = Callable[[numpy.random.Generator], numpy.ndarray]
 FULL = 40  # entries up to which each is measured; above, random directions

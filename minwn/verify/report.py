@@ -17,6 +17,14 @@ from typing import Any
 
 import numpy
 
+# The columns of the tables, from left to right.
+ROUTES = (
+    FIRST, SECOND, PRODUCT, SINGLE, KINK, AUTODIFF, DIFFERENCES, COMPLEX, LAWS, DIGITS, TEST,
+) = (
+    "first order", "second order", "forward product", "float32", "at kinks",
+    "autodiff", "differences", "complex step", "laws", "50 digits", "test errors",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -183,7 +191,7 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
 def table(title: str, findings: Sequence[Finding]) -> str:
     """Rows of what was checked, columns of routes; each cell the worst ratio, "-" for no check."""
     whats = list(dict.fromkeys(f.what for f in findings))
-    routes = list(dict.fromkeys(f.route for f in findings))
+    routes = sorted({f.route for f in findings}, key=ROUTES.index)
     worst = {(f.what, f.route): f for f in reversed(worst_of(findings))}
     rows = [[title, *routes]]
     for what in whats:

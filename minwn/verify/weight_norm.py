@@ -47,13 +47,9 @@ from ..backend import accumulator, quiet, unit_roundoff
 from ..byhand.weight_norm import FORMS, kept_shape
 from ..differences import DISTRUST, Contraction, Entries, Line, complex_step, ladder
 from ..tensor import Tensor, grad, jvp
-from .report import Finding, compare
+from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare
+from .truth import DIGITS as KEPT
 from .truth import truth
-
-AUTODIFF, DIFFERENCES, COMPLEX, LAWS, DIGITS = (
-    "autodiff", "differences", "complex step", "laws", "50 digits",
-)  # fmt: skip
-ROUTES = (AUTODIFF, DIFFERENCES, COMPLEX, LAWS, DIGITS)
 
 U64 = 2.0**-53
 MEASURED = 12  # entries of v that are measured by differences, at most
@@ -304,6 +300,27 @@ def true_answers(p: Problem, library: str = "decimal") -> dict[str, numpy.ndarra
     return answer
 
 
+def certify(rng: numpy.random.Generator) -> Iterator[Finding]:
+    """Two arithmetics of 50 digits, by different authors, must agree to 20; where mpmath is."""
+    try:
+        import mpmath
+    except ImportError:
+        return
+    for form in FORMS:
+        eps = 0.0 if form == "plain" else 0.25
+        p = draw(rng, (2, 6), 0, form=form, eps=eps, v_scale=1e-150, g_scale=1e150)
+        S, ours, theirs = sizes(p), true_answers(p), true_answers(p, "mpmath")
+        for name in NAMES:
+            with mpmath.workdps(KEPT):
+                apart = numpy.frompyfunc(lambda x, y: float(abs(mpmath.mpf(str(x)) - y)), 2, 1)
+                error = numpy.asarray(apart(ours[name], theirs[name]), dtype="float64")
+            left, right = (x[name].astype("float64") for x in (ours, theirs))
+            where = f"{name} of {p}"
+            yield compare(
+                "decimal and mpmath", DIGITS, where, left, right, 1e-20 * S[name], error=error
+            )
+
+
 def _order(p: Problem) -> tuple[int, ...]:
     """The axes of v, those that g keeps first."""
     if p.g.shape == ():
@@ -413,7 +430,8 @@ def by_differences(
         def along(rows: numpy.ndarray, h: numpy.ndarray) -> numpy.ndarray:
             return at(wide.v + h[0] * wide.A, wide.g + h[0] * wide.B)
 
-        length = (norms_at(wide, numpy.arange(p.v.size)) / abs(wide.A).max()).min(keepdims=True)
+        squares = wide.total(wide.v * wide.v) / wide.total(wide.A * wide.A)
+        length = numpy.sqrt(squares.min()).reshape(1)  # of h, for which h A is as long as v
         centre = at(wide.v, wide.g)[0]
         m = ladder(along, numpy.arange(1), length / 8, centre, Contraction(None), U64)
         allowed = bounds["w_dot"].reshape(-1) + DISTRUST * m.estimate[0] + m.floor[0]
