@@ -96,10 +96,8 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def diagnosis() -> dict[str, Any]:
-    """What this installation can do, ready for JSON; `problems` are what keeps minwn from working."""
+    """What this installation can do, ready for JSON; `problems` keep minwn from working."""
     problems = []
-    if sys.version_info < (3, 11):
-        problems.append(f"Python {platform.python_version()} is too old; 3.11 is needed")
     if int(numpy.__version__.partition(".")[0]) < 2:
         problems.append(f"numpy {numpy.__version__} is too old; pip install 'numpy>=2.0'")
     return {

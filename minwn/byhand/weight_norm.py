@@ -42,7 +42,7 @@ plain or 0 for the two maxima. Therefore
 
     dL/dw_bar = (g / h) (A - a x) + B x                  (the forward product along A, B)
     dL/dg     = (c - s a) / h
-    dL/dv     = ((B - g a / h) r - (g / h) (c - s a) y - g s H A) / h
+    dL/dv     = ((B - g a / h) r - (g / h) ((c - s a) y + s h H A)) / h
 
 At v = 0 the plain form is undefined: NaN, for that slice alone. The others give w = 0 there; y is
 taken as 0, which is its limit for inside and the maxima, and the mean of its values for the rest.
@@ -176,11 +176,11 @@ def double_vjp(
         h, x, y = _lengths(v, g.shape, eps, form)
         s, a, c = (_dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
         r = w_bar - s * y
-        t = (c - s * a) / h
-        H_A = _curvature(A, a, v, g, h, y, eps, form)
-        by_v = ((B - g * a / h) * r - g * t * y - g * s * H_A) / h
+        t, ratio = c - s * a, g / h
+        bend = _curvature(A, a, v, g, h, y, eps, form)
+        by_v = ((B - ratio * a) * r - ratio * (t * y + s * bend)) / h
         by_w_bar = _scale(A - a * x, g, h) + B * x
-    return narrow(by_w_bar), narrow(by_v), narrow(t)
+    return narrow(by_w_bar), narrow(by_v), narrow(t / h)
 
 
 def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
@@ -371,15 +371,15 @@ def _above(v: Any, shape: tuple[int, ...], eps: float, form: str) -> Array:
 
 
 def _curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form: str) -> Any:
-    """H A, with H = d2h/dv2"""
+    """h H A, with H = d2h/dv2"""
     if form in ("plain", "inside"):
-        return (A - a * y) / h
+        return A - a * y
     if form in ("max_q", "max_n"):
-        return (A - a * y) / h * _above(v, g.shape, eps, form)
+        return (A - a * y) * _above(v, g.shape, eps, form)
     n = radius(v, shape=g.shape, eps=0.0, form="norm")
     count = _count(v, g.shape) if form == "rms" else 1
     away = raw(n) != 0
-    return (A - count * a * y) / ((n + (raw(n) == 0)) * math.sqrt(count)) * away
+    return (A - count * a * y) * (h / ((n + (raw(n) == 0)) * math.sqrt(count))) * away
 
 
 # ---- range --------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ import numpy
 __all__ = ["digits", "split"]
 
 COUNT, SIDE, LEVELS = 1797, 8, 16
-SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"  # of the bytes of the images, then of the labels
+# Of the bytes of the images, then of the labels:
+SHA256 = "87ff0c9e40dc7e2c0e34e7257799c2e3f3aec1a016363bb11cad869ec428a826"
 
 
 def digits() -> tuple[numpy.ndarray, numpy.ndarray]:

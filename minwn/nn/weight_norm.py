@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from ..backend import asarray, is_floating, namespace, quiet, to_numpy
+from ..backend import Array, asarray, is_floating, namespace, quiet, to_numpy
 from ..byhand import weight_norm
 from ..graph import is_recording
 from ..tensor import Tensor
@@ -45,8 +45,13 @@ class WeightNorm:
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.
+    A gain that is not to be trained, as in the head of DINO (arXiv:2104.14294), is frozen after
+    apply() as any parameter is: layer.weight_g.requires_grad = False.
     Raises ValueError for an unknown form, or an eps that does not fit it.
     """
+
+    _letter: ClassVar[str] = "g"  # the parameter that holds the gain is name_g
+    _gain: ClassVar[str] = "g"  # the gain, written with that letter
 
     name: str = "weight"
     dim: Dim = 0
@@ -82,24 +87,25 @@ class WeightNorm:
             self, name=self.name if name is None else name, dim=self.dim if dim is None else dim
         )
         name = used.name
-        weight = _parameter(module, name)
+        g_name, v_name = f"{name}_{self._letter}", f"{name}_v"
+        weight = _parameter(module, name, (g_name, v_name))
         shape = used._kept(module, weight.shape)
-        key = (shape, used.eps, used.form)
+        key = (type(self), shape, used.eps, used.form)
         h = used._lengths(module, weight, shape)
         with quiet():
-            length = asarray(h.astype(weight.dtype), like=h)
-        if not namespace(h).isfinite(length).all():
+            scale = asarray(used._stored(h).astype(weight.dtype), like=h)
+        if not namespace(h).isfinite(scale).all():
             raise ValueError(
                 f"{type(module).__name__}.{name}: a norm of {float(h.max()):g} is out of range "
                 f"for {weight.dtype}; scale the weight, or convert the module to a wider dtype"
             )
         parts = _recall(weight, key)
         if parts is None:
-            g = Parameter(length, weight.requires_grad)
+            g = Parameter(scale, weight.requires_grad)
             v = Parameter(weight.data.copy(), weight.requires_grad)
             parts = _remember(weight, key, (g, v))
         computed = _Computed(self, used, shape)
-        _swap(module, [name], dict(zip((f"{name}_g", f"{name}_v"), parts, strict=True)))
+        _swap(module, [name], dict(zip((g_name, v_name), parts, strict=True)))
         module.__dict__["_computed"] = {**module._computed, name: computed}
         computed.recompute(module)
         return module
@@ -109,8 +115,12 @@ class WeightNorm:
 
         Call it wherever g or v may have changed since: at the start of a forward, say. The
         result is part of the graph, so one backward pass uses it up.
+        A module that `fold` made plain keeps the weight that it has.
         Raises ValueError where this was not applied to the module, or g's shape is not dim's.
         """
+        for name, declared in vars(module).get("_folded", {}).items():
+            if declared == self and name not in module._computed:
+                return getattr(module, name)
         return [computed.recompute(module) for computed in self._applied(module)][-1]
 
     def __call__(self, module: Module) -> Tensor:
@@ -130,7 +140,7 @@ class WeightNorm:
             used = replace(self, name=name)
         used = used if dim is None else replace(used, dim=dim)
         g, v = used._parts(module)
-        return weight_norm.forward(v, g, eps=used.eps, form=used.form)
+        return used._weight(v, g)
 
     def remove(self, module: Module, name: str | None = None) -> Module:
         """Make the weight one parameter again, in the place of its g and v; return the module.
@@ -151,11 +161,11 @@ class WeightNorm:
         key = (g._time, used.eps, used.form)
         parts = _recall(v, key)
         if parts is None:
-            w = weight_norm.forward(v.data, g.data, eps=used.eps, form=used.form)
+            w = used._weight(v.data, g.data)
             parts = _remember(v, key, (Parameter(w, g.requires_grad or v.requires_grad),))
         left = {n: computed for n, computed in module._computed.items() if n != name}
         module.__dict__["_computed"] = left
-        _swap(module, [f"{name}_g", f"{name}_v"], {name: parts[0]})
+        _swap(module, [f"{name}_{used._letter}", f"{name}_v"], {name: parts[0]})
         return module
 
     def clone(self, deep: bool = False) -> WeightNorm:
@@ -163,6 +173,13 @@ class WeightNorm:
         return replace(self)
 
     # ---- what they share ------------------------------------------------------------------------
+
+    def _weight(self, v: Any, g: Any) -> Any:
+        return weight_norm.forward(v, g, eps=self.eps, form=self.form)
+
+    def _stored(self, length: Array) -> Array:
+        """The g for which the gain is `length`."""
+        return length
 
     def _applied(self, module: Module) -> list[_Computed]:
         found = [c for c in module._computed.values() if c.declared is self or c.declared == self]
@@ -172,10 +189,10 @@ class WeightNorm:
 
     def _parts(self, module: Module) -> tuple[Tensor, Tensor]:
         """g and v, as the module has them now; an error where g's shape is not that of dim."""
-        g, v = (vars(module).get(f"{self.name}_{letter}") for letter in "gv")
+        g, v = (vars(module).get(f"{self.name}_{x}") for x in (self._letter, "v"))
         if not isinstance(g, Tensor) or not isinstance(v, Tensor):
             raise ValueError(
-                f"{type(module).__name__} has no {self.name}_g and {self.name}_v; "
+                f"{type(module).__name__} has no {self.name}_{self._letter} and {self.name}_v; "
                 f"apply() makes them"
             )
         shape = self._kept(module, v.shape)
@@ -185,8 +202,8 @@ class WeightNorm:
 
     def _misfit(self, g: Tensor, v: Tensor, shape: tuple[int, ...]) -> str:
         return (
-            f"{self.name}_g of shape {g.shape} for dim={self.dim!r} of {self.name}_v {v.shape}; "
-            f"that dim needs {shape}"
+            f"{self.name}_{self._letter} of shape {g.shape} for dim={self.dim!r} of "
+            f"{self.name}_v {v.shape}; that dim needs {shape}"
         )
 
     def _kept(self, module: Module, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -203,21 +220,34 @@ class WeightNorm:
 
     def _lengths(self, module: Module, v: Tensor, shape: tuple[int, ...]) -> Any:
         """h(v), which is the g that keeps the function; an error where there is none."""
-        where = f"{type(module).__name__}.{self.name}"
-        with quiet():
-            h = weight_norm.radius(v.data, shape=shape, eps=self.eps, form=self.form)
-        xp = namespace(h)
-        if not xp.isfinite(v.data).all():
-            raise ValueError(f"{where} has entries that are not finite; it has no norm")
-        if xp.isnan(h).any():
-            zero = [tuple(map(int, i)) for i in to_numpy(xp.argwhere(xp.isnan(h)))]
-            named = ", ".join(map(str, zero[:5])) + (", ..." if zero[5:] else "")
-            raise ZeroNormError(
-                f"{where}: v / ||v|| is undefined where v is zero, in {len(zero)} of {h.size} "
-                f"slices (of g {shape}: {named}); give these weights a value, choose another dim, "
-                f"or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, form='inside')"
-            )
-        return h
+        return lengths(
+            v.data, shape, self.eps, self.form, f"{type(module).__name__}.{self.name}",
+            f"choose another dim, or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, "
+            f"form='inside')",
+        )  # fmt: skip
+
+
+def lengths(
+    v: Array, shape: tuple[int, ...], eps: float, form: str, where: str, way_out: str
+) -> Array:
+    """h(v) > 0, of the given shape.
+
+    Raises ZeroNormError, naming the slices, where a slice is zero and the form has no eps for it,
+    and ValueError for entries that are not finite.
+    """
+    with quiet():
+        h = weight_norm.radius(v, shape=shape, eps=eps, form=form)
+    xp = namespace(h)
+    if not xp.isfinite(v).all():
+        raise ValueError(f"{where} has entries that are not finite; it has no norm")
+    if xp.isnan(h).any():
+        zero = [tuple(map(int, i)) for i in to_numpy(xp.argwhere(xp.isnan(h)))]
+        named = ", ".join(map(str, zero[:5])) + (", ..." if zero[5:] else "")
+        raise ZeroNormError(
+            f"{where}: v / ||v|| is undefined where v is zero, in {len(zero)} of {h.size} "
+            f"slices (of g {shape}: {named}); give these weights a value, {way_out}"
+        )
+    return h
 
 
 class _Computed:
@@ -226,7 +256,7 @@ class _Computed:
     def __init__(self, declared: WeightNorm, used: WeightNorm, shape: tuple[int, ...]) -> None:
         self.declared, self.used = declared, used  # as constructed; with the overrides of apply
         self.shape = shape  # of g
-        self.g_name, self.v_name = f"{used.name}_g", f"{used.name}_v"
+        self.g_name, self.v_name = f"{used.name}_{used._letter}", f"{used.name}_v"
         self.weight: Any = None
 
     def recompute(self, module: Module) -> Tensor:
@@ -234,7 +264,7 @@ class _Computed:
         v, g = own[self.v_name], own[self.g_name]
         if g.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
-        self.weight = weight_norm.forward(v, g, eps=used.eps, form=used.form)
+        self.weight = used._weight(v, g)
         return self.weight
 
     def check_fresh(self, module: Module) -> None:
@@ -259,10 +289,10 @@ class _Computed:
 
     def __repr__(self) -> str:
         eps = f", eps={self.used.eps}, form={self.used.form!r}" if self.used.form != "plain" else ""
-        return f"g v / ||v|| (dim={self.used.dim!r}{eps})"
+        return f"{self.used._gain} v / ||v|| (dim={self.used.dim!r}{eps})"
 
 
-def _parameter(module: Module, name: str) -> Parameter:
+def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
     """The parameter to be split, or an error that says why it cannot be."""
     own, kind = vars(module), type(module).__name__
     value = own.get(name)
@@ -271,7 +301,7 @@ def _parameter(module: Module, name: str) -> Parameter:
     if isinstance(value, Parameter):
         if not is_floating(value.dtype):
             raise ValueError(f"{kind}.{name} is {value.dtype}; only floating weights have a norm")
-        for taken in (f"{name}_g", f"{name}_v"):
+        for taken in parts:
             if taken in own:
                 raise ValueError(f"{kind} has an attribute {taken!r} already")
         return value

@@ -10,13 +10,13 @@ their place, so nothing can be stale and there is nothing to recompute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import backend
 from ..byhand import weight_norm
-from ..graph import raw
-from ..ops import cast, reshape
+from ..graph import Value, raw
+from ..ops import reshape
 from ..tensor import Tensor
 from . import init
 from .module import Module, Parameter
@@ -29,20 +29,27 @@ Axes = int | tuple[int, ...] | str | None
 class WeightNormWrapper(Module):
     """Calls `layer` with every matching parameter v replaced by scale v / sqrt(||v||^2 + epsilon).
 
-    layer: any Module. epsilon: added to the squared norm.
+    layer: any Module; one without WeightNorm inside. epsilon: added to the squared norm.
     dtype: of the replaced weights; None keeps that of the parameter. param_dtype: of the scales.
-    use_scale: whether there are scales to train; without, the weights have length 1.
-    scale_init: a function (shape, rng, dtype) -> array such as those of `nn.init`, or "norm" for
+    use_scale: whether there are scales to train; without, each slice has length 1.
+    scale_init: a function (shape, rng=, dtype=) -> array such as those of `nn.init`, or "norm" for
     the norms that the weights have now, which keeps the function of the layer. rng: for it.
-    feature_axes: the axis, or axes, that keep a norm and a scale each; None for one of the whole;
-    "output" for the output axis of the layer that owns the parameter (the last, where it has none).
+    feature_axes: the axis, or axes, that keep a norm and a scale each (NumPy's rules); None for
+    one of the whole; "output" for the output axis of the layer that owns the parameter.
     variable_filter: normalise the parameters whose path, "0/conv/weight", contains any of these
     strings; None for all parameters.
 
-    The scale of the parameter at <path> is the parameter "<path>/scale", shaped by the feature
-    axes in rising order. A parameter reached on two paths has one, under the first.
-    Raises TypeError for a filter that is one string, ValueError where it matches nothing or where
-    an axis is out of range.  Salimans & Kingma 2016, arXiv:1602.07868
+    What is normalised is settled here, once. The scale of the parameter at <path> is the parameter
+    "<path>/scale", shaped by the feature axes in rising order; a parameter with several paths has
+    one, under the first. A slice of a single entry, as in a bias, acts as its sign times its scale.
+    A slice of zeros gives zeros, and as a gradient scale w_bar / sqrt(epsilon); NaN for epsilon=0.
+    The norm is taken in the wider dtype of parameter and scale, float32 at least, and the weight is
+    rounded once, to `dtype`; parameters and scales keep the dtypes they have.
+
+    Raises TypeError for what is no Module, a filter that is one string, a parameter or a dtype that
+    is not floating; IndexError for an axis out of range; ValueError for a filter that matches
+    nothing, an owner without an output axis, a WeightNorm inside, scales of the wrong shape or not
+    finite.  Salimans & Kingma 2016, arXiv:1602.07868
     """
 
     def __init__(
@@ -58,123 +65,197 @@ class WeightNormWrapper(Module):
         variable_filter: Iterable[str] | None = frozenset({"weight"}),
         rng: Any = None,
     ) -> None:
+        if not isinstance(layer, Module):
+            raise TypeError(f"layer={layer!r:.60}; give a Module, such as nn.Linear(20, 40)")
         weight_norm.check_form(epsilon, "inside")
-        if isinstance(variable_filter, str):
-            raise TypeError(
-                f"variable_filter={variable_filter!r} would be read letter by letter; "
-                f"write {{{variable_filter!r}}}"
-            )
-        if isinstance(scale_init, str) and scale_init != "norm":
+        if not callable(scale_init) and scale_init != "norm":
             raise ValueError(f"scale_init={scale_init!r}; give a function, or 'norm'")
         self.layer, self.epsilon, self.use_scale = layer, epsilon, use_scale
-        self.dtype = None if dtype is None else backend.dtype_of(dtype)
-        self.feature_axes = tuple(feature_axes) if isinstance(feature_axes, list) else feature_axes
-        self.variable_filter = None if variable_filter is None else frozenset(variable_filter)
-        rng = init.generator(rng)
-        matches = self._matches()
-        if not matches:
+        self.dtype = None if dtype is None else _floating("dtype", dtype)
+        self.feature_axes = _checked_axes(feature_axes)
+        self.variable_filter = _checked_filter(variable_filter)
+        self._axes = {
+            path: self._axes_of(path, v, owner)
+            for path, v, owner in _paths(layer)
+            if self.variable_filter is None or any(word in path for word in self.variable_filter)
+        }
+        if not self._axes:
             raise ValueError(
                 f"variable_filter={sorted(self.variable_filter or ())} matches nothing; the paths "
                 f"are {[path for path, _, _ in _paths(layer)]}"
             )
-        scales = {}
-        for path, parameter, axes in matches if use_scale else ():
-            shape = tuple(parameter.shape[a] for a in axes)
-            if scale_init == "norm":
-                kept = weight_norm.kept_shape(parameter.shape, axes or None)
-                value = weight_norm.radius(parameter.data, shape=kept, eps=epsilon, form="inside")
-                value = value.reshape(shape).astype(backend.dtype_of(param_dtype))
-            else:
-                value = raw(scale_init(shape, rng, param_dtype))  # type: ignore[operator]
-            value = backend.asarray(value, like=parameter.data)
-            if value.shape != shape:
-                raise ValueError(f"scale_init gave shape {value.shape} for {path}/scale {shape}")
-            scales[f"{path}/scale"] = Parameter(value)
-        vars(self).update(scales)
+        if use_scale:
+            param_dtype, rng = _floating("param_dtype", param_dtype), init.generator(rng)
+            for path, v in self._matching().items():
+                scale = self._first_scale(path, v, scale_init, param_dtype, rng)
+                setattr(self, f"{path}/scale", Parameter(scale))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """layer(*args) with the normalised weights."""
-        return substitute(self.layer, self.normalised())(*args, **kwargs)
+        weights = {v: self._weight(path, v) for path, v in self._matching().items()}
+        return substitute(self.layer, weights)(*args, **kwargs)
 
-    def normalised(self) -> dict[Parameter, Tensor]:
-        """For each matching parameter, the weight that stands in for it."""
-        return {v: self._normalise(path, v, axes) for path, v, axes in self._matches()}
-
-    def _normalise(self, path: str, v: Parameter, axes: tuple[int, ...]) -> Tensor:
-        kept = weight_norm.kept_shape(v.shape, axes or None)
-        if self.use_scale:
-            g = reshape(cast(vars(self)[f"{path}/scale"], dtype=v.dtype), shape=kept)
-        else:
-            g = Tensor(backend.asarray(init.ones(kept, dtype=v.dtype), like=v.data))
-        w = weight_norm.forward(v, g, eps=self.epsilon, form="inside")
-        return w if self.dtype is None else w.to(self.dtype)
-
-    def _matches(self) -> list[tuple[str, Parameter, tuple[int, ...]]]:
-        """(path, parameter, feature axes) of each parameter that the filter lets through."""
-        return [
-            (path, parameter, self._axes(path, parameter, owner))
-            for path, parameter, owner in _paths(self.layer)
-            if self.variable_filter is None or any(word in path for word in self.variable_filter)
-        ]
-
-    def _axes(self, path: str, parameter: Parameter, owner: Module) -> tuple[int, ...]:
-        axes: Any = self.feature_axes
-        if axes == "output":
-            axes = getattr(owner, "output_axis", -1) if parameter.ndim > 1 else -1
-        if axes is None:
-            return ()
-        axes = axes if isinstance(axes, tuple) else (axes,)
-        for a in axes:
-            if not isinstance(a, int) or not -parameter.ndim <= a < parameter.ndim:
-                raise ValueError(
-                    f"feature_axes={self.feature_axes!r} for {path} of shape {parameter.shape}; "
-                    f"an axis is a number from {-parameter.ndim} to {parameter.ndim - 1}"
-                )
-        return tuple(sorted({a % parameter.ndim for a in axes}))
+    def normalised(self) -> dict[str, Tensor]:
+        """By path, the weights that a call computes with."""
+        return {path: self._weight(path, v) for path, v in self._matching().items()}
 
     def describe(self) -> str:
         words = self.variable_filter
         chosen = "all parameters" if words is None else ", ".join(sorted(words))
         return f"{chosen}, feature_axes={self.feature_axes!r}, epsilon={self.epsilon}"
 
+    def _matching(self) -> dict[str, Parameter]:
+        found = {path: v for path, v, _ in _paths(self.layer) if path in self._axes}
+        if len(found) < len(self._axes):
+            raise ValueError(
+                f"the layer has no parameter {sorted(self._axes.keys() - found.keys())} of its own "
+                f"any more; make a new WeightNormWrapper for what it is now"
+            )
+        return found
 
-def _paths(layer: Module) -> list[tuple[str, Parameter, Module]]:
+    def _weight(self, path: str, v: Parameter) -> Tensor:
+        kept = self._kept(path, v)
+        if self.use_scale:
+            g = reshape(vars(self)[f"{path}/scale"], shape=kept)
+        else:
+            g = Tensor(backend.asarray(init.ones(kept, dtype=v.dtype), like=v.data))
+        wide = max((backend.accumulator(x.dtype) for x in (v, g)), key=lambda d: d.itemsize)
+        w = weight_norm.forward(v.to(wide), g.to(wide), eps=self.epsilon, form="inside")
+        return w.to(v.dtype if self.dtype is None else self.dtype)
+
+    def _first_scale(self, path: str, v: Parameter, scale_init: Any, dtype: Any, rng: Any) -> Any:
+        shape = tuple(v.shape[a] for a in self._axes[path])
+        with backend.quiet():
+            if scale_init == "norm":
+                kept = self._kept(path, v)
+                scale = weight_norm.radius(v.data, shape=kept, eps=self.epsilon, form="inside")
+                scale = scale.reshape(shape)
+            else:
+                scale = raw(scale_init(shape, rng=rng, dtype=dtype))
+            scale = backend.asarray(scale, like=v.data).astype(dtype)
+        if scale.shape != shape:
+            raise ValueError(
+                f"scale_init gave an array of shape {scale.shape} for {path}/scale, which has "
+                f"shape {shape}"
+            )
+        if not backend.namespace(scale).isfinite(scale).all():
+            raise ValueError(f"scale_init gave {path}/scale entries that are not finite in {dtype}")
+        return scale
+
+    def _kept(self, path: str, v: Parameter) -> tuple[int, ...]:
+        """The shape of the scale with v's rank, or () for one norm of the whole."""
+        return weight_norm.kept_shape(v.shape, self._axes[path] or None)
+
+    def _axes_of(self, path: str, v: Parameter, owner: Module) -> tuple[int, ...]:
+        """The feature axes of one parameter, from 0 and rising."""
+        axes: Any = self.feature_axes
+        if not backend.is_floating(v.dtype):
+            raise TypeError(f"{path} is {v.dtype}; only floating parameters have a norm")
+        if axes == "output":
+            # Each entry of a bias belongs to an output of its own.
+            axes = getattr(owner, "output_axis", None) if v.ndim > 1 else tuple(range(v.ndim))
+            if axes is None:
+                raise ValueError(
+                    f"{type(owner).__name__} does not say which axis of {path} {v.shape} is its "
+                    f"output; give feature_axes as a number"
+                )
+        axes = () if axes is None else axes if isinstance(axes, tuple) else (axes,)
+        for a in axes:
+            if not -v.ndim <= a < v.ndim:
+                raise IndexError(
+                    f"feature_axes={self.feature_axes!r} for {path} of shape {v.shape}; "
+                    f"an axis is a number from {-v.ndim} to {v.ndim - 1}"
+                )
+        return tuple(sorted({a % v.ndim for a in axes}))
+
+
+def _floating(name: str, spec: Any) -> Any:
+    dtype = backend.dtype_of(spec)
+    if not backend.is_floating(dtype):
+        raise TypeError(f"{name}={spec!r}; choose a float dtype")
+    return dtype
+
+
+def _checked_axes(axes: Any) -> Axes:
+    axes = tuple(axes) if isinstance(axes, list) else axes
+    numbers = axes if isinstance(axes, tuple) else (axes,)
+    if axes is None or axes == "output" or all(type(a) is int for a in numbers):
+        return axes
+    raise TypeError(f"feature_axes={axes!r}; give an axis, a tuple of axes, None or 'output'")
+
+
+def _checked_filter(words: Any) -> frozenset[str] | None:
+    if isinstance(words, str):
+        raise TypeError(
+            f"variable_filter={words!r} would be read letter by letter; write {{{words!r}}}"
+        )
+    if words is None:
+        return None
+    words = frozenset(words)
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError(f"variable_filter={set(words)}; give strings, parts of paths")
+    return words
+
+
+def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:
     """("0/conv/weight", parameter, the module that owns it), each parameter once."""
-    found: list[tuple[str, Parameter, Module]] = []
     seen: set[int] = set()
     for prefix, module in layer.named_modules():
         if module._computed:
             raise ValueError(
-                f"{prefix or type(module).__name__} has weights normalised by WeightNorm already, "
-                f"{sorted(module._computed)}; remove() it first"
+                f"{prefix or type(module).__name__} has weights normalised by WeightNorm, "
+                f"{sorted(module._computed)}; remove() it there first"
             )
         for name, value in module.own_parameters():
             if id(value) not in seen:
                 seen.add(id(value))
-                path = f"{prefix}.{name}" if prefix else name
-                found.append((path.replace(".", "/"), value, module))
-    return found
+                yield (f"{prefix}.{name}" if prefix else name).replace(".", "/"), value, module
+
+
+# ---- a module with other weights ----------------------------------------------------------------
 
 
 def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
     """The module with other Tensors in the place of some of its parameters, for one call.
 
-    Everything that is not replaced is shared, buffers included; the module itself is untouched.
+    The module itself is untouched, so any number of threads may do this at once. Parameters that
+    are not replaced, buffers and everything else are shared: running statistics move on. Modules
+    are found where `parameters` finds them; what holds one in another way, such as a function kept
+    as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
     """
-    return _rebuilt(module, replaced, {})
+    return _rebuilt(module, {v: _StandIn(w) for v, w in replaced.items()}, {})
+
+
+class _StandIn(Parameter):
+    """A Parameter with a history. Module finds it where it would find the one it stands for, so
+    a wrapper inside a wrapper normalises what the outer one gave it."""
+
+    __slots__ = ()
+
+    def __init__(self, w: Tensor) -> None:
+        super().__init__(w, requires_grad=False)
+        w = reshape(w, shape=w.shape)  # a leaf remains the one that receives the gradient
+        for slot in Value.__slots__:
+            setattr(self, slot, getattr(w, slot))
 
 
 def _rebuilt(value: Any, replaced: Mapping[Parameter, Tensor], known: dict[int, Any]) -> Any:
     if isinstance(value, Parameter):
         return replaced.get(value, value)
-    if isinstance(value, list | tuple):
-        return type(value)(_rebuilt(x, replaced, known) for x in value)
+    if isinstance(value, Module):
+        if id(value) not in known:  # a layer that appears twice is still one layer
+            known[id(value)] = copy = object.__new__(type(value))
+            for name, x in vars(value).items():
+                copy.__dict__[name] = _rebuilt(x, replaced, known)
+        return known[id(value)]
     if isinstance(value, dict):
-        return {key: _rebuilt(x, replaced, known) for key, x in value.items()}
-    if not isinstance(value, Module):
-        return value
-    if id(value) not in known:  # a layer that appears twice is still one layer
-        known[id(value)] = copy = object.__new__(type(value))
-        for name, x in vars(value).items():
-            copy.__dict__[name] = x if name == "_computed" else _rebuilt(x, replaced, known)
-    return known[id(value)]
+        changed = {
+            k: new for k, x in value.items() if (new := _rebuilt(x, replaced, known)) is not x
+        }
+        return value | changed if changed else value
+    if isinstance(value, list | tuple):
+        items = [_rebuilt(x, replaced, known) for x in value]
+        if all(new is x for new, x in zip(items, value, strict=True)):
+            return value
+        return getattr(value, "_make", type(value))(items)
+    return value

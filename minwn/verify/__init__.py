@@ -27,7 +27,17 @@ from .. import __version__
 from . import digits, layers, primitives, weight_norm
 from .curve import draw
 from .report import (
-    AUTODIFF, DIGITS, FIRST, TEST, Finding, Progress, caught, colours, columns, table, worst_of,
+    AUTODIFF,
+    DIGITS,
+    FIRST,
+    TEST,
+    Finding,
+    Progress,
+    caught,
+    colours,
+    columns,
+    table,
+    worst_of,
 )  # fmt: skip
 
 __all__ = ["Report", "arguments", "main", "run"]
@@ -192,7 +202,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
     return int(text)
 
@@ -204,7 +214,7 @@ def main(args: argparse.Namespace) -> int:
         if args.out is not None:
             Path(args.out).mkdir(parents=True, exist_ok=True)
         if path is not None:
-            path.touch()
+            path.open("a").close()  # now, not after a minute
     except OSError as error:
         print(f"minwn verify: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 2

@@ -39,7 +39,9 @@ def draw(summary: dict[str, Any], path: Path) -> None:
     needed = summary["required_accuracy"]
     values = [e["test_accuracy"] for e in curve]
     accuracy.plot(epochs, values, color=ORANGE, marker="s", markersize=4, label="test images")
-    accuracy.axhline(needed, color=GREY, linestyle="--", linewidth=1, label=f"required: {needed:.0%}")
+    accuracy.axhline(
+        needed, color=GREY, linestyle="--", linewidth=1, label=f"required: {needed:.0%}"
+    )
     accuracy.set(ylabel="accuracy on test images", ylim=(min(*values, needed) - 0.01, 1.0))
     accuracy.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     accuracy.legend(frameon=False, fontsize=9, loc="lower right")

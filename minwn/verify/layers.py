@@ -115,8 +115,8 @@ def check(kind: Kind, norm: WeightNorm, rng: numpy.random.Generator) -> list[Fin
     y_bar = rng.standard_normal(y.shape)
     w_bar, v_bar, g_bar = (bar.data for bar in grad(y, [w, v, g], y_bar, retain_graph=True))
 
-    dots = (rng.standard_normal(parameter.shape) for parameter in (v, g))
-    p = Problem(v.data, g.data, w_bar, *map(numpy.asarray, dots), norm.form, norm.eps)
+    A, B = (numpy.asarray(rng.standard_normal(parameter.shape)) for parameter in (v, g))
+    p = Problem(v.data, g.data, w_bar, A, B, norm.form, norm.eps)
     where = f"nn.{kind.name} (weight {v.shape}), WeightNorm(dim={norm.dim!r}, form={norm.form!r})"
     bounds = Bounds(p)
     wn = byhand.weight_norm

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy
@@ -21,7 +22,7 @@ from ..backend import unit_roundoff
 from ..gradcheck import Comparison, GradcheckReport, adjoint_test, gradcheck
 from ..graph import Primitive, raw
 from ..tensor import Tensor, grad
-from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare
+from .report import AUTODIFF, FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare
 
 Draw = Callable[[numpy.random.Generator], numpy.ndarray]
 FULL = 40  # entries up to which each is measured; above, random directions
@@ -39,8 +40,9 @@ def case(*inputs: Any, **params: Any) -> Case:
 
 
 def signed(*shape: int) -> Draw:
-    """At least 0.5 from the kinks and poles at 0."""
-    return lambda rng: rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+    """As many below as above 0, at least 0.5 from the kinks and poles there."""
+    signs = (-1.0) ** numpy.arange(math.prod(shape))
+    return lambda rng: rng.uniform(0.5, 1.5, shape) * rng.permutation(signs).reshape(shape)
 
 
 def positive(*shape: int) -> Draw:
@@ -95,6 +97,14 @@ def forms(*shapes: Any, names: tuple[str, ...] = byhand.weight_norm.FORMS) -> li
         case(*shapes, form=form, eps=eps) for form in names for eps in EPS.get(form, [0.3, 25.0])
     ]
 
+
+EINSUMS: list[Any] = [
+    ("ij,jk", "ik", (2, 3), (3, 2)), ("ij,j", "", (2, 3), (3,)), ("ij", "j", (2, 3)),
+    ("ij,k", "j", (2, 3), (2,)), ("ii", "i", (3, 3)), ("iij", "j", (2, 2, 3)),
+    ("iii", "i", (2, 2, 2)), ("ii,jj", "ij", (2, 2), (3, 3)),
+    ("ij,ij", "ij", (1, 3), (2, 3)), ("ij,jk,kl", "il", (2, 3), (3, 2), (2, 2)),
+    ("i,i,i", "i", (3,), (3,), (3,)),
+]  # fmt: skip
 
 CASES: dict[str, list[Case]] = {
     # ---- ops.shape
@@ -167,21 +177,17 @@ CASES: dict[str, list[Case]] = {
         case((3,), (2, 3, 2)), case((2, 2, 3), (3,)),
     ],
     "_einsum": [
-        case(*shapes, inputs=tuple(left.split(",")), output=output)
-        for left, output, *shapes in [
-            ("ij,jk", "ik", (2, 3), (3, 2)), ("ij,j", "", (2, 3), (3,)), ("ij", "j", (2, 3)),
-            ("ij,k", "j", (2, 3), (2,)), ("ii", "i", (3, 3)), ("iij", "j", (2, 2, 3)),
-            ("iii", "i", (2, 2, 2)), ("ii,jj", "ij", (2, 2), (3, 3)), ("ij,ij", "ij", (1, 3), (2, 3)),
-            ("ij,jk,kl", "il", (2, 3), (3, 2), (2, 2)), ("i,i,i", "i", (3,), (3,), (3,)),
-        ]
+        Case(tuple(shapes), {"inputs": tuple(left.split(",")), "output": output})
+        for left, output, *shapes in EINSUMS
     ],
     # ---- ops.window
     "unfold": [case((1, 2, 6), **LINE), case((2, 1, 3, 4), **PLANE)],
     "fold": [case((1, 2, 3, 3), size=(6,), **LINE), case((1, 2, 2, 2, 3, 2), size=(3, 4), **PLANE)],
     # ---- byhand
-    "linear": [case((2, 3), (4, 3), (4,)), case((2, 2, 3), (2, 3), (2,)), case((3, 2), (2, 2), None),
-               case((3,), (2, 3), (2,))],
-    "conv": [case((2, 2, 4), (3, 2, 2), (3,), **CONV1), case((2, 4, 3, 4), (4, 2, 2, 2), (4,), **CONV2),
+    "linear": [case((2, 3), (4, 3), (4,)), case((2, 2, 3), (2, 3), (2,)),
+               case((3, 2), (2, 2), None), case((3,), (2, 3), (2,))],
+    "conv": [case((2, 2, 4), (3, 2, 2), (3,), **CONV1),
+             case((2, 4, 3, 4), (4, 2, 2, 2), (4,), **CONV2),
              case((1, 2, 3), (2, 2, 2), None, **CONV1)],
     "conv_input": [case((2, 3, 3), (3, 2, 2), (2,), size=(4,), **CONV1),
                    case((2, 4, 2, 3), (4, 2, 2, 2), (4,), size=(3, 4), **CONV2),
@@ -201,13 +207,16 @@ CASES: dict[str, list[Case]] = {
     "radius": [
         *(Case(c.inputs, c.params | {"shape": (2, 1)})
           for c in forms((2, 3), names=(*byhand.weight_norm.FORMS, "norm"))),
-        case((2, 3), shape=(), eps=0.3, form="rms"), case((2, 3), shape=(1, 3), eps=0.0, form="plain"),
+        case((2, 3), shape=(), eps=0.3, form="rms"),
+        case((2, 3), shape=(1, 3), eps=0.0, form="plain"),
     ],
     # ---- nn
     "standardise": [case((3, 4), axis=(0,), eps=0.3), case((2, 3, 2), axis=(0, 2), eps=1e-5)],
     "max_pool": [case(apart(1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
+                 case(apart(2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
                  case(apart(2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
     "avg_pool": [case((1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
+                 case((2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
                  case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
 }  # fmt: skip
 
@@ -240,6 +249,8 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("gelu", [[60.0, -60.0]], {}, [3.0, 3.0], [[3.0, 0.0]]),
     ("gelu", [[60.0, -60.0]], {"approximate": "tanh"}, [3.0, 3.0], [[3.0, 0.0]]),
     ("cast", [[0.5, 1.5]], {"dtype": "float32"}, [3.0, 5.0], [[3.0, 5.0]]),
+    # Rounded to whole numbers, a function is constant between its jumps.
+    ("cast", [[0.5, 1.5]], {"dtype": "int64"}, [3.0, 5.0], [[0.0, 0.0]]),
 ]  # fmt: skip
 
 
@@ -266,8 +277,8 @@ def check(name: str, op: Primitive, rng: numpy.random.Generator) -> list[Finding
         note = "it has no case in minwn/verify/primitives.py; write one"
         return [Finding(room(op), FIRST, f"primitive '{name}'", note=note)]
     found: list[Finding] = []
-    for number, (inputs, params) in enumerate(CASES[name]):
-        given = [drawn(x, rng) for x in inputs]
+    for number, (shapes, params) in enumerate(CASES[name]):
+        given = [drawn(x, rng) for x in shapes]
         place = f"case {number}, {_shapes(given)}"
         found += judged(room(op), name, lambda *xs: op(*xs, **params), given, place, rng)  # noqa: B023
         found += in_float32(room(op), name, op, given, params, place, rng)
@@ -390,57 +401,90 @@ def _names(name: str) -> list[str]:
 
 
 class ByHand(NamedTuple):
-    """A function of arrays with the products that are written beside it."""
+    """A function of arrays, the products written beside it, and its definition in ops."""
 
     name: str
     forward: Callable[..., Any]
     inputs: tuple[Any, ...]
-    backward: Callable[..., Any] | None = None
+    backward: Callable[..., Any]
     jvp: Callable[..., Any] | None = None
+    composed: Callable[..., Any] | None = None
 
 
 def _by_hand() -> Iterator[ByHand]:
-    linear, conv = byhand.linear, byhand.conv
-    yield ByHand("linear", linear.forward, ((2, 3), (4, 3), (4,)), linear.vjp,
-                 lambda x, w, b, x_dot, w_dot, b_dot: linear.jvp(x, w, x_dot, w_dot, b_dot))  # fmt: skip
-    how: dict[str, Any] = {"stride": 2, "padding": ((1, 0),), "groups": 2}
-    yield ByHand(
-        "conv", lambda x, w, b: conv.forward(x, w, b, **how), ((2, 4, 5), (2, 2, 2), (2,)),
-        lambda y_bar, x, w, b: conv.vjp(y_bar, x, w, b, **how),
-        lambda x, w, b, x_dot, w_dot, b_dot: conv.jvp(x, w, x_dot, w_dot, b_dot, **how),
-    )  # fmt: skip
-    norm = byhand.mean_only_batch_norm
-    yield ByHand("mean_only_batch_norm", norm.forward, ((4, 2), (2,)),
-                 lambda y_bar, t, b: norm.vjp(y_bar))  # fmt: skip
-    entropy = byhand.softmax_cross_entropy
-    for shape, targets, reduction in (
-        ((3, 4), LABELS, "mean"), ((3, 4), SOFT, "none"),
-        ((2, 3, 2), numpy.array([[2, 0], [1, 1]]), "sum"),
-    ):  # fmt: skip
-        options: dict[str, Any] = {"targets": targets, "reduction": reduction}
+    linear, conv, wn = byhand.linear, byhand.conv, byhand.weight_norm
+    for bias in ((4,), None):
         yield ByHand(
-            "softmax_cross_entropy",
-            lambda x, options=options: entropy.forward(x, **options), (shape,),
-            lambda l_bar, x, options=options: entropy.vjp(
-                l_bar.reshape((-1, *x.shape[2:])) if l_bar.ndim else l_bar, x, **options
-            ),
+            "linear", linear.forward, ((2, 3), (4, 3), bias), linear.vjp,
+            lambda x, w, b, x_dot, w_dot, b_dot: linear.jvp(x, w, x_dot, w_dot, b_dot),
+            linear.composed,
         )  # fmt: skip
+    settings: list[Any] = [((2,), {"stride": 2, "padding": ((1, 0),), "groups": 2}), (None, {})]
+    for bias, how in settings:
+        f = partial(conv.forward, **how)
+        weight = (2, 4 // how.get("groups", 1), 2)
+        yield ByHand(
+            "conv", f, ((2, 4, 5), weight, bias), partial(conv.vjp, **how),
+            lambda x, w, b, x_dot, w_dot, b_dot, how=how: conv.jvp(
+                x, w, x_dot, w_dot, b_dot, **how
+            ),
+            partial(conv.composed, **how),
+        )  # fmt: skip
+    norm = byhand.mean_only_batch_norm
+    for shape in ((4, 2), (2, 3, 2)):
+        yield ByHand(
+            "mean_only_batch_norm", norm.forward, (shape, shape[1:2]),
+            lambda y_bar, t, b: norm.vjp(y_bar), None, norm.composed,
+        )  # fmt: skip
+    entropy, positions = byhand.softmax_cross_entropy, numpy.array([[2, 0], [1, 1]])
+    for shape, targets in (((3, 4), LABELS), ((3, 4), SOFT), ((2, 3, 2), positions)):
+        for reduction in entropy.REDUCTIONS:
+            options: dict[str, Any] = {"targets": targets, "reduction": reduction}
+            yield ByHand(
+                "softmax_cross_entropy", partial(entropy.forward, **options), (shape,),
+                partial(entropy.vjp, **options), None, partial(entropy.composed, **options),
+            )  # fmt: skip
     for shape, gains in (((2, 3), (2, 1)), ((2, 3), ())):
-        wn = byhand.weight_norm
-        yield ByHand("weight_norm", wn.forward, (shape, gains), wn.vjp, wn.jvp)
-        yield ByHand("weight_norm.double_vjp", wn.vjp, (shape, shape, gains),
-                     lambda bars, w_bar, v, g, f=wn.double_vjp: f(*bars, w_bar, v, g))  # fmt: skip
+        yield ByHand("weight_norm", wn.forward, (shape, gains), wn.vjp, wn.jvp, wn.composed)
+        yield ByHand(
+            "weight_norm.double_vjp", wn.vjp, (shape, shape, gains),
+            lambda bars, w_bar, v, g: wn.double_vjp(bars[0], bars[1], w_bar, v, g),
+        )  # fmt: skip
 
 
 def check_by_hand(rng: numpy.random.Generator) -> Iterator[Finding]:
     """The functions of `byhand` that work on arrays, outside any graph."""
-    for name, forward, inputs, backward, jvp in _by_hand():
+    for name, forward, inputs, backward, jvp, composed in _by_hand():
         given = [drawn(x, rng) for x in inputs]
         report = gradcheck(
             forward, given, backward=backward, jvp=jvp, cotangents=1, rng=rng,
             name=f"byhand.{name} on arrays", raise_on_failure=False,
         )  # fmt: skip
-        what = f"byhand.{name.partition('.')[0]}"
+        what, place = f"byhand.{name.partition('.')[0]}", _shapes(given)
         for c in report.comparisons:
-            route = PRODUCT if c.note.startswith("jvp") else FIRST
-            yield _finding(what, route, c, _shapes(given))
+            yield _finding(what, PRODUCT if c.note.startswith("jvp") else FIRST, c, place)
+        if composed is not None:
+            yield from twins(what, forward, backward, composed, given, rng)
+
+
+def twins(
+    what: str, forward: Any, backward: Any, composed: Any, inputs: list[Any], rng: Any
+) -> Iterator[Finding]:
+    """Value and gradient against the definition in ops, to 2^12 roundings of the largest entry."""
+    u = unit_roundoff(numpy.dtype("float64"))
+
+    def close(label: str, claimed: Any, reference: Any) -> Finding:
+        allowed = 2**12 * u * numpy.abs(reference).max()
+        place = f"{what} and its composed twin, {label}, {_shapes(inputs)}"
+        return compare(what, AUTODIFF, place, claimed, reference, allowed)
+
+    leaves = [x if x is None else Tensor(x, True) for x in inputs]
+    y = composed(*leaves)
+    yield close("value", forward(*inputs), y.data)
+    y_bar = drawn(tuple(y.shape), rng)
+    bars = backward(y_bar, *inputs)
+    bars = bars if isinstance(bars, tuple) else (bars,)
+    wanted = [k for k, x in enumerate(leaves) if x is not None]
+    found = grad(y, [leaves[k] for k in wanted], y_bar)
+    for k, bar in zip(wanted, found, strict=True):
+        yield close(f"cotangent {k}", bars[k], bar.data)

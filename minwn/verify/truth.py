@@ -129,8 +129,7 @@ def _truth(
     by_g = ((s + a * sA) / up - (s - a * sA) / down) / (2 * a)
     t, a = step(of(1), MIXED), step(AA, MIXED)
     by_v = [
-        (L(a, i, t) - L(a, i, -t) - L(-a, i, t) + L(-a, i, -t)) / (4 * a * t)
-        for i in range(len(v))
+        (L(a, i, t) - L(a, i, -t) - L(-a, i, t) + L(-a, i, -t)) / (4 * a * t) for i in range(len(v))
     ]
     h0 = h(q)
     return Truth([g * x / h0 for x in v], v_bar, s / h0, w_dot, by_v, by_g)

@@ -1,0 +1,67 @@
+"""fold: the same function with plain weights, for inference."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+from ..graph import no_grad
+from .dora import DoRALinear
+from .module import Module, Parameter
+from .weight_norm_wrapper import WeightNormWrapper
+from .weight_norm_wrapper import _rebuilt as rebuilt
+
+__all__ = ["fold"]
+
+M = TypeVar("M", bound=Module)
+
+
+def fold(model: M) -> Module:
+    """A copy of the model in which every weight that was computed is a plain parameter.
+
+    WeightNorm is removed, of every name; a WeightNormWrapper gives way to its layer with the
+    normalised weights, a DoRALinear to the Linear that it amounts to. The copy computes what the
+    model computes, to the rounding of its weights, shares nothing with it, and is in the same mode;
+    the model stays as it is. Where the model calls recompute() on a layer, the copy may go on
+    doing so: that is the weight it has.
+    Raises TypeError for what is no Module, ZeroNormError where v / ||v|| is undefined.
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"fold({model!r:.60}); pass a Module")
+    with no_grad():
+        return _folded(copy.deepcopy(model), {})
+
+
+def _folded(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """The value with plain modules in it. `known` also keeps the old ones, so their ids, alive."""
+    if isinstance(value, Module):
+        if id(value) not in known:
+            plain = _plain(value)
+            known[id(value)] = known[id(plain)] = value, plain
+            for name, x in list(vars(plain).items()):
+                plain.__dict__[name] = _folded(x, known)
+        return known[id(value)][1]
+    if isinstance(value, list):
+        value[:] = [_folded(x, known) for x in value]
+    elif isinstance(value, dict):
+        value.update({key: _folded(x, known) for key, x in value.items()})
+    elif isinstance(value, tuple):
+        return getattr(value, "_make", type(value))([_folded(x, known) for x in value])
+    return value
+
+
+def _plain(module: Module) -> Module:
+    """The module without a computed weight of its own; those below it are left."""
+    while isinstance(module, WeightNormWrapper):
+        weights = module.normalised()
+        # New parameters, for outside of the wrapper the old ones may be in use as they are.
+        replaced = {v: Parameter(weights[path].data) for path, v in module._matching().items()}
+        module = rebuilt(module.layer, replaced, {})
+    if isinstance(module, DoRALinear):
+        return module.merge()
+    declared = {name: computed.declared for name, computed in module._computed.items()}
+    for name, norm in declared.items():
+        norm.remove(module, name)
+    if declared:
+        module.__dict__["_folded"] = declared  # what recompute() finds in place of the g and v
+    return module

@@ -1,0 +1,66 @@
+"""Weights kept at one length from outside, between the steps: v <- v / h(v), without a gradient.
+
+Weight normalisation lets ||v|| grow, and with it the steps on the sphere shrink. Two methods hold
+the length:
+
+    # EDM2, forced weight normalisation (arXiv:2312.02696, section 2.3): each v to root mean square
+    # 1 before every forward in training, and normalised once more by the layer, whose gradient
+    # therefore is at right angles to v.
+    norm = WeightNorm(form="rms", eps=1e-4)
+    normalise_(layer.weight_v, form="rms", eps=1e-4)
+    norm.recompute(layer)
+
+    # nGPT (arXiv:2410.01131, section 2.6): every matrix to rows, or columns, of length 1, once at
+    # the start and after every step. The gradient knows nothing of it.
+    optimiser.step()
+    normalise_(matrices)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..backend import is_floating, namespace
+from ..byhand import weight_norm
+from ..tensor import Tensor
+from .weight_norm import Dim, WeightNorm, lengths
+
+__all__ = ["normalise_"]
+
+
+def normalise_(
+    parameters: Tensor | Iterable[Tensor], dim: Dim = 0, *, eps: float = 0.0, form: str = "plain"
+) -> None:
+    """Assign v / h(v) to each parameter v: slices of length 1, or of root mean square 1 for "rms".
+
+    parameters: one, or several. dim, eps, form: as in `WeightNorm`, except for "output".
+    Raises TypeError for what is no floating Tensor, ValueError for one that was computed or is not
+    finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
+    Then nothing has been assigned.
+    """
+    WeightNorm(dim=dim, eps=eps, form=form)  # raises for settings that make no sense
+    if isinstance(dim, str):
+        raise ValueError("a parameter does not say which axis is its output; give dim as a number")
+    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    new = [_normalised(i, v, dim, eps, form) for i, v in enumerate(given)]
+    for v, unit in zip(given, new, strict=True):
+        v.assign(unit)
+
+
+def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
+    if not isinstance(v, Tensor) or not is_floating(v.dtype):
+        raise TypeError(f"item {i} is {v!r:.60}; pass Parameters of a floating dtype")
+    if not v.is_leaf:
+        raise ValueError(
+            f"item {i}, of shape {v.shape}, was computed by '{v._op.name}'; pass what it was "
+            f"computed from, such as layer.weight_v"
+        )
+    xp, shape = namespace(v.data), weight_norm.kept_shape(v.shape, dim)
+    unit = weight_norm.forward(
+        v.data, xp.ones_like(v.data, shape=shape), eps=eps, form=form
+    )  # fmt: skip
+    if not xp.isfinite(unit).all():
+        way_out = "choose another dim, or a form with eps, such as eps=1e-12, form='inside'"
+        lengths(v.data, shape, eps, form, f"item {i}", way_out)
+    return unit

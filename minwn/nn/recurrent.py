@@ -1,0 +1,120 @@
+"""One step of a recurrent network: LSTMCell and GRUCell, with the weights and names of PyTorch.
+
+Both take a = x w_ih^T + b_ih and h w_hh^T + b_hh, cut into parts of hidden_size, one for each gate.
+Two weights of one module can be normalised side by side, each by its own WeightNorm:
+
+    for name in ("weight_ih", "weight_hh"):
+        WeightNorm(name).apply(cell)         # one norm for each gate of each unit
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..backend import Generator, namespace
+from ..byhand import linear
+from ..graph import raw
+from ..ops import sigmoid, split, tanh
+from ..tensor import Tensor
+from . import init
+from .module import Module, Parameter
+
+__all__ = ["GRUCell", "LSTMCell"]
+
+
+class _Cell(Module):
+    """What both share: weights for `parts` gates, drawn from U(-b, b) with b = 1/sqrt(hidden)."""
+
+    parts: ClassVar[int]
+    output_axis = 0
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        rng: Generator | int | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        self.input_size, self.hidden_size = init.sizes(
+            input_size=input_size, hidden_size=hidden_size
+        )
+        rng, rows = init.generator(rng), self.parts * hidden_size
+
+        def drawn(*shape: int) -> Parameter:
+            return Parameter(init.uniform(shape, hidden_size**-0.5, rng, dtype))
+
+        self.weight_ih, self.weight_hh = drawn(rows, input_size), drawn(rows, hidden_size)
+        self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if bias else (None, None)
+
+    def _gates(self, x: Any, h: Any) -> tuple[list[Any], list[Any]]:
+        """The parts from the input, and those from the state.   each: (..., hidden_size)"""
+        self._check(x, self.input_size, "x", x)
+        by_x = linear.forward(x, self.weight_ih, self.bias_ih)
+        by_h = linear.forward(h, self.weight_hh, self.bias_hh)
+        return split(by_x, self.parts, axis=-1), split(by_h, self.parts, axis=-1)
+
+    def _start(self, x: Any) -> Any:
+        x = raw(x)
+        return namespace(x).zeros_like(x, shape=(*x.shape[:-1], self.hidden_size))
+
+    def _check(self, given: Any, size: int, name: str, x: Any) -> None:
+        expected = (*x.shape[:-1], size)
+        if not x.shape or given.shape != expected:
+            raise ValueError(
+                f"{type(self).__name__}: {name} of shape {given.shape}; expected "
+                f"{expected or (size,)}, the axes before the last being those of x"
+            )
+
+    def describe(self) -> str:
+        return f"{self.input_size} -> {self.hidden_size}"
+
+
+class LSTMCell(_Cell):
+    """c' = sigmoid(f) c + sigmoid(i) tanh(u)      h' = sigmoid(o) tanh(c')
+
+    with (i, f, u, o) = x w_ih^T + b_ih + h w_hh^T + b_hh.   x: (..., input_size)   h, c:
+    (..., hidden_size)   weight_ih: (4 hidden, input)   weight_hh: (4 hidden, hidden)   bias_ih,
+    bias_hh: (4 hidden,)
+
+    Raises ValueError for sizes < 1, and for an x or a state that does not fit.
+    Hochreiter & Schmidhuber 1997; forget gate f: Gers et al. 2000
+    """
+
+    parts = 4
+
+    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+        """(h', c') from the state (h, c); None is zeros."""
+        if state is None:
+            state = (self._start(x),) * 2
+        if not isinstance(state, tuple | list) or len(state) != 2:
+            raise ValueError("LSTMCell: the state is a pair (h, c), or None for zeros")
+        h, c = state
+        self._check(h, self.hidden_size, "h", x)
+        self._check(c, self.hidden_size, "c", x)
+        i, f, u, o = (a + b for a, b in zip(*self._gates(x, h), strict=True))
+        c = sigmoid(f) * c + sigmoid(i) * tanh(u)
+        return sigmoid(o) * tanh(c), c
+
+
+class GRUCell(_Cell):
+    """h' = u + sigmoid(z) (h - u)      u = tanh(u_x + sigmoid(r) u_h)
+
+    with (r_x, z_x, u_x) = x w_ih^T + b_ih, (r_h, z_h, u_h) = h w_hh^T + b_hh, r = r_x + r_h and
+    z = z_x + z_h.   x: (..., input_size)   h: (..., hidden_size)   weight_ih: (3 hidden, input)
+    weight_hh: (3 hidden, hidden)   bias_ih, bias_hh: (3 hidden,)
+
+    Raises ValueError for sizes < 1, and for an x or a state that does not fit.
+    Cho et al. 2014, arXiv:1406.1078
+    """
+
+    parts = 3
+
+    def forward(self, x: Any, h: Any = None) -> Tensor:
+        """h' from the state h; None is zeros."""
+        h = self._start(x) if h is None else h
+        self._check(h, self.hidden_size, "h", x)
+        (r_x, z_x, u_x), (r_h, z_h, u_h) = self._gates(x, h)
+        u = tanh(u_x + sigmoid(r_x + r_h) * u_h)
+        return u + sigmoid(z_x + z_h) * (h - u)

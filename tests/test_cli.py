@@ -1,0 +1,101 @@
+"""The command line: what it prints, and the code it leaves with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+
+import minwn
+from minwn import cli
+
+
+def test_python_m_minwn():
+    command = [sys.executable, "-m", "minwn", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"minwn {minwn.__version__}\n"
+
+
+def test_the_script_is_this_function():
+    scripts = metadata.entry_points(group="console_scripts", name="minwn")
+    for script in scripts:  # none where minwn is not installed
+        assert script.value == "minwn.cli:main"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([], "COMMAND"),
+        (["verifi"], "verifi"),
+        (["verify", "--sed", "1"], "--sed"),
+        (["verify", "--seed", "-1"], "--seed"),
+        (["verify", "--seed", "1.5"], "1.5"),
+        (["verify", "a", "b"], "a b"),
+        (["doctor", "--quick"], "--quick"),
+    ],
+)
+def test_what_is_not_understood_exits_2(command, words, capsys):
+    assert cli.main(command) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert not said.out
+
+
+@pytest.mark.parametrize("command", [["--help"], ["verify", "--help"], ["bench", "-h"]])
+def test_help_exits_0(command, capsys):
+    assert cli.main(command) == 0
+    assert "usage: minwn" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--json", "--out"])
+def test_a_place_that_cannot_be_written_is_found_before_the_work(option, tmp_path, capsys):
+    taken = tmp_path / "file"
+    taken.write_text("")
+    assert cli.main(["verify", option, str(taken / "below")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_directory_is_no_place_for_json(tmp_path, capsys):
+    assert cli.main(["verify", "--json", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_doctor(capsys):
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert f"{minwn.__version__}\n" in said
+    assert "OMP_NUM_THREADS" in said
+    assert said.endswith("all is well\n")
+
+
+def test_doctor_in_json(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"]
+    assert found["problems"] == []
+    assert found["threads"]["OMP_NUM_THREADS"] == "3"
+    assert found["writable"] is True
+    assert list(tmp_path.iterdir()) == []
+    assert set(found["extras"]) == set(cli.EXTRAS)
+
+
+def test_doctor_names_what_keeps_minwn_from_working(capsys, monkeypatch):
+    monkeypatch.setattr(cli.numpy, "__version__", "1.26.4")
+    assert cli.main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "numpy 1.26.4 is too old" in said
+    assert "minwn cannot work here" in said
+
+
+def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
+    def interrupted(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.bench, "main", interrupted)
+    assert cli.main(["bench"]) == 130
+    assert "stopped" in capsys.readouterr().err

@@ -1,0 +1,352 @@
+"""`minwn verify` holds, and a single wrong line in any rule makes it fail and say where."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+from minwn import byhand, cli, ops
+from minwn.graph import Primitive, raw
+from minwn.nn import WeightNorm
+from minwn.verify import digits, layers, primitives, report, weight_norm
+from minwn.verify.truth import truth
+
+# ---- the main job -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """One quick run: exit code, folder, what was printed."""
+    folder = tmp_path_factory.mktemp("verify")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", io.StringIO())
+        patch.setattr("sys.stderr", io.StringIO())
+        code = cli.main(
+            ["verify", "--quick", "--json", str(folder / "a.json"), "--out", str(folder)]
+        )
+        import sys
+
+        return code, folder, sys.stdout.getvalue(), sys.stderr.getvalue()
+
+
+def test_it_holds(quick):
+    code, _, out, err = quick
+    assert code == 0, out
+    assert out.rstrip().splitlines()[-1].startswith("PASS: ")
+    assert err == ""  # no terminal, no bar
+    assert "\033" not in out  # nor colour
+
+
+def test_its_report(quick):
+    _, folder, out, _ = quick
+    found = json.loads((folder / "a.json").read_text())
+    assert found == json.loads((folder / "verify.json").read_text())
+    assert found["schema"] == "minwn-verify/1"
+    assert found["ok"] is True
+    assert found["seed"] == 0
+    assert found["versions"]["numpy"] == np.__version__
+    for row in found["rows"]:
+        assert row["ok"]
+        assert row["ratio"] <= 1
+        assert row["what"] in out
+        assert row["worst"] <= row["bound"]
+    covered = {(row["section"], row["route"]) for row in found["rows"]}
+    for section in ("g and v by hand", "real layers"):
+        for route in ("autodiff", "differences", "complex step", "laws", "50 digits"):
+            assert (section, route) in covered
+    whats = {row["what"] for row in found["rows"]}
+    assert {kind.name for kind in layers.KINDS} <= whats
+    assert {f"form {form}" for form in byhand.weight_norm.FORMS} <= whats
+
+
+def test_it_learned_to_read(quick):
+    _, folder, _, _ = quick
+    learned = json.loads((folder / "verify.json").read_text())["digits"]
+    assert learned["test_accuracy"] >= learned["required_accuracy"] == 0.96
+    assert [e["epoch"] for e in learned["curve"]] == list(range(1, digits.QUICK_EPOCHS + 1))
+    assert learned["curve"][-1]["train_loss"] < learned["curve"][0]["train_loss"] / 4
+    assert (learned["train_images"], learned["test_images"]) == (1442, 355)
+
+
+def test_its_curve(quick):
+    pytest.importorskip("matplotlib", reason="draws the curve")
+    assert (quick[1] / "digits.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_wrong_line_fails_the_whole_of_it_and_is_named(monkeypatch, tmp_path, capsys):
+    def rule(z_bar, z, x):
+        return (z_bar * (raw(z) >= 0),)  # relu as if it were the identity
+
+    monkeypatch.setattr(ops.relu, "rule", rule)
+    monkeypatch.setattr(digits, "QUICK_EPOCHS", 2)
+    code = cli.main(["verify", "--quick", "--json", "--no-plot", "--out", str(tmp_path)])
+    assert code == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["ok"] is False
+    failed = [row for row in found["rows"] if not row["ok"]]
+    assert any("op 'relu', input 0 (x)" in row["place"] for row in failed)
+    assert {"digits, before training", "digits, after training"} <= {row["what"] for row in failed}
+    innocent = {row["section"] for row in failed} - {"rules of the engine", "real data"}
+    assert not innocent
+
+
+# ---- planted faults in rules --------------------------------------------------------------------
+
+
+def no_projection(w_bar, w, v, g, **how):
+    h = byhand.weight_norm.radius(v, shape=g.shape, **{"eps": 0.0, "form": "plain"} | how)
+    return w_bar * (g / h), byhand.weight_norm.vjp(w_bar, v, g, **how)[1]
+
+
+def short_bias(y_bar, y, x, w, b=None):
+    x_bar, w_bar, b_bar = RULES["linear"](y_bar, y, x, w, b)
+    return x_bar, w_bar, None if b is None else lambda: b_bar() * 0.999
+
+
+def flipped_kernel(y_bar, y, x, w, b=None, **shape):
+    x_bar, w_bar, b_bar = RULES["conv"](y_bar, y, x, w, b, **shape)
+    return x_bar, lambda: ops.flip(w_bar(), axis=-1), b_bar
+
+
+def no_target(l_bar, loss, logits, *, targets, reduction):
+    p = byhand.softmax_cross_entropy._p(logits, targets)
+    share = byhand.softmax_cross_entropy._share(logits, reduction)
+    l_bar = l_bar.reshape((-1, 1)) if reduction == "none" else l_bar * share
+    return (RULES["softmax_cross_entropy"](
+        l_bar * 0 + 1 if reduction == "none" else l_bar / share, loss, logits,
+        targets=targets, reduction="none")[0] + p,)  # fmt: skip
+
+
+def first_order_only(z_bar, z, x):
+    return (z_bar / (2.0 * raw(z)),)
+
+
+def no_unbroadcast(z_bar, z, x, *, shape):
+    return (z_bar,)
+
+
+def winner_takes_all(z_bar, z, x, y):
+    return ops.where(raw(x) >= raw(y), z_bar, 0.0), ops.where(raw(x) < raw(y), z_bar, 0.0)
+
+
+def in_double(z_bar, z, x):
+    return (z_bar * np.float64(1.0) * np.cos(raw(x)).astype("float64"),)
+
+
+RULES = {
+    name: Primitive.registry[name].rule for name in ("linear", "conv", "softmax_cross_entropy")
+}
+FAULTS = {  # primitive: wrong rule, and the column in which it must show
+    "weight_norm": (no_projection, "first order"),
+    "linear": (short_bias, "first order"),
+    "conv": (flipped_kernel, "first order"),
+    "relu": (lambda z_bar, z, x: (z_bar,), "first order"),
+    "softmax_cross_entropy": (no_target, "first order"),
+    "_einsum": (lambda z_bar, z, *xs, **how: tuple(
+        1.001 * x for x in EINSUM(z_bar, z, *xs, **how)), "first order"),
+    "tanh": (lambda z_bar, z, x: (-z_bar * (1.0 - z * z),), "first order"),
+    "matmul": (lambda z_bar, z, x, y: MATMUL(z_bar, z, x, y)[::-1], "first order"),
+    "sqrt": (first_order_only, "second order"),
+    "broadcast_to": (no_unbroadcast, "first order"),
+    "maximum": (winner_takes_all, "at kinks"),
+    "sin": (in_double, "float32"),
+}  # fmt: skip
+_einsum_rule, MATMUL = Primitive.registry["_einsum"].rule, ops.matmul.rule
+
+
+def EINSUM(*args, **how):
+    return [bar() for bar in _einsum_rule(*args, **how)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_wrong_rule_is_found_and_named(name, rng, monkeypatch):
+    op, (rule, route) = Primitive.registry[name], FAULTS[name]
+    assert all(f.ok for f in primitives.check(name, op, rng))
+    monkeypatch.setattr(op, "rule", rule)
+    found: list[report.Finding] = []
+    with report.caught(found, primitives.room(op), route, f"op '{name}'"):
+        found += primitives.check(name, op, rng)
+    failed = [f for f in found if not f.ok]
+    assert any(f.route == route and f"'{name}'" in f.place for f in failed)
+    assert all(f"'{name}'" in f.place for f in failed)
+    if route in ("first order", "second order") and not any(f.note for f in failed):
+        text = str(failed[0])  # both numbers, what was allowed, the ratio, argument and index
+        for word in ("claimed", "reference", "allowed", "ratio", "input ", "at ("):
+            assert word in text
+
+
+def test_a_primitive_without_a_case_fails(rng, monkeypatch):
+    monkeypatch.delitem(primitives.CASES, "tanh")
+    (found,) = primitives.check("tanh", ops.tanh, rng)
+    assert not found.ok
+    assert "no case" in str(found)
+
+
+def test_every_primitive_has_a_case_and_every_case_a_primitive():
+    assert set(primitives.CASES) == set(primitives.registered())
+    assert {name for name, *_ in primitives.KINKS} <= set(primitives.CASES)
+
+
+# ---- planted faults in what was derived by hand --------------------------------------------------
+
+
+def scaled_by(function, which, factor):
+    """The function with one of its answers a little wrong."""
+    right = getattr(byhand.weight_norm, function)
+
+    def wrong(*args, **how):
+        answers = right(*args, **how)
+        if not isinstance(answers, tuple):
+            return answers * factor
+        return tuple(x * factor if k == which else x for k, x in enumerate(answers))
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("function", "which", "name", "routes"),
+    [
+        ("vjp", 0, "v_bar", {"autodiff", "differences", "complex step", "laws", "50 digits"}),
+        ("vjp", 1, "g_bar", {"autodiff", "differences", "complex step", "laws", "50 digits"}),
+        ("jvp", 0, "w_dot", {"autodiff", "differences", "laws", "50 digits"}),
+        ("double_vjp", 0, "by_w_bar", {"autodiff", "50 digits"}),
+        ("double_vjp", 1, "by_v", {"autodiff", "differences", "50 digits"}),
+        ("double_vjp", 2, "by_g", {"autodiff", "differences", "50 digits"}),
+        ("forward", 0, ": w", {"autodiff", "laws", "50 digits"}),
+    ],
+)
+@pytest.mark.parametrize("factor", [1.001, 1 - 1e-11])
+def test_a_wrong_formula_is_found_by_every_route(
+    function, which, name, routes, factor, rng, monkeypatch
+):
+    point = weight_norm.draw(rng, (3, 4), 0, form="outside", eps=0.25)
+    assert all(f.ok for f in weight_norm.check("here", point, rng))
+    monkeypatch.setattr(byhand.weight_norm, function, scaled_by(function, which, factor))
+    failed = [f for f in weight_norm.check("here", point, rng) if not f.ok]
+    assert any(name in f.place and f"byhand.weight_norm.{function}" in f.place for f in failed)
+    found = {f.route for f in failed}
+    # The steps of the differences see an error of 1e-11 as well, or state an allowance above it.
+    assert routes <= found | ({"differences"} if factor < 1 else set())
+
+
+def test_a_wrong_axis_is_found_through_a_layer(rng, monkeypatch):
+    kind = next(k for k in layers.KINDS if k.name == "ConvTranspose2d")
+    norm = WeightNorm(dim="output")
+    assert all(f.ok for f in layers.check(kind, norm, rng))
+    op = Primitive.registry["conv_input"]
+    right = op.rule
+
+    def rule(x_bar, x, y, w, b=None, **how):
+        y_bar, w_bar, b_bar = right(x_bar, x, y, w, b, **how)
+        return y_bar, lambda: ops.flip(w_bar(), axis=2), b_bar
+
+    monkeypatch.setattr(op, "rule", rule)
+    failed = [f for f in layers.check(kind, norm, rng) if not f.ok]
+    assert {"autodiff", "differences", "complex step"} <= {f.route for f in failed}
+    assert "nn.ConvTranspose2d" in failed[0].place
+
+
+def test_a_network_that_does_not_learn_fails(rng, monkeypatch):
+    monkeypatch.setattr(digits, "QUICK_EPOCHS", 2)
+    monkeypatch.setattr(digits, "RATE", 0.0)
+    monkeypatch.setattr(digits, "check_gradients", lambda *args: [])
+    summary, found = digits.run(True, rng, lambda what: None)
+    (errors,) = found
+    assert summary["test_accuracy"] < 0.5
+    assert not errors.ok
+    assert "test accuracy" in errors.place
+
+
+# ---- the parts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["decimal", "mpmath"])
+def test_fifty_digits(library):
+    pytest.importorskip(library, reason="the second arithmetic")
+    # w = 10 (3, 4) / 5, along w_bar = (1, 2) and v_dot = (4, -3), g_dot = 5.
+    found = truth([3, 4], 10, [1, 2], [4, -3], 5, form="plain", eps=0.0, library=library)
+    assert list(map(float, found.w)) == [6, 8]
+    assert float(found.g_bar) == 2.2
+    assert [float(x) for x in found.v_bar] == [-0.64, 0.48]
+    # x g_dot + (g / h) (v_dot - <x, v_dot> x) = (3, 4) + 2 (4, -3)
+    assert [float(x) for x in found.w_dot] == [11, -2]
+    assert float(found.by_g) == -0.4  # <w_bar, v_dot> / h
+
+
+@pytest.mark.parametrize("form", byhand.weight_norm.FORMS)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_bounds_are_kept_and_not_idle(form, dtype, rng):
+    """Correct answers keep within them; on slices of 8, some answer uses a fiftieth."""
+    eps = 0.0 if form == "plain" else 0.25
+    worst = 0.0
+    for _ in range(10):
+        point = weight_norm.draw(rng, (6, 8), 0, form=form, eps=eps, dtype=dtype)
+        bounds = weight_norm.Bounds(point)
+        for f in weight_norm.by_digits("", point, weight_norm.answers(point), bounds):
+            assert f.ok, f
+            worst = max(worst, f.ratio)
+    assert worst > 0.02
+
+
+def test_what_is_not_a_number_fails():
+    for claimed in (math.nan, math.inf):
+        found = report.compare("a", "laws", "here", [1.0, claimed], [1.0, 2.0], 0.5)
+        assert not found.ok
+        assert found.place == "here[1]"
+        json.dumps(found.to_json(), allow_nan=False)
+    assert not report.compare("a", "laws", "here", [1.0], [1.0, 2.0], 0.5).ok
+    assert not report.compare("a", "laws", "here", [1.0], [1.0], math.nan, error=[2.0]).ok
+    assert report.compare("a", "laws", "here", [1.0], [1.0], 0.0).ok
+
+
+def test_a_check_that_raises_fails():
+    found: list[report.Finding] = []
+    with report.caught(found, "a", "laws", "here"):
+        raise ZeroDivisionError("by zero")
+    assert not found[0].ok
+    assert "ZeroDivisionError: by zero" in str(found[0])
+
+
+def test_the_table_shows_the_worst_and_every_failure():
+    def finding(what, route, ratio):
+        return report.Finding(what, route, "here", error=ratio, allowed=1.0)
+
+    found = [finding("a", "laws", r) for r in (0.25, 0.5, 2.0, 3.0)]
+    found.append(finding("b", "autodiff", 1e-9))
+    assert [f.error for f in report.worst_of(found)] == [3.0, 1e-9, 2.0]
+    assert report.table("rows", found).splitlines() == [
+        "  rows  autodiff          laws",
+        "  a            -  FAILED 3e+00",
+        "  b        1e-09             -",
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colour_and_bar_are_for_terminals(monkeypatch, capsys):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert report.colours(Terminal())
+    assert not report.colours(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not report.colours(Terminal())
+    bar = report.Progress(3, on=False)
+    bar.step("nothing")
+    bar.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_plain_bar(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "tqdm", None)  # as if it were not installed
+    bar = report.Progress(2, on=True)
+    bar.step("half of it")
+    bar.close()
+    said = capsys.readouterr().err
+    assert "half of it" in said
+    assert said.endswith("\r")
