@@ -2,7 +2,7 @@
 
 The value is that of `weight_norm`, plain form. The derivatives are those of a function of v and g
 in which n is a number that happens to be ||v|| now: the norm is frozen. DoRA trains so, to save
-memory: Liu et al. 2024, section 4.3, arXiv:2402.09353. For a given n, w = g v / n is linear in v
+memory: Liu et al. 2024, arXiv:2402.09353. For a given n, w = g v / n is linear in v
 and linear in g:
 
     w_dot = (v g_dot + g v_dot) / n
@@ -48,7 +48,7 @@ def composed(v: Any, g: Any) -> Any:
 
 
 def forward(v: Any, g: Any, *, n: Array | None = None) -> Any:
-    """w = g v / n, n being ||v|| and constant.  section 4.3, arXiv:2402.09353
+    """w = g v / n, n being ||v|| and constant.  arXiv:2402.09353
 
     v: any shape   g, n: v's rank, with 1 along every axis that a norm runs over, or 0-d
     w: v's shape   n: None for the norm that v has now

@@ -104,7 +104,8 @@ class _Watch:
         t = t.astype(accumulator(t.dtype), copy=False)
         outputs = t.ndim - 1 if isinstance(self.layer, Linear) else 1
         batch = tuple(a for a in range(t.ndim) if a != outputs)
-        centre, spread = mean(t, axis=batch), var(t, axis=batch)
+        with quiet():
+            centre, spread = mean(t, axis=batch), var(t, axis=batch)
         if self.eps == 0:
             self.check_spread(t, batch, spread)
         g = 1.0 / (spread + self.eps) ** 0.5

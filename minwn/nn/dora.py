@@ -1,10 +1,11 @@
-r"""DoRALinear: a trained Linear, fine-tuned by its lengths and a low-rank change of its directions.
+"""DoRALinear: a trained Linear, fine-tuned by its lengths and a low-rank change of its directions.
 
     w = m v / ||v||      v = W0 + (alpha / rank) B A      one length for each row
 
 W0 stays as it is; m, A and B are trained. At the start B = 0 and m = ||W0||, so w = W0. The norm is
 a constant to the backward pass, which saves memory and is not the gradient of w: the difference is
-in `byhand.frozen_norm`.
+in `byhand.frozen_norm`. The paper writes one length for each column; its code, and this layer, have
+one for each row of the weight (out, in), that is for each output.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class DoRALinear(Module):
     from U(-1/sqrt(in), 1/sqrt(in)).
     Raises TypeError where base is no Linear, ValueError where it is weight-normalised or for a
     rank or alpha out of range, ZeroNormError for rows of zeros, here and in merge().
-    Liu et al. 2024, eq. 5 and section 4.3, arXiv:2402.09353
+    Liu et al. 2024, arXiv:2402.09353
     """
 
     output_axis = 0
@@ -63,12 +64,12 @@ class DoRALinear(Module):
             raise ValueError(f"alpha={alpha!r}; give a finite number > 0")
         self.alpha, self.frozen_norm = alpha, frozen_norm
         w0 = base.weight.data
-        n = _lengths(w0)
+        m = _lengths(w0).astype(w0.dtype)
         (o, i), rng = w0.shape, init.generator(rng)
         self.in_features, self.out_features = i, o
         self.weight = Parameter(w0.copy(), requires_grad=False)
         self.bias = None if base.bias is None else Parameter(base.bias.data.copy(), False)
-        self.m = Parameter(n.astype(w0.dtype))
+        self.m = Parameter(m)
         self.A = Parameter(asarray(init.uniform((rank, i), i**-0.5, rng, w0.dtype), like=w0))
         self.B = Parameter(namespace(w0).zeros_like(w0, shape=(o, rank)))
 

@@ -3,14 +3,14 @@
 Weight normalisation lets ||v|| grow, and with it the steps on the sphere shrink. Two methods hold
 the length:
 
-    # EDM2, forced weight normalisation (arXiv:2312.02696, section 2.3): each v to root mean square
+    # EDM2, forced weight normalisation (arXiv:2312.02696): each v to root mean square
     # 1 before every forward in training, and normalised once more by the layer, whose gradient
     # therefore is at right angles to v.
     norm = WeightNorm(form="rms", eps=1e-4)
     normalise_(layer.weight_v, form="rms", eps=1e-4)
     norm.recompute(layer)
 
-    # nGPT (arXiv:2410.01131, section 2.6): every matrix to rows, or columns, of length 1, once at
+    # nGPT (arXiv:2410.01131): every matrix to rows, or columns, of length 1, once at
     # the start and after every step. The gradient knows nothing of it.
     optimiser.step()
     normalise_(matrices)
@@ -57,9 +57,8 @@ def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
             f"computed from, such as layer.weight_v"
         )
     xp, shape = namespace(v.data), weight_norm.kept_shape(v.shape, dim)
-    unit = weight_norm.forward(
-        v.data, xp.ones_like(v.data, shape=shape), eps=eps, form=form
-    )  # fmt: skip
+    ones = xp.ones_like(v.data, shape=shape)
+    unit = weight_norm.forward(v.data, ones, eps=eps, form=form)
     if not xp.isfinite(unit).all():
         way_out = "choose another dim, or a form with eps, such as eps=1e-12, form='inside'"
         lengths(v.data, shape, eps, form, f"item {i}", way_out)

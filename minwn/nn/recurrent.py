@@ -27,6 +27,8 @@ class _Cell(Module):
 
     parts: ClassVar[int]
     output_axis = 0
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
 
     def __init__(
         self,
@@ -50,7 +52,6 @@ class _Cell(Module):
 
     def _gates(self, x: Any, h: Any) -> tuple[list[Any], list[Any]]:
         """The parts from the input, and those from the state.   each: (..., hidden_size)"""
-        self._check(x, self.input_size, "x", x)
         by_x = linear.forward(x, self.weight_ih, self.bias_ih)
         by_h = linear.forward(h, self.weight_hh, self.bias_hh)
         return split(by_x, self.parts, axis=-1), split(by_h, self.parts, axis=-1)
@@ -59,13 +60,18 @@ class _Cell(Module):
         x = raw(x)
         return namespace(x).zeros_like(x, shape=(*x.shape[:-1], self.hidden_size))
 
-    def _check(self, given: Any, size: int, name: str, x: Any) -> None:
-        expected = (*x.shape[:-1], size)
-        if not x.shape or given.shape != expected:
+    def _check(self, x: Any, **state: Any) -> None:
+        if x.shape[-1:] != (self.input_size,):
             raise ValueError(
-                f"{type(self).__name__}: {name} of shape {given.shape}; expected "
-                f"{expected or (size,)}, the axes before the last being those of x"
+                f"{type(self).__name__} takes x (..., {self.input_size}), got {tuple(x.shape)}"
             )
+        for name, given in state.items():
+            expected = (*x.shape[:-1], self.hidden_size)
+            if given.shape != expected:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} of shape {tuple(given.shape)} for x "
+                    f"{tuple(x.shape)}; expected {expected}"
+                )
 
     def describe(self) -> str:
         return f"{self.input_size} -> {self.hidden_size}"
@@ -88,11 +94,10 @@ class LSTMCell(_Cell):
         """(h', c') from the state (h, c); None is zeros."""
         if state is None:
             state = (self._start(x),) * 2
-        if not isinstance(state, tuple | list) or len(state) != 2:
+        elif not isinstance(state, tuple | list) or len(state) != 2:
             raise ValueError("LSTMCell: the state is a pair (h, c), or None for zeros")
         h, c = state
-        self._check(h, self.hidden_size, "h", x)
-        self._check(c, self.hidden_size, "c", x)
+        self._check(x, h=h, c=c)
         i, f, u, o = (a + b for a, b in zip(*self._gates(x, h), strict=True))
         c = sigmoid(f) * c + sigmoid(i) * tanh(u)
         return sigmoid(o) * tanh(c), c
@@ -114,7 +119,7 @@ class GRUCell(_Cell):
     def forward(self, x: Any, h: Any = None) -> Tensor:
         """h' from the state h; None is zeros."""
         h = self._start(x) if h is None else h
-        self._check(h, self.hidden_size, "h", x)
+        self._check(x, h=h)
         (r_x, z_x, u_x), (r_h, z_h, u_h) = self._gates(x, h)
         u = tanh(u_x + sigmoid(r_x + r_h) * u_h)
         return u + sigmoid(z_x + z_h) * (h - u)
