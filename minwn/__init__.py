@@ -10,7 +10,7 @@ from .tensor import Tensor, grad, jvp, tensor, vjp
 
 __version__ = "0.1.0"
 
-_LATER = ("gradcheck",)  # imported when first asked for: `import minwn` stays fast
+_LATER = ("gradcheck", "interop")  # imported when first asked for: `import minwn` stays fast
 
 __all__ = [
     "StaleWeightError",

@@ -12,7 +12,7 @@ import pytest
 from minwn import byhand, cli, ops
 from minwn.graph import Primitive, raw
 from minwn.nn import WeightNorm
-from minwn.verify import digits, layers, primitives, report, weight_norm
+from minwn.verify import bounds, digits, layers, primitives, report, weight_norm
 from minwn.verify.truth import truth
 
 # ---- the main job -------------------------------------------------------------------------------
@@ -285,8 +285,8 @@ def test_the_bounds_are_kept_and_not_idle(form, dtype, rng):
     worst = 0.0
     for _ in range(10):
         point = weight_norm.draw(rng, (6, 8), 0, form=form, eps=eps, dtype=dtype)
-        bounds = weight_norm.Bounds(point)
-        for f in weight_norm.by_digits("", point, weight_norm.answers(point), bounds):
+        limits = bounds.Bounds(point)
+        for f in weight_norm.by_digits("", point, weight_norm.answers(point), limits):
             assert f.ok, f
             worst = max(worst, f.ratio)
     assert worst > 0.02

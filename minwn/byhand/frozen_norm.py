@@ -2,8 +2,7 @@
 
 The value is that of `weight_norm`, plain form. The derivatives are those of a function of v and g
 in which n is a number that happens to be ||v|| now: the norm is frozen. DoRA trains so, to save
-memory: Liu et al. 2024, arXiv:2402.09353. For a given n, w = g v / n is linear in v
-and linear in g:
+memory: Liu et al. 2024, arXiv:2402.09353. For a given n, w = g v / n is linear in v and in g:
 
     w_dot = (v g_dot + g v_dot) / n
 

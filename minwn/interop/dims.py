@@ -1,8 +1,8 @@
 """Which axis keeps a norm each: minwn's numbering, and that of PyTorch and of R torch.
 
-    minwn      an axis from 0, or negative from the end; None for one norm of the whole
-    PyTorch    the same, except that -1 is the whole (not the last axis), as None is
-    R torch    an axis from 1, or from -2 on from the end; -1 and NULL are the whole; 0 is an error
+minwn      an axis from 0, or negative from the end; None for one norm of the whole
+PyTorch    the same, except that -1 is the whole (not the last axis), as None is
+R torch    an axis from 1, or from -2 on from the end; -1 and NULL are the whole; 0 is an error
 """
 
 from __future__ import annotations

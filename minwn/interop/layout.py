@@ -83,7 +83,7 @@ def _permute(x: Any, here: str, there: str) -> Any:
     if len(letters) != x.ndim or ("k" in here.lower() and not extra):
         raise ValueError(f"a weight of shape {x.shape} cannot have the axes {here!r}")
     if ("K" in here) != ("K" in there):
-        x = np.flip(x, [a for a, c in enumerate(letters) if c[0] == "k"])
+        x = np.flip(x, tuple(a for a, c in enumerate(letters) if c[0] == "k"))
     return x.transpose([letters.index(c) for c in wanted])
 
 
@@ -98,7 +98,7 @@ def _exchange(x: Any, groups: int, column: str) -> Any:
         raise ValueError(f"Flax has no transposed convolution in groups, and here groups={groups}")
     if x.shape[0] % groups:
         raise ValueError(f"groups={groups} does not divide the {x.shape[0]} channels of {x.shape}")
-    a, b, *rest = x.shape[0] // groups, *x.shape[1:]
+    a, b, rest = x.shape[0] // groups, x.shape[1], x.shape[2:]
     return x.reshape(groups, a, b, *rest).swapaxes(0, 1).reshape(a, groups * b, *rest)
 
 

@@ -14,7 +14,7 @@ are joined by dots. The names of an Equinox model are those that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ class Framework:
     """One row of the table.
 
     g, v: the names for the parameter {name} of the layer {path}, which is "" or ends in a dot.
+    log: that of log g, which ExponentialWeightNorm has in place of g.
     child: the level at which a wrapper that has a scale for each weight holds the layer. column: of
     the layouts. flat: g has the kept axes alone. whole: the shape of g for one norm of all, "0-d"
     or "ones". many: several axes can keep norms together. mixed: g and v may differ in dtype.
@@ -34,6 +35,7 @@ class Framework:
 
     g: str = ""
     v: str = ""
+    log: str = ""
     child: str = ""
     column: str = "minwn"
     flat: bool = False
@@ -44,18 +46,20 @@ class Framework:
     tag: str = ""
 
 
-_HOOK = {"g": "{path}{name}_g", "v": "{path}{name}_v"}
-_ORIGINAL = {
-    "g": "{path}parametrizations.{name}.original0",
-    "v": "{path}parametrizations.{name}.original1",
-}
 _COUNTER = "num_batches_tracked"
 
 FRAMEWORKS = {
-    "minwn": Framework(**_HOOK, child="layer", many=True),
-    "torch": Framework(**_HOOK, owned=_COUNTER, tag="pt"),
-    "parametrization": Framework(**_ORIGINAL, owned=_COUNTER, tag="pt"),
-    "r": Framework(**_HOOK, owned=_COUNTER),
+    "minwn": Framework(
+        "{path}{name}_g", "{path}{name}_v", log="{path}{name}_s", child="layer", many=True
+    ),
+    "torch": Framework("{path}{name}_g", "{path}{name}_v", owned=_COUNTER, tag="pt"),
+    "parametrization": Framework(
+        "{path}parametrizations.{name}.original0",
+        "{path}parametrizations.{name}.original1",
+        owned=_COUNTER,
+        tag="pt",
+    ),
+    "r": Framework("{path}{name}_g", "{path}{name}_v", owned=_COUNTER),
     "equinox": Framework("{path}g", "{path}layer.{name}", column="equinox", whole="ones"),
     "flax": Framework(
         child="layer_instance", column="flax", flat=True, many=True, mixed=True, tag="flax"
@@ -89,11 +93,12 @@ def locate(names: Iterable[str], framework: str) -> dict[str, Keys]:
     pairs, wrapped = _suffixes(names, row)
     if row.child:
         _scales(names, row.child, pairs, wrapped)
-    gains, found = set(pairs.values()), {}
+    gains = set(pairs.values())
+    found: dict[str, Keys] = {}
     for name in names:
         if name in gains:
             continue
-        keys = (pairs[name], name) if name in pairs else (name,)
+        keys: Keys = (pairs[name], name) if name in pairs else (name,)
         parameter = _parameter(name, framework, name in pairs, wrapped)
         if parameter in found:
             raise ValueError(f"{found[parameter]} and {keys} both stand for {parameter!r}")
@@ -104,21 +109,22 @@ def locate(names: Iterable[str], framework: str) -> dict[str, Keys]:
 def _suffixes(names: list[str], row: Framework) -> tuple[dict[str, str], list[str]]:
     """{v: g} for the pairs named by the row's patterns, and the levels that hold a layer."""
     pairs: dict[str, str] = {}
+    known = set(names)
     if row.column == "equinox":  # `g` does not say which parameter it belongs to: the weight
         ends = [name for name in names if name == "g" or name.endswith(".g")]
-        pairs = {f"{g[:-1]}layer.weight": g for g in ends if f"{g[:-1]}layer.weight" in names}
+        pairs = {f"{g[:-1]}layer.weight": g for g in ends if f"{g[:-1]}layer.weight" in known}
         return pairs, [v.removesuffix("weight") for v in pairs]
-    known = set(names)
     for name in names if row.g else ():
-        for one, other in ((row.g, row.v), (row.v, row.g)):
+        for one, others in ((row.v, (row.g, row.log)), (row.g, (row.v,))):
             match = _pattern(one).fullmatch(name)
             if match is None:
                 continue
-            partner = other.format(**match.groupdict())
-            if partner in known:
-                pairs[name if one is row.v else partner] = partner if one is row.v else name
-            elif match["name"].startswith(("weight", "bias")):
-                raise ValueError(f"{name!r} without its {partner!r}; both are needed")
+            partners = [other.format(**match.groupdict()) for other in others if other]
+            partner = next((p for p in partners if p in known), None)
+            if partner is not None and one is row.v:
+                pairs[name] = partner
+            elif partner is None and match["name"].startswith(("weight", "bias")):
+                raise ValueError(f"{name!r} without its {partners[0]!r}; both are needed")
     return pairs, []
 
 
@@ -129,34 +135,35 @@ def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[s
     for g in (name for name in names if name.endswith("/scale")):
         scope, _, path = g.removesuffix("/scale").rpartition(".")
         path = path.replace("/", ".")
-        prefix, beside = f"{scope}." if scope else "", ""
+        prefix = f"{scope}." if scope else ""
         if child == "layer":
             v = f"{prefix}layer.{path}"
             wrapped.append(f"{prefix}layer.")
         else:
-            v, beside = f"{prefix}{path}", f"{scope.rpartition('.')[0]}.{path}"
+            v, beside = prefix + path, _join(scope.rpartition(".")[0], path)
             if v in known:
                 wrapped.append(f"{prefix}{path.partition('.')[0]}.")
             else:
                 v = beside
         if v not in known:
-            raise ValueError(
-                f"{g!r} is the scale of no parameter: there is no {v!r}"
-                + (". Levels must be joined by dots: flatten_dict(params, sep='.')" * bool(beside))
-            )
+            raise ValueError(f"{g!r} is the scale of no parameter: there is no {v!r}")
         pairs[v] = g
 
 
 def _parameter(name: str, framework: str, is_pair: bool, wrapped: list[str]) -> str:
     for prefix in sorted(set(wrapped), key=len, reverse=True):  # the innermost wrapper first
         if name.startswith(prefix):
-            name = f"{prefix[:-1].rpartition('.')[0]}.{name.removeprefix(prefix)}".lstrip(".")
+            name = _join(prefix[:-1].rpartition(".")[0], name.removeprefix(prefix))
     if framework == "flax":
         collection, _, rest = name.partition(".")
-        path, dot, leaf = rest.rpartition(".")
-        return path + dot + FLAX_NAMES.get((collection, leaf), leaf)
+        path, _, leaf = rest.rpartition(".")
+        return _join(path, FLAX_NAMES.get((collection, leaf), leaf))
     match = _pattern(FRAMEWORKS[framework].v).fullmatch(name) if is_pair else None
     return match["path"] + match["name"] if match else name
+
+
+def _join(*levels: str) -> str:
+    return ".".join(filter(None, levels))
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -164,35 +171,97 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.escape(template).replace(r"\{path\}", path).replace(r"\{name\}", name))
 
 
-# ---- writing ------------------------------------------------------------------------------------
+# ---- writing ----------------------------------------------------------------------------------
 
 
 def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str, Keys]:
     """{parameter: its names} in a framework, for {parameter: kind of its layer}.
 
-    Flax: each normalised layer has a WeightNorm of its own beside it, numbered in their order;
-    where the layer is the whole model it is called layer_instance, as Flax does.
-    Raises ValueError where Equinox would need two for one layer.
+    In Flax each normalised layer has a WeightNorm of its own beside it, numbered in their order; a
+    normalised layer that is the whole model is its layer_instance. That is how Flax names them.
+    Raises ValueError where Equinox has no name for the norm of a parameter.
     """
-    row, found = FRAMEWORKS[framework], {}
-    wrapped: list[str] = []  # the paths that have a pair
-    numbers: dict[str, int] = {}
-    for parameter in pairs:
-        wrapped.append(parameter.rpartition(".")[0])
+    row = FRAMEWORKS[framework]
+    normalised = {p.rpartition(".")[0] for p in pairs}
+    norms: dict[str, list[str]] = {}  # in Flax: level -> the normalised layers there
+    found = {}
     for parameter, kind in kinds.items():
         path, dot, name = parameter.rpartition(".")
         if framework == "flax":
-            found[parameter] = _flax(path, name, kind, parameter in pairs, wrapped, numbers)
+            found[parameter] = _flax(
+                path, name, kind, parameter in pairs, path in normalised, norms
+            )
         elif parameter in pairs:
             part = {"path": path + dot, "name": name}
             found[parameter] = (row.g.format(**part), row.v.format(**part))
-        elif framework == "equinox" and path in wrapped:
+        elif framework == "equinox" and path in normalised:
             found[parameter] = (f"{path}{dot}layer.{name}",)
         else:
             found[parameter] = (parameter,)
-    if framework == "equinox" and (len(set(wrapped)) < len(wrapped) or _not_weights(pairs)):
-        raise ValueError(
-            f"Equinox's names have room for the norm of one `weight` in a layer, not for "
-            f"{sorted(pairs)}"
-        )
+    other = [p for p in pairs if framework == "equinox" and p.rpartition(".")[2] != "weight"]
+    if other:
+        raise ValueError(f"Equinox's names say `g` for the norm of `weight` alone, not of {other}")
     return found
+
+
+def _flax(
+    path: str, name: str, kind: str, is_pair: bool, normalised: bool, norms: dict[str, list[str]]
+) -> Keys:
+    collection = "batch_stats" if name.startswith("running_") else "params"
+    leaf = FLAX_WEIGHTS.get(kind, "kernel") if name == "weight" else name.removeprefix("running_")
+    level, _, layer = path.rpartition(".")
+    scope = "params"
+    if normalised and not path:
+        layer = "layer_instance"
+    elif normalised:
+        there = norms.setdefault(level, [])
+        if path not in there:
+            there.append(path)
+        scope = _join("params", level, f"WeightNorm_{there.index(path)}")
+    key = _join(collection, level, layer, leaf)
+    return (f"{scope}.{layer}/{leaf}/scale", key) if is_pair else (key,)
+
+
+# ---- Flax's nesting -----------------------------------------------------------------------------
+
+
+def flatten(state: Mapping[str, Any], framework: str) -> dict[str, Any]:
+    """The state with its levels joined by dots; of Flax, beginning with the collection.
+
+    Raises ValueError for names that would be read as other levels than they are.
+    """
+    flat = dict(_leaves(state, ""))
+    if framework != "flax":
+        return flat
+    if not any(name.startswith("params.") for name in flat):
+        flat = {f"params.{name}": x for name, x in flat.items()}
+    for name in flat:
+        if "/" in name and not name.endswith("/scale"):
+            raise ValueError(f"{name!r}: join the levels by dots, flatten_dict(params, sep='.')")
+        if not name.startswith(("params.", "batch_stats.")):
+            raise ValueError(f"{name!r} is in neither of the collections params and batch_stats")
+    return flat
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, x in tree.items():
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{prefix}{name!r} cannot be a name; names are text")
+        if isinstance(x, Mapping):
+            if "." in name:
+                raise ValueError(f"the level {name!r} has a dot, which parts the levels in a name")
+            yield from _leaves(x, f"{prefix}{name}.")
+        else:
+            yield prefix + name, x
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping whose levels are the parts of the names between the dots."""
+    tree: dict[str, Any] = {}
+    for name, x in flat.items():
+        *levels, last = name.split(".")
+        here = tree
+        for level in levels:
+            here = here.setdefault(level, {})
+        here[last] = x
+    return tree

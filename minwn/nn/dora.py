@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import Generator, asarray, namespace
+from ..backend import Generator, asarray, namespace, quiet
 from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
@@ -35,8 +35,8 @@ class DoRALinear(Module):
     base: left as it is; it shares nothing with this layer. alpha: None for rank, so the factor is
     1. frozen_norm: False for the gradient of weight normalisation in its place. rng: for A, drawn
     from U(-1/sqrt(in), 1/sqrt(in)).
-    Raises TypeError where base is no Linear, ValueError where it is weight-normalised or for a
-    rank or alpha out of range, ZeroNormError for rows of zeros, here and in merge().
+    Raises TypeError where base is no Linear, ValueError where it is weight-normalised, a norm is
+    out of range, or rank or alpha are, ZeroNormError for rows of zeros, here and in merge().
     Liu et al. 2024, arXiv:2402.09353
     """
 
@@ -64,7 +64,11 @@ class DoRALinear(Module):
             raise ValueError(f"alpha={alpha!r}; give a finite number > 0")
         self.alpha, self.frozen_norm = alpha, frozen_norm
         w0 = base.weight.data
-        m = _lengths(w0).astype(w0.dtype)
+        n = _lengths(w0)
+        with quiet():
+            m = n.astype(w0.dtype)
+        if not namespace(m).isfinite(m).all():
+            raise ValueError(f"a row of base has norm {float(n.max()):g}, too long for {w0.dtype}")
         (o, i), rng = w0.shape, init.generator(rng)
         self.in_features, self.out_features = i, o
         self.weight = Parameter(w0.copy(), requires_grad=False)

@@ -3,15 +3,15 @@
 Weight normalisation lets ||v|| grow, and with it the steps on the sphere shrink. Two methods hold
 the length:
 
-    # EDM2, forced weight normalisation (arXiv:2312.02696): each v to root mean square
-    # 1 before every forward in training, and normalised once more by the layer, whose gradient
-    # therefore is at right angles to v.
+    # EDM2, forced weight normalisation (arXiv:2312.02696): before every forward in training each
+    # v gets root mean square 1, and the layer normalises it once more, so that its gradient is,
+    # but for eps, at right angles to v.
     norm = WeightNorm(form="rms", eps=1e-4)
     normalise_(layer.weight_v, form="rms", eps=1e-4)
     norm.recompute(layer)
 
-    # nGPT (arXiv:2410.01131): every matrix to rows, or columns, of length 1, once at
-    # the start and after every step. The gradient knows nothing of it.
+    # nGPT (arXiv:2410.01131): every matrix gets rows, or columns, of length 1, once at the start
+    # and after every step. The gradient knows nothing of it.
     optimiser.step()
     normalise_(matrices)
 """
@@ -49,8 +49,10 @@ def normalise_(
 
 
 def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
-    if not isinstance(v, Tensor) or not is_floating(v.dtype):
-        raise TypeError(f"item {i} is {v!r:.60}; pass Parameters of a floating dtype")
+    if not isinstance(v, Tensor):
+        raise TypeError(f"item {i} is a {type(v).__name__}; pass Parameters")
+    if not is_floating(v.dtype):
+        raise TypeError(f"item {i} is {v.dtype}; only floating parameters have a norm")
     if not v.is_leaf:
         raise ValueError(
             f"item {i}, of shape {v.shape}, was computed by '{v._op.name}'; pass what it was "

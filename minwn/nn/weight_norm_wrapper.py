@@ -39,11 +39,13 @@ class WeightNormWrapper(Module):
     variable_filter: normalise the parameters whose path, "0/conv/weight", contains any of these
     strings; None for all parameters.
 
-    What is normalised is settled here, once. The scale of the parameter at <path> is the parameter
-    "<path>/scale", shaped by the feature axes in rising order; a parameter with several paths has
-    one, under the first. A slice of a single entry, as in a bias, acts as its sign times its scale.
-    A slice of zeros gives zeros, and as a gradient scale w_bar / sqrt(epsilon); NaN for epsilon=0.
-    The norm is taken in the wider dtype of parameter and scale, float32 at least, and the weight is
+    What is normalised is settled here, once: `axes` holds the feature axes by path. The scale of
+    the parameter at <path> is the parameter "<path>/scale", shaped by the feature axes in rising
+    order; a parameter with several paths has one, under the first.
+    A slice of a single entry acts as its sign times its scale: those of a bias, or of the weight of
+    a BatchNorm, which "weight" matches too. A slice of zeros gives zeros, and has the gradient
+    scale w_bar / sqrt(epsilon); for epsilon=0, NaN.
+    The norm is taken in the wider dtype of parameter and scale, float32 at least, and the weight
     rounded once, to `dtype`; parameters and scales keep the dtypes they have.
 
     Raises TypeError for what is no Module, a filter that is one string, a parameter or a dtype that
@@ -74,12 +76,12 @@ class WeightNormWrapper(Module):
         self.dtype = None if dtype is None else _floating("dtype", dtype)
         self.feature_axes = _checked_axes(feature_axes)
         self.variable_filter = _checked_filter(variable_filter)
-        self._axes = {
+        self.axes = {
             path: self._axes_of(path, v, owner)
             for path, v, owner in _paths(layer)
             if self.variable_filter is None or any(word in path for word in self.variable_filter)
         }
-        if not self._axes:
+        if not self.axes:
             raise ValueError(
                 f"variable_filter={sorted(self.variable_filter or ())} matches nothing; the paths "
                 f"are {[path for path, _, _ in _paths(layer)]}"
@@ -105,10 +107,10 @@ class WeightNormWrapper(Module):
         return f"{chosen}, feature_axes={self.feature_axes!r}, epsilon={self.epsilon}"
 
     def _matching(self) -> dict[str, Parameter]:
-        found = {path: v for path, v, _ in _paths(self.layer) if path in self._axes}
-        if len(found) < len(self._axes):
+        found = {path: v for path, v, _ in _paths(self.layer) if path in self.axes}
+        if len(found) < len(self.axes):
             raise ValueError(
-                f"the layer has no parameter {sorted(self._axes.keys() - found.keys())} of its own "
+                f"the layer has no parameter {sorted(self.axes.keys() - found.keys())} of its own "
                 f"any more; make a new WeightNormWrapper for what it is now"
             )
         return found
@@ -124,7 +126,7 @@ class WeightNormWrapper(Module):
         return w.to(v.dtype if self.dtype is None else self.dtype)
 
     def _first_scale(self, path: str, v: Parameter, scale_init: Any, dtype: Any, rng: Any) -> Any:
-        shape = tuple(v.shape[a] for a in self._axes[path])
+        shape = tuple(v.shape[a] for a in self.axes[path])
         with backend.quiet():
             if scale_init == "norm":
                 kept = self._kept(path, v)
@@ -144,7 +146,7 @@ class WeightNormWrapper(Module):
 
     def _kept(self, path: str, v: Parameter) -> tuple[int, ...]:
         """The shape of the scale with v's rank, or () for one norm of the whole."""
-        return weight_norm.kept_shape(v.shape, self._axes[path] or None)
+        return weight_norm.kept_shape(v.shape, self.axes[path] or None)
 
     def _axes_of(self, path: str, v: Parameter, owner: Module) -> tuple[int, ...]:
         """The feature axes of one parameter, from 0 and rising."""

@@ -30,6 +30,7 @@ from .report import (
     AUTODIFF,
     DIGITS,
     FIRST,
+    LAWS,
     TEST,
     Finding,
     Progress,
@@ -169,6 +170,8 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
     bar.step("50 digits")
     with caught(found, "decimal and mpmath", DIGITS, "the reference itself"):
         found += weight_norm.certify(rng)
+    with caught(found, "a zero slice", LAWS, "byhand.weight_norm"):
+        found += weight_norm.at_zero(rng)
 
     found = sections[LAYERS]
     for kind, norm in kinds:

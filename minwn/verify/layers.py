@@ -3,7 +3,7 @@ pass, for every kind of layer and choice of dim.
 
 The twin of a layer is its definition in ops (`composed`), on the composed weight. The cotangent of
 the weight is itself a sum of K products x y_bar; with W the same sum over absolute values, it errs
-by at most K u W. So in the bounds of `weight_norm`, W takes the place of |w_bar|, and K is added to
+by at most K u W. So in the `bounds`, W takes the place of |w_bar|, and K is added to
 every count. Laws and 50 digits start from the cotangent that the backward pass delivered.
 """
 
@@ -20,8 +20,9 @@ from ..differences import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensor import Tensor, grad
+from .bounds import U64, Bounds, Problem, gamma
 from .report import AUTODIFF, COMPLEX, DIFFERENCES, Finding, compare
-from .weight_norm import U64, Bounds, Problem, by_digits, by_laws, gamma, places
+from .weight_norm import by_digits, by_laws, places
 
 MEASURED = 6  # entries of v, and of g, that are measured through each layer
 

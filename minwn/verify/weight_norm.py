@@ -1,4 +1,4 @@
-r"""The hand-derived derivatives of w = g v / h(v), by five routes that share no formula.
+"""The hand-derived derivatives of w = g v / h(v), by five routes that share no formula.
 
     autodiff       `composed`, differentiated by the engine
     differences    extrapolated central differences of `forward` (see `minwn.differences`)
@@ -6,27 +6,8 @@ r"""The hand-derived derivatives of w = g v / h(v), by five routes that share no
     laws           what must hold whatever the numbers are (below)
     50 digits      the definition, differenced with 50 digits (see `truth`)
 
-How far apart may they be? Every answer is a sum of products; S is the same sum over absolute
-values, so that it carries the condition number, and C counts the roundings on the longest way to
-one term. Then, to any order of summation (Jeannerod & Rump 2013, doi:10.1137/120894488),
-
-    |computed - true| <= C u S / (1 - C u)
-
-u is the unit roundoff. For a slice of m entries, with E = 0 (plain and the maxima, whose floors are
-rounded less often than a norm), 1 (outside: the sum), 2 (inside: hypot, one ulp) or 3 (rms: root of
-m, quotient, sum) roundings due to eps, and F = 2 for inside and rms, else 0, the counts are
-
-    h       H = m/2 + 1 + E                  m in the sum of squares, halved by the root
-    y       Y = m/2 + 2 + F                  y = dh/dv
-    w       H + 2                            S = |g v| / h
-    g_bar   m + H + 1                        S = <|w_bar|, |v|> / h
-    v_bar   g_bar + Y + H + 4                S = (|g| / h) (|w_bar| + S[g_bar] |y|)
-    w_dot   m + Y + 2 H + 6                  S = |x g_dot| + (|g| / h) (|v_dot| + D |x|)
-                                             with D = <|y|, |v_dot|>
-
-and for the double pullback term by term, in `counts` and `sizes`. 16-bit numbers are computed in
-float32 and rounded once: u16 S is added, and half the smallest number. Between two evaluations,
-both bounds are added. A measurement adds its own floor, and 100 times its own estimated error.
+How far a route and the derivation may be apart is worked out in `bounds`. A measurement adds its
+own floor, and 100 times its own estimate of its error.
 
 The laws. With delta = 1 - <v, y> / h, which is 0 in the plain form: <v, v_bar> = g g_bar delta
 (v_bar is orthogonal to v), g g_bar = <w_bar, w>, <w_bar, w_dot> = <v_bar, v_dot> + g_bar g_dot, and
@@ -36,170 +17,24 @@ g_bar(c v) = -g_bar(v), v_bar(c g) = c v_bar(g), g_bar(c g) = g_bar(g).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy
 
 from .. import byhand
-from ..backend import accumulator, quiet, unit_roundoff
+from ..backend import quiet
 from ..byhand.weight_norm import FORMS, kept_shape
 from ..differences import DISTRUST, Contraction, Entries, Line, complex_step, ladder
 from ..tensor import Tensor, grad, jvp
+from .bounds import U64, Bounds, Problem, gamma, length_and_slope, sizes
 from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare
 from .truth import DIGITS as KEPT
 from .truth import truth
 
-U64 = 2.0**-53
 MEASURED = 12  # entries of v that are measured by differences, at most
 NAMES = ("w", "v_bar", "g_bar", "w_dot", "by_w_bar", "by_v", "by_g")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One point: v, g, and the cotangents and tangents of every map, in one dtype.
-
-    A, B: the tangents of v and g for the forward product, the cotangents of v_bar and g_bar for
-    the double pullback.
-    """
-
-    v: numpy.ndarray
-    g: numpy.ndarray
-    w_bar: numpy.ndarray
-    A: numpy.ndarray
-    B: numpy.ndarray
-    form: str = "plain"
-    eps: float = 0.0
-
-    @property
-    def how(self) -> dict[str, Any]:
-        return {"form": self.form, "eps": self.eps}
-
-    @property
-    def m(self) -> int:
-        """Entries of v for each entry of g."""
-        return self.v.size // self.g.size
-
-    def total(self, x: numpy.ndarray) -> numpy.ndarray:
-        """The sum of x over each slice, in the shape of g."""
-        if self.g.shape == ():
-            return x.sum()
-        axes = tuple(a for a, (n, k) in enumerate(zip(self.g.shape, x.shape, strict=True)) if n < k)
-        return x.sum(axis=axes, keepdims=True)
-
-    def wide(self) -> Problem:
-        """The same point in float64, exactly."""
-        given = (self.v, self.g, self.w_bar, self.A, self.B)
-        v, g, w_bar, A, B = (numpy.asarray(x, dtype="float64") for x in given)
-        return Problem(v, g, w_bar, A, B, self.form, self.eps)
-
-    def __str__(self) -> str:
-        form = self.form if self.form == "plain" else f"{self.form} eps={self.eps:g}"
-        return f"{self.v.dtype} v {self.v.shape}, g {self.g.shape}, {form}"
-
-
-# ---- bounds -------------------------------------------------------------------------------------
-
-
-def counts(m: int, form: str) -> dict[str, float]:
-    """C of each answer: the roundings on the longest way to one term of it."""
-    H = m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
-    Y = m / 2 + 2 + {"inside": 2, "rms": 2}.get(form, 0)
-    g_bar, w_dot = m + H + 1, m + Y + 2 * H + 6
-    a, s, c = m + Y, g_bar, m
-    by_g = max(c, s + a + 1) + 1 + H + 1
-    curved = a + Y + H + 5  # H A
-    first, second, third = (a + H + 3) + (s + Y + 2) + 1, by_g + Y + 2, s + curved + 2
-    return {
-        "w": H + 2, "g_bar": g_bar, "v_bar": g_bar + Y + H + 4, "w_dot": w_dot, "by_w_bar": w_dot,
-        "by_g": by_g, "by_v": max(first, second, third) + 2 + H + 1,
-    }  # fmt: skip
-
-
-def counts_composed(m: int, form: str) -> dict[str, float]:
-    """The same for autodiff through `composed`, of the same S.
-
-    The second pullback expands the quotient of the first by the product rule: at most twice the
-    roundings, on terms that add up to at most three times S.
-    """
-    own, H = counts(m, form), m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
-    twice = {name: 6 * own[name] for name in ("w_dot", "by_w_bar", "by_v", "by_g")}
-    return {"w": H + 2, "g_bar": m + H + 3, "v_bar": m + 3 * H + 11} | twice
-
-
-def sizes(p: Problem) -> dict[str, numpy.ndarray]:
-    """S of each answer, in float64."""
-    p = p.wide()
-    with quiet():
-        h, y = _length_and_slope(p)
-        g, v, w_bar, A, B = (abs(x) for x in (p.g, p.v, p.w_bar, p.A, p.B))
-        x, r = v / h, g / h
-        Ss, Sa, Sc = p.total(w_bar * x), p.total(A * y), p.total(A * w_bar)
-        spread = w_bar + Ss * y
-        n = numpy.sqrt(p.total(v * v))
-        k = p.m if p.form == "rms" else 1
-        curved = (A + k * Sa * y) / (h if p.form in ("plain", "inside") else n * math.sqrt(k))
-        by_g = (Sc + Ss * Sa) / h
-        along = x * B + r * (A + Sa * x)
-        by_v = ((B + r * Sa) * spread + g * by_g * y + g * Ss * curved) / h
-    return {
-        "w": g * x, "g_bar": Ss, "v_bar": r * spread, "w_dot": along, "by_w_bar": along,
-        "by_v": by_v, "by_g": by_g,
-    }  # fmt: skip
-
-
-def _length_and_slope(p: Problem) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """h and |dh/dv|, from the definitions, in float64."""
-    q = p.total(p.v * p.v)
-    n = numpy.sqrt(q)
-    if p.form == "plain":
-        return n, abs(p.v) / n
-    if p.form == "inside":
-        h = numpy.sqrt(q + p.eps)
-        return h, abs(p.v) / h
-    if p.form == "outside":
-        return n + p.eps, abs(p.v) / n
-    if p.form == "rms":
-        return n / math.sqrt(p.m) + p.eps, abs(p.v) / n / math.sqrt(p.m)
-    floor = math.sqrt(p.eps) if p.form == "max_q" else p.eps
-    return numpy.maximum(n, floor), abs(p.v) / n * (n >= floor)
-
-
-class Bounds:
-    """How far the answers for one Problem may be from the truth, and which can be judged."""
-
-    def __init__(self, p: Problem) -> None:
-        self.S = sizes(p)
-        self.C, self.C_composed = counts(p.m, p.form), counts_composed(p.m, p.form)
-        self.u = unit_roundoff(accumulator(p.v.dtype))
-        self.narrow = unit_roundoff(p.v.dtype) if p.v.dtype.itemsize == 2 else 0.0
-        info = numpy.finfo(p.v.dtype)
-        # Where S is in this range, no term that counts overflows or loses digits to underflow.
-        # 16-bit numbers are computed in a wider range, and `least` is what rounding them loses.
-        self.low = 0.0 if self.narrow else float(info.smallest_normal) / self.u
-        self.high = float(info.max) * (0.5 if self.narrow else self.u)
-        self.least = float(info.smallest_subnormal) / 2 if self.narrow else 0.0
-
-    def judged(self, name: str) -> bool:
-        """Whether the answer is within the range of the dtype."""
-        S = self.S[name]
-        with quiet():
-            return bool(((self.low < S) & (self.high > S)).all())
-
-    def __getitem__(self, name: str) -> numpy.ndarray:
-        """Of an answer of the functions of `byhand.weight_norm`."""
-        part = gamma(self.C[name], self.u) * (1 + self.narrow) + self.narrow
-        return part * self.S[name] + self.least
-
-    def composed(self, name: str) -> numpy.ndarray:
-        return gamma(self.C_composed[name], U64) * self.S[name]
-
-
-def gamma(C: float, u: float) -> float:
-    """C u / (1 - C u)"""
-    return C * u / (1 - C * u)
 
 
 # ---- the routes ---------------------------------------------------------------------------------
@@ -464,7 +299,7 @@ def by_complex_step(
 def by_laws(what: str, p: Problem, found: dict[str, Any], bounds: Bounds) -> Iterator[Finding]:
     wide, wn = p.wide(), byhand.weight_norm
     own = {name: x.astype("float64") for name, x in found.items()}
-    h, y = _length_and_slope(wide)
+    h, y = length_and_slope(wide)
     total, g, m = wide.total, wide.g, p.m
     judged = bounds.judged
 
@@ -521,6 +356,23 @@ def by_laws(what: str, p: Problem, found: dict[str, Any], bounds: Bounds) -> Ite
         if judged(name) and limits.judged(name):
             left, right = x.astype("float64"), power * own[name]
             yield law(text, left, right, limits[name] + abs(power) * bounds[name])
+
+
+def at_zero(rng: numpy.random.Generator) -> Iterator[Finding]:
+    """Where v is zero the plain form is undefined: NaN in that slice, and in no other.
+
+    The count of entries that are NaN where they should not be, or not NaN where they should.
+    """
+    for axes, zero in ((0, numpy.s_[1]), (1, numpy.s_[:, 2]), ((0, 1), numpy.s_[2, 0])):
+        for scale in (1.0, 1e-120):
+            p = draw(rng, (3, 4, 2), axes, v_scale=scale)
+            p.v[zero] = 0.0
+            undefined = p.total(abs(p.v)) == 0
+            with quiet():
+                for name, x in answers(p).items():
+                    wrong = (numpy.isnan(x) != undefined).sum()
+                    text = f"{place(name, p)}, slices that are not NaN exactly where v = 0"
+                    yield compare("a zero slice", LAWS, text, wrong, 0.0, 0.0)
 
 
 # ---- the points ---------------------------------------------------------------------------------

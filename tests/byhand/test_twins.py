@@ -8,7 +8,15 @@ import pytest
 
 import minwn
 from minwn import Tensor
-from minwn.byhand import conv, linear, mean_only_batch_norm, softmax_cross_entropy, weight_norm
+from minwn.byhand import (
+    conv,
+    exponential_scale,
+    frozen_norm,
+    linear,
+    mean_only_batch_norm,
+    softmax_cross_entropy,
+    weight_norm,
+)
 
 LABELS = np.array([2, 0, 3, 3, 1])
 MAPS = np.array([[2, 0, 3], [3, 1, 1]])
@@ -33,8 +41,8 @@ def with_options(file, **options):
     )
 
 
-def length(form, eps):
-    return (*with_options(weight_norm, form=form, eps=eps), ((4, 3, 2), (4, 1, 1)))
+def length(file, form, eps):
+    return (*with_options(file, form=form, eps=eps), ((4, 3, 2), (4, 1, 1)))
 
 
 def transposed(size, **options):
@@ -86,8 +94,11 @@ TWINS = {
     "mean-only batch norm, maps": (
         *with_options(mean_only_batch_norm)[:2], centred, ((3, 2, 4, 2), (2,)),
     ),
+    "frozen norm": (*with_options(frozen_norm), ((4, 3, 2), (1, 3, 1))),
+    "frozen norm, whole": (*with_options(frozen_norm), ((4, 3), ())),
     **{
-        f"weight norm {form}": length(form, eps)
+        f"{name} {form}": length(file, form, eps)
+        for name, file in [("weight norm", weight_norm), ("exponential scale", exponential_scale)]
         for form, eps in [("plain", 0.0), ("inside", 0.7), ("outside", 0.3), ("max_q", 4.0),
                           ("max_n", 2.0), ("rms", 0.4)]
     },

@@ -1,4 +1,4 @@
-"""WeightNormWrapper: what it normalises, by which formula, what it leaves alone and what it refuses.
+"""WeightNormWrapper: what it normalises and by which formula, what it leaves alone and refuses.
 
 The formula is judged in NumPy, the derivatives by measurement, and all of it by Flax, whose layer
 this is, on translated parameters.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import collections
 import copy
 import pickle
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import minwn
-from minwn import Tensor, WeightNorm, gradcheck, nn, tensor
+from minwn import Tensor, WeightNorm, gradcheck, nn, optim, tensor
 from minwn.nn import WeightNormWrapper, substitute
 
 U = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
@@ -26,11 +28,12 @@ def linear(i=3, o=4, **options):
     return nn.Linear(i, o, rng=i + 10 * o, dtype="float64", **options)
 
 
-def wrap(layer, rng=None, **options):
-    """A wrapper in float64, with random signed scales where there is an rng."""
+def wrap(layer, random=None, **options):
+    """A wrapper in float64, with signed scales drawn from `random` where it is given."""
     wrapper = WeightNormWrapper(layer, **{"param_dtype": "float64", **options})
-    for name, scale in own(wrapper).items() if rng else ():
-        scale.data = rng.uniform(0.5, 2, scale.shape) * rng.choice([-1.0, 1.0], scale.shape)
+    for scale in own(wrapper).values() if random else ():
+        signs = random.choice([-1.0, 1.0], scale.shape)
+        scale.data = signs * random.uniform(0.5, 2, scale.shape)
     return wrapper
 
 
@@ -90,7 +93,7 @@ class Tree(NamedTuple):
     build: Any
     x: tuple[int, ...]
     scales: dict[str, tuple[int, ...]]
-    options: dict[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 TREES = {
@@ -201,14 +204,15 @@ def test_the_formula(axes, build, kept, epsilon, rng):
     scale = own(wrapper)["weight/scale"]
     assert scale.shape == tuple(n for n in kept if n > 1)
     expected = normalised(v, scale.data, kept, epsilon)
-    # A sum of m squares errs by at most m u, here m <= 28, half of it under the root; a few u more.
+    # A sum of m squares errs by m u at most, under the root by half of that; the rest is a few u.
+    rtol = (v.size // scale.size + 4) * U["float64"]
     w = wrapper.normalised()["weight"].data
-    np.testing.assert_allclose(w, expected, rtol=(v.size + 8) * U["float64"], atol=0)
+    np.testing.assert_allclose(w, expected, rtol=rtol, atol=0)
     # The length of v does not count, up to epsilon / q: where it is large, not at all.
     layer.weight.data = 2.0**40 * v
     long = wrapper.normalised()["weight"].data
     exact = normalised(v, scale.data, kept, 0.0)
-    np.testing.assert_allclose(long, exact, rtol=(v.size + 8) * U["float64"], atol=0)
+    np.testing.assert_allclose(long, exact, rtol=rtol, atol=0)
 
 
 # ---- nothing is rewritten -----------------------------------------------------------------------
@@ -235,7 +239,7 @@ def test_stored_parameters_are_never_rewritten(tree, rng):
         lambda: wrap(layer, variable_filter={"nothing"}),
         lambda: wrap(layer, scale_init=lambda shape, rng, dtype: np.ones(99)),
     ):
-        with pytest.raises(ValueError, match="matches nothing|shape"):
+        with pytest.raises(ValueError, match=r"matches nothing|shape"):
             build()
     *after, now = contents(layer)
     assert before == after
@@ -270,7 +274,7 @@ def test_threads_share_a_wrapper(rng):
 # ---- state, copies, conversions -----------------------------------------------------------------
 
 
-def test_state_copies_and_training(rng):
+def test_state_copies_and_a_step(rng):
     wrapper, other = wrap(Held(), rng), wrap(Held())
     x = rng.normal(size=(5, 3))
     assert list(wrapper.state_dict())[:2] == ["weights/scale", "blocks/0/weight/scale"]
@@ -283,13 +287,9 @@ def test_state_copies_and_training(rng):
         assert not {id(p) for p in twin.parameters()} & {id(p) for p in wrapper.parameters()}
     wrapper.eval()
     assert not wrapper.layer.blocks[0].training
-    before = float((y * y).mean())
-    for _ in range(20):
-        y = wrapper(x)
-        bars = minwn.grad((y * y).mean(), list(wrapper.parameters()))
-        for p, p_bar in zip(wrapper.parameters(), bars, strict=True):
-            p.data = p.data - 0.02 * p_bar.data
-    assert float((wrapper(x) * wrapper(x)).mean()) < before
+    (y * y).sum().backward()
+    optim.SGD(wrapper.parameters(), 1e-5).step()
+    assert ((wrapper(x) * wrapper(x)).sum() < (y * y).sum()).item()
     assert np.array_equal(copies[0](x).data, copies[1](x).data)
 
 
@@ -490,7 +490,9 @@ def test_errors(build, options, kind, message):
 def test_what_is_normalised_is_settled_at_the_start():
     wrapper = wrap(Held())
     wrapper.layer.blocks[0].weight = nn.Parameter(np.eye(3))  # another value of the same parameter
-    assert np.array_equal(wrapper.normalised()["blocks/0/weight"].data, np.eye(3))
+    # 1 + 1e-12 rounds to a root that is 1 + 5e-13.
+    w = wrapper.normalised()["blocks/0/weight"].data
+    np.testing.assert_allclose(w, np.eye(3), rtol=1e-12)
     wrapper.layer.more_weight = nn.Parameter(np.ones(2))
     assert "more_weight" not in wrapper.normalised()
     wrapper.layer.weights = None
@@ -538,65 +540,76 @@ def flax():
 
 
 def assert_close(found, expected):
-    """Equal to 1e-14 of the largest entry, or of 1: float64 sums of up to a hundred products of
-    numbers of order 1, rounded in another order. A wrong term shows at 1e-3 or above."""
-    found, expected = np.asarray(found), np.asarray(expected)
-    assert found.dtype == expected.dtype == "float64"
-    assert found.shape == expected.shape
-    scale = np.abs(expected).max(initial=1.0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14 * scale)
+    """Equal to 1e-14 of the largest entry of all, or of 1: float64 sums of up to a hundred products
+    of numbers of order 1, rounded in another order. A wrong term shows at 1e-3 or above."""
+    (found, names), (expected, theirs) = flatten(found), flatten(expected)
+    assert names == theirs
+    scale = max(np.abs(x).max() for x in (np.ones(1), *expected))
+    for x, y in zip(found, expected, strict=True):
+        assert x.dtype == y.dtype == "float64"
+        assert x.shape == y.shape
+        np.testing.assert_allclose(x, y, rtol=0, atol=1e-14 * scale)
 
 
-def assert_same_as_flax(wrapper, model, to_flax, x, rng, channels=-1):
-    """Output, and derivatives of first and second order by every parameter and by x.
+def flatten(tree):
+    import jax
+
+    leaves, names = jax.tree_util.tree_flatten(tree)
+    return [np.asarray(x) for x in leaves], names
+
+
+def assert_same_as_flax(wrapper, model, to_flax, x, rng, channels=-1, second=True):
+    """Output, and the derivatives by every parameter and by x; with `second`, theirs as well.
 
     to_flax: name of ours -> (path in the tree of Flax, what makes our array one of Flax).
     channels: our axis of x and y that Flax has last.
     """
     import jax
 
-    def to_tree(arrays):
-        tree: dict[str, Any] = {}
+    def last(a):
+        return np.moveaxis(a, channels, -1)
+
+    def tree(arrays, x):
+        """Our arrays, by name, and x as Flax has them."""
+        params: dict[str, Any] = {}
         for name, array in arrays.items():
-            (*path, last), convert = to_flax(name)
-            node = tree
-            for key in path:
-                node = node.setdefault(key, {})
-            node[last] = convert(array)
-        return tree
+            (*path, key), convert = to_flax(name)
+            node = params
+            for part in path:
+                node = node.setdefault(part, {})
+            node[key] = convert(array)
+        return params, last(x)
 
     ours = dict(wrapper.named_parameters())
-    arrays = [{n: p.data for n, p in ours.items()}]
-    arrays += [{n: rng.normal(size=p.shape) for n, p in ours.items()}]
-    params, along = map(to_tree, arrays)
-    last = lambda a: np.moveaxis(a, channels, -1)  # noqa: E731
-    mine, x_dot = tensor(x, requires_grad=True), rng.normal(size=x.shape)
-    y = wrapper(mine)
+    inputs, names = [tensor(x, requires_grad=True), *ours.values()], list(ours)
+    along = [rng.normal(size=t.shape) for t in inputs]
+    y = wrapper(inputs[0])
     u = rng.normal(size=y.shape)
-    found = minwn.grad(y, [mine, *ours.values()], u, create_graph=True)
+    bars = minwn.grad(y, inputs, u, create_graph=second)
+
+    def compare(bars, expected):
+        x_bar, *rest = [
+            np.zeros(t.shape) if b is None else b.data for t, b in zip(inputs, bars, strict=True)
+        ]
+        assert_close(tree(dict(zip(names, rest, strict=True)), x_bar), expected)
 
     def f(params, x):
         return model.apply({"params": params}, x)
 
-    expected, pull = jax.vjp(f, params, last(x))
-    assert_close(last(y.data), expected)
+    def derivatives(f, *primals):
+        z, pull = jax.vjp(f, *primals)
+        return z, pull(last(u))
 
-    def compare(found, expected):
-        tree = to_tree({n: a.data for n, a in zip(ours, found[1:], strict=True)})
-        assert_close(last(found[0].data), expected[1])
-        jax.tree_util.tree_map(assert_close, tree, expected[0])  # raises where keys differ
-
-    compare(found, pull(last(u)))
-
-    # The same again of <(v_bar, x_bar), directions>.
-    s = (found[0] * x_dot).sum()
-    for name, p_bar in zip(ours, found[1:], strict=True):
-        s = s + (p_bar * arrays[1][name]).sum()
-    _, second = jax.vjp(lambda p, x: jax.jvp(f, (p, x), (along, last(x_dot)))[1], params, last(x))
-    again = minwn.grad(s, [mine, *ours.values()], allow_unused=True)
-    zeros = [np.zeros(t.shape) for t in (mine, *ours.values())]
-    again = [Tensor(z) if a is None else a for a, z in zip(again, zeros, strict=True)]
-    compare(again, second(last(u)))
+    point = tree({n: p.data for n, p in ours.items()}, x)
+    z, expected = jax.jit(lambda *p: derivatives(f, *p))(*point)
+    assert_close(last(y.data), z)
+    compare(bars, expected)
+    if second:  # the gradient of <bars, along> = <u, f_dot>, f_dot the derivative along `along`
+        s = sum((b * t).sum() for b, t in zip(bars, along, strict=True))
+        bars = minwn.grad(s, inputs, allow_unused=True)
+        tangents = tree(dict(zip(names, along[1:], strict=True)), along[0])
+        f_dot = lambda *p: jax.jvp(f, p, tangents)[1]  # noqa: E731
+        compare(bars, jax.jit(lambda *p: derivatives(f_dot, *p)[1])(*point))
 
 
 class Twin(NamedTuple):
@@ -654,7 +667,8 @@ def test_one_layer_is_that_of_flax(twin, options, rng, flax):
         "bias/scale": (("layer_instance/bias/scale",), np.array),
     }
     x = rng.normal(size=twin.x)
-    assert_same_as_flax(wrapper, model, to_flax.__getitem__, x, rng, channels=1)
+    second = twin.build is linear and options.get("variable_filter", ()) is None
+    assert_same_as_flax(wrapper, model, to_flax.__getitem__, x, rng, channels=1, second=second)
 
 
 def test_a_wrapper_in_a_wrapper_is_that_of_flax(rng, flax):
@@ -765,4 +779,4 @@ def test_the_example_is_that_of_flax(epsilon, rng, flax):
         p.data = rng.uniform(0.5, 1.5, p.shape) * rng.choice([-1, 1], p.shape)
     x = rng.normal(size=(6, 2))
     to_flax = lambda name: (path_in_flax(name), np.transpose)  # noqa: E731
-    assert_same_as_flax(ours, FlaxFoo(), to_flax, x, rng)
+    assert_same_as_flax(ours, FlaxFoo(), to_flax, x, rng, second=epsilon == 0.1)
