@@ -62,7 +62,7 @@ class _Network(nn.Module):
         self.layers = [nn.Linear(v.shape[1], v.shape[0], rng=0) for v, _, _ in layers]
         for layer, (v, g, b) in zip(self.layers, layers, strict=True):
             self.norm.apply(layer)
-            layer.weight_v.data, layer.weight_g.data, layer.bias.data = v.copy(), g.copy(), b.copy()
+            layer.load_state_dict({"weight_v": v, "weight_g": g, "bias": b})
 
     def forward(self, x: Any) -> Any:
         for layer in self.layers:
@@ -213,7 +213,11 @@ def run(names: list[str], *, rounds: int = 25, seconds: float = 0.02) -> dict[st
 def machine() -> dict[str, Any]:
     """What the times depend on."""
     threads = {k: v for k, v in os.environ.items() if k.endswith("_NUM_THREADS")}
-    found = {"python": platform.python_version(), "numpy": np.__version__, "threads": threads}
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "threads": threads,
+    }
     found |= {"processor": platform.machine(), "cores": os.cpu_count()}
     if "torch" in sys.modules:
         torch = sys.modules["torch"]

@@ -101,8 +101,8 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     if source is None:
         raise _Usage(f"{args.input} does not say what it is from; add --from")
     epsilon = number(said, "epsilon", 1e-12) if args.epsilon is None else args.epsilon
-    new_names = parameters(state, source, rename)
-    form, eps = _forms(args.eps, lengths(said) if source == "minwn" else {}, new_names)
+    names, old = parameters(state, source, rename), locate(state, source)
+    form, eps = _lengths(args.eps, {p: lengths(said).get(old[q][0]) for p, q in names.items()})
     found = convert(
         state,
         source,
@@ -117,8 +117,13 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
         eps=eps,
     )
     arrays = flatten(found, args.target)
-    old, new = locate(state, source), locate(arrays, args.target)
-    write(args.output, arrays, about(args.target, epsilon, {p: (form[p], eps[p]) for p in form}))
+    new = locate(arrays, args.target)
+    known = {
+        keys[0]: (form.get(p, "plain"), eps.get(p, 0.0))
+        for p, keys in new.items()
+        if len(keys) == 2
+    }
+    write(args.output, arrays, about(args.target, epsilon, known))
     return {
         "input": args.input,
         "output": args.output,
@@ -127,18 +132,17 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
                 "from": {key: list(state[key].shape) for key in old[was]},
                 "to": {key: list(arrays[key].shape) for key in new.get(now, ())},
             }
-            for now, was in new_names.items()
+            for now, was in names.items()
         ],
     }
 
 
-def _forms(
-    asked: float | None, told: dict[str, tuple[str, float]], names: dict[str, str]
+def _lengths(
+    asked: float | None, told: dict[str, tuple[str, float] | None]
 ) -> tuple[dict[str, str], dict[str, float]]:
     """The form and the eps of minwn's WeightNorm, by parameter: as asked, or as the file says."""
-    if asked is not None:
-        return dict.fromkeys(names, "inside"), dict.fromkeys(names, asked)
-    found = {new: told[old] for new, old in names.items() if old in told}
+    known = {p: x if asked is None else ("inside", asked) for p, x in told.items()}
+    found = {p: x for p, x in known.items() if x is not None}
     return {p: form for p, (form, _) in found.items()}, {p: eps for p, (_, eps) in found.items()}
 
 

@@ -27,7 +27,7 @@ from ..nn import ZeroNormError
 from .layout import KINDS, Axes, bring, bring_g, choices, output_axis, restore, restore_g
 from .names import FRAMEWORKS, Framework, Keys, flatten, locate, place, unflatten
 
-__all__ = ["convert", "parameters"]
+__all__ = ["convert", "match", "parameters"]
 
 Length = tuple[str, float]  # form and eps of h
 
@@ -98,7 +98,7 @@ def convert(
                 raise ValueError(f"two parameters would both be called {key!r} in {target}")
             result[key] = array
     if like is not None:
-        _match(result, model)
+        match(result, model)
     return unflatten(result) if target == "flax" else result
 
 
@@ -346,13 +346,13 @@ def _near(name: str, names: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names) or 'none'}"
 
 
-def _match(found: Mapping[str, Any], model: Mapping[str, Any]) -> None:
-    """Raise unless both have the same names, and under them the same shapes."""
+def match(found: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """KeyError unless both have the same names, ValueError unless under them the same shapes."""
     missing = [name for name in model if name not in found]
     lines = [f"  unexpected {n!r}{_near(n, missing)}" for n in found if n not in model]
     lines += [f"  missing {name!r}" for name in missing]
     if lines:
-        raise KeyError("\n".join(["the names do not match; nothing was converted", *lines]))
+        raise KeyError("\n".join(["the names do not match; nothing was changed", *lines]))
     for name, x in model.items():
         if found[name].shape != tuple(x.shape):
             raise ValueError(f"{name}: shape {found[name].shape} for {tuple(x.shape)}")

@@ -103,7 +103,7 @@ def write(
 def about(framework: str, epsilon: float, lengths: Mapping[str, Any]) -> dict[str, str]:
     """The metadata of a state: whose names it has, and the lengths that the arrays do not show.
 
-    epsilon: Flax's. lengths: {parameter: (form, eps)} of minwn's WeightNorm.
+    epsilon: Flax's. lengths: {name of g: (form, eps)} in minwn.
     """
     said = {"framework": framework, "format": FRAMEWORKS[framework].tag or "minwn"}
     if framework == "flax":
@@ -124,7 +124,7 @@ def framework(said: Mapping[str, str], asked: str | None) -> str | None:
 
 
 def lengths(said: Mapping[str, str]) -> dict[str, tuple[str, float]]:
-    """{parameter: (form, eps)}, as `about` was told."""
+    """{name of g: (form, eps)}, as `about` was told."""
     try:
         found = json.loads(said.get("weight_norm", "{}"))
         return {p: (str(form), float(eps)) for p, (form, eps) in found.items()}

@@ -12,7 +12,7 @@ from ..backend import is_floating, quiet
 from ..nn import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Embedding, Module
 from ..nn.weight_norm_wrapper import WeightNormWrapper
 from ..tensor import Tensor
-from .convert import convert, parameters
+from .convert import convert, match, parameters
 from .files import LIMIT, about, framework, lengths, number, read, write
 from .names import flatten, locate
 
@@ -36,14 +36,18 @@ def save(
     rename, like, epsilon: see `convert`. The old file is replaced whole, or not at all.
     Raises what `convert` and `write` raise.
     """
+    state = module.state_dict()
+    if target == "minwn" and not rename and like is None:
+        write(path, state, about(target, epsilon, _lengths(module)))
+        return
     _check_scales(module, target)
-    state, told = module.state_dict(), settings(module)
-    names = parameters(state, "minwn", rename).items()
+    told, names = settings(module), parameters(state, "minwn", rename).items()
     told = {s: {new: x[old] for new, old in names if old in x} for s, x in told.items()}
-    found: Mapping[str, Any] = state
-    if target != "minwn" or rename or like is not None:
-        found = convert(state, "minwn", target, rename=rename, like=like, epsilon=epsilon, **told)
-    write(path, flatten(found, target), about(target, epsilon, _lengths(told)))
+    found = convert(state, "minwn", target, rename=rename, like=like, epsilon=epsilon, **told)
+    flat = flatten(found, target)
+    pairs = {p: keys[0] for p, keys in locate(flat, target).items() if p in told["form"]}
+    known = {g: (told["form"][p], told["eps"][p]) for p, g in pairs.items()}
+    write(path, flat, about(target, epsilon, known))
 
 
 def load(
@@ -69,22 +73,29 @@ def load(
     source = framework(said, source) or "minwn"
     if epsilon is None:
         epsilon = number(said, "epsilon", 1e-12)
-    _check_scales(module, source)
-    names, told, model = parameters(arrays, source, rename), settings(module), module.state_dict()
-    told = {s: {p: x[p] for p in names if p in x} for s, x in told.items()}
-    if source == "minwn":
-        saved = lengths(said)
-        for p, length in _lengths(told).items():
-            if saved.get(names[p], length) != length:
-                raise ValueError(
-                    f"{p} was saved over the length {saved[names[p]]} and the module has {length}, "
-                    f"with which the weight is another; give its WeightNorm the same form and eps"
-                )
-    state = convert(arrays, source, "minwn", rename=rename, like=model, epsilon=epsilon, **told)
+    model, gains = module.state_dict(), {}
+    if source == "minwn" and not rename:
+        match(arrays, model)
+        state, gains = arrays, {g: g for g in model}
+    else:
+        _check_scales(module, source)
+        told, names = settings(module), parameters(arrays, source, rename)
+        told = {s: {p: x[p] for p in names if p in x} for s, x in told.items()}
+        state = convert(arrays, source, "minwn", rename=rename, like=model, epsilon=epsilon, **told)
+        old, new = locate(arrays, source), locate(model, "minwn")
+        gains = {new[p][0]: old[names[p]][0] for p in names if p in new}
+    saved = lengths(said)
+    for g, length in _lengths(module).items():
+        if saved.get(gains[g], length) != length:
+            raise ValueError(
+                f"{g} was saved over the length {saved[gains[g]]} and the module has {length}, "
+                f"with which the weight is another; give its WeightNorm the same form and eps"
+            )
     state = {name: _as(x, model[name].dtype, name) for name, x in state.items()}
     for prefix, layer in module.named_modules():
+        start = f"{prefix}." if prefix else ""
         for computed in layer._computed.values():
-            g, v = (state[f"{prefix}.{n}".lstrip(".")] for n in (computed.g_name, computed.v_name))
+            g, v = state[start + computed.g_name], state[start + computed.v_name]
             computed.used._lengths(layer, Tensor(v), g.shape)  # raises where there is none
     module.load_state_dict(state)
 
@@ -94,6 +105,8 @@ def settings(module: Module) -> dict[str, dict[str, Any]]:
     names = locate(module.state_dict(), "minwn")
     parameter = {key: p for p, keys in names.items() for key in keys}
     found: dict[str, dict[str, Any]] = {s: {} for s in ("dim", "kind", "groups", "form", "eps")}
+    for g, (form, eps) in _lengths(module).items():
+        found["form"][parameter[g]], found["eps"][parameter[g]] = form, eps
     for prefix, layer in module.named_modules():
         start = f"{prefix}." if prefix else ""
         for name, _ in layer.own_parameters():
@@ -104,15 +117,24 @@ def settings(module: Module) -> dict[str, dict[str, Any]]:
             elif isinstance(layer, Embedding):
                 found["kind"][p] = "embedding"
         for computed in layer._computed.values():
-            p, used = parameter[start + computed.v_name], computed.used
-            output = getattr(layer, "output_axis", None)
-            found["dim"][p] = output if used.dim == "output" else used.dim
-            found["form"][p], found["eps"][p] = used.form, used.eps
+            dim, output = computed.used.dim, getattr(layer, "output_axis", None)
+            found["dim"][parameter[start + computed.g_name]] = output if dim == "output" else dim
         if isinstance(layer, WeightNormWrapper) and layer.use_scale:
-            for path, _, axes in layer._matches():
-                p = parameter[f"{start}{path}/scale"]
-                found["dim"][p] = axes or None
-                found["form"][p], found["eps"][p] = "inside", layer.epsilon
+            for path, axes in layer.axes.items():
+                found["dim"][parameter[f"{start}{path}/scale"]] = axes or None
+    return found
+
+
+def _lengths(module: Module) -> dict[str, tuple[str, float]]:
+    """{name of g: (form, eps)}, which the arrays of a minwn state do not show."""
+    found = {}
+    for prefix, layer in module.named_modules():
+        start = f"{prefix}." if prefix else ""
+        for computed in layer._computed.values():
+            found[start + computed.g_name] = (computed.used.form, computed.used.eps)
+        if isinstance(layer, WeightNormWrapper) and layer.use_scale:
+            for path in layer.axes:
+                found[f"{start}{path}/scale"] = ("inside", layer.epsilon)
     return found
 
 
@@ -124,11 +146,6 @@ def _check_scales(module: Module, framework: str) -> None:
                 f"{name or 'the module'} normalises without a scale, which only minwn and Flax do; "
                 f"make its WeightNormWrapper with use_scale=True"
             )
-
-
-def _lengths(about: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, float]]:
-    """{parameter: (form, eps)}, which the arrays of a minwn state do not show."""
-    return {p: (form, about["eps"][p]) for p, form in about["form"].items()}
 
 
 def _as(x: Any, dtype: Any, name: str) -> Any:

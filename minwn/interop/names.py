@@ -134,6 +134,8 @@ def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[s
     known = set(names)
     for g in (name for name in names if name.endswith("/scale")):
         scope, _, path = g.removesuffix("/scale").rpartition(".")
+        if path.endswith("/scale"):
+            raise ValueError(f"{g!r} is the scale of a scale; no other framework has that")
         path = path.replace("/", ".")
         prefix = f"{scope}." if scope else ""
         if child == "layer":
