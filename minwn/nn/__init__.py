@@ -29,6 +29,8 @@ from .projection import *
 from .projection import __all__ as _projection
 from .recurrent import *
 from .recurrent import __all__ as _recurrent
+from .substitute import *
+from .substitute import __all__ as _substitute
 from .weight_norm import *
 from .weight_norm import __all__ as _weight_norm
 from .weight_norm_wrapper import *
@@ -36,6 +38,6 @@ from .weight_norm_wrapper import __all__ as _weight_norm_wrapper
 
 __all__ = [
     "init", *_module, *_linear, *_conv, *_recurrent, *_activation, *_pooling, *_norm, *_container,
-    *_loss, *_weight_norm, *_weight_norm_wrapper, *_exponential, *_dora, *_data_init, *_projection,
-    *_folding,
+    *_loss, *_weight_norm, *_weight_norm_wrapper, *_exponential, *_dora, *_data_init,
+    *_projection, *_substitute, *_folding,
 ]  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from ..graph import no_grad
 from .dora import DoRALinear
 from .module import Module, Parameter
+from .substitute import rebuilt
 from .weight_norm_wrapper import WeightNormWrapper
-from .weight_norm_wrapper import _rebuilt as rebuilt
 
 __all__ = ["fold"]
 

@@ -62,9 +62,10 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._computed:
+            parts = self._computed[name]
             raise AttributeError(
-                f"{type(self).__name__}.{name} is computed from {name}_g and {name}_v; assign "
-                f"those, or call remove() of its WeightNorm first"
+                f"{type(self).__name__}.{name} is computed from {parts.g_name} and "
+                f"{parts.v_name}; assign those, or call remove() of its WeightNorm first"
             )
         object.__setattr__(self, name, value)
 

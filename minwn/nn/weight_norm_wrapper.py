@@ -10,18 +10,19 @@ their place, so nothing can be stale and there is nothing to recompute.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .. import backend
 from ..byhand import weight_norm
-from ..graph import Value, raw
+from ..graph import raw
 from ..ops import reshape
 from ..tensor import Tensor
 from . import init
 from .module import Module, Parameter
+from .substitute import substitute
 
-__all__ = ["WeightNormWrapper", "substitute"]
+__all__ = ["WeightNormWrapper"]
 
 Axes = int | tuple[int, ...] | str | None
 
@@ -212,52 +213,3 @@ def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:
             if id(value) not in seen:
                 seen.add(id(value))
                 yield (f"{prefix}.{name}" if prefix else name).replace(".", "/"), value, module
-
-
-# ---- a module with other weights ----------------------------------------------------------------
-
-
-def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
-    """The module with other Tensors in the place of some of its parameters, for one call.
-
-    The module itself is untouched, so any number of threads may do this at once. Parameters that
-    are not replaced, buffers and everything else are shared: running statistics move on. Modules
-    are found where `parameters` finds them; what holds one in another way, such as a function kept
-    as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
-    """
-    return _rebuilt(module, {v: _StandIn(w) for v, w in replaced.items()}, {})
-
-
-class _StandIn(Parameter):
-    """A Parameter with a history. Module finds it where it would find the one it stands for, so
-    a wrapper inside a wrapper normalises what the outer one gave it."""
-
-    __slots__ = ()
-
-    def __init__(self, w: Tensor) -> None:
-        super().__init__(w, requires_grad=False)
-        w = reshape(w, shape=w.shape)  # a leaf remains the one that receives the gradient
-        for slot in Value.__slots__:
-            setattr(self, slot, getattr(w, slot))
-
-
-def _rebuilt(value: Any, replaced: Mapping[Parameter, Tensor], known: dict[int, Any]) -> Any:
-    if isinstance(value, Parameter):
-        return replaced.get(value, value)
-    if isinstance(value, Module):
-        if id(value) not in known:  # a layer that appears twice is still one layer
-            known[id(value)] = copy = object.__new__(type(value))
-            for name, x in vars(value).items():
-                copy.__dict__[name] = _rebuilt(x, replaced, known)
-        return known[id(value)]
-    if isinstance(value, dict):
-        changed = {
-            k: new for k, x in value.items() if (new := _rebuilt(x, replaced, known)) is not x
-        }
-        return value | changed if changed else value
-    if isinstance(value, list | tuple):
-        items = [_rebuilt(x, replaced, known) for x in value]
-        if all(new is x for new, x in zip(items, value, strict=True)):
-            return value
-        return getattr(value, "_make", type(value))(items)
-    return value

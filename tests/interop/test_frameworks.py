@@ -194,7 +194,7 @@ CASES = [
     for name in LAYERS
     for dim in (0, 1, None)
     for dtype in ("float64", "float32")
-    if dtype == "float64" or name == "Conv1d in groups"
+    if dtype == "float64" or (name, dim) == ("Conv1d in groups", 0)
 ] + [pytest.param("Conv2d", 3, "float64", id="Conv2d, dim 3, float64")]
 
 
@@ -380,7 +380,8 @@ def test_a_whole_torch_model_with_layers_of_every_kind(rng: Any, tmp_path: Path)
     torch = pytest.importorskip("torch", reason="torch is the other implementation here")
     ours = nn.Sequential(
         nn.Conv2d(2, 4, 3, rng=rng), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.ConvTranspose2d(4, 3, 2, rng=rng), nn.Flatten(), nn.Linear(75, 3, rng=rng), nn.LayerNorm(3),
+        nn.ConvTranspose2d(4, 3, 2, rng=rng), nn.Flatten(), nn.Linear(75, 3, rng=rng),
+        nn.LayerNorm(3),
     )  # fmt: skip
     theirs = torch.nn.Sequential(
         torch.nn.Conv2d(2, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
