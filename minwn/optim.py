@@ -213,9 +213,8 @@ class SGD(Optimizer):
                 b *= momentum
                 b += (1.0 - options["dampening"]) * grad
             grad = grad + momentum * b if options["nesterov"] else b
-        new = xp.empty_like(w)
-        xp.multiply(grad, options["lr"], out=new)
-        return xp.subtract(w, new, out=new)
+        step = grad * options["lr"]
+        return xp.subtract(w, step, out=step)
 
 
 class Adam(Optimizer):

@@ -33,9 +33,9 @@ def dim_to_torch(dim: int | tuple[int, ...] | None, ndim: int) -> int | None:
 
     Raises TypeError and IndexError as above, ValueError for several axes.
     """
-    axes = (dim,) if isinstance(dim, int) else dim
-    if axes is None:
+    if dim is None:
         return None
+    axes = dim if isinstance(dim, tuple) else (dim,)
     if len(axes) != 1:
         raise ValueError(f"dim={dim}: PyTorch and R keep one axis, or None for the whole")
     axis = _integer(axes[0])

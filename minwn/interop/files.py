@@ -189,6 +189,11 @@ def _read_npz(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], d
                     raise FileError(f"{name!r} is compressed in a way that NumPy does not use")
                 with archive.open(member) as stream:
                     state[name] = _read_npy(stream, name, member.file_size)
+            # zipfile does not compare the two numbers at the end of an archive with what is there.
+            file.seek(-len(archive.comment) - 22, os.SEEK_END)
+            _, _, _, _, count, _, _, length = struct.unpack("<4s4H2LH", file.read(22))
+            if length != len(archive.comment) or count not in (len(members), 0xFFFF):
+                raise FileError("damaged: it ends otherwise than it says")
             return state, _metadata(archive.comment)
     except FileError:
         raise
@@ -206,7 +211,10 @@ def _read_npy(stream: IO[bytes], name: str, size: int) -> Any:
     }.get(version)
     if header is None:
         raise FileError(f"{name!r} is in version {version} of .npy, which plain arrays do not need")
-    shape, fortran, dtype = header(stream)
+    try:
+        shape, fortran, dtype = header(stream)
+    except Exception as error:  # it is read by Python's parser, which can raise many things
+        raise FileError(f"{name!r} has a damaged header: {str(error)[:80]}") from None
     if dtype.name not in DTYPES.values() or dtype.fields or dtype.subdtype:
         raise FileError(
             f"{name!r} is an array of {dtype}, and a state holds {', '.join(DTYPES.values())}"
@@ -239,6 +247,8 @@ def _metadata(comment: bytes) -> dict[str, str]:
     try:
         found = json.loads(comment)
     except (ValueError, RecursionError):
+        if comment.startswith(b"{"):
+            raise FileError("damaged: its comment is no JSON") from None
         return {}
     plain = isinstance(found, dict) and all(isinstance(x, str) for x in found.values())
     return found if plain else {}
@@ -301,7 +311,7 @@ def _check_entry(name: str, entry: Any) -> None:
     _check_name(name, FileError)
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise FileError(f"{name!r} is not described as an array")
-    if entry["dtype"] not in DTYPES:
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
         raise FileError(f"{name!r} is {entry['dtype']!r}; a state holds {', '.join(DTYPES)}")
 
 

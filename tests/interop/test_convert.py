@@ -88,15 +88,15 @@ WEIGHTS = {  # v, dim, g, kind; all as minwn has them
 def test_between_any_two_and_back_nothing_changes(name: str, dtype: str, rng: Any) -> None:
     v, dim, g, kind = WEIGHTS[name]
     state = numbers(rng, dtype, a__weight_g=g, a__weight_v=v, a__bias=(5,), b__weight=(4, 6))
-    told = {"dim": dim, "kind": {"a": kind}, "form": "inside", "eps": 1e-12}
     for one, other in itertools.product(interop.FRAMEWORKS, repeat=2):
-        if {one, other} & {"flax"} and {one, other} - {"flax", "minwn"}:
-            continue  # their lengths differ, so g does too; see below
-        there = interop.convert(state, "minwn", one, **told) if one == "flax" else interop.convert(
-            state, "minwn", one, dim=dim, kind={"a": kind})  # fmt: skip
+        told: dict[str, Any] = {"dim": dim, "kind": {"a": kind}}
+        if "flax" in (one, other):
+            if not {one, other} <= {"flax", "minwn"}:
+                continue  # over another length g is another; see below
+            told |= {"form": "inside", "eps": 1e-12}
+        there = interop.convert(state, "minwn", one, **told)
         across = interop.convert(there, one, other, **told)
-        options = told if other == "flax" else {"dim": dim, "kind": {"a": kind}}
-        assert_same(interop.convert(across, other, "minwn", **options), state)
+        assert_same(interop.convert(across, other, "minwn", **told), state)
 
 
 def test_what_the_layouts_say_is_what_the_layers_compute(rng: Any) -> None:
@@ -222,9 +222,10 @@ def test_an_ambiguous_or_wrong_g_is_refused(
         interop.convert(state, source, "minwn")
     if " or " in says:
         assert "'output'" in str(refusal.value)
-        found = interop.convert(state, source, "minwn", dim="output")
-        out = found["weight_v"].shape[0]
-        assert found["weight_g"].shape == (out,) + (1,) * (len(v) - 1)
+        dim = int(says[-1])
+        found = interop.convert(state, source, "minwn", dim=dim)
+        n = found["weight_v"].shape[dim]
+        assert found["weight_g"].shape == (1,) * dim + (n,) + (1,) * (len(v) - dim - 1)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ def test_like_is_matched_entirely(rng: Any) -> None:
         ("minwn", ["weight_v"], "without its 'weight_g'"),
         ("parametrization", ["a.parametrizations.weight.original1"], "without its"),
         ("torch", ["a.weight_g", "a.weight_v", "a.weight"], "both stand for 'a.weight'"),
-        ("flax", ["params.WeightNorm_0.a/kernel/scale", "params.b.kernel"], "scale of no parameter"),
+        ("flax", ["params.WeightNorm_0.a/kernel/scale", "params.b.kernel"], "of no parameter"),
         ("flax", ["params/a/kernel"], "by dots"),
         ("flax", ["params.a.kernel", "cache.a.index"], "neither of the collections"),
         ("flax", ["params.x.layer_instance.WN.d/kernel/scale",
