@@ -213,8 +213,9 @@ class SGD(Optimizer):
                 b *= momentum
                 b += (1.0 - options["dampening"]) * grad
             grad = grad + momentum * b if options["nesterov"] else b
-        step = grad * options["lr"]
-        return xp.subtract(w, step, out=step)
+        new = xp.empty_like(w)
+        xp.multiply(grad, options["lr"], out=new)
+        return xp.subtract(w, new, out=new)
 
 
 class Adam(Optimizer):

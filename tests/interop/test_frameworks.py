@@ -141,9 +141,8 @@ def with_equinox(
     return y, {name(p): a for p, a in jax.tree_util.tree_flatten_with_path(arrays_bar)[0]}, x_bar
 
 
-FRAMEWORKS = {
+FRAMEWORKS = {  # R torch has the names of the hook
     "torch": with_torch(hook=True),
-    "r": with_torch(hook=True),  # whose names are the same
     "parametrization": with_torch(hook=False),
     "flax": with_flax,
     "equinox": with_equinox,
@@ -190,16 +189,19 @@ def assert_close(found: Any, expected: Any, dtype: str) -> None:
 
 
 CASES = [
-    pytest.param(name, dim, dtype, id=f"{name}, dim {dim}, {dtype}")
-    for name in LAYERS
-    for dim in (0, 1, None)
+    pytest.param(framework, name, dim, dtype, id=f"{framework}, {name}, dim {dim}, {dtype}")
+    for framework in FRAMEWORKS
+    for name, layer in LAYERS.items()
+    for dim in (0, 1, None, 3)
     for dtype in ("float64", "float32")
+    if dim != 3 or name == "Conv2d"
     if dtype == "float64" or (name, dim) == ("Conv1d in groups", 0)
-] + [pytest.param("Conv2d", 3, "float64", id="Conv2d, dim 3, float64")]
+    # jax compiles each case anew: of two dimensions, the axes that one has not
+    if len(layer.kernel) < 2 or framework in ("torch", "parametrization") or dim in (0, 3)
+]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-@pytest.mark.parametrize(("name", "dim", "dtype"), CASES)
+@pytest.mark.parametrize(("framework", "name", "dim", "dtype"), CASES)
 def test_a_file_is_the_same_model_there_and_comes_back_bit_by_bit(
     framework: str, name: str, dim: int | None, dtype: str, tmp_path: Path, rng: Any
 ) -> None:
