@@ -23,7 +23,6 @@ STOREYS = {
     "ops": 2,
     "tensor": 3,
     "byhand": 4,
-    "differences": 4,
     "gradcheck": 4,
     "optim": 5,
     "nn": 5,
@@ -41,9 +40,8 @@ OPS = {"shape": 0, "elementwise": 1, "reduce": 2, "matrix": 3, "window": 4, "__i
 # The judge does not know the accused.
 FORBIDDEN = {
     "gradcheck": {"ops", "byhand", "nn", "optim"},
-    "differences": {"ops", "byhand", "nn", "optim"},
 }
-NEIGHBOURS = {("gradcheck", "differences"), ("optim", "nn")}  # beside each other, one way only
+NEIGHBOURS = {("optim", "nn")}  # beside each other, one way only
 
 EXTRAS = {
     "cupy", "cupyx", "equinox", "flax", "IPython", "jax", "jupytext", "matplotlib", "ml_dtypes",

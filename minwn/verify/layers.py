@@ -16,7 +16,7 @@ from typing import Any
 import numpy
 
 from .. import byhand, nn
-from ..differences import DISTRUST, Contraction, complex_step, ladder
+from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensor import Tensor, grad

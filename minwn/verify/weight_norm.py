@@ -1,7 +1,7 @@
 """The hand-derived derivatives of w = g v / h(v), by five routes that share no formula.
 
     autodiff       `composed`, differentiated by the engine
-    differences    extrapolated central differences of `forward` (see `minwn.differences`)
+    differences    extrapolated central differences of `forward` (see `minwn.gradcheck.differences`)
     complex step   of `composed`
     laws           what must hold whatever the numbers are (below)
     50 digits      the definition, differenced with 50 digits (see `truth`)
@@ -26,7 +26,7 @@ import numpy
 from .. import byhand
 from ..backend import quiet
 from ..byhand.weight_norm import FORMS, kept_shape
-from ..differences import DISTRUST, Contraction, Entries, Line, complex_step, ladder
+from ..gradcheck.differences import DISTRUST, Contraction, Entries, Line, complex_step, ladder
 from ..tensor import Tensor, grad, jvp
 from .bounds import U64, Bounds, Problem, gamma, length_and_slope, sizes
 from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare

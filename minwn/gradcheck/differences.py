@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy
 
-from . import backend
-from .backend import Array, Generator, quiet, to_numpy
-from .graph import Value, raw
+from .. import backend
+from ..backend import Array, Generator, quiet, to_numpy
+from ..graph import Value, raw
 
 Line = Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]
 

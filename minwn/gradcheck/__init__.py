@@ -1,0 +1,46 @@
+"""Is this gradient the gradient of this function? Asked of the function itself, by measuring it.
+
+For random signed cotangents u, every argument x of f, and every entry of it or a few random
+directions t, the derivation and a measurement (see `differences`) must agree:
+
+    | <x_bar, t> - <u, J t> |  <=  rtol S + 100 E + F,        S = sum_j |u_j (J t)_j|
+
+E is the measurement's own estimate of its error, F what rounding in f can do to it, and 100 times
+what rounding is seen to do to x_bar (where it is a small sum of large terms), and rtol,
+u^0.56 or 1.2e-9 in float64, is what rounding in an honest gradient may cost. Every term has the
+units of the derivative, so the rule is the same at 1e-150 and 1e150. Before anything is called
+wrong it is measured again with other steps. Five verdicts:
+
+    pass                 the two agree
+    fail                 they do not, or a gradient has the wrong shape or dtype, or f is not a
+                         function: its inputs change, or two calls differ
+    not differentiable   f has a kink here (relu at 0, a tie of a maximum): move the point
+    undefined            f is not finite here, or on one side of here
+    unresolved           no step gives a derivative sharp enough to judge by
+
+What agreement means: the gradient belongs to f. Whether f is what it claims to be, no gradient
+check can know. The judge imports no operation; it has no opinion about any of them.
+"""
+
+import sys
+import types
+from typing import Any
+
+from .check import blame, gradcheck
+from .products import TaylorReport, adjoint_test, taylor_test
+from .report import Comparison, GradcheckError, GradcheckReport
+
+__all__ = [
+    "Comparison", "GradcheckError", "GradcheckReport", "TaylorReport",
+    "adjoint_test", "blame", "gradcheck", "taylor_test",
+]  # fmt: skip
+
+
+class _Callable(types.ModuleType):
+    """The module as a function: minwn.gradcheck(f, inputs) is minwn.gradcheck.gradcheck(...)."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> GradcheckReport:
+        return gradcheck(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

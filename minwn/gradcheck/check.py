@@ -1,0 +1,373 @@
+"""The check itself: measured against claimed, argument by argument, and whom to blame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy
+
+from .. import backend
+from ..backend import Array, Generator
+from ..graph import Primitive, Value, raw
+from ..tensor import Tensor
+from .claims import (
+    WrongForm,
+    by_graph,
+    draw_cotangents,
+    forward_product,
+    gradients_of,
+    judged_backward,
+    name_of,
+    names_of,
+    noise_of,
+    pulled,
+    recorded,
+)
+from .differences import (
+    DISTRUST,
+    Contraction,
+    Directions,
+    Entries,
+    Measured,
+    Measurement,
+    Subject,
+    as_tuple,
+    halves,
+    is_floating,
+    random_directions,
+)
+from .report import VERDICTS, Comparison, GradcheckError, GradcheckReport
+
+__all__ = ["blame", "gradcheck"]
+
+
+def _verdict(
+    found: Measured, claimed: numpy.ndarray, rtol: float, each: bool, slack: Any = 0.0
+) -> tuple[str, int, int]:
+    """The verdict over all rows, and the row and column that speak for it."""
+    with backend.quiet():
+        ratio = abs(claimed - found.value) / (found.allowed(rtol) + slack)
+    ratio = numpy.where(claimed == found.value, 0.0, numpy.nan_to_num(ratio, nan=numpy.inf))
+    undefined = ~numpy.isfinite(found.value)
+    whole = numpy.where(undefined, 0.0, found.scale).max()
+    blunt = ~undefined & ~(100 * found.estimate <= numpy.maximum(5e-4 * whole, 100 * found.floor))
+    kink = found.kink.copy()
+    if not each and len(kink) > 1:  # over far too long a step, things look broken
+        kink[0::2] &= kink[1::2].any()
+    judges = ~(undefined | blunt | (found.kink & ~kink)).any(axis=1, keepdims=True)
+    if not each and judges.any():  # every entry must be judged, but not by every direction
+        ratio = numpy.where(judges, ratio, -1.0)
+        undefined, blunt, kink = undefined & judges, blunt & judges, kink & judges
+    wrong = (ratio > 1) & ~(undefined | blunt | kink)
+    verdict, where = "pass", ~undefined
+    for reason, at in zip(VERDICTS, (wrong, undefined, kink, blunt), strict=False):
+        if at.any():
+            verdict, where = reason, at
+            break
+    row, column = numpy.unravel_index(numpy.where(where, ratio, -2.0).argmax(), ratio.shape)
+    return verdict, int(row), int(column)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The options of gradcheck that say how to measure."""
+
+    mode: str
+    method: str
+    directions: int
+    rtol: float
+    rng: Generator
+
+    def measurement(self, subject: Subject, k: int, cotangents: Any) -> Measurement:
+        x = subject.x[k]
+        full = self.mode == "full"
+        tangents = Entries(x) if full else random_directions(x, self.directions, self.rng)
+        how = Measurement(subject, k, tangents, Contraction(cotangents), self.rtol)
+        how.complex = self.method != "difference" and how.complex_step_holds(self.rng)
+        if self.method == "complex" and not how.complex:
+            raise ValueError(
+                f"gradcheck: the complex step does not differentiate f by argument {k} (f refuses "
+                f"complex numbers, or takes a modulus); use method='auto' or 'difference'"
+            )
+        return how
+
+    def gradient(self, subject: Subject, k: int, bars: Any, noise: Any, u: Any) -> dict[str, Any]:
+        """How the gradient of one argument fares, as fields of a Comparison."""
+        how = self.measurement(subject, k, u)
+        found, claimed = how(lambda rows: how.tangents.dot(bars, rows))
+        each, shape = isinstance(how.tangents, Entries), subject.x[k].shape
+        slack = DISTRUST * how.tangents.bound(noise, numpy.arange(len(claimed)))
+        verdict, row, column = _verdict(found, claimed, self.rtol, each, slack)
+        found.floor = found.floor + slack
+        index = _index(row, shape) if each else None
+        if verdict == "fail" and not each:
+            how = replace(how, contract=Contraction(u[column : column + 1]))
+            entry, there, claim = _located(how, how.tangents.tangent(row), bars[[column]])
+            if there.contradicts(claim, self.rtol).all():
+                found, claimed, row, column, index = there, claim, 0, 0, _index(entry, shape)
+        return self._fields(verdict, index, how, found, claimed, (row, column))
+
+    def product(self, subject: Subject, k: int, jvp: Any) -> dict[str, Any]:
+        """The same for a forward product J t, at each entry of the output."""
+        how = self.measurement(subject, k, None)
+        tangent = how.tangents.tangent
+        found, claimed = how(
+            lambda rows: numpy.stack([forward_product(subject, jvp, {k: tangent(r)}) for r in rows])
+        )
+        each = isinstance(how.tangents, Entries)
+        verdict, row, column = _verdict(found, claimed, self.rtol, each)
+        along = f"entry {_index(row, subject.x[k].shape)}" if each else "a random direction"
+        output, entry = 0, column
+        while entry >= math.prod(subject.shapes[output]):
+            entry -= math.prod(subject.shapes[output])
+            output += 1
+        index = _index(entry, subject.shapes[output])
+        note = f"jvp along {along} of the input, at the index of output {output}"
+        fields = self._fields(verdict, index, how, found, claimed, (row, column))
+        return fields | {"note": note}
+
+    def _fields(
+        self, verdict: str, index: Any, how: Measurement, found: Measured, claimed: Any, at: Any
+    ) -> dict[str, Any]:
+        by = "complex step" if how.complex else "differences"
+        if how.complex and found.estimate[at] > 0:
+            by = "differences, as by complex step"
+        return {
+            "verdict": verdict,
+            "index": index,
+            "analytic": float(claimed[at]),
+            "numeric": float(found.value[at]),
+            "allowed": float(found.allowed(self.rtol)[at]),
+            "estimate": float(found.estimate[at]),
+            "method": by,
+        }
+
+
+def _located(
+    how: Measurement, tangent: Any, bar: numpy.ndarray
+) -> tuple[int, Measured, numpy.ndarray]:
+    """The entry to which halving the support of a tangent leads, always to the worse half, with
+    the measurement and the claim there."""
+    x = how.subject.x[how.k]
+    support = numpy.arange(x.size)
+    while len(support) > 1:
+        pair = halves(x, tangent, support)
+        found = replace(how, tangents=pair).once(numpy.arange(2))
+        error = abs(pair.dot(bar, numpy.arange(2)) - found.value)
+        worse = int(numpy.nan_to_num(error, nan=numpy.inf)[:, 0].argmax())
+        support = numpy.array_split(support, 2)[worse]
+    entry = int(support[0])
+    unit = numpy.zeros((1, *x.shape))
+    unit.flat[entry] = tangent.flat[entry]
+    one = Directions(x, unit)
+    found, claimed = replace(how, tangents=one)(lambda rows: one.dot(bar, rows))
+    return entry, found.per(unit.flat[entry]), claimed / unit.flat[entry]
+
+
+def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in numpy.unravel_index(flat, shape))
+
+
+def gradcheck(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    backward: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
+    mode: str = "full",
+    order: int = 1,
+    method: str = "auto",
+    batched: bool | Callable[..., Any] | None = None,
+    argnums: Sequence[int] | None = None,
+    cotangents: int = 2,
+    directions: int = 4,
+    rtol: float | None = None,
+    dtype: Any = "float64",
+    rng: Generator | None = None,
+    names: Sequence[str] | None = None,
+    name: str | None = None,
+    localise: bool = True,
+    raise_on_failure: bool = True,
+) -> GradcheckReport:
+    """Judge the gradient of f at the inputs, by the rule at the head of this file.
+
+        gradcheck(lambda v, g: g * v / (v * v).sum(1, keepdims=True).sqrt(), [v, g])
+        gradcheck(forward, [v, g], backward=backward)     # arrays: (w_bar, v, g) -> (v_bar, g_bar)
+        gradcheck(forward, [v, g], jvp=jvp)               # arrays: (v, g, v_dot, g_dot) -> w_dot
+
+    inputs: arrays, Tensors or Python numbers. All floating ones are checked (or those in
+    `argnums`), as copies of `dtype`; integers are passed on. Without `backward` and `jvp`, f takes
+    and returns Tensors and is differentiated by its graph. A None from `backward` claims a
+    gradient of zero. f may return a tuple; `backward` then takes a tuple of cotangents.
+
+    mode: "full" measures every entry; "random" measures `directions` of each, and on a
+    failure halves the direction until one entry is left. method: "complex", "difference", or
+    "auto", the complex step where differences confirm it. batched: f over a leading axis of all
+    its arguments, or True where f itself is that. order: 2 judges the gradient, a function of the
+    inputs and the cotangent, in the same way, after the function; and so on.
+
+    When a gradient from the graph is wrong, the operations in it are judged one by one (`blame`),
+    unless `localise` is False.
+    Raises GradcheckError with the report unless the verdict is "pass" (or `raise_on_failure` is
+    False), TypeError or ValueError for what is not a question. Everything random comes from
+    `rng`, by default one of seed 0.
+    """
+    if mode not in ("full", "random"):
+        raise ValueError(f"gradcheck: mode={mode!r}; choose 'full' or 'random'")
+    if method not in ("auto", "complex", "difference"):
+        raise ValueError(f"gradcheck: method={method!r}; choose 'auto', 'complex' or 'difference'")
+    if order < 1 or cotangents < 1 or directions < 1:
+        raise ValueError(f"gradcheck: {order=}, {cotangents=}, {directions=}; each is at least 1")
+    tensors = backward is None and jvp is None
+    if order > 1 and not tensors:
+        raise ValueError(
+            "gradcheck: order=2 needs the graph; to judge a hand-written second derivative, pass "
+            "the gradient as f and its own pullback as backward="
+        )
+    rng = rng or numpy.random.default_rng(0)
+    title = name or name_of(f)
+    subject = Subject(f, inputs, argnums, dtype, batched, Tensor if tensors else raw)
+    labels = [*(names or names_of(f)), *[""] * len(inputs)]
+    plan = _Plan(mode, method, directions, subject.u**0.56 if rtol is None else rtol, rng)
+
+    def entry(k: int | None, **found: Any) -> Comparison:
+        return Comparison(title, k, "" if k is None else labels[k], **found)
+
+    def first_order() -> list[Comparison]:
+        unclean = _hygiene(subject)
+        if unclean:
+            k, verdict, note = unclean
+            return [entry(k, verdict=verdict, note=note)]
+        u = draw_cotangents(rng, cotangents, len(subject.centre))
+        try:
+            with backend.quiet():
+                if judged is not None:
+                    bars = gradients_of(subject, judged, u)
+                    noise = noise_of(subject, backward, u, bars, rng)
+                if jvp is not None:
+                    forward_product(subject, jvp, {})
+        except WrongForm as wrong:
+            k, note = wrong.args
+            return [entry(k, verdict="fail", note=note)]
+        except Exception as error:
+            note = f"the derivative raised {type(error).__name__}: {error}"
+            return [entry(None, verdict="fail", note=note)]
+        written = "the derivative writes to this input"
+        found = [entry(k, verdict="fail", note=written) for k in subject.changed()]
+        for k in subject.checked if not found else ():
+            if not subject.x[k].size or not subject.centre.size:
+                continue
+            if judged is not None:
+                found.append(entry(k, **plan.gradient(subject, k, bars[k], noise[k], u)))
+            if jvp is not None:
+                found.append(entry(k, **plan.product(subject, k, jvp)))
+        return found
+
+    outputs: list[Tensor] = []
+    judged: Any = None
+    if tensors:
+        leaves, outputs = recorded(subject)
+        judged = by_graph(subject, leaves, outputs)
+    elif backward is not None:
+        judged = judged_backward(subject, backward)
+    if subject.batched is not None:
+        subject.try_batched()
+    answer = GradcheckReport(title, tuple(first_order()), (), subject.evaluations)
+    if order > 1 and answer.ok:
+        higher = gradcheck(
+            *_gradient_function(subject, rng), mode=mode, method="difference", order=order - 1,
+            cotangents=cotangents, directions=directions, rtol=rtol, dtype=dtype, rng=rng,
+            names=[*(labels[k] for k in subject.checked), "cotangent"], name=title,
+            localise=False, raise_on_failure=False,
+        )  # fmt: skip
+        deeper = tuple(replace(c, order=c.order + 1) for c in higher.comparisons)
+        answer = replace(
+            answer,
+            comparisons=answer.comparisons + deeper,
+            evaluations=answer.evaluations + higher.evaluations,
+        )
+    if answer.verdict == "fail" and outputs and localise and not isinstance(f, Primitive):
+        found = blame(outputs, rng, order=max(c.order for c in answer.comparisons), dtype=dtype)
+        answer = replace(answer, blamed=tuple(found))
+    if raise_on_failure and not answer.ok:
+        raise GradcheckError(answer)
+    return answer
+
+
+def _hygiene(subject: Subject) -> tuple[int | None, str, str] | None:
+    """What disqualifies f before any derivative: the argument, the verdict, the reason."""
+    again, changed = subject.at({}), subject.changed()
+    if changed:
+        return changed[0], "fail", "f writes to this input"
+    if not numpy.array_equal(subject.centre, again, equal_nan=True):
+        apart = abs(subject.centre - again).max()
+        return None, "fail", f"two calls with the same inputs differ by {apart:.2e}"
+    lost = numpy.flatnonzero(~numpy.isfinite(again))
+    if len(lost):
+        note = f"{len(lost)} of {len(again)} outputs are not finite here, number {lost[0]} first"
+        return None, "undefined", note
+    return None
+
+
+def _gradient_function(subject: Subject, rng: Generator) -> tuple[Any, list[Array]]:
+    """(x, u) -> J(x)^T u as a function of Tensors, and a point of it."""
+    n = len(subject.checked)
+
+    def gradient(*args: Tensor) -> tuple[Tensor, ...]:
+        leaves = [x.reshape(x.shape) if x.requires_grad else Tensor(x.data, True) for x in args[:n]]
+        given = dict(zip(subject.checked, leaves, strict=True))
+        full = [
+            given.get(k, Tensor(x) if is_floating(x) else x) for k, x in enumerate(subject.args)
+        ]
+        outputs = [z for z in as_tuple(subject.f(*full)) if is_floating(raw(z))]
+        bars = pulled(outputs, leaves, args[n:], any(x.requires_grad for x in args))
+        return tuple(
+            Tensor(backend.namespace(x.data).zeros_like(x.data)) if bar is None else bar
+            for x, bar in zip(leaves, bars, strict=True)
+        )
+
+    u = subject.split(draw_cotangents(rng, 1, len(subject.centre))[0])
+    return gradient, [subject.args[k] for k in subject.checked] + u
+
+
+def blame(
+    output: Any, rng: Generator | None = None, *, order: int = 1, dtype: Any = "float64"
+) -> list[Comparison]:
+    """The operations behind an output whose own rules are wrong, each at its recorded inputs.
+
+    output: a Tensor with its graph, or several. Each operation is judged once for every set of
+    shapes and parameters it was used with, alone, along random directions; at `order` 2, the
+    derivative of its rule as well. Raises RuntimeError where the graph has been freed.
+    """
+    found, seen, done = [], set(), set()
+    stack = list(as_tuple(output))
+    while stack:
+        z = stack.pop()
+        if not isinstance(z, Value) or id(z) in seen:
+            continue
+        seen.add(id(z))
+        op, inputs, params = z._op, z._inputs, z._params
+        if op is None:
+            continue
+        if inputs is None or params is None:
+            raise RuntimeError(
+                f"blame: the graph behind '{op.name}' was freed by a backward pass; run the "
+                f"forward pass again, or keep the graph with retain_graph=True"
+            )
+        stack.extend(inputs)
+        wanted = [k for k, x in enumerate(inputs) if isinstance(x, Value) and x.requires_grad]
+        shapes = tuple(getattr(raw(x), "shape", x) for x in inputs)
+        key = (op.name, shapes, tuple(wanted), repr(params))
+        if key in done:
+            continue
+        done.add(key)
+        report = gradcheck(
+            lambda *xs, op=op, params=params: op(*xs, **params), [raw(x) for x in inputs],
+            argnums=wanted, mode="random", order=order, dtype=dtype, rng=rng, localise=False,
+            names=names_of(op.forward), name=op.name, raise_on_failure=False,
+        )  # fmt: skip
+        found += [c for c in report.comparisons if c.verdict == "fail"]
+    return found

@@ -1,0 +1,173 @@
+"""What is claimed: the gradients and forward products to be judged, from a graph or by hand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy
+
+from .. import backend
+from ..backend import Array, Generator, to_numpy
+from ..graph import raw
+from ..tensor import Tensor, grad
+from ..tensor import jvp as graph_jvp
+from .differences import Subject, as_tuple, is_floating, sizes_of
+
+__all__ = [
+    "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradients_of", "graph_product",
+    "judged_backward", "name_of", "names_of", "noise_of", "pulled", "recorded",
+]  # fmt: skip
+
+
+class WrongForm(Exception):
+    """A claim that cannot be compared: the argument, and what is wrong with it."""
+
+
+def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:
+    """Signed, away from 0 and from each other: (count, m)"""
+    return rng.choice([-1.0, 1.0], (count, m)) * rng.uniform(0.5, 1.5, (count, m))
+
+
+def recorded(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
+    """New leaves for the checked arguments, and the outputs computed from them."""
+    args = [Tensor(x, k in subject.x) if is_floating(x) else x for k, x in enumerate(subject.args)]
+    with backend.quiet():
+        outputs = [z for z in as_tuple(subject.f(*args)) if is_floating(raw(z))]
+    if not all(isinstance(z, Tensor) for z in outputs):
+        raise TypeError(
+            "gradcheck: f returns plain arrays, which have no gradient of their own; return "
+            "Tensors, or pass the gradient to be judged as backward= or jvp="
+        )
+    return [args[k] for k in subject.checked], outputs
+
+
+def pulled(outputs: Any, leaves: Any, cotangents: Any, create_graph: bool = False) -> list[Any]:
+    """The cotangents of the leaves, summed over the outputs; None where nothing arrives."""
+    bars: list[Any] = [None] * len(leaves)
+    for z, u in zip(outputs, cotangents, strict=True):
+        if z.requires_grad:
+            options = {"retain_graph": True, "create_graph": create_graph, "allow_unused": True}
+            for i, bar in enumerate(grad(z, leaves, u, **options)):
+                bars[i] = bar if bars[i] is None else bars[i] if bar is None else bars[i] + bar
+    return bars
+
+
+def by_graph(subject: Subject, leaves: Any, outputs: Any) -> Callable[..., Any]:
+    """The gradients from the graph, in the form of a backward written by hand."""
+
+    def backward(*parts: Any) -> list[Any]:
+        found = dict(zip(subject.checked, pulled(outputs, leaves, parts), strict=True))
+        return [found.get(k) for k in range(len(subject.args))]
+
+    return backward
+
+
+def gradients_of(
+    subject: Subject, backward: Callable[..., Any], cotangents: numpy.ndarray
+) -> dict[int, numpy.ndarray]:
+    """What backward(u) claims for each argument: (k, n), after a look at its form."""
+    bars = {k: numpy.zeros((len(cotangents), x.size)) for k, x in subject.x.items()}
+    for row, u in enumerate(cotangents):
+        found = as_tuple(backward(*subject.split(u)))
+        if len(found) != len(subject.args):
+            count = f"{len(found)} gradients for {len(subject.args)} inputs"
+            raise WrongForm(None, f"backward returns {count}")
+        for k, bar in bars.items():
+            if found[k] is not None:  # None is a claim, too: that the gradient is zero
+                bar[row] = _of_form(found[k], subject.args[k], k, "gradient")
+    return bars
+
+
+def noise_of(
+    subject: Subject, backward: Any, u: numpy.ndarray, bars: Any, rng: Generator
+) -> dict[int, numpy.ndarray]:
+    """How far rounding moves each entry of a gradient: (k, n).
+
+    A gradient that is zero by cancellation (of a shift before a normalisation) is a sum of large
+    terms, of which neither f nor the sum tells. A point and a cotangent next to the given ones
+    round it anew; a step of 2^-42 is too short to show anything else.
+    """
+    worst = {k: numpy.zeros_like(bar) for k, bar in bars.items()}
+    args = subject.args
+    for _ in range(4):
+        subject.args = list(args)
+        for k, x in subject.x.items():
+            step = 2.0**11 * subject.u * sizes_of(x) if x.size else 0.0
+            subject.args[k] = subject.put(k, x + step * rng.uniform(-1, 1, x.shape))
+        try:
+            nearby = u * (1 + 8 * subject.u * rng.uniform(-1, 1, u.shape))
+            moved = gradients_of(subject, judged_backward(subject, backward), nearby)
+        finally:
+            subject.args = args
+        for k, bar in bars.items():
+            worst[k] = numpy.maximum(worst[k], numpy.nan_to_num(abs(moved[k] - bar)))
+    for k, x in subject.x.items():
+        if x.size:
+            size = sizes_of(x).reshape(-1)
+            worst[k] = (worst[k] * size).max(axis=1, keepdims=True) / size
+    return worst
+
+
+def forward_product(
+    subject: Subject, jvp: Any, tangents: dict[int, numpy.ndarray]
+) -> numpy.ndarray:
+    """What jvp claims for J t, in one row, after a look at its form: (m,)"""
+    dots: list[Any] = [None] * len(subject.args)
+    for k, x in subject.x.items():
+        dots[k] = subject.put(k, tangents.get(k, numpy.zeros_like(x)))
+    found = as_tuple(jvp(*subject.args, *dots))
+    if len(found) != len(subject.outputs):
+        raise WrongForm(None, f"jvp returns {len(found)} tangents of {len(subject.outputs)}")
+    pairs = zip(found, subject.outputs, strict=True)
+    return numpy.concatenate([_of_form(y_dot, y, None, "tangent") for y_dot, y in pairs])
+
+
+def _of_form(found: Any, like: Array, k: int | None, what: str) -> numpy.ndarray:
+    found = raw(found)
+    shape, dtype = getattr(found, "shape", ()), getattr(found, "dtype", type(found).__name__)
+    if shape != like.shape:
+        raise WrongForm(k, f"{what} of shape {shape}, expected {like.shape}")
+    if dtype != like.dtype:
+        raise WrongForm(k, f"{what} of dtype {dtype}, expected {like.dtype}")
+    return to_numpy(found).astype("float64").reshape(-1)
+
+
+def judged_backward(subject: Subject, backward: Any) -> Callable[..., Any]:
+    """The backward to be judged, as a function of cotangents alone."""
+    if backward is None:
+        return by_graph(subject, *recorded(subject))
+    return lambda *parts: backward(parts[0] if len(parts) == 1 else parts, *subject.args)
+
+
+def graph_product(subject: Subject) -> Callable[..., Any]:
+    """J t from the graph, in the form of a jvp written by hand."""
+
+    def product(*args: Any) -> Any:
+        def output(i: int, *xs: Tensor) -> Tensor:
+            full = [Tensor(x) if is_floating(x) else x for x in subject.args]
+            for k, x in zip(subject.checked, xs, strict=True):
+                full[k] = x
+            return as_tuple(subject.f(*full))[i]
+
+        primals = [args[k] for k in subject.checked]
+        dots = [args[len(subject.args) + k] for k in subject.checked]
+        count = range(len(subject.outputs))
+        return tuple(graph_jvp(partial(output, i), primals, dots)[1].data for i in count)
+
+    return product
+
+
+def name_of(f: Any) -> str:
+    return getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
+
+
+def names_of(f: Any) -> list[str]:
+    """The names of f's arguments, as far as it has a signature that tells."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

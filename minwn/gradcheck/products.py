@@ -1,0 +1,147 @@
+"""Checks of another kind: of the two products against each other, and of Taylor's remainder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from ..backend import Generator, to_numpy
+from ..graph import raw
+from ..tensor import Tensor
+from .claims import (
+    draw_cotangents,
+    forward_product,
+    gradients_of,
+    graph_product,
+    judged_backward,
+    name_of,
+)
+from .differences import Subject, random_directions
+from .report import Comparison, GradcheckError, GradcheckReport
+
+__all__ = ["TaylorReport", "adjoint_test", "taylor_test"]
+
+
+def adjoint_test(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    backward: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
+    trials: int = 4,
+    rtol: float | None = None,
+    dtype: Any = "float64",
+    rng: Generator | None = None,
+    name: str | None = None,
+    raise_on_failure: bool = True,
+) -> GradcheckReport:
+    """Whether <u, J t> = <J^T u, t>: the forward and the backward product are of one matrix.
+
+    Necessary, never sufficient: two products that lack the same term agree. The arguments are
+    those of gradcheck; both products from the graph, or both by hand.
+    """
+    if (backward is None) != (jvp is None):
+        raise ValueError("adjoint_test: pass both backward= and jvp=, or neither")
+    rng = rng or numpy.random.default_rng(0)
+    subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
+    judged, title = judged_backward(subject, backward), name or name_of(f)
+    product = jvp or graph_product(subject)
+    comparisons = []
+    for u in draw_cotangents(rng, trials, len(subject.centre)):
+        bars = gradients_of(subject, judged, u[None])
+        dots = {k: random_directions(x, 1, rng).tangents[0] for k, x in subject.x.items()}
+        terms = numpy.concatenate([bars[k][0] * t.reshape(-1) for k, t in dots.items()])
+        y_dot = forward_product(subject, product, dots)
+        left, right = float(terms.sum()), float(u @ y_dot)
+        scale = float(abs(terms).sum() + abs(u * y_dot).sum())
+        allowed = (subject.u**0.56 if rtol is None else rtol) * scale
+        comparisons.append(
+            Comparison(
+                title, None, "", "pass" if abs(left - right) <= allowed else "fail", None,
+                left, right, allowed, 0.0, "the forward product", note="<J^T u, t> = <u, J t>",
+            )
+        )  # fmt: skip
+    report = GradcheckReport(title, tuple(comparisons), (), subject.evaluations)
+    if raise_on_failure and not report.ok:
+        raise GradcheckError(report)
+    return report
+
+
+@dataclass(frozen=True)
+class TaylorReport:
+    """Remainders of <u, f(x + h t)> after the linear term, and how fast they vanish with h."""
+
+    function: str
+    verdict: str
+    steps: tuple[float, ...]
+    remainders: tuple[float, ...]
+    floors: tuple[float, ...]  # of rounding, below which a remainder says nothing
+    slope: float | None  # None: f is linear (or constant) along t, all remainders are rounding
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "pass"
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        found = "linear here" if self.slope is None else f"slope {self.slope:.3f}, must be over 1.9"
+        lines = [f"{self.verdict.upper()}  Taylor remainder of {self.function}: {found}"]
+        for row in zip(self.steps, self.remainders, self.floors, strict=True):
+            lines.append("    h {:.1e}   remainder {:.3e}   rounding {:.1e}".format(*row))
+        return "\n".join(lines)
+
+
+def taylor_test(
+    f: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    backward: Callable[..., Any] | None = None,
+    tangents: Sequence[Any] | None = None,
+    dtype: Any = "float64",
+    rng: Generator | None = None,
+    name: str | None = None,
+    raise_on_failure: bool = True,
+) -> TaylorReport:
+    """Whether R(h) = <u, f(x + h t) - f(x)> - h <J^T u, t> vanishes as h^2 or faster.
+
+    tangents: one for each input, None for those to leave alone; random ones of the inputs' size
+    by default. Steps are relative to them. Where f is linear along t the remainders are rounding
+    and have no slope: there they must stay within 100 times its floor instead.
+    """
+    rng = rng or numpy.random.default_rng(0)
+    subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
+    u = draw_cotangents(rng, 1, len(subject.centre))
+    bars = gradients_of(subject, judged_backward(subject, backward), u)
+    t = {k: random_directions(x, 1, rng).tangents[0] for k, x in subject.x.items()}
+    if tangents is not None:
+        for k, x in subject.x.items():
+            t[k] = numpy.zeros_like(x) if tangents[k] is None else to_numpy(raw(tangents[k]))
+    terms = numpy.concatenate([bars[k][0] * t[k].reshape(-1) for k in t])
+    steps = [2.0**-4 / 4.0**level for level in range(9)]
+    remainders, floors, slopes = [], [], []
+    for h in steps:
+        y = subject.at({k: x + h * t[k] for k, x in subject.x.items()})
+        remainders.append(float(abs(u[0] @ (y - subject.centre) - h * terms.sum())))
+        size = abs(u[0]) @ numpy.maximum(abs(y), abs(subject.centre)) + h * abs(terms).sum()
+        floors.append(float(8 * subject.u * size))
+        if len(remainders) > 1 and remainders[-1] > 100 * floors[-1]:
+            slopes.append(math.log(remainders[-2] / remainders[-1]) / math.log(4.0))
+    slope = float(numpy.median(slopes[-3:])) if slopes else None
+    ok = (
+        slope > 1.9
+        if slope is not None
+        else all(r <= 100 * a for r, a in zip(remainders[1:], floors[1:], strict=True))
+    )
+    verdict = "pass" if ok else "fail"
+    report = TaylorReport(
+        name or name_of(f), verdict, tuple(steps), tuple(remainders), tuple(floors), slope
+    )
+    if raise_on_failure and not report.ok:
+        raise GradcheckError(report)
+    return report

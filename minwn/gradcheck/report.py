@@ -1,0 +1,113 @@
+"""What a gradient check found: comparisons, and the verdict over all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ..graph import Primitive
+
+__all__ = ["VERDICTS", "Comparison", "GradcheckError", "GradcheckReport"]
+
+VERDICTS = ("fail", "undefined", "not differentiable", "unresolved", "pass")  # worst first
+
+
+class GradcheckError(AssertionError):
+    """A check that did not pass; its text is the report, its `report` too."""
+
+    def __init__(self, report: Any) -> None:
+        super().__init__(f"\n{report}")
+        self.report = report
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One argument of one function: the worst entry or direction, and the two numbers there."""
+
+    function: str
+    argument: int | None  # None: the function as a whole
+    name: str
+    verdict: str
+    index: Any = None  # of the entry; a direction has none
+    analytic: float = math.nan
+    numeric: float = math.nan
+    allowed: float = math.nan
+    estimate: float = math.nan
+    method: str = ""
+    order: int = 1
+    note: str = ""
+
+    @property
+    def error(self) -> float:
+        return abs(self.analytic - self.numeric)
+
+    @property
+    def ratio(self) -> float:
+        """error / allowed: above 1 where the gradient is wrong."""
+        if self.error == 0:
+            return 0.0
+        return self.error / self.allowed if self.allowed else math.inf
+
+    @property
+    def place(self) -> str:
+        """Where: "op 'tanh', input 0 (x)"."""
+        kind = "op" if self.function in Primitive.registry else "function"
+        where = f"{kind} '{self.function}'"
+        if self.argument is not None:
+            where += f", input {self.argument}" + (f" ({self.name})" if self.name else "")
+        return where + (f", order {self.order}" if self.order > 1 else "")
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict}: {self.place}"]
+        if self.note:
+            lines.append(f"    {self.note}")
+        if self.method:
+            at = "a random direction" if self.index is None else f"index {self.index}"
+            lines.append(f"    at {at}, by {self.method} (estimated error {self.estimate:.1e})")
+            lines.append(f"    analytic {self.analytic: .12g}")
+            lines.append(f"    numeric  {self.numeric: .12g}")
+            lines.append(
+                f"    error {self.error:.2e}   allowed {self.allowed:.2e}   ratio {self.ratio:.2e}"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class GradcheckReport:
+    """What was compared, argument by argument, and the verdict over all of it."""
+
+    function: str
+    comparisons: tuple[Comparison, ...]
+    blamed: tuple[Comparison, ...] = ()  # the operations whose own rule is wrong
+    evaluations: int = 0
+
+    @property
+    def verdict(self) -> str:
+        return min((c.verdict for c in self.comparisons), key=VERDICTS.index, default="pass")
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict == "pass"
+
+    @property
+    def worst(self) -> Comparison:
+        """The comparison that decided the verdict; of equal ones, that of the largest ratio."""
+        decisive = [c for c in self.comparisons if c.verdict == self.verdict]
+        return max(decisive, key=lambda c: c.ratio if c.ratio == c.ratio else math.inf)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict.upper()}  gradient of {self.function}"]
+        for c in self.comparisons:
+            if c.verdict != "pass":
+                lines.append(str(c))
+        passed = [c for c in self.comparisons if c.verdict == "pass" and c.method]
+        width = max((len(c.place) for c in passed), default=0)
+        for c in passed:
+            lines.append(f"pass: {c.place:{width}}  largest ratio {c.ratio:.1e}  by {c.method}")
+        for c in self.blamed:
+            lines.append(f"the fault is in {c.place}: {str(c).partition(chr(10))[2].strip()}")
+        return "\n".join(lines)
