@@ -18,6 +18,7 @@ from typing import Any
 import numpy
 
 from . import __version__, backend, bench, verify
+from .interop import command as convert
 
 __all__ = ["main"]
 
@@ -54,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary, arguments, run in (
         ("verify", "prove every gradient, and train on real digits", verify.arguments, verify.main),
+        (
+            "convert",
+            "translate a file of weights between frameworks",
+            convert.arguments,
+            convert.main,
+        ),
         ("bench", "time the work of minwn beside its peers", bench.arguments, bench.main),
         ("doctor", "say what is installed here and what is missing", _options, _doctor),
     ):
