@@ -63,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
     """Run `minwn convert`; 1 where the file cannot be converted, 2 where it was asked wrongly."""
     try:
         report = _convert(args)
+        if args.json not in (None, "-"):
+            Path(args.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     except _Usage as error:
         print(f"minwn convert: {error}", file=sys.stderr)
         return 2
@@ -70,12 +72,7 @@ def main(args: argparse.Namespace) -> int:
         said = error.args[0] if isinstance(error, KeyError) else error
         print(f"minwn convert: {said}", file=sys.stderr)
         return 1
-    if args.json == "-":
-        print(json.dumps(report, indent=2))
-        return 0
-    if args.json:
-        Path(args.json).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(_text(report))
+    print(json.dumps(report, indent=2) if args.json == "-" else _text(report))
     return 0
 
 

@@ -215,7 +215,7 @@ def _read_npy(stream: IO[bytes], name: str, size: int) -> Any:
         shape, fortran, dtype = header(stream)
     except Exception as error:  # it is read by Python's parser, which can raise many things
         raise FileError(f"{name!r} has a damaged header: {str(error)[:80]}") from None
-    if dtype.name not in DTYPES.values() or dtype.fields or dtype.subdtype:
+    if dtype.name not in DTYPES.values():
         raise FileError(
             f"{name!r} is an array of {dtype}, and a state holds {', '.join(DTYPES.values())}"
             + "; objects are pickled, and a pickle can run any code" * dtype.hasobject
@@ -223,7 +223,7 @@ def _read_npy(stream: IO[bytes], name: str, size: int) -> Any:
     count = _bytes(shape, dtype)
     if count != size - stream.tell():
         raise FileError(f"{name!r} says {shape} of {dtype}, and has {size - stream.tell()} bytes")
-    data = stream.read(count) + stream.read()  # the second comes to the end, where the sum is held
+    data = stream.read(count)  # to the end of the member, where its sum is compared
     array = np.frombuffer(data, dtype).reshape(shape[::-1] if fortran else shape)
     return (array.T if fortran else array).astype(dtype.newbyteorder("="), order="C")
 

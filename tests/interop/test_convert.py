@@ -99,6 +99,22 @@ def test_between_any_two_and_back_nothing_changes(name: str, dtype: str, rng: An
         assert_same(interop.convert(across, other, "minwn", **told), state)
 
 
+def test_groups_of_a_transposed_convolution(rng: Any) -> None:
+    # in, out/groups, k: of four inputs the first two go to the outputs 0 to 2, the others to 3 to 5
+    state = numbers(rng, weight_v=(4, 3, 2), weight_g=(1, 1, 2))
+    told: dict[str, Any] = {"kind": "conv_transpose", "groups": 2}
+    found = interop.convert(state, "minwn", "equinox", **told)
+    assert found["layer.weight"].shape == (6, 2, 2)  # out, in/groups, k reversed
+    np.testing.assert_array_equal(found["layer.weight"][4, 1], state["weight_v"][3, 1, ::-1])
+    np.testing.assert_array_equal(found["g"][0, 0], state["weight_g"][0, 0, ::-1])
+    assert_same(interop.convert(found, "equinox", "minwn", **told), state | {})
+    depthwise = numbers(rng, weight_g=(4, 1, 1), weight_v=(4, 1, 2))
+    told["groups"] = 4
+    found = interop.convert(depthwise, "minwn", "equinox", **told)
+    assert found["g"].shape == (4, 1, 1)
+    assert_same(interop.convert(found, "equinox", "minwn", **told), depthwise)
+
+
 def test_what_the_layouts_say_is_what_the_layers_compute(rng: Any) -> None:
     # The definition of a transposed convolution in Flax and Equinox: the input is spread out by the
     # stride, padded by k - 1, and correlated with the kernel, so the stored kernel is reversed.
@@ -163,6 +179,15 @@ def test_the_exponential_gain_is_its_logarithm(rng: Any) -> None:
     torch["weight_g"][2] *= -1
     with pytest.raises(ValueError, match="not above 0"):
         interop.convert(torch, "torch", "minwn", like=state)
+
+
+def test_the_scale_of_a_wrapper_is_that_of_flax(rng: Any) -> None:
+    wrapper = nn.WeightNormWrapper(nn.Linear(3, 5, rng=rng), scale_init="norm", epsilon=0.1)
+    flax = interop.convert(wrapper.state_dict(), "minwn", "flax", epsilon=0.1)["params"]
+    scale = wrapper.state_dict()["weight/scale"]
+    np.testing.assert_array_equal(flax["layer_instance/kernel/scale"], scale)
+    like = wrapper.state_dict()
+    assert_same(interop.convert(flax, "flax", "minwn", like=like, epsilon=0.1), like)
 
 
 # ---- dim ----------------------------------------------------------------------------------------
@@ -274,6 +299,29 @@ def test_rename_and_like(rng: Any) -> None:
         interop.convert(found, "flax", "torch"),
         interop.convert(interop.convert(state, "torch", "flax"), "flax", "torch"),
     )
+
+
+def test_the_longest_beginning_is_renamed(rng: Any) -> None:
+    state = numbers(rng, a__b__weight=(2, 3), a__c__weight=(2, 3), ab__weight=(2, 3))
+    found = interop.convert(state, "torch", "minwn", rename={"a": "x", "a.b": "y"})
+    assert list(found) == ["y.weight", "x.c.weight", "ab.weight"]
+
+
+def test_wrappers_inside_wrappers(rng: Any) -> None:
+    names = ("a.g", "a.layer.weight", "a.layer.b.g", "a.layer.b.layer.weight")
+    state = {name: rng.normal(size=(1, 1) if name[-1] == "g" else (2, 3)) for name in names}
+    found = interop.convert(state, "equinox", "torch")
+    assert list(found) == ["a.weight_g", "a.weight_v", "a.b.weight_g", "a.b.weight_v"]
+
+
+def test_the_norms_of_flax_are_numbered_by_layers(rng: Any) -> None:
+    shapes = {f"a__{n}__{p}_{c}": {"weight_g": (5, 1), "weight_v": (5, 3)}.get(f"{p}_{c}", (5,))
+              for n in "qr" for p in ("weight", "bias") for c in "gv"}  # fmt: skip
+    flax = interop.convert(numbers(rng, **shapes), "torch", "flax")["params"]["a"]
+    assert {name: sorted(flax[name]) for name in flax if name.startswith("W")} == {
+        "WeightNorm_0": ["q/bias/scale", "q/kernel/scale"],
+        "WeightNorm_1": ["r/bias/scale", "r/kernel/scale"],
+    }
 
 
 @pytest.mark.parametrize(
