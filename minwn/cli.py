@@ -12,13 +12,14 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import numpy
 
-from . import __version__, backend, bench, verify
+from . import __version__, backend, bench
 from .interop import command as convert
+from .verify import command as verify
+from .verify import version_of
 
 __all__ = ["main"]
 
@@ -55,12 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, summary, arguments, run in (
         ("verify", "prove every gradient, and train on real digits", verify.arguments, verify.main),
-        (
-            "convert",
-            "translate a file of weights between frameworks",
-            convert.arguments,
-            convert.main,
-        ),
+        ("convert", "translate weights between frameworks", convert.arguments, convert.main),
         ("bench", "time the work of minwn beside its peers", bench.arguments, bench.main),
         ("doctor", "say what is installed here and what is missing", _options, _doctor),
     ):
@@ -112,7 +108,7 @@ def diagnosis() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "numpy": numpy.__version__,
-        "extras": {name: _version(name) for name in EXTRAS},
+        "extras": {name: version_of(name) for name in EXTRAS},
         "device": _device(),
         "processors": os.cpu_count(),
         "threads": {name: os.environ.get(name) for name in THREADS},
@@ -120,13 +116,6 @@ def diagnosis() -> dict[str, Any]:
         "problems": problems,
         "ok": not problems,
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _device() -> str:

@@ -249,7 +249,6 @@ class Adam(Optimizer):
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
         xp, (beta1, beta2) = namespace(w), options["betas"]
         grad, t, m, q = _moments(w, grad, state, options)
-        m += (1.0 - beta1) * (grad - m)
         q *= beta2
         q += (1.0 - beta2) * (grad * grad)
         new = xp.empty_like(w)
@@ -280,7 +279,6 @@ class Adamax(Adam):
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
         xp, (beta1, beta2) = namespace(w), options["betas"]
         grad, t, m, q = _moments(w, grad, state, options)
-        m += (1.0 - beta1) * (grad - m)
         q *= beta2
         xp.maximum(q, abs(grad) + options["eps"], out=q)
         new = xp.empty_like(w)
@@ -290,13 +288,14 @@ class Adamax(Adam):
 
 
 def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Any:
-    """g with its decay, the number t of this step, and the running m and q, zeros at first."""
+    """g with its decay, the number t of this step, the new m, and q before it; 0 at first."""
     if not state:
         zeros_like = namespace(w).zeros_like
         state.update(t=0, m=zeros_like(w), q=zeros_like(w))
     state["t"] += 1
     if options["weight_decay"]:
         grad = grad + options["weight_decay"] * w
+    state["m"] += (1.0 - options["betas"][0]) * (grad - state["m"])
     return grad, state["t"], state["m"], state["q"]
 
 

@@ -125,7 +125,7 @@ def test_random_numbers_are_of_one_seed_on_every_device():
     assert np.all((a >= 0) & (a < 1))
 
 
-# ---- the Foreign class itself: it must refuse, or it proves nothing
+# ---- the Foreign class itself: it must refuse, or it proves nothing -----------------------------
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def leaf(x, dtype="float64") -> Tensor:
     return tensor(np.asarray(x, dtype=dtype), requires_grad=True)
 
 
-# ---- order and accumulation
+# ---- order and accumulation ---------------------------------------------------------------------
 
 
 def test_a_diamond_hears_from_both_sides_before_it_answers():
@@ -131,7 +131,7 @@ def test_random_graphs_agree_with_the_complex_step(program):
     assert found == pytest.approx(step.imag / 1e-100, rel=1e-9, abs=1e-9)
 
 
-# ---- targets
+# ---- targets ------------------------------------------------------------------------------------
 
 
 def test_targets_may_be_results_and_both_ends_at_once():
@@ -204,7 +204,7 @@ def test_two_independent_results_as_targets_are_left_alike():
     assert x.grad.item() == pytest.approx(np.exp(0.3) + np.cos(0.3), rel=1e-15)
 
 
-# ---- freeing and retaining
+# ---- freeing and retaining ----------------------------------------------------------------------
 
 
 def test_a_second_backward_explains_that_the_graph_was_freed():
@@ -256,7 +256,7 @@ def test_nothing_is_held_where_nothing_requires_a_gradient():
         y.sum().backward()
 
 
-# ---- higher orders
+# ---- higher orders ------------------------------------------------------------------------------
 
 
 def test_create_graph_to_order_four():
@@ -285,7 +285,7 @@ def test_without_create_graph_gradients_have_no_graph():
     assert not x.grad.requires_grad
 
 
-# ---- no_grad
+# ---- no_grad ------------------------------------------------------------------------------------
 
 
 def test_no_grad_nests_and_ends():
@@ -327,7 +327,7 @@ def test_no_grad_is_of_one_thread():
     assert seen == [True]
 
 
-# ---- depth, speed, memory
+# ---- depth, speed, memory -----------------------------------------------------------------------
 
 
 def chain(x, length=DEPTH):
@@ -413,7 +413,7 @@ def alive() -> int:
     return sum(issubclass(type(x), Value) for x in gc.get_objects())
 
 
-# ---- threads
+# ---- threads ------------------------------------------------------------------------------------
 
 
 def in_threads(f, count=4):
@@ -451,7 +451,7 @@ def test_threads_may_walk_one_retained_graph(rng):
     assert all(np.allclose(w_bar, expected, rtol=1e-13) for part in found for w_bar in part)
 
 
-# ---- leaves assigned since
+# ---- leaves assigned since ----------------------------------------------------------------------
 
 
 def test_a_leaf_assigned_since_the_forward_is_found():
@@ -491,7 +491,7 @@ def test_older_than_follows_the_clock():
     assert not (v * g).older_than(g)
 
 
-# ---- who owns what
+# ---- who owns what ------------------------------------------------------------------------------
 
 
 def test_gradients_of_two_leaves_never_share_memory():
@@ -540,7 +540,7 @@ def test_no_array_is_changed_by_a_forward_or_a_walk(rng):
     )
 
 
-# ---- rules that are wrong
+# ---- rules that are wrong -----------------------------------------------------------------------
 
 
 def planted(rule, forward=lambda x: x * 2.0, kind=primitive):
@@ -613,7 +613,7 @@ def test_none_is_a_cotangent_of_zero():
         minwn.grad(op(x).sum(), x)
 
 
-# ---- mixing
+# ---- mixing -------------------------------------------------------------------------------------
 
 
 def test_two_dtypes_do_not_meet():
@@ -641,7 +641,7 @@ def test_an_input_that_is_no_array_is_named():
         ops.matmul("x", leaf([1.0]))
 
 
-# ---- primitives on arrays, and the walk by itself
+# ---- primitives on arrays, and the walk by itself -----------------------------------------------
 
 
 def test_a_primitive_of_arrays_alone_records_nothing(monkeypatch):

@@ -27,7 +27,7 @@ def x(rng) -> Tensor:
     return leaf(rng.normal(size=(2, 3)))
 
 
-# ---- names
+# ---- names --------------------------------------------------------------------------------------
 
 
 def test_the_public_names():
@@ -62,7 +62,7 @@ def test_unknown_names_are_refused(x):
             setattr(x, name, 1)
 
 
-# ---- operators
+# ---- operators ----------------------------------------------------------------------------------
 
 OPERATORS = {
     "+": operator.add,
@@ -196,7 +196,7 @@ def test_numbers_of_one_entry(x):
         operator.index(leaf(1.0))
 
 
-# ---- dtypes and devices
+# ---- dtypes and devices -------------------------------------------------------------------------
 
 
 def test_to_a_dtype(x):
@@ -233,7 +233,7 @@ def test_bfloat16(rng):
         x * np.ones(4, "float32")
 
 
-# ---- tensor()
+# ---- tensor() -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_what_a_tensor_cannot_be_made_of(call, error, words):
         call()
 
 
-# ---- data and grad
+# ---- data and grad ------------------------------------------------------------------------------
 
 
 def test_assigning_data(x):
@@ -344,7 +344,7 @@ def test_assigning_grad(x):
     assert x.grad is None
 
 
-# ---- backward
+# ---- backward -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_backward_of_what_has_no_graph(x):
         y.backward()
 
 
-# ---- NumPy's manners
+# ---- NumPy's manners ----------------------------------------------------------------------------
 
 
 def test_ufuncs_are_the_operations(x):
@@ -444,7 +444,7 @@ def test_dlpack():
     assert isinstance(y.data, np.ndarray)
 
 
-# ---- copies and text
+# ---- copies and text ----------------------------------------------------------------------------
 
 
 def test_deepcopy_is_a_leaf_of_its_own(x):
@@ -493,7 +493,7 @@ def test_repr(make, text):
     assert repr(make()).replace("shape=(0,), ", "") == text
 
 
-# ---- grad
+# ---- grad ---------------------------------------------------------------------------------------
 
 
 def f(x, y):
@@ -595,7 +595,7 @@ def test_what_grad_refuses(x, call, error, words):
     assert x.grad is None
 
 
-# ---- vjp and jvp
+# ---- vjp and jvp --------------------------------------------------------------------------------
 
 
 def test_vjp_pulls_back_as_often_as_wanted(rng):

@@ -12,7 +12,18 @@ import pytest
 from minwn import byhand, cli, ops
 from minwn.graph import Primitive, raw
 from minwn.nn import WeightNorm
-from minwn.verify import bounds, digits, layers, primitives, report, weight_norm
+from minwn.verify import (
+    bounds,
+    cases,
+    digits,
+    exact,
+    layers,
+    points,
+    primitives,
+    report,
+    terminal,
+    weight_norm,
+)
 from minwn.verify.truth import truth
 
 # ---- the main job -------------------------------------------------------------------------------
@@ -165,11 +176,11 @@ def EINSUM(*args, **how):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_rule_is_found_and_named(name, rng, monkeypatch):
     op, (rule, route) = Primitive.registry[name], FAULTS[name]
-    assert all(f.ok for f in primitives.check(name, op, rng))
+    assert all(f.ok for f in primitives.check(op, rng))
     monkeypatch.setattr(op, "rule", rule)
     found: list[report.Finding] = []
     with report.caught(found, primitives.room(op), route, f"op '{name}'"):
-        found += primitives.check(name, op, rng)
+        found += primitives.check(op, rng)
     failed = [f for f in found if not f.ok]
     assert any(f.route == route and f"'{name}'" in f.place for f in failed)
     assert all(f"'{name}'" in f.place for f in failed)
@@ -180,18 +191,18 @@ def test_a_wrong_rule_is_found_and_named(name, rng, monkeypatch):
 
 
 def test_a_primitive_without_a_case_fails(rng, monkeypatch):
-    monkeypatch.delitem(primitives.CASES, "tanh")
-    (found,) = primitives.check("tanh", ops.tanh, rng)
+    monkeypatch.delitem(cases.CASES, "tanh")
+    (found,) = primitives.check(ops.tanh, rng)
     assert not found.ok
     assert "no case" in str(found)
 
 
 def test_every_primitive_has_a_case_and_every_case_a_primitive():
-    assert set(primitives.CASES) == set(primitives.registered())
-    assert {name for name, *_ in primitives.KINKS} <= set(primitives.CASES)
+    assert set(cases.CASES) == set(primitives.registered())
+    assert {name for name, *_ in cases.KINKS} <= set(cases.CASES)
 
 
-# ---- planted faults in what was derived by hand --------------------------------------------------
+# ---- planted faults in what was derived by hand -------------------------------------------------
 
 
 def scaled_by(function, which, factor):
@@ -223,7 +234,7 @@ def scaled_by(function, which, factor):
 def test_a_wrong_formula_is_found_by_every_route(
     function, which, name, routes, factor, rng, monkeypatch
 ):
-    point = weight_norm.draw(rng, (3, 4), 0, form="outside", eps=0.25)
+    point = points.draw(rng, (3, 4), 0, form="outside", eps=0.25)
     assert all(f.ok for f in weight_norm.check("here", point, rng))
     monkeypatch.setattr(byhand.weight_norm, function, scaled_by(function, which, factor))
     failed = [f for f in weight_norm.check("here", point, rng) if not f.ok]
@@ -284,9 +295,9 @@ def test_the_bounds_are_kept_and_not_idle(form, dtype, rng):
     eps = 0.0 if form == "plain" else 0.25
     worst = 0.0
     for _ in range(10):
-        point = weight_norm.draw(rng, (6, 8), 0, form=form, eps=eps, dtype=dtype)
+        point = points.draw(rng, (6, 8), 0, form=form, eps=eps, dtype=dtype)
         limits = bounds.Bounds(point)
-        for f in weight_norm.by_digits("", point, weight_norm.answers(point), limits):
+        for f in exact.by_digits("", point, points.answers(point), limits):
             assert f.ok, f
             worst = max(worst, f.ratio)
     assert worst > 0.02
@@ -332,11 +343,11 @@ class Terminal(io.StringIO):
 
 def test_colour_and_bar_are_for_terminals(monkeypatch, capsys):
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert report.colours(Terminal())
-    assert not report.colours(io.StringIO())
+    assert terminal.colours(Terminal())
+    assert not terminal.colours(io.StringIO())
     monkeypatch.setenv("NO_COLOR", "1")
-    assert not report.colours(Terminal())
-    bar = report.Progress(3, on=False)
+    assert not terminal.colours(Terminal())
+    bar = terminal.Progress(3, on=False)
     bar.step("nothing")
     bar.close()
     assert capsys.readouterr().err == ""
@@ -344,7 +355,7 @@ def test_colour_and_bar_are_for_terminals(monkeypatch, capsys):
 
 def test_the_plain_bar(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)  # as if it were not installed
-    bar = report.Progress(2, on=True)
+    bar = terminal.Progress(2, on=True)
     bar.step("half of it")
     bar.close()
     said = capsys.readouterr().err

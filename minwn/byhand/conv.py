@@ -32,6 +32,7 @@ from typing import Any
 from ..backend import Array, namespace
 from ..graph import primitive
 from ..ops import einsum, fold, unfold, window_count
+from .channels import along, others
 
 __all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
 
@@ -99,8 +100,7 @@ def transpose(
 
 def vjp(y_bar: Any, x: Any, w: Any, b: Any = None, **options: Any) -> tuple[Any, Any, Any]:
     """(x_bar, w_bar, b_bar) of `forward` for the cotangent y_bar; b_bar is None without b."""
-    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
-    x_bar, w_bar, b_bar = conv.rule(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **full))
+    x_bar, w_bar, b_bar = conv.rule(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **options))
     return x_bar(), w_bar(), None if b_bar is None else b_bar()
 
 
@@ -111,30 +111,28 @@ def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None, **options: An
 
 def composed(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
     """The definition, in ops: windows, then one einsum. Autodiff finds the derivatives."""
-    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
-    shape = geometry(x.shape, w.shape, **full)
+    shape = geometry(x.shape, w.shape, **options)
     groups, kernel = shape.pop("groups"), w.shape[2:]
     cols = unfold(x, kernel=kernel, **shape)
     out, taps = cols.shape[2 + len(kernel) :], math.prod(kernel)
     cols = cols.reshape((x.shape[0], groups, w.shape[1], taps, math.prod(out)))
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
     y = einsum("ngckp,gock->ngop", cols, rows).reshape((x.shape[0], w.shape[0], *out))
-    return y if b is None else y + _along(b, y)
+    return y if b is None else y + along(b, y)
 
 
 def composed_transpose(
     y: Any, w: Any, b: Any = None, *, size: Sequence[int], **options: Any
 ) -> Any:
     """The definition of `transpose` for a given size, in ops: one einsum, then the windows' sum."""
-    full = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1} | options
-    shape = geometry(y.shape, w.shape, **full)
+    shape = geometry(y.shape, w.shape, **options)
     groups, kernel, taps = shape.pop("groups"), w.shape[2:], math.prod(w.shape[2:])
     sent = y.reshape((y.shape[0], groups, w.shape[0] // groups, math.prod(y.shape[2:])))
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1], taps))
     cols = einsum("ngop,gock->ngckp", sent, rows)
     cols = cols.reshape((y.shape[0], groups * w.shape[1], *kernel, *y.shape[2:]))
     x = fold(cols, size=tuple(size), kernel=kernel, **shape)
-    return x if b is None else x + _along(b, x)
+    return x if b is None else x + along(b, x)
 
 
 # ---- the closed family --------------------------------------------------------------------------
@@ -180,7 +178,7 @@ def _(y_bar, y, x, w, b=None, **shape):
     return (
         lambda: conv_input(y_bar, w, None, size=x.shape[2:], **shape),
         lambda: conv_weight(y_bar, x, kernel=w.shape[2:], **shape),
-        None if b is None else lambda: y_bar.sum(axis=(0, *range(2, y_bar.ndim))),
+        None if b is None else lambda: y_bar.sum(axis=others(y_bar)),
     )
 
 
@@ -189,7 +187,7 @@ def _(x_bar, x, y, w, b=None, *, size, **shape):
     return (
         lambda: conv(x_bar, w, None, **shape),
         lambda: conv_weight(y, x_bar, kernel=w.shape[2:], **shape),
-        None if b is None else lambda: x_bar.sum(axis=(0, *range(2, x_bar.ndim))),
+        None if b is None else lambda: x_bar.sum(axis=others(x_bar)),
     )
 
 
@@ -217,13 +215,9 @@ def _out(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[int, ...]:
     return tuple(window_count(*span) for span in spans)
 
 
-def _along(b: Any, y: Any) -> Any:
-    return b.reshape((-1,) + (1,) * (y.ndim - 2))
-
-
 def _plus(y: Array, b: Array | None) -> Array:
     if b is not None:
-        y += _along(b, y)
+        y += along(b, y)
     return y
 
 
@@ -233,10 +227,10 @@ def _plus(y: Array, b: Array | None) -> Array:
 def geometry(
     x: tuple[int, ...],
     w: tuple[int, ...],
-    stride: Ints,
-    padding: Padding,
-    dilation: Ints,
-    groups: int,
+    stride: Ints = 1,
+    padding: Padding = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
 ) -> dict[str, Any]:
     """The options in full: stride and dilation per dimension, padding as pairs, groups.
 

@@ -25,23 +25,14 @@ from ..backend import Array
 from ..graph import primitive
 from ..ops import mean
 from ..ops import sum as sum_over
+from .channels import along, others
 
 __all__ = ["composed", "forward", "vjp"]
 
 
-def _batch(t: Any) -> tuple[int, ...]:
-    """Every axis but that of the channels, axis 1."""
-    return (0, *range(2, t.ndim))
-
-
-def _along(b: Any, t: Any) -> Any:
-    """b: (c,), shaped to broadcast along the channels of t: (n, c, ...)."""
-    return b.reshape((-1,) + (1,) * (t.ndim - 2))
-
-
 def composed(t: Any, b: Any) -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
-    return t - mean(t, axis=_batch(t), keepdims=True) + _along(b, t)
+    return t - mean(t, axis=others(t), keepdims=True) + along(b, t)
 
 
 @primitive
@@ -52,7 +43,7 @@ def mean_only_batch_norm(t: Array, b: Array) -> Array:
     """
     if t.ndim < 2 or b.shape != t.shape[1:2]:
         raise ValueError(f"t {t.shape} and b {b.shape}; expected t (n, c, ...) and b (c,)")
-    return t - mean(t, axis=_batch(t), keepdims=True) + _along(b, t)
+    return t - mean(t, axis=others(t), keepdims=True) + along(b, t)
 
 
 forward = mean_only_batch_norm
@@ -65,5 +56,5 @@ def _(y_bar, y, t, b):
 
 def vjp(y_bar: Any) -> tuple[Any, Any]:
     """(t_bar, b_bar) = (y_bar - mean(y_bar), sum of y_bar).   eq. 8"""
-    axes = _batch(y_bar)
+    axes = others(y_bar)
     return y_bar - mean(y_bar, axis=axes, keepdims=True), sum_over(y_bar, axis=axes)

@@ -14,7 +14,8 @@ from ..backend import Array, Generator, to_numpy
 from ..graph import raw
 from ..tensor import Tensor, grad
 from ..tensor import jvp as graph_jvp
-from .differences import Subject, as_tuple, is_floating, sizes_of
+from .subject import Subject, as_tuple, holds_floats
+from .tangents import sizes_of
 
 __all__ = [
     "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradients_of", "graph_product",
@@ -33,9 +34,9 @@ def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:
 
 def recorded(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
     """New leaves for the checked arguments, and the outputs computed from them."""
-    args = [Tensor(x, k in subject.x) if is_floating(x) else x for k, x in enumerate(subject.args)]
+    args = [Tensor(x, k in subject.x) if holds_floats(x) else x for k, x in enumerate(subject.args)]
     with backend.quiet():
-        outputs = [z for z in as_tuple(subject.f(*args)) if is_floating(raw(z))]
+        outputs = [z for z in as_tuple(subject.f(*args)) if holds_floats(raw(z))]
     if not all(isinstance(z, Tensor) for z in outputs):
         raise TypeError(
             "gradcheck: f returns plain arrays, which have no gradient of their own; return "
@@ -147,7 +148,7 @@ def graph_product(subject: Subject) -> Callable[..., Any]:
 
     def product(*args: Any) -> Any:
         def output(i: int, *xs: Tensor) -> Tensor:
-            full = [Tensor(x) if is_floating(x) else x for x in subject.args]
+            full = [Tensor(x) if holds_floats(x) else x for x in subject.args]
             for k, x in zip(subject.checked, xs, strict=True):
                 full[k] = x
             return as_tuple(subject.f(*full))[i]

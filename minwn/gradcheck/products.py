@@ -20,8 +20,9 @@ from .claims import (
     judged_backward,
     name_of,
 )
-from .differences import Subject, random_directions
 from .report import Comparison, GradcheckError, GradcheckReport
+from .subject import Subject
+from .tangents import random_directions
 
 __all__ = ["TaylorReport", "adjoint_test", "taylor_test"]
 

@@ -1,11 +1,20 @@
 """Weights from and to other frameworks: one table of names and layouts, `convert`, and files.
 
-    load(model, "vocoder.safetensors", source="torch")       # into a minwn model
-    save(model, "flax.safetensors", target="flax")           # out of one
-    convert(state, "torch", "flax")                          # between any two
+    load(model, "vocoder.safetensors", source="torch")        # into a minwn model
+    save(model, "model.safetensors", target="flax")           # out of one
+    convert(state, "torch", "flax")                           # between any two
 
 The frameworks are minwn, torch (the hook), parametrization (PyTorch's other weight_norm), r (R
-torch), flax (linen) and equinox. Names are in `interop.names`, layouts in `interop.layout`.
+torch), flax (linen) and equinox. Names are in `interop.names`, layouts in `interop.layout`. A file
+is opened there with what is there already:
+
+    torch     model.load_state_dict(safetensors.torch.load_file(path))
+    flax      model.apply(unflatten(read(path)[0]), x)
+    equinox   state = read(path)[0]
+              name = functools.partial(jax.tree_util.keystr, simple=True, separator=".")
+              arrays, rest = eqx.partition(model, eqx.is_array)
+              arrays = jax.tree_util.tree_map_with_path(lambda p, _: state[name(p)], arrays)
+              model = eqx.combine(arrays, rest)
 """
 
 from .convert import convert

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from .convert import convert, parameters
-from .files import about, framework, lengths, number, read, write
+from .files import read, write
 from .layout import KINDS
+from .metadata import about, framework, lengths, number
 from .names import FRAMEWORKS, flatten, locate
 
 __all__ = ["arguments", "main"]

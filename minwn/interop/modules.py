@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..backend import is_floating, quiet
-from ..nn import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Embedding, Module
-from ..nn.weight_norm_wrapper import WeightNormWrapper
+from ..nn import Embedding, Module, WeightNormWrapper
+from ..nn.conv import ConvTranspose
+from ..nn.module import join
 from ..tensor import Tensor
 from .convert import convert, match, parameters
-from .files import LIMIT, about, framework, lengths, number, read, write
+from .files import LIMIT, read, write
+from .metadata import about, framework, lengths, number
 from .names import flatten, locate
 
 __all__ = ["load", "save", "settings"]
-
-_TRANSPOSED = (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
 
 
 def save(
@@ -93,10 +93,8 @@ def load(
             )
     state = {name: _as(x, model[name].dtype, name) for name, x in state.items()}
     for prefix, layer in module.named_modules():
-        start = f"{prefix}." if prefix else ""
         for computed in layer._computed.values():
-            g, v = state[start + computed.g_name], state[start + computed.v_name]
-            computed.used._lengths(layer, Tensor(v), g.shape)  # raises where there is none
+            computed.check_norms(layer, Tensor(state[join(prefix, computed.v_name)]))
     module.load_state_dict(state)
 
 
@@ -108,20 +106,21 @@ def settings(module: Module) -> dict[str, dict[str, Any]]:
     for g, (form, eps) in _lengths(module).items():
         found["form"][parameter[g]], found["eps"][parameter[g]] = form, eps
     for prefix, layer in module.named_modules():
-        start = f"{prefix}." if prefix else ""
         for name, _ in layer.own_parameters():
-            p = parameter[start + name]
-            if isinstance(layer, _TRANSPOSED):
+            p = parameter[join(prefix, name)]
+            if isinstance(layer, ConvTranspose):
                 found["kind"][p] = "conv_transpose"
                 found["groups"][p] = layer.groups
             elif isinstance(layer, Embedding):
                 found["kind"][p] = "embedding"
         for computed in layer._computed.values():
             dim, output = computed.used.dim, getattr(layer, "output_axis", None)
-            found["dim"][parameter[start + computed.g_name]] = output if dim == "output" else dim
+            found["dim"][parameter[join(prefix, computed.g_name)]] = (
+                output if dim == "output" else dim
+            )
         if isinstance(layer, WeightNormWrapper) and layer.use_scale:
             for path, axes in layer.axes.items():
-                found["dim"][parameter[f"{start}{path}/scale"]] = axes or None
+                found["dim"][parameter[join(prefix, f"{path}/scale")]] = axes or None
     return found
 
 
@@ -129,12 +128,11 @@ def _lengths(module: Module) -> dict[str, tuple[str, float]]:
     """{name of g: (form, eps)}, which the arrays of a minwn state do not show."""
     found = {}
     for prefix, layer in module.named_modules():
-        start = f"{prefix}." if prefix else ""
         for computed in layer._computed.values():
-            found[start + computed.g_name] = (computed.used.form, computed.used.eps)
+            found[join(prefix, computed.g_name)] = (computed.used.form, computed.used.eps)
         if isinstance(layer, WeightNormWrapper) and layer.use_scale:
             for path in layer.axes:
-                found[f"{start}{path}/scale"] = ("inside", layer.epsilon)
+                found[join(prefix, f"{path}/scale")] = ("inside", layer.epsilon)
     return found
 
 

@@ -18,7 +18,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["FRAMEWORKS", "Framework", "flatten", "locate", "place", "unflatten"]
+from ..nn.module import join
+
+__all__ = [
+    "FRAMEWORKS",
+    "Framework",
+    "flatten",
+    "layer_of",
+    "leaf_of",
+    "locate",
+    "place",
+    "unflatten",
+]
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[s
             v = f"{prefix}layer.{path}"
             wrapped.append(f"{prefix}layer.")
         else:
-            v, beside = prefix + path, _join(scope.rpartition(".")[0], path)
+            v, beside = prefix + path, join(scope.rpartition(".")[0], path)
             if v in known:
                 wrapped.append(f"{prefix}{path.partition('.')[0]}.")
             else:
@@ -155,17 +166,13 @@ def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[s
 def _parameter(name: str, framework: str, is_pair: bool, wrapped: list[str]) -> str:
     for prefix in sorted(set(wrapped), key=len, reverse=True):  # the innermost wrapper first
         if name.startswith(prefix):
-            name = _join(prefix[:-1].rpartition(".")[0], name.removeprefix(prefix))
+            name = join(prefix[:-1].rpartition(".")[0], name.removeprefix(prefix))
     if framework == "flax":
         collection, _, rest = name.partition(".")
         path, _, leaf = rest.rpartition(".")
-        return _join(path, FLAX_NAMES.get((collection, leaf), leaf))
+        return join(path, FLAX_NAMES.get((collection, leaf), leaf))
     match = _pattern(FRAMEWORKS[framework].v).fullmatch(name) if is_pair else None
     return match["path"] + match["name"] if match else name
-
-
-def _join(*levels: str) -> str:
-    return ".".join(filter(None, levels))
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -173,7 +180,17 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.escape(template).replace(r"\{path\}", path).replace(r"\{name\}", name))
 
 
-# ---- writing ----------------------------------------------------------------------------------
+def layer_of(parameter: str) -> str:
+    """The layer: "a.b" of "a.b.weight"."""
+    return parameter.rpartition(".")[0]
+
+
+def leaf_of(parameter: str) -> str:
+    """Its own name: "weight" of "a.b.weight"."""
+    return parameter.rpartition(".")[2]
+
+
+# ---- writing ------------------------------------------------------------------------------------
 
 
 def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str, Keys]:
@@ -184,7 +201,7 @@ def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str
     Raises ValueError where Equinox has no name for the norm of a parameter.
     """
     row = FRAMEWORKS[framework]
-    normalised = {p.rpartition(".")[0] for p in pairs}
+    normalised = {layer_of(p) for p in pairs}
     norms: dict[str, list[str]] = {}  # in Flax: level -> the normalised layers there
     found = {}
     for parameter, kind in kinds.items():
@@ -200,7 +217,7 @@ def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str
             found[parameter] = (f"{path}{dot}layer.{name}",)
         else:
             found[parameter] = (parameter,)
-    other = [p for p in pairs if framework == "equinox" and p.rpartition(".")[2] != "weight"]
+    other = [p for p in pairs if framework == "equinox" and leaf_of(p) != "weight"]
     if other:
         raise ValueError(f"Equinox's names say `g` for the norm of `weight` alone, not of {other}")
     return found
@@ -219,8 +236,8 @@ def _flax(
         there = norms.setdefault(level, [])
         if path not in there:
             there.append(path)
-        scope = _join("params", level, f"WeightNorm_{there.index(path)}")
-    key = _join(collection, level, layer, leaf)
+        scope = join("params", level, f"WeightNorm_{there.index(path)}")
+    key = join(collection, level, layer, leaf)
     return (f"{scope}.{layer}/{leaf}/scale", key) if is_pair else (key,)
 
 

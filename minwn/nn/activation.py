@@ -1,4 +1,7 @@
-"""Activations as layers, with PyTorch's argument names. The functions themselves are in `ops`."""
+"""Activations as layers, with PyTorch's argument names, but for Softmax's `axis` (NumPy's name).
+
+The functions themselves are in `ops`.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class _Layer(Module):
+class Convolution(Module):
     """What the six share: options that are checked once, and the first values."""
 
     dimensions: ClassVar[int]
@@ -59,6 +59,9 @@ class _Layer(Module):
         self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
         self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if bias else None
 
+    def _options(self) -> dict[str, Any]:
+        return {key: vars(self)[key] for key in ("stride", "padding", "dilation", "groups")}
+
     def _check(self, x: Any) -> None:
         if len(x.shape) != self.dimensions + 2:
             raise ValueError(
@@ -74,7 +77,7 @@ class _Layer(Module):
         return ", ".join(said)
 
 
-class _Conv(_Layer):
+class Conv(Convolution):
     """y = conv(x, w) + b.   x: (n, in, *size)   weight: (out, in/groups, *kernel)   bias: (out,)
 
     y: (n, out, *out_size), out_size = floor((size + padding before and after
@@ -106,18 +109,10 @@ class _Conv(_Layer):
 
     def forward(self, x: Any) -> Tensor:
         self._check(x)
-        return conv.forward(
-            x,
-            self.weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        return conv.forward(x, self.weight, self.bias, **self._options())
 
 
-class _ConvTranspose(_Layer):
+class ConvTranspose(Convolution):
     """x = the transpose of conv, applied to y, + b.
 
     y: (n, in, *size)   weight: (in, out/groups, *kernel)   bias: (out,)   x: (n, out, *out_size)
@@ -153,43 +148,29 @@ class _ConvTranspose(_Layer):
 
     def forward(self, y: Any) -> Tensor:
         self._check(y)
-        return conv.transpose(
-            y,
-            self.weight,
-            self.bias,
-            stride=self.stride,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation,
-            groups=self.groups,
-        )
+        extra = self.output_padding
+        return conv.transpose(y, self.weight, self.bias, output_padding=extra, **self._options())
 
 
-class Conv1d(_Conv):
-    __doc__ = _Conv.__doc__
+class Conv1d(Conv):
     dimensions = 1
 
 
-class Conv2d(_Conv):
-    __doc__ = _Conv.__doc__
+class Conv2d(Conv):
     dimensions = 2
 
 
-class Conv3d(_Conv):
-    __doc__ = _Conv.__doc__
+class Conv3d(Conv):
     dimensions = 3
 
 
-class ConvTranspose1d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
+class ConvTranspose1d(ConvTranspose):
     dimensions = 1
 
 
-class ConvTranspose2d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
+class ConvTranspose2d(ConvTranspose):
     dimensions = 2
 
 
-class ConvTranspose3d(_ConvTranspose):
-    __doc__ = _ConvTranspose.__doc__
+class ConvTranspose3d(ConvTranspose):
     dimensions = 3

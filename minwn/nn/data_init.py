@@ -17,7 +17,7 @@ from ..backend import Array, accumulator, namespace, quiet, to_numpy, unit_round
 from ..byhand import weight_norm
 from ..graph import no_grad, raw
 from ..ops import mean, var
-from .conv import _ConvTranspose, _Layer
+from .conv import Convolution, ConvTranspose
 from .linear import Linear
 from .module import Module
 
@@ -96,7 +96,7 @@ class _Watch:
     def set(self, x: Any) -> None:
         """g = 1 / sqrt(Var t + eps), b = -g E t"""
         xp = namespace(self.v.data)
-        self.put_gain(xp.ones_like(self.scale.data))
+        self.computed.put_gain(self.layer, xp.ones_like(self.scale.data))
         if self.bias is not None:
             self.bias.data = xp.zeros_like(self.bias.data)
         self.computed.recompute(self.layer)
@@ -109,12 +109,9 @@ class _Watch:
         if self.eps == 0:
             self.check_spread(t, batch, spread)
         g = 1.0 / (spread + self.eps) ** 0.5
-        self.put_gain(g.reshape(self.scale.shape))
+        self.computed.put_gain(self.layer, g)
         if self.bias is not None:
             self.bias.data = (-g * centre).astype(self.bias.dtype)
-
-    def put_gain(self, g: Array) -> None:
-        self.scale.data = self.computed.used._stored(g).astype(self.scale.dtype)
 
     def check_spread(self, t: Array, batch: tuple[int, ...], spread: Array) -> None:
         """Raise ValueError where an output varies by no more than rounding makes it."""
@@ -132,14 +129,14 @@ class _Watch:
 
 def _check(name: str, layer: Module) -> None:
     """Raise an error where g and b cannot give each output mean 0 and variance 1."""
-    if not isinstance(layer, Linear | _Layer) or set(layer._computed) != {"weight"}:
+    if not isinstance(layer, Linear | Convolution) or set(layer._computed) != {"weight"}:
         raise TypeError(
             f"{name}: {sorted(layer._computed)} of a {type(layer).__name__} normalised; "
             f"data_dependent_init knows the weight of Linear and convolution layers"
         )
     computed = layer._computed["weight"]
     v = vars(layer)[computed.v_name]
-    if isinstance(layer, _ConvTranspose) and layer.groups > 1:
+    if isinstance(layer, ConvTranspose) and layer.groups > 1:
         raise ValueError(
             f"{name}: {type(layer).__name__} with groups={layer.groups}; one gain serves an output "
             f"of each group there, and cannot give each of them variance 1"

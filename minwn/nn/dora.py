@@ -83,8 +83,8 @@ class DoRALinear(Module):
         return self.weight + matmul(self.B, self.A) * (self.alpha / self.rank)
 
     def forward(self, x: Any) -> Tensor:
-        file = frozen_norm if self.frozen_norm else weight_norm
-        return linear.forward(x, file.forward(self.direction(), self.m), self.bias)
+        formula = frozen_norm if self.frozen_norm else weight_norm
+        return linear.forward(x, formula.forward(self.direction(), self.m), self.bias)
 
     def merge(self) -> Linear:
         """The same function as a plain Linear, with weight w; this layer stays as it is."""

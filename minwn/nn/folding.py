@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import Any
 
 from ..graph import no_grad
 from .dora import DoRALinear
@@ -13,10 +13,8 @@ from .weight_norm_wrapper import WeightNormWrapper
 
 __all__ = ["fold"]
 
-M = TypeVar("M", bound=Module)
 
-
-def fold(model: M) -> Module:
+def fold(model: Module) -> Module:
     """A copy of the model in which every weight that was computed is a plain parameter.
 
     WeightNorm is removed, of every name; a WeightNormWrapper gives way to its layer with the
@@ -55,7 +53,7 @@ def _plain(module: Module) -> Module:
     while isinstance(module, WeightNormWrapper):
         weights = module.normalised()
         # New parameters, for outside of the wrapper the old ones may be in use as they are.
-        replaced = {v: Parameter(weights[path].data) for path, v in module._matching().items()}
+        replaced = {v: Parameter(weights[path].data) for path, v in module.matching().items()}
         module = rebuilt(module.layer, replaced, {})
     if isinstance(module, DoRALinear):
         return module.merge()

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from .. import backend
-from ..backend import Array, Generator
+from ..backend import Array, generator
 
 __all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
 
@@ -24,11 +24,6 @@ def sizes(**named: Any) -> tuple[int, ...]:
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r}; give a whole number >= 1")
     return tuple(named.values())
-
-
-def generator(rng: Generator | int | None) -> Generator:
-    """The Generator itself, or a new one from a seed; None seeds from the operating system."""
-    return backend.generator(rng)
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -61,16 +56,12 @@ def _check_width(name: str, value: float) -> None:
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """0 everywhere"""
-    return constant(shape, 0.0, dtype)
+    return backend.full(shape, 0.0, backend.dtype_of(dtype))
 
 
 def ones(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """1 everywhere"""
-    return constant(shape, 1.0, dtype)
-
-
-def constant(shape: Shape, value: float, dtype: Any = "float32") -> Array:
-    return backend.full(shape, value, backend.dtype_of(dtype))
+    return backend.full(shape, 1.0, backend.dtype_of(dtype))
 
 
 def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 0.0) -> Array:

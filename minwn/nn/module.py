@@ -4,7 +4,7 @@ in which they were assigned, so a name is the path to the attribute: "encoder.la
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -81,14 +81,14 @@ class Module:
                 continue
             seen.add(id(module))
             yield path, module
-            below = [(_join(path, n), x) for n, x in _items(vars(module)) if isinstance(x, Module)]
+            below = [(join(path, n), x) for n, x in _items(vars(module)) if isinstance(x, Module)]
             stack.extend(reversed(below))
 
     def _named(self, kind: type[Tensor]) -> Iterator[tuple[str, Any]]:
         for path, module in self.named_modules():
             for name, value in _items(vars(module)):
                 if isinstance(value, kind):
-                    yield _join(path, name), value
+                    yield join(path, name), value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter): a module's own in the order of assignment, then those of the
@@ -209,8 +209,15 @@ class Module:
         return lines[0] + ")" if len(lines) == 1 else "\n".join([*lines, ")"])
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+def join(*levels: str) -> str:
+    """The dotted name of these levels; "" is none."""
+    return ".".join(filter(None, levels))
+
+
+def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """ "; did you mean 'weight'?" for the closest of the names, or "" where none is close."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _items(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -230,15 +237,11 @@ def _shape(x: Tensor) -> str:
 
 def _no_attribute(module: Module, name: str) -> str:
     names = [*(n for n, _ in _items(vars(module))), *module._computed]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{type(module).__name__} has no attribute {name!r}{hint}"
+    return f"{type(module).__name__} has no attribute {name!r}{did_you_mean(name, names)}"
 
 
 def _mismatch(missing: list[str], unexpected: list[str]) -> str:
     lines = ["the names do not match this module; nothing was loaded"]
-    for name in unexpected:
-        close = difflib.get_close_matches(name, missing, n=1, cutoff=0.4)
-        lines.append(f"  unexpected {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    lines += [f"  unexpected {n!r}{did_you_mean(n, missing, cutoff=0.4)}" for n in unexpected]
     lines += [f"  missing {name!r}" for name in missing]
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..backend import Array
 from ..byhand import mean_only_batch_norm
+from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
 from ..tensor import Tensor
@@ -42,8 +43,8 @@ def standardise(x: Array, *, axis: tuple[int, ...], eps: float) -> Array:
 @standardise.pullback
 def _(z_bar, z, x, *, axis, eps):
     centre = mean(z_bar, axis=axis, keepdims=True)
-    along = z * mean(z * z_bar, axis=axis, keepdims=True)
-    return ((z_bar - centre - along) / sqrt(var(x, axis=axis, keepdims=True) + eps),)
+    parallel = z * mean(z * z_bar, axis=axis, keepdims=True)
+    return ((z_bar - centre - parallel) / sqrt(var(x, axis=axis, keepdims=True) + eps),)
 
 
 class _OverBatch(Module):
@@ -66,7 +67,7 @@ class _OverBatch(Module):
         return y
 
     def _follow(self, x: Array) -> None:
-        _average(self.running_mean, mean(x, axis=_batch(x)), self.momentum)
+        _average(self.running_mean, mean(x, axis=others(x)), self.momentum)
 
     def _check(self, x: Any) -> None:
         if len(x.shape) < 2 or x.shape[1] != self.num_features:
@@ -110,22 +111,22 @@ class BatchNorm(_OverBatch):
     def forward(self, x: Any) -> Tensor:
         self._check(x)
         if self.training:
-            if _count(x) < 2:
+            if math.prod(x.shape[a] for a in others(x)) < 2:
                 raise ValueError(
                     f"{type(self).__name__} in training needs two entries of each channel or more, "
                     f"got {tuple(x.shape)}; use a larger batch, or eval()"
                 )
-            z = standardise(x, axis=_batch(x), eps=self.eps)
-            y = z if self.weight is None else z * _along(self.weight, x)
+            z = standardise(x, axis=others(x), eps=self.eps)
+            y = z if self.weight is None else z * along(self.weight, x)
         else:
             scale = 1.0 / sqrt(self.running_var + self.eps)
             scale = scale if self.weight is None else scale * self.weight
-            y = (x - _along(self.running_mean, x)) * _along(scale, x)
-        return y if self.bias is None else y + _along(self.bias, x)
+            y = (x - along(self.running_mean, x)) * along(scale, x)
+        return y if self.bias is None else y + along(self.bias, x)
 
     def _follow(self, x: Array) -> None:
         super()._follow(x)
-        _average(self.running_var, var(x, axis=_batch(x), ddof=1), self.momentum)
+        _average(self.running_var, var(x, axis=others(x), ddof=1), self.momentum)
 
     def describe(self) -> str:
         return f"eps={self.eps}, {super().describe()}"
@@ -151,7 +152,7 @@ class MeanOnlyBatchNorm(_OverBatch):
         self._check(x)
         if self.training:
             return mean_only_batch_norm.forward(x, self.bias)
-        return x + _along(self.bias - self.running_mean, x)
+        return x + along(self.bias - self.running_mean, x)
 
 
 class LayerNorm(Module):
@@ -173,11 +174,8 @@ class LayerNorm(Module):
         *,
         dtype: Any = "float32",
     ) -> None:
-        shape = (
-            (normalized_shape,)
-            if not isinstance(normalized_shape, Sequence)
-            else tuple(normalized_shape)
-        )
+        several = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
+        shape = tuple(several)
         if not shape or not all(isinstance(n, int) and n >= 1 for n in shape):
             raise ValueError(
                 f"normalized_shape={normalized_shape!r}; give a whole number >= 1, or several"
@@ -200,20 +198,6 @@ class LayerNorm(Module):
 
     def describe(self) -> str:
         return f"eps={self.eps}"
-
-
-def _batch(x: Any) -> tuple[int, ...]:
-    """Every axis but that of the channels, axis 1."""
-    return (0, *range(2, len(x.shape)))
-
-
-def _count(x: Any) -> int:
-    return math.prod(x.shape[a] for a in _batch(x))
-
-
-def _along(p: Any, x: Any) -> Any:
-    """p: (c,), shaped to broadcast along the channels of x: (n, c, ...)."""
-    return p.reshape((-1,) + (1,) * (len(x.shape) - 2))
 
 
 def _average(running: Buffer, now: Array, momentum: float) -> None:

@@ -150,32 +150,26 @@ class _AvgPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    __doc__ = _Pool.__doc__
     dimensions = 1
 
 
 class MaxPool2d(_MaxPool):
-    __doc__ = _Pool.__doc__
     dimensions = 2
 
 
 class MaxPool3d(_MaxPool):
-    __doc__ = _Pool.__doc__
     dimensions = 3
 
 
 class AvgPool1d(_AvgPool):
-    __doc__ = _Pool.__doc__
     dimensions = 1
 
 
 class AvgPool2d(_AvgPool):
-    __doc__ = _Pool.__doc__
     dimensions = 2
 
 
 class AvgPool3d(_AvgPool):
-    __doc__ = _Pool.__doc__
     dimensions = 3
 
 

@@ -12,7 +12,6 @@ safe. The computed weight is not a parameter: it is never saved, and never copie
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -20,7 +19,7 @@ from ..backend import Array, asarray, is_floating, namespace, quiet, to_numpy
 from ..byhand import weight_norm
 from ..graph import is_recording
 from ..tensor import Tensor
-from .module import Module, Parameter
+from .module import Module, Parameter, did_you_mean
 
 __all__ = ["StaleWeightError", "WeightNorm", "ZeroNormError"]
 
@@ -104,7 +103,7 @@ class WeightNorm:
             g = Parameter(scale, weight.requires_grad)
             v = Parameter(weight.data.copy(), weight.requires_grad)
             parts = _remember(weight, key, (g, v))
-        computed = _Computed(self, used, shape)
+        computed = Computed(self, used, shape)
         _swap(module, [name], dict(zip((g_name, v_name), parts, strict=True)))
         module.__dict__["_computed"] = {**module._computed, name: computed}
         computed.recompute(module)
@@ -181,7 +180,7 @@ class WeightNorm:
         """The g for which the gain is `length`."""
         return length
 
-    def _applied(self, module: Module) -> list[_Computed]:
+    def _applied(self, module: Module) -> list[Computed]:
         found = [c for c in module._computed.values() if c.declared is self or c.declared == self]
         if not found:
             raise ValueError(_not_applied(module, self.name))
@@ -250,7 +249,7 @@ def lengths(
     return h
 
 
-class _Computed:
+class Computed:
     """One weight of one module, as computed last: what Module keeps in place of a parameter."""
 
     def __init__(self, declared: WeightNorm, used: WeightNorm, shape: tuple[int, ...]) -> None:
@@ -284,8 +283,17 @@ class _Computed:
             f"WeightNorm before the layer, for instance at the start of your forward"
         )
 
-    def without_weight(self) -> _Computed:
-        return _Computed(self.declared, self.used, self.shape)
+    def put_gain(self, module: Module, gain: Array) -> None:
+        """Assign the g for which the gain is this array, of its shape or flat."""
+        g = vars(module)[self.g_name]
+        g.data = self.used._stored(gain.reshape(self.shape)).astype(g.dtype)
+
+    def check_norms(self, module: Module, v: Tensor) -> None:
+        """Raise as WeightNorm.apply does where v has no norm to be divided by."""
+        self.used._lengths(module, v, self.shape)
+
+    def without_weight(self) -> Computed:
+        return Computed(self.declared, self.used, self.shape)
 
     def __repr__(self) -> str:
         eps = f", eps={self.used.eps}, form={self.used.form!r}" if self.used.form != "plain" else ""
@@ -310,8 +318,7 @@ def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
             f"{kind}.{name} is {value!r:.60}, not a Parameter; there is nothing to split"
         )
     names = [n for n, p in own.items() if isinstance(p, Parameter)]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else f"; it has {names}"
+    hint = did_you_mean(name, names) or f"; it has {names}"
     raise ValueError(f"{kind} has no parameter {name!r}{hint}")
 
 

@@ -19,7 +19,7 @@ from ..graph import raw
 from ..ops import reshape
 from ..tensor import Tensor
 from . import init
-from .module import Module, Parameter
+from .module import Module, Parameter, join
 from .substitute import substitute
 
 __all__ = ["WeightNormWrapper"]
@@ -89,25 +89,26 @@ class WeightNormWrapper(Module):
             )
         if use_scale:
             param_dtype, rng = _floating("param_dtype", param_dtype), init.generator(rng)
-            for path, v in self._matching().items():
+            for path, v in self.matching().items():
                 scale = self._first_scale(path, v, scale_init, param_dtype, rng)
                 setattr(self, f"{path}/scale", Parameter(scale))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """layer(*args) with the normalised weights."""
-        weights = {v: self._weight(path, v) for path, v in self._matching().items()}
+        weights = {v: self._weight(path, v) for path, v in self.matching().items()}
         return substitute(self.layer, weights)(*args, **kwargs)
 
     def normalised(self) -> dict[str, Tensor]:
         """By path, the weights that a call computes with."""
-        return {path: self._weight(path, v) for path, v in self._matching().items()}
+        return {path: self._weight(path, v) for path, v in self.matching().items()}
 
     def describe(self) -> str:
         words = self.variable_filter
         chosen = "all parameters" if words is None else ", ".join(sorted(words))
         return f"{chosen}, feature_axes={self.feature_axes!r}, epsilon={self.epsilon}"
 
-    def _matching(self) -> dict[str, Parameter]:
+    def matching(self) -> dict[str, Parameter]:
+        """By path, the parameters v that are normalised; ValueError where the layer lost one."""
         found = {path: v for path, v, _ in _paths(self.layer) if path in self.axes}
         if len(found) < len(self.axes):
             raise ValueError(
@@ -212,4 +213,4 @@ def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:
         for name, value in module.own_parameters():
             if id(value) not in seen:
                 seen.add(id(value))
-                yield (f"{prefix}.{name}" if prefix else name).replace(".", "/"), value, module
+                yield join(prefix, name).replace(".", "/"), value, module

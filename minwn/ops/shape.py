@@ -11,21 +11,9 @@ from ..backend import Array, accumulator, namespace
 from ..graph import primitive, raw
 
 __all__ = [
-    "broadcast_to",
-    "cast",
-    "concatenate",
-    "crop",
-    "flip",
-    "getitem",
-    "move",
-    "pad",
-    "put_at",
-    "reshape",
-    "split",
-    "stack",
-    "sum_to",
-    "transpose",
-]
+    "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
+    "reshape", "split", "stack", "sum_to", "transpose",
+]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
 Shape = tuple[int, ...]

@@ -11,21 +11,16 @@ Numbers in the tables are the worst error as a multiple of its bound: above 1, a
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
-import sys
 import time
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy
 
 from .. import __version__
-from . import digits, layers, primitives, weight_norm
-from .curve import draw
+from . import arrays, digits, exact, laws, layers, points, primitives, weight_norm
 from .report import (
     AUTODIFF,
     DIGITS,
@@ -33,15 +28,13 @@ from .report import (
     LAWS,
     TEST,
     Finding,
-    Progress,
     caught,
-    colours,
-    columns,
     table,
     worst_of,
-)  # fmt: skip
+)
+from .terminal import Progress, columns
 
-__all__ = ["Report", "arguments", "main", "run"]
+__all__ = ["Report", "run", "version_of"]
 
 SCHEMA = "minwn-verify/1"
 SHOWN = 12  # failures shown in full; the JSON report has them all
@@ -134,12 +127,16 @@ def _learned(summary: dict[str, Any]) -> str:
 def versions() -> dict[str, str]:
     """Of everything that the numbers may depend on."""
     found = {"minwn": __version__, "Python": platform.python_version(), "numpy": numpy.__version__}
-    for name in ("mpmath", "matplotlib"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    extras = {name: version_of(name) for name in ("mpmath", "matplotlib")}
+    return found | {name: version for name, version in extras.items() if version is not None}
+
+
+def version_of(package: str) -> str | None:
+    """The version of a package that is installed here; None for one that is not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report:
@@ -149,29 +146,29 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
     sections: dict[str, list[Finding]] = {name: [] for name in (RULES, HAND, LAYERS, DATA)}
     report = Report(quick, seed, sections)
     rules, kinds = primitives.registered(), list(layers.points(quick))
-    points = list(weight_norm.points(quick))
+    places = list(points.points(quick))
     epochs = digits.QUICK_EPOCHS if quick else digits.EPOCHS
-    bar = Progress(len(rules) + len(points) + len(kinds) + epochs + 4, progress)
+    bar = Progress(len(rules) + len(places) + len(kinds) + epochs + 4, progress)
 
     found = sections[RULES]
     for name, op in rules.items():
         bar.step(f"rule of {name}")
         with caught(found, primitives.room(op), FIRST, f"op '{name}'"):
-            found += primitives.check(name, op, rng)
+            found += primitives.check(op, rng)
     bar.step("by hand, on arrays")
     with caught(found, "byhand", FIRST, "functions of arrays"):
-        found += primitives.check_by_hand(rng)
+        found += arrays.check(rng)
 
     found = sections[HAND]
-    for what, options in points:
+    for what, options in places:
         bar.step(what)
         with caught(found, what, AUTODIFF, f"byhand.weight_norm, {options}"):
-            found += weight_norm.check(what, weight_norm.draw(rng, **options), rng)
+            found += weight_norm.check(what, points.draw(rng, **options), rng)
     bar.step("50 digits")
     with caught(found, "decimal and mpmath", DIGITS, "the reference itself"):
-        found += weight_norm.certify(rng)
+        found += exact.certify(rng)
     with caught(found, "a zero slice", LAWS, "byhand.weight_norm"):
-        found += weight_norm.at_zero(rng)
+        found += laws.at_zero(rng)
 
     found = sections[LAYERS]
     for kind, norm in kinds:
@@ -185,70 +182,3 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
     bar.close()
     report.seconds = time.perf_counter() - begin
     return report
-
-
-# ---- command line -------------------------------------------------------------------------------
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `minwn verify` to a parser."""
-    parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
-    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default 0")
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="PATH",
-        help="write the report as JSON to PATH; without PATH, print it instead of the tables",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", metavar="DIR", help="put verify.json and digits.png here; default minwn-verify"
-    )
-    parser.add_argument("--no-plot", action="store_true", help="draw no digits.png")
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
-    return int(text)
-
-
-def main(args: argparse.Namespace) -> int:
-    """Run `minwn verify`: 0 if everything holds, 1 if not, 2 where nothing can be written."""
-    path = None if args.json in (None, "-") else Path(args.json)
-    try:
-        if args.out is not None:
-            Path(args.out).mkdir(parents=True, exist_ok=True)
-        if path is not None:
-            path.open("a").close()  # now, not after a minute
-    except OSError as error:
-        print(f"minwn verify: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    printed = args.json == "-"
-    report = run(quick=args.quick, seed=args.seed, progress=sys.stderr.isatty() and not printed)
-    text = json.dumps(report.to_json(), indent=2, allow_nan=False)
-    notes = _write(report, text, Path(args.out or "minwn-verify"), not args.no_plot)
-    if path is not None:
-        path.write_text(text + "\n", encoding="utf-8")
-        notes.append(f"report: {path}")
-    if printed:
-        print(text)
-    else:
-        colour = ("\033[32m", "\033[31m") if colours(sys.stdout) else ("", "")
-        end = "\033[0m" if colours(sys.stdout) else ""
-        lines = "\n".join(f"  {note}" for note in notes)
-        print(f"{report}\n\n{lines}\n\n{colour[not report.ok]}{report.verdict()}{end}")
-    return 0 if report.ok else 1
-
-
-def _write(report: Report, text: str, folder: Path, plot: bool) -> list[str]:
-    """The report and the curve as files, as far as that is possible; what became of it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "verify.json").write_text(text + "\n", encoding="utf-8")
-        notes = [f"report: {folder / 'verify.json'}"]
-        if plot and report.digits:
-            draw(report.digits, folder / "digits.png")
-            notes.append(f"curve: {folder / 'digits.png'}")
-    except OSError as error:
-        return [f"no report in {folder}: {error.strerror}; choose a place with --out"]
-    except ImportError as error:
-        notes.append(f"no curve: {error}")
-    return notes

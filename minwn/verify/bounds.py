@@ -26,57 +26,15 @@ compared, both bounds are added.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
 
 import numpy
 
 from ..backend import accumulator, quiet, unit_roundoff
+from .points import Problem
+
+__all__ = ["U64", "Bounds", "gamma", "length_and_slope", "sizes"]
 
 U64 = 2.0**-53
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One point: v, g, and the cotangents and tangents of every map, in one dtype.
-
-    A, B: the tangents of v and g for the forward product, the cotangents of v_bar and g_bar for
-    the double pullback.
-    """
-
-    v: numpy.ndarray
-    g: numpy.ndarray
-    w_bar: numpy.ndarray
-    A: numpy.ndarray
-    B: numpy.ndarray
-    form: str = "plain"
-    eps: float = 0.0
-
-    @property
-    def how(self) -> dict[str, Any]:
-        return {"form": self.form, "eps": self.eps}
-
-    @property
-    def m(self) -> int:
-        """Entries of v for each entry of g."""
-        return self.v.size // self.g.size
-
-    def total(self, x: numpy.ndarray) -> numpy.ndarray:
-        """The sum of x over each slice, in the shape of g."""
-        if self.g.shape == ():
-            return x.sum()
-        axes = tuple(a for a, (n, k) in enumerate(zip(self.g.shape, x.shape, strict=True)) if n < k)
-        return x.sum(axis=axes, keepdims=True)
-
-    def wide(self) -> Problem:
-        """The same point in float64, exactly."""
-        given = (self.v, self.g, self.w_bar, self.A, self.B)
-        v, g, w_bar, A, B = (numpy.asarray(x, dtype="float64") for x in given)
-        return Problem(v, g, w_bar, A, B, self.form, self.eps)
-
-    def __str__(self) -> str:
-        form = self.form if self.form == "plain" else f"{self.form} eps={self.eps:g}"
-        return f"{self.v.dtype} v {self.v.shape}, g {self.g.shape}, {form}"
 
 
 def counts(m: int, form: str) -> dict[str, float]:
@@ -84,7 +42,7 @@ def counts(m: int, form: str) -> dict[str, float]:
 
     In the letters of `byhand.weight_norm.double_vjp`.
     """
-    H = m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
+    H = _count_of_h(m, form)
     Y = m / 2 + 2 + {"inside": 2, "rms": 2}.get(form, 0)
     g_bar, w_dot = m + H + 1, m + Y + 2 * H + 6
     a, s, c = m + Y, g_bar, m
@@ -97,13 +55,17 @@ def counts(m: int, form: str) -> dict[str, float]:
     }  # fmt: skip
 
 
+def _count_of_h(m: int, form: str) -> float:
+    return m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
+
+
 def counts_composed(m: int, form: str) -> dict[str, float]:
     """The same for autodiff through `composed`, of the same S.
 
     The second pullback expands the quotient of the first by the product rule: at most twice the
     roundings, on terms that add up to at most three times S.
     """
-    own, H = counts(m, form), m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
+    own, H = counts(m, form), _count_of_h(m, form)
     twice = {name: 6 * own[name] for name in ("w_dot", "by_w_bar", "by_v", "by_g")}
     return {"w": H + 2, "g_bar": m + H + 3, "v_bar": m + 3 * H + 11} | twice
 

@@ -24,13 +24,13 @@ from typing import Any
 import numpy
 
 from .. import byhand, data, nn, ops, optim
+from ..backend import Generator
 from ..gradcheck import gradcheck
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensor import Tensor, grad
 from .bounds import U64, gamma
-from .primitives import findings
-from .report import AUTODIFF, DIFFERENCES, TEST, Finding, compare
+from .report import AUTODIFF, DIFFERENCES, TEST, Finding, compare, findings
 
 ACCURACY = 0.96  # to be reached on the test images
 BATCH, CHECKED = 32, 24
@@ -44,60 +44,35 @@ class Reader(nn.Module):
     x: (n, 1, 8, 8)   logits: (n, 10)
     """
 
-    def __init__(self, rng: numpy.random.Generator) -> None:
+    def __init__(self, rng: Generator) -> None:
         self.conv1 = nn.Conv2d(1, 16, 3, padding=1, rng=rng)
         self.conv2 = nn.Conv2d(16, 32, 3, padding=1, rng=rng)
         self.out = nn.Linear(32 * 4 * 4, 10, rng=rng)
         self.pool = nn.MaxPool2d(2)
         self.norm = WeightNorm(dim="output")
-        for layer, _ in self.stages():
+        for layer in (self.conv1, self.conv2, self.out):
             self.norm.apply(layer)
 
-    def stages(self) -> list[tuple[nn.Module, Callable[[Any], Any]]]:
-        """Each layer, and what follows it."""
-        return [(self.conv1, self.halved), (self.conv2, flat), (self.out, lambda t: t)]
-
-    def halved(self, t: Any) -> Any:
-        return self.pool(ops.relu(t))  # (n, c, 8, 8) -> (n, c, 4, 4)
-
     def forward(self, x: Any) -> Tensor:
-        for layer, _ in self.stages():
+        for layer in (self.conv1, self.conv2, self.out):
             self.norm.recompute(layer)  # the optimiser has moved g and v since
-        for layer, follow in self.stages():
-            x = follow(layer(x))
-        return x
-
-    def initialise(self, x: Any) -> None:
-        """Choose g and b such that each output has mean 0 and deviation 1 over x.
-
-        t -> (t - mean) / deviation, layer by layer.  section 3, eq. 6, arXiv:1602.07868
-        """
-        with no_grad():
-            for layer, follow in self.stages():
-                self.norm.recompute(layer)
-                t = layer(x).data
-                axes = (0, *range(2, t.ndim))
-                mean, deviation = t.mean(axis=axes), t.std(axis=axes)
-                g, b = layer.weight_g, layer.bias
-                g.data = g.data / deviation.reshape(g.shape)
-                b.data = (b.data - mean) / deviation
-                self.norm.recompute(layer)
-                x = follow(layer(x))
+        x = self.pool(ops.relu(self.conv1(x)))  # (n, 1, 8, 8) -> (n, 16, 4, 4)
+        return self.out(flat(self.conv2(x)))
 
 
 def flat(t: Any) -> Any:
+    """max(t, 0), a row for each image"""
     return ops.reshape(ops.relu(t), shape=(t.shape[0], -1))
 
 
 def run(
-    quick: bool, rng: numpy.random.Generator, step: Callable[[str], None]
+    quick: bool, rng: Generator, step: Callable[[str], None]
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Train, check, report. The curve as JSON, and the findings."""
     begin = time.perf_counter()
     images, labels = data.digits()
     train, test = data.split(labels)
-    net = Reader(rng)
-    net.initialise(Tensor(images[train[::4]]))
+    net = nn.data_dependent_init(Reader(rng), Tensor(images[train[::4]]))
     batch = images[train[:CHECKED]], labels[train[:CHECKED]]
     step("digits: gradients before")
     found = check_gradients("before training", net, *batch, rng)
@@ -120,9 +95,7 @@ def run(
     wrong = round((1 - accuracy) * len(test))
     place = f"test accuracy {accuracy:.4f} ({wrong} of {len(test)} wrong) after {epochs} epochs"
     allowed = (1 - ACCURACY) * len(test)
-    found.append(
-        Finding("digits, held out", TEST, place, wrong, 0.0, allowed, float(wrong))
-    )  # fmt: skip
+    found.append(Finding("digits, held out", TEST, place, wrong, 0.0, allowed, float(wrong)))
     summary = {
         "network": repr(net),
         "train_images": len(train),
@@ -160,7 +133,7 @@ def evaluate(net: Reader, images: Any, labels: Any) -> dict[str, float]:
 
 
 def check_gradients(
-    when: str, net: Reader, images: Any, labels: Any, rng: numpy.random.Generator
+    when: str, net: Reader, images: Any, labels: Any, rng: Generator
 ) -> list[Finding]:
     """All g and v, in float64, at one batch."""
     net = copy.deepcopy(net).to("float64")  # type: ignore[assignment]

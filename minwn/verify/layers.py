@@ -3,26 +3,31 @@ pass, for every kind of layer and choice of dim.
 
 The twin of a layer is its definition in ops (`composed`), on the composed weight. The cotangent of
 the weight is itself a sum of K products x y_bar; with W the same sum over absolute values, it errs
-by at most K u W. So in the `bounds`, W takes the place of |w_bar|, and K is added to
-every count. Laws and 50 digits start from the cotangent that the backward pass delivered.
+by at most K u W. So in the `bounds`, W takes the place of |w_bar|, and K is added to every count.
+Laws and 50 digits start from the cotangent that the backward pass delivered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy
 
 from .. import byhand, nn
+from ..backend import Generator
 from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensor import Tensor, grad
-from .bounds import U64, Bounds, Problem, gamma
+from .bounds import U64, Bounds, gamma
+from .exact import by_digits
+from .laws import by_laws
+from .measured import places
+from .points import Problem, answers
 from .report import AUTODIFF, COMPLEX, DIFFERENCES, Finding, compare
-from .weight_norm import by_digits, by_laws, places
 
 MEASURED = 6  # entries of v, and of g, that are measured through each layer
 
@@ -34,40 +39,32 @@ class Kind:
     """A layer, how to make it, an input of it, and its definition."""
 
     name: str
-    make: Callable[[numpy.random.Generator], Any]
+    layer: Callable[..., Any]  # (rng=, dtype=) -> the layer
     shape: tuple[int, ...]
     definition: Definition
     indices: int = 0  # for an Embedding: the inputs are numbers below this
 
-    def input(self, rng: numpy.random.Generator) -> numpy.ndarray:
+    def make(self, rng: Generator) -> Any:
+        return self.layer(rng=rng, dtype="float64")
+
+    def input(self, rng: Generator) -> numpy.ndarray:
         if self.indices:
             return rng.integers(0, self.indices, self.shape)
         return rng.standard_normal(self.shape)
 
 
 def _conv(name: str, shape: tuple[int, ...], cls: Any, *sizes: Any, **options: Any) -> Kind:
-    def make(rng: numpy.random.Generator) -> Any:
-        return cls(*sizes, rng=rng, dtype="float64", **options)
-
-    def definition(x: Any, w: Any, b: Any) -> Any:
-        return byhand.conv.composed(x, w, b, **options)
-
-    return Kind(name, make, shape, definition)
+    definition = partial(byhand.conv.composed, **options)
+    return Kind(name, partial(cls, *sizes, **options), shape, definition)
 
 
 def _conv_transpose(
     name: str, shape: tuple[int, ...], size: tuple[int, ...], cls: Any, *sizes: Any, **options: Any
 ) -> Kind:
     """size: that of the output, worked out by hand."""
-
-    def make(rng: numpy.random.Generator) -> Any:
-        return cls(*sizes, rng=rng, dtype="float64", **options)
-
-    def definition(x: Any, w: Any, b: Any) -> Any:
-        how = {key: value for key, value in options.items() if key != "output_padding"}
-        return byhand.conv.composed_transpose(x, w, b, size=size, **how)
-
-    return Kind(name, make, shape, definition)
+    how = {key: value for key, value in options.items() if key != "output_padding"}
+    definition = partial(byhand.conv.composed_transpose, size=size, **how)
+    return Kind(name, partial(cls, *sizes, **options), shape, definition)
 
 
 def _look_up(x: Any, w: Any, b: Any) -> Any:
@@ -76,8 +73,7 @@ def _look_up(x: Any, w: Any, b: Any) -> Any:
 
 
 KINDS = [
-    Kind("Linear", lambda rng: nn.Linear(5, 4, rng=rng, dtype="float64"), (3, 5),
-         byhand.linear.composed),
+    Kind("Linear", partial(nn.Linear, 5, 4), (3, 5), byhand.linear.composed),
     _conv("Conv1d", (2, 3, 7), nn.Conv1d, 3, 4, 3, stride=2, padding=1),
     _conv("Conv2d", (2, 3, 5, 4), nn.Conv2d, 3, 4, (3, 2), padding="same"),
     _conv("Conv2d grouped", (2, 4, 6, 5), nn.Conv2d, 4, 6, 2, stride=(2, 1), padding=1,
@@ -89,8 +85,7 @@ KINDS = [
                     stride=2, padding=1, output_padding=1, groups=2),
     _conv_transpose("ConvTranspose3d", (1, 2, 2, 3, 2), (3, 3, 4), nn.ConvTranspose3d, 2, 3,
                     (2, 1, 3)),
-    Kind("Embedding", lambda rng: nn.Embedding(6, 4, rng=rng, dtype="float64"), (3, 5),
-         _look_up, indices=6),
+    Kind("Embedding", partial(nn.Embedding, 6, 4), (3, 5), _look_up, indices=6),
 ]  # fmt: skip
 
 
@@ -103,83 +98,97 @@ def points(quick: bool) -> Iterator[tuple[Kind, WeightNorm]]:
         yield kind, WeightNorm(dim="output", eps=0.5, form="inside")
 
 
-def check(kind: Kind, norm: WeightNorm, rng: numpy.random.Generator) -> list[Finding]:
-    layer, x = kind.make(rng), kind.input(rng)
-    norm.apply(layer)
-    g, v = layer.weight_g, layer.weight_v
-    # Away from where apply puts them, g = ||v||: there, wrong gradients look right.
-    for parameter in (g, v):
-        sign = rng.choice([-1.0, 1.0], parameter.shape)
-        parameter.data = parameter.data * rng.uniform(0.5, 2.0, parameter.shape) * sign
-    w = norm.recompute(layer)
-    y = layer(x)
-    y_bar = rng.standard_normal(y.shape)
-    w_bar, v_bar, g_bar = (bar.data for bar in grad(y, [w, v, g], y_bar, retain_graph=True))
+def check(kind: Kind, norm: WeightNorm, rng: Generator) -> list[Finding]:
+    """All routes through one layer with one WeightNorm."""
+    t, what = Trial(kind, norm, rng), kind.name
+    bounds, own = Bounds(t.p), answers(t.p) | {"w": t.w} | t.bars
+    found = [*by_laws(what, t.p, own, bounds), *by_digits(what, t.p, own, bounds)]
+    found = [replace(f, place=f"{t.where}, {f.place}") for f in found]
+    return [*found, *by_autodiff(t), *by_measuring(t, rng)]
 
-    A, B = (numpy.asarray(rng.standard_normal(parameter.shape)) for parameter in (v, g))
-    p = Problem(v.data, g.data, w_bar, A, B, norm.form, norm.eps)
-    where = f"nn.{kind.name} (weight {v.shape}), WeightNorm(dim={norm.dim!r}, form={norm.form!r})"
-    bounds = Bounds(p)
-    wn = byhand.weight_norm
-    own = {
-        "w": w.data, "v_bar": v_bar, "g_bar": g_bar, "w_dot": wn.jvp(p.v, p.g, p.A, p.B, **p.how),
-    } | dict(zip(("by_w_bar", "by_v", "by_g"), wn.double_vjp(
-        p.A, p.B, p.w_bar, p.v, p.g, **p.how), strict=True))  # fmt: skip
-    found = [*by_laws(kind.name, p, own, bounds), *by_digits(kind.name, p, own, bounds)]
-    found = [replace(f, place=f"{where}, {f.place}") for f in found]
 
-    # W and K: the definition on absolute values, and the number of positions that share a weight.
-    sizes = Tensor(numpy.zeros_like(w.data), True)
-    W = grad(kind.definition(x if kind.indices else abs(x), sizes, None), sizes, abs(y_bar)).data
-    K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
-    through = Bounds(replace(p, w_bar=W))
+class Trial:
+    """One layer at a generic point: a backward pass through it, and how far that may err."""
 
-    def allowed(name: str) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """Of the layer, and of its twin."""
-        return tuple(
-            gamma(C[name] + K, U64) * through.S[name] for C in (through.C, through.C_composed)
-        )  # type: ignore[return-value]
+    def __init__(self, kind: Kind, norm: WeightNorm, rng: Generator) -> None:
+        self.kind, self.norm = kind, norm
+        self.layer, self.x = layer, x = kind.make(rng), kind.input(rng)
+        norm.apply(layer)
+        v, g = layer.weight_v, layer.weight_g
+        # Away from where apply puts them, g = ||v||: there, wrong gradients look right.
+        for parameter in (g, v):
+            sign = rng.choice([-1.0, 1.0], parameter.shape)
+            parameter.data = parameter.data * rng.uniform(0.5, 2.0, parameter.shape) * sign
+        w = norm.recompute(layer)
+        y = layer(x)
+        self.y_bar = rng.standard_normal(y.shape)
+        w_bar, v_bar, g_bar = (b.data for b in grad(y, [w, v, g], self.y_bar, retain_graph=True))
+        self.w, self.bars = w.data, {"v_bar": v_bar, "g_bar": g_bar}
+        A, B = (numpy.asarray(rng.standard_normal(parameter.shape)) for parameter in (v, g))
+        self.p = Problem(v.data, g.data, w_bar, A, B, norm.form, norm.eps)
+        bias = getattr(layer, "bias", None)
+        self.bias = None if bias is None else bias.data
+        how = f"WeightNorm(dim={norm.dim!r}, form={norm.form!r})"
+        self.where = f"nn.{kind.name} (weight {v.shape}), {how}"
 
-    twins = [Tensor(parameter.data, True) for parameter in (v, g)]
-    bias = None if getattr(layer, "bias", None) is None else layer.bias.data
-    other = kind.definition(x, wn.composed(*twins, **p.how), bias)
-    for name, claimed, bar in zip(
-        ("v_bar", "g_bar"), (v_bar, g_bar), grad(other, twins, y_bar), strict=True
-    ):
-        spot = f"{where}, {name}"
-        found.append(compare(kind.name, AUTODIFF, spot, claimed, bar.data, sum(allowed(name))))
+        # W: the definition on absolute values. K: the number of positions that share a weight.
+        sizes = Tensor(numpy.zeros_like(w.data), True)
+        size = kind.definition(x if kind.indices else abs(x), sizes, None)
+        W = grad(size, sizes, abs(self.y_bar)).data
+        self.K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
+        self.through = Bounds(replace(self.p, w_bar=W))
 
-    def call(k: int, point: numpy.ndarray) -> numpy.ndarray:
+    def allowed(self, name: str) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """How far v_bar or g_bar may err, through the layer and through its twin."""
+        own, composed = (c[name] + self.K for c in (self.through.C, self.through.C_composed))
+        S = self.through.S[name]
+        return gamma(own, U64) * S, gamma(composed, U64) * S
+
+    def call(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
         """The layer's output with v (k = 0) or g (k = 1) at this point."""
-        parameter, before = (v, g)[k], p.v if k == 0 else p.g
+        parameter = (self.layer.weight_v, self.layer.weight_g)[k]
         with no_grad():
             parameter.data = point
-            norm.recompute(layer)
-            answer = layer(x).data.reshape(-1)
-            parameter.data = before
-        return answer
+            self.norm.recompute(self.layer)
+            y = self.layer(self.x).data.reshape(-1)
+            parameter.data = (self.p.v, self.p.g)[k]
+        return y
 
-    def twin(k: int, point: numpy.ndarray) -> numpy.ndarray:
-        v_at, g_at = (point, p.g) if k == 0 else (p.v, point)
-        weight = wn.composed(v_at.astype(point.dtype), g_at.astype(point.dtype), **p.how)
-        return kind.definition(x, weight, bias).reshape(-1)
+    def twin(self, v: Any, g: Any) -> Any:
+        """The output by its definition, of arrays or Tensors."""
+        w = byhand.weight_norm.composed(v, g, **self.p.how)
+        return self.kind.definition(self.x, w, self.bias)
 
-    contract = Contraction(y_bar.reshape(1, -1))
-    for k, (name, claims) in enumerate((("v_bar", v_bar), ("g_bar", g_bar))):
-        entries, rows, lengths = places(p, rng)[k]
+    def call_twin(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
+        """The same as `call`, by the definition."""
+        v, g = (point, self.p.g) if k == 0 else (self.p.v, point)
+        return self.twin(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
+
+
+def by_autodiff(t: Trial) -> Iterator[Finding]:
+    twins = [Tensor(x, True) for x in (t.p.v, t.p.g)]
+    references = grad(t.twin(*twins), twins, t.y_bar)
+    for (name, claimed), reference in zip(t.bars.items(), references, strict=True):
+        place, allowed = f"{t.where}, {name}", sum(t.allowed(name))
+        yield compare(t.kind.name, AUTODIFF, place, claimed, reference.data, allowed)
+
+
+def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
+    """Differences of the layer, and the complex step of its twin, at some entries of v and of g."""
+    what, contract = t.kind.name, Contraction(t.y_bar.reshape(1, -1))
+    for k, (name, bar) in enumerate(t.bars.items()):
+        entries, rows, lengths = places(t.p, rng)[k]
         some = rng.permutation(len(rows))[:MEASURED]
         rows, lengths = rows[some], lengths[some]
-        hand, composed = (a.reshape(-1)[rows] for a in allowed(name))
-        spot, claimed = f"{where}, {name}", claims.reshape(-1)[rows]
-        named = rows, entries.x.shape
-        centre = call(k, entries.x)
-        m = ladder(_line(call, k, entries), rows, lengths / 8, centre, contract, U64)
+        hand, composed = (a.reshape(-1)[rows] for a in t.allowed(name))
+        place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, entries.x.shape)
+        centre = t.call(k, entries.x)
+        m = ladder(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
         slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + hand, m.value[:, 0]
-        found.append(compare(kind.name, DIFFERENCES, spot, claimed, value, slack, entries=named))
-        m = complex_step(_line(twin, k, entries), rows, lengths, centre, contract, U64)
+        yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
+        m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)
         slack, value = hand + 4 * composed + m.floor[:, 0], m.value[:, 0]
-        found.append(compare(kind.name, COMPLEX, spot, claimed, value, slack, entries=named))
-    return found
+        yield compare(what, COMPLEX, place, claimed, value, slack, entries=named)
 
 
 def _line(f: Callable[[int, numpy.ndarray], numpy.ndarray], k: int, entries: Any) -> Any:

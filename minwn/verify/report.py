@@ -1,4 +1,4 @@
-"""What was compared, the progress bar, and the table.
+"""What was compared, and the table of it.
 
 Every check ends in a `Finding`: two numbers that had to agree, how far apart they may be, and
 where they were. ratio = |claimed - reference| / allowed, and above 1 the check has failed.
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy
+
+from ..gradcheck import Comparison, GradcheckReport
+from .terminal import columns
 
 # The columns of the tables, from left to right.
 ROUTES = (
@@ -116,6 +116,23 @@ def compare(
     )  # fmt: skip
 
 
+def findings(
+    what: str, routes: tuple[str, str], report: GradcheckReport, place: str
+) -> Iterator[Finding]:
+    """The comparisons of a gradient check, as rows of the table."""
+    for c in report.comparisons:
+        yield finding(what, routes[min(c.order, 2) - 1], c, place)
+
+
+def finding(what: str, route: str, c: Comparison, place: str) -> Finding:
+    at = f"{c.place}, {place}" + ("" if c.index is None else f", at {c.index}")
+    if c.verdict == "pass":
+        return Finding(what, route, at, c.analytic, c.numeric, c.allowed, c.error)
+    note = f"{c.verdict}: {c.note}" if c.note else c.verdict
+    error = c.error if c.verdict == "fail" and c.ratio > 1 else math.inf
+    return Finding(what, route, at, c.analytic, c.numeric, c.allowed, error, note)
+
+
 @contextlib.contextmanager
 def caught(found: list[Finding], what: str, route: str, place: str) -> Iterator[None]:
     """An exception in a check is a failed check: it must not hide the others."""
@@ -136,56 +153,6 @@ def worst_of(findings: Iterable[Finding]) -> list[Finding]:
         if key not in kept or f.ratio > kept[key].ratio:
             kept[key] = f
     return [*kept.values(), *(f for f in failed if kept[f.what, f.route] is not f)]
-
-
-# ---- on the terminal ----------------------------------------------------------------------------
-
-
-class Progress:
-    """A bar on stderr: tqdm's where it is installed, a plain one otherwise, none when not `on`."""
-
-    def __init__(self, total: int, on: bool) -> None:
-        self.total, self.done, self.on = total, 0, on
-        self._tqdm: Any = None
-        self._drawn = 0.0
-        if on:
-            with contextlib.suppress(ImportError):
-                from tqdm import tqdm
-
-                self._tqdm = tqdm(total=total, leave=False, bar_format="{desc:28} {bar} {elapsed}")
-
-    def step(self, what: str, count: int = 1) -> None:
-        """`count` more of the total are done; `what` comes next."""
-        self.done += count
-        if self._tqdm is not None:
-            self._tqdm.set_description_str(what[:28], refresh=False)
-            self._tqdm.update(count)
-        elif self.on and time.monotonic() - self._drawn > 0.1:
-            self._drawn = time.monotonic()
-            full = 30 * min(self.done, self.total) // max(self.total, 1)
-            print(f"\r{what[:28]:28} [{'#' * full:30}]", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self._tqdm is not None:
-            self._tqdm.close()
-        elif self.on:
-            print(f"\r{'':61}\r", end="", file=sys.stderr, flush=True)
-
-
-def colours(stream: Any) -> bool:
-    """Whether to write in colour: to a terminal, unless NO_COLOR is set (https://no-color.org)."""
-    return stream.isatty() and not os.environ.get("NO_COLOR")
-
-
-def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
-    """Rows of words in columns, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append((indent + "  ".join(cells)).rstrip())
-    return "\n".join(lines)
 
 
 def table(title: str, findings: Sequence[Finding]) -> str:

@@ -19,11 +19,13 @@ import pytest
 
 from minwn import WeightNorm, ZeroNormError, interop, nn
 from minwn.interop import FileError, files
+from minwn.interop.plain import DTYPES as PLAIN
+from minwn.interop.safetensors import HEADER_LIMIT
 
 pytest.importorskip("safetensors", reason="one of the two kinds of file")
 
 SUFFIXES = ("npz", "safetensors")
-DTYPES = [d for d in files.DTYPES.values() if d != "bfloat16"]
+DTYPES = [d for d in PLAIN.values() if d != "bfloat16"]
 
 
 class Trap:
@@ -284,7 +286,7 @@ SAFETENSORS = {
     ),
     "a header longer than the file": (tensors({}, size=10**6), "within its header"),
     "a header longer than anything": (tensors({}, size=2**64 - 1), "within its header"),
-    "a header over the limit": (tensors(" " * (files.HEADER_LIMIT + 1)), "over the limit"),
+    "a header over the limit": (tensors(" " * (HEADER_LIMIT + 1)), "over the limit"),
     "a file over the limit": (tensors({"a": entry()}, bytes(2 * 10**7)), "over the limit"),
     "no JSON": (tensors("{'a': 1}"), "no JSON"),
     "not UTF-8": (b"\2" + bytes(7) + b"\xff\xfe", "no JSON"),
@@ -321,7 +323,7 @@ def test_a_hostile_safetensors_is_refused(name: str, rng: Any, tmp_path: Path) -
     content, says = SAFETENSORS[name]
     path, module = tmp_path / "x.safetensors", layer(rng)
     path.write_bytes(content)
-    limit = 10**6 if len(content) < files.HEADER_LIMIT + 100 else 1000
+    limit = 10**6 if len(content) < HEADER_LIMIT + 100 else 1000
     error = untouched(module, lambda: interop.load(module, path, limit=limit), FileError, says)
     assert "nothing was loaded" in str(error)
     assert not Trap.sprung

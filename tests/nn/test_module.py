@@ -69,7 +69,7 @@ def same(one, two):
     return one.keys() == two.keys() and all(np.array_equal(one[n], two[n]) for n in one)
 
 
-# ---- names
+# ---- names --------------------------------------------------------------------------------------
 
 
 def test_names_are_paths_in_the_order_of_assignment():
@@ -99,7 +99,7 @@ def test_reassigning_an_attribute_keeps_its_place():
     assert names(net)[:2] == ["shift", "blocks.0.factor"]
 
 
-# ---- state
+# ---- state --------------------------------------------------------------------------------------
 
 
 def test_state_is_a_copy_and_loads_back(rng):
@@ -173,7 +173,7 @@ def test_without_strict_the_common_names_are_loaded():
         net.load_state_dict({"shift": np.ones(5)}, strict=False)
 
 
-# ---- copies
+# ---- copies -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
@@ -209,7 +209,7 @@ def test_a_computed_weight_is_left_behind_and_rebuilt(duplicate, rng):
     np.testing.assert_array_equal(net(x).data, y)
 
 
-# ---- modes and conversions
+# ---- modes and conversions ----------------------------------------------------------------------
 
 
 def test_train_and_eval_reach_everything_below():
@@ -255,7 +255,7 @@ def test_zero_grad_forgets_every_gradient(rng):
     assert all(p.grad is None for p in net.parameters())
 
 
-# ---- what it says
+# ---- what it says -------------------------------------------------------------------------------
 
 
 def test_repr_shows_the_tree_and_every_shape():

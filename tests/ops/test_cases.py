@@ -445,7 +445,7 @@ def close(a: Any, b: Any, tolerance: float = CLOSE) -> bool:
     return a.size == 0 or np.abs(a - b).max() <= tolerance * max(1.0, np.abs(b).max())
 
 
-# ---- the judge first: planted faults that the tests below must object to
+# ---- the judge first: planted faults that the tests below must object to ------------------------
 
 
 FAULTS = {
@@ -481,7 +481,7 @@ def test_an_array_kept_from_the_forward_is_found_at_second_order(name, rng, monk
         test_second_order_agrees_with_differences(c, rng)
 
 
-# ---- the cases
+# ---- the cases ----------------------------------------------------------------------------------
 
 
 def test_every_primitive_of_ops_has_its_cases():

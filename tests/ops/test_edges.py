@@ -21,7 +21,7 @@ def slope(f, x, u=None):
     return minwn.grad(z, x, np.ones(z.shape) if u is None else u).data
 
 
-# ---- kinks and ties
+# ---- kinks and ties -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_where_ignores_what_it_did_not_choose():
     assert np.array_equal(minwn.grad(bad.sum(), x).data, [1.0, 0.0])
 
 
-# ---- powers
+# ---- powers -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_derivatives_of_every_order_of_an_integer_power_at_zero(n):
         z = minwn.grad(z, x, create_graph=True)
 
 
-# ---- tails
+# ---- tails --------------------------------------------------------------------------------------
 
 
 def relative(found, exact):
@@ -200,7 +200,7 @@ def test_gelu_of_both_forms_and_its_slope(x, approximate):
     assert abs(slope(f, x) - float(derivative)) <= 64 * 2**-52
 
 
-# ---- log of a sum
+# ---- log of a sum -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_logsumexp_of_infinity_is_infinity():
     assert ops.logsumexp(np.array([INF, 1.0])) == INF
 
 
-# ---- sums of 16-bit numbers
+# ---- sums of 16-bit numbers ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -244,7 +244,7 @@ def test_sixteen_bit_sums_are_kept_in_float32(dtype):
     assert all(f(ones).dtype == ones.dtype for f in (ops.sum, ops.mean, ops.var))
 
 
-# ---- rounding to another dtype
+# ---- rounding to another dtype ------------------------------------------------------------------
 
 
 def test_cast_rounds_and_its_pullback_casts_back(rng):
@@ -264,7 +264,7 @@ def test_a_cast_to_integers_has_no_gradient():
     assert np.array_equal(slope(rounded, 2.7), 2.0)
 
 
-# ---- arguments that are wrong
+# ---- arguments that are wrong -------------------------------------------------------------------
 
 
 ARRAY = np.arange(12.0).reshape(3, 4)

@@ -1,0 +1,119 @@
+"""Measuring until there is no doubt: where a measurement contradicts a claim, other steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy
+
+from ..backend import Generator, quiet
+from .differences import Contraction, Measured, complex_step, ladder
+from .subject import Subject
+from .tangents import random_directions
+
+__all__ = ["Measurement"]
+
+BLOCK = 2**16  # numbers in the outputs of one block of perturbations: they stay in cache
+
+
+@dataclass
+class Measurement:
+    """How one argument of a subject is measured, along which tangents, through which cotangents."""
+
+    subject: Subject
+    k: int
+    tangents: Any
+    contract: Contraction
+    rtol: float
+    complex: bool = False
+
+    def __call__(self, claimed: Callable[..., Any]) -> tuple[Measured, numpy.ndarray]:
+        """All rows, and what is claimed(rows) about them, in blocks that fit in memory."""
+        width = len(self.subject.centre) * (1 if self.contract.cotangents is not None else 16)
+        count = self.tangents.count
+        blocks = min(count, -(-count * width // BLOCK))
+        parts, claims = [], []
+        for rows in numpy.array_split(numpy.arange(count), max(1, blocks)):
+            with quiet():
+                claims.append(claimed(rows))
+            take = self.by_complex_step if self.complex else self.by_differences
+            parts.append(take(rows, claims[-1]))
+        columns = ([getattr(p, f.name) for p in parts] for f in fields(Measured))
+        return Measured(*map(numpy.concatenate, columns)), numpy.concatenate(claims)
+
+    def _line(self, rows: numpy.ndarray, h: numpy.ndarray) -> numpy.ndarray:
+        return self.subject.each(self.k, self.tangents.shifted(rows, h))
+
+    def once(self, rows: numpy.ndarray) -> Measured:
+        """Without a second thought."""
+        subject, length = self.subject, self.tangents.scales(rows)[0]
+        take, length = (complex_step, length) if self.complex else (ladder, length / 8)
+        return take(self._line, rows, length, subject.centre, self.contract, subject.u)
+
+    def by_differences(self, rows: numpy.ndarray, claimed: numpy.ndarray) -> Measured:
+        """Over one length after another while there is doubt: a claim contradicted, a kink, or
+        steps too long. A claim that one ladder contradicts and a sharp one confirms, stands."""
+        u, rtol = self.subject.u, self.rtol
+        lengths = self.tangents.scales(rows)
+        found = replace(self, complex=False).once(rows)
+        for length in lengths[1:]:
+            # Where rounding is the limit, only longer steps can sharpen the result.
+            hope = ~found.settled() | (length > lengths[0])[:, None]
+            doubt = found.contradicts(claimed, rtol) | found.kink | (~found.sharp(u) & hope)
+            again = numpy.flatnonzero(doubt.any(axis=1))
+            if not len(again):
+                continue
+            old, claim = found[again], claimed[again]
+            new = ladder(
+                self._line, rows[again], length[again] / 8, self.subject.centre, self.contract, u
+            )
+            was, now = old.contradicts(claim, rtol), new.contradicts(claim, rtol)
+            better = new.clearer_than(old, u) | (was & ~now & new.sharp(u))
+            better &= ~(now & ~was & old.sharp(u))
+            # The finest steps are the first to lose sight of a kink in the rounding.
+            kink = old.kink & (new.kink | (length is lengths[-1]))
+            old[better] = new[better]
+            old.kink = kink
+            found[again] = old
+        return found
+
+    def by_complex_step(self, rows: numpy.ndarray, claimed: numpy.ndarray) -> Measured:
+        """What it contradicts, or only rounding excuses, is measured by differences too: they know
+        kinks. Where not even the worst four are wrong by both, all that it contradicts."""
+        u, found = self.subject.u, self.once(rows)
+        with quiet():
+            excess = abs(claimed - found.value) / (self.rtol * found.scale)
+        excess = numpy.nan_to_num(excess, nan=numpy.inf).max(axis=1, initial=0.0)
+        worst = numpy.argsort(-excess)
+        worst = worst[excess[worst] > 1]
+        wrong = found.contradicts(claimed, self.rtol).any(axis=1)
+        for part in (worst[:4], worst[4:][wrong[worst[4:]]]):
+            if len(part):
+                new, old = self.by_differences(rows[part], claimed[part]), found[part]
+                claim, allowed = claimed[part], new.allowed(self.rtol)
+                nothing = (abs(new.value) <= allowed) & (abs(claim) <= allowed)
+                keep = ~(new.sharp(u) | new.kink | nothing)
+                new[keep] = old[keep]
+                found[part] = new
+                if (new.contradicts(claim, self.rtol) & ~new.kink).any():
+                    break
+        return found
+
+    def complex_step_holds(self, rng: Generator) -> bool:
+        """Whether it agrees with differences along two random directions."""
+        subject, rows = self.subject, numpy.arange(2)
+        tangents = random_directions(subject.x[self.k], 2, rng)
+        probe = Measurement(subject, self.k, tangents, self.contract, 1e-6)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", numpy.exceptions.ComplexWarning)
+                found = replace(probe, complex=True).once(rows)
+        except Exception:  # f may say in any way that complex numbers are not for it
+            return False
+        check = probe.by_differences(rows, found.value)
+        usable = (check.sharp(subject.u) | check.settled()).all(axis=1)
+        agree = ~check.contradicts(found.value, 1e-6) & ~check.kink
+        return bool(usable.any() and agree[usable].all())

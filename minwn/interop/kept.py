@@ -1,0 +1,152 @@
+"""How one framework keeps one parameter: read as v, g and axes in minwn's layout, and written."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..backend import is_floating, quiet
+from ..byhand import weight_norm
+from ..nn import ZeroNormError
+from .layout import Axes, bring, bring_g, choices, output_axis, restore, restore_g
+from .names import Framework, Keys, leaf_of
+
+__all__ = ["Kept", "gain", "length_of"]
+
+Length = tuple[str, float]  # form and eps of h
+
+
+class Kept(NamedTuple):
+    """One parameter there: the names of its arrays, its kind of layer, and the h of its norm."""
+
+    row: Framework
+    keys: Keys
+    kind: str
+    groups: int
+    length: Length
+
+    @property
+    def flat(self) -> bool:
+        return _is_scale(self.row, self.keys)
+
+    @property
+    def log(self) -> bool:
+        """Whether g is kept as its logarithm."""
+        return self.keys[0].endswith("_s") and len(self.keys) == 2
+
+    def layout(self, parameter: str) -> tuple[str, str, int]:
+        kind = self.kind if leaf_of(parameter) == "weight" else "other"
+        return kind, self.row.column, self.groups
+
+    def read(self, arrays: list[Any], parameter: str, dim: Any) -> tuple[Any, Any, Axes]:
+        """(v, g, axes) in minwn's layout, from the arrays of `keys`; g is None for a plain one."""
+        layout = self.layout(parameter)
+        try:
+            v = restore(arrays[-1], *layout)
+        except ValueError as error:
+            raise ValueError(f"{self.keys[-1]}: {error}") from None
+        if len(arrays) == 1:
+            if self.row.column == "equinox" and leaf_of(parameter) == "bias" and v.ndim > 1:
+                v = v.reshape(len(v))  # (out, 1, 1) beside a kernel with two axes
+            return v, None, None
+        for key, x in zip(self.keys, arrays, strict=True):
+            if not is_floating(x.dtype):
+                raise ValueError(f"{key} is {x.dtype}; only floating weights have a norm")
+        axes = self._axes(arrays[0].shape, v.shape, layout, dim)
+        return v, restore_g(arrays[0], v.shape, axes, *layout, flat=self.flat), axes
+
+    def _axes(
+        self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any
+    ) -> Axes:
+        """The axes asked for, if the shape of g is theirs; or the only ones whose shape it is."""
+
+        def shape(axes: Axes) -> tuple[int, ...] | None:
+            kept = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
+            try:
+                return bring_g(kept, v, axes, *layout, flat=self.flat, whole=self.row.whole).shape
+            except ValueError:
+                return None
+
+        g_key, v_key = self.keys
+        whole = g in ((), (1,), (1,) * len(v))  # one norm of all, as one or another writes it
+        if dim == "output":
+            dim = output_axis(layout[0] if len(v) > 1 else "norm")
+            if dim is None:
+                raise ValueError(f"{v_key}: dim='output' for a weight of no known layout")
+        if dim != "infer":
+            axes = None if dim is None else dim if isinstance(dim, tuple) else (dim,)
+            weight_norm.kept_shape(v, axes)  # IndexError for an axis that v lacks
+            axes = None if axes is None else tuple(sorted({a % len(v) for a in axes}))
+            if g != shape(axes) and not (axes is None and whole):
+                raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape(axes)}")
+            return axes
+        together = self.row.many or self.groups > 1
+        fits = [a for a in choices(v) if (together or a is None or len(a) == 1) and shape(a) == g]
+        if not fits and (self.flat or not whole):
+            raise ValueError(
+                f"{g_key} of shape {g} fits no axes of {v_key}, which is {v} in minwn's layout"
+            )
+        if len({weight_norm.kept_shape(v, axes) for axes in fits}) > 1:
+            said = " or ".join(str(a[0] if a and len(a) == 1 else a) for a in fits)
+            raise ValueError(
+                f"{g_key} of shape {g} could be for dim {said} of {v_key}, which is {v} in minwn's "
+                f"layout; say which with dim. 'output', one norm for each output, is usual"
+            )
+        return fits[0] if fits else None
+
+    def write(self, v: Any, g: Any, axes: Axes, parameter: str, after_bias: int) -> list[Any]:
+        """The arrays for `keys`. after_bias: how many axes Equinox adds to a bias."""
+        layout = self.layout(parameter)
+        try:
+            moved = bring(v, *layout)
+            if g is None:
+                if self.row.column == "equinox" and leaf_of(parameter) == "bias":
+                    moved = moved.reshape(moved.shape + (1,) * after_bias)
+                return [moved.copy(order="C")]
+            g = bring_g(g, v.shape, axes, *layout, flat=self.flat, whole=self.row.whole)
+        except ValueError as error:
+            raise ValueError(f"{parameter}: {error}") from None
+        if not self.row.many and sum(n > 1 for n in g.shape) > 1:
+            raise ValueError(f"{parameter}: norms of shape {g.shape}; the target keeps one axis")
+        if not self.row.mixed and g.dtype != v.dtype:
+            raise ValueError(f"{parameter}: g is {g.dtype} and v {v.dtype}; the target needs one")
+        return [g.copy(order="C"), moved.copy(order="C")]
+
+
+def _is_scale(row: Framework, keys: Keys) -> bool:
+    """Whether g is a wrapper's scale: the kept axes alone, and with its epsilon."""
+    return row.flat or keys[0].endswith("/scale")
+
+
+def length_of(row: Framework, keys: Keys, ours: Length, epsilon: float) -> Length:
+    """The form and eps of h: of Flax, of minwn as told, and of the others, who have no choice."""
+    if row.flat or (_is_scale(row, keys) and ours[0] == "plain"):
+        return ("inside", epsilon)
+    return ours if row.child else ("plain", 0.0)
+
+
+def gain(stored: Any, v: Any, one: Kept, other: Kept, parameter: str) -> Any:
+    """What `other` stores, for the weight to be the one that `one` has; computed in float64."""
+    g, v = stored.astype(np.float64), v.astype(np.float64)
+    with quiet():
+        if one.log:
+            g = np.exp(g)
+        if one.length != other.length:
+            old, new = (
+                weight_norm.radius(v, shape=g.shape, eps=eps, form=form)
+                for form, eps in (one.length, other.length)
+            )
+            g = g * (new / old)  # w = g v / old = (g new / old) v / new
+            if np.isnan(new / old).any():
+                raise ZeroNormError(
+                    f"{parameter}: v is zero in {int(np.isnan(new / old).sum())} of {g.size} "
+                    f"slices, where g v / ||v|| has no value; give these weights one, or keep eps "
+                    f"on both sides"
+                )
+        if other.log and not (g > 0).all():
+            raise ValueError(f"{parameter}: g is not above 0 everywhere, as e^s would be")
+        result = (np.log(g) if other.log else g).astype(stored.dtype)
+    if not np.isfinite(result[np.isfinite(stored)]).all():
+        raise ValueError(f"{parameter}: the g that keeps the weight is beyond {stored.dtype}")
+    return result

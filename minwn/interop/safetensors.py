@@ -1,0 +1,92 @@
+"""States in .safetensors: a JSON header, checked here, and the bytes, which the package reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from ..backend import dtype_of
+from .plain import DTYPES, FileError, check_name
+
+__all__ = ["HEADER_LIMIT", "read_safetensors", "write_safetensors"]
+
+HEADER_LIMIT = 2**24  # bytes of names and shapes at the beginning
+
+
+def read_safetensors(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], dict]:
+    safetensors = _package()
+    if size > limit + HEADER_LIMIT:
+        raise FileError(f"it has {size} bytes, over the limit of {limit}")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > size - 8:
+        raise FileError("damaged, or no .safetensors: it ends within its header")
+    if length > HEADER_LIMIT:
+        raise FileError(f"its header has {length} bytes, over the limit of {HEADER_LIMIT}")
+    text = file.read(length)
+    header = _header(text)
+    metadata = header.pop("__metadata__", {})
+    for name, entry in header.items():
+        _check_entry(name, entry)
+    try:
+        parts = safetensors.deserialize(start + text + file.read())
+    except Exception as error:  # the package's own kind, and whatever its bindings raise
+        raise FileError(f"damaged, or no .safetensors: {error}") from None
+    state = {
+        name: np.frombuffer(part["data"], dtype_of(DTYPES[part["dtype"]])).reshape(part["shape"])
+        for name, part in parts
+    }
+    state = {name: x.astype(x.dtype.newbyteorder("="), order="C") for name, x in state.items()}
+    return state, metadata
+
+
+def _header(text: bytes) -> dict[str, Any]:
+    """The JSON of a header, with each key once."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
+            raise FileError(f"{twice!r} is there twice")
+        return found
+
+    try:
+        header = json.loads(text, object_pairs_hook=once)
+    except FileError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"damaged, or no .safetensors: its header is no JSON, {error}") from None
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
+        raise FileError("its header is not that of a .safetensors")
+    return header
+
+
+def _check_entry(name: str, entry: Any) -> None:
+    check_name(name, FileError)
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise FileError(f"{name!r} is not described as an array")
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
+        raise FileError(f"{name!r} is {entry['dtype']!r}; a state holds {', '.join(DTYPES)}")
+
+
+def write_safetensors(
+    file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]
+) -> None:
+    _package()
+    from safetensors.numpy import save
+
+    file.write(save(dict(arrays), metadata=dict(metadata)))
+
+
+def _package() -> Any:
+    try:
+        import safetensors
+    except ImportError as error:
+        raise ImportError(
+            "a .safetensors file needs safetensors: pip install 'minwn[interop]'"
+        ) from error
+    return safetensors

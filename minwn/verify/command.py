@@ -1,0 +1,78 @@
+"""`minwn verify`: its options, what it prints, and the files it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import Report, run
+from .curve import draw
+from .terminal import colours
+
+__all__ = ["arguments", "main"]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn verify` to a parser."""
+    parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default 0")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="PATH",
+        help="write the report as JSON to PATH; without PATH, print it instead of the tables",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="DIR", help="put verify.json and digits.png here; default minwn-verify"
+    )
+    parser.add_argument("--no-plot", action="store_true", help="draw no digits.png")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn verify`: 0 if everything holds, 1 if not, 2 where nothing can be written."""
+    path = None if args.json in (None, "-") else Path(args.json)
+    try:
+        if args.out is not None:
+            Path(args.out).mkdir(parents=True, exist_ok=True)
+        if path is not None:
+            path.open("a").close()  # now, not after a minute
+    except OSError as error:
+        print(f"minwn verify: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    printed = args.json == "-"
+    report = run(quick=args.quick, seed=args.seed, progress=sys.stderr.isatty() and not printed)
+    text = json.dumps(report.to_json(), indent=2, allow_nan=False)
+    notes = _write(report, text, Path(args.out or "minwn-verify"), not args.no_plot)
+    if path is not None:
+        path.write_text(text + "\n", encoding="utf-8")
+        notes.append(f"report: {path}")
+    if printed:
+        print(text)
+    else:
+        colour = ("\033[32m", "\033[31m") if colours(sys.stdout) else ("", "")
+        end = "\033[0m" if colours(sys.stdout) else ""
+        lines = "\n".join(f"  {note}" for note in notes)
+        print(f"{report}\n\n{lines}\n\n{colour[not report.ok]}{report.verdict()}{end}")
+    return 0 if report.ok else 1
+
+
+def _write(report: Report, text: str, folder: Path, plot: bool) -> list[str]:
+    """The report and the curve as files, as far as that is possible; what became of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "verify.json").write_text(text + "\n", encoding="utf-8")
+        notes = [f"report: {folder / 'verify.json'}"]
+        if plot and report.digits:
+            draw(report.digits, folder / "digits.png")
+            notes.append(f"curve: {folder / 'digits.png'}")
+    except OSError as error:
+        return [f"no report in {folder}: {error.strerror}; choose a place with --out"]
+    except ImportError as error:
+        notes.append(f"no curve: {error}")
+    return notes
