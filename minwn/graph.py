@@ -179,19 +179,6 @@ def primitive(forward: Callable[..., Array]) -> Primitive:
 _WEAK = (bool, int, float, complex, type(None))
 
 
-def _agree(arrays: Sequence[Any]) -> bool:
-    """Whether all arrays are of one class and one dtype, by identity: the common case, fast."""
-    first = None
-    for x in arrays:
-        if type(x) in _WEAK:
-            continue
-        if first is None:
-            first = x
-        elif type(x) is not type(first) or x.dtype is not first.dtype:
-            return False
-    return True
-
-
 def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
     """Let NumPy scalars be as weak as Python's, and refuse what would be promoted silently."""
     namespace(*arrays)

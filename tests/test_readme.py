@@ -21,5 +21,7 @@ def test_every_module_on_the_map_is_there():
     house = README.read_text().partition("## The house")[2].partition("## Words")[0]
     rows = [row for row in house.splitlines() if re.match(r"\| \d", row)]
     named = {name.rstrip("/") for row in rows for name in re.findall(r"`(\w+(?:/|\.py))`", row)}
-    there = {path.name for path in (README.parent / "minwn").iterdir() if path.suffix in ("", ".py")}
+    there = {
+        path.name for path in (README.parent / "minwn").iterdir() if path.suffix in ("", ".py")
+    }
     assert named == there - {"__init__.py", "__main__.py", "__pycache__"}

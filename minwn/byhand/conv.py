@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from ..backend import Array, namespace
@@ -266,7 +267,7 @@ def geometry(
 
 def each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * d
-    if len(values) != d or not all(isinstance(n, int) and n >= least for n in values):
+    if len(values) != d or not all(isinstance(n, Integral) and int(n) >= least for n in values):
         raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")
     return values
 

@@ -94,8 +94,11 @@ def gradcheck(
     labels = [*(names or names_of(f)), *[""] * len(inputs)]
     plan = Plan(mode, method, directions, subject.u**0.56 if rtol is None else rtol, rng)
 
+    # A function of the user's may be called tanh, too; only a name that was given counts.
+    kind = "op" if isinstance(f, Primitive) or name in Primitive.registry else "function"
+
     def entry(k: int | None, **found: Any) -> Comparison:
-        return Comparison(title, k, "" if k is None else labels[k], **found)
+        return Comparison(title, k, "" if k is None else labels[k], kind=kind, **found)
 
     def first_order() -> list[Comparison]:
         unclean = _hygiene(subject)

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..graph import Primitive
-
 __all__ = ["VERDICTS", "Comparison", "GradcheckError", "GradcheckReport"]
 
 VERDICTS = ("fail", "undefined", "not differentiable", "unresolved", "pass")  # worst first
@@ -37,6 +35,7 @@ class Comparison:
     method: str = ""
     order: int = 1
     note: str = ""
+    kind: str = "function"  # or "op", where it is one of the engine's
 
     @property
     def error(self) -> float:
@@ -52,8 +51,7 @@ class Comparison:
     @property
     def place(self) -> str:
         """Where: "op 'tanh', input 0 (x)"."""
-        kind = "op" if self.function in Primitive.registry else "function"
-        where = f"{kind} '{self.function}'"
+        where = f"{self.kind} '{self.function}'"
         if self.argument is not None:
             where += f", input {self.argument}" + (f" ({self.name})" if self.name else "")
         return where + (f", order {self.order}" if self.order > 1 else "")

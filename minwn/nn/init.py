@@ -8,6 +8,7 @@ both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 from .. import backend
@@ -21,7 +22,7 @@ Shape = tuple[int, ...]
 def sizes(**named: Any) -> tuple[int, ...]:
     """The values, where all are whole numbers >= 1; else a ValueError that names the first."""
     for name, value in named.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name}={value!r}; give a whole number >= 1")
     return tuple(named.values())
 

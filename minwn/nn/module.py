@@ -15,6 +15,13 @@ from ..tensor import Tensor
 __all__ = ["Buffer", "Module", "Parameter"]
 
 
+class NamesError(KeyError):
+    """Names that do not match; a KeyError whose lines are printed as lines."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Parameter(Tensor):
     """A Tensor that its Module trains."""
 
@@ -126,14 +133,14 @@ class Module:
 
         Values are converted to the dtype and device that the module has. Weights that are computed
         are computed anew. `strict=False` ignores names found on one side only. Raises KeyError
-        with the missing, unexpected and closest names, and ValueError for shapes; then nothing
-        has been loaded.
+        with the missing, unexpected and closest names, and ValueError for shapes and for numbers
+        that are out of range for the dtype here; then nothing has been loaded.
         """
         own = self._state()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
         if strict and (missing or unexpected):
-            raise KeyError(_mismatch(missing, unexpected))
+            raise NamesError(_mismatch(missing, unexpected))
         arrays = {}
         for name, target in own.items():
             if name in state:
@@ -143,7 +150,14 @@ class Module:
                     raise ValueError(f"{name}: shape {array.shape} for {target.shape}")
                 if array.dtype.kind not in "biuf" and not backend.is_floating(array.dtype):
                     raise ValueError(f"{name}: cannot load {array.dtype}")
-                arrays[name] = array.astype(target.dtype, copy=True)
+                with backend.quiet():
+                    arrays[name] = array.astype(target.dtype, copy=True)
+                xp = backend.namespace(array)
+                if (xp.isfinite(array) & ~xp.isfinite(arrays[name])).any():
+                    raise ValueError(
+                        f"{name}: numbers up to {float(abs(array).max()):g} are out of range for "
+                        f"{target.dtype}; convert the module with .to({str(array.dtype)!r}) first"
+                    )
         for name, array in arrays.items():
             own[name].data = array
         self._recompute()

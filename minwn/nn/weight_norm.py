@@ -13,6 +13,7 @@ safe. The computed weight is not a parameter: it is never saved, and never copie
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, ClassVar
 
 from ..backend import Array, asarray, is_floating, namespace, quiet, to_numpy
@@ -65,7 +66,7 @@ class WeightNorm:
         if isinstance(dim, list):
             dim = tuple(dim)
         axes = dim if isinstance(dim, tuple) else (dim,)
-        if not (dim is None or dim == "output" or all(type(a) is int for a in axes)):
+        if not (dim is None or dim == "output" or all(_is_axis(a) for a in axes)):
             raise ValueError(f"dim={dim!r}; give an axis, a tuple of axes, None or 'output'")
         weight_norm.check_form(eps, form)
         for field, value in (("name", name), ("dim", dim), ("eps", eps), ("form", form)):
@@ -79,7 +80,8 @@ class WeightNorm:
         name, dim: used in place of this object's own, for this module, from now on. The place in
         the parameters' order and requires_grad are kept; modules that share a parameter share
         its g and v once this has been applied to each of them.
-        Raises ValueError where the name is normalised already or is not a floating parameter,
+        Raises ValueError where the name is normalised already, is not a floating parameter, or is
+        shared with a module where it has become something else;
         IndexError for a dim the weight lacks, ZeroNormError for zero slices. Then nothing changed.
         """
         used = replace(
@@ -99,6 +101,12 @@ class WeightNorm:
                 f"for {weight.dtype}; scale the weight, or convert the module to a wider dtype"
             )
         parts = _recall(weight, key)
+        if parts is None and weight._twin is not None:
+            raise ValueError(
+                f"{type(module).__name__}.{name} is shared with a module where it was normalised "
+                f"already, with other settings, or trained or assigned since; apply one WeightNorm "
+                f"to all that share it before training, or give this one Parameter(its data)"
+            )
         if parts is None:
             g = Parameter(scale, weight.requires_grad)
             v = Parameter(weight.data.copy(), weight.requires_grad)
@@ -247,6 +255,10 @@ def lengths(
             f"slices (of g {shape}: {named}); give these weights a value, {way_out}"
         )
     return h
+
+
+def _is_axis(a: Any) -> bool:
+    return isinstance(a, Integral) and not isinstance(a, bool)
 
 
 class Computed:
