@@ -112,7 +112,7 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
             w = unit * ratio
         else:
             w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
-    return w if w.dtype == v.dtype else w.astype(v.dtype)
+        return w if w.dtype == v.dtype else w.astype(v.dtype)
 
 
 forward = weight_norm
@@ -143,7 +143,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
             h, x, y = _lengths(v, g.shape, eps, form)
             g_bar = _dot(w_bar, x, g.shape)
             v_bar = _scale(w_bar - g_bar * y, g, h)
-    return narrow(v_bar), narrow(g_bar)
+        return narrow(v_bar), narrow(g_bar)
 
 
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
@@ -180,7 +180,7 @@ def double_vjp(
         bend = _curvature(A, a, v, g, h, y, eps, form)
         by_v = ((B - ratio * a) * r - ratio * (t * y + s * bend)) / h
         by_w_bar = _scale(A - a * x, g, h) + B * x
-    return narrow(by_w_bar), narrow(by_v), narrow(t / h)
+        return narrow(by_w_bar), narrow(by_v), narrow(t / h)
 
 
 def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
