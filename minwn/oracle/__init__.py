@@ -1,0 +1,21 @@
+"""Is this implementation of weight normalisation right? If not, which term is wrong?
+
+    report = minwn.oracle.check(forward=forward, backward=backward)
+    print(report)
+
+judges functions of NumPy arrays against answers that are right to the last bit. A wrong one gets
+the name of its mistake, the formula that reproduces its numbers, and the smallest case that shows
+it. The judge imports neither a framework nor minwn's own weight normalisation.
+"""
+
+from .check import check
+from .diagnosis import Diagnosis
+from .invariants import INVARIANTS, laws
+from .mistakes import CATALOGUE, Mistake
+from .report import Report, page
+from .truth import OracleFault, expected
+
+__all__ = [
+    "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Report", "check",
+    "expected", "laws", "page",
+]  # fmt: skip
