@@ -24,7 +24,7 @@ from ..byhand import weight_norm
 from ..graph import raw
 from ..nn.module import did_you_mean, join
 from .kept import Kept, gain, length_of
-from .layout import KINDS
+from .layout import KINDS, LAYOUTS
 from .names import FRAMEWORKS, Framework, Keys, flatten, layer_of, leaf_of, locate, place, unflatten
 
 __all__ = ["convert", "match", "parameters"]
@@ -79,6 +79,7 @@ def convert(
 
     dims, groups = _spread("dim", dim, located), _spread("groups", groups, located)
     forms, epsilons = _spread("form", form, located), _spread("eps", eps, located)
+    biases = {layer_of(p): arrays[k[-1]].size for p, k in located.items() if leaf_of(p) == "bias"}
     result: dict[str, Any] = {}
     for p, keys in located.items():
         weight_norm.check_form(epsilons[p], forms[p])
@@ -89,6 +90,8 @@ def convert(
             theirs, places[p], kinds[p], groups[p], length_of(theirs, places[p], length, epsilon)
         )
         v, g, axes = one.read([arrays[key] for key in keys], p, dims[p])
+        if leaf_of(p) == "weight" and layer_of(p) in biases:
+            _check_outputs(p, v.shape, kinds[p], groups[p], biases[layer_of(p)])
         if g is not None and (one.length, one.log) != (other.length, other.log):
             g = gain(g, v, one, other, p)
         made = other.write(v, g, axes, p, after_bias)
@@ -171,6 +174,20 @@ def _kinds(
             raise ValueError(f"kind={found!r} for {p}; choose from {', '.join(KINDS)}")
         kinds[p] = found
     return kinds
+
+
+def _check_outputs(p: str, shape: tuple[int, ...], kind: str, groups: int, bias: int) -> None:
+    """ValueError where a bias says that the layer is of another kind, or has other groups."""
+    if kind not in LAYOUTS:
+        return
+    outputs = shape[LAYOUTS[kind]["minwn"].index("o")]
+    outputs *= groups if LAYOUTS[kind]["minwn"].startswith("i") else 1
+    if outputs != bias:
+        raise ValueError(
+            f"{p} of shape {shape} has {outputs} outputs as a {kind} with groups={groups}, and its "
+            f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: "
+            f"'conv_transpose'}} for instance, or groups"
+        )
 
 
 # ---- names and arrays ---------------------------------------------------------------------------

@@ -87,7 +87,8 @@ WEIGHTS = {  # v, dim, g, kind; all as minwn has them
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_between_any_two_and_back_nothing_changes(name: str, dtype: str, rng: Any) -> None:
     v, dim, g, kind = WEIGHTS[name]
-    state = numbers(rng, dtype, a__weight_g=g, a__weight_v=v, a__bias=(5,), b__weight=(4, 6))
+    bias = (1,) if name == "one output" else (5,)
+    state = numbers(rng, dtype, a__weight_g=g, a__weight_v=v, a__bias=bias, b__weight=(4, 6))
     for one, other in itertools.product(interop.FRAMEWORKS, repeat=2):
         told: dict[str, Any] = {"dim": dim, "kind": {"a": kind}}
         if "flax" in (one, other):
@@ -440,3 +441,20 @@ def test_flax_may_mix_dtypes_and_the_state_is_copied(rng: Any) -> None:
 def test_settings_that_do_not_fit(told: Any, says: str, rng: Any) -> None:
     with pytest.raises(ValueError, match=says):
         interop.convert(numbers(rng, weight_g=(5, 1), weight_v=(5, 3)), "minwn", "flax", **told)
+
+
+@pytest.mark.parametrize(
+    ("shape", "bias", "how"),
+    [
+        ((6, 4, 3), 4, {}),  # of a transposed convolution, taken for a convolution
+        ((4, 3, 3), 6, {"kind": "conv_transpose"}),  # in two groups
+        ((4, 3), 3, {}),
+    ],
+)
+def test_a_bias_that_contradicts_the_kind_is_an_error(shape, bias, how):
+    state = {"a.weight": np.ones(shape), "a.bias": np.ones(bias)}
+    with pytest.raises(ValueError, match=f"its bias has {bias} entries; say what it is"):
+        interop.convert(state, "torch", "flax", **how)
+    if len(shape) == 3:
+        right = {"kind": "conv_transpose", "groups": 2 if how else 1}
+        interop.convert(state, "torch", "equinox", **right)
