@@ -99,3 +99,10 @@ def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
     monkeypatch.setattr(cli.bench, "main", interrupted)
     assert cli.main(["bench"]) == 130
     assert "stopped" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    command = f"{sys.executable} -m minwn doctor --json | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout
+    assert "Traceback" not in done.stderr
