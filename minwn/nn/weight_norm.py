@@ -81,8 +81,8 @@ class WeightNorm:
         the parameters' order and requires_grad are kept; modules that share a parameter share
         its g and v once this has been applied to each of them.
         Raises ValueError where the name is normalised already, is not a floating parameter, or is
-        shared with a module where it has become something else;
-        IndexError for a dim the weight lacks, ZeroNormError for zero slices. Then nothing changed.
+        shared with a module where it has become something else; IndexError for a dim the weight
+        lacks; ZeroNormError for zero slices. Then nothing changed.
         """
         used = replace(
             self, name=self.name if name is None else name, dim=self.dim if dim is None else dim
