@@ -15,6 +15,7 @@ import contextlib
 import functools
 import math
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -29,6 +30,14 @@ Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
 _erf = numpy.frompyfunc(math.erf, 1, 1)
+
+
+# Entries of a block of rows; three such blocks stay in a core's cache between two passes.
+_BLOCK = 1 << 18
+# The C library returns the memory of a large array to the system when it is freed, and fetching
+# it again, page by page, takes longer than most arithmetic. glibc learns from the first large
+# block that it sees freed: from then on it keeps up to twice that size for the next array.
+numpy.empty((1 << 25) - (1 << 16), dtype="uint8")
 
 
 def is_array(x: Any) -> bool:
@@ -171,6 +180,35 @@ def within(x: Array, low: float, high: float) -> bool:
     if isinstance(x, numpy.ndarray):  # argmin is the fast way, and stops at a NaN
         return x.size == 0 or (x.item(x.argmin()) >= low and x.item(x.argmax()) <= high)
     return bool(((x >= low) & (x <= high)).all())
+
+
+def long_rows(*matrices: Array) -> bool:
+    """Whether `by_rows` does more than call its function: NumPy arrays in C order, and large."""
+    return all(
+        type(x) is numpy.ndarray and x.size > _BLOCK // 4 and x.flags.c_contiguous for x in matrices
+    )
+
+
+def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
+    """f(*matrices), which writes its answers into some of them, a block of rows at a time."""
+    first = matrices[0]
+    step = max(1, _BLOCK // first.shape[1])
+    with quiet():
+        # To loop over several rows at once, a ufunc copies a column that it broadcasts into a
+        # buffer of 8192 entries. For long rows this costs more than the product; a buffer of a
+        # row's length leaves each row to itself. (Leaving `quiet` restores the size.)
+        numpy.setbufsize(min(8192, max(256, first.shape[1] // 16 * 16)))
+        for i in range(0, len(first), step):
+            f(*(x[i : i + step] for x in matrices))
+
+
+def dot_rows(x: Array, y: Array) -> Array | None:
+    """<x_i, y_i> for the rows of two real matrices; None where the library has no such function.
+
+    x, y: (rows, m)   -> (rows,)
+    """
+    xp = namespace(x)
+    return xp.vecdot(x, y) if hasattr(xp, "vecdot") else None
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:

@@ -30,7 +30,7 @@ from typing import Any
 from ..backend import Array, accumulator, quiet
 from ..graph import primitive, raw
 from . import weight_norm
-from .weight_norm import _dot, _widen
+from .lengths import dot, widen
 
 __all__ = ["composed", "double_vjp", "forward", "jvp", "norm", "vjp"]
 
@@ -61,7 +61,7 @@ def forward(v: Any, g: Any, *, n: Array | None = None) -> Any:
 @primitive
 def frozen_norm(v: Array, g: Array, *, n: Array) -> Array:
     """w = g v / n for the n that is given."""
-    (v, g), narrow = _widen(v, g)
+    (v, g), narrow = widen(v, g)
     with quiet():
         return narrow(v / _like(n, v) * g)
 
@@ -77,16 +77,16 @@ def vjp(w_bar: Any, v: Any, g: Any, *, n: Array | None = None) -> tuple[Any, Any
     v_bar = (g / n) w_bar      g_bar = <w_bar, v> / n
     """
     n = _given(v, g, n)
-    (w_bar, v, g), narrow = _widen(w_bar, v, g)
+    (w_bar, v, g), narrow = widen(w_bar, v, g)
     with quiet():
         n = _like(n, v)
-        return narrow(g / n * w_bar), narrow(_dot(w_bar, v / n, g.shape))
+        return narrow(g / n * w_bar), narrow(dot(w_bar, v / n, g.shape))
 
 
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, n: Array | None = None) -> Any:
     """w_dot = (v g_dot + g v_dot) / n"""
     n = _given(v, g, n)
-    (v, g, v_dot, g_dot), narrow = _widen(v, g, v_dot, g_dot)
+    (v, g, v_dot, g_dot), narrow = widen(v, g, v_dot, g_dot)
     with quiet():
         n = _like(n, v)
         return narrow(v / n * g_dot + g / n * v_dot)
@@ -100,11 +100,11 @@ def double_vjp(
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
     n = _given(v, g, n)
-    (A, B, w_bar, v, g), narrow = _widen(v_bar_bar, g_bar_bar, w_bar, v, g)
+    (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
     with quiet():
         n = _like(n, v)
         by_w_bar, by_v = g / n * A + B * (v / n), B / n * w_bar
-        return narrow(by_w_bar), narrow(by_v), narrow(_dot(A, w_bar, g.shape) / n)
+        return narrow(by_w_bar), narrow(by_v), narrow(dot(A, w_bar, g.shape) / n)
 
 
 def _given(v: Any, g: Any, n: Array | None) -> Array:

@@ -50,23 +50,22 @@ taken as 0, which is its limit for inside and the maxima, and the mean of its va
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
 from ..backend import (
     Array,
-    accumulator,
     asarray,
     largest,
     namespace,
     quiet,
     smallest_normal,
-    unit_roundoff,
     within,
 )
 from ..graph import primitive, raw
-from ..ops import cast, maximum, sqrt, sum_to
+from ..ops import maximum, sqrt, sum_to
+from . import plain
+from .lengths import count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
 __all__ = [
     "FORMS", "check", "check_form", "composed", "double_vjp", "forward", "jvp", "kept_shape",
@@ -86,7 +85,7 @@ def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
         "outside": lambda: sqrt(q) + eps,
         "max_q": lambda: sqrt(maximum(q, eps)),
         "max_n": lambda: maximum(sqrt(q), eps),
-        "rms": lambda: sqrt(q / _count(v, g.shape)) + eps,
+        "rms": lambda: sqrt(q / count(v, g.shape)) + eps,
     }[form]()
     return g * v / h
 
@@ -107,11 +106,9 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     check(v, g, eps=eps, form=form)
     with quiet():
         if form == "plain" and v.dtype.kind != "c":
-            (wide_v, wide_g), _ = _widen(v, g)
-            unit, _, ratio, _ = _plain(wide_v, wide_g)
-            w = unit * ratio
-        else:
-            w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
+            (v_wide, g_wide), narrow = widen(v, g)
+            return narrow(plain.forward(v_wide, g_wide))
+        w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
         return w if w.dtype == v.dtype else w.astype(v.dtype)
 
 
@@ -129,19 +126,13 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
     check(v, g, eps=eps, form=form)
-    (w_bar, v, g), narrow = _widen(w_bar, v, g)
+    (w_bar, v, g), narrow = widen(w_bar, v, g)
     with quiet():
         if form == "plain" and raw(w_bar) is w_bar and raw(v) is v and v.dtype.kind != "c":
-            # The same in fewer passes, y = v / n never written out; see _plain.
-            v, n, ratio, exponent = _plain(v, g)
-            g_bar = _dot(w_bar, v, g.shape) / n
-            v_bar = w_bar * ratio
-            v_bar -= v * (ratio * g_bar / n)
-            if exponent is not None:
-                v_bar = namespace(v).ldexp(v_bar, -exponent)
+            v_bar, g_bar = plain.vjp(w_bar, v, g)  # the same in fewer passes
         else:
             h, x, y = _lengths(v, g.shape, eps, form)
-            g_bar = _dot(w_bar, x, g.shape)
+            g_bar = dot(w_bar, x, g.shape)
             v_bar = _scale(w_bar - g_bar * y, g, h)
         return narrow(v_bar), narrow(g_bar)
 
@@ -149,10 +140,10 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
     check(v, g, eps=eps, form=form)
-    (v, g, v_dot, g_dot), narrow = _widen(v, g, v_dot, g_dot)
+    (v, g, v_dot, g_dot), narrow = widen(v, g, v_dot, g_dot)
     with quiet():
         h, x, y = _lengths(v, g.shape, eps, form)
-        h_dot = _dot(y, v_dot, g.shape)
+        h_dot = dot(y, v_dot, g.shape)
         return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
 
 
@@ -171,13 +162,13 @@ def double_vjp(
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
     check(v, g, eps=eps, form=form)
-    (A, B, w_bar, v, g), narrow = _widen(v_bar_bar, g_bar_bar, w_bar, v, g)
+    (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
     with quiet():
         h, x, y = _lengths(v, g.shape, eps, form)
-        s, a, c = (_dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
+        s, a, c = (dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
         r = w_bar - s * y
         t, ratio = c - s * a, g / h
-        bend = _curvature(A, a, v, g, h, y, eps, form)
+        bend = curvature(A, a, v, g, h, y, eps, form)
         by_v = ((B - ratio * a) * r - ratio * (t * y + s * bend)) / h
         by_w_bar = _scale(A - a * x, g, h) + B * x
         return narrow(by_w_bar), narrow(by_v), narrow(t / h)
@@ -193,41 +184,12 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
     return w, asarray(g.astype(w.dtype, copy=False), like=w)
 
 
-def kept_shape(shape: tuple[int, ...], axes: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None."""
-    if axes is None:
-        return ()
-    axes = axes if isinstance(axes, tuple) else (axes,)
-    for a in axes:
-        if not -len(shape) <= a < len(shape):
-            raise IndexError(
-                f"dim {a} of a weight of shape {shape}; choose from {-len(shape)} to "
-                f"{len(shape) - 1}, a tuple of these, or None for one norm of the whole"
-            )
-    kept = {a % len(shape) for a in axes}
-    return tuple(n if a in kept else 1 for a, n in enumerate(shape))
-
-
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
     """Raise ValueError unless g fits v, and eps the form; TypeError unless their dtypes do."""
     if v.dtype.kind in "biu" or (v.dtype != g.dtype and v.dtype.kind == g.dtype.kind):
         raise TypeError(f"v of {v.dtype} and g of {g.dtype}; convert both to one floating dtype")
-    _rows(v.shape, g.shape)
+    rows_of(v.shape, g.shape)
     check_form(eps, form)
-
-
-@functools.lru_cache(maxsize=4096)
-def _rows(v: tuple[int, ...], g: tuple[int, ...]) -> tuple[int, int] | None:
-    """(rows, m) where a slice is a row of v's memory: one norm for each entry of the first axis,
-    or one of the whole; None for other slices. Raises ValueError where g does not fit v.
-    """
-    if g != () and (len(g) != len(v) or any(n not in (1, m) for n, m in zip(g, v, strict=True))):
-        raise ValueError(
-            f"g of shape {g} for v of shape {v}; g keeps v's rank, with 1 along each axis that a "
-            f"norm runs over, or is 0-d for one norm of the whole"
-        )
-    rows, size = math.prod(g), math.prod(v)
-    return (rows, size // max(rows, 1)) if g == () or rows == g[0] == v[0] else None
 
 
 def check_form(eps: float, form: str) -> None:
@@ -240,158 +202,11 @@ def check_form(eps: float, form: str) -> None:
         raise ValueError(f"eps={eps}; choose a finite number >= 0")
 
 
-# ---- lengths ------------------------------------------------------------------------------------
-
-
-@primitive
-def radius(v: Array, *, shape: tuple[int, ...], eps: float, form: str) -> Array:
-    """h(v), of the shape of g. NaN in place of 0, for nothing can be divided by it.
-
-    form="norm" is n itself, 0 included.
-    """
-    v = v.astype(accumulator(v.dtype), copy=False)
-    xp, n = namespace(v), _norm(v, shape)
-    if form == "norm":
-        return n
-    if form == "plain":
-        h = n
-    elif form == "inside":
-        h = xp.hypot(n, math.sqrt(eps)) if n.dtype.kind != "c" else xp.sqrt(n * n + eps)
-    elif form == "outside":
-        h = n + eps
-    elif form == "rms":
-        h = n / math.sqrt(_count(v, shape)) + eps
-    else:
-        h = xp.maximum(n, _floor(eps, form))
-    return xp.where(h == 0, math.nan, h).astype(h.dtype)
-
-
-@radius.pullback
-def _(h_bar, h, v, *, shape, eps, form):
-    return (h_bar * _slope(v, h, shape, eps, form),)
-
-
-def _plain(v: Array, g: Array) -> tuple[Array, Array, Array, Any]:
-    """v 2^-e, its norms n, g / n, and the exponents e, one a slice; None for none, where v is v.
-
-    The rule: where any norm leaves [2^-10, 2^10], every slice is scaled so that its largest entry
-    lies in [1/2, 1). That is exact, so the digits of a result do not depend on the rule, and each
-    slice is what it would be alone. A product by such a norm, or a quotient, leaves the range only
-    where its other factor is at the edge itself.
-    """
-    q, exponent = _dot(v, v, g.shape), None
-    if not within(q, 2.0**-20, 2.0**20):
-        v, exponent = _scaled(v, g.shape)
-        q = _dot(v, v, g.shape)
-        undefined = math.nan if v.size else 1.0  # an empty slice has nothing that is undefined
-        q = namespace(v).where(q == 0, undefined, q).astype(v.dtype)
-    n = namespace(v).sqrt(q)
-    return v, n, g / n, exponent
-
-
-def _scaled(v: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """(v 2^-e, e) with the largest entry of each slice in [1/2, 1); e = 0 where there is none."""
-    xp = namespace(v)
-    top = abs(v.real).max(axis=_reduced(v.shape, shape), keepdims=True, initial=0).reshape(shape)
-    exponent = xp.frexp(xp.where(xp.isfinite(top), top, 0))[1]
-    # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
-    half = exponent // 2
-    for part in (half, exponent - half):
-        v = v * xp.ldexp(xp.ones_like(top), -part)
-    return v, exponent
-
-
-def _norm(v: Array, shape: tuple[int, ...]) -> Array:
-    """||v|| over the axes where `shape` has 1, without overflow or underflow on the way."""
-    xp, q = namespace(v), _dot(v, v, shape)
-    # Where q is in this range, no square that counts has left the range of the dtype.
-    low, high = _safe_squares(v.dtype)
-    if v.dtype.kind == "f" and within(q, low, high):
-        return xp.sqrt(q)
-    v, exponent = _scaled(v, shape)
-    n, half = xp.sqrt(_dot(v, v, shape)), exponent // 2
-    for part in (half, exponent - half):
-        n = n * xp.ldexp(xp.ones_like(n.real), part)
-    return n
-
-
-@functools.cache
-def _safe_squares(dtype: Any) -> tuple[float, float]:
-    dtype = accumulator(dtype) if dtype.kind == "f" else dtype
-    return smallest_normal(dtype) / unit_roundoff(dtype), largest(dtype)
-
-
-def _dot(x: Any, y: Any, shape: tuple[int, ...]) -> Any:
-    """<x, y> over the axes where `shape` has 1."""
-    rows = _rows(x.shape, shape)
-    if rows is not None and raw(x) is x and raw(y) is y and x.dtype.kind == "f":
-        xp = namespace(x)
-        if hasattr(xp, "vecdot"):  # (rows, m), (rows, m) -> (rows,)
-            return xp.vecdot(x.reshape(rows), y.reshape(rows)).reshape(shape)
-    return sum_to(x * y, shape=shape)
-
-
-def _reduced(v_shape: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes a norm runs over."""
-    if shape == ():
-        return tuple(range(len(v_shape)))
-    return tuple(a for a, (n, m) in enumerate(zip(shape, v_shape, strict=True)) if n != m)
-
-
-def _count(v: Any, shape: tuple[int, ...]) -> int:
-    return math.prod(v.shape[a] for a in _reduced(v.shape, shape))
-
-
-def _floor(eps: float, form: str) -> float:
-    return math.sqrt(eps) if form == "max_q" else eps
-
-
 def _lengths(v: Any, shape: tuple[int, ...], eps: float, form: str) -> tuple[Any, Any, Any]:
     """h, x = v / h and y = dh/dv."""
     h = radius(v, shape=shape, eps=eps, form=form)
     x = v / h
-    return h, x, x if form in ("plain", "inside") else _slope(v, h, shape, eps, form)
-
-
-def _slope(v: Any, h: Any, shape: tuple[int, ...], eps: float, form: str) -> Any:
-    """y = dh/dv"""
-    if form in ("plain", "inside"):
-        return v / h
-    if form in ("max_q", "max_n"):
-        return v / h * _above(v, shape, eps, form)
-    n = h if form == "norm" else radius(v, shape=shape, eps=0.0, form="norm")
-    y = v / (n + (raw(n) == 0))
-    return y / math.sqrt(_count(v, shape)) if form == "rms" else y
-
-
-def _above(v: Any, shape: tuple[int, ...], eps: float, form: str) -> Array:
-    """1 where the norm, not the floor, is the larger; where they are equal, the norm counts."""
-    n = radius(raw(v), shape=shape, eps=0.0, form="norm")
-    return (n >= _floor(eps, form)).astype(n.dtype)
-
-
-def _curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form: str) -> Any:
-    """h H A, with H = d2h/dv2"""
-    if form in ("plain", "inside"):
-        return A - a * y
-    if form in ("max_q", "max_n"):
-        return (A - a * y) * _above(v, g.shape, eps, form)
-    n = radius(v, shape=g.shape, eps=0.0, form="norm")
-    count = _count(v, g.shape) if form == "rms" else 1
-    away = raw(n) != 0
-    return (A - count * a * y) * (h / ((n + (raw(n) == 0)) * math.sqrt(count))) * away
-
-
-# ---- range --------------------------------------------------------------------------------------
-
-
-def _widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
-    """The values in the dtype in which to compute, and the way back."""
-    dtype = values[0].dtype
-    wide = accumulator(dtype)
-    if wide == dtype:
-        return values, lambda x: x
-    return tuple(cast(x, dtype=wide) for x in values), lambda x: cast(x, dtype=dtype)
+    return h, x, x if form in ("plain", "inside") else slope(v, h, shape, eps, form)
 
 
 def _scale(t: Any, g: Any, h: Any) -> Any:

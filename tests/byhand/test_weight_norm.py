@@ -11,7 +11,7 @@ import pytest
 
 import minwn
 from minwn import Tensor
-from minwn.byhand import weight_norm
+from minwn.byhand import lengths, plain, weight_norm
 from minwn.graph import primitive, raw
 from minwn.ops import sum_to
 
@@ -309,7 +309,7 @@ def test_a_norm_kept_as_a_constant_is_right_at_first_order_and_rejected_at_secon
     @kept_norm.pullback
     def _(w_bar, w, v, g, *, eps=0.0, form="plain"):
         h = weight_norm.radius(raw(v), shape=g.shape, eps=eps, form=form)
-        y = weight_norm._slope(raw(v), h, g.shape, eps, form)
+        y = lengths.slope(raw(v), h, g.shape, eps, form)
         g_bar = sum_to(w_bar * (v / h), shape=g.shape)
         return g / h * (w_bar - g_bar * y), g_bar
 
@@ -684,3 +684,34 @@ def test_dtypes_that_are_not_floating_or_differ_are_refused(v, g):
 def test_an_axis_that_is_not_there_is_refused(axes):
     with pytest.raises(IndexError, match=r"of a weight of shape \(2, 3\); choose from -2 to 1"):
         weight_norm.split(V, axes)
+
+
+# ---- the fast path ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("shape", [(700, 500), (3, 250_000), (300, 20, 7, 7)])
+def test_a_block_of_rows_gives_each_row_the_bits_it_has_alone(rng, shape, dtype):
+    v, g, w_bar, _, _ = case(rng, shape, 0, dtype)
+    v[1] *= 2.0**-12 if dtype == "float16" else 2.0**-100  # one slice that has to be scaled
+    w = weight_norm.forward(v, g)
+    v_bar, g_bar = weight_norm.vjp(w_bar, v, g)
+    for i in (0, 1, 2, len(v) // 2, len(v) - 1):
+        one = slice(i, i + 1)
+        alone = weight_norm.vjp(w_bar[one], v[one], g[one])
+        np.testing.assert_array_equal(w[one], weight_norm.forward(v[one], g[one]))
+        np.testing.assert_array_equal(v_bar[one], alone[0])
+        np.testing.assert_array_equal(g_bar[one], alone[1])
+
+
+def test_blocks_are_for_memory_in_order_and_leave_inputs_and_settings_alone(rng):
+    v, g, w_bar, _, _ = case(rng, (600, 512))
+    copies, size = [x.copy() for x in (v, g, w_bar)], np.getbufsize()
+    v_bar, g_bar = weight_norm.vjp(w_bar, v, g)
+    for order in (np.asfortranarray, lambda x: x[::-1][::-1], lambda x: np.tile(x, 2)[:, :512]):
+        other = weight_norm.vjp(order(w_bar), order(v), g)
+        np.testing.assert_allclose(other[0], v_bar, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(other[1], g_bar, rtol=0, atol=1e-12)
+    for x, copy in zip((v, g, w_bar), copies, strict=True):
+        np.testing.assert_array_equal(x, copy)
+    assert np.getbufsize() == size
