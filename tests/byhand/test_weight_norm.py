@@ -11,7 +11,7 @@ import pytest
 
 import minwn
 from minwn import Tensor
-from minwn.byhand import lengths, plain, weight_norm
+from minwn.byhand import lengths, weight_norm
 from minwn.graph import primitive, raw
 from minwn.ops import sum_to
 
