@@ -182,11 +182,12 @@ def within(x: Array, low: float, high: float) -> bool:
     return bool(((x >= low) & (x <= high)).all())
 
 
-def long_rows(*matrices: Array) -> bool:
+def in_long_rows(*matrices: Array) -> bool:
     """Whether `by_rows` does more than call its function: NumPy arrays in C order, and large."""
-    return all(
-        type(x) is numpy.ndarray and x.size > _BLOCK // 4 and x.flags.c_contiguous for x in matrices
-    )
+    for x in matrices:
+        if type(x) is not numpy.ndarray or x.size <= _BLOCK // 4 or not x.flags.c_contiguous:
+            return False
+    return True
 
 
 def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
@@ -202,13 +203,10 @@ def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
             f(*(x[i : i + step] for x in matrices))
 
 
-def dot_rows(x: Array, y: Array) -> Array | None:
-    """<x_i, y_i> for the rows of two real matrices; None where the library has no such function.
-
-    x, y: (rows, m)   -> (rows,)
-    """
+def dot_rows(x: Array, y: Array) -> Array:
+    """<x_i, y_i> for the rows of two real matrices.   x, y: (rows, m)   -> (rows,)"""
     xp = namespace(x)
-    return xp.vecdot(x, y) if hasattr(xp, "vecdot") else None
+    return xp.vecdot(x, y) if hasattr(xp, "vecdot") else (x * y).sum(axis=1)
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:

@@ -20,7 +20,7 @@ from ..backend import (
     unit_roundoff,
     within,
 )
-from ..graph import primitive, raw
+from ..graph import Value, primitive, raw
 from ..ops import cast, sum_to
 
 __all__ = [
@@ -62,11 +62,11 @@ def rows_of(v: Shape, g: Shape) -> tuple[int, int] | None:
 def dot(x: Any, y: Any, shape: Shape) -> Any:
     """<x, y> over the axes where `shape` has 1."""
     rows = rows_of(x.shape, shape)
-    if rows is not None and raw(x) is x and raw(y) is y and x.dtype.kind == "f":
-        q = dot_rows(x.reshape(rows), y.reshape(rows))
-        if q is not None:
-            return q.reshape(shape)
-    return sum_to(x * y, shape=shape)
+    if rows is None or isinstance(x, Value) or isinstance(y, Value) or x.dtype.kind != "f":
+        return sum_to(x * y, shape=shape)
+    if x.shape != rows:
+        x, y = x.reshape(rows), y.reshape(rows)
+    return dot_rows(x, y).reshape(shape)
 
 
 def count(v: Any, shape: Shape) -> int:

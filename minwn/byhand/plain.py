@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import Array, by_rows, long_rows, namespace, within
+from ..backend import Array, by_rows, in_long_rows, namespace, within
 from .lengths import dot, rows_of, scaled
 
 __all__ = ["forward", "vjp"]
@@ -22,7 +22,7 @@ __all__ = ["forward", "vjp"]
 def forward(v: Array, g: Array) -> Array:
     """w, of the shape of v."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not long_rows(v):
+    if rows is None or not in_long_rows(v):
         return _forward(v, g)
     w, column = namespace(v).empty(v.shape, dtype=v.dtype), (rows[0], 1)
     by_rows(_forward, v.reshape(rows), g.reshape(column), w.reshape(rows))
@@ -32,7 +32,7 @@ def forward(v: Array, g: Array) -> Array:
 def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
     """(v_bar, g_bar), of the shapes of v and g."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not long_rows(v, w_bar):
+    if rows is None or not in_long_rows(v, w_bar):
         return _vjp(w_bar, v, g)
     empty, column = namespace(v).empty, (rows[0], 1)
     v_bar, g_bar = empty(v.shape, dtype=v.dtype), empty(g.shape, dtype=g.dtype)
