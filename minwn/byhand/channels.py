@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["along", "others"]
+from ..backend import Array, namespace
+
+__all__ = ["along", "channels_last", "others"]
 
 
 def others(x: Any) -> tuple[int, ...]:
@@ -15,3 +17,9 @@ def others(x: Any) -> tuple[int, ...]:
 def along(p: Any, x: Any) -> Any:
     """p, one number for each channel of x, in the shape that broadcasts.   (c,) -> (c, 1, ...)"""
     return p.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
+def channels_last(x: Array) -> Array:
+    """(n, c, *size) -> (n, *size, c), a copy where channels are not next to each other in memory"""
+    x = namespace(x).moveaxis(x, 1, -1)
+    return x if x.strides[-1] == x.itemsize else namespace(x).ascontiguousarray(x)

@@ -50,7 +50,10 @@ def unfold(x: Array, *, kernel: Shape, stride: Shape, dilation: Shape, padding: 
     spans = zip(size, kernel, stride, dilation, padding, strict=True)
     out = tuple(window_count(*span) for span in spans)
     if any(p != (0, 0) for p in padding):
-        x = namespace(x).pad(x, ((0, 0), (0, 0), *padding))
+        inside = tuple(slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True))
+        padded = tuple(n + sum(p) for n, p in zip(size, padding, strict=True))
+        bare, x = x, namespace(x).zeros_like(x, shape=(*x.shape[:2], *padded))
+        x[(..., *inside)] = bare
     z = namespace(x).empty_like(x, shape=(*x.shape[:2], *kernel, *out))
     for k, place in taps(kernel, out, stride, dilation):
         z[(..., *k, *(slice(None),) * len(out))] = x[(..., *place)]
