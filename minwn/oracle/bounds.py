@@ -41,7 +41,8 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from .truth import Format, Slices
+from .rounding import Format
+from .slices import Slices
 
 __all__ = ["Bounds", "SecondBounds", "bounds", "counts", "excess", "second_bounds", "sizes"]
 
@@ -125,16 +126,17 @@ def excess(got: Any, want: numpy.ndarray, allowed: numpy.ndarray) -> float:
         return float(numpy.where(error == 0, 0.0, error / allowed).max())
 
 
-def counts(m: int, form: str) -> dict[str, float]:
-    """C of each answer: those of the module's docstring, and 1 for the true value's rounding."""
+def counts(m: int, form: str, *, autodiff: bool = True) -> dict[str, float]:
+    """C of each answer: those of the module's docstring, and 1 for the true value's rounding.
+
+    autodiff: six times as many for the second order, which may be found by the product rule
+    """
     H = m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
     F = 2 if form == "rms" else 0
     first = {"w": H + 3, "g_bar": m + H + 3, "v_bar": m + 3 * H + 11 + F}
-    w_dot = m + 3 * H + 11 + F
-    later = {
-        "w_dot": w_dot, "by_w_bar": 6 * w_dot, "by_v": 6 * (2 * m + 5 * H + 20 + F),
-        "by_g": 6 * (2 * m + 3 * H + 12 + F),
-    }  # fmt: skip
+    w_dot, by_v, by_g = m + 3 * H + 11 + F, 2 * m + 5 * H + 20 + F, 2 * m + 3 * H + 12 + F
+    more = 6 if autodiff else 1
+    later = {"w_dot": w_dot, "by_w_bar": more * w_dot, "by_v": more * by_v, "by_g": more * by_g}
     return {name: C + 1 for name, C in (first | later).items()}
 
 

@@ -9,14 +9,19 @@ are beyond 2^+-100 or beside a kink, go to the exact route of `truth`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
 
 from .bounds import counts, sizes
-from .truth import Expected, Format, Slices, _slice
+from .cases import Case
+from .exact import answers
+from .rounding import Format
+from .slices import Slices
+from .truth import Expected
 
-__all__ = ["bulk"]
+__all__ = ["bulk", "truths"]
 
 U2 = 2.0**-106
 
@@ -91,27 +96,68 @@ def bulk(
     """What `expected` gives, uncertified, and the faster the more slices there are."""
     if g is None or w_bar is None:
         v, g, w_bar = v.v, v.g, v.w_bar
-    slices = Slices(v.shape, g.shape)
-    V, W = (slices.split(numpy.asarray(x).astype("float64")) for x in (v, w_bar))
-    G = numpy.asarray(g).astype("float64").reshape(-1, 1)
-    names, target = ("w", "v_bar", "g_bar"), Format.of(v.dtype)
+    return _truths([(v, g, w_bar)], form, eps)[0]
+
+
+def truths(cases: Sequence[Case], *, form: str = "plain", eps: float = 0.0) -> list[Expected]:
+    """The same for many cases of one dtype, whose slices are evaluated together."""
+    return _truths([(case.v, case.g, case.w_bar) for case in cases], form, eps)
+
+
+def _truths(problems: Sequence[tuple[Any, Any, Any]], form: str, eps: float) -> list[Expected]:
+    found: list[Expected | None] = [None] * len(problems)
+    together: dict[int, list[int]] = {}
+    slices = [Slices(v.shape, g.shape) for v, g, _ in problems]
+    for i, each in enumerate(slices):
+        # Slices of one width are one array. Zeros at the end do no harm, but to the m of rms.
+        width = each.m if form == "rms" or each.m < 2 else 1 << (each.m - 1).bit_length()
+        together.setdefault(width, []).append(i)
+    for width, members in together.items():
+        dtype = problems[members[0]][0].dtype
+        parts = [_rows(*problems[i], slices[i], width) for i in members]
+        v, w_bar, g = (numpy.concatenate(part) for part in zip(*parts, strict=True))
+        rows = [slices[i].rows for i in members]
+        lengths = numpy.repeat([slices[i].m for i in members], rows)
+        answers = _rounded(v, g, w_bar, lengths, form, eps, Format.of(dtype))
+        start = 0
+        for i, count in zip(members, rows, strict=True):
+            w, v_bar, g_bar = (x[start : start + count] for x in answers)
+            start, m = start + count, slices[i].m
+            found[i] = Expected(
+                slices[i].join(w[:, :m], dtype),
+                slices[i].join(v_bar[:, :m], dtype),
+                g_bar.reshape(problems[i][1].shape).astype(dtype),
+            )
+    return [x for x in found if x is not None]
+
+
+def _rows(v: Any, g: Any, w_bar: Any, slices: Slices, width: int) -> tuple[Any, Any, Any]:
+    """v and w_bar as (rows, width), g as (rows, 1), in float64"""
+    wide = numpy.zeros((2, slices.rows, width))
+    for x, to in zip((v, w_bar), wide, strict=True):
+        to[:, : slices.m] = slices.split(numpy.asarray(x).astype("float64"))
+    return wide[0], wide[1], numpy.asarray(g).astype("float64").reshape(-1, 1)
+
+
+def _rounded(
+    v: numpy.ndarray, g: numpy.ndarray, w_bar: numpy.ndarray, lengths: numpy.ndarray, form: str,
+    eps: float, target: Format,
+) -> list[numpy.ndarray]:  # fmt: skip
+    """w, v_bar and g_bar, of which those in doubt come from the exact route."""
+    if not v.shape[1]:
+        return [v, v, numpy.zeros_like(g)]
     with numpy.errstate(all="ignore"):
-        found, sure = (
-            _evaluate(V, G, W, form, eps, v.dtype) if slices.m else ([], G[:, 0] != G[:, 0])
-        )
-        rounded = [x.astype(v.dtype) for x in found] or [V.astype(v.dtype)] * 2 + [
-            G.astype(v.dtype)
-        ]
+        found, sure = _evaluate(v, g, w_bar, form, eps, target)
     for i in numpy.flatnonzero(~sure):
-        exact = _slice(names, [V[i], W[i], V[i]], [float(G[i, 0])] * 2, form, eps, target)
-        for x, name in zip(rounded, names, strict=True):
-            x[i] = exact[name]
-    w, v_bar, g_bar = rounded
-    return Expected(slices.join(w, v.dtype), slices.join(v_bar, v.dtype), g_bar.reshape(g.shape))
+        m = lengths[i]
+        row, scalars = [v[i, :m], w_bar[i, :m], v[i, :m]], [float(g[i, 0])] * 2
+        exact = answers(("w", "v_bar", "g_bar"), row, scalars, form, eps, target)
+        found[0][i, :m], found[1][i, :m], found[2][i] = exact.values()
+    return found
 
 
 def _evaluate(
-    v: numpy.ndarray, g: numpy.ndarray, w_bar: numpy.ndarray, form: str, eps: float, dtype: Any
+    v: numpy.ndarray, g: numpy.ndarray, w_bar: numpy.ndarray, form: str, eps: float, target: Format
 ) -> tuple[list[numpy.ndarray], numpy.ndarray]:
     """([w, v_bar, g_bar] as float64 that round to the truth, for which rows). (rows, m), (rows, 1)
 
@@ -139,20 +185,22 @@ def _evaluate(
     bend = s / (k * t * h)  # -2 phi' s / phi
     if low is not None:
         bend = Double(numpy.where(low, 0.0, bend.hi), numpy.where(low, 0.0, bend.lo))
-    answers = {"w": over * V, "v_bar": over * (W + -(bend * V)), "g_bar": s / h}
+    right = {"w": over * V, "v_bar": over * (W + -(bend * V)), "g_bar": s / h}
     S, *_ = sizes(v, g, w_bar, form=form, eps=eps)
     C = counts(m, form)
     found: list[numpy.ndarray] = []
-    for name, answer in answers.items():
+    for name, answer in right.items():
         error = 16 * C[name] * U2 * S[name]
-        if numpy.dtype(dtype).itemsize == 8:
+        if target.p == 53:
             hi, lo = answer.hi, answer.lo
             certain = (hi + (lo + error) == hi) & (hi + (lo - error) == hi)
+            rounded = hi
         else:
             error += abs(answer.hi) * 2.0**-52
-            certain = (answer.hi + error).astype(dtype) == (answer.hi - error).astype(dtype)
+            rounded = target.round(answer.hi + error)
+            certain = rounded == target.round(answer.hi - error)
         sure &= certain.all(1)
-        found.append(answer.hi)
+        found.append(rounded)
     return found, sure
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .mistakes import Axes, Terms
+from .mistakes.terms import Axes, Terms
 
 __all__ = ["INVARIANTS", "Invariant", "Point", "laws"]
 
@@ -45,9 +46,10 @@ class Point:
             v_bar.reshape(v.shape), g_bar.reshape(g.shape), *self.allowed(v, g, w_bar), terms
         )
 
-    @property
-    def u(self) -> float:
-        return float(np.finfo(self.v.dtype).eps) / 2
+    @cached_property
+    def here(self) -> Answer:
+        """The answer with nothing changed, on which most laws look."""
+        return self.at()
 
 
 @dataclass(frozen=True)
@@ -70,34 +72,34 @@ def ratio(difference: Any, allowed: Any) -> float:
 
 
 def _orthogonal_to_v(p: Point) -> float:
-    a = p.at()
+    a = p.here
     t = a.terms
     slack = 2 * t.m * 2.0**-53 * t.total(abs(t.v * a.v_bar))
     return ratio(t.total(t.v * a.v_bar), t.total(abs(t.v) * a.v_allowed) + slack)
 
 
 def _degree_in_v(p: Point) -> float:
-    a, b = p.at(), p.at(v=2 * p.v)
+    a, b = p.here, p.at(v=2 * p.v)
     return ratio(2 * b.v_bar - a.v_bar, a.v_allowed + 2 * b.v_allowed)
 
 
 def _gain_degree_in_v(p: Point) -> float:
-    a, b = p.at(), p.at(v=2 * p.v)
+    a, b = p.here, p.at(v=2 * p.v)
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 
 def _degree_in_g(p: Point) -> float:
-    a, b = p.at(), p.at(g=-2 * p.g)
+    a, b = p.here, p.at(g=-2 * p.g)
     return ratio(b.v_bar + 2 * a.v_bar, 2 * a.v_allowed + b.v_allowed)
 
 
 def _gain_without_g(p: Point) -> float:
-    a, b = p.at(), p.at(g=-2 * p.g)
+    a, b = p.here, p.at(g=-2 * p.g)
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 
 def _euler(p: Point) -> float:
-    a = p.at()
+    a = p.here
     t = a.terms
     return ratio(t.g * a.g_bar - t.total(t.w_bar * t.w()),
                  2 * abs(t.g) * a.g_allowed)  # fmt: skip
@@ -136,7 +138,7 @@ def _rotated(p: Point) -> float:
     def turn(x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.flip(x, axis) * signs)
 
-    a, b = p.at(), p.at(v=turn(p.v), w_bar=turn(p.w_bar))
+    a, b = p.here, p.at(v=turn(p.v), w_bar=turn(p.w_bar))
     return max(
         ratio(b.v_bar - turn(a.v_bar), turn(a.v_allowed) * np.sign(signs) + b.v_allowed),
         ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed),
@@ -151,7 +153,7 @@ def _slice_independent(p: Point) -> float:
     v[tuple(first)] *= -2
     w_bar[tuple(first)] *= 2
     g[tuple(first)] *= 2
-    a, b = p.at(), p.at(v=v, g=g, w_bar=w_bar)
+    a, b = p.here, p.at(v=v, g=g, w_bar=w_bar)
     rest = [slice(None)] * p.v.ndim
     rest[axis] = slice(1, None)
     at = tuple(rest)
@@ -167,7 +169,7 @@ def _slices_permuted(p: Point) -> float:
     def turn(x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.roll(np.flip(x, axis), 1, axis))
 
-    a, b = p.at(), p.at(v=turn(p.v), g=turn(p.g), w_bar=turn(p.w_bar))
+    a, b = p.here, p.at(v=turn(p.v), g=turn(p.g), w_bar=turn(p.w_bar))
     return max(
         ratio(b.v_bar - turn(a.v_bar), turn(a.v_allowed) + b.v_allowed),
         ratio(b.g_bar - turn(a.g_bar), turn(a.g_allowed) + b.g_allowed),
@@ -176,7 +178,7 @@ def _slices_permuted(p: Point) -> float:
 
 def _symmetric(p: Point) -> float:
     other = np.ascontiguousarray(np.flip(p.w_bar) + p.v)
-    a, b = p.at(), p.at(w_bar=other)
+    a, b = p.here, p.at(w_bar=other)
     t = a.terms
     x, y = b.terms.w_bar * a.v_bar, t.w_bar * b.v_bar
     slack = 2 * t.m * 2.0**-53 * t.total(abs(x) + abs(y))

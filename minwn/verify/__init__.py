@@ -164,7 +164,7 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
         bar.step(what)
         with caught(found, what, AUTODIFF, f"byhand.weight_norm, {options}"):
             found += weight_norm.check(what, points.draw(rng, **options), rng)
-    bar.step("50 digits")
+    bar.step("80 digits")
     with caught(found, "decimal and mpmath", DIGITS, "the reference itself"):
         found += exact.certify(rng)
     with caught(found, "a zero slice", LAWS, "byhand.weight_norm"):

@@ -8,6 +8,7 @@ g_bar(c v) = -g_bar(v), v_bar(c g) = c v_bar(g), g_bar(c g) = g_bar(g).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ import numpy
 
 from .. import byhand
 from ..backend import Generator, quiet
-from .bounds import U64, Bounds, gamma, length_and_slope
+from .bounds import U64, Bounds, gamma
 from .points import Problem, answers, draw, place
 from .report import LAWS, Finding, compare
 
@@ -100,3 +101,20 @@ def at_zero(rng: Generator) -> Iterator[Finding]:
                     wrong = (numpy.isnan(x) != undefined).sum()
                     text = f"{place(name, p)}, slices that are not NaN exactly where v = 0"
                     yield compare("a zero slice", LAWS, text, wrong, 0.0, 0.0)
+
+
+def length_and_slope(p: Problem) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """h and |dh/dv|, from the definitions, in float64."""
+    q = p.total(p.v * p.v)
+    n = numpy.sqrt(q)
+    if p.form == "plain":
+        return n, abs(p.v) / n
+    if p.form == "inside":
+        h = numpy.sqrt(q + p.eps)
+        return h, abs(p.v) / h
+    if p.form == "outside":
+        return n + p.eps, abs(p.v) / n
+    if p.form == "rms":
+        return n / math.sqrt(p.m) + p.eps, abs(p.v) / n / math.sqrt(p.m)
+    floor = math.sqrt(p.eps) if p.form == "max_q" else p.eps
+    return numpy.maximum(n, floor), abs(p.v) / n * (n >= floor)

@@ -4,7 +4,7 @@ pass, for every kind of layer and choice of dim.
 The twin of a layer is its definition in ops (`composed`), on the composed weight. The cotangent of
 the weight is itself a sum of K products x y_bar; with W the same sum over absolute values, it errs
 by at most K u W. So in the `bounds`, W takes the place of |w_bar|, and K is added to every count.
-Laws and 50 digits start from the cotangent that the backward pass delivered.
+Laws and 80 digits start from the cotangent that the backward pass delivered.
 """
 
 from __future__ import annotations

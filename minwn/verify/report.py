@@ -22,7 +22,7 @@ ROUTES = (
     FIRST, SECOND, PRODUCT, SINGLE, KINK, AUTODIFF, DIFFERENCES, COMPLEX, LAWS, DIGITS, TEST,
 ) = (
     "first order", "second order", "forward product", "float32", "at kinks",
-    "autodiff", "differences", "complex step", "laws", "50 digits", "test errors",
+    "autodiff", "differences", "complex step", "laws", "80 digits", "test errors",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
     differences    extrapolated central differences of `forward` (`measured`)
     complex step   of `composed` (`measured`)
     laws           what must hold whatever the numbers are (`laws`)
-    50 digits      the definition, differenced with 50 digits (`exact`)
+    80 digits      the definition, differenced with 80 digits (`exact`)
 
 How far a route and the derivation may be apart is worked out in `bounds`.
 """

@@ -37,6 +37,15 @@ def test_the_first_numbers():
     assert [lcg.real(-1, 0).hex() for _ in range(3)] == FIRST_REALS
 
 
+@pytest.mark.parametrize("p", [8, 11, 24, 53])
+def test_many_numbers_at_once_are_those_of_one_step_after_the_other(p):
+    for count in (0, 1, 2, 7, 64, 1000):
+        one, many = LCG("G", count, p), LCG("G", count, p)
+        assert many.reals(-3, 4, count) == [one.real(-3, 4) for _ in range(count)]
+        assert many.x == one.x
+        assert many.steps(count).tolist() == [one.step() for _ in range(count)]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_cases_are_permanent(dtype):
     """A change here breaks every table that was ever made of the cases: add groups instead."""

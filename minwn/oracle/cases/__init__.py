@@ -1,0 +1,143 @@
+r"""The inputs that an implementation is judged on, which any language can make again, bit for bit.
+
+Random bits. The state x is an integer of 64 bits, 0 <= x < 2^64, and a draw is one step of
+
+    x <- (6364136223846793005 x + 1442695040888963407) mod 2^64
+
+A case is a letter and a number, "G-0007", and starts from x = 2^32 (code of the letter in ASCII)
++ number. `integer(a, b)` steps once, and is a + floor(floor(x / 2^32) (b - a + 1) / 2^32).
+`real(a, b)` steps once, and takes from x the sign (minus where x >= 2^63) and K, the p - 1 bits
+that follow; then e = integer(a, b). The number is sign (2^(p-1) + K) 2^(e-p+1), of size in
+[2^e, 2^(e+1)). p is the number of digits of the dtype: 11 for float16, 24 for float32, 53 for
+float64 (8 for bfloat16). A case thus has the same numbers in every dtype, cut off to its digits.
+
+Slices. v, w_bar and A have `rows` slices of m entries, g and B one entry for each. They are drawn
+slice by slice, entry by entry, in the order v, g, w_bar, A, B; a letter's page is its function
+below, and A and B are real(-1, 0) in all but D. Then `arrange` puts slices along the axes that
+are asked for.
+
+    D  dyadic     all entries of v are powers of two, and norms too: no rounding, zero tolerance
+    G  generic    both signs of g, norms 16x apart, no square shapes
+    A  angle      w_bar at an angle of 2^-t to v, or to the perpendicular of v
+    R  range      to the edges of the dtype, in one array and in one slice
+    X  axes       ranks 1 to 5, every set of axes that keep a norm; axes of sizes 1 and 0
+    L  layout     the same numbers in arrays that are not contiguous, or not to be written to
+    Z  undefined  slices of zeros, infinities, NaN: the other slices of the array still count
+    M  long       up to 8192 entries a slice
+    S             a shape that the caller asks for (`of_shape`)
+
+Numbers are never used again for other inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ..rounding import Format
+from .case import Case, Draw, arrange, laid_in
+from .lcg import LCG
+from .letters import ANGLES, LETTERS, RANGE, UNDEFINED, generic
+from .places import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
+
+__all__ = [
+    "ANGLES",
+    "AXES",
+    "GROUPS",
+    "LAYOUTS",
+    "LCG",
+    "LETTERS",
+    "RANGE",
+    "SHAPES",
+    "UNDEFINED",
+    "Axis",
+    "Case",
+    "arrange",
+    "cases",
+    "generic",
+    "of_shape",
+]  # fmt: skip
+
+Axis = int | tuple[int, ...] | str | None
+GROUPS = ("dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long")
+
+
+def cases(
+    dtype: Any = "float64",
+    groups: Iterable[str] | None = None,
+    *,
+    axis: Axis = 0,
+    quick: bool = False,
+) -> Iterator[Case]:
+    """The cases of some groups, or of all, for weights that keep a norm along `axis`.
+
+    axis: an axis, a tuple of axes, None for one norm of the whole, or "any": axis 0, and all of X.
+    For None, one slice is taken: 0, but number mod 3 in R, and 1 in Z.
+    quick: the first of each group; the others are more of the same
+    Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group.
+    """
+    target = Format.of(dtype)
+    wanted = GROUPS if groups is None else tuple(groups)
+    for unknown in (x for x in wanted if x not in GROUPS):
+        raise ValueError(f"group {unknown!r}; choose from {', '.join(GROUPS)}")
+    if isinstance(axis, str) and axis != "any":
+        raise ValueError(f"axis={axis!r}; choose an int, a tuple of them, None or 'any'")
+    for group in GROUPS:
+        if group not in wanted:
+            continue
+        if group == "axes":
+            yield from _axes(target, axis)
+            continue
+        letter, make, every, few = LETTERS[group]
+        for number in range(few if quick else every):
+            if group == "angle" and ANGLES[number // 2 % 8] > target.p - 1:
+                continue
+            yield _placed(f"{letter}-{number:04d}", group, make(number, target), axis, target)
+
+
+def of_shape(
+    shape: tuple[int, ...], dtype: Any = "float64", *, axis: int | tuple[int, ...] | None = 0
+) -> Iterator[Case]:
+    """Two cases of one shape, drawn as those of X with the letter S; no part of any group.
+
+    Raises ValueError for an axis that the shape has not.
+    """
+    given = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for a in given:
+        if not -len(shape) <= a < len(shape):
+            raise ValueError(f"axis {a} of shape {shape}, which has {len(shape)} axes")
+    kept = None if axis is None else tuple(sorted({a % len(shape) for a in given}))
+    for number in range(2):
+        yield shape_case(number, shape, kept, Format.of(dtype))
+
+
+def _axes(target: Format, axis: Axis) -> Iterator[Case]:
+    for number, (shape, kept) in enumerate(AXES):
+        if axis == "any" or _same(axis, kept, len(shape)):
+            yield axes_case(number, target)
+
+
+def _same(axis: Axis, kept: tuple[int, ...] | None, rank: int) -> bool:
+    if axis is None or kept is None:
+        return axis is kept
+    given: Any = axis if isinstance(axis, tuple) else (axis,)
+    return all(-rank <= a < rank for a in given) and {a % rank for a in given} == set(kept)
+
+
+def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format) -> Case:
+    rows, m = len(draw.v), len(draw.v[0])
+    if axis is None:
+        i = draw.alone
+        parts: dict[str, Any] = {
+            part: [getattr(draw, part)[i]] for part in ("v", "g", "w_bar", "A", "B")
+        }
+        shape: Any = (m,)
+        g_shape: Any = ()
+        kept = None
+        draw = replace(draw, **parts)
+    else:
+        shape, kept = arrange(rows, m, 0 if axis == "any" else axis)
+        g_shape = tuple(n if a in kept else 1 for a, n in enumerate(shape))
+    case = laid_in(id, group, draw, shape, g_shape, kept, target)
+    return laid_out(case, tuple(LAYOUTS)[int(id[2:])]) if group == "layout" else case

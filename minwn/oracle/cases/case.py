@@ -1,0 +1,90 @@
+"""One problem, and the array that slices are laid out in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from ...backend import dtype_of
+from ..rounding import Format
+from ..slices import Slices
+
+__all__ = ["Case", "Draw", "arrange", "laid_in"]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One problem. The arrays are of one dtype, and not to be written to.
+
+    exact: to first order nothing is rounded, so that only the true numbers are right
+    defined: every slice has a truth in the plain form
+    A, B: the tangents of v and g, or the cotangents of v_bar and g_bar
+    """
+
+    id: str
+    group: str
+    v: numpy.ndarray
+    g: numpy.ndarray
+    w_bar: numpy.ndarray
+    A: numpy.ndarray
+    B: numpy.ndarray
+    axes: tuple[int, ...] | None
+    flags: tuple[str, ...] = ()
+    exact: bool = False
+    defined: bool = True
+
+    @property
+    def v_dot(self) -> numpy.ndarray:
+        return self.A
+
+    @property
+    def g_dot(self) -> numpy.ndarray:
+        return self.B
+
+
+@dataclass
+class Draw:
+    """Slices as lists, before they are arranged."""
+
+    v: list[list[float]]
+    g: list[float]
+    w_bar: list[list[float]]
+    A: list[list[float]]
+    B: list[float]
+    flags: tuple[str, ...] = ()
+    exact: bool = False
+    defined: bool = True
+    alone: int = 0  # the slice that is taken where one norm of the whole is asked for
+
+
+def arrange(rows: int, m: int, axis: int | tuple[int, ...]) -> tuple[tuple[int, ...], Any]:
+    """(shape, kept axes) of an array whose slices keep the given axes, counted as NumPy counts.
+
+    The array has the least rank that has such axes and one more. The first of the kept axes has
+    size `rows`, or, if there are others and rows is even, 2, and the next one rows / 2. The last
+    axis that is not kept has size m. All others have size 1.
+    """
+    given = axis if isinstance(axis, tuple) else (axis,)
+    rank = max([a + 1 if a >= 0 else -a for a in given] + [len(set(given)) + 1])
+    kept = sorted({a % rank for a in given})
+    shape = [1] * rank
+    shape[kept[0]] = rows
+    if len(kept) > 1 and rows % 2 == 0:
+        shape[kept[0]], shape[kept[1]] = 2, rows // 2
+    shape[max(a for a in range(rank) if a not in kept)] = m
+    return tuple(shape), tuple(kept)
+
+
+def laid_in(
+    id: str, group: str, draw: Draw, shape: Any, g_shape: Any, kept: Any, target: Format,
+) -> Case:  # fmt: skip
+    dtype, slices = dtype_of(target.name), Slices(shape, g_shape)
+    g, B = (
+        numpy.array(x, dtype="float64").reshape(g_shape).astype(dtype) for x in (draw.g, draw.B)
+    )
+    v, w_bar, A = (slices.join(x, dtype) for x in (draw.v, draw.w_bar, draw.A))
+    for x in (v, g, w_bar, A, B):
+        x.setflags(write=False)
+    return Case(id, group, v, g, w_bar, A, B, kept, draw.flags, draw.exact, draw.defined)

@@ -1,0 +1,278 @@
+"""`minwn check TARGET...`: is it weight normalisation, and if not, which term is wrong?"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import adapters
+from .adapters.judge import judge
+from .cases import GROUPS
+from .check import check
+from .junit import junit
+from .matrix import matrix
+from .page import page
+from .pipe import Pipe, PipeError
+from .report import Report
+from .target import ROLES, Functions, TargetError, load
+
+__all__ = ["arguments", "main"]
+
+SCHEMA = "minwn-check/1"
+FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
+EPILOG = """targets:
+  homework.py            the functions forward(v, g) and backward(w_bar, v, g) of a file
+  homework.py:name       the methods of an object or a class in it
+  package.module:name    the same of a module
+  torch flax equinox paddle numpy minwn all, or one of them, as torch.hook: see --list
+
+examples:
+  minwn check homework.py
+  minwn check torch flax equinox --html page.html
+  minwn check mine.py --form inside --eps 1e-12 --axis none --dtype float32,float64
+  minwn check --pipe "./a.out"
+"""
+
+
+class _Usage(ValueError):
+    """A target or an option that cannot be understood."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report that is to be made, or the reason for which it is not."""
+
+    name: str
+    run: Callable[[], Report]
+    skipped: str | None = None
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn check` to a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="what is judged; see below")
+    parser.add_argument("--pipe", metavar="COMMAND", help="a program that answers JSON lines")
+    parser.add_argument("--list", action="store_true", help="the implementations known by name")
+    parser.add_argument(
+        "--axis", type=_axis, default=...,
+        help="that keeps a norm each: 0, -1, 0,1 for several, or none; default 0, or the library's",
+    )  # fmt: skip
+    parser.add_argument("--form", choices=FORMS, help="of the length that v is divided by")
+    parser.add_argument("--eps", type=float, help="that goes with the form")
+    parser.add_argument(
+        "--dtype", type=_dtypes,
+        help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
+    )  # fmt: skip
+    parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, by name 1-5")
+    parser.add_argument("--groups", type=_groups, help=f"of cases: {','.join(GROUPS)}")
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="ID", help="a difference that is declared"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
+    how.add_argument("--full", action="store_true", help="all cases, and by name all axes")
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="PATH",
+        help="write the reports as JSON to PATH; without PATH, print them instead of the text",
+    )  # fmt: skip
+    parser.add_argument("--html", metavar="PATH", help="write one HTML file")
+    parser.add_argument("--junit", metavar="PATH", help="write JUnit XML")
+
+
+def _axis(text: str) -> Any:
+    if text == "none":
+        return None
+    try:
+        axes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}; write 0, -1, 0,1 or none") from None
+    return axes if len(axes) > 1 else axes[0]
+
+
+def _ranks(text: str) -> range:
+    first, _, last = text.partition("-")
+    if not first.isdecimal() or not (last or first).isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; write 2, or 1-5")
+    return range(int(first), int(last or first) + 1)
+
+
+def _dtypes(text: str) -> list[str]:
+    return _several(text, adapters.DTYPES)
+
+
+def _groups(text: str) -> list[str]:
+    return _several(text, GROUPS)
+
+
+def _several(text: str, known: Sequence[str]) -> list[str]:
+    for name in text.split(","):
+        if name not in known:
+            raise argparse.ArgumentTypeError(f"no {name!r}; choose from {','.join(known)}")
+    return text.split(",")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be asked."""
+    if args.list:
+        print(_list())
+        return 0
+    try:
+        for path in (args.json, args.html, args.junit):
+            if path not in (None, "-"):
+                Path(path).open("a").close()  # now, not after a minute
+        with ExitStack() as stack:
+            jobs = list(_jobs(args, stack))
+            reports = [job.run() for job in _shown([j for j in jobs if j.skipped is None], args)]
+    except (TargetError, PipeError, _Usage) as error:
+        print(f"minwn check: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"minwn check: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    skipped = {job.name: job.skipped for job in jobs if job.skipped is not None}
+    _write(args, reports, skipped)
+    if not reports:
+        return 2
+    return 0 if all(r.ok for r in reports) else 1
+
+
+# ---- what is to be done -------------------------------------------------------------------------
+
+
+def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
+    if not args.targets and args.pipe is None:
+        raise _Usage("name a TARGET, such as homework.py or torch, or give --pipe; see --help")
+    for target in args.targets:
+        if target in adapters.IMPLEMENTATIONS or target in (*adapters.families(), "all"):
+            for run in adapters.get(target):
+                yield from _by_name(run, args)
+        elif target.endswith(".py") or ":" in target or Path(target).exists():
+            yield from _functions(load(target), args)
+        else:
+            raise _Usage(
+                f"{target}: neither a file that ends in .py, nor module:name, nor one of "
+                f"{', '.join((*adapters.families(), 'all'))}; minwn check --list shows them"
+            )
+    if args.pipe is not None:
+        pipe = stack.enter_context(Pipe(args.pipe))
+        roles = {role: getattr(pipe, role) for role in ROLES}
+        yield from _functions(Functions(**roles, name=pipe.name, settings=pipe.settings), args)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
+            "ranks": args.ranks}  # fmt: skip
+
+
+def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
+    said = dict(functions.settings)
+    dtypes = args.dtype or said.pop("dtype", "float64")
+    said |= {} if args.axis is ... else {"axis": args.axis}
+    said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
+    for dtype in [dtypes] if isinstance(dtypes, str) else dtypes:
+
+        def run(dtype: str = dtype) -> Report:
+            how = said | {"dtype": dtype, "name": functions.name}
+            return check(**functions.given, **how, **_options(args))
+
+        yield Job(f"{functions.name} {dtype}", run)
+
+
+def _by_name(run: adapters.Implementation, args: argparse.Namespace) -> Iterator[Job]:
+    axes = run.axes if args.full else run.axes[:1]
+    for axis in axes if args.axis is ... else (args.axis,):
+        for dtype in args.dtype or run.dtypes:
+
+            def made(axis: Any = axis, dtype: str = dtype) -> Report:
+                how = {"axis": axis, "form": args.form, "eps": args.eps, "dtype": dtype}
+                return judge(run, **how, **_options(args))
+
+            length = run.length(args.form, args.eps)
+            reason = run.missing() or run.declines(axis, *length, dtype) or _unread(dtype)
+            yield Job(f"{run.name} {dtype}", made, reason)
+
+
+@functools.cache
+def _unread(dtype: str) -> str | None:
+    """Why the judge itself cannot read the dtype here, or None."""
+    try:
+        check(dtype=dtype, groups=())
+    except (TypeError, ImportError) as error:
+        return str(error)
+    return None
+
+
+# ---- what is shown ------------------------------------------------------------------------------
+
+
+def _shown(jobs: list[Job], args: argparse.Namespace) -> Iterator[Job]:
+    """The jobs one by one, behind a bar on a terminal; one alone is done before it is drawn."""
+    bar = None
+    if len(jobs) > 1 and sys.stderr.isatty() and args.json != "-":
+        try:
+            from tqdm import tqdm
+
+            bar = tqdm(total=len(jobs), leave=False, bar_format="{desc:28} {bar} {elapsed}")
+        except ImportError:
+            pass
+    for job in jobs:
+        if bar is not None:
+            bar.set_description_str(job.name[:28])
+        yield job
+        if bar is not None:
+            bar.update()
+    if bar is not None:
+        bar.close()
+
+
+def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, Any]) -> None:
+    data = {"schema": SCHEMA, "ok": bool(reports) and all(r.ok for r in reports),
+            "reports": [r.to_json() for r in reports], "skipped": skipped}  # fmt: skip
+    text = json.dumps(data, indent=2, allow_nan=False)
+    for path, made in (
+        (args.json, lambda: text + "\n"), (args.html, lambda: page(reports)),
+        (args.junit, lambda: junit(reports)),
+    ):  # fmt: skip
+        if path not in (None, "-"):
+            Path(path).write_text(made(), encoding="utf-8")
+    if args.json == "-":
+        print(text)
+        return
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
+    if len(reports) == 1:
+        print(reports[0])
+    elif reports:
+        print(matrix(reports, colour=colour))
+        alike: dict[tuple[str, ...], list[Report]] = {}
+        for r in (r for r in reports if not r.ok):
+            alike.setdefault(tuple(d.id for d in r.diagnosis), []).append(r)
+        for first, *others in alike.values():
+            same = dict.fromkeys(r.name for r in others)
+            print(f"\n{first}" + (f"\n  and of the same kind: {', '.join(same)}" if same else ""))
+    for reason in dict.fromkeys(skipped.values()):
+        names = dict.fromkeys(name.partition(" ")[0] for name, r in skipped.items() if r == reason)
+        print(f"not judged: {', '.join(names)}: {reason}")
+
+
+def _list() -> str:
+    rows = [("name", "installed", "axes", "form", "what is run")]
+    for run in adapters.IMPLEMENTATIONS.values():
+        form, eps = run.lengths[0]
+        axes = " ".join("whole" if a is None else str(a).replace(" ", "") for a in run.axes)
+        length = form if form == "plain" else f"{form} {eps:g}"
+        rows.append((run.name, run.version or "no", axes, length, run.runs))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    missing = dict.fromkeys(filter(None, (i.missing() for i in adapters.IMPLEMENTATIONS.values())))
+    return "\n".join([*lines, *missing])

@@ -1,0 +1,93 @@
+"""Are only some entries wrong, or only some cases, and always the same ones?"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .observation import Diagnosis, Observation
+
+__all__ = ["masked", "only_in_one_group"]
+
+_GROUPS = {
+    "layout": (
+        "layout", "the strides of an input are ignored",
+        "read inputs through their strides, or copy them first: numpy.ascontiguousarray",
+    ),
+    "undefined": (
+        "undefined_spreads", "a slice that has no answer spoils the others",
+        "keep slices apart: no sum, maximum or test over more than one of them",
+    ),
+    "long": (
+        "long_slices", "long slices lose digits, or parts of them are left out",
+        "accumulate in the dtype of v at least; look at the ends of blocks",
+    ),
+    "shape": (
+        "this_shape",
+        "right in every case but those of the shape that was asked for",
+        "sizes of blocks, tiles and buffers; what is left over where they do not divide the shape",
+    ),
+    "angle": (
+        "cancellation", "digits are lost where w_bar is nearly along v, or across it",
+        "subtract once, (d/n^2) v from w_bar, and multiply afterwards",
+    ),
+}  # fmt: skip
+
+
+def only_in_one_group(
+    observations: Sequence[Observation], failing: Sequence[str]
+) -> Diagnosis | None:
+    """A fault that formulas do not explain, for in every other group they are right."""
+    bad = [o for o in observations if any(f in o.got and o.wrong(f).any() for f in failing)]
+    groups = {o.group for o in bad}
+    if len(groups) != 1 or not groups <= set(_GROUPS) or {o.group for o in observations} == groups:
+        return None
+    name, text, fix = _GROUPS[groups.pop()]
+    flags = sorted({flag for o in bad for flag in o.flags})
+    evidence = f"wrong only in {', '.join(o.id for o in bad[:4])} ({', '.join(flags[:4])})"
+    return Diagnosis(name, text, fix, evidence, tuple(failing))
+
+
+_SUBSETS: dict[str, Callable[[int], set[int]]] = {
+    "last": lambda n: {n - 1},
+    "first": lambda n: {0},
+    "odd": lambda n: set(range(1, n, 2)),
+    "even": lambda n: set(range(0, n, 2)),
+}
+
+
+def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """Only some indices along an axis are wrong, the same in every case."""
+    matrices = [o for o in seen if o.got[output].ndim == 2 and min(o.v.shape) > 2]
+    wrong = [(o, o.wrong(output)) for o in matrices]
+    if not wrong or not any(w.any() for _, w in wrong):
+        return []
+    for axis, (name, subset) in itertools.product((0, 1), _SUBSETS.items()):
+        if any(o.got[output].shape[axis] < 2 for o, _ in wrong):
+            continue
+        told = [
+            (set(np.flatnonzero(w.any(axis=1 - axis)).tolist()), subset(w.shape[axis]))
+            for _, w in wrong
+        ]
+        if not all(bad <= want for bad, want in told):
+            continue
+        if sum(bad == want for bad, want in told) * 2 < len(told):
+            continue
+        zero = all(not o.got[output][w].any() for o, w in wrong)
+        slice_axis = bool(matrices[0].axes) and axis == matrices[0].axes[0]  # type: ignore[index]
+        what = "row" if slice_axis else "elem"
+        if axis > 0 and slice_axis:
+            what = "column"
+        how = "zero" if zero else "off"
+        word = name.replace(" ", "_")
+        return [
+            Diagnosis(
+                f"{word}_{what}_{how}", f"{output}: only the {name} along axis {axis}"
+                + (" and these are 0" if zero else ""),
+                "the range of a loop or of a block, or an index",
+                f"every other entry of {output} is right in {len(wrong)} cases", (output,),
+            )
+        ]  # fmt: skip
+    return []

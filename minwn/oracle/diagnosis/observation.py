@@ -1,0 +1,135 @@
+"""What was seen, what may be said of it, and whether the two agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..bounds import STORED
+from ..mistakes import Terms
+from ..rounding import Format
+
+__all__ = ["SLACK", "Candidate", "Diagnosis", "Observation", "differs", "fits"]
+
+SLACK = 4.0  # a candidate is computed in float64, and both it and the answer are rounded
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One name for what is wrong. residual: the worst |got - formula| in units of rounding."""
+
+    id: str
+    formula: str
+    fix: str
+    evidence: str
+    outputs: tuple[str, ...]
+    residual: float = math.nan
+    seen_in: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {
+            "id": self.id, "formula": self.formula, "fix": self.fix, "evidence": self.evidence,
+            "outputs": list(self.outputs), "seen_in": self.seen_in,
+            "residual": self.residual if math.isfinite(self.residual) else None,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One case: what was got, expected, and allowed, per output, in float64."""
+
+    id: str
+    group: str
+    v: np.ndarray
+    g: np.ndarray
+    w_bar: np.ndarray
+    axes: tuple[int, ...] | None
+    got: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
+    allowed: dict[str, np.ndarray]
+    form: str = "plain"
+    eps: float = 0.0
+    flags: tuple[str, ...] = ()
+    dtype: Any = "float64"
+    accumulate: Any = None  # the dtype of the sums, where it is wider
+
+    @cached_property
+    def terms(self) -> Terms:
+        return Terms(self.v, self.g, self.w_bar, self.axes, self.form, self.eps)
+
+    @cached_property
+    def u(self) -> float:
+        return Format.of(self.dtype).u
+
+    def rounding(self, output: str) -> float:
+        """What an honest evaluation loses of a slice's largest entry; counted as in `bounds`."""
+        inner = self.u if self.accumulate is None else Format.of(self.accumulate).u
+        stored = STORED[output] * self.u if inner < self.u else 0.0
+        return stored + (2.5 * self.terms.m + 8) * inner
+
+    def ratio(self, output: str) -> np.ndarray:
+        """|got - expected| in units of what is allowed, entry by entry; inf for NaN."""
+        if output not in self._ratios:
+            found = self._ratio(output, self.expected[output], self.allowed[output])
+            self._ratios[output] = found
+        return self._ratios[output]
+
+    @cached_property
+    def _ratios(self) -> dict[str, np.ndarray]:
+        return {}  # asked for by every rung
+
+    def wrong(self, output: str) -> np.ndarray:
+        return self.ratio(output) > 1
+
+    def distance(self, output: str, candidate: np.ndarray) -> float:
+        """The worst |got - candidate| in units of what rounding may do to either."""
+        t, allowed = self.terms, self.allowed[output]
+        candidate = np.broadcast_to(candidate, self.got[output].shape)
+        size = np.abs(candidate)
+        if output != "g_bar" and size.size:
+            size = size.max(axis=t.reduced, keepdims=True, initial=0.0)
+        room = SLACK * np.maximum(allowed, self.rounding(output) * size)
+        got, top = self.got[output], 2.0 ** Format.of(self.dtype).largest
+        overflowed = np.isinf(got) & (np.sign(got) * candidate + room >= top)
+        candidate = np.where(overflowed, got, candidate)
+        return float(self._ratio(output, candidate, room).max(initial=0.0))
+
+    def _ratio(self, output: str, reference: np.ndarray, room: np.ndarray) -> np.ndarray:
+        got = self.got[output]
+        with np.errstate(all="ignore"):
+            error = np.abs(got - reference)
+            r = np.where((error == 0) | (got == reference), 0.0, error / room)
+        return np.where(np.isnan(r), np.inf, r)
+
+
+Candidate = Callable[[Observation], Any]  # the array a formula gives, or None where it has none
+
+
+def fits(evidence: Sequence[Observation], output: str, candidate: Candidate) -> float:
+    """The worst distance over the evidence; inf where the candidate does not fit."""
+    worst = 0.0
+    for o in evidence:
+        with np.errstate(all="ignore"):
+            array = candidate(o)
+        if array is None:
+            return math.inf
+        worst = max(worst, o.distance(output, array))
+        if worst > 1:
+            return math.inf
+    return worst
+
+
+def differs(seen: Sequence[Observation], output: str, candidate: Candidate) -> bool:
+    """Whether the candidate is not the truth itself on this evidence."""
+    for o in seen:
+        truth = replace(o, got={output: o.expected[output]})
+        array = candidate(o)
+        if array is not None and truth.distance(output, array) > 1:
+            return True
+    return False

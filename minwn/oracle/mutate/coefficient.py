@@ -1,0 +1,91 @@
+"""Constants, and powers of n, g and m, where the right ones are others: no catalogue lists them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from .mutant import Mutant, named, written
+
+__all__ = ["mutants"]
+
+Powers = tuple[float, float, float, float]
+
+# c n^p g^q m^r in front of the right thing. None of these is in the catalogue.
+OF_V: tuple[Powers, ...] = (
+    (0.7, 0, 0, 0), (3, 0, 0, 0), (-2, 0, 0, 0), (0.25, 0, 0, 0), (3, 1, 0, 0), (1, -2, 0, 0),
+    (1, -3, 0, 0), (1, 3, 0, 0), (1, 0.5, 0, 0), (2, -1, 0, 0), (-1, 0, 2, 0), (1, 0, 3, 0),
+    (2, 0, -1, 0), (-1, 1, 1, 0), (0.5, 1, -1, 0), (1, -1, 1, 0), (1, 0, 0, 1), (2, 0, 0, -1),
+    (1, 1, 0, -1), (-0.5, -1, 2, 0),
+)  # fmt: skip
+OF_W_BAR: tuple[Powers, ...] = (
+    (2, 0, 0, 0), (0.5, 0, 0, 0), (-1, 0, 0, 0), (1, 1, 0, 0), (1, -1, 0, 0), (1, 0, 1, 0),
+    (1, 0, -1, 0), (3, 1, 0, 0), (1, 0, 0, -1), (-0.25, 2, 0, 0),
+)  # fmt: skip
+OF_BOTH: tuple[Powers, ...] = (
+    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, 0, 2, 0), (5, 0, -2, 0),
+    (1, 1, 1, 0), (-1, -1, 1, 0), (1, 0, 0, -1), (1, 0, 0, -0.5), (-3, 1, 0, 0), (0.1, 0.5, 0, 0),
+)  # fmt: skip
+OF_G_BAR: tuple[Powers, ...] = (
+    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, -3, 0, 0), (1, 1, 1, 0),
+    (1, -1, -1, 0), (-1, 1, 0, 0), (1, 0, 2, 0), (0.25, -1, 0, 0), (1, 0, 0, -0.5), (-2, 0, 1, 0),
+)  # fmt: skip
+OF_W: tuple[Powers, ...] = (
+    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, -2, 0, 0), (1, 3, 0, 0), (1, 0, 1, 0), (-2, 0, 0, 0),
+    (1, 0, 0, -0.5), (2, 1, 0, 0),
+)  # fmt: skip
+# a of w_bar and b of v, both wrong and each in its own way.
+TWO: tuple[tuple[Powers, Powers], ...] = (
+    ((2, 0, 0, 0), (3, 0, 0, 0)), ((1, 1, 0, 0), (1, -1, 0, 0)), ((1, 0, 1, 0), (2, 0, 0, 0)),
+    ((-1, 0, 0, 0), (0.5, 1, 0, 0)), ((3, 0, -1, 0), (1, 0, 1, 0)), ((1, 1, -1, 0), (1, 2, -1, 0)),
+)  # fmt: skip
+# Another sum in the place of d, with the powers that people would give it.
+SUMS_IN_V = (
+    "sum(G*G)", "n * sum(v)", "sum(abs(G*v))", "sum(abs(G))", "d*d", "3 * sum(G)", "g * sum(G)",
+)  # fmt: skip
+SUMS_IN_G = ("sum(G*G) / n", "sum(abs(G*v)) / n", "d*d / n", "sum(v) / n", "2*sum(G) / n")
+
+
+def mutants() -> Iterator[Mutant]:
+    """By what the factor stands in front of."""
+    for powers in OF_V:
+        yield _one("v", powers, v_bar=f"g/n * (G - {factor(powers)} * d/n**2 * v)")
+    for powers in OF_W_BAR:
+        yield _one("w_bar", powers, v_bar=f"g/n * ({factor(powers)} * G - d/n**2 * v)")
+    for powers in OF_BOTH:
+        yield _one("v_bar", powers, v_bar=f"{factor(powers)} * g/n * (G - d/n**2 * v)")
+    for powers in OF_G_BAR:
+        yield _one("g_bar", powers, g_bar=f"{factor(powers)} * d/n")
+    for powers in OF_W:
+        yield _one("w", powers, w=f"{factor(powers)} * g*v/n")
+    for first, second in TWO:
+        text = f"g/n * ({factor(first)} * G - {factor(second)} * d/n**2 * v)"
+        yield _mutant(f"both.{_slug(first)}.{_slug(second)}", ("coefficients",), v_bar=text)
+    for sum in SUMS_IN_V:
+        yield _mutant(f"v.{sum}", ("coefficient_of_v",), v_bar=f"g/n * (G - {sum} / n**2 * v)")
+    for sum in SUMS_IN_G:
+        yield _mutant(f"g_bar.{sum}", ("coefficient_of_g_bar",), g_bar=sum)
+
+
+def factor(powers: Powers) -> str:
+    """As Python: 3 n^2 is "3 * n**2"; a fractional power of g is one of |g|."""
+    c, *exponents = powers
+    parts = [f"{x}**{e}" for x, e in zip("ngm", exponents, strict=True) if e]
+    return " * ".join([f"({c:g})", *(x.replace("**-", "**(-") + ")" * ("**-" in x) for x in parts)])
+
+
+def _slug(powers: Powers) -> str:
+    c, *exponents = powers
+    return f"{c:g}" + "".join(f"{x}{e:g}" for x, e in zip("ngm", exponents, strict=True) if e)
+
+
+def _one(where: str, powers: Powers, **texts: str) -> Mutant:
+    return _mutant(f"{where}.{_slug(powers)}", (f"coefficient_of_{where}",), **texts)
+
+
+def _mutant(slug: str, names: tuple[str, ...], **texts: str) -> Mutant:
+    what = "; ".join(f"{output} = {text}" for output, text in texts.items())
+    return Mutant(
+        f"coefficient.{slug.replace(' ', '')}", "coefficient", what,
+        functools.partial(written, **texts), named(names),
+    )  # fmt: skip

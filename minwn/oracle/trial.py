@@ -1,0 +1,139 @@
+"""A trial: the accused, the claim, and the evidence as it is collected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .accused import NAMES, Accused, wide
+from .claim import Claim, Prepared
+from .diagnosis import Diagnosis, Observation
+from .report import Rung
+
+__all__ = ["FAULTS", "Trial"]
+
+# Faults that are no formula: (what it is, how to mend it)
+FAULTS = {
+    "mutates_input": ("an input is changed", "write to arrays of one's own"),
+    "aliases_input": ("an answer is an input, or a view of one", "return a copy"),
+    "returns_cache": ("an answer is memory that the next call writes to", "return a copy"),
+    "stale_state": (
+        "an answer depends on the call before",
+        "compute n from the v that is given, or key what is saved by its values",
+    ),
+    "not_deterministic": ("the same call gives different bits", "leave out what is random"),
+    "not_thread_safe": (
+        "called from several threads at once, the same call gives different bits",
+        "share no buffer between calls: make the arrays of a call in the call",
+    ),
+    "wrong_shape": ("an answer has not the shape of what it belongs to", "v_bar as v, g_bar as g"),
+    "wrong_dtype": ("an answer has another dtype than the inputs", "return the dtype of v"),
+    "raises": ("the function fails", "see the message"),
+}
+
+
+@dataclass
+class Trial:
+    """What is known so far. Each rung adds to it, and none takes away."""
+
+    accused: Accused
+    claim: Claim
+    observations: list[Observation] = field(default_factory=list)
+    beyond: list[Observation] = field(default_factory=list)  # right or not, out of ordinary range
+    faults: list[Diagnosis] = field(default_factory=list)
+    later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
+    laws: dict[str, float] = field(default_factory=dict)
+    consistent: bool | None = None  # whether backward belongs to forward
+    conventions: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+    threads: int = 0  # from how many at once it is called; 0 for one after the other
+    judged: int = 0
+
+    def fault(self, id: str, output: str, evidence: str) -> None:
+        if any(f.id == id and output in f.outputs for f in self.faults):
+            return
+        text, fix = FAULTS[id]
+        self.faults.append(Diagnosis(id, text, fix, evidence, (output,)))
+
+    def failed(self, what: str, where: str, error: Exception) -> None:
+        self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
+
+    def given(self, *wanted: str) -> bool:
+        return all(self.accused.has(what) for what in wanted)
+
+    def rung(self, name: str) -> Rung | None:
+        return next((r for r in self.rungs if r.name == name), None)
+
+    # -- the evidence of the first order
+
+    def gather(self) -> None:
+        """Every case once: the answers beside the truth."""
+        wanted = [what for what in ("forward", "backward") if self.accused.has(what)]
+        for prepared in self.claim.prepared() if wanted else ():
+            got: dict[str, np.ndarray] = {}
+            for what in wanted:
+                got |= self._ask(what, prepared)
+            if got:
+                self._file(prepared, got)
+
+    def _ask(self, what: str, prepared: Prepared) -> dict[str, np.ndarray]:
+        case = prepared.case
+        self.asked += 1
+        arrays = (case.v, case.g) if what == "forward" else (case.w_bar, case.v, case.g)
+        try:
+            answers = self.accused.call(what, *arrays, copy=case.v.flags.writeable)
+        except Exception as error:
+            self.failed(what, f"{case.id} {case.v.shape}: ", error)
+            if case.group == "layout" and "read-only" in str(error):
+                self.fault("mutates_input", what, f"{case.id} ({case.flags[0]}): {error}")
+            return {}
+        return dict(zip(NAMES[what], answers, strict=True))
+
+    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> None:
+        case, claim, allowed = prepared.case, self.claim, prepared.allowed
+        right: dict[str, np.ndarray] = {}
+        shaped: dict[str, np.ndarray] = {}
+        for output, x in self._shaped(prepared, got):
+            truth = prepared.right[output]
+            if case.group == "undefined" and case.flags[0] == "zero slice":
+                self._convention(output, x[np.isnan(truth)])
+            # Where there is no truth, whatever was answered is as good.
+            none = np.isnan(truth) | ~np.isfinite(allowed[output])
+            self.judged += int((~none).sum())
+            shaped[output], right[output] = np.where(none, 0.0, x), np.where(none, 0.0, truth)
+        o = Observation(
+            case.id, case.group, wide(case.v), wide(case.g), wide(case.w_bar), case.axes, shaped,
+            right, allowed, claim.form, claim.eps, case.flags, claim.dtype, claim.accumulate,
+        )  # fmt: skip
+        (self.observations if prepared.usual else self.beyond).append(o)
+
+    def _shaped(
+        self, prepared: Prepared, got: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        for output, x in got.items():
+            want, id = prepared.right[output].shape, prepared.case.id
+            if x.shape != want:
+                text = f"{id}: {output} has shape {x.shape}, not {want}"
+                self.fault("wrong_shape", output, text)
+                if x.size != math.prod(want):
+                    continue
+            if x.dtype.name != self.claim.dtype:
+                self.fault("wrong_dtype", output, f"{id}: {output} is {x.dtype}")
+            yield output, wide(x).reshape(want)
+
+    def _convention(self, output: str, there: np.ndarray) -> None:
+        """What is answered where nothing is right."""
+        kinds = set()
+        for y in there.ravel().tolist():
+            if math.isfinite(y):
+                kinds.add("finite" if y else "0")
+            else:
+                kinds.add("NaN" if math.isnan(y) else "inf")
+        if kinds:
+            self.conventions[output] = "/".join(sorted(kinds))

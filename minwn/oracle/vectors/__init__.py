@@ -1,0 +1,132 @@
+"""Golden vectors: inputs and right answers as JSON, for any language; see FORMAT.md beside this.
+
+    for vector in vectors.load(dtype="float32", group="generic"):
+        w = forward(vector.v, vector.g)
+        assert vector.excess("w", w) <= 1, vector.id
+
+Each number is correctly rounded, by exact integers, and certified by differences with 80 digits;
+beside it stands how far an honest implementation may be from it. `minwn vectors export` writes
+the files again, `minwn vectors verify` proves them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from ..bounds import excess
+from .content import DTYPES, GROUPS, find, here
+from .files import DATA, export, read, texts
+from .text import values
+from .verify import Verification, verify
+
+__all__ = [
+    "DATA", "DTYPES", "GROUPS", "Vector", "Verification", "export", "load", "texts", "verify",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """One test. The inputs are arrays of the dtype, not to be written to.
+
+    A, B: the tangents of v and g, or the cotangents of v_bar and g_bar; None where the test has no
+    second order
+    expected, allowed: by output, float64: in the shape of v or of g, or, where there are places,
+    those entries of a ravelled array; infinite where nothing is right or wrong
+    result: "valid", "acceptable" or "undefined", as in FORMAT.md
+    """
+
+    id: str
+    group: str
+    dtype: str
+    flags: tuple[str, ...]
+    result: str
+    exact: bool
+    axes: tuple[int, ...] | None
+    form: str
+    eps: float
+    v: numpy.ndarray
+    g: numpy.ndarray
+    w_bar: numpy.ndarray
+    A: numpy.ndarray | None
+    B: numpy.ndarray | None
+    places: tuple[int, ...] | None
+    expected: Mapping[str, numpy.ndarray]
+    allowed: Mapping[str, numpy.ndarray]
+
+    def excess(self, output: str, got: Any) -> float:
+        """The largest |got - expected| / allowed of an output; right up to 1.
+
+        Raises ValueError for an output of the wrong shape, KeyError for one that is not there.
+        """
+        got = numpy.asarray(got)
+        shape = self.g.shape if output in ("g_bar", "by_g") else self.v.shape
+        if got.shape != shape:
+            raise ValueError(f"{self.id}: {output} has shape {got.shape}; it must be {shape}")
+        if self.places is not None and shape == self.v.shape:
+            got = got.ravel()[list(self.places)]
+        return excess(got, self.expected[output], self.allowed[output])
+
+
+def load(
+    path: str | Path = DATA, *, dtype: str | None = None, group: str | None = None
+) -> list[Vector]:
+    """The tests of a folder, by default of those that come with minwn, without the withdrawn ones.
+
+    dtype, group: only these. bfloat16 needs ml_dtypes, and is left out without it.
+    Raises ValueError for a dtype or group that the folder has not, ImportError for bfloat16 alone.
+    """
+    folder = Path(path)
+    index = read(folder / "index.json")
+    withdrawn = {erratum["id"] for erratum in index["errata"]}
+    paths = [Path(entry["path"]) for entry in index["files"]]
+    wanted = [p for p in paths if dtype in (None, p.parent.name) and group in (None, p.stem)]
+    if not wanted:
+        known = ", ".join(map(Path.as_posix, paths))
+        raise ValueError(f"{folder} has no dtype={dtype!r} with group={group!r}; it has {known}")
+    if dtype is None:
+        wanted = [p for p in wanted if here(p.parent.name)]
+    return [
+        _vector(test, file["dtype"], file["group"])
+        for file in (read(folder / p) for p in wanted)
+        for test in file["tests"]
+        if test["id"] not in withdrawn
+    ]
+
+
+def _vector(test: Mapping[str, Any], dtype: str, group: str) -> Vector:
+    shapes = {"g": test["g_shape"], "B": test["g_shape"], "g_bar": test["g_shape"]}
+    shapes["by_g"] = test["g_shape"]
+    places = test.get("places")
+
+    def shaped(key: str, x: numpy.ndarray) -> numpy.ndarray:
+        whole = shapes.get(key, test["shape"])
+        x = x.reshape(whole if math.prod(whole) == x.size else -1)
+        x.setflags(write=False)
+        return x
+
+    case = find(test["id"])[0]
+    inputs = {
+        key: shaped(key, values(x).astype(case.v.dtype)) if places is None else getattr(case, key)
+        for key, x in test["inputs"].items()
+    }
+    expected = {key: shaped(key, values(x)) for key, x in test["expected"].items()}
+    if "w_dot" in expected:
+        expected["by_w_bar"] = expected["w_dot"]
+    allowed = {
+        key: shaped(key, numpy.array([math.inf if y is None else y for y in x], dtype="float64"))
+        for key, x in test["allowed"].items()
+    }
+    return Vector(
+        id=test["id"], group=group, dtype=dtype, flags=tuple(test["flags"]),
+        result=test["result"], exact=test["exact"],
+        axes=None if test["axis"] is None else tuple(test["axis"]), form=test["form"],
+        eps=float.fromhex(test["eps"]), places=None if places is None else tuple(places),
+        expected=expected, allowed=allowed,
+        **{key: inputs.get(key) for key in ("v", "g", "w_bar", "A", "B")},  # type: ignore[arg-type]
+    )  # fmt: skip

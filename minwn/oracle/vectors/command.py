@@ -1,0 +1,130 @@
+"""`minwn vectors export|verify`: right answers as files, and the proof of such files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..cases import Axis
+from ..truth import OracleFault
+from . import DATA, DTYPES, GROUPS, export, texts, verify
+from .content import FORMS, here
+
+__all__ = ["arguments", "main"]
+
+EXAMPLES = """examples:
+  minwn vectors export --out vectors
+  minwn vectors export --dtype float32 --group generic --group range
+  minwn vectors export --form inside --eps 1e-12 --axis -1 --all
+  minwn vectors verify                  the files that come with minwn
+  minwn vectors verify vectors          a folder, or one file
+"""
+
+
+class _Usage(ValueError):
+    """Options that contradict each other, or cannot be read."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn vectors` to a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    make = actions.add_parser("export", help="write the vectors, each answer certified")
+    several: dict[str, Any] = {"action": "append", "metavar": "NAME"}
+    make.add_argument("--out", default="minwn-vectors", metavar="DIR", help="default: %(default)s")
+    make.add_argument("--dtype", **several, choices=DTYPES, help=f"of {', '.join(DTYPES)}")
+    make.add_argument("--group", **several, choices=GROUPS, help=f"of {', '.join(GROUPS)}")
+    make.add_argument("--form", choices=FORMS, default="plain", help="of the length")
+    make.add_argument("--eps", type=float, default=0.0, help="for all forms but plain")
+    make.add_argument("--axis", metavar="AXIS", help="that keeps a norm: 0, or 0,2, or 'whole'")
+    make.add_argument("--all", action="store_true", help="every case, not the first of each group")
+    prove = actions.add_parser("verify", help="prove schema, digests, inputs and answers")
+    prove.add_argument("path", nargs="?", metavar="PATH", help="a folder or a file; minwn's own")
+    for action in (make, prove):
+        action.add_argument(
+            "--certify", choices=("decimal", "mpmath"), default="decimal",
+            help="the second route to the truth; default: decimal",
+        )  # fmt: skip
+        action.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 if asked wrongly."""
+    try:
+        with _progress("vectors", on=sys.stderr.isatty()) as done:
+            found = (_export if args.action == "export" else _verify)(args, done)
+    except (_Usage, ImportError, OSError) as error:
+        print(f"minwn vectors: {error}", file=sys.stderr)
+        return 2
+    except (ValueError, OracleFault) as error:
+        print(f"minwn vectors: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found, indent=2) if args.json else _text(found))
+    return 0 if found["ok"] else 1
+
+
+def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
+    if args.eps and args.form == "plain":
+        raise _Usage(f"--eps {args.eps:g} needs a --form: {', '.join(FORMS[1:])}")
+    if not 0 <= args.eps < math.inf:
+        raise _Usage(f"--eps {args.eps}: a finite number that is not negative")
+    files = texts(
+        args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
+        eps=args.eps, axis=_axis(args.axis), quick=not args.all, certify=args.certify, done=done,
+    )  # fmt: skip
+    written = export(Path(args.out), files)
+    return {"ok": True, "action": "export", "out": args.out, "files": [str(p) for p in written],
+            "bytes": sum(p.stat().st_size for p in written)}  # fmt: skip
+
+
+def _verify(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
+    path = Path(args.path or DATA)
+    if not path.exists():
+        raise _Usage(f"{path}: there is no such file or folder")
+    found = verify(path, certify=args.certify, done=done)
+    return {"ok": found.ok, "action": "verify", "path": str(path)} | vars(found)
+
+
+def _axis(text: str | None) -> Axis:
+    if text is None or text == "whole":
+        return "any" if text is None else None
+    try:
+        axes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise _Usage(f"--axis {text}: write an axis, 0,2 for several, or whole") from None
+    return axes if len(axes) > 1 else axes[0]
+
+
+def _text(found: dict[str, Any]) -> str:
+    if found["action"] == "export":
+        return f"{found['out']}: {len(found['files'])} files, {found['bytes']} bytes"
+    lines = found["complaints"][:20]
+    if len(found["complaints"]) > 20:
+        lines.append(f"and {len(found['complaints']) - 20} more")
+    if found["skipped"]:
+        lines.append(f"left out, for want of ml_dtypes: {', '.join(found['skipped'])}")
+    count = "{tests} tests with {numbers} answers in {files} files".format_map(found)
+    return "\n".join([*lines, f"{count}: {'all proved' if found['ok'] else 'not proved'}"])
+
+
+@contextmanager
+def _progress(what: str, *, on: bool) -> Iterator[Callable[[str], None]]:
+    """A function to call with the name of each test that is done; on a terminal, it is seen."""
+    if not on:
+        yield lambda name: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda name: print(f"\r{what} {name:60}", end="", file=sys.stderr, flush=True)
+        print(f"\r{'':70}\r", end="", file=sys.stderr, flush=True)
+        return
+    with tqdm(desc=what, unit=" tests", leave=False) as bar:
+        yield lambda name: bar.update() and None

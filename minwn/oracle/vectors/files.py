@@ -1,0 +1,94 @@
+"""A folder of vectors: an index, and one file for each dtype and group.
+
+index.json              paths, digests, errata
+float32/generic.json    tests
+FORMAT.md schema.json   what it all means
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..cases import Axis
+from . import content
+from .schema import SCHEMA_FILE
+from .text import canonical
+
+__all__ = ["DATA", "export", "read", "texts"]
+
+DATA = Path(__file__).with_name("data")
+FORMAT = Path(__file__).with_name("FORMAT.md")
+
+# Tests that were found to be wrong: {"id", "withdrawn": "2030-12-31", "reason", "instead"}. They
+# stay in their files, and count for nothing.
+ERRATA: list[dict[str, Any]] = []
+
+
+def texts(
+    dtypes: Iterable[str] = content.DTYPES,
+    groups: Iterable[str] = content.GROUPS,
+    *,
+    form: str = "plain",
+    eps: float = 0.0,
+    axis: Axis = "any",
+    quick: bool = True,
+    certify: str = "decimal",
+    done: Callable[[str], None] = lambda name: None,
+) -> Iterator[tuple[str, str]]:
+    """(path, text) of every file, the index last. As it stands, what is published.
+
+    groups: "forms" has forms of its own, and is left out where another is asked for.
+    quick: False for all cases that there are, not the first of each group
+    certify: the second route to the truth, as in `truth.expected`
+    done: called with the name of each test that is made
+    Raises OracleFault where the two routes disagree, ImportError for bfloat16 without ml_dtypes.
+    """
+    listed, groups = [], tuple(groups)
+    published = form == "plain" and axis == "any"
+    for dtype in dtypes:
+        for group in groups:
+            if group == "forms" and not published:
+                continue
+            tests = []
+            for name in content.names(dtype, group, form=form, eps=eps, axis=axis, quick=quick):
+                tests.append(content.make(name, group, certify=certify))
+                done(name)
+            path = f"{dtype}/{group}.json"
+            text = canonical(content.document(dtype, group, tests), lines=2)
+            listed.append(
+                {
+                    "path": path, "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                    "bytes": len(text), "tests": len(tests),
+                }
+            )  # fmt: skip
+            yield path, text
+    index = {
+        "schema": content.SCHEMA, "generator": content.GENERATOR, "files": listed, "errata": ERRATA,
+    }  # fmt: skip
+    yield "index.json", canonical(index)
+
+
+def export(out: Path, files: Iterable[tuple[str, str]]) -> list[Path]:
+    """Write files and their explanation into a folder; the paths."""
+    written = []
+    for path, text in list(files):  # nothing is written where one of them cannot be made
+        target = out / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode())  # bytes: no other line ends on any system
+        written.append(target)
+    return written + [
+        Path(shutil.copyfile(source, out / source.name)) for source in (FORMAT, SCHEMA_FILE)
+    ]
+
+
+def read(path: Path) -> Any:
+    """The JSON in a file. Raises ValueError, with its place, for what is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None

@@ -1,0 +1,179 @@
+"""From the evidence of a trial to one word, a sentence, and a name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..backend import dtype_of
+from .diagnosis import Diagnosis, Observation, diagnose
+from .report import Report, Rung, Worst
+from .smallest import smallest
+from .trial import Trial
+
+__all__ = ["verdict"]
+
+UNSTEADY = {"stale_state", "not_deterministic", "returns_cache", "mutates_input"}
+VAGUE = {"unknown", "axis/index", "coefficient"}
+
+
+def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> Report:
+    """The report on a trial whose rungs have all been climbed."""
+    claim, rungs = trial.claim, [r for r in trial.rungs if r.checked or r.failed]
+    given: dict[str, Any] = {
+        "name": name or trial.accused.name, "dtype": claim.dtype, "form": claim.form,
+        "eps": claim.eps, "axis": claim.axis, "rungs": rungs,
+    }  # fmt: skip
+    later = any(r.checked for r in rungs if r.name in ("product", "second order"))
+    if not trial.judged and not later and not trial.faults:
+        undefined = bool(trial.observations or trial.beyond)
+        return Report(
+            verdict="UNDEFINED" if undefined else "REFUSED",
+            headline="no case has a true answer" if undefined
+            else "no case could be judged" if trial.asked
+            else "no function was given, or no case is left",
+            notes=[f"{what}: {found[0]}" for what, found in trial.errors.items()],
+            seconds=time.perf_counter() - start, **given,
+        )  # fmt: skip
+    diagnosis, ambiguous = _names(trial)
+    wrong = [d for d in diagnosis if d.id not in accept]
+    word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
+    worst = _worst(trial.observations)
+    return Report(
+        verdict=word, headline=_headline(word, trial, diagnosis),
+        grade=_grade(trial.observations, claim.dtype) if word == "PASS" else None,
+        diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(trial),
+        worst=worst, smallest=None if worst is None else smallest(trial, worst, diagnosis),
+        laws=trial.laws, consistent=trial.consistent, notes=_notes(trial),
+        seconds=time.perf_counter() - start, **given,
+    )  # fmt: skip
+
+
+def _names(trial: Trial) -> tuple[list[Diagnosis], bool]:
+    broken = [law for law, ratio in trial.laws.items() if ratio > 1]
+    forward = trial.rung("forward")
+    right = None if forward is None or not forward.checked else forward.ok
+    found, ambiguous = diagnose(trial.observations, broken, forward_right=right)
+    if any(f.id in UNSTEADY for f in trial.faults):  # then numbers mean little
+        found = [d for d in found if d.id not in VAGUE]
+    elif not found and not trial.faults and not trial.later:
+        found = _contradictions(trial, broken)
+    return [*trial.faults, *found, *trial.later], ambiguous
+
+
+def _contradictions(trial: Trial, broken: Sequence[str]) -> list[Diagnosis]:
+    """Rungs that do not hold, where every number that has a truth is right."""
+    if broken:
+        return [Diagnosis(
+            "unknown", "right where it was compared with the truth, but not elsewhere",
+            "look for what the inputs of the broken laws have in common",
+            f"broken: {', '.join(broken)}", ("v_bar", "g_bar"),
+        )]  # fmt: skip
+    failed = [r.name for r in trial.rungs if not r.ok]
+    if failed and trial.claim.dtype != "float64" and {*failed} <= {"differences", "complex"}:
+        trial.notes.append(
+            f"{', '.join(failed)}: the gradient is not that of its own forward in float64, which "
+            f"was not asked for"
+        )
+        return []
+    return [Diagnosis(
+        "unknown", "the gradient is not that of its own forward in float64",
+        "compare forward and backward in float64", f"rungs: {', '.join(failed)}",
+        ("v_bar", "g_bar"),
+    )] if failed else []  # fmt: skip
+
+
+def _headline(word: str, trial: Trial, found: list[Diagnosis]) -> str:
+    if word == "PASS":
+        return "nothing is wrong that these rungs can see"
+    if word == "ACCEPTABLE":
+        return f"declared: {', '.join(d.id for d in found)}"
+    forward, gradients = _asked(trial, "forward"), _asked(trial, "gradients")
+    bad_w = forward is not None and not forward.ok
+    bad_gradient = gradients is not None and not gradients.ok
+    if bad_w and bad_gradient and trial.consistent:
+        return "a consistent gradient of a different function: w is not what was declared"
+    if bad_w and bad_gradient and trial.consistent is False:
+        return "w is not what was declared, and the gradient does not belong to w either"
+    if bad_w and bad_gradient:
+        return "w and its gradient are wrong"
+    if bad_gradient:
+        return "a wrong gradient" + (" of a right forward" if forward is not None else "")
+    if bad_w:
+        return "w is wrong" + ("; the gradient is that of weight norm" if gradients else "")
+    return ", ".join(dict.fromkeys(d.id for d in found)) + ": see below"
+
+
+def _asked(trial: Trial, name: str) -> Rung | None:
+    rung = trial.rung(name)
+    return rung if rung is not None and rung.checked else None
+
+
+def _grade(seen: Sequence[Observation], dtype: str) -> str:
+    """rounded, faithful or stable, over all ordinary cases."""
+    grade = "rounded"
+    for o in seen:
+        for output, x in o.got.items():
+            right = o.expected[output]
+            if (x == right).all():
+                continue
+            grade = "faithful"
+            a, b = (y.astype(dtype_of(dtype)) for y in (x, right))
+            with np.errstate(all="ignore"):
+                if ((np.nextafter(a, b) != b) & (a != b)).any():
+                    return "stable"
+    return grade
+
+
+def _by_group(trial: Trial) -> dict[str, str]:
+    """ok or FAIL, and "limit" where only what lies out of ordinary range is wrong."""
+    found: dict[str, str] = {}
+    for o in trial.observations:
+        if _wrong(o) or o.group not in found:
+            found[o.group] = "FAIL" if _wrong(o) else "ok"
+    for o in trial.beyond:
+        if found.setdefault(o.group, "ok") == "ok" and _wrong(o):
+            found[o.group] = "limit"
+    return found
+
+
+def _wrong(o: Observation) -> bool:
+    return any(o.wrong(output).any() for output in o.got)
+
+
+def _worst(seen: Sequence[Observation]) -> Worst | None:
+    """The entry furthest out, of the generic and dyadic cases if one of them is wrong."""
+    found: list[tuple[bool, float, Worst]] = []
+    for o in seen:
+        for output, x in o.got.items():
+            ratio = o.ratio(output)
+            top = float(ratio.max(initial=0.0))
+            if top > 1:
+                at = np.unravel_index(int(ratio.argmax()), ratio.shape)
+                worst = Worst(
+                    o.id, output, tuple(int(i) for i in at), x.shape, float(x[at]),
+                    float(o.expected[output][at]), float(o.allowed[output][at]),
+                )  # fmt: skip
+                found.append((o.group in ("generic", "dyadic"), top, worst))
+    return max(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def _notes(trial: Trial) -> list[str]:
+    notes = list(dict.fromkeys(trial.notes))
+    out = [o for o in trial.beyond if _wrong(o)]
+    if any(not o.v.size for o in out):
+        notes.append("empty slices: g_bar is not 0")
+    out = [o for o in out if o.v.size]
+    if out:
+        flags = dict.fromkeys(flag for o in out for flag in o.flags)
+        notes.append(
+            f"range: wrong in {len(out)} cases at the edges of "
+            f"{trial.claim.dtype}, where a square leaves the range ({', '.join(list(flags)[:4])})"
+        )
+    if trial.conventions:
+        told = ", ".join(f"{output} = {kind}" for output, kind in trial.conventions.items())
+        notes.append(f"zero slice: {told}")
+    return notes

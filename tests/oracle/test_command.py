@@ -1,0 +1,216 @@
+"""`minwn check`: targets and options, what is printed and written, and the exit code."""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from minwn.oracle import command
+
+FORWARD = """
+import numpy as np
+
+def norm(v):
+    return np.sqrt((v * v).sum(axis=1, keepdims=True))
+
+def forward(v, g):
+    return g * v / norm(v)
+"""
+PLANTED = {
+    "no_projection": "g / n * w_bar",
+    "missing_g": "(w_bar - g_bar * v / n) / n",
+    "proj_sign": "g / n * (w_bar + g_bar * v / n)",
+}
+
+
+def homework(v_bar):
+    return FORWARD + (
+        "\ndef backward(w_bar, v, g):\n    n = norm(v)\n"
+        "    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n\n"
+        f"    return {v_bar}, g_bar\n"
+    )
+
+
+RIGHT = homework("g / n * (w_bar - g_bar * v / n)")
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run `minwn check ...` in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        parser = argparse.ArgumentParser(prog="minwn check")
+        command.arguments(parser)
+        try:
+            code = command.main(parser.parse_args([*map(str, words)]))
+        except SystemExit as stop:
+            code = stop.code
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_fault_in_a_file_is_named(run, name):
+    code, out, _ = run("mine.py", mine=homework(PLANTED[name]))
+    assert code == 1
+    assert out.startswith("FAIL")
+    assert name in out
+
+
+def test_a_right_file_and_a_right_module_pass(run):
+    assert run("mine.py", mine=RIGHT)[0] == 0
+    it = "\nclass it:\n    forward, backward = staticmethod(forward), staticmethod(backward)\n"
+    code, out, _ = run("minwn_check_me:it", minwn_check_me=RIGHT + it)
+    assert (code, out.split()[0]) == (0, "PASS")
+
+
+def test_constants_of_a_file_are_heeded_and_options_come_first(run):
+    eps = RIGHT.replace("np.sqrt(", "np.sqrt(0.01 + ") + "\nFORM, EPS = 'inside', 0.01\n"
+    assert run("mine.py", mine=eps)[0] == 0
+    code, out, _ = run("mine.py", "--form", "plain", "--eps", 0, mine=eps)
+    assert (code, "eps_inside" in out) == (1, True)
+    assert run("mine.py", "--form", "plain", "--eps", 0, "--accept", "eps_inside")[0] == 0
+
+
+def test_options_reach_the_judge(run):
+    axis = RIGHT.replace("axis=1", "axis=0")
+    words = ("--axis", "-1", "--dtype", "float64,float32", "--groups", "dyadic,generic")
+    code, out, _ = run("mine.py", *words, "--json", mine=axis)
+    data = json.loads(out)
+    assert (code, data["ok"], data["schema"]) == (0, True, "minwn-check/1")
+    assert [r["dtype"] for r in data["reports"]] == ["float64", "float32"]
+    assert {tuple(r["groups"]) for r in data["reports"]} == {("dyadic", "generic")}
+    assert {r["axis"] for r in data["reports"]} == {-1}
+    assert run("mine.py", "--axis", "0")[0] == 1
+    counts = []
+    for how in ("--quick", "--full"):
+        report = json.loads(run("mine.py", *words, how, "--json")[1])["reports"][0]
+        counts.append(sum(r["checked"] for r in report["rungs"]))
+    few, many = counts
+    assert many > 2 * few
+    assert run("mine.py", "--axis", "-1", "--ranks", "2-3")[0] == 1  # it knows matrices only
+
+
+def test_many_are_a_matrix_and_each_kind_of_fault_is_explained_once(run):
+    wrong = homework(PLANTED["no_projection"])
+    targets = ("mine.py", "same.py", "right.py", "numpy.fused", "--dtype", "float64")
+    code, out, _ = run(*targets, mine=wrong, same=wrong, right=RIGHT)
+    table, _, rest = out.partition("\n\n")
+    head, *rows = (line.split() for line in table.splitlines())
+    assert head[:3] == ["axis", "dtype", "dyadic"]
+    assert head[-4:] == ["jvp", "2nd", "zero", "verdict"]
+    assert [row[0] for row in rows] == ["mine.py", "same.py", "right.py", "numpy.fused"]
+    assert [row[3] for row in rows] == ["FAIL", "FAIL", "ok", "ok"]
+    assert rows[-1][-5:] == ["ok", "ok", "NaN", "PASS", "stable"]
+    assert rest.startswith("FAIL  mine.py")
+    assert rest.count("FAIL  ") == 1
+    assert "of the same kind: same.py" in rest
+    assert (code, "\033[" in out) == (1, False)
+
+
+def test_what_is_skipped_says_why(run, monkeypatch):
+    code, out, _ = run("numpy.fused", "numpy.composed", "--axis", "5")
+    assert (code, out.count("it is checked for 0, -1, None, (0, 1)")) == (2, 1)
+    monkeypatch.setattr(command.adapters.Implementation, "missing", lambda self: "pip install it")
+    assert run("torch.hook")[:2] == (2, "not judged: torch.hook: pip install it\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "name a TARGET"),
+        (("nowhere.py",), "there is no such file"),
+        (("tensorflow",), "nor one of torch, flax"),
+        (("mine.py:it",), "has no 'it'"),
+        (("mine.py", "--axis", "x"), "write 0, -1, 0,1 or none"),
+        (("mine.py", "--dtype", "float8"), "choose from float64,float32"),
+        (("mine.py", "--groups", "dyadic,x"), "no 'x'; choose from dyadic"),
+        (("mine.py", "--ranks", "a"), "write 2, or 1-5"),
+        (("mine.py", "--html", "no/such/folder.html"), "No such file or directory"),
+        (("mine.py", "--quick", "--full"), "not allowed with"),
+    ],
+)
+def test_what_cannot_be_understood(run, words, said):
+    code, out, err = run(*words, mine=RIGHT)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_pages_are_written(run, tmp_path):
+    words = ("--html", "a.html", "--junit", "a.xml", "--json", "a.json")
+    code, out, _ = run("mine.py", *words, mine=homework(PLANTED["missing_g"]))
+    assert (code, out.startswith("FAIL")) == (1, True)
+    assert "missing_g" in (tmp_path / "a.html").read_text()
+    assert "<testsuite" in (tmp_path / "a.xml").read_text()
+    assert json.loads((tmp_path / "a.json").read_text())["ok"] is False
+
+
+def test_the_list(run):
+    code, out, _ = run("--list")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()} >= {
+        "torch.hook",
+        "flax.nnx",
+        "minwn.layer",
+    }
+
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from mine import backward, forward
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["op"] == "hello":
+        print(json.dumps({"ops": ["forward", "backward"], "name": "theirs"}), flush=True)
+        continue
+    def array(name):
+        shape = asked["g_shape" if name == "g" else "shape"]
+        return np.array([float.fromhex(x) for x in asked[name]]).reshape(shape)
+    with np.errstate(all="ignore"):
+        if asked["op"] == "forward":
+            found = {"w": forward(array("v"), array("g"))}
+        else:
+            answers = backward(array("w_bar"), array("v"), array("g"))
+            found = dict(zip(("v_bar", "g_bar"), answers))
+    said = {name: [float(y).hex() for y in x.ravel()] for name, x in found.items()}
+    print(json.dumps({"id": asked["id"], **said}), flush=True)
+"""
+
+
+def test_a_program_behind_a_pipe(run):
+    files = {"program": PROGRAM, "mine": homework(PLANTED["no_projection"])}
+    code, out, _ = run("--pipe", f"{sys.executable} program.py", **files)
+    assert (code, out.startswith("FAIL  theirs"), "no_projection" in out) == (1, True, True)
+    assert run("--pipe", f"{sys.executable} program.py", mine=RIGHT)[0] == 0
+
+
+def test_a_program_that_does_not_speak(run):
+    code, out, err = run("--pipe", f"{sys.executable} program.py", program="print('hello')")
+    assert (code, out) == (2, "")
+    assert "program.py" in err
+
+
+def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
+    (tmp_path / "mine.py").write_text(homework(PLANTED["no_projection"]))
+    code = (
+        "import argparse, sys; from minwn.oracle import command; p = argparse.ArgumentParser();"
+        "command.arguments(p); code = command.main(p.parse_args(['mine.py']));"
+        "print([m for m in ('torch', 'jax', 'paddle', 'mpmath', 'tqdm') if m in sys.modules], code)"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.stdout.splitlines()[-1] == "[] 1"
+    # Of the processor, for other programs run here, too; alone, it is the time on the clock.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
