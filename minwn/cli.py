@@ -6,37 +6,35 @@ Exit codes: 0 all is well, 1 a check failed, 2 the command was not understood.
 from __future__ import annotations
 
 import argparse
-import json
+import importlib
 import os
-import platform
 import sys
-import tempfile
 from collections.abc import Sequence
-from typing import Any
 
-import numpy
-
-from . import __version__, backend, bench
-from .interop import command as convert
-from .verify import command as verify
-from .verify import version_of
+from . import __version__
 
 __all__ = ["main"]
 
-EXTRAS = (
-    "cupy", "cupy-cuda12x", "cupy-cuda13x", "flax", "hypothesis", "jax", "jupyterlab", "matplotlib",
-    "ml_dtypes", "mpmath", "pytest", "safetensors", "scikit-learn", "torch", "tqdm",
-)  # fmt: skip
-THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
+# name -> (what it does, the module that has its `arguments` and its `main`)
+COMMANDS = {
+    "verify": ("prove every gradient, and train on real digits", "verify.command"),
+    "check": ("judge implementations, and name the wrong term", "oracle.command"),
+    "vectors": ("write and prove golden vectors, for any language", "oracle.vectors.command"),
+    "mutate": ("plant faults, and count who sees them", "oracle.mutate.command"),
+    "tutorials": ("the course: list, copy, build, show and lint its notebooks", "course.command"),
+    "grade": ("run notebooks, and count the exercises that are right", "course.grading"),
+    "reproduce": ("run an experiment again, and draw its figure", "reproduce"),
+    "convert": ("translate weights between frameworks", "interop.command"),
+    "bench": ("time the work of minwn beside its peers", "bench.command"),
+    "doctor": ("say what is installed here and what is missing", "doctor"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
-    parser = _parser()
+    given = sys.argv[1:] if argv is None else argv
     try:
-        args = parser.parse_args(argv)
+        args = _parser(next((word for word in given if word in COMMANDS), "")).parse_args(given)
     except SystemExit as stop:  # argparse has said what was wrong, or printed the help
         return stop.code if isinstance(stop.code, int) else 2
     try:
@@ -51,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser. Of the commands, only the chosen one is imported, so that it starts at once."""
     parser = argparse.ArgumentParser(
         prog="minwn",
         description="Weight normalisation, written to be read, checked and trusted.",
@@ -59,83 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"minwn {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, summary, arguments, run in (
-        ("verify", "prove every gradient, and train on real digits", verify.arguments, verify.main),
-        ("convert", "translate weights between frameworks", convert.arguments, convert.main),
-        ("bench", "time the work of minwn beside its peers", bench.arguments, bench.main),
-        ("doctor", "say what is installed here and what is missing", _options, _doctor),
-    ):
+    for name, (summary, home) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
-        arguments(command)
-        command.set_defaults(run=run)
+        if name == chosen:
+            module = importlib.import_module(f".{home}", __package__)
+            module.arguments(command)
+            command.set_defaults(run=module.main)
     return parser
-
-
-# ---- doctor -------------------------------------------------------------------------------------
-
-
-def _options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    found = diagnosis()
-    if args.json:
-        print(json.dumps(found, indent=2))
-        return 0 if found["ok"] else 1
-    installed = {name: version for name, version in found["extras"].items() if version}
-    rows = [
-        ("minwn", found["minwn"]),
-        ("Python", f"{found['python']} ({found['platform']})"),
-        ("numpy", found["numpy"]),
-        ("device", found["device"]),
-        ("processors", str(found["processors"])),
-        *((name, value or "not set") for name, value in found["threads"].items()),
-        ("writable here", "yes" if found["writable"] else "no; use --out with a directory that is"),
-        *installed.items(),
-        ("not installed", ", ".join(n for n, version in found["extras"].items() if not version)),
-    ]
-    width = max(len(name) for name, _ in rows)
-    print("\n".join(f"{name:{width}}  {value}" for name, value in rows))
-    for problem in found["problems"]:
-        print(f"problem: {problem}")
-    print("all is well" if found["ok"] else "minwn cannot work here")
-    return 0 if found["ok"] else 1
-
-
-def diagnosis() -> dict[str, Any]:
-    """What this installation can do, ready for JSON; `problems` keep minwn from working."""
-    problems = []
-    if int(numpy.__version__.partition(".")[0]) < 2:
-        problems.append(f"numpy {numpy.__version__} is too old; pip install 'numpy>=2.0'")
-    return {
-        "minwn": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "numpy": numpy.__version__,
-        "extras": {name: version_of(name) for name in EXTRAS},
-        "device": _device(),
-        "processors": os.cpu_count(),
-        "threads": {name: os.environ.get(name) for name in THREADS},
-        "writable": _writable(),
-        "problems": problems,
-        "ok": not problems,
-    }
-
-
-def _device() -> str:
-    """ "cuda:0" where arrays can be moved to a GPU; else "cpu", with the reason."""
-    try:
-        return backend.device(backend.move(numpy.zeros(1), "cuda"))
-    except ImportError as error:
-        return f"cpu ({error})"
-    except Exception as error:  # a driver that is missing or too old says so in many ways
-        return f"cpu (CuPy is installed, but: {type(error).__name__}: {error})"
-
-
-def _writable() -> bool:
-    try:
-        with tempfile.TemporaryFile(dir="."):
-            return True
-    except OSError:
-        return False

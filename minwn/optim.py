@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from .backend import Array, asarray, is_array, namespace
-from .tensor import Tensor
+from .tensors import Tensor
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
 

@@ -9,7 +9,10 @@ E is the measurement's own estimate of its error, F what rounding in f can do to
 what rounding is seen to do to x_bar (where it is a small sum of large terms), and rtol,
 u^0.56 or 1.2e-9 in float64, is what rounding in an honest gradient may cost. Every term has the
 units of the derivative, so the rule is the same at 1e-150 and 1e150. Before anything is called
-wrong it is measured again with other steps. Five verdicts:
+wrong it is measured again with other steps; what agrees with a sharper measurement and merely
+allows more is no second opinion. Where the rows of x, or other slices, do not know of each other,
+which is found out and verified, an entry of each is measured at a time (see `slices`). A pass says
+how small an error, as a share of S, it would have seen. Five verdicts:
 
     pass                 the two agree
     fail                 they do not, or a gradient has the wrong shape or dtype, or f is not a

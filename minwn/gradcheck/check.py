@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy
 
 from .. import backend
 from ..backend import Array, Generator
-from ..graph import Primitive, Value, raw
-from ..tensor import Tensor
+from ..graph import Primitive, raw
+from ..tensors import Tensor
 from .claims import (
     WrongForm,
-    by_graph,
     draw_cotangents,
     forward_product,
     gradients_of,
@@ -22,12 +22,11 @@ from .claims import (
     name_of,
     names_of,
     noise_of,
-    pulled,
-    recorded,
 )
+from .graphs import by_graph, gradient_function, operations, recorded
 from .judgement import Plan
 from .report import Comparison, GradcheckError, GradcheckReport
-from .subject import Subject, as_tuple, holds_floats
+from .subject import Subject
 
 __all__ = ["blame", "gradcheck"]
 
@@ -44,7 +43,7 @@ def gradcheck(
     batched: bool | Callable[..., Any] | None = None,
     argnums: Sequence[int] | None = None,
     cotangents: int = 2,
-    directions: int = 4,
+    directions: int = 2,
     rtol: float | None = None,
     dtype: Any = "float64",
     rng: Generator | None = None,
@@ -64,10 +63,11 @@ def gradcheck(
     and returns Tensors and is differentiated by its graph. A None from `backward` claims a
     gradient of zero. f may return a tuple; `backward` then takes a tuple of cotangents.
 
-    mode: "full" measures every entry; "random" measures `directions` of each, and on a
-    failure halves the direction until one entry is left. method: "complex", "difference", or
-    "auto", the complex step where differences confirm it. batched: f over a leading axis of all
-    its arguments, or True where f itself is that. order: 2 judges the gradient, a function of the
+    mode: "full" measures every entry, one of each independent slice at a time; "random" measures
+    `directions` of each argument, and on a failure halves the direction until one entry is left.
+    method: "complex", "difference", or "auto", the complex step where differences confirm it (and
+    where, along random directions, they do not suffice). batched: f over a leading axis of all its
+    arguments, or True where f itself is that. order: 2 judges the gradient, a function of the
     inputs and the cotangent, in the same way, after the function; and so on.
 
     When a gradient from the graph is wrong, the operations in it are judged one by one (`blame`),
@@ -110,7 +110,6 @@ def gradcheck(
             with backend.quiet():
                 if judged is not None:
                     bars = gradients_of(subject, judged, u)
-                    noise = noise_of(subject, backward, u, bars, rng)
                 if jvp is not None:
                     forward_product(subject, jvp, {})
         except WrongForm as wrong:
@@ -119,13 +118,22 @@ def gradcheck(
         except Exception as error:
             note = f"the derivative raised {type(error).__name__}: {error}"
             return [entry(None, verdict="fail", note=note)]
+
+        @cache
+        def noise() -> dict[int, Array]:
+            with backend.quiet():
+                return noise_of(subject, backward, u, bars, rng)
+
         written = "the derivative writes to this input"
         found = [entry(k, verdict="fail", note=written) for k in subject.changed()]
         for k in subject.checked if not found else ():
-            if not subject.x[k].size or not subject.centre.size:
+            if not subject.x[k].size:
+                nothing = {"analytic": 0.0, "numeric": 0.0, "allowed": 0.0}
+                note = "empty: nothing to compare"
+                found.append(entry(k, verdict="pass", note=note, **nothing))
                 continue
             if judged is not None:
-                found.append(entry(k, **plan.gradient(subject, k, bars[k], noise[k], u)))
+                found.append(entry(k, **plan.gradient(subject, k, bars[k], noise, u)))
             if jvp is not None:
                 found.append(entry(k, **plan.product(subject, k, jvp)))
         return found
@@ -141,8 +149,9 @@ def gradcheck(
         subject.try_batched()
     answer = GradcheckReport(title, tuple(first_order()), (), subject.evaluations)
     if order > 1 and answer.ok:
+        u = draw_cotangents(rng, 1, len(subject.centre))[0]
         higher = gradcheck(
-            *_gradient_function(subject, rng), mode=mode, method="difference", order=order - 1,
+            *gradient_function(subject, u), mode=mode, method="difference", order=order - 1,
             cotangents=cotangents, directions=directions, rtol=rtol, dtype=dtype, rng=rng,
             names=[*(labels[k] for k in subject.checked), "cotangent"], name=title,
             localise=False, raise_on_failure=False,
@@ -176,27 +185,6 @@ def _hygiene(subject: Subject) -> tuple[int | None, str, str] | None:
     return None
 
 
-def _gradient_function(subject: Subject, rng: Generator) -> tuple[Any, list[Array]]:
-    """(x, u) -> J(x)^T u as a function of Tensors, and a point of it."""
-    n = len(subject.checked)
-
-    def gradient(*args: Tensor) -> tuple[Tensor, ...]:
-        leaves = [x.reshape(x.shape) if x.requires_grad else Tensor(x.data, True) for x in args[:n]]
-        given = dict(zip(subject.checked, leaves, strict=True))
-        full = [
-            given.get(k, Tensor(x) if holds_floats(x) else x) for k, x in enumerate(subject.args)
-        ]
-        outputs = [z for z in as_tuple(subject.f(*full)) if holds_floats(raw(z))]
-        bars = pulled(outputs, leaves, args[n:], any(x.requires_grad for x in args))
-        return tuple(
-            Tensor(backend.namespace(x.data).zeros_like(x.data)) if bar is None else bar
-            for x, bar in zip(leaves, bars, strict=True)
-        )
-
-    u = subject.split(draw_cotangents(rng, 1, len(subject.centre))[0])
-    return gradient, [subject.args[k] for k in subject.checked] + u
-
-
 def blame(
     output: Any, rng: Generator | None = None, *, order: int = 1, dtype: Any = "float64"
 ) -> list[Comparison]:
@@ -206,31 +194,13 @@ def blame(
     shapes and parameters it was used with, alone, along random directions; at `order` 2, the
     derivative of its rule as well. Raises RuntimeError where the graph has been freed.
     """
-    found, seen, done = [], set(), set()
-    stack = list(as_tuple(output))
-    while stack:
-        z = stack.pop()
-        if not isinstance(z, Value) or id(z) in seen:
+    found = []
+    for op, inputs, wanted, params in operations(output):
+        if not any(inputs[k].size for k in wanted):
             continue
-        seen.add(id(z))
-        op, inputs, params = z._op, z._inputs, z._params
-        if op is None:
-            continue
-        if inputs is None or params is None:
-            raise RuntimeError(
-                f"blame: the graph behind '{op.name}' was freed by a backward pass; run the "
-                f"forward pass again, or keep the graph with retain_graph=True"
-            )
-        stack.extend(inputs)
-        wanted = [k for k, x in enumerate(inputs) if isinstance(x, Value) and x.requires_grad]
-        shapes = tuple(getattr(raw(x), "shape", x) for x in inputs)
-        key = (op.name, shapes, tuple(wanted), repr(params))
-        if key in done:
-            continue
-        done.add(key)
         report = gradcheck(
-            lambda *xs, op=op, params=params: op(*xs, **params), [raw(x) for x in inputs],
-            argnums=wanted, mode="random", order=order, dtype=dtype, rng=rng, localise=False,
+            lambda *xs, op=op, params=params: op(*xs, **params), inputs, argnums=wanted,
+            mode="random", order=order, dtype=dtype, rng=rng, localise=False,
             names=names_of(op.forward), name=op.name, raise_on_failure=False,
         )  # fmt: skip
         found += [c for c in report.comparisons if c.verdict == "fail"]

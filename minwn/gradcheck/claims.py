@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy
 
-from .. import backend
 from ..backend import Array, Generator, to_numpy
 from ..graph import raw
-from ..tensor import Tensor, grad
-from ..tensor import jvp as graph_jvp
-from .subject import Subject, as_tuple, holds_floats
+from .graphs import by_graph, recorded
+from .subject import Subject, as_tuple
 from .tangents import sizes_of
 
 __all__ = [
-    "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradients_of", "graph_product",
-    "judged_backward", "name_of", "names_of", "noise_of", "pulled", "recorded",
+    "WrongForm", "draw_cotangents", "forward_product", "gradients_of", "judged_backward", "name_of",
+    "names_of", "noise_of",
 ]  # fmt: skip
 
 
@@ -29,41 +26,8 @@ class WrongForm(Exception):
 
 def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:
     """Signed, away from 0 and from each other: (count, m)"""
-    return rng.choice([-1.0, 1.0], (count, m)) * rng.uniform(0.5, 1.5, (count, m))
-
-
-def recorded(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
-    """New leaves for the checked arguments, and the outputs computed from them."""
-    args = [Tensor(x, k in subject.x) if holds_floats(x) else x for k, x in enumerate(subject.args)]
-    with backend.quiet():
-        outputs = [z for z in as_tuple(subject.f(*args)) if holds_floats(raw(z))]
-    if not all(isinstance(z, Tensor) for z in outputs):
-        raise TypeError(
-            "gradcheck: f returns plain arrays, which have no gradient of their own; return "
-            "Tensors, or pass the gradient to be judged as backward= or jvp="
-        )
-    return [args[k] for k in subject.checked], outputs
-
-
-def pulled(outputs: Any, leaves: Any, cotangents: Any, create_graph: bool = False) -> list[Any]:
-    """The cotangents of the leaves, summed over the outputs; None where nothing arrives."""
-    bars: list[Any] = [None] * len(leaves)
-    for z, u in zip(outputs, cotangents, strict=True):
-        if z.requires_grad:
-            options = {"retain_graph": True, "create_graph": create_graph, "allow_unused": True}
-            for i, bar in enumerate(grad(z, leaves, u, **options)):
-                bars[i] = bar if bars[i] is None else bars[i] if bar is None else bars[i] + bar
-    return bars
-
-
-def by_graph(subject: Subject, leaves: Any, outputs: Any) -> Callable[..., Any]:
-    """The gradients from the graph, in the form of a backward written by hand."""
-
-    def backward(*parts: Any) -> list[Any]:
-        found = dict(zip(subject.checked, pulled(outputs, leaves, parts), strict=True))
-        return [found.get(k) for k in range(len(subject.args))]
-
-    return backward
+    u = rng.uniform(-1, 1, (count, m))
+    return u + numpy.copysign(0.5, u)
 
 
 def gradients_of(
@@ -89,14 +53,16 @@ def noise_of(
 
     A gradient that is zero by cancellation (of a shift before a normalisation) is a sum of large
     terms, of which neither f nor the sum tells. A point and a cotangent next to the given ones
-    round it anew; a step of 2^-42 is too short to show anything else.
+    round it anew; a step of 2^-42, or 4 roundings of a coarser dtype, is too short to show anything
+    else.
     """
+    far = 2.0**11 if subject.u < 2.0**-40 else 4.0
     worst = {k: numpy.zeros_like(bar) for k, bar in bars.items()}
     args = subject.args
     for _ in range(4):
         subject.args = list(args)
         for k, x in subject.x.items():
-            step = 2.0**11 * subject.u * sizes_of(x) if x.size else 0.0
+            step = far * subject.u * sizes_of(x) if x.size else 0.0
             subject.args[k] = subject.put(k, x + step * rng.uniform(-1, 1, x.shape))
         try:
             nearby = u * (1 + 8 * subject.u * rng.uniform(-1, 1, u.shape))
@@ -141,24 +107,6 @@ def judged_backward(subject: Subject, backward: Any) -> Callable[..., Any]:
     if backward is None:
         return by_graph(subject, *recorded(subject))
     return lambda *parts: backward(parts[0] if len(parts) == 1 else parts, *subject.args)
-
-
-def graph_product(subject: Subject) -> Callable[..., Any]:
-    """J t from the graph, in the form of a jvp written by hand."""
-
-    def product(*args: Any) -> Any:
-        def output(i: int, *xs: Tensor) -> Tensor:
-            full = [Tensor(x) if holds_floats(x) else x for x in subject.args]
-            for k, x in zip(subject.checked, xs, strict=True):
-                full[k] = x
-            return as_tuple(subject.f(*full))[i]
-
-        primals = [args[k] for k in subject.checked]
-        dots = [args[len(subject.args) + k] for k in subject.checked]
-        count = range(len(subject.outputs))
-        return tuple(graph_jvp(partial(output, i), primals, dots)[1].data for i in count)
-
-    return product
 
 
 def name_of(f: Any) -> str:

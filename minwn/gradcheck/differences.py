@@ -14,97 +14,26 @@ The complex step is right only where f never takes a modulus or a conjugate. Thr
 normalisation without its projection. So it is never believed unverified.
 
 A `line(rows, h)` evaluates f at x + h_b t_b for the tangents t_b named by rows: (b,) -> (b, m).
+The three finest rungs often are enough; the two longer steps are taken where they are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy
 
 from ..backend import quiet
+from .measured import DISTRUST, Contraction, Measured
 
 __all__ = ["DISTRUST", "Contraction", "Line", "Measured", "complex_step", "ladder"]
 
 Line = Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]
 
 RUNGS, RATIO = 5, 4.0  # five steps, each a quarter of the one before
+FINE = 3  # the rungs that are tried first
 COMPLEX_STEP = 2.0**-66  # relative; its square is far below the unit roundoff
-DISTRUST = 100.0  # the estimate is of the right order, but has been seen too low by 30
-
-
-class Contraction:
-    """Outputs seen through k cotangents: (b, m), (k, m) -> (b, k); through none, themselves."""
-
-    def __init__(self, cotangents: numpy.ndarray | None) -> None:
-        self.cotangents = cotangents
-
-    def __call__(self, y: numpy.ndarray) -> numpy.ndarray:
-        return y if self.cotangents is None else y @ self.cotangents.T
-
-    def size(self, y: numpy.ndarray) -> numpy.ndarray:
-        """The same sum over absolute values: no cancellation hides in it."""
-        y = numpy.abs(y)
-        return y if self.cotangents is None else y @ numpy.abs(self.cotangents).T
-
-
-@dataclass
-class Measured:
-    """Derivatives along b tangents through k cotangents, each field of shape (b, k).
-
-    value: NaN where f was not finite on either side. estimate: of the extrapolation's error.
-    floor: what rounding in f can do to it. scale: sum |u_j| |J_ji|, the size of the terms that
-    add up to the value. kink: the two one-sided derivatives differ.
-    """
-
-    value: numpy.ndarray
-    estimate: numpy.ndarray
-    floor: numpy.ndarray
-    scale: numpy.ndarray
-    kink: numpy.ndarray
-
-    def allowed(self, rtol: float) -> numpy.ndarray:
-        """How far a correct derivative may be from the value."""
-        return rtol * self.scale + DISTRUST * self.estimate + self.floor
-
-    def __getitem__(self, rows: Any) -> Measured:
-        return Measured(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-    def __setitem__(self, rows: Any, other: Measured) -> None:
-        for f in fields(self):
-            getattr(self, f.name)[rows] = getattr(other, f.name)
-
-    def per(self, length: float) -> Measured:
-        """The same derivatives along tangents shorter by this factor."""
-        size = abs(length)
-        return Measured(
-            self.value / length, self.estimate / size, self.floor / size, self.scale / size,
-            self.kink,
-        )  # fmt: skip
-
-    def sharp(self, u: float) -> Any:
-        """Whether it could see an error of a thousandth."""
-        return self.allowed(u**0.56) <= min(1e4 * u**0.56, 5e-4) * self.scale
-
-    def settled(self) -> Any:
-        """Whether rounding, not the length of the steps, is what limits it."""
-        return self.estimate <= self.floor
-
-    def clearer_than(self, other: Measured, u: float) -> Any:
-        """Sizes of error alone do not tell: over far too long a step, everything is small."""
-        sharp, with_sharp = self.sharp(u), other.sharp(u)
-        with quiet():
-            finer = self.estimate / self.scale < other.estimate / other.scale
-        lost = ~numpy.isfinite(other.value)
-        unsharp = ~other.settled() & (self.settled() | finer | lost)
-        closer = self.allowed(u**0.56) < other.allowed(u**0.56)
-        return numpy.where(sharp != with_sharp, sharp, numpy.where(sharp, closer, unsharp))
-
-    def contradicts(self, claimed: numpy.ndarray, rtol: float) -> Any:
-        with quiet():
-            return numpy.logical_not(abs(claimed - self.value) <= self.allowed(rtol))
 
 
 def ladder(
@@ -114,39 +43,68 @@ def ladder(
     centre: numpy.ndarray,
     contract: Contraction,
     u: float,
+    enough: float = 0.0,
 ) -> Measured:
     """Extrapolated central differences from the given first steps: (b,) -> Measured (b, k).
 
-    centre: f(x), (m,). u: the unit roundoff of f's arithmetic. Costs 2 RUNGS evaluations a row.
+    centre: f(x), (m,). u: the unit roundoff of f's arithmetic. Costs 2 RUNGS evaluations a row, or
+    2 FINE where these leave errors below `enough` of the terms, a kink apart.
     """
-    above: list[numpy.ndarray] = []
-    bends, candidates = [], []
+    steps = [step / RATIO**rung for rung in range(RUNGS)]
     with quiet():
-        for rung in range(RUNGS):
-            h = (step / RATIO**rung)[:, None]
-            up, down = line(rows, h[:, 0]), line(rows, -h[:, 0])
-            floor = 8 * u * contract.size(numpy.maximum(abs(up), abs(down))) / h
-            scale = contract.size(up - down) / (2 * h)
-            # The difference of the one-sided quotients. It shrinks with h, but not at a kink.
-            bends.append(abs(contract((up - centre) - (centre - down))) / h)
-            here = [contract(up - down) / (2 * h)]
-            for j, coarser in enumerate(above, 1):
-                here.append(here[-1] + (here[-1] - coarser) / (RATIO ** (2 * j) - 1))
-                estimate = numpy.maximum(abs(here[-1] - here[-2]), abs(here[-1] - coarser))
-                candidates.append((here[-1], estimate, floor, scale))
-            above = here
-        value, estimate, floor, scale = map(numpy.stack, zip(*candidates, strict=True))
-        doubt = estimate + floor
-        best = numpy.where(numpy.isfinite(doubt), doubt, numpy.inf).argmin(axis=0)[None]
-        kink = (
-            (bends[-1] > 0.7 * bends[-2])
-            & (bends[-2] > 0.7 * bends[-3])
-            & (bends[-1] > 16 * floor[-1] + 1e-9 * scale[-1])
-        )
-    value, estimate, floor, scale = (
-        numpy.take_along_axis(a, best, axis=0)[0] for a in (value, estimate, floor, scale)
+        fine = _quotients(line, rows, steps[-FINE:], centre, contract, u)
+        if enough > 0:
+            found = _extrapolated(*fine)
+            if found.crisp(enough) and not found.kink.any():
+                return found
+        coarse = _quotients(line, rows, steps[:-FINE], centre, contract, u)
+        return _extrapolated(*map(numpy.concatenate, zip(coarse, fine, strict=True)))
+
+
+def _quotients(
+    line: Line, rows: Any, steps: Any, centre: numpy.ndarray, contract: Contraction, u: float
+) -> tuple[numpy.ndarray, ...]:
+    """D(h) for r steps, and there the floor, the scale, and the bend, which is the difference of
+    the one-sided quotients: it shrinks with h, but not at a kink. Each (r, b, k)."""
+    still, found = contract.size(centre), []
+    for step in steps:
+        h, up = step[:, None], line(rows, step)
+        rise = up - line(rows, -step)
+        up -= centre
+        whole, half = contract(rise), contract(up)
+        scale, above = contract.size(rise, rise), contract.size(up, up)
+        floor = 8 * u * (still + above + scale) / h
+        found.append((whole / (2 * h), floor, scale / (2 * h), abs(2 * half - whole) / h))
+    return tuple(map(numpy.array, zip(*found, strict=True)))
+
+
+def _extrapolated(
+    slope: numpy.ndarray, floor: numpy.ndarray, scale: numpy.ndarray, bend: numpy.ndarray
+) -> Measured:
+    """Richardson's table over the rungs, coarsest first, and of it what errs least."""
+    above: list[numpy.ndarray] = []
+    values, estimates, rungs = [], [], []
+    for rung, here in enumerate(slope):
+        row = [here]
+        for j, coarser in enumerate(above, 1):
+            row.append(row[-1] + (row[-1] - coarser) / (RATIO ** (2 * j) - 1))
+            values.append(row[-1])
+            estimates.append(numpy.maximum(abs(row[-1] - row[-2]), abs(row[-1] - coarser)))
+            rungs.append(rung)
+        above = row
+    estimate = numpy.array(estimates)
+    doubt = estimate + floor[rungs]
+    best = numpy.where(numpy.isfinite(doubt), doubt, numpy.inf).argmin(axis=0)
+    rung, (row, column) = numpy.array(rungs)[best], numpy.indices(best.shape, sparse=True)
+    kink = (
+        (bend[-1] > 0.7 * bend[-2])
+        & (bend[-2] > 0.7 * bend[-3])
+        & (bend[-1] > 16 * floor[-1] + 1e-9 * scale[-1])
     )
-    return Measured(value, estimate, floor, scale, kink)
+    return Measured(
+        numpy.array(values)[best, row, column], estimate[best, row, column],
+        floor[rung, row, column], scale[rung, row, column], kink,
+    )  # fmt: skip
 
 
 def complex_step(
@@ -168,6 +126,6 @@ def complex_step(
     with quiet():
         rise = numpy.ascontiguousarray(y.imag)
         value, scale = contract(rise) / h, contract.size(rise) / h
-        floor = 16 * u * contract.size(centre[None]) / length[:, None]
+        floor = 16 * u * contract.size(centre) / length[:, None]
         nothing = numpy.zeros_like(value)
         return Measured(value, nothing, floor, scale, nothing.astype(bool))

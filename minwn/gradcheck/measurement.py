@@ -10,7 +10,8 @@ from typing import Any
 import numpy
 
 from ..backend import Generator, quiet
-from .differences import Contraction, Measured, complex_step, ladder
+from .differences import complex_step, ladder
+from .measured import Contraction, Measured
 from .subject import Subject
 from .tangents import random_directions
 
@@ -50,8 +51,20 @@ class Measurement:
     def once(self, rows: numpy.ndarray) -> Measured:
         """Without a second thought."""
         subject, length = self.subject, self.tangents.scales(rows)[0]
-        take, length = (complex_step, length) if self.complex else (ladder, length / 8)
-        return take(self._line, rows, length, subject.centre, self.contract, subject.u)
+        if not self.complex:
+            return self._ladder(rows, length)
+        return complex_step(self._line, rows, length, subject.centre, self.contract, subject.u)
+
+    def _ladder(self, rows: numpy.ndarray, length: numpy.ndarray) -> Measured:
+        subject = self.subject
+        return ladder(
+            self._line, rows, length / 8, subject.centre, self.contract, subject.u, self.enough
+        )
+
+    @property
+    def enough(self) -> float:
+        """Errors of its own that change nothing: a tenth of what rounding is allowed."""
+        return min(self.rtol / 10, 1e-6)
 
     def by_differences(self, rows: numpy.ndarray, claimed: numpy.ndarray) -> Measured:
         """Over one length after another while there is doubt: a claim contradicted, a kink, or
@@ -67,18 +80,47 @@ class Measurement:
             if not len(again):
                 continue
             old, claim = found[again], claimed[again]
-            new = ladder(
-                self._line, rows[again], length[again] / 8, self.subject.centre, self.contract, u
-            )
+            new = self._ladder(rows[again], length[again])
             was, now = old.contradicts(claim, rtol), new.contradicts(claim, rtol)
-            better = new.clearer_than(old, u) | (was & ~now & new.sharp(u))
-            better &= ~(now & ~was & old.sharp(u))
+            # A blunter measurement that agrees with a sharper one is no evidence against it.
+            apart = ~new.agrees_with(old, rtol)
+            better = new.clearer_than(old, u) | (was & ~now & new.sharp(u) & apart)
+            better &= ~(now & ~was & old.sharp(u) & apart)
             # The finest steps are the first to lose sight of a kink in the rounding.
             kink = old.kink & (new.kink | (length is lengths[-1]))
             old[better] = new[better]
             old.kink = kink
             found[again] = old
         return found
+
+    def at_a_glance(self, claimed: numpy.ndarray) -> Measured | None:
+        """All rows by differences, where these leave no doubt at all; else None."""
+        if claimed.size == 0 or self.subject.x[self.k].size == 0:
+            return None
+        found = replace(self, complex=False).once(numpy.arange(self.tangents.count))
+        doubt = found.contradicts(claimed, self.rtol) | found.kink
+        return found if found.crisp(self.enough) and not doubt.any() else None
+
+    def doubted(self, found: Measured, claimed: numpy.ndarray) -> None:
+        """Measure again, alone, the entries that were measured in company and are in doubt: the
+        four of the largest error first, and the others where none of these is wrong."""
+        u, rtol = self.subject.u, self.rtol
+        wrong = found.contradicts(claimed, rtol).any(axis=1)
+        doubt = wrong | found.kink.any(axis=1)
+        if not self.complex:
+            longer = self.tangents.size < 1
+            doubt |= (~found.sharp(u) & (~found.settled() | longer)).any(axis=1)
+        with quiet():
+            ratio = (abs(claimed - found.value) / found.allowed(rtol)).max(axis=1)
+        rows = numpy.flatnonzero(doubt)
+        rows = rows[numpy.argsort(-numpy.nan_to_num(ratio[rows], nan=numpy.inf), kind="stable")]
+        take = self.by_complex_step if self.complex else self.by_differences
+        for part in (rows[:4], rows[4:]):
+            if len(part):
+                found[part] = take(part, claimed[part])
+                confirmed = found[part].contradicts(claimed[part], rtol) & ~found[part].kink
+                if confirmed.any():
+                    break
 
     def by_complex_step(self, rows: numpy.ndarray, claimed: numpy.ndarray) -> Measured:
         """What it contradicts, or only rounding excuses, is measured by differences too: they know
@@ -96,6 +138,8 @@ class Measurement:
                 claim, allowed = claimed[part], new.allowed(self.rtol)
                 nothing = (abs(new.value) <= allowed) & (abs(claim) <= allowed)
                 keep = ~(new.sharp(u) | new.kink | nothing)
+                sharper = old.allowed(self.rtol) < allowed
+                keep |= sharper & new.agrees_with(old, self.rtol) & ~(new.kink | nothing)
                 new[keep] = old[keep]
                 found[part] = new
                 if (new.contradicts(claim, self.rtol) & ~new.kink).any():

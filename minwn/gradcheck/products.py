@@ -11,15 +11,15 @@ import numpy
 
 from ..backend import Generator, to_numpy
 from ..graph import raw
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .claims import (
     draw_cotangents,
     forward_product,
     gradients_of,
-    graph_product,
     judged_backward,
     name_of,
 )
+from .graphs import graph_product
 from .report import Comparison, GradcheckError, GradcheckReport
 from .subject import Subject
 from .tangents import random_directions

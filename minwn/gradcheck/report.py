@@ -36,6 +36,7 @@ class Comparison:
     order: int = 1
     note: str = ""
     kind: str = "function"  # or "op", where it is one of the engine's
+    sees: float = math.nan  # the relative error that would have been noticed anywhere
 
     @property
     def error(self) -> float:
@@ -102,10 +103,12 @@ class GradcheckReport:
         for c in self.comparisons:
             if c.verdict != "pass":
                 lines.append(str(c))
-        passed = [c for c in self.comparisons if c.verdict == "pass" and c.method]
+        passed = [c for c in self.comparisons if c.verdict == "pass"]
         width = max((len(c.place) for c in passed), default=0)
         for c in passed:
-            lines.append(f"pass: {c.place:{width}}  largest ratio {c.ratio:.1e}  by {c.method}")
+            sees = f", sees errors of {c.sees:.1e}" if c.sees == c.sees else ""
+            how = f"largest ratio {c.ratio:.1e}{sees}  by {c.method}"
+            lines.append(f"pass: {c.place:{width}}  {how if c.method else c.note}")
         for c in self.blamed:
             lines.append(f"the fault is in {c.place}: {str(c).partition(chr(10))[2].strip()}")
         return "\n".join(lines)

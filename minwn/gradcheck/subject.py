@@ -39,11 +39,18 @@ class Subject:
                 raise ValueError(f"gradcheck: argument {k} is not among the floating {floating}")
         if not self.checked:
             raise ValueError("gradcheck: no input is a floating-point array; nothing to check")
+        if not any(self.args[k].size for k in self.checked):
+            raise ValueError("gradcheck: every input to be checked is empty; nothing to check")
         self.x = {k: to_numpy(self.args[k]).astype("float64") for k in self.checked}
         self._before = [x.copy() if backend.is_array(x) else x for x in self.args]
-        self.outputs = self._outputs(f, self.args)
+        with quiet():
+            self.outputs = self._outputs(f, self.args)
         self.shapes = [y.shape for y in self.outputs]
         self.centre = _row(self.outputs)
+        if not len(self.centre):
+            raise ValueError(
+                f"gradcheck: all that f returns is empty, {self.shapes}; no derivative"
+            )
         self.u = max(backend.unit_roundoff(y.dtype) for y in [*self.outputs, *self.x.values()])
         self.u = max(self.u, backend.unit_roundoff(self.dtype))
 
@@ -53,20 +60,26 @@ class Subject:
         if isinstance(x, float) or (isinstance(x, list | tuple) and holds_floats(numpy.asarray(x))):
             x = numpy.asarray(x)
         if not backend.is_array(x):
+            if hasattr(x, "__dlpack__"):
+                raise TypeError(
+                    f"gradcheck: an input is a {type(x).__module__}.{type(x).__name__}; pass "
+                    f"arrays, and the gradient to be judged as backward=, a function of arrays"
+                )
             return x
         if x.dtype.kind == "c":
             raise TypeError("gradcheck: complex inputs; check real and imaginary parts as two")
         return backend.namespace(x).array(x, dtype=self.dtype if holds_floats(x) else None)
 
     def _outputs(self, f: Any, args: Sequence[Any]) -> list[Array]:
+        """What f returns, as arrays; to be called in `quiet`."""
         self.evaluations += 1
-        with quiet():
-            y = f(*(self.wrap(x) if holds_floats(x) else x for x in args))
+        y = f(*[self.wrap(x) if holds_floats(x) else x for x in args])
         found = [raw(z) for z in as_tuple(y)]
         found = [numpy.asarray(z) if isinstance(z, float | complex) else z for z in found]
         found = [z for z in found if holds_floats(z)]
         if not found:
-            raise TypeError(f"gradcheck: f returns no floating-point array, but {type(y).__name__}")
+            kind = f"{type(y).__module__}.{type(y).__name__}"
+            raise TypeError(f"gradcheck: f returns no floating-point array, but a {kind}")
         return found
 
     def changed(self) -> list[int]:
@@ -90,7 +103,8 @@ class Subject:
         args = list(self.args)
         for k, x in changed.items():
             args[k] = self.put(k, x)
-        return _row(self._outputs(self.f, args))
+        with quiet():
+            return _row(self._outputs(self.f, args))
 
     def each(self, k: int, points: numpy.ndarray) -> numpy.ndarray:
         """f with each of the points for argument k, at once where f is batched, else one by one.
@@ -101,18 +115,20 @@ class Subject:
         if points.dtype.kind == "c":  # all are complex where one is, or they would not mix
             args = [a.astype(kind) if holds_floats(a) else a for a in args]
         if self.batched is None:
-            found = []
-            for x in points:
-                args[k] = self.put(k, x)
-                found.append(_row(self._outputs(self.f, args)))
-            return numpy.stack(found)
+            found, points = [], points.astype(kind)  # what f does to its input, it does to these
+            with quiet():
+                for i in range(len(points)):
+                    args[k] = backend.asarray(points[i, ...], like=self.args[k])
+                    found.append(_row(self._outputs(self.f, args)))
+            return numpy.concatenate(found).reshape(len(points), -1)
         b = len(points)
         args = [
             backend.namespace(a).broadcast_to(a, (b, *a.shape)) if holds_floats(a) else a
             for a in args
         ]
         args[k] = self.put(k, points)
-        outputs = self._outputs(self.batched, args)
+        with quiet():
+            outputs = self._outputs(self.batched, args)
         return numpy.concatenate([to_numpy(y).reshape(b, -1) for y in outputs], axis=1)
 
     def try_batched(self) -> None:
@@ -147,5 +163,7 @@ def as_tuple(y: Any) -> tuple[Any, ...]:
 
 
 def _row(outputs: Sequence[Array]) -> numpy.ndarray:
+    """All outputs, one after another, in an array of its own."""
     rows = [to_numpy(y).reshape(-1) for y in outputs]
-    return numpy.concatenate([r if r.dtype.kind == "c" else r.astype("float64") for r in rows])
+    rows = [r if r.dtype.kind == "c" else r.astype("float64") for r in rows]
+    return numpy.concatenate(rows) if len(rows) > 1 or rows[0].dtype.kind == "c" else rows[0]

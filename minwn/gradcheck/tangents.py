@@ -6,7 +6,10 @@ import numpy
 
 from ..backend import Generator
 
-__all__ = ["Directions", "Entries", "halves", "random_directions", "sizes_of"]
+__all__ = [
+    "Directions", "Entries", "halves", "power_of_two", "random_directions", "signed", "size_of",
+    "sizes_of",
+]  # fmt: skip
 
 
 def power_of_two(x: numpy.ndarray) -> numpy.ndarray:
@@ -24,6 +27,12 @@ def sizes_of(x: numpy.ndarray) -> numpy.ndarray:
     """The power of two just below each |x|; for a zero, the least of the others."""
     own = power_of_two(x)
     return numpy.where(own > 0, own, own.min(initial=size_of(x), where=own > 0))
+
+
+def signed(rng: Generator, shape: tuple[int, ...], bits: int = 12) -> numpy.ndarray:
+    """Random numbers of either sign with sizes from 1 to 2, of so many bits after the point."""
+    fraction = rng.integers(-(2**bits), 2**bits, shape) / 2.0**bits
+    return fraction + numpy.where(fraction < 0, -1.0, 1.0)
 
 
 class Entries:
@@ -80,19 +89,19 @@ class Directions:
 
     def scales(self, rows: numpy.ndarray) -> list[numpy.ndarray]:
         """As for Entries, but counted in lengths of the tangents."""
-        one = numpy.ones(len(rows))
-        return [one, one / self.size, one * 2.0**-11, one * 2.0**-22]
+        one = numpy.ones(len(rows))  # all entries move: a quarter of what is right for one
+        return [one / 4, one / self.size, one * 2.0**-11, one * 2.0**-22]
 
 
-def random_directions(x: numpy.ndarray, count: int, rng: Generator) -> Directions:
+def random_directions(x: numpy.ndarray, count: int, rng: Generator, bits: int = 4) -> Directions:
     """Random tangents at x, with no component small enough to hide an error in it.
 
-    Components are +-16/16 ... 31/16 of a power of two, so that x + h t is computed without a
-    rounding error that 1/h could magnify. They follow the size of the whole x and, in every second
-    direction, the size of each entry.
+    Components are +-1 to 2 times a power of two, of a few bits, so that x + h t is computed without
+    a rounding error that 1/h could magnify. They follow the size of the whole x and, in every
+    second direction, the size of each entry. Two errors, equal but for the sign, hide where their
+    components are equal: once in 2^bits.
     """
-    shape = (count, *x.shape)
-    tangents = rng.choice([-1.0, 1.0], shape) * rng.integers(16, 32, shape) / 16
+    tangents = signed(rng, (count, *x.shape), bits)
     tangents[0::2] *= size_of(x)
     tangents[1::2] *= sizes_of(x)
     return Directions(x, tangents)

@@ -12,7 +12,7 @@ from ..backend import is_floating, quiet
 from ..nn import Embedding, Module, WeightNormWrapper
 from ..nn.conv import ConvTranspose
 from ..nn.module import join
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .convert import convert, match, parameters
 from .files import LIMIT, read, write
 from .metadata import about, framework, lengths, number

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from .. import ops
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .module import Module
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]

@@ -9,7 +9,7 @@ from typing import Any
 from ..backend import Generator, uniform
 from ..graph import raw
 from ..ops import reshape
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Module
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..backend import Generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Module, Parameter
 

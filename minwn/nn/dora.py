@@ -17,7 +17,7 @@ from ..backend import Generator, asarray, namespace, quiet
 from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .linear import Linear
 from .module import Module, Parameter

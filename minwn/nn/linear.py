@@ -8,7 +8,7 @@ from ..backend import Generator, asarray
 from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Module, Parameter
 

@@ -9,7 +9,7 @@ from ..byhand import softmax_cross_entropy
 from ..graph import Value, raw
 from ..ops import mean, softplus
 from ..ops import sum as sum_over
-from ..tensor import Tensor
+from ..tensors import Tensor
 
 __all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import backend
 from ..graph import raw
-from ..tensor import Tensor
+from ..tensors import Tensor
 
 __all__ = ["Buffer", "Module", "Parameter"]
 

@@ -23,7 +23,7 @@ from ..byhand import mean_only_batch_norm
 from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Buffer, Module, Parameter
 

@@ -18,7 +18,7 @@ from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
 from ..ops.window import taps
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .module import Module
 
 __all__ = [

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..backend import is_floating, namespace
 from ..byhand import weight_norm
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .weight_norm import Dim, WeightNorm, lengths
 
 __all__ = ["normalise_"]

@@ -15,7 +15,7 @@ from ..backend import Generator, namespace
 from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Module, Parameter
 

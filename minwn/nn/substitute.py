@@ -7,7 +7,7 @@ from typing import Any
 
 from ..graph import Value
 from ..ops import reshape
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .module import Module, Parameter
 
 __all__ = ["substitute"]

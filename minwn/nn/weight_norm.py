@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from ..backend import Array, asarray, is_floating, namespace, quiet, to_numpy
 from ..byhand import weight_norm
 from ..graph import is_recording
-from ..tensor import Tensor
+from ..tensors import Tensor
 from .module import Module, Parameter, did_you_mean
 
 __all__ = ["StaleWeightError", "WeightNorm", "ZeroNormError"]

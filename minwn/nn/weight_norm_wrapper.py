@@ -17,7 +17,7 @@ from .. import backend
 from ..byhand import weight_norm
 from ..graph import raw
 from ..ops import reshape
-from ..tensor import Tensor
+from ..tensors import Tensor
 from . import init
 from .module import Module, Parameter, join
 from .substitute import substitute

@@ -36,7 +36,8 @@ class Accused:
     def name(self) -> str:
         for f in (self.backward, self.forward, self.jvp, self.double_backward):
             if f is not None:
-                return getattr(f, "__qualname__", type(f).__name__)
+                name = getattr(f, "__qualname__", type(f).__name__)
+                return str(name).rpartition("<locals>.")[2]
         return "nothing"
 
     def has(self, what: str) -> bool:

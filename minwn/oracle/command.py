@@ -23,11 +23,11 @@ from .page import page
 from .pipe import Pipe, PipeError
 from .report import Report
 from .target import ROLES, Functions, TargetError, load
+from .truth import FORMS
 
 __all__ = ["arguments", "main"]
 
 SCHEMA = "minwn-check/1"
-FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
 EPILOG = """targets:
   homework.py            the functions forward(v, g) and backward(w_bar, v, g) of a file
   homework.py:name       the methods of an object or a class in it

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .diagnosis import Diagnosis
 
-__all__ = ["GRADES", "GROUPS", "NEXT", "ORDERS", "RUNGS", "VERDICTS", "letters", "rights"]
+__all__ = [
+    "GRADES", "GROUPS", "NEXT", "ORDERS", "RUNGS", "VERDICTS", "counted", "letters", "rights",
+]  # fmt: skip
 
 VERDICTS = {
     "PASS": "every check holds",
@@ -67,6 +69,7 @@ GROUPS = {
     "layout": "arrays that are transposed, strided or read-only",
     "undefined": "slices of zeros, inf and NaN, beside ordinary slices",
     "long": "slices of thousands of entries",
+    "shape": "the shape that was asked for",
 }
 
 _PLAIN = {
@@ -90,6 +93,11 @@ _LENGTHS = {
     "max_q": "h = sqrt(max(n^2, eps)), y = v/n or 0",
     "max_n": "h = max(n, eps), y = v/n or 0",
 }
+
+
+def counted(count: int, word: str) -> str:
+    """1 case, 2 cases"""
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def rights(d: Diagnosis, form: str = "plain") -> list[str]:

@@ -26,8 +26,7 @@ _COLOURS = {"ok": 32, "PASS": 32, "FAIL": 31, "limit": 33, "none": 33, "ACCEPTAB
 def matrix(reports: Sequence[Report], *, colour: bool = False) -> str:
     """The table as text."""
     groups = [group for group in GROUPS if any(group in r.groups for r in reports)]
-    heads = [group[:7] for group in groups]
-    rows = [["", "axis", "dtype", *heads, *ORDERS.values(), "zero", "verdict"]]
+    rows = [["", "axis", "dtype", *groups, *ORDERS.values(), "zero", "verdict"]]
     for r in reports:
         cells = [_cell(r.groups.get(group, "-")) for group in groups]
         orders = [_order(r, rung) for rung in ORDERS]

@@ -15,23 +15,38 @@ from .report import Rung
 
 __all__ = ["FAULTS", "Trial"]
 
+Arrays = tuple[np.ndarray, ...]
+
 # Faults that are no formula: (what it is, how to mend it)
 FAULTS = {
-    "mutates_input": ("an input is changed", "write to arrays of one's own"),
-    "aliases_input": ("an answer is an input, or a view of one", "return a copy"),
-    "returns_cache": ("an answer is memory that the next call writes to", "return a copy"),
-    "stale_state": (
-        "an answer depends on the call before",
-        "compute n from the v that is given, or key what is saved by its values",
+    "mutates_input": ("an input is changed", "write to arrays of your own, never to the inputs"),
+    "aliases_input": ("an answer is an input, or a view of one", "return a new array, or a copy"),
+    "returns_cache": (
+        "an answer is memory that the next call writes to", "return a new array, or a copy",
     ),
-    "not_deterministic": ("the same call gives different bits", "leave out what is random"),
+    "accumulates": (
+        "gradients are added to those of the calls before",
+        "return the gradient of this call alone: assign, do not add, and let the caller add up",
+    ),
+    "stale_state": (
+        "an answer depends on the calls before",
+        "compute all of it from what is given, or key what is saved by its values",
+    ),
+    "not_deterministic": (
+        "the same call gives different bits", "leave out what is random, and what counts calls",
+    ),
     "not_thread_safe": (
         "called from several threads at once, the same call gives different bits",
         "share no buffer between calls: make the arrays of a call in the call",
     ),
-    "wrong_shape": ("an answer has not the shape of what it belongs to", "v_bar as v, g_bar as g"),
-    "wrong_dtype": ("an answer has another dtype than the inputs", "return the dtype of v"),
-    "raises": ("the function fails", "see the message"),
+    "wrong_shape": (
+        "an answer has not the shape of what it belongs to",
+        "give w and v_bar the shape of v, and g_bar that of g",
+    ),
+    "wrong_dtype": (
+        "an answer has another dtype than the inputs", "return arrays of the dtype of v",
+    ),
+    "raises": ("the function fails", "mend what the message says, or take such inputs, too"),
 }
 
 
@@ -44,6 +59,7 @@ class Trial:
     observations: list[Observation] = field(default_factory=list)
     beyond: list[Observation] = field(default_factory=list)  # right or not, out of ordinary range
     faults: list[Diagnosis] = field(default_factory=list)
+    first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # of each function's calls
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
     errors: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -88,6 +104,7 @@ class Trial:
         arrays = (case.v, case.g) if what == "forward" else (case.w_bar, case.v, case.g)
         try:
             answers = self.accused.call(what, *arrays, copy=case.v.flags.writeable)
+            self.first.setdefault(what, (arrays, answers))
         except Exception as error:
             self.failed(what, f"{case.id} {case.v.shape}: ", error)
             if case.group == "layout" and "read-only" in str(error):

@@ -42,9 +42,11 @@ from .rounding import FORMATS, Format, nearest
 from .slices import Slices
 
 __all__ = [
-    "FORMATS", "Expected", "Format", "OracleFault", "Second", "Slices", "expected", "nearest",
-    "second",
+    "FORMATS", "FORMS", "Expected", "Format", "OracleFault", "Second", "Slices", "expected",
+    "nearest", "second",
 ]  # fmt: skip
+
+FORMS = ("plain", "inside", "outside", "rms", "max_q", "max_n")
 
 
 class Expected(NamedTuple):

@@ -10,13 +10,17 @@ import numpy as np
 
 from ..backend import dtype_of
 from .diagnosis import Diagnosis, Observation, diagnose
-from .report import Report, Rung, Worst
+from .glossary import counted
+from .mistakes import OUTPUTS
+from .report import Report, Rung, Smallest, Worst
 from .smallest import smallest
 from .trial import Trial
 
 __all__ = ["verdict"]
 
-UNSTEADY = {"stale_state", "not_deterministic", "returns_cache", "mutates_input"}
+UNSTEADY = {
+    "accumulates", "stale_state", "not_deterministic", "returns_cache", "mutates_input",
+}  # fmt: skip
 VAGUE = {"unknown", "axis/index", "coefficient"}
 
 
@@ -47,7 +51,7 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
         grade=_grade(trial.observations, claim.dtype) if word == "PASS" else None,
         diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(trial),
         worst=worst, smallest=None if worst is None else smallest(trial, worst, diagnosis),
-        laws=trial.laws, consistent=trial.consistent, notes=_notes(trial),
+        specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent, notes=_notes(trial),
         seconds=time.perf_counter() - start, **given,
     )  # fmt: skip
 
@@ -81,14 +85,14 @@ def _contradictions(trial: Trial, broken: Sequence[str]) -> list[Diagnosis]:
         return []
     return [Diagnosis(
         "unknown", "the gradient is not that of its own forward in float64",
-        "compare forward and backward in float64", f"rungs: {', '.join(failed)}",
+        "compare forward and backward in float64", f"checks: {', '.join(failed)}",
         ("v_bar", "g_bar"),
     )] if failed else []  # fmt: skip
 
 
 def _headline(word: str, trial: Trial, found: list[Diagnosis]) -> str:
     if word == "PASS":
-        return "nothing is wrong that these rungs can see"
+        return "nothing is wrong that these checks can see"
     if word == "ACCEPTABLE":
         return f"declared: {', '.join(d.id for d in found)}"
     forward, gradients = _asked(trial, "forward"), _asked(trial, "gradients")
@@ -104,7 +108,7 @@ def _headline(word: str, trial: Trial, found: list[Diagnosis]) -> str:
         return "a wrong gradient" + (" of a right forward" if forward is not None else "")
     if bad_w:
         return "w is wrong" + ("; the gradient is that of weight norm" if gradients else "")
-    return ", ".join(dict.fromkeys(d.id for d in found)) + ": see below"
+    return "; ".join(dict.fromkeys(d.formula for d in found))
 
 
 def _asked(trial: Trial, name: str) -> Rung | None:
@@ -161,6 +165,19 @@ def _worst(seen: Sequence[Observation]) -> Worst | None:
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
 
+def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
+    """For each output that is wrong, the first generic matrix that shows it; else a small case."""
+    found = []
+    for output in OUTPUTS:
+        wrong = [o for o in seen if output in o.got and o.wrong(output).any() and o.v.size <= 256]
+        wrong.sort(key=lambda o: (o.group != "generic", o.v.ndim != 2))
+        for o in wrong[:1]:
+            got, right, allowed = (x[output].tolist() for x in (o.got, o.expected, o.allowed))
+            v, g, w_bar = (x.tolist() for x in (o.v, o.g, o.w_bar))
+            found.append(Smallest(v, g, w_bar, output, got, right, allowed))
+    return found
+
+
 def _notes(trial: Trial) -> list[str]:
     notes = list(dict.fromkeys(trial.notes))
     out = [o for o in trial.beyond if _wrong(o)]
@@ -170,7 +187,7 @@ def _notes(trial: Trial) -> list[str]:
     if out:
         flags = dict.fromkeys(flag for o in out for flag in o.flags)
         notes.append(
-            f"range: wrong in {len(out)} cases at the edges of "
+            f"range: wrong in {counted(len(out), 'case')} at the edges of "
             f"{trial.claim.dtype}, where a square leaves the range ({', '.join(list(flags)[:4])})"
         )
     if trial.conventions:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any
 
 import numpy
 
 from .. import __version__
+from ..doctor import version_of
+from ..terminal import Progress, columns
 from . import arrays, digits, exact, laws, layers, points, primitives, weight_norm
 from .report import (
     AUTODIFF,
@@ -32,9 +33,8 @@ from .report import (
     table,
     worst_of,
 )
-from .terminal import Progress, columns
 
-__all__ = ["Report", "run", "version_of"]
+__all__ = ["Report", "run"]
 
 SCHEMA = "minwn-verify/1"
 SHOWN = 12  # failures shown in full; the JSON report has them all
@@ -129,14 +129,6 @@ def versions() -> dict[str, str]:
     found = {"minwn": __version__, "Python": platform.python_version(), "numpy": numpy.__version__}
     extras = {name: version_of(name) for name in ("mpmath", "matplotlib")}
     return found | {name: version for name, version in extras.items() if version is not None}
-
-
-def version_of(package: str) -> str | None:
-    """The version of a package that is installed here; None for one that is not."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report:

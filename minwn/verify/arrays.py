@@ -12,8 +12,9 @@ import numpy
 
 from .. import byhand
 from ..backend import Generator, unit_roundoff
+from ..derivatives import grad
 from ..gradcheck import gradcheck
-from ..tensor import Tensor, grad
+from ..tensors import Tensor
 from .cases import FROZEN, LABELS, SOFT, drawn, shapes_of
 from .report import AUTODIFF, FIRST, PRODUCT, Finding, compare, finding
 

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+from ..terminal import colours
 from . import Report, run
 from .curve import draw
-from .terminal import colours
 
 __all__ = ["arguments", "main"]
 

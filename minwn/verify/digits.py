@@ -25,10 +25,11 @@ import numpy
 
 from .. import byhand, data, nn, ops, optim
 from ..backend import Generator
+from ..derivatives import grad
 from ..gradcheck import gradcheck
 from ..graph import no_grad
 from ..nn import WeightNorm
-from ..tensor import Tensor, grad
+from ..tensors import Tensor
 from .bounds import U64, gamma
 from .report import AUTODIFF, DIFFERENCES, TEST, Finding, compare, findings
 

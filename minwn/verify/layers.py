@@ -18,10 +18,11 @@ import numpy
 
 from .. import byhand, nn
 from ..backend import Generator
+from ..derivatives import grad
 from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
-from ..tensor import Tensor, grad
+from ..tensors import Tensor
 from .bounds import U64, Bounds, gamma
 from .exact import by_digits
 from .laws import by_laws

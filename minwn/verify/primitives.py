@@ -15,11 +15,12 @@ from typing import Any
 import numpy
 
 from ..backend import Generator, unit_roundoff
+from ..derivatives import grad
 from ..gradcheck import adjoint_test, gradcheck
 from ..gradcheck.claims import names_of
 from ..gradcheck.subject import holds_floats
 from ..graph import Primitive, raw
-from ..tensor import Tensor, grad
+from ..tensors import Tensor
 from .cases import CASES, KINKS, drawn, shapes_of
 from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare, findings
 

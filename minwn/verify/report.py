@@ -15,7 +15,7 @@ from typing import Any
 import numpy
 
 from ..gradcheck import Comparison, GradcheckReport
-from .terminal import columns
+from ..terminal import columns
 
 # The columns of the tables, from left to right.
 ROUTES = (

@@ -18,7 +18,8 @@ import numpy
 
 from .. import byhand
 from ..backend import Generator, quiet
-from ..tensor import Tensor, grad, jvp
+from ..derivatives import grad, jvp
+from ..tensors import Tensor
 from .bounds import Bounds
 from .exact import by_digits
 from .laws import by_laws

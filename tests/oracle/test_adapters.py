@@ -19,6 +19,11 @@ def installed(name):
     return run
 
 
+def ranks(axis):
+    """Enough of them; one norm of the whole is asked of vectors."""
+    return [1, 2] if axis is None else [2, 3]
+
+
 def ids(report):
     return [d.id for d in report.diagnosis]
 
@@ -35,7 +40,7 @@ def test_a_plain_reference_passes_on_every_axis_dtype_and_order(name):
     [run] = adapters.get(name)
     for axis in run.axes:
         for dtype in ("float64", "float32", "float16"):
-            report = judge(run, axis=axis, dtype=dtype)
+            report = judge(run, axis=axis, dtype=dtype, ranks=ranks(axis))
             assert report.verdict == "PASS", str(report)
             has = set(run.functions(axis, "plain", 0.0))
             assert ("product" in rungs(report)) == ("jvp" in has)
@@ -46,7 +51,10 @@ def test_a_plain_reference_passes_on_every_axis_dtype_and_order(name):
 def test_minwn_has_every_form(name):
     [run] = adapters.get(name)
     for form, eps in run.lengths:
-        report = judge(run, form=form)
+        # Autodiff of a root has no derivative at zero, where these three have one.
+        at_zero = name == "minwn.composed" and form in ("outside", "max_n", "rms")
+        groups = ["dyadic", "generic", "angle", "axes"] if at_zero else None
+        report = judge(run, form=form, groups=groups, ranks=[2])
         assert (report.verdict, report.eps) == ("PASS", eps), str(report)
 
 
@@ -67,7 +75,7 @@ def test_torch(name, dtype):
     run = installed(name)
     assert set(TORCH[name]) == set(run.axes)
     for axis, mistake in TORCH[name].items():
-        report = judge(run, axis=axis, dtype=dtype)
+        report = judge(run, axis=axis, dtype=dtype, ranks=ranks(axis))
         assert ids(report) == ([mistake] if mistake else []), str(report)
         assert [name for name, ok in rungs(report).items() if not ok] == (
             ["second order"] if mistake else []
@@ -107,15 +115,17 @@ def test_flax_loses_its_eps_in_float16():
     assert (report.verdict, report.groups["undefined"]) == ("FAIL", "FAIL")
 
 
-@pytest.mark.parametrize("name", ["paddle.hook", "paddle.whole"])
-def test_paddle(name):
-    run = installed(name)
-    for axis in run.axes:
-        report = judge(run, axis=axis)
-        lost = [note for note in report.notes if note.startswith("no second order")]
-        assert len(lost) == (axis is not None)
-        assert report.groups["generic"] == "ok"
-        assert report.groups["undefined"] == ("ok" if axis is not None else "FAIL"), str(report)
+def test_paddle():
+    run = installed("paddle.hook")
+    for axis in run.axes:  # its gradient has an eps that its forward has not, below float32
+        assert ids(judge(run, axis=axis)) == ["eps_in_bwd_only"]
+        report = judge(run, axis=axis, dtype="float32")
+        assert report.verdict == "PASS", str(report)
+        assert report.notes[0].startswith("no second order: RuntimeError: (Unavailable)")
+    for dtype in ("float64", "float32"):
+        report = judge(installed("paddle.whole"), dtype=dtype)
+        assert [group for group, cell in report.groups.items() if cell == "FAIL"] == ["undefined"]
+        assert rungs(report)["second order"]
 
 
 # ---- the register -------------------------------------------------------------------------------

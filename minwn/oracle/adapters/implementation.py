@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from ... import __version__
+
 __all__ = ["DTYPES", "Axis", "Implementation", "Roles"]
 
 Axis = int | tuple[int, ...] | None
@@ -53,8 +55,6 @@ class Implementation:
     def version(self) -> str | None:
         """Of what pip installed, or None."""
         if self.distribution == "minwn":  # it runs from a folder, too, which pip knows nothing of
-            from ... import __version__
-
             return __version__
         try:
             return importlib.metadata.version(self.distribution)

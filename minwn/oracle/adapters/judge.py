@@ -7,6 +7,7 @@ a plain matrix is left out, and the report says in a note what the library said.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,7 +43,8 @@ def judge(
     reason = run.missing() or run.declines(axis, form, eps, dtype)
     if reason:
         raise ValueError(f"{run.name}: {reason}")
-    with run.within():
+    with run.within(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own, of what is deprecated in it
         roles = run.functions(axis, form, eps)
         notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
         report = check(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...byhand import weight_norm
-from ...tensor import grad, jvp, tensor, vjp
+from ...derivatives import grad, jvp, vjp
+from ...tensors import tensor
 from .implementation import Axis, Implementation, Roles
 
 __all__ = ["COMPOSED"]

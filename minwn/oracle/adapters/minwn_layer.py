@@ -7,7 +7,8 @@ from typing import Any
 import numpy
 
 from ... import nn
-from ...tensor import grad, tensor
+from ...derivatives import grad
+from ...tensors import tensor
 from .implementation import Axis, Implementation, Roles
 
 __all__ = ["LAYER"]

@@ -1,7 +1,8 @@
 """paddle.nn.utils.weight_norm: a hook computes layer.weight of weight_g and weight_v at each call.
 
 dim is NumPy's axis where it is not negative; -1 is one norm of the whole, as None is. The two
-divide by another length each: by max(n, 1e-12), and for the whole by n + 1e-12.
+divide by another length each: by max(n, 1e-12), and for the whole by n + 1e-12. On a CPU there are
+kernels for two dtypes.
 """
 
 from __future__ import annotations
@@ -61,11 +62,13 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return {"forward": forward, "backward": backward, "double_backward": double_backward}
 
 
+DTYPES = ("float64", "float32")
 HOOK = Implementation(
     name="paddle.hook", runs="paddle.nn.utils.weight_norm(layer)", distribution="paddlepaddle",
-    functions=functions, axes=(0, -1), lengths=(("max_n", 1e-12),),
+    functions=functions, axes=(0, -1), lengths=(("max_n", 1e-12),), dtypes=DTYPES,
 )  # fmt: skip
 WHOLE = Implementation(
     name="paddle.whole", runs="paddle.nn.utils.weight_norm(layer, dim=None)",
     distribution="paddlepaddle", functions=functions, axes=(None,), lengths=(("outside", 1e-12),),
+    dtypes=DTYPES,
 )  # fmt: skip

@@ -34,7 +34,7 @@ def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     return [
         Diagnosis(
             m.id, m.formula, m.fix,
-            f"reproduces {count} values of {output} in {len(seen)} cases, to {r:.2g} of rounding",
+            f"reproduces {count} values of {output} in {counted(len(seen), 'case')}, to rounding",
             (output,), r, m.seen_in,
         )
         for r, _, m in found

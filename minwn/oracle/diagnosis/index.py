@@ -27,7 +27,7 @@ _GROUPS = {
     "shape": (
         "this_shape",
         "right in every case but those of the shape that was asked for",
-        "sizes of blocks, tiles and buffers; what is left over where they do not divide the shape",
+        "look at blocks, tiles and buffers: what is left over where they do not divide the shape?",
     ),
     "angle": (
         "cancellation", "digits are lost where w_bar is nearly along v, or across it",
@@ -86,7 +86,7 @@ def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             Diagnosis(
                 f"{word}_{what}_{how}", f"{output}: only the {name} along axis {axis}"
                 + (" and these are 0" if zero else ""),
-                "the range of a loop or of a block, or an index",
+                "mend the range of the loop or the block, or the index",
                 f"every other entry of {output} is right in {len(wrong)} cases", (output,),
             )
         ]  # fmt: skip

@@ -50,7 +50,7 @@ def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
                 word = text.split()[0] if "order" not in text else "transposed"
                 found.append(
                     Diagnosis(
-                        f"{what}_{word}", f"{what} is {text}", f"the index or the order of {what}",
+                        f"{what}_{word}", f"{what} is {text}", f"mend the index or the order of {what}",
                         f"the right {output}, with {what} {text}, in {len(useful)} cases",
                         (output,), residual,
                     )

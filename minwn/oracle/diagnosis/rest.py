@@ -18,7 +18,7 @@ def few_digits(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     return [
         Diagnosis(
             "lost_digits", f"{output} is right but for a few digits",
-            "no power of n beyond what is needed, no difference of large numbers; divide last",
+            "form no power of n beyond what is needed, and no difference of large numbers; divide last",
             f"within {SLACK * residual:.2g} times what rounding may do, in {len(seen)} cases",
             (output,), residual,
         )
@@ -46,7 +46,7 @@ def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> 
     if coupled:
         return Diagnosis(
             "axis/index", f"{output} depends on where in the array an entry or a slice stands",
-            "the axes of the sums, the indices, broadcasting", laws, (output,),
+            "look at the axes of the sums, at the indices, and at broadcasting", laws, (output,),
         )  # fmt: skip
     return Diagnosis(
         "unknown", f"{output} is wrong in a way that is in no catalogue",

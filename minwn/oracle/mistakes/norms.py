@@ -15,7 +15,7 @@ __all__ = ["AXES", "LENGTHS", "elsewhere"]
 
 # ---- another length -----------------------------------------------------------------------------
 
-ROOT = "the length of a slice is the root of its sum of squares: n = sqrt(sum v^2)"
+ROOT = "take the root of the sum of squares for the length of a slice: n = sqrt(sum v^2)"
 
 
 def _largest(t: Terms) -> tuple[Any, Any]:

@@ -28,7 +28,7 @@ class SecondMistake:
 
 def _second(
     t: Terms, A: Any, B: Any, *, c: float = 1, s: float = 1, a: float = 1, bend: float = 1,
-    b: float = 1, dot: float = 1,
+    b: float = 1, by_g_bar: float = 1, dot: float = 1,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """The right answers; each number is the factor of one term."""
     n, q, r = t.n, t.n**2, t.g / t.n
@@ -36,7 +36,7 @@ def _second(
     w_dot = r * (A - dot * Av / q * t.v) + B / n * t.v
     terms = s * t.d * A + a * Av * t.w_bar + c * AG * t.v
     by_v = -r * terms / q + bend * 3 * r * Av * t.d / q**2 * t.v
-    by_v = by_v + B / n * (t.w_bar - b * t.d / q * t.v)
+    by_v = by_v + by_g_bar * B / n * (t.w_bar - b * t.d / q * t.v)
     return w_dot, w_dot, by_v, (AG - Av * t.d / q) / n
 
 
@@ -60,7 +60,13 @@ SECOND: tuple[SecondMistake, ...] = (
     ),
     SecondMistake(
         "second_no_g_bar", "the cotangent of g_bar is not pulled back to v",
-        "g_bar depends on v as well: add (B/n) (w_bar - (d/n^2) v)", "", _second_variant(b=0),
+        "g_bar depends on v as well: add (B/n) (w_bar - (d/n^2) v)", "",
+        _second_variant(by_g_bar=0),
+    ),
+    SecondMistake(
+        "second_g_bar_no_projection", "the cotangent of g_bar is pulled back to v as (B/n) w_bar",
+        "differentiate 1/n as well: (B/n) (w_bar - (d/n^2) v)", "the norm in g_bar held constant",
+        _second_variant(b=0),
     ),
     SecondMistake(
         "second_no_c", "the term -(g/n) (c/n^2) v is missing from by_v",
@@ -73,7 +79,7 @@ SECOND: tuple[SecondMistake, ...] = (
     ),
     SecondMistake(
         "product_sign", "w_dot = (g/n) (v_dot + (<v, v_dot>/n^2) v) + (g_dot/n) v",
-        "the sign of the projection", "", _second_variant(dot=-1),
+        "subtract the component along v, do not add it", "", _second_variant(dot=-1),
     ),
     SecondMistake(
         "product_no_g_dot", "g_dot is missing from w_dot", "add (g_dot/n) v", "",

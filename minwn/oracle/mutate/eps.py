@@ -10,7 +10,7 @@ from .mutant import DTYPES, Mutant, named, written
 __all__ = ["mutants"]
 
 # h, and y = dh/dv, with e for eps
-FORMS = {
+LENGTHS = {
     "inside": ("(n*n + e)**.5", "(v / (n*n + e)**.5)"),
     "outside": ("(n + e)", "(v / n)"),
     "max": ("np.maximum(n, e)", "(v / n * (n >= e))"),
@@ -35,7 +35,7 @@ PARTS = {
 def mutants() -> Iterator[Mutant]:
     """In the function and its gradient; in the gradient alone; in one of its places."""
     for form, values in VALUES.items():
-        h, y = FORMS[form]
+        h, y = LENGTHS[form]
         for e in values:
             gradient = {"v_bar": f"g/{h} * (G - d/{h} * {y})", "g_bar": f"d / {h}"}
             everywhere = gradient | {"w": f"g*v / {h}"}

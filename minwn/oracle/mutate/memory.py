@@ -277,11 +277,13 @@ def mutants() -> Iterator[Mutant]:
                       ("returns_cache",), SHARED, buffer, which)  # fmt: skip
     for what in (
         "norm of the same shape", "norm of the last forward", "norm of the call before",
-        "g of the same shape", "gradients added up", "g_bar added up", "every third call",
-        "the first call alone", "w of the same shape",
+        "g of the same shape", "every third call", "the first call alone", "w of the same shape",
     ):  # fmt: skip
         yield _mutant(f"remembers.{what.replace(' ', '_')}", f"remembered: {what}",
                       ("stale_state", "not_deterministic"), TWICE, remembers, what)  # fmt: skip
+    for what in ("gradients added up", "g_bar added up"):
+        yield _mutant(f"remembers.{what.replace(' ', '_')}", f"remembered: {what}",
+                      ("accumulates",), TWICE, remembers, what)  # fmt: skip
     for size in (1e-2, 1e-5):
         yield _mutant(f"noisy.{size:g}", f"v_bar times 1 + {size:g} x, x random",
                       ("not_deterministic", "stale_state"), TWICE, noisy, size)  # fmt: skip

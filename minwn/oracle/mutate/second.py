@@ -99,7 +99,7 @@ DOUBLE: dict[str, tuple[Terms, tuple[str, ...]]] = {
     "by_g_no_c": ({"g_c": 0}, ()),
     "by_g_no_bend": ({"g_as": 0}, ()),
     "by_g_sign": ({"g_as": -1}, ()),
-    "by_B_no_projection": ({"by_B_dot": 0}, ()),
+    "by_B_no_projection": ({"by_B_dot": 0}, ("second_g_bar_no_projection",)),
     "by_B_sign": ({"by_B": -1}, ()),
     "projection_sign": ({"dot": -1}, ("product_sign",)),
     "projection_half": ({"dot": 0.5}, ()),

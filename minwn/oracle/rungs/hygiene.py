@@ -5,12 +5,16 @@ Bits are compared: no rounding excuses an input that changes, or two answers to 
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ..accused import NAMES, wide
 from ..cases import Case
+from ..glossary import counted
 from ..mistakes import Terms
 from ..report import Rung
+from ..rounding import Format
 from ..trial import Trial
 
 __all__ = ["hygiene"]
@@ -30,19 +34,14 @@ def hygiene(trial: Trial) -> Rung | None:
         if not any(set(NAMES[what]) & set(o.got) for o in trial.observations):
             trial.fault("raises", what, found[0])
         else:
-            trial.notes.append(f"{what} raised in {len(found)} cases, such as {found[0]}")
+            such = ", such as" if len(found) > 1 else ":"
+            trial.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
     return Rung("hygiene", 6, len(trial.faults), float(len(trial.faults)))
 
 
 def _examine(trial: Trial, what: str, case: Case) -> None:
-    def arrays(scale: float = 1.0) -> list[np.ndarray]:
-        # Another problem of the same shape: a cached norm would be of the wrong one.
-        v = np.ascontiguousarray(np.flip(case.v)) * case.v.dtype.type(scale)
-        w_bar = np.array(case.w_bar)
-        return [v, np.array(case.g)] if what == "forward" else [w_bar, v, np.array(case.g)]
-
     accused = trial.accused
-    given = arrays()
+    given = _problem(case, what)
     before = [x.copy() for x in given]
     with np.errstate(all="ignore"):
         first = getattr(accused, what)(*given)
@@ -53,37 +52,78 @@ def _examine(trial: Trial, what: str, case: Case) -> None:
         for x in first:
             if isinstance(x, np.ndarray) and any(np.shares_memory(x, y) for y in given):
                 trial.fault("aliases_input", what, "an answer shares memory with an input")
-        accused.call(what, *arrays(2.0))
+        accused.call(what, *_other(case, what))
         if any((np.asarray(x) != y).any() for x, y in zip(first, kept, strict=True)):
             trial.fault("returns_cache", what, "a later call changed an earlier answer")
         if accused.has("forward") and what == "backward":
-            accused.call("forward", *arrays(4.0)[1:])
-        again = accused.call(what, *arrays())
-    if not _same(kept, again):
-        steady = _same(again, accused.call(what, *arrays()))
-        trial.fault(
-            "stale_state" if steady else "not_deterministic", what,
-            "two calls with the same inputs differ, with other calls between",
-        )  # fmt: skip
-    elif _first_right_then_wrong(trial, what, case):
-        trial.fault("stale_state", what, "the first call of a shape is right, the next one wrong")
+            accused.call("forward", *_other(case, "forward"))
+        # Two, three and four calls after the first: nothing that counts up to three hides.
+        later = [accused.call(what, *_problem(case, what)) for _ in range(3)]
+        found = _memory(trial, what, case, kept, later)
+    if found is not None:
+        trial.fault(found[0], what, found[1])
+
+
+def _problem(case: Case, what: str) -> list[np.ndarray]:
+    """Of a shape that was judged before: a cached norm would be of the wrong slices."""
+    v, g, w_bar = np.ascontiguousarray(np.flip(case.v)), np.array(case.g), np.array(case.w_bar)
+    return [v, g] if what == "forward" else [w_bar, v, g]
+
+
+def _other(case: Case, what: str) -> list[np.ndarray]:
+    """Of the same shape, and every number of every answer is another."""
+    real = case.v.dtype.type
+    v, g, w_bar = real(2) * case.v, real(-3) * case.g, np.ascontiguousarray(np.flip(case.w_bar))
+    return [v, g] if what == "forward" else [w_bar, v, g]
+
+
+def _memory(
+    trial: Trial, what: str, case: Case, kept: list, later: list[tuple]
+) -> tuple[str, str] | None:
+    """The fault, and its evidence, where an answer depends on other calls."""
+    if any(not _same(kept, x) for x in later):
+        if _adds_up(later, Format.of(trial.claim.dtype).u):
+            return "accumulates", "three equal calls in a row: each answer is as much above the last"
+        pairs = itertools.combinations([kept, *later], 2)
+        word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
+        return word, "calls with the same inputs differ, with other calls between"
+    if what in trial.first:
+        arrays, answers = trial.first[what]
+        if not _same(answers, trial.accused.call(what, *arrays)):
+            return "stale_state", "the first call of all has another answer when it is repeated"
+    if _first_right_then_wrong(trial, what, case):
+        return "stale_state", "the first call of a shape is right, the next one wrong"
+    return None
 
 
 def _same(x: list | tuple, y: list | tuple) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(x, y, strict=True))
 
 
+def _adds_up(later: list[tuple], u: float) -> bool:
+    """Whether an answer grows by the same from call to call, but for the rounding of its sum."""
+    for answers in zip(*later, strict=True):
+        a, b, c = map(wide, answers)
+        rounding = 4 * u * (abs(a) + abs(b) + abs(c))
+        if (abs(c - 2 * b + a) <= rounding).all() and (abs(b - a) > 4 * rounding).any():
+            return True
+    return False
+
+
 def _first_right_then_wrong(trial: Trial, what: str, case: Case) -> bool:
-    """In a shape that was not asked before, and then there again."""
+    """In a shape that was not asked before, and then there again, with other numbers."""
     claim = trial.claim
     axis = Terms(case.v, case.g, case.w_bar, case.axes).reduced[-1]
     v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
     right = []
-    for direction in (v, np.flip(v).copy()):
-        output = NAMES[what][-1]
-        inputs = (direction, case.g) if what == "forward" else (w_bar, direction, case.g)
-        got = wide(trial.accused.call(what, *inputs)[-1])
-        t = Terms(direction, case.g, w_bar, case.axes, claim.form, claim.eps)
-        truth, room = getattr(t, output)(), claim.room(direction, case.g, w_bar)[output]
-        right.append(bool((abs(got.reshape(truth.shape) - truth) <= 2 * room).all()))
+    for direction, g in ((v, case.g), (np.flip(v).copy(), -2 * case.g)):
+        inputs = (direction, g) if what == "forward" else (w_bar, direction, g)
+        t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
+        room = claim.room(direction, g, w_bar)
+        near = []
+        for output, x in zip(NAMES[what], trial.accused.call(what, *inputs), strict=True):
+            truth = getattr(t, output)().ravel()
+            off = abs(wide(x).ravel() - truth) if x.size == truth.size else np.inf
+            near.append(np.all(off <= 2 * room[output].ravel()))
+        right.append(all(near))
     return right == [True, False]

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..cases import Axis
-from ..truth import OracleFault
+from ..truth import FORMS, OracleFault
 from . import DATA, DTYPES, GROUPS, export, texts, verify
-from .content import FORMS, here
+from .content import here
 
 __all__ = ["arguments", "main"]
 

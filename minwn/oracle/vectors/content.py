@@ -24,10 +24,10 @@ from ..cases import GROUPS as ALL_GROUPS
 from ..cases import LETTERS, Axis, Case, cases
 from ..rounding import Format
 from ..slices import Slices
-from ..truth import expected, second
+from ..truth import FORMS, expected, second
 from .text import hexes, upwards
 
-__all__ = ["DTYPES", "FORMS", "GROUPS", "SCHEMA", "document", "find", "here", "make", "names"]
+__all__ = ["DTYPES", "GROUPS", "SCHEMA", "document", "find", "here", "make", "names"]
 
 SCHEMA = "minwn-vectors-1"
 GENERATOR = "minwn.oracle.vectors 1.0"
@@ -35,7 +35,6 @@ GENERATOR = "minwn.oracle.vectors 1.0"
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 # A file has no layout of memory. "forms" are lengths other than the plain one.
 GROUPS = (*(group for group in ALL_GROUPS if group != "layout"), "forms")
-FORMS = ("plain", "inside", "outside", "rms", "max_q", "max_n")
 # To second order, so many numbers of a group, in dtypes whose bounds then still say something.
 SECOND = {"dyadic": 6, "generic": 6, "axes": 6, "forms": 99}
 

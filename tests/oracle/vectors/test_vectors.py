@@ -18,8 +18,9 @@ import pytest
 
 from minwn.byhand import weight_norm
 from minwn.oracle import vectors
+from minwn.oracle.truth import FORMS
 from minwn.oracle.vectors import DATA, DTYPES, GROUPS, command, content, export, load, texts, verify
-from minwn.oracle.vectors.content import FORMS, LARGE, PLACES, find, make
+from minwn.oracle.vectors.content import LARGE, PLACES, find, make
 from minwn.oracle.vectors.files import FORMAT, read
 from minwn.oracle.vectors.schema import SCHEMA_FILE, complaints
 from minwn.oracle.vectors.text import canonical, spelt, upwards, value

@@ -1,0 +1,96 @@
+"""`minwn bench`: its options, and the files it leaves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..terminal import Progress
+from . import picture, tables
+from .machine import set_threads
+from .report import run
+from .timing import Effort
+from .works import GROUPS, select
+
+__all__ = ["arguments", "main"]
+
+ROUNDS, SECONDS, LIMIT = 25, 0.02, 20.0  # rounds, of each peer, and of one work after 3 rounds
+QUICK = Effort(3, 0.002, 0.5)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn bench` to a parser."""
+    parser.add_argument(
+        "works", nargs="*", metavar="WORK",
+        help=f"a name from --list, or a group: {', '.join(GROUPS)}; default all",
+    )  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="name the works, and stop")
+    parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"default {ROUNDS}")
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N",
+        help="of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
+    )  # fmt: skip
+    parser.add_argument("--json", metavar="PATH", help="write the report here; '-' prints it")
+    parser.add_argument("--picture", metavar="PATH", help="draw it: a .png or .svg")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
+    try:
+        works = select(args.works, args.quick)
+        paths = _openable(args)
+    except KeyError as unknown:
+        return _refuse(f"no work or group called {unknown}; choose from `minwn bench --list`")
+    except (ValueError, ImportError) as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"cannot write {error.filename}: {error.strerror}")
+    if args.list:
+        print("\n".join(f"{work.name:<48}  {work.what}" for work in works))
+        return 0
+    note = set_threads(args.threads) if args.threads else ""
+    if note:
+        print(note, file=sys.stderr)
+    effort = QUICK if args.quick else Effort(ROUNDS, SECONDS, LIMIT)
+    if args.rounds:
+        effort = replace(effort, rounds=args.rounds)
+    printed = args.json == "-"
+    progress = Progress(len(works), on=sys.stderr.isatty() and not printed)
+    try:
+        report = run(works, effort, quick=args.quick, begin=progress.step)
+    finally:
+        progress.close()
+    plain = json.dumps(report, indent=2, allow_nan=False)
+    if "json" in paths:
+        paths["json"].write_text(plain + "\n", encoding="utf-8")
+    if "picture" in paths:
+        picture.draw(report, paths["picture"])
+    print(plain if printed else (tables.markdown if args.markdown else tables.text)(report))
+    return 0
+
+
+def _openable(args: argparse.Namespace) -> dict[str, Path]:
+    """The files to be written, tried now and not after minutes."""
+    given = {"json": args.json, "picture": args.picture}
+    paths = {kind: Path(name) for kind, name in given.items() if name and name != "-"}
+    if "picture" in paths:
+        picture.check(paths["picture"])
+    for path in paths.values():
+        path.open("a").close()
+    return paths
+
+
+def _refuse(why: str) -> int:
+    print(f"minwn bench: {why}", file=sys.stderr)
+    return 2

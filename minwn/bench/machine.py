@@ -1,0 +1,76 @@
+"""What the times depend on: processor, libraries, and how many threads each may use."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..doctor import version_of
+
+__all__ = ["THREADS", "machine", "set_threads"]
+
+# They are read when a library is loaded, so they must be set before minwn is started.
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+)  # fmt: skip
+
+
+def machine() -> dict[str, Any]:
+    """What the times depend on, after the works have run: the versions of what they used."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    used = ("torch", "jax", "autograd", "mygrad")
+    return {
+        "minwn": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "libraries": {
+            "numpy": np.__version__,
+            blas["name"]: blas["version"],
+            **{name: version_of(name) for name in used if name in sys.modules},
+        },
+        "threads": {
+            **{name: os.environ.get(name, "not set") for name in THREADS},
+            **({"torch": _torch_threads()} if "torch" in sys.modules else {}),
+        },
+    }
+
+
+def set_threads(count: int) -> str:
+    """Let PyTorch use so many threads. What is to be known about the others, or ""."""
+    try:
+        import torch
+
+        torch.set_num_threads(count)
+    except ImportError:
+        pass
+    if str(count) in (os.environ.get(name) for name in THREADS):
+        return ""
+    return (
+        f"--threads {count} is for PyTorch; NumPy's BLAS reads its number when it is loaded: "
+        f"OPENBLAS_NUM_THREADS={count} OMP_NUM_THREADS={count} minwn bench ..."
+    )
+
+
+def _processor() -> str:
+    """The model, where the system tells, as on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _torch_threads() -> int:
+    import torch
+
+    return torch.get_num_threads()

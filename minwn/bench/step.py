@@ -1,0 +1,88 @@
+"""A training step of a weight-normalised network: minwn's, and the sizes that are timed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from .. import nn, ops, optim
+from ..tensors import tensor
+from .mlp import RATES, Layers, problem, with_numpy
+from .mlp_peers import (
+    with_autograd,
+    with_jax,
+    with_mygrad,
+    with_torch_hook,
+    with_torch_parameters,
+)
+from .work import Step, Work
+
+__all__ = ["PEERS", "WORKS"]
+
+
+class Network(nn.Module):
+    """x: (n, i)   logits: (n, o)"""
+
+    def __init__(self, layers: list[tuple[Any, Any, Any]]) -> None:
+        self.norm = nn.WeightNorm("weight", dim=0)
+        self.layers = [nn.Linear(v.shape[1], v.shape[0], rng=0) for v, _, _ in layers]
+        for layer, (v, g, b) in zip(self.layers, layers, strict=True):
+            self.norm.apply(layer)
+            layer.load_state_dict({"weight_v": v, "weight_g": g, "bias": b})
+
+    def forward(self, x: Any) -> Any:
+        for layer in self.layers:
+            self.norm.recompute(layer)
+        for layer in self.layers[:-1]:
+            x = ops.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def with_minwn(widths: Layers, batch: int, rule: str) -> Step:
+    x, labels, layers = problem(widths, batch)
+    network, inputs = Network(layers), tensor(x)
+    make: Any = {"sgd": optim.SGD, "adam": optim.Adam}[rule]
+    optimiser = make(network.parameters(), lr=RATES[rule])
+
+    def step() -> float:
+        loss = nn.cross_entropy(network(inputs), labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return loss.item()
+
+    return step
+
+
+PEERS: dict[str, Callable[[Layers, int, str], Step]] = {
+    "minwn": with_minwn,
+    "numpy by hand": with_numpy,
+    "torch hook": with_torch_hook,
+    "torch parametrization": with_torch_parameters,
+    "jax jit": with_jax,
+    "autograd": with_autograd,
+    "mygrad": with_mygrad,
+}
+
+
+def _work(widths: Layers, batch: int, rule: str, by_hand: float, torch: float) -> Work:
+    return Work(
+        group="step",
+        size=f"{'-'.join(map(str, widths))}-{rule}",
+        what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
+        peers={name: partial(build, widths, batch, rule) for name, build in PEERS.items()},
+        targets={"numpy": by_hand, "torch": torch, "autograd": 0.3, "mygrad": 0.3},
+        quick=widths[-2] == 32 or (widths[-2] == 256 and rule == "sgd"),
+    )
+
+
+WORKS = [
+    _work(widths, batch, rule, by_hand, torch)
+    for widths, batch, by_hand, torch in (
+        ((64, 32, 10), 32, 1.6, 0.5),
+        ((784, 256, 256, 10), 64, 1.3, 1.0),
+        ((784, 1024, 1024, 10), 128, 1.3, 1.0),
+    )
+    for rule in RATES
+]

@@ -1,0 +1,269 @@
+"""Judges of weight normalisation: the oracle finds the mistake, and this file says it to a learner.
+
+The oracle's own report shows the right formula beside the wrong one. Here the name of the mistake
+becomes a sentence about the answer alone, and then a number of the answer at the point
+
+    v = (3, 4)    g = 10    w_bar = (5, 10)
+
+which can be followed on paper: n = 5, <w_bar, v> = 55.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..oracle import CATALOGUE, Diagnosis, check
+from ..oracle.mistakes import Terms
+from .exercise import Judge
+from .judges import same
+
+__all__ = ["SENTENCES", "weight_norm", "weight_norm_at"]
+
+SENTENCES = {
+    # w
+    "w_no_g": "your w has length 1: the gain g is missing",
+    "w_no_norm": "your w is g v: it is not divided by the length of v",
+    "w_is_v": "your w is v itself",
+    "w_abs_g": "your w loses the sign of g; a gain may be negative",
+    "w_exp_g": "your w uses e^g for the gain; here g is the gain itself",
+    "w_one_plus_g": "your w uses 1 + g for the gain; here g is the gain itself",
+    "w_negated": "your w points the wrong way: a sign is lost",
+    "w_times_n": "your w is multiplied by the length of v, not divided by it",
+    # v_bar
+    "no_projection": "this is the gradient without the projection term: it treats n as a constant",
+    "missing_g": "the gain g is missing from your v_bar",
+    "missing_1_over_n": "your v_bar is not divided by n in front",
+    "missing_g_over_n": "your v_bar has no factor in front; where g = n nobody would notice",
+    "no_projection_no_n": "your v_bar is g w_bar: both the length and the projection are missing",
+    "no_projection_no_g": "your v_bar is w_bar / n: both the gain and the projection are missing",
+    "passed_through": "your v_bar is w_bar, handed on unchanged",
+    "proj_n0": "your projection does not divide by the length of v; that is right only for unit v",
+    "proj_n1": "your projection divides by n once; v occurs in it twice",
+    "proj_n3": "your projection divides by n once too often",
+    "proj_sign": "the sign of your projection term is wrong: it adds what it should take away",
+    "proj_half": "your projection term is half of what it should be; the 1/2 of a root is left",
+    "proj_twice": "your projection term is twice what it should be; the 2 of a square is left",
+    "proj_g_lost": "the factor g / n in front reaches only one of your two terms",
+    "proj_g_twice": "g occurs once too often in your projection term",
+    "proj_on_w": "you project on w, but w is not of unit length: it is longer by g",
+    "proj_uses_sum_not_dot": "your projection uses the sum of w_bar; it needs a dot product with v",
+    "proj_uses_mean_not_dot": "you take away the mean of w_bar; that is layer normalisation",
+    "proj_dot_mean": "your dot product is a mean; it should be a sum",
+    "proj_abs": "the dot product in your projection has lost its sign",
+    "proj_swapped": "you take away the part along w_bar; it should be the part along v",
+    "factor_n2": "the factor in front of your v_bar has n squared",
+    "factor_g2": "the factor in front of your v_bar has g squared",
+    "factor_inverted": "the factor in front of your v_bar is upside down",
+    "factor_abs_g": "your v_bar loses the sign of g; a gain may be negative",
+    "v_bar_negated": "your v_bar has the wrong sign: a gradient points uphill",
+    "v_bar_doubled": "your v_bar is twice what it should be; something is added twice",
+    "v_bar_averaged": "your v_bar is divided by the number of rows; a cotangent is no mean",
+    "v_bar_zero": "your v_bar is zero",
+    "v_bar_only_projection": "your v_bar is the part along v: the part to be taken away",
+    "v_bar_is_w_dot": "your v_bar pushes forward; a cotangent is pulled back",
+    # g_bar
+    "g_bar_no_norm": "your g_bar is <w_bar, v>: it is not divided by the length of v",
+    "g_bar_n2": "your g_bar is divided by n once too often",
+    "g_bar_times_g": "your g_bar is <w_bar, w>: it has a factor g too many",
+    "g_bar_over_g": "your g_bar is divided by g, too",
+    "g_bar_uses_sum": "your g_bar sums w_bar alone; v / n has to meet it in a dot product",
+    "g_bar_sum_w_bar": "your g_bar is the sum of w_bar: that would be the gradient of a bias",
+    "g_bar_mean": "your g_bar takes a mean; it should be a sum",
+    "g_bar_scalar_sum": "your g_bar is summed over all rows; each row has its own",
+    "g_bar_averaged": "your g_bar is divided by the number of rows",
+    "g_bar_rolled": "your g_bar belongs to the neighbouring row",
+    "g_bar_rolled_back": "your g_bar belongs to the neighbouring row",
+    "g_bar_reversed": "the rows of your g_bar are in reverse",
+    "g_bar_ones": "your g_bar is 1 everywhere",
+    "g_bar_zero": "your g_bar is zero",
+    "g_bar_negated": "your g_bar has the wrong sign",
+    "g_bar_doubled": "your g_bar is twice what it should be",
+    "g_bar_abs": "your g_bar has lost its sign",
+    "g_bar_norm_of_w_bar": "your g_bar is the length of w_bar; only its part along v counts",
+    "g_bar_times_sign_g": "the sign of g has slipped into your g_bar",
+    # both
+    "w_for_v": "you use w where v is meant",
+    "norm_of_neighbour": "the length is that of the neighbouring row",
+    "dot_of_neighbour": "the dot product is that of the neighbouring row",
+    "g_of_neighbour": "the gain is that of the neighbouring row",
+    "first_norm_for_all": "the length of the first row is used for every row",
+    "first_g_for_all": "the gain of the first row is used for every row",
+    "norm_without_last": "the last entry of each row is left out of the length",
+    "dot_without_last": "the last entry of each row is left out of the dot product",
+    "norm_squared": "you divide by the sum of squares: the root is missing",
+    "norm_squared_in_formula": "your length is the sum of squares: the root is missing",
+    "norm_l1": "you divide by the sum of |v|; the length meant is the root of the sum of squares",
+    "norm_l1_in_formula": "your length is the sum of |v|; meant is the root of the sum of squares",
+    "norm_mean": "your length is the root of a mean of squares; a sum is meant",
+    "norm_mean_in_formula": "your length is the root of a mean of squares; a sum is meant",
+    "norm_max": "your length is the largest |v|; the root of a sum of squares is meant",
+    "norm_max_in_formula": "your length is the largest |v|; the root of a sum of squares is meant",
+    # what is no formula
+    "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
+    "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
+    "coefficient_of_w_bar": "the factor of w_bar in your v_bar is wrong; that of v is right",
+    "coefficients": "both factors in your v_bar, that of w_bar and that of v, are wrong",
+    "coefficient_of_v_bar": "your v_bar points the right way, but its length is wrong",
+    "coefficient_of_g_bar": "your g_bar has a wrong factor",
+    "coefficient_of_w": "your w points the right way, but its length is wrong",
+    "lost_digits": "the formula is right, but digits are lost on the way; divide last",
+    "axis/index": "rows get mixed: look at the axes of your sums, and at keepdims",
+    "mutates_input": "your function changes its arguments; work on a copy",
+    "low_precision": "the formula is right, but somewhere on the way numbers are float32",
+    "eps_in_bwd_only": "there is an eps in your gradient that is not in the function",
+}
+WHERE = "at v = (3, 4), g = 10, w_bar = (5, 10)"
+GROUPS = ("dyadic", "generic")
+
+
+def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
+    """The judge of a function that belongs to w = g v / ||v||.
+
+    what: the function is
+        "forward"    (v, g) -> w
+        "backward"   (w_bar, v, g) -> (v_bar, g_bar)
+        "v_bar"      (w_bar, v, g) -> v_bar, and likewise "g_bar"
+    axis: 0 for one norm for each row of v (o, i) with g (o, 1); 1 for columns, with g (1, i); None
+    for one vector v (i,) with a number g
+    """
+    if what not in ("forward", "backward", "v_bar", "g_bar"):
+        raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
+
+    def judge(answer: Any) -> str | None:
+        if not callable(answer):
+            return "hand over the function itself, not what it returns"
+        asked = _Asked(answer, what, axis)
+        ranks = (1,) if axis is None else (2,)
+        side = "forward" if what == "forward" else "backward"
+        for dtype in ("float64", "float32"):
+            how: dict[str, Any] = {"axis": axis, "ranks": ranks, "groups": GROUPS, "dtype": dtype}
+            report = check(**{side: getattr(asked, side)}, **how)
+            asked.settle()
+            if report.ok or not asked.narrow:
+                break
+        return None if report.ok else _sentence(report.diagnosis, asked)
+
+    return judge
+
+
+def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None = 0) -> Judge:
+    """The judge of one array, w, v_bar or g_bar, at one point."""
+    t = Terms(v, g, w_bar, None if axis is None else (axis,))
+    right = getattr(t, output)()
+    wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.rules]
+    slips = [
+        (value, SENTENCES.get(m.id, _axes(m.formula)))
+        for m, value in wrong
+        if value is not None and same(value, right) is not None
+    ]
+    return lambda answer: same(answer, right, f"your {output}", slips=slips)
+
+
+class _Asked:
+    """The answer, as the oracle asks for it; what it raised is kept and raised again."""
+
+    def __init__(self, answer: Callable[..., Any], what: str, axis: int | None) -> None:
+        self.answer, self.what, self.axis = answer, what, axis
+        self.error: Exception | None = None
+        self.narrow = False  # whether it answers in float32 where float64 is given
+
+    def settle(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def _call(self, *arguments: Any) -> Any:
+        try:
+            return self.answer(*arguments)
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def _shaped(self, x: Any, like: Any) -> Any:
+        """x with the axes of length 1 that `like` has."""
+        if x is None:
+            return x
+        x = np.array(x)  # a copy: handing an argument on is no mistake here
+        self.narrow |= x.dtype == np.float32 and like.dtype == np.float64
+        x_shape, shape = (tuple(n for n in y.shape if n != 1) for y in (x, like))
+        return x.reshape(like.shape) if x_shape == shape else x
+
+    def forward(self, v: Any, g: Any) -> Any:
+        return self._shaped(self._call(v, self._gain(g)), v)
+
+    def backward(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+        got = self._call(w_bar, v, self._gain(g))
+        if self.what == "backward":
+            if not isinstance(got, tuple | list) or len(got) != 2:
+                self.error = TypeError("return two arrays, v_bar and g_bar")
+                raise self.error
+            v_bar, g_bar = got
+        else:
+            t = Terms(v, g, w_bar, None if self.axis is None else (self.axis,))
+            v_bar = got if self.what == "v_bar" else t.v_bar()
+            g_bar = got if self.what == "g_bar" else t.g_bar()
+        return self._shaped(v_bar, v), self._shaped(g_bar, g)
+
+    def _gain(self, g: Any) -> Any:
+        return g[()] if np.ndim(g) == 0 else g
+
+    def at_point(self) -> Callable[[Any, Any], tuple[Any, Any]]:
+        """The pullback of the answer, with the gain of the point above, for vectors of two."""
+        shape = {0: (1, 2), 1: (2, 1), None: (2,)}[self.axis]
+        g = np.full({0: (1, 1), 1: (1, 1), None: ()}[self.axis], 10.0)
+
+        def pull(v: Any, w_bar: Any) -> tuple[Any, Any]:
+            v_bar, g_bar = self.backward(w_bar.reshape(shape), v.reshape(shape), g)
+            return np.ravel(np.asarray(v_bar)), float(np.ravel(np.asarray(g_bar))[0])
+
+        return pull
+
+
+def _sentence(found: list[Diagnosis], asked: _Asked) -> str:
+    """What to say of the first mistake, with a number from the answer."""
+    if not found:
+        return "this is not it, and the oracle cannot say why"
+    d = found[0]
+    output = d.outputs[0] if d.outputs else ""
+    if d.id == "wrong_shape":
+        return f"{d.evidence.partition(': ')[2] or d.evidence}"
+    text = SENTENCES.get(d.id)
+    if text is None and output in d.formula.split("=")[0]:
+        text = f"your {d.formula}"
+    text = text or _axes(d.formula)
+    number = _number(output, asked) if output in ("v_bar", "g_bar") else ""
+    return f"{text}; {number}" if number else text
+
+
+def _axes(formula: str) -> str:
+    formula = formula.replace("the slice", "each row")
+    if formula.startswith(("the norm is", "n ", "d ", "n^2 ")):
+        return f"in your answer {formula.partition(': ')[0]}; look at the axes of your sums"
+    return f"in your answer {formula}"
+
+
+def _number(output: str, asked: _Asked) -> str:
+    """One number of the answer beside what it must be; "" where this point does not tell."""
+    pull = asked.at_point()
+    v, w_bar = np.array([3.0, 4.0]), np.array([5.0, 10.0])
+    try:
+        v_bar, g_bar = pull(v, w_bar)
+        if output == "g_bar":
+            if abs(g_bar - 11) > 1e-9:
+                rise = "<w_bar, w> rises by 11 when g rises by 1"
+                return f"{WHERE} your g_bar is {g_bar:.4g}, but {rise}"
+            return ""
+        along = float(v_bar @ v)
+        if abs(along) > 1e-9:
+            return f"{WHERE} your <v_bar, v> is {along:.4g} and must be 0"
+        across = float(v_bar @ np.array([-4.0, 3.0]) / 5)
+        if abs(across - 4) > 1e-9:
+            return (
+                f"{WHERE} a small step of v across itself raises <w_bar, w> by 4 for each unit, "
+                f"and your v_bar says {across:.4g}"
+            )
+    except Exception:  # it was judged elsewhere; here it cannot be asked
+        return ""
+    return ""

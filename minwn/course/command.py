@@ -1,0 +1,219 @@
+"""`minwn tutorials ...`: list, copy, build, html, lint; and `minwn grade NOTEBOOK...`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from .formats import FORMATS, build
+from .grade import grade
+from .html import page
+from .lint import committed, complaints
+from .places import notebooks, sources, tutorials
+from .source import notebook, read, solution
+
+__all__ = ["arguments", "grade_arguments", "grade_main", "main"]
+
+EXAMPLES = """examples:
+  minwn tutorials copy here && jupyter lab here
+  minwn tutorials build --format nbgrader --out course
+  minwn tutorials html --out pages
+"""
+GRADE_EXAMPLES = """examples:
+  minwn grade handed_in/*.ipynb
+  minwn grade handed_in/*.ipynb --json > grades.json
+
+The code of a notebook is run as it is: grade strangers' notebooks in a container.
+"""
+
+
+# ---- minwn tutorials ----------------------------------------------------------------------------
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the commands of `minwn tutorials` to a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    commands = parser.add_subparsers(metavar="WHAT", required=True, dest="what")
+
+    one = commands.add_parser("list", help="the notebooks, with their minutes")
+    one.add_argument("--json", action="store_true", help="print JSON instead of text")
+    one.set_defaults(tutorials=_list)
+
+    one = commands.add_parser("copy", help="put the notebooks into a directory, to work in")
+    one.add_argument("directory", metavar="DIR")
+    one.add_argument("--solutions", action="store_true", help="the solutions as well")
+    one.add_argument("--force", action="store_true", help="write over notebooks that are there")
+    one.set_defaults(tutorials=_copy)
+
+    one = commands.add_parser("build", help="make the notebooks from their sources")
+    one.add_argument("--format", choices=FORMATS, default="plain")
+    one.add_argument("--out", metavar="DIR", help="default: where the plain ones are kept")
+    one.add_argument("--check", action="store_true", help="write nothing; 1 if something differs")
+    one.set_defaults(tutorials=_build)
+
+    one = commands.add_parser("html", help="run the solutions, and write a page for each")
+    one.add_argument("numbers", nargs="*", metavar="NN", help="default: all")
+    one.add_argument("--out", metavar="DIR", required=True)
+    one.add_argument("--timeout", type=float, default=60, help="seconds for a cell (default 60)")
+    one.set_defaults(tutorials=_html)
+
+    one = commands.add_parser("lint", help="look for what a notebook lacks")
+    one.set_defaults(tutorials=_lint)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn tutorials`; 1 where something is amiss, 2 where it was asked wrongly."""
+    try:
+        return args.tutorials(args)
+    except _Usage as error:
+        print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
+        return 2
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
+        return 1
+
+
+class _Usage(ValueError):
+    """An option that cannot be used."""
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [_about(path) for path in notebooks()]
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max((len(row["title"]) for row in rows), default=0)
+    for row in rows:
+        minutes = f"{row['minutes']} minutes" if row["minutes"] else ""
+        print(f"{row['number']}  {row['title']:{width}}  {minutes:>10}".rstrip())
+    return 0
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """Number, title and minutes, read from the notebook itself: jupytext is not needed."""
+    text = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    minutes = re.search(r"\*\*(\d+) minutes\*\*", text)
+    title = re.sub(r"^#\s*(\d+\s+)?", "", text.splitlines()[0])
+    return {
+        "number": path.name[:2],
+        "title": title,
+        "minutes": int(minutes[1]) if minutes else None,
+        "file": path.name,
+    }
+
+
+def _copy(args: argparse.Namespace) -> int:
+    target = Path(args.directory)
+    root = tutorials()
+    chosen = notebooks(root) + (notebooks(root, solutions=True) if args.solutions else [])
+    pairs = [(path, target / path.relative_to(root)) for path in chosen]
+    there = [str(new) for _, new in pairs if new.exists()]
+    if there and not args.force:
+        raise _Usage(
+            f"{there[0]} is there already, with somebody's answers; --force writes over it"
+        )
+    for path, new in pairs:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_bytes(path.read_bytes())
+    print(f"{len(pairs)} notebooks are in {target}; now: jupyter lab {target}")
+    return 0
+
+
+def _build(args: argparse.Namespace) -> int:
+    if args.format != "plain" and args.out is None:
+        raise _Usage(f"say where to put the {args.format} notebooks: --out DIR")
+    target = tutorials() if args.out is None else Path(args.out)
+    differ = 0
+    for source in sources():
+        for name, text in build(read(source), args.format).items():
+            path = target / name
+            if path.is_file() and path.read_text(encoding="utf-8") == text:
+                continue
+            differ += 1
+            print(path)
+            if not args.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+    if args.check:
+        print(f"{differ} notebooks are not what their sources make" if differ else "all is built")
+        return 1 if differ else 0
+    print(f"{differ} notebooks written")
+    return 0
+
+
+def _html(args: argparse.Namespace) -> int:
+    found = {path.name[:2]: path for path in sources()}
+    unknown = [number for number in args.numbers if number not in found]
+    if unknown:
+        raise _Usage(f"there is no notebook {unknown[0]}; there are {', '.join(found)}")
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for number in args.numbers or found:
+        tutorial = read(found[number])
+        data = notebook(solution(tutorial))
+        path = out / f"{tutorial.stem}.html"
+        text = page(data, title=tutorial.title, timeout=args.timeout)
+        path.write_text(text, encoding="utf-8")
+        print(path)
+    return 0
+
+
+def _lint(args: argparse.Namespace) -> int:
+    root = tutorials()
+    found = [
+        line for path in sources(root) for line in complaints(read(path)) + committed(path, root)
+    ]
+    print("\n".join(found) or f"{len(sources(root))} notebooks, nothing is amiss")
+    return 1 if found else 0
+
+
+# ---- minwn grade --------------------------------------------------------------------------------
+
+
+def grade_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn grade` to a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = GRADE_EXAMPLES
+    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    parser.add_argument(
+        "--timeout", type=float, default=300, help="seconds for a notebook (default 300)"
+    )
+
+
+def grade_main(args: argparse.Namespace) -> int:
+    """Run `minwn grade`; 1 where a notebook is not right throughout, 2 where there is none."""
+    absent = [path for path in args.notebooks if not Path(path).is_file()]
+    if absent:
+        print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)
+        return 2
+    reports = []
+    for path in args.notebooks:
+        report = grade(path, timeout=args.timeout)
+        reports.append(report)
+        if not args.json:
+            print(_report(report), flush=True)
+    if args.json:
+        print(json.dumps(reports, indent=2, ensure_ascii=False))
+    well = all(not r["problem"] and r["right"] == r["of"] for r in reports)
+    return 0 if well else 1
+
+
+def _report(report: dict[str, Any]) -> str:
+    lines = [f"{report['notebook']}: {report['right']} of {report['of']} ({report['seconds']} s)"]
+    if report["problem"]:
+        lines.append(f"  problem: {report['problem']}")
+    for row in report["exercises"]:
+        message = f": {row['message']}" if row["state"] == "not yet" else ""
+        lines.append(f"  {row['id']:>5}  {row['state']:8}{row['title']}{message}")
+    errors = report["errors"]
+    for error in errors[:5]:
+        lines.append(f"  cell {error['cell']}: {error['message']}")
+    if len(errors) > 5:
+        lines.append(f"  and {len(errors) - 5} more cells that failed")
+    return "\n".join(lines)

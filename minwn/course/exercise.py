@@ -1,0 +1,112 @@
+"""An exercise: what it is called, who judges an answer, and what answers a test must try.
+
+A judge is a function of an answer. It returns None where the answer is right, and otherwise the
+sentence that its author may read: what the answer is, in place of what it should be, with a number
+from the answer itself, and never the solution. Judges are made in `judges` and `catalogue`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+__all__ = ["Exercise", "Feedback", "Judge", "chapter", "chapter_of", "find"]
+
+Judge = Callable[..., str | None]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question of the course, or one prediction.
+
+    id: "5.2", or "5.T1" in the exit ticket; what stands before the dot is the notebook
+    title: a few words, for `progress`
+    judge: None where the answer is right, else a sentence; see the module
+    hints: three, from a nudge to all but the answer
+    because: a sentence for who has it right
+    of: the choices of a prediction or of a question with choices
+    reveals: the id of the prediction that a right answer settles
+    variant: of a random generator, one student's numbers; the judge then gets (answer, numbers)
+    right, wrong: examples for the tests, wrong ones as (answer, part of the sentence); where there
+    is a variant, each answer is a function of the numbers
+    """
+
+    id: str
+    title: str
+    judge: Judge
+    hints: tuple[str, str, str] | tuple[()] = ()
+    because: str = ""
+    of: tuple[str, ...] = ()
+    reveals: str = ""
+    variant: Callable[[Any], Mapping[str, Any]] | None = None
+    right: tuple[Any, ...] = ()
+    wrong: tuple[tuple[Any, str], ...] = ()
+
+    @property
+    def prediction(self) -> bool:
+        """Whether it is stored first and compared later; a prediction has no hints."""
+        return bool(self.of) and not self.hints
+
+    @property
+    def ticket(self) -> bool:
+        """Whether it is one of the three questions at the end."""
+        return ".T" in self.id
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What `check` found. `bool(feedback)` is `feedback.ok`."""
+
+    id: str
+    ok: bool
+    message: str = ""
+    hints_left: int = 0
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        said = f"{self.id} {'right' if self.ok else 'not yet'}"
+        return f"{said}: {self.message}" if self.message else said
+
+    __repr__ = __str__
+
+    def _ipython_display_(self) -> None:
+        """Nothing: `check` has printed it."""
+
+
+def chapter_of(id: str) -> str:
+    """ "05" of "5.2" and of "5.T1". Raises KeyError where that is no id."""
+    found = re.fullmatch(r"(\d+)\.(T?\d+)", str(id))
+    if not found:
+        raise KeyError(f"{id!r} is not the id of an exercise; they look like '5.2' and '5.T1'")
+    return f"{int(found[1]):02d}"
+
+
+@cache
+def chapter(number: str) -> dict[str, Exercise]:
+    """The exercises of one notebook, "05", by id; none where the notebook has none."""
+    name = f"{__package__}.exercises.n{number}"
+    if importlib.util.find_spec(name) is None:
+        return {}
+    exercises: tuple[Exercise, ...] = importlib.import_module(name).EXERCISES
+    found = {exercise.id: exercise for exercise in exercises}
+    if len(found) < len(exercises):
+        raise ValueError(f"{name}: two exercises have the same id")
+    return found
+
+
+def find(id: str) -> Exercise:
+    """The exercise of that id. Raises KeyError, with the nearest ids, where there is none."""
+    known = chapter(chapter_of(id))
+    if id not in known:
+        near = difflib.get_close_matches(id, known, n=3, cutoff=0.0)
+        advice = f"; the nearest are {', '.join(sorted(near))}" if near else ""
+        raise KeyError(f"there is no exercise {id!r}{advice}")
+    return known[id]

@@ -1,0 +1,1 @@
+"""One module for each notebook: its exercises, in the order of the text."""

@@ -1,0 +1,583 @@
+"""Exercises of notebook 1: gradients you can trust."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..exercise import Exercise
+from ..judges import choice, function, number
+
+__all__ = ["EXERCISES"]
+
+Real = Callable[[Any], Any]
+
+
+def curve(rng: np.random.Generator) -> tuple[Real, float, float]:
+    """A smooth f that takes complex numbers as well, a point x and a coarse step h."""
+    a, c = rng.uniform(1, 2), rng.uniform(1, 3)
+    return lambda x: np.sin(a * x) + c * np.exp(x / 2), rng.uniform(0.5, 1), rng.uniform(0.1, 0.2)
+
+
+def bent(rng: np.random.Generator) -> tuple[Real, float, float]:
+    """The same, with a kink near x or far from it."""
+    f, x, h = curve(rng)
+    at = x + rng.choice([0.0, 0.4 * h, 5 * h])
+    return lambda x: f(x) + abs(x - at), x, h
+
+
+def pairs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two gradients: tiny, large, of two signs, one of them zero, both of them zero."""
+    a = rng.normal(size=9) * 10.0 ** np.array([0, -3, -9, -150, 5, 0, 0, 0, 1])
+    b = a * rng.uniform(0.5, 2, 9)
+    b[4], a[5], a[6], b[6], b[7] = -a[4], 0, 0, 0, 0
+    return a, b
+
+
+def layer(rng: np.random.Generator) -> tuple[Real, np.ndarray, np.ndarray, float]:
+    """f: (3, 2) -> (3, 4), a point, a cotangent and a coarse step."""
+    mix = rng.normal(size=(2, 4))
+    x, y_bar = rng.normal(size=(3, 2)), rng.normal(size=(3, 4))
+    return lambda x: np.tanh(x @ mix), x, y_bar, rng.uniform(0.1, 0.2)
+
+
+def _central(f: Real, x: float, h: float) -> float:
+    return (f(x + h) - f(x - h)) / (2 * h)
+
+
+def _complex(f: Real, x: float) -> float:
+    return f(x + 1e-20j).imag / 1e-20
+
+
+def _gap(f: Real, x: float, h: float) -> float:
+    return (f(x + h) - f(x)) / h - (f(x) - f(x - h)) / h
+
+
+def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    larger = np.maximum(abs(a), abs(b))
+    return abs(a - b) / np.where(larger == 0, 1, larger)
+
+
+def _over(denominator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """|a - b| over something else, 0 where that is 0 / 0."""
+
+    def wrong(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.where((a == 0) & (b == 0), 0, abs(a - b) / denominator(a, b))
+
+    return wrong
+
+
+def _measured(f: Real, x: Any, y_bar: Any, h: float, how: str = "") -> np.ndarray:
+    """The measured pullback, or a way to get it wrong."""
+    x, x_bar = x.copy(), np.zeros_like(x)
+    weights = np.ones_like(y_bar) if how == "ones" else y_bar
+    for index in np.ndindex(*x.shape):
+        moved = np.zeros_like(x)
+        moved[... if how == "all" else index] = h
+        up, down = f(x + moved), f(x if how == "one-sided" else x - moved)
+        x_bar[index] = (weights * (up - down)).sum() / (
+            h if how in ("one-sided", "no 2") else 2 * h
+        )
+        if how == "stays":
+            x = x + moved
+    return x_bar
+
+
+def judge_complex(answer: Any) -> str | None:
+    """The judge of 1.4, which also knows a difference by its digits."""
+    known = function(
+        _complex,
+        lambda rng: curve(rng)[:2],
+        "your derivative",
+        slips=(
+            (lambda f, x: f(x + 1e-20j).imag, "you have the imaginary part, not divided by h"),
+            (lambda f, x: f(x).real / 1e-20, "you take the real part, which is f(x) itself"),
+            (lambda f, x: 0.0, "your result is 0: has the step left the imaginary axis?"),
+            (
+                lambda f, x: f(x + 1e-20j).imag / 2e-20,
+                "you divide by 2 h, as for two points; there is only one here",
+            ),
+        ),
+    )
+    said = known(answer)
+    if said and callable(answer):
+        f, x = curve(np.random.default_rng(0))[:2]
+        got, right = answer(f, x), _complex(f, x)
+        off = abs(got - right) / abs(right) if np.ndim(got) == 0 and np.isreal(got) else 1
+        if 0 < off < 1e-2:
+            return (
+                f"your derivative is wrong by {off:.0e} of itself: either something is still "
+                "subtracted, or the step is not tiny"
+            )
+    return said
+
+
+def judge_relative(answer: Any) -> str | None:
+    """The judge of 1.7, without the warnings of 0/0."""
+    known = function(
+        _relative,
+        pairs,
+        "your error",
+        slips=(
+            (
+                _over(lambda a, b: abs(a)),
+                "you divide by |a| alone; a and b should be treated alike",
+            ),
+            (
+                _over(lambda a, b: abs(b)),
+                "you divide by |b| alone; a and b should be treated alike",
+            ),
+            (
+                _over(lambda a, b: abs(a) + abs(b)),
+                "you divide by |a| + |b|; asked for is the larger of the two",
+            ),
+            (
+                _over(lambda a, b: np.maximum(1, np.maximum(abs(a), abs(b)))),
+                "your denominator is never below 1: of a gradient of 1e-9 you would see nothing",
+            ),
+            (
+                lambda a, b: np.where(a == b, 0, (a - b) / np.maximum(abs(a), abs(b)).clip(1e-300)),
+                "your error has a sign: a negative one is below every limit",
+            ),
+            (lambda a, b: abs(a - b), "this is the absolute error: it is not divided by anything"),
+        ),
+    )
+    with np.errstate(all="ignore"):
+        said = known(answer)
+        if said and "wrong in" in said:
+            tiny = np.array([2e-9])
+            got = float(np.ravel(answer(tiny, tiny / 2))[0])
+            if got < 0.45:
+                return (
+                    f"for a = 2e-9, b = 1e-9 your error is {got:.2g}: what you add to the "
+                    "denominator hides it"
+                )
+    return said
+
+
+def judge_fooled(answer: Any) -> str | None:
+    """Whether the gradient without the projection is right at this point, and something is left."""
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        return "hand over three arrays: (v, g, w_bar)"
+    v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
+    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
+        return (
+            f"v and w_bar are (o, i) and g is (o, 1); yours are {v.shape}, {w_bar.shape}, {g.shape}"
+        )
+    if not (v * v).sum(axis=1).all():
+        return "a row of your v is zero, where w is not defined"
+    if not g.all():
+        return "where g is 0 every v_bar is 0, and the checker sees nothing at all; take another g"
+    if not (w_bar * w_bar).sum(axis=1).all():
+        return "a row of your w_bar is zero: nothing is pulled back, so every gradient passes"
+    d = (w_bar * v).sum(axis=1)
+    size = (abs(w_bar) * abs(v)).sum(axis=1)
+    seen = abs(d) > 1e-10 * size
+    if seen.any():
+        row = int(np.argmax(seen))
+        return (
+            f"the checker sees it: in row {row} your <w_bar, v> is {d[row]:.4g}, and the term that "
+            "the wrong gradient lacks is a multiple of that"
+        )
+    return None
+
+
+def cube(rng: np.random.Generator) -> dict[str, Any]:
+    """x and h of T1."""
+    return {"x": float(rng.integers(2, 10)), "h": float(rng.choice([0.1, 0.2, 0.5]))}
+
+
+def _slope(x: Mapping[str, float]) -> float:
+    return _central(lambda t: t**3, x["x"], x["h"])
+
+
+EXERCISES = (
+    Exercise(
+        "1.1",
+        "the error while the step shrinks",
+        choice("first falls, then rises", {
+            "keeps falling": "It falls and then rises: the difference of two nearly equal numbers "
+            "has few digits left, and it is divided by a small step.",
+            "stays the same": "It falls and then rises: first the curve is less and less bent "
+            "between the points, then rounding takes over.",
+        }),
+        because="The curve is less bent between closer points, until rounding takes over.",
+        of=("keeps falling", "stays the same", "first falls, then rises"),
+        right=("first falls, then rises",),
+        wrong=(("keeps falling", "few digits left"), ("stays the same", "less bent")),
+    ),
+    Exercise(
+        "1.2",
+        "the central difference",
+        function(
+            _central,
+            curve,
+            "your slope",
+            slips=(
+                (
+                    lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
+                    "you multiply by h: /2*h divides by 2 and then multiplies; write / (2 * h)",
+                ),
+                (
+                    lambda f, x, h: (f(x + h) - f(x - h)) / h,
+                    "your slope is twice what it should be: how far apart are the two points?",
+                ),
+                (lambda f, x, h: (f(x + h) - f(x)) / h, "this is the one-sided quotient, to the right"),
+                (lambda f, x, h: (f(x) - f(x - h)) / h, "this is the one-sided quotient, to the left"),
+                (
+                    lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2,
+                    "this is the second difference, for the second derivative",
+                ),
+                (lambda f, x, h: _central(f, x, h / 2), "your points are h/2 away from x, not h"),
+                (lambda f, x, h: _central(f, x, 1e-5), "your step is not the h that is given"),
+                (lambda f, x, h: f(x + h) - f(x - h), "this is the difference; divide by the distance"),
+            ),
+        ),
+        (
+            "the same idea as one_sided, with one point to the right of x and one to the left",
+            "the points are x + h and x - h; how far is it from one to the other?",
+            "mind the brackets: a/2*h is not a/(2*h)",
+        ),
+        right=(
+            _central,
+            lambda f, x, h: f(x + h) / (2 * h) - f(x - h) / (2 * h),
+            lambda f, x, h: 0.5 * (f(x + h) - f(x - h)) / h,
+            lambda f, x, h: ((f(x + h) - f(x)) / h + (f(x) - f(x - h)) / h) / 2,
+        ),
+        wrong=(
+            (lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h, "you multiply by h"),
+            (lambda f, x, h: (f(x + h) - f(x - h)) / h, "how far apart"),
+            (lambda f, x, h: (f(x + h) - f(x)) / h, "to the right"),
+            (lambda f, x, h: (f(x) - f(x - h)) / h, "to the left"),
+            (lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2, "second difference"),
+            (lambda f, x, h: _central(f, x, 1e-5), "not the h that is given"),
+            (lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h), "wrong sign"),
+            (lambda f, x, h: f(x + h) - f(x - h), "divide by the distance"),
+            (lambda f, x, h: None, "is None"),
+            (0.5, "the function itself"),
+        ),
+    ),
+    Exercise(
+        "1.3",
+        "the best step",
+        function(
+            lambda u, F, M: (3 * u * F / M) ** (1 / 3),
+            lambda rng: (2.0 ** -rng.integers(20, 54), rng.uniform(1, 50), rng.uniform(1, 50)),
+            "your step",
+            slips=(
+                (
+                    lambda u, F, M: (u * F / M) ** (1 / 3),
+                    "a factor under the root is missing; differentiate h^2 and 1/h once more",
+                ),
+                (
+                    lambda u, F, M: (6 * u * F / M) ** (1 / 3),
+                    "this is where the two terms are equal; the sum is smallest elsewhere",
+                ),
+                (lambda u, F, M: u ** (1 / 3), "your step knows neither F nor M"),
+                (
+                    lambda u, F, M: (3 * u * F / M) ** 0.5,
+                    "that is a square root; count the powers of h again",
+                ),
+                (lambda u, F, M: np.sqrt(u), "that is the rule for a one-sided quotient"),
+                (lambda u, F, M: 3 * u * F / M, "this is h cubed; a root is missing"),
+                (
+                    lambda u, F, M: (3 * u * M / F) ** (1 / 3),
+                    "your F and M have changed places: more rounding asks for a larger step",
+                ),
+                (lambda u, F, M: u, "with h = u the points x + h and x are the same number, or nearly"),
+            ),
+        ),
+        (
+            "where a sum is smallest, its derivative by h is zero",
+            "the derivative of M h^2/6 is M h/3; that of u F/h has a minus sign and h^2 below",
+            "setting the two equal gives h cubed",
+        ),
+        because="In float64, with F and M near 1, it is about 7e-6; in float32 it is about 6e-3.",
+        right=(
+            lambda u, F, M: (3 * u * F / M) ** (1 / 3),
+            lambda u, F, M: np.cbrt(3 * u * F / M),
+            lambda u, F, M: np.exp(np.log(3 * u * F / M) / 3),
+        ),
+        wrong=(
+            (lambda u, F, M: (u * F / M) ** (1 / 3), "factor under the root"),
+            (lambda u, F, M: (6 * u * F / M) ** (1 / 3), "the two terms are equal"),
+            (lambda u, F, M: u ** (1 / 3), "neither F nor M"),
+            (lambda u, F, M: (3 * u * F / M) ** 0.5, "square root"),
+            (lambda u, F, M: 3 * u * F / M, "h cubed"),
+            (lambda u, F, M: (3 * u * M / F) ** (1 / 3), "changed places"),
+            (lambda u, F, M: u, "the same number"),
+        ),
+    ),
+    Exercise(
+        "1.4",
+        "the complex step",
+        judge_complex,
+        (
+            "evaluate f at x + 1j * h, once",
+            "of the result, the derivative stands in the imaginary part: .imag",
+            "look at the series above: what stands beside i f'(x)?",
+        ),
+        right=(
+            _complex,
+            lambda f, x: np.imag(f(complex(x, 1e-30))) / 1e-30,
+            lambda f, x: f(x + 1e-200j).imag * 1e200,
+        ),
+        wrong=(
+            (lambda f, x: f(x + 1e-20j).imag, "not divided by h"),
+            (lambda f, x: f(x + 1e-20j).real / 1e-20, "real part"),
+            (lambda f, x: (f(x + 1e-20) - f(x)) / 1e-20, "left the imaginary axis"),
+            (lambda f, x: _central(f, x, 1e-5), "still subtracted"),
+            (lambda f, x: f(x + 1e-3j).imag / 1e-3, "not tiny"),
+            (lambda f, x: f(x + 1e-20j).imag / 2e-20, "as for two points"),
+            (lambda f, x: -f(x + 1e-20j).imag / 1e-20, "wrong sign"),
+        ),
+    ),
+    Exercise(
+        "1.5",
+        "a complex step through np.linalg.norm",
+        choice("another number", {
+            "the derivative": "It is another number. np.linalg.norm takes |z| of each entry first, "
+            "and |z| does not feel a tiny imaginary part: the norm is treated as a constant.",
+            "an error": "There is no error, and that is the danger: the norm takes |z| of each entry "
+            "first, which does not feel a tiny imaginary part.",
+        }),
+        because="The norm takes |z| of each entry first, and is thus treated as a constant.",
+        of=("the derivative", "another number", "an error"),
+        right=("another number",),
+        wrong=(("the derivative", "as a constant"), ("an error", "the danger")),
+    ),
+    Exercise(
+        "1.6",
+        "the gap between two slopes",
+        function(
+            _gap,
+            bent,
+            "your gap",
+            size=lambda f, x, h: (abs(f(x)) + 1) / h,
+            slips=(
+                (
+                    lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h,
+                    "your left slope has the wrong sign: from x - h to x, f rises by f(x) - f(x - h)",
+                ),
+                (lambda f, x, h: _gap(f, x, h) / h, "you divide by h once too often"),
+                (lambda f, x, h: _gap(f, x, h) * h, "this is the gap of the rises; a slope is rise over h"),
+                (lambda f, x, h: -_gap(f, x, h), "this is left minus right; take right minus left"),
+                (lambda f, x, h: _gap(f, x, h) / 2, "your gap is half of what it should be"),
+                (_central, "this is the mean of the two slopes; take their difference"),
+            ),
+        ),
+        (
+            "the right slope is the quotient one_sided(f, x, h)",
+            "the left slope is the rise from x - h to x, over h",
+            "subtract: a smooth curve has nearly the same slope on both sides",
+        ),
+        right=(
+            _gap,
+            lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h,
+            lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / -h,
+        ),
+        wrong=(
+            (lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h, "left slope"),
+            (lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2, "once too often"),
+            (lambda f, x, h: f(x + h) - 2 * f(x) + f(x - h), "rise over h"),
+            (lambda f, x, h: -_gap(f, x, h), "right minus left"),
+            (_central, "the mean of the two"),
+        ),
+    ),
+    Exercise(
+        "1.7",
+        "the relative error",
+        judge_relative,
+        (
+            "the denominator is the larger of |a| and |b|: np.maximum",
+            "where both are zero the denominator is zero, too; replace it there before you divide",
+            "np.where(larger == 0, 1, larger) is a denominator that is never zero",
+        ),
+        right=(
+            _relative,
+            lambda a, b: [
+                abs(x - y) / max(abs(x), abs(y)) if x or y else 0.0 for x, y in zip(a, b, strict=True)
+            ],
+            lambda a, b: np.divide(
+                abs(a - b), np.maximum(abs(a), abs(b)), where=(a != 0) | (b != 0), out=np.zeros(len(a))
+            ),
+        ),
+        wrong=(
+            (lambda a, b: abs(a - b) / np.maximum(abs(a), abs(b)), "is NaN in 1 of 9"),
+            (_over(lambda a, b: abs(a)), "|a| alone"),
+            (_over(lambda a, b: abs(b)), "|b| alone"),
+            (_over(lambda a, b: abs(a) + abs(b)), "the larger of the two"),
+            (_over(lambda a, b: np.maximum(1, np.maximum(abs(a), abs(b)))), "never below 1"),
+            (_over(lambda a, b: np.maximum(abs(a), abs(b)) + 1e-8), "to the denominator hides it"),
+            (
+                lambda a, b: (a - b) / np.maximum(np.maximum(abs(a), abs(b)), 1e-300),
+                "has a sign",
+            ),
+            (lambda a, b: abs(a - b), "absolute error"),
+            (lambda a, b: _relative(a, b).max(), "(9,) is asked for"),
+        ),
+    ),
+    Exercise(
+        "1.8",
+        "a gradient by measuring",
+        function(
+            _measured,
+            layer,
+            "your gradient",
+            slips=(
+                (
+                    lambda *a: _measured(*a, how="ones"),
+                    "you sum the outputs: that is a cotangent of ones, whatever y_bar is",
+                ),
+                (lambda *a: _measured(*a, how="one-sided"), "your difference is one-sided"),
+                (
+                    lambda *a: _measured(*a, how="no 2"),
+                    "your gradient is twice what it should be: the two points are 2 h apart",
+                ),
+                (
+                    lambda *a: _measured(*a, how="all"),
+                    "you move all entries at once; each has a derivative of its own",
+                ),
+                (
+                    lambda *a: _measured(*a, how="stays"),
+                    "the entries that you have moved stay moved; put each back before the next",
+                ),
+                (
+                    lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / y_bar.size,
+                    "you take a mean over the outputs; <y_bar, y> is a sum",
+                ),
+            ),
+        ),
+        (
+            "loop over the entries of x: for index in np.ndindex(*x.shape)",
+            "move one entry only: step = np.zeros_like(x); step[index] = h",
+            "the number whose slope you want is (y_bar * f(x)).sum(); central takes its difference",
+        ),
+        right=(
+            _measured,
+            lambda f, x, y_bar, h: [
+                [_central(lambda t, e=e: (y_bar * f(x + t * e)).sum(), 0.0, h) for e in row]
+                for row in np.eye(x.size).reshape(*x.shape, *x.shape)
+            ],
+            lambda f, x, y_bar, h: np.array([
+                np.vdot(y_bar, (f(x + h * e) - f(x - h * e)) / (2 * h))
+                for e in np.eye(x.size).reshape(-1, *x.shape)
+            ]).reshape(x.shape),
+        ),
+        wrong=(
+            (lambda *a: _measured(*a, how="ones"), "a cotangent of ones"),
+            (lambda *a: _measured(*a, how="one-sided"), "one-sided"),
+            (lambda *a: _measured(*a, how="no 2"), "2 h apart"),
+            (lambda *a: _measured(*a, how="all"), "all entries at once"),
+            (lambda *a: _measured(*a, how="stays"), "stay moved"),
+            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / 12, "<y_bar, y> is a sum"),
+            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h).ravel(), "(6,), and (3, 2)"),
+            (lambda f, x, y_bar, h: np.add(x, h, out=x), "changes its arguments"),
+            (lambda f, x, y_bar, h: f(x), "(3, 4), and (3, 2)"),
+        ),
+    ),
+    Exercise(
+        "1.9",
+        "five mistakes at a handy point",
+        choice("1", {
+            "5": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
+            "3": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
+        }),
+        because="With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
+        of=("1", "3", "5"),
+        right=("1",),
+        wrong=(("5", "It is 1"), ("3", "It is 1"), ("2", "not a choice")),
+    ),
+    Exercise(
+        "1.10",
+        "fool the checker",
+        judge_fooled,
+        (
+            "the wrong gradient lacks one term; when is that term zero?",
+            "the term is a multiple of <w_bar, v>, in each row",
+            "take a v with two entries, and turn it by a right angle",
+        ),
+        reveals="1.9",
+        because="A cotangent across v cannot see the projection: draw cotangents at random.",
+        right=(
+            (np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-4.0, 3.0]])),
+            ([[1.0, 0.0], [0.0, 2.0]], [[1.0], [-1.0]], [[0.0, 5.0], [1.0, 0.0]]),
+        ),
+        wrong=(
+            (([[3.0, 4.0]], [[2.0]], [[1.0, 1.0]]), "your <w_bar, v> is 7"),
+            (([[3.0, 4.0]], [[0.0]], [[1.0, 1.0]]), "take another g"),
+            (([[3.0, 4.0]], [[2.0]], [[0.0, 0.0]]), "nothing is pulled back"),
+            (([[0.0, 0.0]], [[2.0]], [[1.0, 1.0]]), "not defined"),
+            (([3.0, 4.0], 2.0, [-4.0, 3.0]), "g is (o, 1)"),
+            (([[3.0, 4.0]], [[-4.0, 3.0]]), "three arrays"),
+        ),
+    ),
+    Exercise(
+        "1.T1",
+        "a central difference on paper",
+        number(
+            _slope, "your quotient", digits=6,
+            slips=(
+                (lambda x: 3 * x["x"] ** 2, "that is the derivative; the quotient has an error, too"),
+                (
+                    lambda x: 3 * x["x"] ** 2 + 3 * x["x"] * x["h"] + x["h"] ** 2,
+                    "that is the one-sided quotient, to the right",
+                ),
+                (lambda x: 2 * _slope(x), "divide by the distance of the two points, which is 2 h"),
+            ),
+        ),
+        (
+            "write x^3 at x + h and at x - h, and subtract",
+            "(x + h)^3 = x^3 + 3 x^2 h + 3 x h^2 + h^3; in the difference, two of the four are left",
+            "divide by 2 h: one term is the derivative, the other is the error",
+        ),
+        variant=cube,
+        because="The error is h^2, a sixth of h^2 times the third derivative, which is 6.",
+        right=(_slope, lambda x: 3 * x["x"] ** 2 + x["h"] ** 2, lambda x: str(round(_slope(x), 6))),
+        wrong=(
+            (lambda x: 3 * x["x"] ** 2, "that is the derivative"),
+            (lambda x: 3 * x["x"] ** 2 + 3 * x["x"] * x["h"] + x["h"] ** 2, "one-sided"),
+            (lambda x: 2 * _slope(x), "which is 2 h"),
+            (lambda x: -_slope(x), "wrong sign"),
+            (lambda x: _slope(x) + 1, "too large"),
+            (lambda x: "large", "a number is asked for"),
+        ),
+    ),
+    Exercise(
+        "1.T2",
+        "the cotangent of ones and softmax",
+        choice("zeros", {
+            "ones": "the outputs always sum to 1; by how much does that sum change when x does?",
+            "p": "try it: pull ones back by measuring, with your function of exercise 1.8",
+        }),
+        (
+            "pulling ones back gives the gradient of the sum of the outputs",
+            "what is the sum of the outputs, for any x?",
+            "what is the gradient of something that never changes?",
+        ),
+        because="So a gradient that is twice too large, or zero, or negative, passes such a check.",
+        of=("zeros", "ones", "p"),
+        right=("zeros",),
+        wrong=(("ones", "always sum to 1"), ("p", "try it"), ("0", "not a choice")),
+    ),
+    Exercise(
+        "1.T3",
+        "one entry in 500 disagrees",
+        choice("a kink", {
+            "a wrong formula": "a wrong formula is wrong at every step size; this one goes away",
+            "rounding": "rounding grows when the step shrinks, and it is not of the size of 0.3",
+        }),
+        (
+            "which of the three would go away with a smaller step?",
+            "a rounding error grows when h shrinks",
+            "think of relu, and of an input that is 0.0005 away from 0",
+        ),
+        because="It lay between x - h and x + h, and no longer does when h is smaller.",
+        of=("a wrong formula", "rounding", "a kink"),
+        right=("a kink",),
+        wrong=(("a wrong formula", "goes away"), ("rounding", "not of the size")),
+    ),
+)  # fmt: skip

@@ -1,0 +1,166 @@
+"""The same notebook for three hands: plain, nbgrader and otter.
+
+    plain      NN_title.ipynb for learners and solutions/NN_title.ipynb; checks are their own
+    nbgrader   one instructor's notebook: solution cells, then locked cells that `assert check(...)`
+    otter      one instructor's notebook: a question for each exercise, with tests that ask `check`
+
+Both graders read the markers `# BEGIN SOLUTION` and `# END SOLUTION`; nbgrader reads no
+`# SOLUTION` at the end of a line, which therefore becomes a block.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .source import BEGIN, LINE, Cell, Tutorial, solution, student, written
+
+__all__ = ["FORMATS", "build"]
+
+CHECK = re.compile(r"^check\(\s*\"([\w.]+)\",\s*(.+)\)[ \t]*$", re.MULTILINE)
+PREDICT = re.compile(r"^predict\(\s*\"([\w.]+)\"", re.MULTILINE)
+
+
+def build(tutorial: Tutorial, form: str = "plain") -> dict[Path, str]:
+    """The files of one notebook in a format, by their path below the target."""
+    if form not in FORMATS:
+        raise ValueError(f"format {form!r}; choose {', '.join(FORMATS)}")
+    return FORMATS[form](tutorial)
+
+
+def _plain(tutorial: Tutorial) -> dict[Path, str]:
+    name = f"{tutorial.stem}.ipynb"
+    return {
+        Path(name): written(student(tutorial)),
+        Path("solutions", name): written(solution(tutorial)),
+    }
+
+
+# ---- nbgrader -----------------------------------------------------------------------------------
+
+
+def _nbgrader(tutorial: Tutorial) -> dict[Path, str]:
+    cells: list[Cell] = []
+    for cell in _parted(tutorial):
+        grades = [CHECK.match(line) for line in cell.source.splitlines()]
+        found = [match for match in grades if match]
+        if cell.kind == "code" and _solved(cell.source):
+            cells.append(replace(_marked(cell, solution=True), source=_blocks(cell.source)))
+        elif cell.kind == "code" and found:
+            tested = re.sub(r"(?m)^check\(", "assert check(", cell.source)
+            points = len(found)
+            cells.append(replace(_marked(cell, grade=True, points=points), source=tested))
+        else:
+            cells.append(cell)
+    path = Path("source", tutorial.stem, f"{tutorial.stem}.ipynb")
+    return {path: written(replace(tutorial, cells=tuple(cells)))}
+
+
+def _marked(cell: Cell, *, solution: bool = False, grade: bool = False, points: int = 0) -> Cell:
+    """The cell with nbgrader's metadata, schema 3."""
+    data: dict[str, Any] = {
+        "grade": grade,
+        "grade_id": f"cell-{cell.id}",
+        "locked": grade,
+        "schema_version": 3,
+        "solution": solution,
+        "task": False,
+    }
+    if grade:
+        data["points"] = points
+    return replace(cell, metadata=(("nbgrader", data),))
+
+
+def _blocks(source: str) -> str:
+    """`name = value  # SOLUTION` as a block between markers."""
+    lines = []
+    for line in source.splitlines():
+        found = LINE.match(line)
+        if found:
+            bare = re.sub(r"\s+# SOLUTION\s*$", "", line)
+            marks = (f"{found[1]}### BEGIN SOLUTION", f"{found[1]}### END SOLUTION")
+            lines += [marks[0], bare, marks[1]]
+        else:
+            lines.append(re.sub(r"^(\s*)# (BEGIN|END) SOLUTION", r"\1### \2 SOLUTION", line))
+    return "\n".join(lines)
+
+
+# ---- otter --------------------------------------------------------------------------------------
+
+
+def _otter(tutorial: Tutorial) -> dict[Path, str]:
+    config = (
+        "# ASSIGNMENT CONFIG\nexport_cell: false\ncheck_all_cell: false\ntests:\n  ok_format: false"
+    )
+    cells = [Cell("raw", config, "assignment-config")]
+    parts = list(_parted(tutorial))
+    index = 0
+    while index < len(parts):
+        cell, follower = parts[index], parts[index + 1 : index + 2]
+        predicted = PREDICT.search(cell.source)
+        if cell.kind != "code" or not _solved(cell.source):
+            cells.append(cell)
+        elif follower and follower[0].kind == "code" and CHECK.search(follower[0].source):
+            cells += _question(cell, follower[0])
+            index += 1
+        elif predicted:
+            cells += _wrapped(cell, "p" + predicted[1], 0, ["def test_predicted():\n    pass"])
+        else:
+            raise ValueError("a solution that is neither checked nor predicted", cell.source)
+        index += 1
+    path = Path(tutorial.stem, f"{tutorial.stem}.ipynb")
+    return {path: written(replace(tutorial, cells=tuple(cells)))}
+
+
+def _question(answer: Cell, tests: Cell) -> list[Cell]:
+    """An answer and its checks; what else is in the cell of the checks comes below."""
+    found = list(CHECK.finditer(tests.source))
+    bodies = [
+        f"def test_{k}(env):\n"
+        "    from minwn.course import check\n"
+        f"    assert check({match[1]!r}, eval({match[2]!r}, env))"
+        for k, match in enumerate(found)
+    ]
+    cells = _wrapped(answer, "q" + found[0][1], len(found), bodies)
+    rest = CHECK.sub("", tests.source).strip()
+    return [*cells, replace(tests, source=rest)] if rest else cells
+
+
+def _wrapped(answer: Cell, name: str, points: int, tests: list[str]) -> list[Cell]:
+    """An answer between the raw cells by which otter knows a question."""
+    name = re.sub(r"\W", "_", name)
+    texts = (
+        f"# BEGIN QUESTION\nname: {name}\npoints: {points}",
+        "# BEGIN SOLUTION", "# END SOLUTION", "# BEGIN TESTS", "# END TESTS", "# END QUESTION",
+    )  # fmt: skip
+    begin, solve, solved, test, tested, end = (
+        Cell("raw", text, f"{answer.id}-raw{k}") for k, text in enumerate(texts)
+    )
+    bodies = [Cell("code", body, f"{answer.id}-test{k}") for k, body in enumerate(tests)]
+    return [begin, solve, answer, solved, test, *bodies, tested, end]
+
+
+# ---- both ---------------------------------------------------------------------------------------
+
+
+def _solved(source: str) -> bool:
+    return any(BEGIN.match(line) or LINE.match(line) for line in source.splitlines())
+
+
+def _parted(tutorial: Tutorial) -> Iterator[Cell]:
+    """The cells, with an answer and its check in two, of which graders lock the second."""
+    for cell in tutorial.cells:
+        lines = cell.source.splitlines()
+        first = next((k for k, line in enumerate(lines) if CHECK.match(line)), None)
+        if cell.kind == "code" and first and _solved(cell.source):
+            above, below = "\n".join(lines[:first]).rstrip(), "\n".join(lines[first:])
+            yield replace(cell, source=above)
+            yield replace(cell, source=below, id=f"{cell.id}-check")
+        else:
+            yield cell
+
+
+FORMATS = {"plain": _plain, "nbgrader": _nbgrader, "otter": _otter}

@@ -1,0 +1,62 @@
+"""Running a notebook: every cell in a fresh kernel, in an empty directory, with a time limit."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Ran", "execute"]
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The notebook with its outputs, and the cells that failed as (index, sentence)."""
+
+    notebook: Any
+    errors: tuple[tuple[int, str], ...]
+
+
+def execute(data: dict[str, Any], *, timeout: float = 60, on: bool = False) -> Ran:
+    """Run a notebook given as data; at the first error it stops, unless it is to go `on`.
+
+    timeout: seconds for a cell. Raises ImportError without nbclient, TimeoutError, and RuntimeError
+    where the kernel dies.
+    """
+    try:
+        import nbclient
+        import nbformat
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ImportError:
+        raise ImportError(
+            "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
+        ) from None
+    found = nbformat.reads(json.dumps(data), as_version=4)
+    with tempfile.TemporaryDirectory() as place:
+        client = nbclient.NotebookClient(
+            found,
+            timeout=timeout,
+            kernel_name="python3",
+            allow_errors=on,
+            resources={"metadata": {"path": place}},
+        )
+        try:
+            client.execute(env={**os.environ, "IPYTHONDIR": place, "PYTHONHASHSEED": "0"})
+        except CellExecutionError:
+            pass
+        except CellTimeoutError as error:
+            raise TimeoutError(f"a cell ran for more than {timeout:g} s") from error
+        except DeadKernelError as error:
+            raise RuntimeError("the kernel died") from error
+    errors = tuple(
+        (index, ANSI.sub("", f"{output.ename}: {output.evalue}"))
+        for index, cell in enumerate(found.cells)
+        for output in cell.get("outputs", ())
+        if output.output_type == "error"
+    )
+    return Ran(found, errors)

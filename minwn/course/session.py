@@ -1,0 +1,213 @@
+"""What a learner has done in this kernel, and the five words with which they do it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .exercise import Exercise, Feedback, chapter, chapter_of, find
+from .unfinished import Unfinished, is_empty
+
+__all__ = ["RECORD", "check", "given", "hint", "predict", "progress", "reveal", "student"]
+
+RECORD = "MINWN_COURSE_RECORD"  # a file to which each answer is added as a line, for `minwn grade`
+
+
+@dataclass
+class Session:
+    """The answers, hints and predictions of this process."""
+
+    name: str = ""
+    feedback: dict[str, Feedback] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    hints: dict[str, int] = field(default_factory=dict)
+    predictions: dict[str, str] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+
+    def numbers(self, exercise: Exercise) -> Mapping[str, Any]:
+        """The numbers of an exercise for this student: the same at each call."""
+        if exercise.variant is None:
+            return {}
+        seed = zlib.crc32(f"{self.name}:{exercise.id}".encode())
+        return exercise.variant(np.random.default_rng(seed))
+
+
+_session = Session()
+
+
+def check(id: str, answer: Any) -> Feedback:
+    """Judge an answer: print whether it is right and, where it is not, what it is instead.
+
+    Never raises for a wrong answer, and never says the solution. Raises Unfinished for an answer
+    that is still empty, and KeyError for an exercise that is none.
+    """
+    exercise = find(id)
+    if is_empty(answer):
+        raise Unfinished(
+            f"Exercise {id} is still empty. Put your answer in place of the three dots."
+        )
+    said = judged(exercise, answer, _session.numbers(exercise))
+    left = len(exercise.hints) - _session.hints.get(id, 0)
+    feedback = Feedback(id, said is None, said or exercise.because, left)
+    _session.feedback[id] = feedback
+    _session.tries[id] = _session.tries.get(id, 0) + 1
+    _record(feedback)
+    _say(feedback.ok, str(feedback))
+    if not feedback.ok and left:
+        print(
+            f"    hint({id!r}) has {left} more for you" if left < 3 else f"    stuck? hint({id!r})"
+        )
+    if feedback.ok and exercise.reveals in _session.predictions:
+        reveal(exercise.reveals)
+    return feedback
+
+
+def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str | None:
+    """What the judge says of an answer; an error in the answer is a sentence, too."""
+    try:
+        return exercise.judge(answer, numbers) if exercise.variant else exercise.judge(answer)
+    except Unfinished:
+        raise
+    except NotImplementedError as error:
+        raise Unfinished(
+            f"Exercise {exercise.id} is still empty. Write your answer in place of the line that "
+            "raises NotImplementedError."
+        ) from error
+    except Exception as error:
+        return f"your answer raised {type(error).__name__}: {error}"
+
+
+def hint(id: str) -> None:
+    """Print one more hint at each call: three levels, of which none is the solution."""
+    exercise = find(id)
+    given = _session.hints.get(id, 0)
+    if not exercise.hints:
+        print(f"{id} has no hints")
+        return
+    level = min(given, len(exercise.hints) - 1)
+    _session.hints[id] = level + 1
+    last = "; there are no more" if level + 1 == len(exercise.hints) else ""
+    print(f"{id} hint {level + 1} of {len(exercise.hints)}: {exercise.hints[level]}{last}")
+
+
+def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
+    """Store what you expect, before you look. `reveal(id)`, or a later check, compares.
+
+    Raises Unfinished for a choice that is still empty, ValueError for one that was not offered.
+    """
+    exercise = find(id)
+    options = tuple(of) or exercise.of
+    shown = ", ".join(repr(option) for option in options)
+    if is_empty(choice):
+        raise Unfinished(
+            f"Prediction {id} is still empty. In place of the three dots, put one of {shown}."
+        )
+    if choice not in options:
+        raise ValueError(f"prediction {id}: {choice!r} is not among {shown}")
+    if id in _session.settled and choice != _session.predictions[id]:
+        print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
+        return
+    _session.predictions[id] = choice
+    print(f"{id} noted: {choice!r}")
+
+
+def reveal(id: str) -> None:
+    """Compare your prediction with what happened."""
+    exercise = find(id)
+    choice = _session.predictions.get(id)
+    if choice is None:
+        print(f"{id}: predict first, then look")
+        return
+    said = exercise.judge(choice)
+    _session.settled.add(id)
+    feedback = Feedback(id, said is None, f"you predicted {choice!r}. {said or exercise.because}")
+    _session.feedback[id] = feedback
+    _record(feedback)
+    _say(feedback.ok, f"{id} {'as predicted' if feedback.ok else 'a surprise'}: {feedback.message}")
+
+
+def given(id: str) -> dict[str, Any]:
+    """The numbers of an exercise that has its own for each student; see `student`."""
+    exercise = find(id)
+    if exercise.variant is None:
+        raise ValueError(f"exercise {id} has the same numbers for everyone")
+    return dict(_session.numbers(exercise))
+
+
+def student(name: str) -> None:
+    """Say who you are: exercises with numbers of their own draw them from this name."""
+    _session.name = str(name)
+
+
+def progress(save: str | os.PathLike[str] | None = None) -> None:
+    """Print what is done in this notebook; `save` writes it to a JSON file as well."""
+    seen = {*_session.feedback, *_session.predictions, *_session.hints}
+    rows = [
+        (exercise.id, exercise.title, _state(exercise), _helped(exercise))
+        for number in sorted({chapter_of(id) for id in seen})
+        for exercise in chapter(number).values()
+    ]
+    if not rows:
+        print("nothing is done yet")
+    width = max((len(title) for _, title, _, _ in rows), default=0)
+    for id, title, state, helped in rows:
+        print(f"{id:>5}  {title:{width}}  {state:11}  {helped}".rstrip())
+    questions = [f for f in _session.feedback.values() if not find(f.id).prediction]
+    total = sum(not find(id).prediction for id, *_ in rows)
+    if rows:
+        print(f"{sum(f.ok for f in questions)} of {total} exercises are right")
+    if save is not None:
+        Path(save).write_text(json.dumps(_saved(), indent=2) + "\n", encoding="utf-8")
+
+
+def _state(exercise: Exercise) -> str:
+    feedback = _session.feedback.get(exercise.id)
+    if exercise.prediction:
+        if feedback is not None:
+            return "foreseen" if feedback.ok else "surprised"
+        return "predicted" if exercise.id in _session.predictions else "-"
+    return "-" if feedback is None else "right" if feedback.ok else "not yet"
+
+
+def _helped(exercise: Exercise) -> str:
+    tries, hints = (d.get(exercise.id, 0) for d in (_session.tries, _session.hints))
+    words = [f"{tries} tries"] if tries > 1 else []
+    return ", ".join([*words, f"{hints} hint{'s' * (hints > 1)}"] if hints else words)
+
+
+def _saved() -> dict[str, Any]:
+    return {
+        "student": _session.name,
+        "answers": {id: {"ok": f.ok, "message": f.message} for id, f in _session.feedback.items()},
+        "tries": _session.tries,
+        "hints": _session.hints,
+        "predictions": _session.predictions,
+    }
+
+
+def _record(feedback: Feedback) -> None:
+    path = os.environ.get(RECORD)
+    if path:
+        line = {"id": feedback.id, "ok": feedback.ok, "message": feedback.message}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _say(ok: bool, text: str) -> None:
+    """One line with a mark, coloured where colours are shown: the words say it all without."""
+    in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    coloured = "NO_COLOR" not in os.environ and (in_notebook or sys.stdout.isatty())
+    mark = "\u2713" if ok else "\u2717"
+    if not in_notebook and (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        mark = "+" if ok else "-"
+    start, end = (f"\033[1;{32 if ok else 31}m", "\033[0m") if coloured else ("", "")
+    head, colon, rest = text.partition(":")
+    print(f"{start}{mark} {head}{end}{colon}{rest}")
