@@ -35,14 +35,15 @@ MISTAKES = [m for m in CATALOGUE if "w" not in m.where and not m.id.startswith("
 
 def run(*, seeds, quick, progress):
     sizes = ((1, 3), (2, 2, 3)) if quick else SIZES
-    found = progress.map(one, seeds, sizes)
+    mistakes = MISTAKES[::3] if quick else MISTAKES
+    found = progress.map(one, seeds, sizes, [m.id for m in mistakes])
     return {
-        "mistakes": len(MISTAKES), "sizes": sizes, "designs": list(DESIGNS),
+        "mistakes": len(mistakes), "sizes": sizes, "designs": list(DESIGNS),
         "missed": [run["missed"] for run in found], "accused": [run["accused"] for run in found],
     }  # fmt: skip
 
 
-def one(seed, sizes):
+def one(seed, sizes, names):
     """missed: the names of what passes, (designs, sizes); accused: how often the truth does not."""
     missed, accused = [], 0
     for design in DESIGNS:
@@ -50,7 +51,9 @@ def one(seed, sizes):
         for size in sizes:
             point = place(np.random.default_rng(seed), size, design)
             accused += not passes(None, design, *point)
-            missed[-1].append([m.id for m in MISTAKES if passes(m, design, *point)])
+            missed[-1].append(
+                [m.id for m in MISTAKES if m.id in names and passes(m, design, *point)]
+            )
     return {"missed": missed, "accused": accused}
 
 
@@ -60,10 +63,10 @@ def place(rng, size, design):
     n = norm(v)
     if of_v == "one":
         v, n = v / n, np.ones_like(n)
-    g = {"free": -n * rng.uniform(1.2, 3, n.shape), "norm": n, "one": np.ones_like(n)}[of_g]
-    return v, g * np.where(np.arange(len(g)) % 2, -1.0, 1.0).reshape(
-        g.shape
-    ) if of_g == "free" else g
+    if of_g == "free":
+        sign = np.where(np.arange(len(n)) % 2, 1.0, -1.0).reshape(n.shape)
+        return v, sign * n * rng.uniform(1.2, 3, n.shape)
+    return v, n if of_g == "norm" else np.ones_like(n)
 
 
 def norm(v):

@@ -14,7 +14,7 @@ DESCRIPTION = (
     "Right: through residual blocks. Branches of gain 1 double the squared length at each block; "
     "branches of gain one over the root of the number of blocks add up to the root of e."
 )
-SEEDS = 16, 4
+SEEDS = 16, 3
 
 WIDTH, INPUTS = 256, 16
 LAYERS, BLOCKS = 20, 40

@@ -111,7 +111,8 @@ def draw(data):
     figure.expected(left, data["step"], np.ones(len(data["step"])), label="Pythagoras")
     left.set(xlabel="step", ylabel="‖v‖² / (first ‖v‖² + squared steps)",
              title="a network on digits")  # fmt: skip
-    left.legend(loc="best")
+    left.set_ylim(0, 1.6 * max(np.max(found["ratio"]) for found in data["network"].values()))
+    left.legend(loc="upper left")
     for k, (name, runs) in enumerate(data["model"].items()):
         figure.band(right, data["turn"], runs, k, label=name)
         figure.expected(right, data["turn"], law(*MODEL[name], data["turn"]),

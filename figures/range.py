@@ -74,11 +74,11 @@ def draw(data):
         figure.expected(axes, x, np.full(len(x), unit), label="unit roundoff")
         axes.set(yscale="log", xlabel="size of v", title=kind, ylim=(unit / 100, 30))
         ticks = (-300, -150, 0, 150, 300) if kind == "float64" else (-36, -18, 0, 18, 36)
-        axes.set_xticks(ticks, [f"1e{k:+d}" if k else "1" for k in ticks])
+        axes.set_xticks(ticks, [f"1e{k}" if k else "1" for k in ticks])
         for edge in (np.finfo(kind).tiny, np.finfo(kind).max):
             axes.axvline(np.log10(edge) / 2, color=figure.GREY, lw=0.8, ls=":")
     panels[0].set(ylabel="relative error of v̄ (1: lost)")
-    panels[0].legend(loc="center", bbox_to_anchor=(0.5, 0.5), handlelength=1.8)
+    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return fig
 
 

@@ -1,4 +1,4 @@
-"""`minwn tutorials ...`: list, copy, build, html, lint; and `minwn grade NOTEBOOK...`."""
+"""`minwn tutorials ...`: list, copy, build, html, lint."""
 
 from __future__ import annotations
 
@@ -10,28 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from .formats import FORMATS, build
-from .grade import grade
 from .html import page
 from .lint import committed, complaints
 from .places import notebooks, sources, tutorials
 from .source import notebook, read, solution
 
-__all__ = ["arguments", "grade_arguments", "grade_main", "main"]
+__all__ = ["arguments", "main"]
 
 EXAMPLES = """examples:
   minwn tutorials copy here && jupyter lab here
   minwn tutorials build --format nbgrader --out course
   minwn tutorials html --out pages
 """
-GRADE_EXAMPLES = """examples:
-  minwn grade handed_in/*.ipynb
-  minwn grade handed_in/*.ipynb --json > grades.json
-
-The code of a notebook is run as it is: grade strangers' notebooks in a container.
-"""
-
-
-# ---- minwn tutorials ----------------------------------------------------------------------------
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -170,50 +160,3 @@ def _lint(args: argparse.Namespace) -> int:
     ]
     print("\n".join(found) or f"{len(sources(root))} notebooks, nothing is amiss")
     return 1 if found else 0
-
-
-# ---- minwn grade --------------------------------------------------------------------------------
-
-
-def grade_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `minwn grade` to a parser."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = GRADE_EXAMPLES
-    parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
-    parser.add_argument(
-        "--timeout", type=float, default=300, help="seconds for a notebook (default 300)"
-    )
-
-
-def grade_main(args: argparse.Namespace) -> int:
-    """Run `minwn grade`; 1 where a notebook is not right throughout, 2 where there is none."""
-    absent = [path for path in args.notebooks if not Path(path).is_file()]
-    if absent:
-        print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)
-        return 2
-    reports = []
-    for path in args.notebooks:
-        report = grade(path, timeout=args.timeout)
-        reports.append(report)
-        if not args.json:
-            print(_report(report), flush=True)
-    if args.json:
-        print(json.dumps(reports, indent=2, ensure_ascii=False))
-    well = all(not r["problem"] and r["right"] == r["of"] for r in reports)
-    return 0 if well else 1
-
-
-def _report(report: dict[str, Any]) -> str:
-    lines = [f"{report['notebook']}: {report['right']} of {report['of']} ({report['seconds']} s)"]
-    if report["problem"]:
-        lines.append(f"  problem: {report['problem']}")
-    for row in report["exercises"]:
-        message = f": {row['message']}" if row["state"] == "not yet" else ""
-        lines.append(f"  {row['id']:>5}  {row['state']:8}{row['title']}{message}")
-    errors = report["errors"]
-    for error in errors[:5]:
-        lines.append(f"  cell {error['cell']}: {error['message']}")
-    if len(errors) > 5:
-        lines.append(f"  and {len(errors) - 5} more cells that failed")
-    return "\n".join(lines)

@@ -101,9 +101,8 @@ def _short(where: str, name: str) -> str:
 
 
 def _names(holder: Any) -> str:
-    found = [
-        name for name, x in vars(holder).items() if callable(x) and not name.startswith("_")
-    ] if hasattr(holder, "__dict__") else []  # fmt: skip
+    known = getattr(holder, "__dict__", {})
+    found = [name for name, x in known.items() if callable(x) and not name.startswith("_")]
     return ", ".join(found[:12]) or "no functions at all"
 
 

@@ -22,7 +22,8 @@ FAULTS = {
     "mutates_input": ("an input is changed", "write to arrays of your own, never to the inputs"),
     "aliases_input": ("an answer is an input, or a view of one", "return a new array, or a copy"),
     "returns_cache": (
-        "an answer is memory that the next call writes to", "return a new array, or a copy",
+        "an answer is memory that the next call writes to",
+        "return a new array, or a copy",
     ),
     "accumulates": (
         "gradients are added to those of the calls before",
@@ -33,7 +34,8 @@ FAULTS = {
         "compute all of it from what is given, or key what is saved by its values",
     ),
     "not_deterministic": (
-        "the same call gives different bits", "leave out what is random, and what counts calls",
+        "the same call gives different bits",
+        "leave out what is random, and what counts calls",
     ),
     "not_thread_safe": (
         "called from several threads at once, the same call gives different bits",
@@ -44,7 +46,8 @@ FAULTS = {
         "give w and v_bar the shape of v, and g_bar that of g",
     ),
     "wrong_dtype": (
-        "an answer has another dtype than the inputs", "return arrays of the dtype of v",
+        "an answer has another dtype than the inputs",
+        "return arrays of the dtype of v",
     ),
     "raises": ("the function fails", "mend what the message says, or take such inputs, too"),
 }
@@ -59,7 +62,7 @@ class Trial:
     observations: list[Observation] = field(default_factory=list)
     beyond: list[Observation] = field(default_factory=list)  # right or not, out of ordinary range
     faults: list[Diagnosis] = field(default_factory=list)
-    first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # of each function's calls
+    first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
     errors: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -42,7 +42,7 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
             notes=[f"{what}: {found[0]}" for what, found in trial.errors.items()],
             seconds=time.perf_counter() - start, **given,
         )  # fmt: skip
-    diagnosis, ambiguous = _names(trial)
+    diagnosis, ambiguous = _declared(*_names(trial), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
     worst = _worst(trial.observations)
@@ -51,8 +51,8 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
         grade=_grade(trial.observations, claim.dtype) if word == "PASS" else None,
         diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(trial),
         worst=worst, smallest=None if worst is None else smallest(trial, worst, diagnosis),
-        specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent, notes=_notes(trial),
-        seconds=time.perf_counter() - start, **given,
+        specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent,
+        notes=_notes(trial), seconds=time.perf_counter() - start, **given,
     )  # fmt: skip
 
 
@@ -66,6 +66,17 @@ def _names(trial: Trial) -> tuple[list[Diagnosis], bool]:
     elif not found and not trial.faults and not trial.later:
         found = _contradictions(trial, broken)
     return [*trial.faults, *found, *trial.later], ambiguous
+
+
+def _declared(
+    found: list[Diagnosis], ambiguous: bool, accept: set[str]
+) -> tuple[list[Diagnosis], bool]:
+    """Without the rivals of what was declared: one mistake explains the numbers, and is known."""
+    known = {d.outputs for d in found if d.id in accept}
+    if not ambiguous or not known:
+        return found, ambiguous
+    left = [d for d in found if d.id in accept or d.outputs not in known]
+    return left, len({d.outputs for d in left}) < len(left)
 
 
 def _contradictions(trial: Trial, broken: Sequence[str]) -> list[Diagnosis]:

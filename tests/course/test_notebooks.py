@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from minwn.course import command
+from minwn.course import grading
 from minwn.course.exercise import chapter
 from minwn.course.places import notebooks
 
@@ -114,8 +114,8 @@ def test_what_is_no_notebook_is_a_problem_and_no_crash(tmp_path, text):
 def test_the_command(tmp_path, capsys):
     def run(*words):
         parser = argparse.ArgumentParser()
-        command.grade_arguments(parser)
-        return command.grade_main(parser.parse_args([str(word) for word in words]))
+        grading.arguments(parser)
+        return grading.main(parser.parse_args([str(word) for word in words]))
 
     path = written(tmp_path, IMPORT, 'check("0.T1", 49)')
     assert run(path, "--json") == 1

@@ -28,7 +28,12 @@ def scaled(factor, *path, entries=...):
         *way, last = path
         for key in way:
             data = data[key]
-        numbers = np.array(data[last], dtype=float)
+        numbers = data[last]
+        if isinstance(numbers, dict):
+            for key in numbers:
+                scaled(factor, key)(numbers)
+            return
+        numbers = np.array(numbers, dtype=float)
         numbers[entries] = numbers[entries] * factor
         data[last] = numbers.tolist()
 
@@ -46,7 +51,46 @@ def alike(target, source, *path):
     return plant
 
 
-FAULTS = []
+FAULTS = [
+    ("learning_rates", scaled(1.01, "first", "plain"), "before the first step"),
+    ("learning_rates", scaled(1.2, "loss", "SGD", "WN, v = w", entries=(0, 0)), "v = w"),
+    ("learning_rates", scaled(1.2, "loss", "Adam", "WN, v = w", entries=(2, 4)), "v = w"),
+    ("learning_rates", alike("WN, v of the paper", "plain", "loss", "SGD"), "less than 0.9 times"),
+    ("learning_rates", scaled(4, "stretch"), "the rate times"),
+    ("learning_rates", scaled(0.1, "loss", "SGD", "WN, v of the paper"), "at the best rate"),
+    ("learning_rates", scaled(0.001, "loss", "SGD", "WN, v of the paper"), "fails at rate 0.3"),
+    ("learning_rates", alike("WN, v of the paper", "plain", "loss", "SGD"), "fails at rate 0.3"),
+    ("learning_rates", alike("batch norm", "plain", "loss", "SGD"), "batch norm learns"),
+    ("learning_rates", alike("plain", "batch norm", "loss", "Adam"), "Adam: at rate 1"),
+    ("cnn", scaled(1.01, "first", "WN"), "before the first step"),
+    ("cnn", alike("WN", "plain", "training error"), "less training error than plain and mean"),
+    ("cnn", alike("batch norm", "WN", "training error"), "less than WN"),
+    ("cnn", alike("mean-only BN", "WN", "training error"), "more than 1.4 times"),
+    ("cnn", alike("plain, rate × 3", "plain", "training error"), "after 3 epochs, in every run"),
+    ("cnn", alike("plain, rate × 3", "plain", "training error"), "and over the last 5 epochs"),
+    ("cnn", scaled(3, "wrong", "WN"), "the test medians"),
+    ("vae", scaled(1.01, "bound", "plain", entries=(0, 0)), "before the first step"),
+    ("vae", alike("WN, v of the paper", "plain", "bound"), "ahead of plain after 21 epochs"),
+    ("vae", alike("WN, v of the paper", "plain", "bound"), "0.1 nat at the end"),
+    ("vae", scaled(1.02, "bound", "WN, v = w", entries=(1, 9)), "WN with v = w"),
+    ("vae", alike("plain, rate × 4", "plain", "bound"), "at no epoch 0.1 nat below"),
+    ("vae", alike("plain, rate × 4", "plain", "bound"), "and ends above it"),
+    ("vae", scaled(0.9, "marginal bound"), "mean of each pixel"),
+    ("draw", scaled(1.01, "bound", "plain, N(0, 0.01²)", entries=(0, 0)), "plain and WN with v"),
+    ("draw", scaled(1.01, "bound", "plain, unit rows", entries=(0, 0)), "and so have the four"),
+    ("draw", alike("plain, N(0, 0.01²)", "plain, unit rows", "bound"), "stop within 0.1 nat"),
+    ("draw", alike("WN, same v, g = 1", "plain, unit rows", "bound"), "with the same v and g = 1"),
+    ("draw", alike("WN, v = w", "WN, same v, g = 1", "bound"), "WN with v = w ends within"),
+    ("draw", alike("plain, unit rows", "WN, v = w", "bound"), "rows of length 1 make up"),
+    ("draw", scaled(1.01, "bound", "WN, v = w, unit rows", entries=(1, 9)), "of those at every"),
+    ("draw", alike("plain, unit rows, rate × 3", "plain, unit rows", "bound"), "at 3 times"),
+    ("dqn", scaled(0.9, "return", "plain", "0.0005"), "of five games"),
+    ("dqn", scaled(0.5, "chance"), "at random wins"),
+    ("dqn", alike("WN, v of the paper", "plain", "return"), "short v is ahead"),
+    ("dqn", alike("WN, v = w", "WN, v of the paper", "return"), "and WN with v = w is not"),
+    ("dqn", scaled(0, "return", "plain"), "at the best rate"),
+    ("dqn", alike("batch norm", "plain", "return"), "batch norm ends"),
+]
 
 
 @pytest.mark.parametrize("stem", STEMS)

@@ -116,7 +116,7 @@ FAULTS: dict[str, list[tuple[tuple[Any, ...], Callable[[Any], Any], set[int]]]] 
         (("error", "central, float64"), plus(1e-8), {0}),
         (("error", "forward, float64"), times(1e-4), {1}),
         (("error", "forward, float32"), times(1e-4), {2}),
-        (("error", "central, float64"), last(set_to(0.0)), {0, 3}),
+        (("error", "central, float64"), last(set_to(0.0)), {3}),
         (("error", "complex step"), plus(1e-12), {4}),
         (("error", "complex, through |z|"), times(0.1), {5}),
     ],
@@ -149,7 +149,7 @@ def test_a_quick_run_bears_out_every_claim(name):
     assert [said for said, holds in quick(name).claims if not holds] == []
 
 
-@pytest.mark.parametrize(("name", "path", "change", "refuted"), planted())
+@pytest.mark.parametrize(("name", "path", "change", "refuted"), list(planted()))
 def test_a_planted_fault_refutes_its_claims(name, path, change, refuted):
     data = copy.deepcopy(quick(name).record["data"])
     at = data
@@ -180,7 +180,7 @@ class Unprojected:
 
 
 @pytest.mark.parametrize(
-    ("name", "refuted"), [("geometry", {0, 2, 3}), ("minimum_norm", {0}), ("equilibrium", {0})]
+    ("name", "refuted"), [("geometry", {0, 2}), ("minimum_norm", {0}), ("equilibrium", {0})]
 )
 def test_without_the_projection_the_laws_do_not_hold(name, refuted):
     """The fault is planted in the library, and the figure's own experiment is run."""

@@ -92,15 +92,15 @@ def draw_u(f, slope, x):
     one = errors(one_sided, f, slope, x, steps, np.float64)
     two = errors(central, f, slope, x, steps, np.float64)
     narrow = errors(central, f, slope, x, short, np.float32)
-    axes.loglog(steps, one, label="one-sided, float64")
-    axes.loglog(steps, two, label="central, float64")
-    axes.loglog(short, narrow, label="central, float32")
+    axes.loglog(steps, one, markevery=(0, 3), label="one-sided, float64")
+    axes.loglog(steps, two, markevery=(1, 3), label="central, float64")
+    axes.loglog(short, narrow, markevery=(2, 3), label="central, float32")
     for u, near in ((2.0**-53, steps), (2.0**-24, short)):
         model = near**2 / 6 + u / near
-        axes.loglog(near, model, ":", color="black", marker="", label=None)
+        axes.loglog(near, model, ":", color="black", marker="", zorder=3)
     axes.plot([], [], ":", color="black", marker="", label="$h^2/6 + u/h$")
     axes.set(xlabel="step h", ylabel="relative error of the slope", ylim=(1e-13, 10))
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.0))
+    axes.legend(loc="lower left")
 
 
 draw_u(np.sin, np.cos, 1.0)
@@ -110,6 +110,8 @@ plt.show()
 # **Figure.** Each of the three errors is a U: from the right it falls with the step, by one power of
 # ten for the one-sided quotient and by two for the central ones, and further to the left it rises
 # again as $1/h$; the dotted lines are the model that follows.
+#
+# (The left arms have steps in them, because a difference of two rounded numbers can have few values.)
 
 # %%
 reveal("1.1")
@@ -152,9 +154,16 @@ for name, u in (("float64", 2.0**-53), ("float32", 2.0**-24)):
 # which $f$ changes, and the best error about $u^{2/3}$: **ten digits out of sixteen, or five out of
 # seven**. A derivative that is measured in float32 can confirm very little, so measure in float64.
 #
-# **Modify.** Draw the U of a faster curve: `draw_u(lambda x: np.sin(50 * x), lambda x: 50 * np.cos(50 * x), 1.0)`.
-# Which arm moves, and where is the best step now? Why does a fixed step of $10^{-4}$, which many
-# checkers use, suit some functions and not others?
+# **Modify.** Draw the U of a faster curve, `np.sin(50 * x)` with the slope `50 * np.cos(50 * x)`, in the
+# cell below. Which arm leaves its dotted line, and where is the best step now? Why does a step of
+# $10^{-4}$ for everything, which some checkers take, suit some functions and not others?
+
+# %%
+draw_u(lambda x: np.sin(2 * x), lambda x: 2 * np.cos(2 * x), 1.0)
+
+# %% [markdown]
+# **Figure.** The same three curves for a sine that is twice as fast: the right arms have moved up, and
+# the best step is a little smaller.
 #
 # ## 3 A step to the side
 #
@@ -214,7 +223,7 @@ reveal("1.5")
 
 # %% [markdown]
 # The length of a complex vector is a sum of $|z|^2$, not of $z^2$, and $|z|$ has no derivative in
-# the complex sense. The same holds for `abs`, `max` and conjugation. So a complex step is trusted
+# the complex sense. `abs` does the same. So a complex step is trusted
 # only where an ordinary difference says the same, to its ten digits. Remember the number 0.2: it is
 # what a gradient looks like that treats the norm as a constant, and you will meet it again.
 #
@@ -263,7 +272,7 @@ for f, x, label in (
 axes.axvline(0.001, color="0.5", linestyle=":", marker="")
 axes.annotate("h = 0.001", (0.001, 3e-6), xytext=(4, 0), textcoords="offset points")
 axes.set(xlabel="step h", ylabel="gap between the slopes", ylim=(1e-6, 4))
-axes.legend(loc="lower left")
+axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.85))
 plt.show()
 
 # %% [markdown]
@@ -325,7 +334,8 @@ check("1.7", relative_error)
 
 # %%
 def measured(f, x, y_bar, h):
-    # 1.8: return, in the shape of x, the central slope of the sum of y_bar * f(x) by each entry of x
+    # 1.8: return the central slope of the sum of y_bar * f(x) by each entry of x,
+    # as an array of the shape of x
     # BEGIN SOLUTION
     x_bar = np.zeros_like(x)
     for index in np.ndindex(*x.shape):
@@ -419,6 +429,7 @@ def table(points, h=1e-5):
 
 
 table(points)
+reveal("1.9")
 
 # %% [markdown]
 # Read the table by columns. A point is a question, and some questions cannot be answered wrongly:
@@ -444,7 +455,7 @@ table({"my point": point})
 # differentiable* at a kink. It names the entry that is wrong.
 
 # %%
-minwn.gradcheck(weight, [v, g])
+print(minwn.gradcheck(weight, [v, g]))
 print(
     minwn.gradcheck(
         lambda v: weight(v, g),
@@ -458,7 +469,7 @@ print(
 # %% [markdown]
 # ## Exit ticket
 #
-# The numbers of the first question are drawn from your name.
+# Put your name in: the numbers of the first question are drawn from it.
 
 # %%
 student("my name")
@@ -520,9 +531,9 @@ for o, i in ((4, 5), (32, 64), (128, 256)):
 # PyTorch 2.13 does the same: with `fast_mode=True` it rejects this gradient for (4, 5), and accepts it
 # for (32, 64) and for (128, 256). The rule is in `torch/autograd/gradcheck.py`, in `_adjusted_atol`. It
 # has let a wrong gradient through before: that of `renorm`, in 2021 (PyTorch issue #59584 and pull
-# request #59615). A change that takes the factor away, pull request #59650, was closed. The default of
-# `gradcheck` is the slow mode, which looks at each entry. And directions that have both signs, with a
-# tolerance that is measured and not assumed, cost nothing.
+# request #59615). The factor is there on purpose: with it the fast mode accepts whatever the slow mode
+# would accept. A change that takes it away, pull request #59650, was closed. The default of `gradcheck`
+# is the slow mode, which looks at each entry: whoever has a new gradient should be patient.
 
 # %%
 progress()

@@ -173,9 +173,9 @@ check("5.5", closed_form)
 #
 # So $w$ moves by $(g/n)$ times the part of the step that is across $v$. Taking that part is a
 # **projection**, written $P$. A step $\dot v$ of $v$ changes the loss by
-# $\langle \bar w, \tfrac{g}{n} P \dot v\rangle$. In a dot product it does not matter which of the two vectors is
-# projected, and so this equals $\langle \tfrac{g}{n} P \bar w, \dot v\rangle$. What stands beside
-# the step is the gradient:
+# $\langle \bar w, \tfrac{g}{n} P \dot v\rangle$. In a dot product it does not matter which
+# of the two vectors is projected, and so this equals
+# $\langle \tfrac{g}{n} P \bar w, \dot v\rangle$. What stands beside the step is the gradient:
 #
 # $$\bar v = \frac{g}{n}\,P\,\bar w, \qquad \bar g = \langle \bar w, u\rangle.$$
 #

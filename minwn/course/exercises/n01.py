@@ -500,7 +500,6 @@ EXERCISES = (
             "the term is a multiple of <w_bar, v>, in each row",
             "take a v with two entries, and turn it by a right angle",
         ),
-        reveals="1.9",
         because="A cotangent across v cannot see the projection: draw cotangents at random.",
         right=(
             (np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-4.0, 3.0]])),

@@ -34,7 +34,6 @@ def judge(
     """What `check` says of it. options: as `check` takes them.
 
     axis, form, eps: the library's own where they are left out; None is one norm of the whole.
-
     ranks: of v; by default all from 1 to 5, for the libraries claim them all.
     Raises ValueError where it is not installed, or does not claim to compute what is asked for.
     """

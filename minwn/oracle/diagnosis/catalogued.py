@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from ..glossary import counted
 from ..mistakes import CATALOGUE, Mistake
 from .observation import Candidate, Diagnosis, Observation, differs, fits
 
-__all__ = ["catalogued", "rule"]
+__all__ = ["catalogued", "distinct", "rule"]
 
 
 def rule(mistake: Mistake, output: str) -> Candidate:
@@ -18,17 +20,14 @@ def rule(mistake: Mistake, output: str) -> Candidate:
 
 
 def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    found: list[tuple[float, bytes, Mistake]] = []
+    found: list[tuple[float, Mistake]] = []
     for mistake in CATALOGUE:
         if output not in mistake.rules:
             continue
         residual = fits(seen, output, rule(mistake, output))
         if residual == math.inf or not differs(seen, output, rule(mistake, output)):
             continue
-        # Two descriptions of one computation, such as "the last axis" and "axis 1" of a matrix.
-        digest = b"".join(np.asarray(mistake.output(output, o.terms)).tobytes() for o in seen)
-        if not any(digest == other and mistake.family == m.family != "" for _, other, m in found):
-            found.append((residual, digest, mistake))
+        found.append((residual, mistake))
     found.sort(key=lambda entry: entry[0] > 0.5)
     count = sum(o.got[output].size for o in seen)
     return [
@@ -37,5 +36,18 @@ def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             f"reproduces {count} values of {output} in {counted(len(seen), 'case')}, to rounding",
             (output,), r, m.seen_in,
         )
-        for r, _, m in found
+        for r, m in found
     ]  # fmt: skip
+
+
+def distinct(found: Sequence[Diagnosis], evidence: Sequence[Observation]) -> list[Diagnosis]:
+    """Without second descriptions of one computation: "the last axis", "axis 1" of a matrix."""
+    kept: dict[Any, Diagnosis] = {}
+    for d in found:
+        m = next((m for m in CATALOGUE if m.id == d.id), None)
+        same: Any = d.id
+        if m is not None and m.family:
+            numbers = [m.output(output, o.terms) for output in d.outputs for o in evidence]
+            same = m.family, b"".join(np.asarray(x).tobytes() for x in numbers)
+        kept.setdefault(same, d)
+    return list(kept.values())

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..mistakes import Terms
-from .observation import Candidate, Diagnosis, Observation, differs, fits
+from .observation import SLACK, Candidate, Diagnosis, Observation, differs, fits
 from .span import coefficients, rows_of
 
-__all__ = ["undeclared_eps"]
+__all__ = ["Eps", "measured_eps", "undeclared_eps"]
 
 _EPS = {
     "inside": ("eps_inside", "h = sqrt(n^2 + eps)", lambda h, n, k: h * h - n * n),
@@ -22,33 +22,40 @@ _EPS = {
     "rms": ("eps_rms", "h = n / sqrt(m) + eps", lambda h, n, k: h - n / np.sqrt(k)),
 }
 
+Eps = tuple[int, str, float]  # of few digits first: the form, and its eps
 
-def undeclared_eps(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    """Another form, its eps measured on the shortest slice and tried on all."""
-    lengths = _lengths_seen(seen, output)
-    found: list[Diagnosis] = []
-    if seen[0].form != "plain":
-        tried = _try_eps(seen, output, "plain", 0.0)
-        found += [replace(d, id="eps_missing", formula="h = n, without eps") for d in tried]
-    for h, n, k in lengths:
-        for form, (name, text, solve) in _EPS.items():
+
+def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
+    """What eps may be, by the shortest slice of which an output tells it."""
+    for h, n, k in _lengths_seen(seen, output):
+        for form, (_, _, solve) in _EPS.items():
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
-            order = np.argsort(n)[:5]
-            least = 64 * seen[0].u * (n * n if form == "inside" else n)
-            measured = eps[order][np.isfinite(eps[order]) & (eps > least)[order]]
-            if not measured.size:
-                continue
-            for value in _rounded(float(measured[0])):
-                tried = _try_eps(seen, output, form, value)
-                if tried:
-                    found += [
-                        replace(d, id=name, formula=f"{text}, eps = {value:.4g}") for d in tried
-                    ]
-                    break
-            if found:
-                return found[:1]
-    return found[:1]
+                least = 64 * seen[0].u * (n * n if form == "inside" else n)
+                told = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
+            if told.size:
+                eps = float(eps[told[np.argmin(n[told])]])
+                # The number that was probably written has few digits.
+                written = [float(f"{eps:.{digits}e}") for digits in (0, 1, 2)]
+                yield from ((i, form, x) for i, x in enumerate([*written, eps]))
+
+
+def undeclared_eps(
+    seen: Sequence[Observation], output: str, tried: Iterable[Eps]
+) -> list[Diagnosis]:
+    """The forms that reproduce an output, the one that does it best first."""
+    found: dict[str, Diagnosis] = {}
+    if seen[0].form != "plain":
+        for d in _try_eps(seen, output, "plain", 0.0):
+            found["plain"] = replace(d, id="eps_missing", formula="h = n, without eps")
+    for _, form, eps in sorted(set(tried)):
+        if form not in found:
+            name, text, _ = _EPS[form]
+            for d in _try_eps(seen, output, form, eps):
+                found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
+    every = sorted(found.values(), key=lambda d: d.residual)
+    # An honest evaluation of a form is as near as `bounds` says, with 1.55 times the roundings.
+    return [d for d in every if d.residual <= max(1.55 / SLACK, every[0].residual)]
 
 
 def _lengths_seen(
@@ -76,13 +83,6 @@ def _lengths_seen(
         yield np.concatenate(second), n, m
 
 
-def _rounded(eps: float) -> Iterator[float]:
-    """The number that was probably written: few digits first."""
-    for digits in (0, 1, 2):
-        yield float(f"{eps:.{digits}e}")
-    yield eps
-
-
 def _try_eps(seen: Sequence[Observation], output: str, form: str, eps: float) -> list[Diagnosis]:
     def terms(o: Observation) -> Terms:
         return Terms(o.v, o.g, o.w_bar, o.axes, form, eps)
@@ -99,9 +99,11 @@ def _try_eps(seen: Sequence[Observation], output: str, form: str, eps: float) ->
             (", in g/h only", lambda o: mixed(o, "h", "n")),
             (", below d only", lambda o: mixed(o, "n", "h")),
         ]
+    without = fits(seen, output, lambda o: o.expected[output])
     for note, way in ways:
         residual = fits(seen, output, way)
-        if residual < math.inf and differs(seen, output, way):
+        # It has to explain what rounding does not, or most of what is beyond it.
+        if residual < math.inf and (residual < without / 4 or differs(seen, output, way)):
             return [
                 Diagnosis(
                     "eps", "", f"declare form={form!r}, eps={eps:g} if it is meant; "

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ..glossary import counted
 from .observation import Diagnosis, Observation
 
 __all__ = ["masked", "only_in_one_group"]
@@ -87,7 +88,8 @@ def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
                 f"{word}_{what}_{how}", f"{output}: only the {name} along axis {axis}"
                 + (" and these are 0" if zero else ""),
                 "mend the range of the loop or the block, or the index",
-                f"every other entry of {output} is right in {len(wrong)} cases", (output,),
+                f"every other entry of {output} is right in {counted(len(wrong), 'case')}",
+                (output,),
             )
         ]  # fmt: skip
     return []

@@ -26,15 +26,21 @@ class Monomial:
     sum: str = "1"
 
     def __str__(self) -> str:
+        return self.times("" if self.sum == "1" else self.sum)
+
+    def times(self, what: str) -> str:
+        """All but the sum, in front of something: 3 n w_bar"""
         c = Fraction(self.c).limit_denominator(12)
         number = str(c) if abs(float(c) - self.c) <= 1e-9 * abs(self.c) else f"{self.c:.6g}"
         powers = zip("ngm", (self.p, self.q, self.r), strict=True)
         parts = [f"{x}^{e:g}" if e != 1 else x for x, e in powers if e]
         parts += ["sign(g)"] if self.sign else []
-        parts += [self.sum] if self.sum != "1" else []
-        if parts and number == "1":
-            return " ".join(parts)
-        return " ".join([f"({number})" if "/" in number and parts else number, *parts])
+        parts += [what] if what else []
+        if parts and number in ("1", "-1"):
+            return number[:-1] + " ".join(parts)
+        if "/" in number and parts:
+            number = f"-({number[1:]})" if self.c < 0 else f"({number})"
+        return " ".join([number, *parts])
 
     @property
     def is_one(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..glossary import counted
 from ..mistakes import Terms
 from .observation import Diagnosis, Observation, differs, fits
 
@@ -47,12 +48,13 @@ def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         if useful and len(useful) * 2 >= len(seen):
             residual = fits(useful, output, candidate)
             if residual < math.inf and differs(useful, output, candidate):
+                cases = counted(len(useful), "case")
                 word = text.split()[0] if "order" not in text else "transposed"
                 found.append(
                     Diagnosis(
-                        f"{what}_{word}", f"{what} is {text}", f"mend the index or the order of {what}",
-                        f"the right {output}, with {what} {text}, in {len(useful)} cases",
-                        (output,), residual,
+                        f"{what}_{word}", f"{what} is {text}",
+                        f"mend the index or the order of {what}",
+                        f"the right {output}, with {what} {text}, in {cases}", (output,), residual,
                     )
                 )  # fmt: skip
         if found:

@@ -1,43 +1,12 @@
-"""Digits that are missing, and what has no name."""
+"""What has no name, but a place to look."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from .observation import SLACK, Diagnosis, Observation, fits
+from .observation import Diagnosis, Observation
 
-__all__ = ["few_digits", "narrow", "unknown"]
-
-
-def few_digits(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    """The right formula, its error a few times what rounding may do."""
-    residual = fits(seen, output, lambda o: o.expected[output])
-    if residual == math.inf:
-        return []
-    return [
-        Diagnosis(
-            "lost_digits", f"{output} is right but for a few digits",
-            "form no power of n beyond what is needed, and no difference of large numbers; divide last",
-            f"within {SLACK * residual:.2g} times what rounding may do, in {len(seen)} cases",
-            (output,), residual,
-        )
-    ]  # fmt: skip
-
-
-def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    worst = max(float((o.ratio(output) * o.u).max(initial=0.0)) for o in seen)
-    for name, u in (("float32", 2.0**-24), ("float16", 2.0**-11), ("bfloat16", 2.0**-8)):
-        if seen[0].u < u and worst <= 2 * u:
-            return [
-                Diagnosis(
-                    "low_precision", f"{output} has the digits of {name}",
-                    f"keep {seen[0].dtype} from the first line to the last",
-                    f"right to {worst / u:.2g} of what {name} allows, in {len(seen)} cases",
-                    (output,), worst / u,
-                )
-            ]  # fmt: skip
-    return []
+__all__ = ["unknown"]
 
 
 def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> Diagnosis:

@@ -20,6 +20,9 @@ from .observation import Diagnosis, Observation, fits
 __all__ = ["coefficients", "fitted", "rows_of"]
 
 
+_RIGHT = {"w": "w = g v/n", "g_bar": "g_bar = d/n", "v_bar": "v_bar = (g/n) (w_bar - (d/n^2) v)"}
+
+
 def rows_of(o: Observation, x: Any) -> np.ndarray:
     """x as (slices, entries)."""
     kept = o.axes or ()
@@ -64,11 +67,13 @@ def fitted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         for one in monomials(seen, measured, over):
             residual = fits(seen, output, functools.partial(_scaled, output=output, factor=one))
             if residual < math.inf:
-                text = f"g_bar = ({one}) / n" if output == "g_bar" else f"w = ({one}) g v/n"
+                what = f"{one.sum}/n" if output == "g_bar" else "g v/n"
+                text = f"{output} = {one.times(what)}"
                 return [_coefficient(output, output, text, one, residual)]
         return []
     wide = [o for o in seen if o.terms.m > 2]
-    if not wide or fits(wide, "v_bar", _in_span) == math.inf:
+    shown = any(o.wrong("v_bar").any() for o in wide)
+    if not shown or fits(wide, "v_bar", _in_span) == math.inf:
         return []
     got = [coefficients(o, o.got["v_bar"]) for o in wide]
     units = [_units(o) for o in wide]
@@ -90,18 +95,26 @@ def fitted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
 
         residual = fits(wide, "v_bar", candidate)
         if residual < math.inf:
-            text = f"v_bar = (g/n) (({a}) w_bar - ({b}) v/n^2)"
             same = replace(a, sum="d") == b
+            text = f"v_bar = {a.times(_bracket(ONE, D)) if same else _bracket(a, b)}"
             which = "whole" if same else "v" if a.is_one else "w_bar" if b.is_one else "w_bar and v"
             return [_coefficient(output, which, text, b if a.is_one else a, residual)]
     return [
         Diagnosis(
             "coefficient", "v_bar = a w_bar - b v in each slice, with a wrong a or b",
-            "v_bar = (g/n) (w_bar - (d/n^2) v)",
+            "compute " + _RIGHT["v_bar"],
             "no product of powers of n, g and m: one of the numbers that a and b are made of is "
             "of another slice, or is not what it is thought to be", ("v_bar",),
         )
     ]  # fmt: skip
+
+
+def _bracket(a: Monomial, b: Monomial) -> str:
+    """(g/n) (2 w_bar - 3 n (d/n^2) v)"""
+    first = a.times("w_bar" if a.sum == "1" else f"{a.sum} w_bar")
+    second = replace(b, c=abs(b.c)).times(f"({b.sum}/n^2) v")
+    parts = [first] * (a.c != 0) + [f"{'-' if b.c > 0 else '+'} {second}"] * (b.c != 0)
+    return f"(g/n) ({' '.join(parts)})"
 
 
 def _share(o: Observation, factor: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -125,7 +138,7 @@ def _coefficient(
     name = {"w_bar and v": "coefficients", "whole": "coefficient_of_v_bar"}
     return Diagnosis(
         name.get(which, f"coefficient_of_{which}"), text,
-        {"w": "w = g v/n", "g_bar": "g_bar = d/n"}.get(output, "v_bar = (g/n) (w_bar - (d/n^2) v)"),
+        "compute " + _RIGHT[output],
         f"fitted: {factor} in place of {'d' if which in ('g_bar', 'v') else '1'}, and exact to "
         "rounding in every slice",
         (output,), residual,

@@ -14,6 +14,9 @@ SUBTRACT = "subtract the component along v: v_bar = (g/n) (w_bar - (d/n^2) v), d
 FACTOR = "multiply the whole bracket by g/n: v_bar = (g/n) (w_bar - (d/n^2) v)"
 SQUARE = "divide d by n^2, the squared norm: v_bar = (g/n) (w_bar - (d/n^2) v)"
 DOT = "take the dot product of the slice, d = <w_bar, v>: v_bar = (g/n) (w_bar - (d/n^2) v)"
+MEAN = "sum where you take a mean: the cotangent is a sum"
+INDEX = "put each g_bar where its slice is: mend the index"
+SIGNED = "take no absolute value: it is signed"
 GAIN = "compute g_bar = d/n, d = <w_bar, v>: one number for each slice"
 
 _V_BAR: tuple[tuple[str, str, str, Rule, str], ...] = (
@@ -75,10 +78,10 @@ _V_BAR: tuple[tuple[str, str, str, Rule, str], ...] = (
     ("v_bar_negated", "v_bar = -(g/n) (w_bar - (d/n^2) v)", "turn the sign of v_bar",
      lambda t: -t.v_bar(), "a descent direction returned in place of a gradient"),
     ("v_bar_doubled", "v_bar = 2 (g/n) (w_bar - (d/n^2) v)",
-     "accumulate v_bar once: a second backward, or a consumer counted twice",
+     "add v_bar once: a second backward, or a consumer counted twice",
      lambda t: 2 * t.v_bar(), "gradients added to those of the call before"),
     ("v_bar_averaged", "v_bar divided by the number of slices",
-     "sum where you take a mean: the cotangent is a sum", lambda t: t.v_bar() / max(t.n.size, 1), ""),
+     MEAN, lambda t: t.v_bar() / max(t.n.size, 1), ""),
     ("v_bar_zero", "v_bar = 0", "write v_bar, and do not detach v",
      lambda t: 0 * t.v, "a detached v"),
     ("v_bar_only_projection", "v_bar = (g/n) (d/n^2) v", SUBTRACT,
@@ -102,19 +105,21 @@ _G_BAR: tuple[tuple[str, str, str, Rule, str], ...] = (
      "keep one number for each slice: sum over the slice only",
      lambda t: t.g_bar().sum(), "summed to a scalar"),
     ("g_bar_averaged", "g_bar divided by the number of slices",
-     "sum where you take a mean: the cotangent is a sum", lambda t: t.g_bar() / max(t.n.size, 1), ""),
-    ("g_bar_rolled", "g_bar of the neighbouring slice", "put each g_bar where its slice is: mend the index",
+     MEAN, lambda t: t.g_bar() / max(t.n.size, 1), ""),
+    ("g_bar_rolled", "g_bar of the neighbouring slice", INDEX,
      lambda t: np.roll(t.g_bar(), 1, axis=t.axes[0] if t.axes and t.g.ndim else None), ""),
-    ("g_bar_rolled_back", "g_bar of the neighbouring slice", "put each g_bar where its slice is: mend the index",
+    ("g_bar_rolled_back", "g_bar of the neighbouring slice", INDEX,
      lambda t: np.roll(t.g_bar(), -1, axis=t.axes[0] if t.axes and t.g.ndim else None), ""),
-    ("g_bar_reversed", "g_bar of the slices in reverse", "put each g_bar where its slice is: mend the index",
+    ("g_bar_reversed", "g_bar of the slices in reverse", INDEX,
      lambda t: np.flip(t.g_bar()), ""),
     ("g_bar_ones", "g_bar = 1", GAIN, lambda t: 1 + 0 * t.g, "g set aside as a constant one"),
     ("g_bar_zero", "g_bar = 0", "write g_bar, and do not detach g",
      lambda t: 0 * t.g, "a g that is not trained"),
     ("g_bar_negated", "g_bar = -d/n", "turn the sign of g_bar", lambda t: -t.g_bar(), ""),
-    ("g_bar_doubled", "g_bar = 2 d/n", "accumulate g_bar once", lambda t: 2 * t.g_bar(), ""),
-    ("g_bar_abs", "g_bar = |d|/n", "take no absolute value: g_bar is signed", lambda t: abs(t.g_bar()), ""),
+    ("g_bar_doubled", "g_bar = 2 d/n",
+     "add g_bar once: a second backward, or a consumer counted twice",
+     lambda t: 2 * t.g_bar(), ""),
+    ("g_bar_abs", "g_bar = |d|/n", SIGNED, lambda t: abs(t.g_bar()), ""),
     ("g_bar_norm_of_w_bar", "g_bar = ||w_bar||", GAIN,
      lambda t: np.sqrt(t.total(t.w_bar * t.w_bar)), ""),
     ("g_bar_times_sign_g", "g_bar = |g| d/(g n)", "g is signed: do not take its length",
@@ -129,11 +134,11 @@ _W: tuple[tuple[str, str, str, Rule, str], ...] = (
     ("w_no_g", "w = v/n", WEIGHT, lambda t: t.v / t.h, ""),
     ("w_no_norm", "w = g v", WEIGHT, lambda t: t.g * t.v, ""),
     ("w_is_v", "w = v", WEIGHT, lambda t: t.v, ""),
-    ("w_abs_g", "w = |g| v/n", "take no absolute value: g is signed", lambda t: abs(t.g) * t.v / t.h, ""),
+    ("w_abs_g", "w = |g| v/n", SIGNED, lambda t: abs(t.g) * t.v / t.h, ""),
     ("w_exp_g", "w = exp(g) v/n", "multiply by g itself: it is no logarithm",
      lambda t: np.exp(t.g) * t.v / t.h, "the exponential scale of the paper's section 2.1"),
-    ("w_one_plus_g", "w = (1 + g) v/n", "multiply by g itself, without the 1", lambda t: (1 + t.g) * t.v / t.h,
-     "a gain stored as its difference from 1"),
+    ("w_one_plus_g", "w = (1 + g) v/n", "multiply by g itself, without the 1",
+     lambda t: (1 + t.g) * t.v / t.h, "a gain stored as its difference from 1"),
     ("w_negated", "w = -g v/n", "turn the sign of w", lambda t: -t.w(), ""),
     ("w_times_n", "w = g n v", WEIGHT, lambda t: t.g * t.n * t.v, "multiplied, not divided"),
 )  # fmt: skip

@@ -6,6 +6,8 @@ Bits are compared: no rounding excuses an input that changes, or two answers to 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +85,7 @@ def _memory(
     """The fault, and its evidence, where an answer depends on other calls."""
     if any(not _same(kept, x) for x in later):
         if _adds_up(later, Format.of(trial.claim.dtype).u):
-            return "accumulates", "three equal calls in a row: each answer is as much above the last"
+            return "accumulates", "of equal calls in a row, each answers as much more"
         pairs = itertools.combinations([kept, *later], 2)
         word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
         return word, "calls with the same inputs differ, with other calls between"
@@ -96,7 +98,7 @@ def _memory(
     return None
 
 
-def _same(x: list | tuple, y: list | tuple) -> bool:
+def _same(x: Sequence[Any], y: Sequence[Any]) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(x, y, strict=True))
 
 

@@ -14,6 +14,7 @@ from ..accused import NAMES, wide
 from ..bounds import STORED
 from ..claim import Claim, Prepared
 from ..diagnosis import Diagnosis
+from ..glossary import counted
 from ..mistakes import SECOND, Terms
 from ..report import Rung
 from ..rounding import Format
@@ -74,7 +75,7 @@ def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
         if all(_fits(mistake, p, got, claim) for p, got in seen):
             return Diagnosis(
                 mistake.id, mistake.formula, mistake.fix,
-                f"reproduces {', '.join(outputs)} in {len(seen)} cases", tuple(outputs),
+                f"reproduces {', '.join(outputs)} in {counted(len(seen), 'case')}", tuple(outputs),
                 seen_in=mistake.seen_in,
             )  # fmt: skip
     return Diagnosis(

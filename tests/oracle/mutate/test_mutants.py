@@ -168,31 +168,8 @@ def outcomes(request):
     return list(measure(sample(request.param), [request.param]))
 
 
-# What the judge does not see yet, or calls by a wrong name. To be emptied, never to be added to.
-OPEN = {
-    "aliasing.buffer.g_bar", "aliasing.buffer.w", "axis.elementwise_norm_and_dot",
-    "axis.rank_norm_and_dot", "axis.last_only_norm_and_dot", "eps.outside.everywhere.1e-06",
-    "eps.outside.backward.1e-06", "accumulation.differences.0.01",
-    "accumulation.differences.0.0001", "order2.double_backward.by_B_no_projection",
-    "strange.positions", "strange.g_bar_rounded",
-}  # fmt: skip
-
-
 def told(outcomes):
-    return [
-        f"{o.mutant.id} {o.dtype}: {o.verdict} {o.found}"
-        for o in outcomes
-        if o.mutant.id not in OPEN
-    ]
-
-
-def test_what_is_open_is_open(outcomes):
-    seen = {o.mutant.id for o in outcomes if o.mutant.id in OPEN and o.dtype == "float32"}
-    assert seen == {o.mutant.id for o in outcomes if o.mutant.id in seen and bad(o)}
-
-
-def bad(outcome):
-    return outcome.survived or outcome.naming == "wrong"
+    return [f"{o.mutant.id} {o.dtype}: {o.verdict} {o.found}" for o in outcomes]
 
 
 def test_the_judge_sees_every_fault(outcomes):

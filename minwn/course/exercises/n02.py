@@ -1,0 +1,477 @@
+"""Exercises of notebook 2: a tape in 80 lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ... import grad, tensor
+from ..exercise import Exercise
+from ..judges import choice, function, number, same
+
+__all__ = ["EXERCISES"]
+
+# ---- gradients, right ones and others -----------------------------------------------------------
+
+
+class _Node:
+    """A number, and its slope by each of the numbers that it was made from."""
+
+    def __init__(self, value: float, edges: tuple[tuple[_Node, float], ...] = ()) -> None:
+        self.value, self.edges = value, edges
+
+    def __add__(self, other: _Node) -> _Node:
+        return _Node(self.value + other.value, ((self, 1.0), (other, 1.0)))
+
+    def __mul__(self, other: _Node) -> _Node:
+        return _Node(self.value * other.value, ((self, other.value), (other, self.value)))
+
+    def __pow__(self, p: float) -> _Node:
+        return _Node(self.value**p, ((self, p * self.value ** (p - 1)),))
+
+    def exp(self) -> _Node:
+        return _Node(np.exp(self.value), ((self, np.exp(self.value)),))
+
+
+def _walked(keep: str) -> Callable[..., tuple[float, ...]]:
+    """gradient(f, z_bar, *xs) by a walk that adds up ("sum"), or makes one of the usual mistakes."""
+
+    def gradient(f: Any, z_bar: float, *xs: float) -> tuple[float, ...]:
+        leaves = [_Node(x) for x in xs]
+        output = f(*leaves)
+        bars = {output: 1.0 if keep == "ones" else z_bar}
+
+        def send(node: _Node) -> None:
+            for x, slope in node.edges:
+                part = bars[node] * (1.0 if keep == "passed on" else slope)
+                if keep == "last" or x not in bars:
+                    bars[x] = 2 * part if keep == "double" else part
+                elif keep != "first":
+                    bars[x] += part
+                if keep == "eager":
+                    send(x)
+
+        order = [output] if keep == "eager" else _sorted(output)
+        for node in order:
+            if node in bars:
+                send(node)
+        return tuple(bars.get(x, 0.0) for x in leaves)
+
+    return gradient
+
+
+def _sorted(output: _Node) -> list[_Node]:
+    """The nodes behind the output, each before what it was made from."""
+    seen: list[_Node] = []
+
+    def visit(node: _Node) -> None:
+        if node not in seen:
+            for x, _ in node.edges:
+                visit(x)
+            seen.append(node)
+
+    visit(output)
+    return seen[::-1]
+
+
+def _by_minwn(f: Any, z_bar: float, *xs: float) -> tuple[Any, ...]:
+    leaves = [tensor(np.array(x), requires_grad=True) for x in xs]
+    found = grad(f(*leaves), leaves, np.array(float(z_bar)), allow_unused=True)
+    return tuple(0.0 if bar is None else bar.numpy() for bar in found)
+
+
+def _diamond(x: Any, y: Any) -> Any:
+    a = x * y
+    return a * (a + x)
+
+
+def _long(x: Any, y: Any) -> Any:
+    a = x * x
+    b = a + y
+    return (a * b) * (b + x)
+
+
+# what is asked, f, and the gradient of f on paper
+GRAPHS: tuple[tuple[str, Any, Any], ...] = (
+    ("x * y", lambda x, y: x * y, lambda x, y: (y, x)),
+    ("a * (a + x) with a = x * y", _diamond, lambda x, y: (2 * x * y**2 + 2 * x * y, 2 * x * x * y + x * x)),
+    (
+        "(a * b) * (b + x) with a = x * x, b = a + y", _long,
+        lambda x, y: (
+            2 * x * (x * x + y) * (x * x + y + x) + 2 * x**3 * (x * x + y + x)
+            + x * x * (x * x + y) * (2 * x + 1),
+            x * x * (2 * (x * x + y) + x),
+        ),
+    ),
+)  # fmt: skip
+SLIPS = (
+    ("ones", "your walk starts from 1; it should start from the z_bar that is handed in"),
+    ("passed on", "cotangents are handed on as they are: the rule of the operation is not used"),
+    ("last", "a node that is used twice keeps only what came last; what comes back is added up"),
+    ("first", "a node that is used twice keeps only what came first; what comes back is added up"),
+    ("double", "what comes first is counted twice: an empty place should start from nothing"),
+    (
+        "eager",
+        "a node answers before it has heard from all that use it, so some is sent back twice; "
+        "walk the tape from its end",
+    ),
+)
+
+
+def judge_gradient(answer: Any) -> str | None:
+    """The gradient function that the learner's walk makes, on graphs from a line to two diamonds."""
+    if not callable(answer):
+        return "hand over the function gradient itself, not what it returns"
+    asked = ((z_bar, x, y) for z_bar, x, y in ((-1.5, 2.0, 3.0), (0.7, 1.3, -0.4)))
+    rows = [(name, f, paper, *numbers) for numbers in asked for name, f, paper in GRAPHS]
+    for name, f, paper, z_bar, x, y in rows:
+        got = answer(f, z_bar, x, y)
+        if not isinstance(got, tuple | list) or len(got) != 2:
+            return "gradient should return one array for each x; has its last line been changed?"
+        right = np.array([z_bar * slope for slope in paper(x, y)])
+        slips = [(np.array(_walked(keep)(f, z_bar, x, y)), text) for keep, text in SLIPS]
+        slips = [(wrong, text) for wrong, text in slips if same(wrong, right) is not None]
+        slips += [(0 * right, "nothing comes back to x and y: does the walk begin at the output?")]
+        found = np.array([np.asarray(bar, dtype=float).reshape(()) for bar in got])
+        said = same(found, right, "your gradient", slips=slips)
+        if said:
+            return f"for {name}: {said}"
+    return None
+
+
+# ---- the other judges ---------------------------------------------------------------------------
+
+
+def _unbroadcast(x_bar: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    extra = x_bar.ndim - len(shape)
+    x_bar = x_bar.sum(axis=tuple(range(extra)))
+    ones = tuple(k for k, n in enumerate(shape) if n == 1 and x_bar.shape[k] != 1)
+    return x_bar.sum(axis=ones, keepdims=True)
+
+
+def judge_unbroadcast(answer: Any) -> str | None:
+    """The sum over what was repeated, case by case, with the shape as it was."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    rng = np.random.default_rng(0)
+    cases = (
+        ((3, 4), (3, 4), "nothing was repeated"),
+        ((3, 4), (4,), "a row was repeated for each of 3"),
+        ((3, 4), (3, 1), "a column was repeated for each of 4"),
+        ((3, 4), (), "one number was repeated everywhere"),
+        ((2, 3, 4), (3, 1), "both happened: a new axis in front, and an axis of length 1"),
+        ((2, 3, 4), (1, 3, 1), "two axes of length 1 were repeated"),
+    )
+    for full, shape, story in cases:
+        x_bar = rng.normal(size=full)
+        right = _unbroadcast(x_bar, shape)
+        got = answer(x_bar.copy(), shape)
+        where = f"from {full} to {shape} ({story})"
+        if np.shape(got) != shape:
+            return f"{where}, your result has the shape {np.shape(got)}"
+        slips = [
+            (right * (right.size / x_bar.size), "you take a mean; what comes back is added up"),
+            (
+                x_bar[(0,) * (len(full) - len(shape))][tuple(slice(0, n) for n in shape)],
+                "you take the first of the copies; what comes back from all of them is added up",
+            ),
+            (np.full(shape, x_bar.sum()), "you sum over everything"),
+        ]
+        slips = [(wrong, text) for wrong, text in slips if same(wrong, right) is not None]
+        said = same(got, right, "your result", slips=slips)
+        if said:
+            return f"{where}: {said}"
+    return None
+
+
+# f, f', f'', f'''
+CURVES: tuple[tuple[Any, ...], ...] = (
+    (lambda x: x * x * x, lambda x: 3 * x * x, lambda x: 6 * x, lambda x: 6.0),
+    (
+        lambda x: (x * x).exp(),
+        lambda x: 2 * x * np.exp(x * x),
+        lambda x: (2 + 4 * x * x) * np.exp(x * x),
+        lambda x: (12 * x + 8 * x**3) * np.exp(x * x),
+    ),
+    (lambda x: x**-2.0, lambda x: -2 * x**-3, lambda x: 6 * x**-4, lambda x: -24 * x**-5),
+)
+
+
+def judge_second(answer: Any) -> str | None:
+    """The second derivative, of functions written with the operators of the tape."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    points = [(curve, x) for curve in CURVES for x in (0.8, -1.1)]
+    try:
+        got = np.array([np.asarray(answer(c[0], x), dtype=float).reshape(()) for c, x in points])
+    except KeyError:
+        return (
+            "the second walk did not come to x: was a new Node made from the value of the first "
+            "gradient? That Node does not remember x"
+        )
+    first, right, third = (np.array([c[k](x) for c, x in points]) for k in (1, 2, 3))
+    slips = (
+        (first, "this is the first derivative; walk back once more, from it"),
+        (first**2, "this is the square of the first derivative; its own derivative is asked for"),
+        (third, "this is the third derivative: one walk too many"),
+        (0 * right, "this is 0: the first gradient does not remember how it was computed"),
+        (first * right, "your second walk starts from the first gradient, in place of 1"),
+    )
+    return same(got, right, "your second derivative", slips=slips)
+
+
+def _second(f: Any, x: float, *, start: str = "") -> float:
+    leaf = tensor(np.array(x), requires_grad=True)
+    first = grad(f(leaf), leaf, create_graph=True)
+    return float(grad(first, leaf, first.detach() if start else None).numpy())
+
+
+def diamond(rng: np.random.Generator) -> dict[str, Any]:
+    """x and k of T1."""
+    return {"x": float(rng.integers(2, 8)), "k": float(rng.integers(2, 6))}
+
+
+def _t1(x: Mapping[str, float]) -> float:
+    return 3 * x["x"] ** 2 + 2 * x["k"] * x["x"]
+
+
+EXERCISES = (
+    Exercise(
+        "2.1",
+        "what comes back where two ways meet",
+        choice("the sum", {
+            "the last one": "It is the sum: when x moves, both ways carry the change to the output.",
+            "the larger one": "It is the sum: when x moves, both ways carry the change to the output.",
+        }),
+        because="When x moves, both ways carry the change to the output.",
+        of=("the last one", "the larger one", "the sum"),
+        right=("the sum",),
+        wrong=(("the last one", "both ways"), ("the larger one", "both ways")),
+    ),
+    Exercise(
+        "2.2",
+        "the rule of a product",
+        function(
+            lambda z_bar, z, a, b: (z_bar * b, z_bar * a),
+            lambda rng: (
+                rng.normal(size=3), *(lambda a, b: (a * b, a, b))(*rng.normal(size=(2, 3)))
+            ),
+            ("a_bar", "b_bar"),
+            slips=(
+                (
+                    lambda z_bar, z, a, b: (z_bar * a, z_bar * b),
+                    "each input gets its own value; when a moves by 1, a b moves by what?",
+                ),
+                (
+                    lambda z_bar, z, a, b: (b, a),
+                    "z_bar is missing: this is the slope of the product, not yet what it sends back",
+                ),
+                (
+                    lambda z_bar, z, a, b: (z_bar, z_bar),
+                    "z_bar is handed on unchanged; that is the rule of a sum",
+                ),
+                (
+                    lambda z_bar, z, a, b: (z_bar * z, z_bar * z),
+                    "z_bar times z: the slope of a b by a is not a b",
+                ),
+                (lambda z_bar, z, a, b: (z_bar + b, z_bar + a), "a cotangent is multiplied by a slope"),
+                (lambda z_bar, z, a, b: (z_bar / b, z_bar / a), "you divide; a slope is multiplied"),
+            ),
+        ),
+        (
+            "keep b fixed and move a by a little: by how much does z = a b move?",
+            "a_bar is z_bar times the slope of z by a",
+            "the slope of a b by a is b",
+        ),
+        right=(
+            lambda z_bar, z, a, b: (z_bar * b, z_bar * a),
+            lambda z_bar, z, a, b: [b * z_bar, a * z_bar],
+            lambda z_bar, z, a, b: tuple(z_bar * x for x in (b, a)),
+        ),
+        wrong=(
+            (lambda z_bar, z, a, b: (z_bar * a, z_bar * b), "its own value"),
+            (lambda z_bar, z, a, b: (b, a), "z_bar is missing"),
+            (lambda z_bar, z, a, b: (z_bar, z_bar), "the rule of a sum"),
+            (lambda z_bar, z, a, b: (z_bar * z, z_bar * z), "z_bar times z"),
+            (lambda z_bar, z, a, b: (z_bar + b, z_bar + a), "multiplied by a slope"),
+            (lambda z_bar, z, a, b: (z_bar / b, z_bar / a), "you divide"),
+            (lambda z_bar, z, a, b: z_bar * b, "return 2 values"),
+            (lambda z_bar, z, a, b: (z_bar * b, -z_bar * a), "b_bar has the right size and the wrong"),
+        ),
+    ),
+    Exercise(
+        "2.3",
+        "the walk back",
+        judge_gradient,
+        (
+            "RULES[z.op](bars[z], z, *z.inputs, *z.extra) is a tuple: one cotangent for each input",
+            "for each input: if it is in bars already, add; if it is not, put it there",
+            "bars[x] = bars[x] + x_bar if x in bars else x_bar",
+        ),
+        reveals="2.1",
+        because="Whatever is made of these operations has a gradient now.",
+        right=(_by_minwn, _walked("sum")),
+        wrong=(
+            *((_walked(keep), text[:30]) for keep, text in SLIPS),
+            (lambda f, z_bar, x, y: (0.0, 0.0), "nothing comes back"),
+            (lambda f, z_bar, x, y: [-bar for bar in _by_minwn(f, z_bar, x, y)], "wrong sign"),
+            (lambda f, z_bar, x, y: _by_minwn(f, z_bar, x, y)[0], "one array for each x"),
+            (lambda f, z_bar, x, y: {}[x], "KeyError"),
+            (3.0, "function gradient itself"),
+        ),
+    ),
+    Exercise(
+        "2.4",
+        "backward twice",
+        choice("3", {
+            "1": "It is 3: c had kept its 1, received another, and sent the 2 on to a, which had 1.",
+            "2": "It is 3, and not 2: c had kept its 1 and received another, and it sends on the 2.",
+        }),
+        because="c had kept its 1, received another, and sent the 2 on to a, which had 1.",
+        of=("1", "2", "3"),
+        right=("3",),
+        wrong=(("1", "It is 3"), ("2", "and not 2")),
+    ),
+    Exercise(
+        "2.5",
+        "the way back from broadcasting",
+        judge_unbroadcast,
+        (
+            "two things were repeated: axes that x did not have, and axes where x had length 1",
+            "first sum over the axes in front that are too many: x_bar.sum(axis=tuple(range(extra)))",
+            "then, for each axis where shape says 1 and x_bar does not, x_bar.sum(axis=k, keepdims=True)",
+        ),
+        because="Repeating on the way there is summing on the way back.",
+        right=(
+            _unbroadcast,
+            lambda x_bar, shape: np.einsum(
+                x_bar, list(range(x_bar.ndim)),
+                [k for k, n in enumerate((1,) * (x_bar.ndim - len(shape)) + shape) if n != 1],
+            ).reshape(shape),
+        ),
+        wrong=(
+            (lambda x_bar, shape: x_bar, "has the shape (3, 4)"),
+            (lambda x_bar, shape: x_bar.sum(axis=0), "(nothing was repeated)"),
+            (
+                lambda x_bar, shape: x_bar.sum(axis=tuple(range(x_bar.ndim - len(shape)))),
+                "from (3, 4) to (3, 1)",
+            ),
+            (
+                lambda x_bar, shape: _unbroadcast(x_bar, shape)
+                * (np.prod(shape) / x_bar.size),
+                "you take a mean",
+            ),
+            (
+                lambda x_bar, shape: x_bar[(0,) * (x_bar.ndim - len(shape))][
+                    tuple(slice(0, n) for n in shape)
+                ],
+                "the first of the copies",
+            ),
+            (
+                lambda x_bar, shape: x_bar
+                if x_bar.shape == shape
+                else np.full(shape, x_bar.sum()),
+                "sum over everything",
+            ),
+            (lambda x_bar, shape: np.squeeze(_unbroadcast(x_bar, shape)), "has the shape (3,)"),
+            (lambda x_bar, shape: x_bar.reshape(shape), "cannot reshape"),
+        ),
+    ),
+    Exercise(
+        "2.6",
+        "the second derivative",
+        judge_second,
+        (
+            "backward hands you a dict of Nodes; the entry of x is the first derivative",
+            "that Node was computed on the tape as well, so you can walk back from it",
+            "first = backward(y, 1.0)[x], and the same line once more with first in place of y",
+        ),
+        because="The walk is written in operations of the tape, so it was recorded.",
+        right=(_second, lambda f, x: np.array([_second(f, x)])),
+        wrong=(
+            (lambda f, x: _by_minwn(f, 1.0, x)[0], "the first derivative"),
+            (lambda f, x: _by_minwn(f, 1.0, x)[0] ** 2, "the square of the first"),
+            (lambda f, x: 0.0, "does not remember how"),
+            (lambda f, x: {}[x], "did not come to x"),
+            (lambda f, x: _second(f, x, start="first"), "in place of 1"),
+            (lambda f, x: -_second(f, x), "wrong sign"),
+            (lambda f, x: _second(f, x) / 2, "1/2 times what it should be"),
+        ),
+    ),
+    Exercise(
+        "2.T1",
+        "a diamond on paper",
+        number(
+            _t1, "your x_bar", digits=6,
+            slips=(
+                (lambda x: x["x"] ** 2, "that is what comes through the factor x alone"),
+                (
+                    lambda x: 2 * x["x"] * (x["x"] + x["k"]),
+                    "that is what comes through a alone; x is used outside of a, too",
+                ),
+                (
+                    lambda x: x["x"] + x["k"] + x["x"] ** 2,
+                    "that is a_bar plus what comes directly; a_bar still has to pass through a = x x",
+                ),
+                (
+                    lambda x: x["x"] * (x["x"] + x["k"]) + x["x"] ** 2,
+                    "in a = x x, x is used twice as well",
+                ),
+                (lambda x: _t1(x) / 2, "that is half of it"),
+            ),
+        ),
+        (
+            "there are two diamonds: x goes into a twice, and a and x both go on into z",
+            "the slope of z by a is x + k; what comes directly to x is a",
+            "what comes to x through a is a_bar times 2 x",
+        ),
+        variant=diamond,
+        right=(_t1, lambda x: str(_t1(x))),
+        wrong=(
+            (lambda x: x["x"] ** 2, "through the factor x alone"),
+            (lambda x: 2 * x["x"] * (x["x"] + x["k"]), "through a alone"),
+            (lambda x: x["x"] * (x["x"] + x["k"]) + x["x"] ** 2, "used twice as well"),
+            (lambda x: _t1(x) + 1, "too large"),
+            (lambda x: None, "None"),
+        ),
+    ),
+    Exercise(
+        "2.T2",
+        "what a bias gets",
+        choice("the sum over the 32 rows", {
+            "the mean over the 32 rows": "a mean would come from a loss that is a mean, not from the sum x + b",
+            "its last row": "each of the 32 rows was moved by the same b; none counts more",
+        }),
+        (
+            "b was repeated: for how many rows?",
+            "when one entry of b moves, 32 entries of y move",
+            "what comes back from all of them is added up",
+        ),
+        because="b moves all rows at once.",
+        of=("the sum over the 32 rows", "the mean over the 32 rows", "its last row"),
+        right=("the sum over the 32 rows",),
+        wrong=(
+            ("the mean over the 32 rows", "a loss that is a mean"),
+            ("its last row", "none counts more"),
+        ),
+    ),
+    Exercise(
+        "2.T3",
+        "a value where a Node should be",
+        choice("only the second", {
+            "both": "the first derivative needs nothing but numbers, and the numbers are right",
+            "neither": "the first walk no longer remembers that b was used; what of the second?",
+        }),
+        (
+            "try it: change the rule, and check 2.3 and 2.6 again",
+            "for the first derivative, only the value of the rule matters",
+            "for the second, the result of the rule has to remember where it came from",
+        ),
+        because="The first walk has the right numbers, and forgets that they came from b.",
+        of=("both", "only the second", "neither"),
+        right=("only the second",),
+        wrong=(("both", "nothing but numbers"), ("neither", "no longer remembers")),
+    ),
+)  # fmt: skip

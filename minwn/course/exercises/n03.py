@@ -1,0 +1,409 @@
+"""Exercises of notebook 3: a linear layer by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..exercise import Exercise
+from ..judges import choice, function, number
+
+__all__ = ["EXERCISES"]
+
+Arrays = tuple[np.ndarray, ...]
+NAMES = ("x_bar", "w_bar", "b_bar")
+
+
+def layer(rng: np.random.Generator) -> Arrays:
+    """x (5, 3), w (4, 3), b (4,): no two axes alike."""
+    return rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)
+
+
+def back(rng: np.random.Generator) -> Arrays:
+    """y_bar (5, 4), x (5, 3), w (4, 3)."""
+    x, w, _ = layer(rng)
+    return rng.normal(size=(5, 4)), x, w
+
+
+def batched(rng: np.random.Generator) -> Arrays:
+    """The same with two axes in front, with none, or with one."""
+    front = ((2, 5), (), (6,))[int(rng.integers(3))]
+    return rng.normal(size=(*front, 4)), rng.normal(size=(*front, 3)), rng.normal(size=(4, 3))
+
+
+def tangents(rng: np.random.Generator) -> Arrays:
+    """x, w, and how x, w and b move."""
+    return (*layer(rng)[:2], *layer(rng))
+
+
+def _linear(x: Any, w: Any, b: Any) -> Any:
+    return x @ w.T + b
+
+
+def _back(y_bar: Any, x: Any, w: Any) -> Arrays:
+    rows, sent = x.reshape(-1, x.shape[-1]), y_bar.reshape(-1, y_bar.shape[-1])
+    return y_bar @ w, sent.T @ rows, sent.sum(axis=0)
+
+
+def _but(k: int, rule: Any) -> Any:
+    """The right pullback with one of its three parts replaced."""
+
+    def answer(y_bar: Any, x: Any, w: Any) -> Any:
+        parts = list(_back(y_bar, x, w))
+        parts[k] = rule(y_bar, x, w)
+        return tuple(parts)
+
+    return answer
+
+
+def _dot(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any) -> Any:
+    return x_dot @ w.T + x @ w_dot.T + b_dot
+
+
+# wrong parts of the pullback, and what is said of them
+SLIPS = (
+    (_but(1, lambda y_bar, x, w: _back(y_bar, x, w)[1] / len(x)), "your w_bar is a mean over the rows of x; it is a sum"),
+    (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "your w_bar does not use y_bar"),
+    (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)), "your b_bar is a mean over the rows; b moved all of them, so what comes back is added up"),
+    (_but(2, lambda y_bar, x, w: np.full(4, len(y_bar))), "your b_bar counts the rows: that is right for a y_bar of ones only"),
+    (_but(2, lambda y_bar, x, w: np.ones(4)), "your b_bar is 1 everywhere; y_bar has to come into it"),
+    (_but(2, lambda y_bar, x, w: y_bar[0]), "your b_bar is the first row of y_bar; b moved all rows"),
+    (_but(2, lambda y_bar, x, w: y_bar[-1]), "your b_bar is the last row of y_bar; b moved all rows"),
+    (_but(2, lambda y_bar, x, w: np.full(4, y_bar.sum())), "your b_bar sums over the outputs as well; each has a bias of its own"),
+)  # fmt: skip
+
+_judge_back = function(_back, back, NAMES, slips=SLIPS)
+
+
+def judge_back(answer: Any) -> str | None:
+    """The pullback; errors of NumPy about shapes are said in the words of the notebook."""
+    try:
+        return _judge_back(answer)
+    except ValueError as error:
+        if "matmul" not in str(error) and "shapes" not in str(error):
+            raise
+        return (
+            "two axes meet that are not alike; write the letters under each array: y_bar is (m, o), "
+            "x is (m, i), w is (o, i), and the letter that is summed must stand at both"
+        )
+
+
+def judge_batched(answer: Any) -> str | None:
+    """The pullback for any axes in front; first for the plain case, then for others by name."""
+    said = judge_back(answer)
+    if said:
+        return f"for x of shape (5, 3): {said}"
+    for front, words in (((2, 5), "two axes in front"), ((), "no axis in front"), ((0,), "no rows")):
+
+        def draw(rng: np.random.Generator, front: tuple[int, ...] = front) -> Arrays:
+            return tuple(rng.normal(size=s) for s in ((*front, 4), (*front, 3), (4, 3)))
+
+        try:
+            said = function(
+                _back, draw, NAMES,
+                slips=(
+                    (
+                        _but(1, lambda y_bar, x, w: _front(y_bar)[0].T @ _front(x)[0]),
+                        "your w_bar is that of the first batch alone",
+                    ),
+                ),
+            )(answer)  # fmt: skip
+        except (ValueError, IndexError) as error:
+            said = f"your answer raised {type(error).__name__}: {error}"
+        if said:
+            return f"for x of shape {(*front, 3)}, with {words}: {said}"
+    return None
+
+
+def _front(x: Any) -> Any:
+    """x with two axes in front of the last."""
+    return x if x.ndim == 3 else x.reshape((1,) * (3 - x.ndim) + x.shape)
+
+
+def judge_shape(answer: Any) -> str | None:
+    """Of T2: the shape (7, 4) of w_bar."""
+    if not isinstance(answer, tuple | list):
+        return f"a shape is a tuple, such as (2, 4); this is {answer!r}"
+    found = tuple(answer)
+    if found == (7, 4):
+        return None
+    if found == (4, 7):
+        return "that is transposed: a cotangent has the shape of what it belongs to"
+    if found == (9, 7):
+        return "that is the shape of y, and of y_bar"
+    if found == (9, 4):
+        return "that is the shape of x, and of x_bar"
+    return f"{found} is not it: compare with the shape of w"
+
+
+def column(rng: np.random.Generator) -> dict[str, Any]:
+    """y_bar of T1, three rows of two."""
+    y_bar = rng.permutation([-4, -3, -2, -1, 1, 2, 3, 5, 6, 7, 8, 9])[:6].reshape(3, 2)
+    while not y_bar[:, 0].sum():
+        y_bar = np.roll(y_bar, 1)
+    return {"y_bar": y_bar.tolist()}
+
+
+def _t1(x: Mapping[str, Any]) -> float:
+    return float(sum(row[0] for row in x["y_bar"]))
+
+
+EXERCISES = (
+    Exercise(
+        "3.1",
+        "the shape of y",
+        choice("(5, 4)", {
+            "(4, 5)": "It is (5, 4): a row for each row of x, with a number for each output.",
+            "(5, 3)": "It is (5, 4): the 3 inputs are summed away, and the 4 outputs are left.",
+        }),
+        because="A row for each row of x, and in it a number for each output.",
+        of=("(5, 3)", "(4, 5)", "(5, 4)"),
+        right=("(5, 4)",),
+        wrong=(("(4, 5)", "a row for each row"), ("(5, 3)", "summed away")),
+    ),
+    Exercise(
+        "3.2",
+        "the layer",
+        function(
+            _linear,
+            layer,
+            "your y",
+            slips=(
+                (lambda x, w, b: x @ w.T, "the bias b is missing"),
+                (lambda x, w, b: x @ w.T - b, "you subtract the bias"),
+                (lambda x, w, b: (x @ w.T) * b, "you multiply by the bias; add it"),
+                (lambda x, w, b: x @ w.T / x.shape[1] + b, "you take a mean over i; it is a sum"),
+                (lambda x, w, b: x @ w.T + b.sum(), "every output gets the sum of all biases"),
+                (lambda x, w, b: x @ abs(w).T + b, "the signs of w are lost"),
+            ),
+        ),
+        (
+            "for one row of x: a dot product with each row of w, and then the biases",
+            "x @ w needs the last axis of x and the first of w to be alike; which axis of w is i?",
+            "w.T has the shape (i, o)",
+        ),
+        reveals="3.1",
+        right=(
+            _linear,
+            lambda x, w, b: np.einsum("mi,oi->mo", x, w) + b[None, :],
+            lambda x, w, b: [[float(r @ w[o] + b[o]) for o in range(len(w))] for r in x],
+            lambda x, w, b: (w @ x.T + b[:, None]).T,
+        ),
+        wrong=(
+            (lambda x, w, b: x @ w + b, "ValueError"),
+            (lambda x, w, b: x @ w.T, "b is missing"),
+            (lambda x, w, b: w @ x.T + b[:, None], "transposed"),
+            (lambda x, w, b: x @ w.T / 3 + b, "it is a sum"),
+            (lambda x, w, b: x @ w.T + b.sum(), "sum of all biases"),
+            (lambda x, w, b: (x @ w.T) * b, "multiply by the bias"),
+            (lambda x, w, b: x @ w.T - b, "subtract"),
+            (lambda x, w, b: x[0] @ w.T + b, "(4,), and (5, 4)"),
+        ),
+    ),
+    Exercise(
+        "3.3",
+        "three cotangents",
+        judge_back,
+        (
+            "x_bar has the shape (m, i). Which of y_bar (m, o), x (m, i), w (o, i) have o to sum over?",
+            "w_bar (o, i): here m is summed, and it stands first in y_bar and in x, so one is transposed",
+            "b_bar (o,): b went into each row, so the rows of y_bar are added up",
+        ),
+        right=(
+            _back,
+            lambda y_bar, x, w: (
+                np.einsum("mo,oi->mi", y_bar, w), np.einsum("mo,mi->oi", y_bar, x), y_bar.sum(0)
+            ),
+            lambda y_bar, x, w: [(w.T @ y_bar.T).T, (x.T @ y_bar).T, np.ones(len(x)) @ y_bar],
+            lambda y_bar, x, w: (
+                y_bar @ w, sum(np.outer(a, b) for a, b in zip(y_bar, x, strict=True)),
+                y_bar.sum(axis=0, keepdims=True),
+            ),
+        ),
+        wrong=(
+            (_but(0, lambda y_bar, x, w: y_bar @ w.T), "two axes meet"),
+            (_but(0, lambda y_bar, x, w: (y_bar @ w).T), "x_bar has the right values, but is trans"),
+            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "x_bar is wrong in"),
+            (_but(1, lambda y_bar, x, w: x.T @ y_bar), "w_bar has the right values, but is trans"),
+            (_but(1, lambda y_bar, x, w: y_bar.T @ x / 5), "w_bar is a mean"),
+            (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "does not use y_bar"),
+            (_but(2, lambda y_bar, x, w: y_bar), "(5, 4), and (4,)"),
+            (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)), "b_bar is a mean"),
+            (_but(2, lambda y_bar, x, w: y_bar.sum(axis=1)), "(5,), and (4,)"),
+            (_but(2, lambda y_bar, x, w: np.full(4, 5)), "counts the rows"),
+            (_but(2, lambda y_bar, x, w: np.ones(4)), "1 everywhere"),
+            (_but(2, lambda y_bar, x, w: y_bar[-1]), "the last row"),
+            (lambda y_bar, x, w: _back(y_bar, x, w)[:2], "return 3 values"),
+        ),
+    ),
+    Exercise(
+        "3.4",
+        "any axes in front",
+        judge_batched,
+        (
+            "for x_bar nothing changes: @ takes the last axes, and leaves those in front alone",
+            "w was used in every row of every batch: all axes in front are summed, as m was",
+            "x.reshape(-1, x.shape[-1]) makes one m of all axes in front; the same for y_bar",
+        ),
+        because="To the weights it does not matter how the rows are arranged.",
+        right=(
+            _back,
+            lambda y_bar, x, w: (
+                y_bar @ w, np.tensordot(y_bar, x, [list(range(x.ndim - 1))] * 2),
+                y_bar.sum(axis=tuple(range(x.ndim - 1))),
+            ),
+        ),
+        wrong=(
+            (lambda y_bar, x, w: (y_bar @ w, y_bar.T @ x, y_bar.sum(axis=0)), "(2, 5, 3), with two axes"),
+            (
+                lambda y_bar, x, w: (
+                    y_bar @ w, np.swapaxes(y_bar, -1, -2) @ x, y_bar.reshape(-1, 4).sum(0)
+                ),
+                "w_bar has shape (2, 4, 3), and (4, 3)",
+            ),
+            (
+                lambda y_bar, x, w: (y_bar @ w, _back(y_bar, x, w)[1], y_bar.sum(axis=0)),
+                "b_bar has shape (5, 4), and (4,)",
+            ),
+            (
+                lambda y_bar, x, w: (
+                    y_bar @ w, np.tensordot(y_bar, x, ((0, 1), (0, 1))) if x.ndim == 3
+                    else y_bar.T @ x, _back(y_bar, x, w)[2],
+                ),
+                "with no axis in front",
+            ),
+            (
+                lambda y_bar, x, w: (
+                    y_bar @ w, _front(y_bar)[0].T @ _front(x)[0], _back(y_bar, x, w)[2]
+                ),
+                "the first batch alone",
+            ),
+            (
+                lambda y_bar, x, w: (y_bar @ w, *(p / max(len(x), 1) for p in _back(y_bar, x, w)[1:])),
+                "w_bar is a mean",
+            ),
+            (
+                lambda y_bar, x, w: (
+                    y_bar @ w, _back(y_bar, x, w)[1], y_bar.reshape(-1, 4).mean(axis=0)
+                ),
+                "b_bar is a mean",
+            ),
+        ),
+    ),
+    Exercise(
+        "3.5",
+        "the forward product",
+        function(
+            _dot,
+            tangents,
+            "your y_dot",
+            slips=(
+                (lambda x, w, p, q, r: p @ w.T + r, "x w_dot^T is missing: w moves as well"),
+                (lambda x, w, p, q, r: x @ q.T + r, "x_dot w^T is missing: x moves as well"),
+                (lambda x, w, p, q, r: p @ w.T + x @ q.T, "b_dot is missing: b moves as well"),
+                (
+                    lambda x, w, p, q, r: p @ q.T + r,
+                    "you multiply the two changes; in a product one factor moves at a time",
+                ),
+                (
+                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + p @ q.T,
+                    "x_dot w_dot^T is too much: it is small of second order",
+                ),
+                (
+                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + x @ w.T,
+                    "x w^T itself is in your sum; a change has only terms with a dot",
+                ),
+            ),
+        ),
+        (
+            "it is the product rule: (x w^T)' has one term for x and one for w",
+            "each term has exactly one letter with a dot",
+            "three terms: one for x_dot, one for w_dot, one for b_dot",
+        ),
+        right=(
+            _dot,
+            lambda x, w, p, q, r: _linear(p, w, r) + _linear(x, q, 0),
+            lambda x, w, p, q, r: np.einsum("mi,oi->mo", p, w) + np.einsum("oi,mi->mo", q, x) + r,
+        ),
+        wrong=(
+            (lambda x, w, p, q, r: p @ w.T + r, "w moves as well"),
+            (lambda x, w, p, q, r: x @ q.T + r, "x moves as well"),
+            (lambda x, w, p, q, r: p @ w.T + x @ q.T, "b moves as well"),
+            (lambda x, w, p, q, r: p @ q.T + r, "one factor moves at a time"),
+            (lambda x, w, p, q, r: _dot(x + p, w, p, q, r), "x_dot w_dot^T is too much"),
+            (lambda x, w, p, q, r: _dot(x, w, p, q, r) + x @ w.T, "terms with a dot"),
+            (lambda x, w, p, q, r: _dot(x, w, p, q, r).T, "transposed"),
+        ),
+    ),
+    Exercise(
+        "3.6",
+        "both halves forget the bias",
+        choice("passes", {
+            "fails": "It passes. Both halves belong to the same function, x w^T, which is not the layer.",
+        }),
+        because="Both halves belong to the same function, x w^T, which is not the layer.",
+        of=("passes", "fails"),
+        right=("passes",),
+        wrong=(("fails", "It passes"),),
+    ),
+    Exercise(
+        "3.T1",
+        "b_bar on paper",
+        number(
+            _t1, "your b_bar",
+            slips=(
+                (lambda x: _t1(x) / 3, "that is a mean; what comes back is added up"),
+                (lambda x: float(sum(x["y_bar"][0])), "that is the sum of a row; b_1 is in a column"),
+                (lambda x: float(sum(row[1] for row in x["y_bar"])), "that is the other bias"),
+                (lambda x: float(sum(map(sum, x["y_bar"]))), "that is the sum of everything"),
+                (lambda x: 3.0, "that is the number of rows: right for a y_bar of ones"),
+            ),
+        ),
+        (
+            "b_1 was added to the first entry of each row",
+            "what comes back from the three rows is added up",
+            "it is the sum of the first column",
+        ),
+        variant=column,
+        right=(_t1, lambda x: np.sum(x["y_bar"], axis=0)[0]),
+        wrong=(
+            (lambda x: _t1(x) / 3, "mean"),
+            (lambda x: 1000, "too large"),
+            (lambda x: -_t1(x), ""),
+            (lambda x: "b", "a number is asked for"),
+        ),
+    ),
+    Exercise(
+        "3.T2",
+        "the shape of w_bar",
+        judge_shape,
+        (
+            "no formula is needed",
+            "what shape does the gradient of anything have?",
+            "that of w",
+        ),
+        because="A cotangent has the shape of what it belongs to.",
+        right=((7, 4), [7, 4]),
+        wrong=(((4, 7), "transposed"), ((9, 7), "y_bar"), ((9, 4), "x_bar"), ((7,), "shape of w"),
+               (28, "a tuple")),
+    ),
+    Exercise(
+        "3.T3",
+        "a transpose in a square layer",
+        choice("differences", {
+            "the shapes": "x, w and y_bar are all (4, 4), and so is every product of them",
+            "more digits": "the numbers are exact; they stand in the wrong places",
+        }),
+        (
+            "what shapes have y_bar.T @ x and x.T @ y_bar, if both are (4, 4)?",
+            "which of the three looks at numbers, entry by entry?",
+            "notebook 1 was about it",
+        ),
+        because="And a layer that is not square would have told you for nothing.",
+        of=("the shapes", "differences", "more digits"),
+        right=("differences",),
+        wrong=(("the shapes", "every product"), ("more digits", "the wrong places")),
+    ),
+)  # fmt: skip

@@ -1,0 +1,633 @@
+"""Exercises of notebook 4: convolution is a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..exercise import Exercise
+from ..judges import choice, function, number
+
+__all__ = ["EXERCISES"]
+
+Numbers = dict[str, Any]
+
+
+def options(rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """kernel, stride, padding, dilation: none of them 1, or equal to its neighbours' default."""
+    return 3, int(rng.integers(2, 4)), int(rng.integers(1, 3)), 2
+
+
+def geometry(rng: np.random.Generator) -> tuple[int, ...]:
+    return (
+        int(rng.integers(14, 40)), int(rng.integers(2, 6)), int(rng.integers(2, 4)),
+        int(rng.integers(1, 4)), int(rng.integers(2, 4)),
+    )  # fmt: skip
+
+
+def row(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.normal(size=13), *options(rng)
+
+
+def taps(rng: np.random.Generator) -> tuple[Any, ...]:
+    _, *rest = options(rng)
+    return rng.normal(size=3), 13, *rest
+
+
+def returned(rng: np.random.Generator) -> tuple[Any, ...]:
+    w, size, *rest = taps(rng)
+    return rng.normal(size=_count(size, len(w), *rest)), w, size, *rest
+
+
+def pair(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Two maps that are not each other's transpose, so that the gap is not 0."""
+    a, b = rng.normal(size=(3, 5)), rng.normal(size=(5, 3))
+    return (lambda x: a @ x), (lambda y: b @ y), rng.normal(size=5), rng.normal(size=3)
+
+
+def grouped(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Four channels in, six out, two groups."""
+    _, *rest = options(rng)
+    return rng.normal(size=(4, 13)), rng.normal(size=(6, 2, 3)), *rest, 2
+
+
+# ---- what is right, and what is often written in its place ---------------------------------------
+
+
+def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _windows(
+    x: np.ndarray, kernel: int, stride: int, padding: int, dilation: int, *, step: int = 0,
+    pad: Any = None,
+) -> np.ndarray:  # fmt: skip
+    """step: from one entry of a window to the next, in place of the dilation. pad: before, after"""
+    out = _count(len(x), kernel, stride, padding, dilation)
+    wide = np.pad(x, (padding, padding) if pad is None else pad)
+    starts = [(step or dilation) * k for k in range(kernel)]
+    return np.stack([wide[a : a + stride * (out - 1) + 1 : stride] for a in starts])
+
+
+def _matrix(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) -> np.ndarray:
+    how = len(w), stride, padding, dilation
+    return np.stack([w @ _windows(e, *how) for e in np.eye(size)], axis=1)
+
+
+def _filled(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) -> np.ndarray:
+    """The same, entry by entry."""
+    a = np.zeros((_count(size, len(w), stride, padding, dilation), size))
+    for p in range(len(a)):
+        for k in range(len(w)):
+            q = stride * p + dilation * k - padding
+            if 0 <= q < size:
+                a[p, q] = w[k]
+    return a
+
+
+def _back(
+    y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
+) -> np.ndarray:
+    return _filled(w, size, stride, padding, dilation).T @ y_bar
+
+
+def _scattered(add: bool = True, shift: bool = True) -> Callable[..., np.ndarray]:
+    """add: to what is there, or write over it. shift: by the padding, or drop what sticks out."""
+
+    def back(
+        y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
+    ) -> np.ndarray:
+        wide = np.zeros(size + 2 * padding)
+        for k in range(len(w)):
+            for p in range(len(y_bar)):
+                q = stride * p + dilation * k
+                wide[q] = w[k] * y_bar[p] + (wide[q] if add else 0)
+        first = padding if shift else 0
+        return wide[first : first + size]
+
+    return back
+
+
+def _gap(forward: Any, backward: Any, x: np.ndarray, y_bar: np.ndarray) -> float:
+    return float(abs(forward(x) @ y_bar - x @ backward(y_bar)))
+
+
+def _conv(
+    x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int, groups: int,
+    *, reads: Any = None,
+) -> np.ndarray:  # fmt: skip
+    """reads: of the group, the channels that it reads"""
+    few, each = w.shape[1], len(w) // groups
+    found = []
+    for i in range(groups):
+        channels = x[i * few : (i + 1) * few] if reads is None else x[reads(i, few, groups)]
+        columns = [_windows(c, w.shape[2], stride, padding, dilation) for c in channels]
+        found.append(w[i * each : (i + 1) * each].reshape(each, -1) @ np.concatenate(columns))
+    return np.concatenate(found)
+
+
+def _with(f: Callable[..., Any], **changed: Any) -> Callable[..., Any]:
+    return lambda *arguments: f(*arguments, **changed)
+
+
+def _flipped(x: Any, w: Any, *rest: Any) -> Any:
+    return _back(x, w[::-1], *rest)
+
+
+def numbers(rng: np.random.Generator) -> Numbers:
+    """Of 4.T1."""
+    return {
+        "size": int(rng.integers(20, 33)),
+        "kernel": int(rng.integers(3, 6)),
+        "stride": int(rng.integers(2, 4)),
+        "padding": int(rng.integers(1, 3)),
+        "dilation": 2,
+    }
+
+
+COUNTS = (
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            _count(size, kernel, stride, padding, dilation) - 1
+        ),
+        "you count the steps between windows; the first window has no step before it",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (size + 2 * padding - kernel) // stride + 1,
+        "a window of these entries is wider than the kernel: the dilation is missing",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            (size + 2 * padding - dilation * kernel) // stride + 1
+        ),
+        "you have as many gaps as entries; between 3 entries there are 2 gaps",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            (size + padding - dilation * (kernel - 1) - 1) // stride + 1
+        ),
+        "the padding is counted once; there is some on both sides",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            (size - dilation * (kernel - 1) - 1) // stride + 1
+        ),
+        "the padding is missing",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            size + 2 * padding - dilation * (kernel - 1)
+        ),
+        "that would be with stride 1",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            -(-(size + 2 * padding - dilation * (kernel - 1) - 1) // stride) + 1
+        ),
+        "you round up: the last window would stick out; a window that does not fit is left out",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (
+            (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1
+        ),
+        "a part of a window is no window; divide with //",
+    ),
+)
+
+
+EXERCISES = (
+    Exercise(
+        "4.1",
+        "how many windows fit",
+        choice("4", {
+            "3": "There are 4: with the padding there are 10 places, and windows start at "
+            "0, 2, 4 and 6.",
+            "5": "There are 4: one that starts at place 8 of the 10 would need a place 10.",
+            "8": "There are 4: with stride 1 there would be 8.",
+        }),
+        because="With the padding there are 10 places, and windows start at 0, 2, 4 and 6.",
+        of=("3", "4", "5", "8"),
+        right=("4",),
+        wrong=(("3", "start at"), ("5", "would need"), ("8", "with stride 1"), (4, "not a choice")),
+    ),
+    Exercise(
+        "4.2",
+        "the number of windows",
+        function(_count, geometry, "your count", slips=COUNTS, points=8),
+        (
+            "first, how many places does one window cover, from its first entry to its last?",
+            "then, how many places are left over on the right of the first window? The padding "
+            "counts, on both sides",
+            "each stride that fits into what is left over is one more window: divide with //, and "
+            "do not forget the first window",
+        ),
+        reveals="4.1",
+        right=(
+            _count,
+            lambda size, kernel, stride, padding, dilation: len(
+                range(0, size + 2 * padding - dilation * (kernel - 1), stride)
+            ),
+            lambda *how: np.array([float(_count(*how))]),
+        ),
+        wrong=(
+            *((f, text[:24]) for f, text in COUNTS),
+            (lambda *how: None, "is None"),
+            (4, "the function itself"),
+        ),
+    ),
+    Exercise(
+        "4.3",
+        "every window as a column",
+        function(
+            _windows, row, "your matrix of windows",
+            slips=(
+                (
+                    _with(_windows, step=1),
+                    "inside your windows the entries are neighbours: the dilation is missing",
+                ),
+                (
+                    lambda x, kernel, stride, padding, dilation: _windows(
+                        x, kernel, stride, padding, dilation, pad=(0, 2 * padding)
+                    ),
+                    "your first window starts at x[0]; it should start in the padding before it",
+                ),
+                (
+                    lambda x, kernel, stride, padding, dilation: _windows(
+                        x, kernel, stride, padding, dilation, pad=(2 * padding, 0)
+                    ),
+                    "all of your padding is in front; half of it belongs behind",
+                ),
+                (
+                    lambda x, *how: _windows(x, *how)[::-1],
+                    "your windows are read from right to left",
+                ),
+                (
+                    lambda x, kernel, stride, padding, dilation: _windows(
+                        np.pad(x, padding, mode="edge"), kernel, stride, 0, dilation
+                    ),
+                    "your padding repeats the first and the last entry; it should be 0",
+                ),
+            ),
+        ),
+        (
+            "np.pad(x, padding) puts zeros on both sides; then no index is negative",
+            "row k holds what entry k of the kernel meets: it starts at dilation k and goes on in "
+            "steps of the stride",
+            "a slice start : stop : stride does it; the stop is where exactly `out` entries are "
+            "taken, so use count",
+        ),
+        because="A convolution is now a product of matrices: w @ windows.",
+        right=(
+            _windows,
+            lambda x, kernel, stride, padding, dilation: [
+                [
+                    x[q] if 0 <= q < len(x) else 0.0
+                    for p in range(_count(len(x), kernel, stride, padding, dilation))
+                    for q in [stride * p + dilation * k - padding]
+                ]
+                for k in range(kernel)
+            ],
+            lambda x, *how: _windows(x.astype("float32"), *how),
+        ),
+        wrong=(
+            (_with(_windows, step=1), "the dilation is missing"),
+            (
+                lambda x, kernel, stride, padding, dilation: _windows(
+                    x, kernel, stride, padding, dilation, pad=(0, 2 * padding)
+                ),
+                "starts at x[0]",
+            ),
+            (
+                lambda x, kernel, stride, padding, dilation: _windows(
+                    np.pad(x, padding, mode="edge"), kernel, stride, 0, dilation
+                ),
+                "should be 0",
+            ),
+            (lambda x, *how: _windows(x, *how)[::-1], "from right to left"),
+            (lambda x, *how: _windows(x, *how).T, "transposed"),
+            (lambda x, kernel, stride, padding, dilation: _windows(x, kernel, stride, 0, dilation),
+             "is asked for"),
+            (lambda x, kernel, stride, padding, dilation: _windows(x, kernel, 1, padding, dilation),
+             "is asked for"),
+        ),
+    ),
+    Exercise(
+        "4.4",
+        "the numbers in a large matrix",
+        choice("3", {
+            "1000": "It is 3: each row holds the same three weights, one place further on.",
+            "2998": "It is 3: there are 2998 places that are not 0, but they hold the same three "
+            "weights again and again.",
+            "1000000": "It is 3: nearly all places are 0, and the others hold the same three "
+            "weights again and again.",
+        }),
+        because="Each row holds the same three weights, one place further on; all the rest is 0.",
+        of=("3", "1000", "2998", "1000000"),
+        right=("3",),
+        wrong=(("1000", "each row"), ("2998", "again and again"), ("1000000", "nearly all")),
+    ),
+    Exercise(
+        "4.5",
+        "the matrix of a convolution",
+        function(
+            _matrix, taps, "your matrix",
+            slips=(
+                (
+                    lambda w, *how: _matrix(w[::-1], *how),
+                    "the weights in your rows run backwards",
+                ),
+                (
+                    lambda w, size, stride, padding, dilation: _filled(
+                        w, size + padding, stride, 0, dilation
+                    )[: _count(size, len(w), stride, padding, dilation), :size],
+                    "your first row starts at x[0]; the padding comes before it",
+                ),
+                (
+                    lambda w, *how: (_matrix(w, *how) != 0).astype(float),
+                    "your matrix has the right places, but ones in them; put the weights there",
+                ),
+            ),
+        ),
+        (
+            "you have conv, which does what the matrix does; what is a matrix times a vector that "
+            "is 1 in one place and 0 elsewhere?",
+            "it is a column of the matrix: the rows of np.eye(size) are those vectors",
+            "np.stack(..., axis=1) puts columns side by side",
+        ),
+        reveals="4.4",
+        right=(
+            _matrix,
+            _filled,
+            lambda w, size, *how: np.array(
+                [w @ _windows(np.eye(size)[q], len(w), *how) for q in range(size)]
+            ).T,
+        ),
+        wrong=(
+            (lambda w, *how: _matrix(w, *how).T, "transposed"),
+            (lambda w, *how: _matrix(w[::-1], *how), "run backwards"),
+            (
+                lambda w, size, stride, padding, dilation: _matrix(w, size, stride, 0, dilation),
+                "is asked for",
+            ),
+            (lambda w, *how: (_matrix(w, *how) != 0).astype(float), "ones in them"),
+            (lambda w, size, *how: w, "is asked for"),
+        ),
+    ),
+    Exercise(
+        "4.6",
+        "the gradient of what was not read",
+        choice("zero", {
+            "copied": "It is zero: what no window reads changes no output, and so not the loss.",
+            "averaged": "It is zero: what no window reads changes no output, whatever its "
+            "neighbours do.",
+        }),
+        because="What no window reads changes no output, and so not the loss.",
+        of=("zero", "copied", "averaged"),
+        right=("zero",),
+        wrong=(("copied", "no window reads"), ("averaged", "neighbours")),
+    ),
+    Exercise(
+        "4.7",
+        "the input gradient, without the matrix",
+        function(
+            _back, returned, "your x_bar",
+            slips=(
+                (
+                    _scattered(add=False),
+                    "where windows overlap, your later one overwrites the earlier; what comes back "
+                    "is added",
+                ),
+                (
+                    _scattered(shift=False),
+                    "your x_bar is shifted by the padding: its first entries belong to the zeros "
+                    "that were put before x",
+                ),
+                (_flipped, "the weights run backwards: send y_bar[p] back by way of the same w[k]"),
+                (
+                    lambda y_bar, w, size, *how: _back(y_bar, np.ones_like(w), size, *how),
+                    "you add up y_bar itself; on its way each is multiplied by a weight",
+                ),
+            ),
+        ),
+        (
+            "y[p] was made from w[k] x[q]: so y_bar[p] sends w[k] y_bar[p] back to place q",
+            "make an array of zeros that is as long as x with its padding, and cut the padding "
+            "off at the end",
+            "for each k, the places of all p at once are the slice that you used in exercise 4.3; "
+            "add to it with +=",
+        ),
+        because="It is what the transpose of the matrix does, without the matrix.",
+        reveals="4.6",
+        right=(
+            _back,
+            _scattered(),
+            lambda y_bar, w, size, *how: np.einsum("pq,p->q", _filled(w, size, *how), y_bar),
+        ),
+        wrong=(
+            (_scattered(add=False), "overwrites the earlier"),
+            (_scattered(shift=False), "shifted by the padding"),
+            (_flipped, "run backwards"),
+            (
+                lambda y_bar, w, size, *how: _back(y_bar, np.ones_like(w), size, *how),
+                "multiplied by a weight",
+            ),
+            (
+                lambda y_bar, w, size, stride, padding, dilation: np.pad(
+                    _back(y_bar, w, size, stride, padding, dilation), padding
+                ),
+                "is asked for",
+            ),
+            (lambda y_bar, w, size, *how: -_back(y_bar, w, size, *how), "wrong sign"),
+            (lambda y_bar, w, size, *how: print(end=""), "is None"),
+        ),
+    ),
+    Exercise(
+        "4.8",
+        "the gap of an adjoint test",
+        function(
+            _gap, pair, "your gap",
+            slips=(
+                (
+                    lambda f, b, x, y_bar: f(x) @ y_bar - x @ b(y_bar),
+                    "your gap has a sign; take its size",
+                ),
+                (
+                    lambda f, b, x, y_bar: x @ b(y_bar) - f(x) @ y_bar,
+                    "your gap has a sign; take its size",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x).sum() - b(y_bar).sum()),
+                    "you compare two sums; each side is a dot product with an array of its own "
+                    "length",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x) @ y_bar),
+                    "this is one side only; there are two to compare",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(x @ b(y_bar)),
+                    "this is one side only; there are two to compare",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x) @ y_bar + x @ b(y_bar)),
+                    "you add the two sides; their difference is asked for",
+                ),
+            ),
+        ),
+        (
+            "one side is a dot product of two arrays as long as y, the other of two as long as x",
+            "forward(x) is as long as y_bar; backward(y_bar) is as long as x",
+            "the gap is the size of the difference of the two numbers: abs",
+        ),
+        right=(
+            _gap,
+            lambda f, b, x, y_bar: np.abs(np.sum(f(x) * y_bar) - np.sum(x * b(y_bar))),
+        ),
+        wrong=(
+            (lambda f, b, x, y_bar: f(x) @ y_bar - x @ b(y_bar), "take its size"),
+            (lambda f, b, x, y_bar: abs(f(x).sum() - b(y_bar).sum()), "two sums"),
+            (lambda f, b, x, y_bar: abs(x @ b(y_bar)), "one side only"),
+            (lambda f, b, x, y_bar: abs(f(x) @ y_bar + x @ b(y_bar)), "you add"),
+            (lambda f, b, x, y_bar: abs(f(x) @ x), "raised ValueError"),
+            (lambda f, b, x, y_bar: abs(f(x) * y_bar - b(y_bar)[:3]), "is asked for"),
+        ),
+    ),
+    Exercise(
+        "4.9",
+        "a wrong transpose, tested with ones",
+        choice("passes", {
+            "fails": "It passes: with ones all around, only the sum of the weights counts, and "
+            "the order does not change it.",
+        }),
+        because="With ones all around only the sum of the weights counts, and not their order.",
+        of=("passes", "fails"),
+        right=("passes",),
+        wrong=(("fails", "only the sum"),),
+    ),
+    Exercise(
+        "4.10",
+        "channels and groups",
+        function(
+            _conv, grouped, "your y",
+            slips=(
+                (
+                    _with(_conv, reads=lambda i, few, groups: slice(i, None, groups)),
+                    "your groups take every second channel; a group takes neighbours",
+                ),
+                (
+                    _with(_conv, reads=lambda i, few, groups: slice(0, few)),
+                    "all of your groups read the channels of the first",
+                ),
+                (
+                    _with(_conv, reads=lambda i, few, groups: slice(-few, None)),
+                    "all of your groups read the channels of the last",
+                ),
+                (
+                    lambda x, w, *how: _conv(x, w, *how)[[0, 3, 1, 4, 2, 5]],
+                    "your outputs are in a wrong order: first come all of the first group",
+                ),
+                (
+                    lambda x, w, *how: _conv(x, w, *how) / w.shape[1],
+                    "you take a mean over the channels; it should be their sum",
+                ),
+            ),
+        ),
+        (
+            "with one group: put the windows of all channels below one another, and make each "
+            "output's weights one long row",
+            "np.concatenate([windows(c, ...) for c in x]) is (c kernel, out), and "
+            "w.reshape(len(w), -1) is (o, c kernel)",
+            "with groups, do that for each group by itself: its channels of x are "
+            "few = w.shape[1] neighbours, its outputs len(w) // groups neighbours",
+        ),
+        because="Groups are a matrix in blocks, with zeros between them.",
+        right=(
+            _conv,
+            lambda x, w, stride, padding, dilation, groups: np.stack([
+                sum(
+                    w[o, c] @ _windows(
+                        x[o // (len(w) // groups) * w.shape[1] + c],
+                        w.shape[2], stride, padding, dilation,
+                    )
+                    for c in range(w.shape[1])
+                )
+                for o in range(len(w))
+            ]),
+        ),
+        wrong=(
+            (
+                _with(_conv, reads=lambda i, few, groups: slice(i, None, groups)),
+                "takes neighbours",
+            ),
+            (_with(_conv, reads=lambda i, few, groups: slice(0, few)), "channels of the first"),
+            (lambda x, w, *how: _conv(x, w, *how)[[0, 3, 1, 4, 2, 5]], "wrong order"),
+            (lambda x, w, *how: _conv(x, w, *how) / w.shape[1], "a mean"),
+            (lambda x, w, *how: _conv(x, w, *how).T, "transposed"),
+            (lambda x, w, *how: _conv(x[:2], w, *how[:-1], 1), "channels of the first"),
+            (lambda x, w, *how: _conv(x, w[:3], *how[:-1], 1), "is asked for"),
+        ),
+    ),
+    Exercise(
+        "4.T1",
+        "the number of outputs, on paper",
+        number(
+            lambda x: _count(**x), "your number of outputs", digits=4,
+            slips=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
+        ),
+        (
+            "as in exercise 4.2, with these numbers",
+            "one window covers dilation (kernel - 1) + 1 places",
+            "size and two paddings, less one window: how many strides fit?",
+        ),
+        variant=numbers,
+        right=(lambda x: _count(**x), lambda x: str(_count(**x)), lambda x: float(_count(**x))),
+        wrong=(
+            (lambda x: _count(**x) - 1, "the first window"),
+            (lambda x: x["size"] + 2 * x["padding"] - 2 * (x["kernel"] - 1), "with stride 1"),
+            (lambda x: 500, "too large"),
+            (lambda x: "many", "a number is asked for"),
+        ),
+    ),
+    Exercise(
+        "4.T2",
+        "the shape of a transposed convolution",
+        choice("(16, 8)", {
+            "(8, 16)": "this is the shape of A itself; what does its transpose take, and give?",
+            "(3, 8)": "this is the shape of the windows; the matrix has a column for each input",
+            "(16, 16)": "A is not square here, and so its transpose is not",
+        }),
+        (
+            "A takes x and gives y: how many columns, and how many rows has it?",
+            "the transpose takes y_bar and gives x_bar",
+            "x_bar is as long as x, y_bar as long as y",
+        ),
+        because="It takes 8 numbers and gives 16: a transposed convolution makes a signal longer.",
+        of=("(8, 16)", "(16, 8)", "(3, 8)", "(16, 16)"),
+        right=("(16, 8)",),
+        wrong=(("(8, 16)", "A itself"), ("(3, 8)", "windows"), ("(16, 16)", "not square"),
+               ((16, 8), "not a choice")),
+    ),
+    Exercise(
+        "4.T3",
+        "what an adjoint test says",
+        choice("B is the transpose of A", {
+            "A is right": "the test compares A with B; if both use a wrong stride, it passes",
+            "A and B are right": "the test compares A with B; if both use a wrong stride, it "
+            "passes",
+            "nothing": "random arrays leave no room for chance: a wrong B would have been seen",
+        }),
+        (
+            "which two things does the test compare, and with what third thing does it not?",
+            "suppose that A ignores the padding, and B is the transpose of that; what is the gap?",
+            "the test knows two functions and nothing of what they are for",
+        ),
+        because="Whether A is the convolution that you want is another question, for a slow and "
+        "plain program, such as your matrix.",
+        of=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
+        right=("B is the transpose of A",),
+        wrong=(("A is right", "compares A with B"), ("A and B are right", "both use"),
+               ("nothing", "no room for chance")),
+    ),
+)  # fmt: skip

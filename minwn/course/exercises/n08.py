@@ -1,0 +1,559 @@
+"""Exercises of notebook 8: the edge of the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...oracle import expected
+from ..exercise import Exercise
+from ..judges import choice, function, number, same
+
+__all__ = ["EXERCISES", "PLACES"]
+
+PLACES = ("inside", "outside", "max")
+
+
+def _n(v: np.ndarray) -> np.ndarray:
+    return np.sqrt((v * v).sum(axis=1, keepdims=True))
+
+
+def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x * y).sum(axis=1, keepdims=True)
+
+
+def _plain(v: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return g * v / _n(v)
+
+
+def _largest(v: np.ndarray) -> np.ndarray:
+    return np.abs(v).max(axis=1, keepdims=True)
+
+
+def _safe(v: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return _plain(v / _largest(v), g)
+
+
+# ---- any size -----------------------------------------------------------------------------------
+
+SIZES = (  # of the three rows of v, and what they are called
+    ((1.0, 1.0, 1.0), "of ordinary size"),
+    ((1e200, 1e200, 1e200), "of size 1e200"),
+    ((1e-200, 1e-200, 1e-200), "of size 1e-200"),
+    ((1e200, 1.0, 1e-200), "of the sizes 1e200, 1 and 1e-200, one row each"),
+)
+SAFE_SLIPS = (
+    (
+        lambda v, g: _plain(v / v.max(axis=1, keepdims=True), g),
+        "a row whose largest entry is negative is turned round: scale by an amount, without sign",
+    ),
+    (
+        lambda v, g: g * v / _n(v / _largest(v)),
+        "your length is that of the scaled row, but what you divide by it is not scaled",
+    ),
+    (
+        lambda v, g: g * (v / _largest(v)) / _n(v),
+        "the row is scaled, but the length that divides it is that of the row before",
+    ),
+    (lambda v, g: g * v / _largest(v), "you divide by the largest entry, which is no length"),
+    (lambda v, g: v / _largest(v), "this is the scaled row; now treat it as you would treat v"),
+    (lambda v, g: v / _n(v), "the gain g is missing"),
+)
+
+
+def _rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    v, g, _ = _point(rng)
+    v[1] = -abs(v[1])
+    return v, g
+
+
+def judge_safe(answer: Any) -> str | None:
+    """At ordinary numbers first; then rows of every size."""
+    with np.errstate(all="ignore"):
+        said = function(_plain, _rows, "your w", slips=SAFE_SLIPS)(answer)
+        return said or _sized(answer)
+
+
+def _sized(answer: Any) -> str | None:
+    v, g = _rows(np.random.default_rng(8))
+    for sizes, called in SIZES:
+        big = v * np.array(sizes)[:, None]
+        got = np.asarray(answer(big.copy(), g.copy()), dtype="float64").reshape(v.shape)
+        right = _plain(v, g)
+        for k, row in enumerate(got):
+            where = f"in row {k} of rows {called}" if len(set(sizes)) > 1 else f"for rows {called}"
+            if same(row, right[k]) is None:
+                continue
+            if np.isnan(row).any():
+                return f"{where} your w is NaN: something was divided by 0, or infinity by infinity"
+            if np.isinf(row).any():
+                return f"{where} your w is infinite: a length has become 0 on the way"
+            if not row.any():
+                return f"{where} your w is 0: a square has become infinite on the way"
+            return f"{where} your w has the length {np.linalg.norm(row):.3g}, not |g|"
+    return None
+
+
+# ---- half precision -----------------------------------------------------------------------------
+
+
+def _wide(v: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return _plain(v.astype("float32"), g.astype("float32")).astype("float16")
+
+
+def judge_half(answer: Any) -> str | None:
+    """float16 in and out, and within one unit in the last place for every size."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    rng = np.random.default_rng(16)
+    g = np.array([[1.7], [-0.6], [2.9]], dtype="float16")
+    worst, where = 0.0, ""
+    for size in (1.0, 300.0, 30000.0, 2e-4, 2e-7):
+        v = np.clip(rng.normal(size=(3, 16)) * size, -6e4, 6e4).astype("float16")
+        v[:, 0] = np.maximum(v[:, 0], np.float16(6e-8))  # no row of zeros
+        with np.errstate(all="ignore"):
+            got = np.asarray(answer(v.copy(), g.copy()))
+        if got.shape != v.shape:
+            return f"your w has shape {got.shape}, and {v.shape} is asked for"
+        if got.dtype != np.float16:
+            return f"your w is {got.dtype}; what comes in as float16 must go out as float16"
+        right = np.asarray(expected(v, g, v).w, dtype="float64")
+        x = got.astype("float64")
+        called = f"where the entries of v are about {size:g}"
+        if np.isnan(x).any():
+            return f"{called} your w is NaN: infinity was divided by infinity"
+        if np.isinf(x).any():
+            return f"{called} your w is infinite: a length has become 0 on the way"
+        if not x.any(axis=1).all():
+            return (
+                f"{called} your w is 0: on the way a number above 65504 became infinite, and "
+                "something was divided by it"
+            )
+        unit = np.spacing(np.abs(right).astype("float16")).astype("float64")
+        error = float((np.abs(x - right) / unit).max())
+        if error > 30:
+            return f"{called} your w is wrong by {error:.0f} units in the last place of float16"
+        if error > worst:
+            worst, where = error, called
+    if worst > 1:
+        return (
+            f"{where} your w is off by {worst:.1f} units in its last place: more than the last "
+            "step was rounded to float16"
+        )
+    return None
+
+
+# ---- eps ----------------------------------------------------------------------------------------
+
+
+def _length(v: np.ndarray, eps: float, place: str) -> np.ndarray:
+    if place == "inside":
+        return np.sqrt(_dot(v, v) + eps)
+    return _n(v) + eps if place == "outside" else np.maximum(_n(v), eps)
+
+
+def _lengths_but(**rules: Any) -> Any:
+    """The lengths with some places wrong, as functions of (v, eps)."""
+    return lambda v, eps, place: (
+        rules[place](v, eps) if place in rules else _length(v, eps, place)
+    )
+
+
+_ON_THE_SUM = (
+    lambda v, e: np.sqrt((v * v + e).sum(axis=1, keepdims=True)),
+    "you add eps to every square, and so once for each entry; once for each row is meant",
+)
+LENGTH_SLIPS = {
+    "inside": (
+        (lambda v, e: np.sqrt(_dot(v, v) + e * e), "you add the square of eps below the root"),
+        (lambda v, e: _n(v) + e, "here eps is added to the root, which is the place outside"),
+        (lambda v, e: _n(v) + np.sqrt(e), "you take the root of each of the two and then add"),
+        _ON_THE_SUM,
+        (lambda v, e: _dot(v, v) + e, "the root itself is missing"),
+    ),
+    "outside": (
+        (lambda v, e: np.sqrt(_dot(v, v) + e), "here eps is below the root, the place inside"),
+        (lambda v, e: np.sqrt(_dot(v, v) + e) + e, "here eps is added twice, inside as well"),
+    ),
+    "max": (
+        (
+            lambda v, e: np.sqrt(np.maximum(_dot(v, v), e)),
+            "you compare eps with the square of the length; this form exists, and its eps acts at "
+            "the root of eps",
+        ),
+        (lambda v, e: np.minimum(_n(v), e), "you take the smaller of the two"),
+        (lambda v, e: np.maximum(_largest(v), e), "you compare with the largest entry of the row"),
+        (
+            lambda v, e: np.maximum(np.abs(v), e),
+            "you lift each entry; the length of the whole row is meant",
+        ),
+    ),
+}
+
+
+def judge_length(answer: Any) -> str | None:
+    """Place by place."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    for place in PLACES:
+        judge = function(
+            lambda v, e, place=place: _length(v, e, place),
+            _row_and_eps,
+            f'with "{place}" your h',
+            slips=[(f, f'with "{place}": {text}') for f, text in LENGTH_SLIPS[place]],
+        )
+        said = judge(lambda v, e, place=place: answer(v, e, place))
+        if said:
+            return said
+    return None
+
+
+def _row_and_eps(rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Rows of which one is shorter than eps, one is longer, and one is zero."""
+    v = rng.normal(size=(3, 4)) * np.array([[1.0], [0.02], [0.0]])
+    return v, 0.3
+
+
+def _inside_v_bar(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray, eps: float) -> np.ndarray:
+    h = np.sqrt(_dot(v, v) + eps)
+    return g / h * (w_bar - _dot(w_bar, v) / h**2 * v)
+
+
+def _point(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """v, g, w_bar."""
+    g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
+    return rng.normal(size=(3, 4)), g, rng.normal(size=(3, 4))
+
+
+def _inside_point(rng: np.random.Generator) -> tuple[Any, ...]:
+    v, g, w_bar = _point(rng)
+    return w_bar, v, g, 0.4
+
+
+def _h(v: np.ndarray, e: float) -> np.ndarray:
+    return np.sqrt(_dot(v, v) + e)
+
+
+INSIDE_SLIPS = (
+    (
+        lambda w_bar, v, g, e: g / _n(v) * (w_bar - _dot(w_bar, v) / _n(v) ** 2 * v),
+        "this is the gradient without eps, and the function has one",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) / _n(v) ** 2 * v),
+        "the factor in front has eps, the projection has not: below <w_bar, v> you have n^2",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _n(v) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v),
+        "the projection has eps, the factor in front has not",
+    ),
+    (
+        lambda w_bar, v, g, e: (
+            g / _h(v, e) * (w_bar - _dot(w_bar, v) / (_h(v, e) * _n(v)) * v)
+        ),
+        "below <w_bar, v> you have h n: that is the slope of h = n + eps, not of this h",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) * v),
+        "your projection divides by h once; count how often v occurs in it",
+    ),
+    (lambda w_bar, v, g, e: g / _h(v, e) * w_bar, "the projection is missing: h moves with v"),
+    (
+        lambda w_bar, v, g, e: (
+            1 / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v)
+        ),
+        "the gain g is missing from your v_bar",
+    ),
+)
+
+# ---- numbers of one's own -----------------------------------------------------------------------
+
+
+def row(rng: np.random.Generator) -> dict[str, Any]:
+    """Of 8.T1: a row too large for its squares, with a length that is a round number."""
+    a, b, n = ((3, 4, 5), (6, 8, 10), (5, 12, 13), (8, 15, 17))[rng.integers(4)]
+    size = ("e170", "e200", "e-170", "e-200")[rng.integers(4)]
+    return {"v": (float(f"{a}{size}"), float(f"{b}{size}")), "g": n * int(rng.integers(2, 6))}
+
+
+def _first(x: dict[str, Any]) -> float:
+    a, b = (y / max(x["v"]) for y in x["v"])
+    return x["g"] * a / float(np.hypot(a, b))
+
+
+def _second(x: dict[str, Any]) -> float:
+    a, b = (y / max(x["v"]) for y in x["v"])
+    return x["g"] * b / float(np.hypot(a, b))
+
+
+EXERCISES = (
+    Exercise(
+        "8.1",
+        "the formula, where squares overflow",
+        choice("zeros", {
+            "(3, 4)": "It is zeros: the squares are infinite, and a number over infinity is 0.",
+            "infinity": "It is zeros: the length is infinite, but one divides by it.",
+            "an error": "There is no error, only zeros; NumPy may warn, and many others do not.",
+        }),
+        because="The squares are infinite, so is their root, and a number over infinity is 0.",
+        of=("(3, 4)", "zeros", "infinity", "an error"),
+        right=("zeros",),
+        wrong=(("(3, 4)", "squares are infinite"), ("infinity", "one divides by it"),
+               ("an error", "no error"), ("0", "not a choice")),
+    ),
+    Exercise(
+        "8.2",
+        "w for rows of every size",
+        judge_safe,
+        (
+            "w does not change when a row of v is multiplied by a positive number; choose a good "
+            "one",
+            "divide each row by its own largest entry, by amount: then no square exceeds 1",
+            "np.abs(v).max(axis=1, keepdims=True) is (o, 1); with the new rows, do as before",
+        ),
+        because="A row may be scaled by any positive number, and so it may be scaled first.",
+        right=(
+            _safe,
+            lambda v, g: g * (v / _largest(v)) / np.linalg.norm(v / _largest(v), axis=1)[:, None],
+            lambda v, g: _plain(np.ldexp(v, -np.frexp(_largest(v))[1]), g),
+            lambda v, g: np.stack(
+                [g[k] * row / np.abs(row).max() / np.sqrt(((row / np.abs(row).max()) ** 2).sum())
+                 for k, row in enumerate(v)]
+            ),
+        ),
+        wrong=(
+            (_plain, "rows of size 1e200 your w is 0"),
+            (lambda v, g: _plain(v / np.abs(v).max(), g), "one row each your w is"),
+            *zip(
+                (f for f, _ in SAFE_SLIPS),
+                ("turned round", "is not scaled", "row before", "no length", "treat it as",
+                 "gain g is missing"),
+                strict=True,
+            ),
+            (lambda v, g: _plain(np.where(_n(v) > 1e100, v / 1e200, v), g), "size 1e-200 your w"),
+            (lambda v, g: g * v / np.maximum(_n(v), 1e-12), "size 1e200 your w is 0"),
+            (_safe(np.ones((2, 3)), np.ones((2, 1))), "the function itself"),
+        ),
+    ),
+    Exercise(
+        "8.3",
+        "where float16 ends",
+        choice("256", {
+            "65504": "It is 256. The largest float16 is 65504, but the square comes before it.",
+            "16": "It is 256, whose square is 65536; the largest float16 is 65504.",
+        }),
+        because="The square of 256 is 65536, and the largest float16 is 65504.",
+        of=("16", "256", "65504"),
+        right=("256",),
+        wrong=(("65504", "the square comes before"), ("16", "65536"), ("1e19", "not a choice")),
+    ),
+    Exercise(
+        "8.4",
+        "float16 in, float16 out, right in between",
+        judge_half,
+        (
+            "the answer fits into float16; only what happens on the way does not",
+            "convert v and g first, before anything is squared",
+            "float32 has room for the square of any float16; convert back once, at the end",
+        ),
+        because="Compute in float32, and round once.",
+        right=(
+            _wide,
+            lambda v, g: _plain(v.astype("float64"), g.astype("float64")).astype("float16"),
+            lambda v, g: (
+                g * (v / np.linalg.norm(v.astype("float32"), axis=1, keepdims=True))
+            ).astype("float16"),
+        ),
+        wrong=(
+            (_plain, "about 300 your w is 0"),
+            (lambda v, g: _plain(v.astype("float32"), g), "your w is float32"),
+            (
+                lambda v, g: (
+                    g * v / np.sqrt((v * v).sum(axis=1, keepdims=True, dtype="float32"))
+                ).astype("float16"),
+                "about 300 your w is 0",
+            ),
+            (
+                lambda v, g: g * v / _n(v.astype("float32")).astype("float16"),
+                "infinity was divided by infinity",
+            ),
+            (lambda v, g: _safe(v, g), "units in its last place"),
+            (lambda v, g: _wide(v, g).T, "has shape"),
+            (lambda v, g: v, "units in the last place of float16"),
+        ),
+    ),
+    Exercise(
+        "8.5",
+        "a row of zeros with the gain 0",
+        choice("NaN", {
+            "zeros": "It is NaN: 0 over 0. That g is 0 comes too late, for 0 times NaN is NaN.",
+            "infinity": "It is NaN: 0 over 0. Infinity would be another number over 0.",
+        }),
+        because="0 over 0 is NaN, and NaN times 0 is NaN.",
+        of=("zeros", "NaN", "infinity"),
+        right=("NaN",),
+        wrong=(("zeros", "comes too late"), ("infinity", "0 over 0"), ("one", "not a choice")),
+    ),
+    Exercise(
+        "8.6",
+        "three places for eps",
+        judge_length,
+        (
+            "each place is one line; only the order of sum, root, and eps differs",
+            "inside: eps joins the sum of squares before the root, once for each row",
+            'outside: the root first; and np.maximum compares two numbers, for the place "max"',
+        ),
+        right=(
+            _length,
+            lambda v, eps, place: _length(v, eps, place)[:, 0],
+            lambda v, eps, place: {
+                "inside": lambda n: np.hypot(n, np.sqrt(eps)),
+                "outside": lambda n: n + eps,
+                "max": lambda n: np.where(n > eps, n, eps),
+            }[place](np.linalg.norm(v, axis=1)),
+        ),
+        wrong=(
+            *(
+                (_lengths_but(**{place: rule}), fragment)
+                for place, rule, fragment in (
+                    ("inside", LENGTH_SLIPS["inside"][0][0], "the square of eps"),
+                    ("inside", LENGTH_SLIPS["inside"][1][0], "which is the place outside"),
+                    ("inside", LENGTH_SLIPS["inside"][2][0], "the root of each of the two"),
+                    ("inside", _ON_THE_SUM[0], "once for each entry"),
+                    ("inside", LENGTH_SLIPS["inside"][4][0], "root itself is missing"),
+                    ("outside", LENGTH_SLIPS["outside"][0][0], "below the root"),
+                    ("outside", LENGTH_SLIPS["outside"][1][0], "added twice"),
+                    ("max", LENGTH_SLIPS["max"][0][0], "with the square of the length"),
+                    ("max", LENGTH_SLIPS["max"][1][0], "the smaller of the two"),
+                    ("max", LENGTH_SLIPS["max"][2][0], "with the largest entry"),
+                )
+            ),
+            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
+            (lambda v, eps, place: None, "is None"),
+        ),
+    ),
+    Exercise(
+        "8.7",
+        "where an eps inside the root begins to act",
+        choice("1e-6", {
+            "1e-12": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
+            "1e-24": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
+        }),
+        because="Below the root stand squares, and 1e-12 is the square of 1e-6.",
+        of=("1e-24", "1e-12", "1e-6"),
+        right=("1e-6",),
+        wrong=(("1e-12", "stand squares"), ("1e-24", "stand squares"), ("never", "not a choice")),
+    ),
+    Exercise(
+        "8.8",
+        "the gradient with eps inside the root",
+        function(
+            _inside_v_bar,
+            _inside_point,
+            "your v_bar",
+            slips=INSIDE_SLIPS,
+        ),
+        (
+            "only the length has changed: w = g v / h; how does h move when v does?",
+            "the slope of the root of (n^2 + eps) by v is v / h; there is no n left in it",
+            "take the closed form of notebook 5, and ask of each n whether it came from the "
+            "length or from its slope",
+        ),
+        because="Here the slope of h is v/h, so that h takes the place of every n.",
+        reveals="8.7",
+        right=(
+            _inside_v_bar,
+            lambda w_bar, v, g, eps: (
+                g * w_bar / _h(v, eps) - g * _dot(w_bar, v) / (_dot(v, v) + eps) ** 1.5 * v
+            ),
+            lambda w_bar, v, g, eps: np.stack([
+                g[k] / np.sqrt(v[k] @ v[k] + eps)
+                * (w_bar[k] - (w_bar[k] @ v[k]) / (v[k] @ v[k] + eps) * v[k])
+                for k in range(len(v))
+            ]),
+        ),
+        wrong=(
+            *zip(
+                (f for f, _ in INSIDE_SLIPS),
+                ("without eps", "below <w_bar, v> you have n^2", "factor in front has not",
+                 "slope of h = n + eps", "divides by h once", "projection is missing",
+                 "gain g is missing"),
+                strict=True,
+            ),
+            (
+                lambda w_bar, v, g, e: (_inside_v_bar(w_bar, v, g, e), _dot(w_bar, v) / _h(v, e)),
+                "and numbers are asked for",
+            ),
+        ),
+    ),
+    Exercise(
+        "8.T1",
+        "w of a row that is far from 1",
+        number(
+            _first, "your first entry of w",
+            slips=(
+                (lambda x: 0.0, "this is what the formula as written gives for large rows"),
+                (_second, "this is the second entry of w"),
+                (lambda x: x["v"][0], "this is v itself"),
+                (lambda x: _first(x) / x["g"], "the gain g is missing"),
+                (lambda x: x["g"], "this is g, the length of w"),
+                (lambda x: x["g"] * x["v"][0] / max(x["v"]),
+                 "this is g times the first entry over the largest; one divides by the length"),
+            ),
+        ),
+        (
+            "multiply the row by a number that makes it handy; w does not notice",
+            "after scaling, the two entries and the length are whole numbers",
+            "the first entry over the length, times g",
+        ),
+        variant=row,
+        right=(_first, lambda x: round(_first(x), 3)),
+        wrong=(
+            (lambda x: 0, "as written"), (_second, "second entry"),
+            (lambda x: x["g"], "the length of w"), (lambda x: _first(x) / x["g"], "g is missing"),
+            (lambda x: -_first(x), "wrong sign"), (lambda x: x["v"][0], "v itself"),
+            (lambda x: "inf", "your first entry of w is inf"),
+        ),
+    ),
+    Exercise(
+        "8.T2",
+        "how far a row of zeros reaches",
+        choice("one row", {
+            "nothing": "a length of 0 is divided by somewhere; which numbers use it?",
+            "everything": "each row has a length of its own; whose is 0?",
+            "one column": "is a length shared along a row, or along a column?",
+        }),
+        (
+            "write down w for two rows, of which one is zero",
+            "which entries of w are divided by the length 0?",
+            "try it: put a row of zeros into your v of section 1",
+        ),
+        because="Each row is divided by its own length, and no other.",
+        of=("nothing", "one row", "one column", "everything"),
+        right=("one row",),
+        wrong=(("nothing", "divided by somewhere"), ("everything", "length of its own"),
+               ("one column", "shared along"), ("two rows", "not a choice")),
+    ),
+    Exercise(
+        "8.T3",
+        "an eps for a shortest length",
+        number(
+            1e-8, "your eps",
+            slips=(
+                (1e-4, "that eps acts at the length 0.01: below the root stand squares"),
+                (1e-2, "that eps acts at the length 0.1: below the root stand squares"),
+                (1e-16, "that eps acts at the length 1e-8; you have squared once too often"),
+            ),
+        ),
+        (
+            "inside the root, eps is compared with the square of the length",
+            "eps and the square of the length are to be equal",
+            "the square of 1e-4",
+        ),
+        because="Inside the root an eps is a square of a length.",
+        right=(1e-8, "1e-8", np.float64(1e-4) ** 2, [1e-8]),
+        wrong=((1e-4, "acts at the length 0.01"), (1e-2, "length 0.1"), (1e-16, "too often"),
+               (-1e-8, "wrong sign"), (True, "a number is asked for")),
+    ),
+)  # fmt: skip
