@@ -18,8 +18,8 @@ DESCRIPTION = (
     "a row. Lines are medians of the seeds, bands reach from the lowest to the highest run; the "
     "grey line is a player at random. At small rates weight normalisation with the short v of the "
     "paper learns sooner than plain weights, and with v = w it does not. At the best rate of each "
-    "they are alike. Batch normalisation learns here at all but the smallest rate; that it does "
-    "not, which the paper reports of games with pictures, is not seen in this small one."
+    "they are alike. The paper could not get batch normalisation to work with its games; with this "
+    "small one it learns at all rates but the smallest."
 )
 SEEDS = 3, 1
 
@@ -239,14 +239,14 @@ def claims(data):
     sooner = (mean[PAPER] - mean[PLAIN])[:, small]
     matched = (mean[MATCHED] - mean[PLAIN])[:, small]
     best = [np.median(found, axis=0).max() for found in mean.values()]
-    learnt = [
-        np.mean(runs, axis=0)[-5:].mean() for runs in list(data["return"][BATCH].values())[1:]
-    ]
+    batch = list(data["return"][BATCH].values())[1:]
+    learnt = [np.mean(runs, axis=0)[-5:].mean() for runs in batch]
     return [
         *told,
         (f"at rate 0.0005 WN with the short v is ahead of plain by more than 0.1, averaged over "
          f"training, in every run ({sooner.min():.2f})", sooner.min() > 0.1),
-        (f"and WN with v = w is not, in any run ({matched.max():.2f} at most)", matched.max() < 0.1),
+        (f"and WN with v = w is not, in any run (at most {matched.max():.2f})",
+         matched.max() < 0.1),
         (f"at the best rate of each, the four lie within 0.2 of one another (medians; "
          f"{np.ptp(best):.2f})", np.ptp(best) < 0.2),
         (f"batch norm ends above 0.75 at all rates but the smallest, averaged over the runs "

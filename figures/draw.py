@@ -15,11 +15,11 @@ DESCRIPTION = (
     "The lower bound of the log-likelihood of test digits by epoch, for a small DRAW network "
     "without attention; lines are medians of the seeds, bands reach from the lowest to the highest "
     "run. Plain weights drawn from N(0, 0.01^2) stop at the bound of a model that knows only the "
-    "mean of each pixel, the dotted line: the code says nothing. Weight normalisation with the same "
-    "v and g = 1 goes far beyond, as in the paper, which does not say how g began. With v = w it "
-    "stops where plain weights do. Plain weights with rows of length 1 make up for about half "
-    "of the gap or more, weight normalisation adds nothing to those, and three times the learning rate "
-    "makes up for nearly all of the rest."
+    "mean of each pixel, the dotted line: the code says nothing. Weight normalisation with the "
+    "same v and g = 1 goes far beyond, as in the paper, which does not say how g began. With v = w "
+    "it stops where plain weights do. Plain weights with rows of length 1 make up for about half "
+    "of the gap or more, weight normalisation adds nothing to those, and three times the learning "
+    "rate makes up for most of the rest."
 )
 SEEDS = 3, 1
 

@@ -151,7 +151,7 @@ class Sweep:
         try:
             from joblib import Parallel, delayed
         except ImportError as error:
-            raise ImportError("--jobs needs joblib: pip install joblib") from error
+            raise ImportError("--jobs needs joblib: pip install 'minwn[jobs]'") from error
         spread = Parallel(n_jobs=self.jobs, return_as="generator")
         return spread(delayed(_quietly)(f, item, args) for item in items)
 

@@ -1,4 +1,7 @@
-"""The claims of the five comparisons notice data that do not bear them out."""
+"""The five comparisons of parameterisations: quick runs, and faults planted in the full data.
+
+What the full data say is not run again here; test_house.py holds it against the claims.
+"""
 
 from __future__ import annotations
 
@@ -94,10 +97,12 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_all_claims_hold_for_the_data_kept(stem):
-    told = figure.load(stem).claims(kept(stem))
-    assert len(told) >= 4
-    assert [sentence for sentence, holds in told if not holds] == []
+def test_a_quick_run_draws_and_bears_out_what_does_not_depend_on_its_length(stem):
+    pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
+    made = figure.produce(stem, quick=True, seeds=1)
+    assert made.claims
+    assert [sentence for sentence, holds in made.claims if not holds] == []
+    assert "<path" in made.svg
 
 
 @pytest.mark.parametrize(

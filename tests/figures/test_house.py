@@ -169,7 +169,7 @@ def test_seeds_are_spread_over_a_cluster_of_dask(tiny):
 def test_jobs_without_joblib_say_what_to_install(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "joblib", None)
     assert figure.produce(tiny, jobs=1).record["seeds"] == 3
-    with pytest.raises(ImportError, match="pip install joblib"):
+    with pytest.raises(ImportError, match=r"minwn\[jobs\]"):
         figure.produce(tiny, jobs=2)
 
 

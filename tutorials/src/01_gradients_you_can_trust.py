@@ -10,9 +10,9 @@
 # - compare two gradients fairly, even where they are tiny or zero
 # - tell a wrong gradient from a kink, and from a checker that was fooled
 #
-# Whoever derives a gradient by hand makes mistakes, and a network with a wrong gradient often trains
-# all the same, only worse. So a gradient is measured before it is believed. This notebook is about
-# the measuring.
+# Whoever derives a gradient by hand makes mistakes, and a network with a wrong gradient often
+# trains all the same, only worse. So a gradient is measured before it is believed. This notebook
+# is about the measuring.
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,6 +33,7 @@ np.set_printoptions(precision=5, suppress=True)
 # $$f'(x) \approx \frac{f(x+h) - f(x)}{h}.$$
 #
 # This is the **one-sided** quotient. It is exact only in the limit $h \to 0$.
+
 
 # %%
 def one_sided(f, x, h):
@@ -78,6 +79,7 @@ check("1.2", central)
 # that the computer has, and only the values of $f$ are rounded. We measure the slope of the sine at
 # 1 in float64 with both quotients, and in float32, which has 7 digits, with the better one.
 
+
 # %%
 def errors(quotient, f, slope, x, steps, dtype):
     """The error of a quotient at each step, relative to the slope."""
@@ -88,7 +90,7 @@ def errors(quotient, f, slope, x, steps, dtype):
 def draw_u(f, slope, x):
     steps = 2.0 ** -np.arange(1, 51)
     short = steps[:23]
-    figure, axes = plt.subplots(figsize=(6.4, 3.8))
+    _, axes = plt.subplots(figsize=(6.4, 3.8))
     one = errors(one_sided, f, slope, x, steps, np.float64)
     two = errors(central, f, slope, x, steps, np.float64)
     narrow = errors(central, f, slope, x, short, np.float32)
@@ -107,11 +109,12 @@ draw_u(np.sin, np.cos, 1.0)
 plt.show()
 
 # %% [markdown]
-# **Figure.** Each of the three errors is a U: from the right it falls with the step, by one power of
-# ten for the one-sided quotient and by two for the central ones, and further to the left it rises
-# again as $1/h$; the dotted lines are the model that follows.
+# **Figure.** Each of the three errors is a U: from the right it falls with the step, by one power
+# of ten for the one-sided quotient and by two for the central ones, and further to the left it
+# rises again as $1/h$; the dotted lines are the model that follows.
 #
-# (The left arms have steps in them, because a difference of two rounded numbers can have few values.)
+# (The left arms have steps in them, because a difference of two rounded numbers can have few
+# values.)
 
 # %%
 reveal("1.1")
@@ -119,12 +122,12 @@ reveal("1.1")
 # %% [markdown]
 # Two things are added up here.
 #
-# - **The curve is bent.** Taylor's series says that the central quotient is
-#   $f'(x) + \tfrac{1}{6} f'''(x) h^2 + \dots$ With $M = |f'''(x)|$ this error is $M h^2/6$: it falls
-#   with $h$, twice as fast as the one-sided error $\tfrac12 |f''(x)| h$.
+# - **The curve is bent.** Taylor's series says that the central quotient is $f'(x) + \tfrac{1}{6}
+#   f'''(x) h^2 + \dots$ With $M = |f'''(x)|$ this error is $M h^2/6$: it falls with $h$, twice as
+#   fast as the one-sided error $\tfrac12 |f''(x)| h$.
 # - **Numbers are rounded.** Each value of $f$ is off by up to $u\,|f|$, where $u$ is the unit
-#   roundoff: $2^{-53} \approx 10^{-16}$ in float64, $2^{-24} \approx 6 \cdot 10^{-8}$ in float32. With
-#   $F = |f(x)|$, two such errors over $2h$ make up to $u F/h$: it grows as $h$ shrinks.
+#   roundoff: $2^{-53} \approx 10^{-16}$ in float64, $2^{-24} \approx 6 \cdot 10^{-8}$ in float32.
+#   With $F = |f(x)|$, two such errors over $2h$ make up to $u F/h$: it grows as $h$ shrinks.
 #
 # **Implement** the step at which the sum
 #
@@ -150,30 +153,31 @@ for name, u in (("float64", 2.0**-53), ("float32", 2.0**-24)):
     print(f"{name}: best step {h:.1e}, where the error of the model is {model:.0e}")
 
 # %% [markdown]
-# Two rules are worth remembering. The best central step is about $\sqrt[3]{u}$ times the length over
-# which $f$ changes, and the best error about $u^{2/3}$: **ten digits out of sixteen, or five out of
-# seven**. A derivative that is measured in float32 can confirm very little, so measure in float64.
+# Two rules are worth remembering. The best central step is about $\sqrt[3]{u}$ times the length
+# over which $f$ changes, and the best error about $u^{2/3}$: **ten digits out of sixteen, or five
+# out of seven**. A derivative that is measured in float32 can confirm very little, so measure in
+# float64.
 #
-# **Modify.** Draw the U of a faster curve, `np.sin(50 * x)` with the slope `50 * np.cos(50 * x)`, in the
-# cell below. Which arm leaves its dotted line, and where is the best step now? Why does a step of
-# $10^{-4}$ for everything, which some checkers take, suit some functions and not others?
+# **Modify.** Draw the U of a faster curve, `np.sin(50 * x)` with the slope `50 * np.cos(50 * x)`,
+# in the cell below. Which arm leaves its dotted line, and where is the best step now? Why does a
+# step of $10^{-4}$ for everything, which some checkers take, suit some functions and not others?
 
 # %%
 draw_u(lambda x: np.sin(2 * x), lambda x: 2 * np.cos(2 * x), 1.0)
 
 # %% [markdown]
-# **Figure.** The same three curves for a sine that is twice as fast: the right arms have moved up, and
-# the best step is a little smaller.
+# **Figure.** The same three curves for a sine that is twice as fast: the right arms have moved
+# up, and the best step is a little smaller.
 #
 # ## 3 A step to the side
 #
-# Rounding hurts because two nearly equal numbers are subtracted. There is a way without subtracting.
-# Take the step in the imaginary direction, $i = \sqrt{-1}$:
+# Rounding hurts because two nearly equal numbers are subtracted. There is a way without
+# subtracting. Take the step in the imaginary direction, $i = \sqrt{-1}$:
 #
 # $$f(x + ih) = f(x) + i\,f'(x)\,h - \tfrac12 f''(x)\,h^2 - \tfrac{i}{6} f'''(x)\,h^3 + \dots$$
 #
-# The derivative now stands in the imaginary part, alone but for the tiny term with $h^3$. So $h$ may
-# be as small as $10^{-20}$.
+# The derivative now stands in the imaginary part, alone but for the tiny term with $h^3$. So $h$
+# may be as small as $10^{-20}$.
 #
 # **Implement** it. In Python, `1j` is $i$, and `z.imag` is the imaginary part of `z`.
 
@@ -204,6 +208,7 @@ for h in (1e-2, 1e-5, 1e-10, 1e-20, 1e-200):
 choice = "another number"  # SOLUTION
 predict("1.5", choice, of=("the derivative", "another number", "an error"))
 
+
 # %%
 def by_library(t):
     v = np.array([t, 4.0])
@@ -229,8 +234,9 @@ reveal("1.5")
 #
 # ## 4 Kinks
 #
-# `relu(x)` is $x$ for positive $x$ and 0 otherwise. At 0 it has a **kink**: slope 0 on the left, 1 on
-# the right, and no derivative between them. A quotient gives a number all the same.
+# `relu(x)` is $x$ for positive $x$ and 0 otherwise. At 0 it has a **kink**: slope 0 on the left,
+# 1 on the right, and no derivative between them. A quotient gives a number all the same.
+
 
 # %%
 def relu(x):
@@ -241,9 +247,9 @@ for x in (0.0, 0.0005, 0.002):
     print(f"x = {x:6}   central slope with h = 0.001: {central(relu, x, 0.001):.3f}")
 
 # %% [markdown]
-# The first is the mean of the two slopes. The second is worse: at 0.0005 there is a derivative, it is
-# 1, and the measurement is wrong, because the kink lies **between the two points**. What gives a kink
-# away is that the slopes on the two sides differ.
+# The first is the mean of the two slopes. The second is worse: at 0.0005 there is a derivative,
+# it is 1, and the measurement is wrong, because the kink lies **between the two points**. What
+# gives a kink away is that the slopes on the two sides differ.
 #
 # **Implement** the gap: the slope from $x$ to $x+h$, minus the slope from $x-h$ to $x$.
 
@@ -276,18 +282,18 @@ axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.85))
 plt.show()
 
 # %% [markdown]
-# **Figure.** The gap of a smooth curve falls with the step; at a kink it stays, whatever the step;
-# and beside a kink it stays until the step no longer reaches the kink, here at the dotted line, where
-# it drops to zero and its curve ends.
+# **Figure.** The gap of a smooth curve falls with the step; at a kink it stays, whatever the
+# step; and beside a kink it stays until the step no longer reaches the kink, here at the dotted
+# line, where it drops to zero and its curve ends.
 #
-# So there are three answers to "is this gradient right?": yes, no, and **do not ask here**. Where the
-# gap does not fall when $h$ is halved, move the point.
+# So there are three answers to "is this gradient right?": yes, no, and **do not ask here**. Where
+# the gap does not fall when $h$ is halved, move the point.
 #
 # ## 5 How close is close?
 #
-# You have two numbers, $a$ from a formula and $b$ from a measurement. Is a difference of $10^{-6}$
-# small? For slopes near 1 it is; where the slopes are $10^{-9}$ it is a thousand times too much. What
-# counts is the **relative error**
+# You have two numbers, $a$ from a formula and $b$ from a measurement. Is a difference of
+# $10^{-6}$ small? For slopes near 1 it is; where the slopes are $10^{-9}$ it is a thousand times
+# too much. What counts is the **relative error**
 #
 # $$\frac{|a-b|}{\max(|a|,|b|)},$$
 #
@@ -311,23 +317,25 @@ def relative_error(a, b):
 check("1.7", relative_error)
 
 # %% [markdown]
-# How small must it be? In float64 with central differences, near $10^{-9}$ is as good as it gets. A
-# wrong factor or a missing term gives $10^{-3}$ to 1. Between the two, look closer before you believe
-# anything, and do not look at a limit of $10^{-2}$ at all. (One entry is allowed to be worse: a small
-# one that is the sum of large terms carries the rounding errors of the large ones.)
+# How small must it be? In float64 with central differences, near $10^{-9}$ is as good as it gets.
+# A wrong factor or a missing term gives $10^{-3}$ to 1. Between the two, look closer before you
+# believe anything, and do not look at a limit of $10^{-2}$ at all. (One entry is allowed to be
+# worse: a small one that is the sum of large terms carries the rounding errors of the large
+# ones.)
 #
 # ## 6 A checker, and how it is fooled
 #
-# Layers have many inputs and many outputs. Let $y = f(x)$, both arrays, and let $L$ be a loss that
-# depends on $y$. A bar marks the derivative of $L$ by something: $\bar y = \partial L/\partial y$ has
-# the shape of $y$. It is called the **cotangent** of $y$. A gradient function is handed $\bar y$ and
-# returns $\bar x$; one says that it pulls $\bar y$ back.
+# Layers have many inputs and many outputs. Let $y = f(x)$, both arrays, and let $L$ be a loss
+# that depends on $y$. A bar marks the derivative of $L$ by something: $\bar y = \partial
+# L/\partial y$ has the shape of $y$. It is called the **cotangent** of $y$. A gradient function
+# is handed $\bar y$ and returns $\bar x$; one says that it pulls $\bar y$ back.
 #
 # To measure $\bar x$ no loss is needed. The number
 #
 # $$\langle \bar y, f(x)\rangle = \textstyle\sum_k \bar y_k\, f(x)_k$$
 #
-# has the gradient $\bar x$. So move one entry of $x$ at a time, and measure the slope of that number.
+# has the gradient $\bar x$. So move one entry of $x$ at a time, and measure the slope of that
+# number.
 #
 # **Implement** it.
 
@@ -353,10 +361,13 @@ check("1.8", measured)
 # Now let us judge. The function is the one that this library is named after, weight normalisation:
 # $w = g\,v/n$ with $n = \lVert v\rVert$ for each row of $v$. Notebook 5 derives its gradient,
 #
-# $$\bar v = \frac{g}{n}\left(\bar w - \frac{d}{n^2}\,v\right), \qquad d = \langle \bar w, v\rangle;$$
+# $$\bar v = \frac{g}{n}\left(\bar w - \frac{d}{n^2}\,v\right),
+#   \qquad d = \langle \bar w, v\rangle;$$
 #
-# here it need only be judged. Beside it stand five wrong ones that people have written. The first is
-# the 0.2 of above: without the second term, which is called the projection, $n$ is a constant.
+# here it need only be judged. Beside it stand five wrong ones, each of them a slip that is easily
+# made. The first is the 0.2 of above: without the second term, which is called the projection, $n$
+# is a constant.
+
 
 # %%
 def weight(v, g):
@@ -396,8 +407,9 @@ def ones_assumed(w_bar, v, g):
 wrong = (no_projection, no_factor, not_squared, sign_lost, ones_assumed)
 
 # %% [markdown]
-# **Predict.** A handy point to try them at: rows of $v$ that have length 1, $g = 1$, and a cotangent
-# of ones, which is what you get from `w.sum()` as a loss. How many of the five are found out there?
+# **Predict.** A handy point to try them at: rows of $v$ that have length 1, $g = 1$, and a
+# cotangent of ones, which is what you get from `w.sum()` as a loss. How many of the five are
+# found out there?
 
 # %%
 choice = "1"  # SOLUTION
@@ -434,13 +446,13 @@ reveal("1.9")
 # %% [markdown]
 # Read the table by columns. A point is a question, and some questions cannot be answered wrongly:
 # where $n = 1$ no power of $n$ matters, where $g = n$ the factor $g/n$ is 1, where all $g$ are
-# positive a sign cannot be lost, and where $\bar w$ is 1 nobody notices that it was not used. `g = n`
-# is where PyTorch starts its weight normalisation, and a cotangent of ones is what `.sum().backward()`
-# makes. **The tolerance was the same in every column. It is the point that decides.** At numbers drawn
-# at random, of both signs, nothing passes that is wrong.
+# positive a sign cannot be lost, and where $\bar w$ is 1 nobody notices that it was not used. `g
+# = n` is where PyTorch starts its weight normalisation, and a cotangent of ones is what
+# `.sum().backward()` makes. **The tolerance was the same in every column. It is the point that
+# decides.** At numbers drawn at random, of both signs, nothing passes that is wrong.
 #
-# **Modify.** Now fool the checker yourself. Make a point `(v, g, w_bar)`, of the shapes (o, i), (o, 1)
-# and (o, i), at which `no_projection` passes although no row of it is zero.
+# **Modify.** Now fool the checker yourself. Make a point `(v, g, w_bar)`, of the shapes (o, i),
+# (o, 1) and (o, i), at which `no_projection` passes although no row of it is zero.
 
 # %%
 point = (np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-4.0, 3.0]]))  # SOLUTION
@@ -450,8 +462,8 @@ check("1.10", point)
 table({"my point": point})
 
 # %% [markdown]
-# Everything that you have built is in `minwn.gradcheck`, and more: it draws the cotangents, chooses a
-# step for each entry, uses the complex step where differences confirm it, and says *not
+# Everything that you have built is in `minwn.gradcheck`, and more: it draws the cotangents,
+# chooses a step for each entry, uses the complex step where differences confirm it, and says *not
 # differentiable* at a kink. It names the entry that is wrong.
 
 # %%
@@ -476,8 +488,8 @@ student("my name")
 given("1.T1")
 
 # %% [markdown]
-# **T1.** What does the central quotient give for $f(x) = x^3$ at this `x` with this `h`, without any
-# rounding? All digits, please.
+# **T1.** What does the central quotient give for $f(x) = x^3$ at this `x` with this `h`, without
+# any rounding? All digits, please.
 
 # %%
 numbers = given("1.T1")
@@ -485,16 +497,16 @@ quotient = 3 * numbers["x"] ** 2 + numbers["h"] ** 2  # SOLUTION
 check("1.T1", quotient)
 
 # %% [markdown]
-# **T2.** `p` is `softmax(x)`: positive numbers that always sum to 1. Somebody checks its gradient with a
-# cotangent of ones. What is the right answer that comes out: `"zeros"`, `"ones"` or `"p"`?
+# **T2.** `p` is `softmax(x)`: positive numbers that always sum to 1. Somebody checks its gradient
+# with a cotangent of ones. What is the right answer that comes out: `"zeros"`, `"ones"` or `"p"`?
 
 # %%
 answer = "zeros"  # SOLUTION
 check("1.T2", answer)
 
 # %% [markdown]
-# **T3.** A network with relu is checked. One entry in 500 has a relative error of 0.3; with a step ten
-# times smaller it agrees. What was it: `"a wrong formula"`, `"rounding"` or `"a kink"`?
+# **T3.** A network with relu is checked. One entry in 500 has a relative error of 0.3; with a
+# step ten times smaller it agrees. What was it: `"a wrong formula"`, `"rounding"` or `"a kink"`?
 
 # %%
 answer = "a kink"  # SOLUTION
@@ -503,12 +515,13 @@ check("1.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# `torch.autograd.gradcheck` has a fast mode. It does not look at each entry, but compares one number,
-# $\langle \bar y, J\dot x\rangle$: $\bar y$ pulled back and then taken along a random direction
-# $\dot x$. ($J\dot x$ is how $y$ changes along $\dot x$.) Both vectors have length 1 and **no negative
-# entry**, and the tolerance $10^{-5}$ is multiplied by the sum of the one and the sum of the other.
-# Those sums grow with the size of the layer. The error that is looked for does not. Here is that rule,
-# for the gradient without projection.
+# `torch.autograd.gradcheck` has a fast mode. It does not look at each entry, but compares one
+# number, $\langle \bar y, J\dot x\rangle$: $\bar y$ pulled back and then taken along a random
+# direction $\dot x$. ($J\dot x$ is how $y$ changes along $\dot x$.) Both vectors have length 1
+# and **no negative entry**, and the tolerance $10^{-5}$ is multiplied by the sum of the one and
+# the sum of the other. Those sums grow with the size of the layer. The error that is looked for
+# does not. Here is that rule, for the gradient without projection.
+
 
 # %%
 def fast_rule(o, i, rng):
@@ -528,12 +541,13 @@ for o, i in ((4, 5), (32, 64), (128, 256)):
     print(f"({o:3}, {i:3})   error {error:.0e}   allowed {allowed:.0e}   passes {passed:4.0%}")
 
 # %% [markdown]
-# PyTorch 2.13 does the same: with `fast_mode=True` it rejects this gradient for (4, 5), and accepts it
-# for (32, 64) and for (128, 256). The rule is in `torch/autograd/gradcheck.py`, in `_adjusted_atol`. It
-# has let a wrong gradient through before: that of `renorm`, in 2021 (PyTorch issue #59584 and pull
-# request #59615). The factor is there on purpose: with it the fast mode accepts whatever the slow mode
-# would accept. A change that takes it away, pull request #59650, was closed. The default of `gradcheck`
-# is the slow mode, which looks at each entry: whoever has a new gradient should be patient.
+# PyTorch 2.13 does the same: with `fast_mode=True` it rejects this gradient for (4, 5), and
+# accepts it for (32, 64) and for (128, 256). The rule is in `torch/autograd/gradcheck.py`, in
+# `_adjusted_atol`. It has let a wrong gradient through before: that of `renorm`, in 2021 (PyTorch
+# issue #59584 and pull request #59615). The factor is there on purpose: with it the fast mode
+# accepts whatever the slow mode would accept. A change that takes it away, pull request #59650,
+# was closed. The default of `gradcheck` is the slow mode, which looks at each entry: whoever has
+# a new gradient should be patient.
 
 # %%
 progress()

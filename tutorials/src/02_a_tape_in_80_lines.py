@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 2 A tape in 80 lines
 #
-# **60 minutes** · **Before this:** notebook 1 (gradients you can trust); the chain rule; a little of
-# Python's classes
+# **60 minutes** · **Before this:** notebook 1 (gradients you can trust); the chain rule; a little
+# of Python's classes
 #
 # **You will be able to**
 #
@@ -11,8 +11,8 @@
 # - explain why calling `backward` twice can give three times the gradient
 # - get a second derivative without writing a new line of calculus
 #
-# PyTorch, JAX and minwn find gradients by themselves. How they do it fits on two pages. You will write
-# the places that matter.
+# PyTorch, JAX and minwn find gradients by themselves. How they do it fits on two pages. You will
+# write the places that matter.
 
 # %%
 import matplotlib.pyplot as plt
@@ -31,28 +31,29 @@ np.set_printoptions(precision=4, suppress=True)
 #
 # $$a = x \cdot x = 4, \qquad b = a + x = 6, \qquad z = a \cdot b = 24.$$
 #
-# How much does $z$ change when $x$ does? As in notebook 1, a bar marks how much $z$ changes for each
-# unit by which something changes: $\bar b$ is the slope of $z$ by $b$. Such slopes are easily found
-# **from the end**. $\bar z = 1$. As $z = a b$, a unit of $b$ is worth $a$ units of $z$, so $\bar b = 4$.
-# A unit of $a$ is worth $b = 6$ units of $z$ directly. But $a$ moves $b$ as well.
+# How much does $z$ change when $x$ does? As in notebook 1, a bar marks how much $z$ changes for
+# each unit by which something changes: $\bar b$ is the slope of $z$ by $b$. Such slopes are
+# easily found **from the end**. $\bar z = 1$. As $z = a b$, a unit of $b$ is worth $a$ units of
+# $z$, so $\bar b = 4$. A unit of $a$ is worth $b = 6$ units of $z$ directly. But $a$ moves $b$ as
+# well.
 #
-# **Predict.** There are two ways from $a$ to $z$: the direct one, worth 6, and the one by way of $b$,
-# worth 4. What is $\bar a$: the last one that we came across, the larger one, or the sum?
+# **Predict.** There are two ways from $a$ to $z$: the direct one, worth 6, and the one by way of
+# $b$, worth 4. What is $\bar a$: the last one that we came across, the larger one, or the sum?
 
 # %%
 choice = "the sum"  # SOLUTION
 predict("2.1", choice, of=("the last one", "the larger one", "the sum"))
 
 # %% [markdown]
-# This is the whole plan: **record** every operation while the program runs, then walk back **from the
-# end**, and let each operation tell its inputs what a unit of them is worth. The record is called a
-# tape, for it is written forwards and read backwards.
+# This is the whole plan: **record** every operation while the program runs, then walk back **from
+# the end**, and let each operation tell its inputs what a unit of them is worth. The record is
+# called a tape, for it is written forwards and read backwards.
 #
 # ## 2 The tape
 #
-# A `Node` is a value that remembers how it was made: by which operation, from which inputs. Each new
-# node is put at the end of a list, the tape. As a result is always made after its inputs, the tape is
-# in order by itself.
+# A `Node` is a value that remembers how it was made: by which operation, from which inputs. Each
+# new node is put at the end of a list, the tape. As a result is always made after its inputs, the
+# tape is in order by itself.
 
 # %%
 tape = []
@@ -114,6 +115,7 @@ FORWARD = {
 # operations. Differences and quotients are made of the others. (The last two operations are for
 # section 5.) Here is the tape of the example. The number in front is the place on the tape.
 
+
 # %%
 def show(nodes):
     for z in nodes:
@@ -128,9 +130,9 @@ z = a * b
 show(tape)
 
 # %% [markdown]
-# For the way back each operation needs one more line, its **rule**. The rule of an operation that made
-# $z$ from $a$ and $b$ is handed $\bar z$, $z$, $a$ and $b$, and returns what it sends back to each
-# input: $\bar z$ times the slope of $z$ by that input.
+# For the way back each operation needs one more line, its **rule**. The rule of an operation that
+# made $z$ from $a$ and $b$ is handed $\bar z$, $z$, $a$ and $b$, and returns what it sends back
+# to each input: $\bar z$ times the slope of $z$ by that input.
 #
 # | operation | slope | what it sends back |
 # |---|---|---|
@@ -169,10 +171,10 @@ check("2.2", mul_rule)
 # further back on the tape, and has spoken already. So its bar is complete, and it can be sent on.
 # What is sent is **added** to what is there.
 #
-# In the code below `bars` is a dict: it holds, for each node that has heard something, what it has
-# heard so far. A rule is called as `RULES[z.op](bars[z], z, *z.inputs, *z.extra)`. It returns a tuple
-# with one cotangent for each input. `fit(x_bar, shape)` will matter in section 5; until then it hands
-# on what it gets.
+# In the code below `bars` is a dict: it holds, for each node that has heard something, what it
+# has heard so far. A rule is called as `RULES[z.op](bars[z], z, *z.inputs, *z.extra)`. It returns
+# a tuple with one cotangent for each input. `fit(x_bar, shape)` will matter in section 5; until
+# then it hands on what it gets.
 #
 # **Implement** the walk.
 
@@ -194,7 +196,7 @@ def backward(output, z_bar):
             # fit x.value.shape, and add it to what bars holds for x
             # BEGIN SOLUTION
             x_bars = RULES[z.op](bars[z], z, *z.inputs, *z.extra)
-            for x, x_bar in zip(z.inputs, x_bars):
+            for x, x_bar in zip(z.inputs, x_bars, strict=True):
                 x_bar = fit(x_bar, x.value.shape)
                 bars[x] = bars[x] + x_bar if x in bars else x_bar
             # END SOLUTION
@@ -215,15 +217,16 @@ check("2.3", gradient)
 # Here is the example as a picture. It is called a **diamond**, for the ways part and meet again. On
 # each arrow stands what was sent back along it.
 
+
 # %%
 def arrows(z, bars):
     """What z sends back: (input, number) for each way, two of them where it is used twice."""
     x_bars = RULES[z.op](bars[z], z, *z.inputs, *z.extra)
-    return [(x, float(x_bar.value)) for x, x_bar in zip(z.inputs, x_bars)]
+    return [(x, float(x_bar.value)) for x, x_bar in zip(z.inputs, x_bars, strict=True)]
 
 
 def draw(nodes, bars):
-    figure, axes = plt.subplots(figsize=(6.4, 3.0))
+    _, axes = plt.subplots(figsize=(6.4, 3.0))
     for z, (name, (across, up)) in nodes.items():
         text = f"{name}\nvalue {float(z.value):g}\nbar {float(bars[z].value):g}"
         box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": "#555555"}
@@ -259,18 +262,19 @@ plt.show()
 print("by hand: z = x^4 + x^3 has the slope 4 x^3 + 3 x^2 =", 4 * 2**3 + 3 * 2**2)
 
 # %% [markdown]
-# **Figure.** Four boxes, one for each node, with its value and its bar; the red arrows run back from
-# $z$, and the numbers on the arrows that end in a box add up to its bar: 6 and 4 make the 10 of $a$;
-# 20, 20 and 4 make the 44 of $x$.
+# **Figure.** Four boxes, one for each node, with its value and its bar; the red arrows run back
+# from $z$, and the numbers on the arrows that end in a box add up to its bar: 6 and 4 make the 10
+# of $a$; 20, 20 and 4 make the 44 of $x$.
 #
-# **Modify.** In `backward`, walk the tape forwards: take `reversed` away. What is the gradient of the
-# diamond now, and why? Then put it back.
+# **Modify.** In `backward`, walk the tape forwards: take `reversed` away. What is the gradient of
+# the diamond now, and why? Then put it back.
 #
 # ## 4 Backward twice
 #
-# Our bars live in a dict that is thrown away after the walk. Many libraries keep them on the nodes
-# instead, in `.grad`, and add to what is there. That is handy: gradients of several losses add up by
-# themselves. But look at this walk.
+# Our bars live in a dict that is thrown away after the walk. Many libraries keep them on the
+# nodes instead, in `.grad`, and add to what is there. That is handy: gradients of several losses
+# add up by themselves. But look at this walk.
+
 
 # %%
 def backward_into_grad(output, nodes):
@@ -279,7 +283,7 @@ def backward_into_grad(output, nodes):
     for z in reversed(nodes):
         if z.op:
             x_bars = RULES[z.op](z.grad, z.value, *(x.value for x in z.inputs), *z.extra)
-            for x, x_bar in zip(z.inputs, x_bars):
+            for x, x_bar in zip(z.inputs, x_bars, strict=True):
                 x.grad = x.grad + x_bar
 
 
@@ -295,8 +299,8 @@ backward_into_grad(e, nodes)
 print("after the first call:   a.grad =", a.grad, "  c.grad =", c.grad)
 
 # %% [markdown]
-# **Predict.** As $e = (a+b)\,d$ with $d = 1$, the slope of $e$ by $a$ is 1. Now `backward_into_grad` is
-# called again, and nothing is set to zero before. What will `a.grad` be?
+# **Predict.** As $e = (a+b)\,d$ with $d = 1$, the slope of $e$ by $a$ is 1. Now
+# `backward_into_grad` is called again, and nothing is set to zero before. What will `a.grad` be?
 
 # %%
 choice = "3"  # SOLUTION
@@ -308,19 +312,20 @@ print("after the second call:  a.grad =", a.grad, "  c.grad =", c.grad)
 reveal("2.4")
 
 # %% [markdown]
-# Adding up at $a$ is a matter of taste. Adding up at $c$, in the middle, is an error: there the sum of
-# the old and the new is **sent on again**.
+# Adding up at $a$ is a matter of taste. Adding up at $c$, in the middle, is an error: there the
+# sum of the old and the new is **sent on again**.
 #
-# **Modify.** Set `c.grad` to 0 before the second call, and leave `a.grad` alone. Now it is 2, the sum of
-# two gradients. PyTorch does it like this: only leaves, which were given and not computed, keep a
-# `.grad`.
+# **Modify.** Set `c.grad` to 0 before the second call, and leave `a.grad` alone. Now it is 2, the
+# sum of two gradients. PyTorch does it like this: only leaves, which were given and not computed,
+# keep a `.grad`.
 #
 # ## 5 What was repeated is summed
 #
-# Until now every node was one number. Nothing in the rules says so, and arrays work as well, but for
-# one thing: **broadcasting**. Add a bias $b$ of the shape (4,) to an array of the shape (3, 4), and $b$
-# is repeated three times. Then it is used three times, and what comes back along the three ways is
-# added up. The rule of `add` sends $\bar z$ of the shape (3, 4), and $b$ must get the shape (4,).
+# Until now every node was one number. Nothing in the rules says so, and arrays work as well, but
+# for one thing: **broadcasting**. Add a bias $b$ of the shape (4,) to an array of the shape (3,
+# 4), and $b$ is repeated three times. Then it is used three times, and what comes back along the
+# three ways is added up. The rule of `add` sends $\bar z$ of the shape (3, 4), and $b$ must get
+# the shape (4,).
 #
 # Two things can have been repeated: axes in front that were not there, and axes of length 1.
 #
@@ -345,12 +350,12 @@ def unbroadcast(x_bar, shape):
 check("2.5", unbroadcast)
 
 # %% [markdown]
-# `fit` puts this on the tape as an operation of its own, `sum_to`. Its way back is `repeat_to`, whose
-# way back is `sum_to`: summing and repeating are each other's mirror.
+# `fit` puts this on the tape as an operation of its own, `sum_to`. Its way back is `repeat_to`,
+# whose way back is `sum_to`: summing and repeating are each other's mirror.
 #
-# The tape is finished. Let us give it something serious: weight normalisation, $w = g\,v/\lVert v\rVert$,
-# for one row, and compare with minwn, with a measurement in the manner of notebook 1, and with
-# $\langle\bar v, v\rangle$, which has to be 0.
+# The tape is finished. Let us give it something serious: weight normalisation, $w = g\,v/\lVert
+# v\rVert$, for one row, and compare with minwn, with a measurement in the manner of notebook 1,
+# and with $\langle\bar v, v\rangle$, which has to be 0.
 
 # %%
 rng = np.random.default_rng(2)
@@ -374,9 +379,10 @@ print(f"<v_bar, v> = {v_bar @ v:.0e}")
 # %% [markdown]
 # ## 6 The walk is a program, too
 #
-# You may have wondered why the rules compute with Nodes, and not with their values: `z_bar * b` for two
-# Nodes puts another product on the tape. So the walk back is **recorded as well**. The gradient that
-# comes out is a Node which remembers how it was computed. And what is recorded can be differentiated.
+# You may have wondered why the rules compute with Nodes, and not with their values: `z_bar * b`
+# for two Nodes puts another product on the tape. So the walk back is **recorded as well**. The
+# gradient that comes out is a Node which remembers how it was computed. And what is recorded can
+# be differentiated.
 #
 # **Implement** the second derivative of a function of one number. It takes two walks.
 
@@ -395,6 +401,7 @@ def second(f, x):
 
 # %%
 check("2.6", second)
+
 
 # %%
 def bell(x):
@@ -417,7 +424,7 @@ points = np.linspace(-3.5, 3.5, 141)
 curves, sizes = derivatives(bell, points, 3)
 
 figure, axes = plt.subplots()
-for k, (curve, name) in enumerate(zip(curves, ("f", "f '", "f ''"))):
+for k, (curve, name) in enumerate(zip(curves, ("f", "f '", "f ''"), strict=False)):
     axes.plot(points, curve, markevery=(5 * k, 20), label=name)
 axes.axvline(-1, color="0.5", linestyle=":", marker="")
 axes.axvline(1, color="0.5", linestyle=":", marker="")
@@ -427,16 +434,17 @@ plt.show()
 print("nodes on the tape for f, and up to f', f'', f''':", sizes)
 
 # %% [markdown]
-# **Figure.** The bell curve $f = e^{-x^2/2}$ with its first and second derivative, all three from one
-# line of code: $f'$ is zero at the top of the bell, and $f''$ at the dotted lines at $-1$ and 1, where
-# the curve turns from bending down to bending up.
+# **Figure.** The bell curve $f = e^{-x^2/2}$ with its first and second derivative, all three from
+# one line of code: $f'$ is zero at the top of the bell, and $f''$ at the dotted lines at $-1$ and
+# 1, where the curve turns from bending down to bending up.
 #
-# Recording has its price: the tape becomes longer with each order. That is why libraries ask. PyTorch
-# and minwn walk with plain arrays, unless you say `create_graph=True`. Then they do what your tape does.
+# Recording has its price: the tape becomes longer with each order. That is why libraries ask.
+# PyTorch and minwn walk with plain arrays, unless you say `create_graph=True`. Then they do what
+# your tape does.
 #
-# **Modify.** Write `a.value` in place of `a`, and `b.value` in place of `b`, in your `mul_rule`. Which of
-# the checks 2.3 and 2.6 still pass? Then put it back. (`check` for 2.2 will complain meanwhile: it hands
-# plain arrays to your rule.)
+# **Modify.** Write `a.value` in place of `a`, and `b.value` in place of `b`, in your `mul_rule`.
+# Which of the checks 2.3 and 2.6 still pass? Then put it back. (`check` for 2.2 will complain
+# meanwhile: it hands plain arrays to your rule.)
 #
 # ## Exit ticket
 #
@@ -447,8 +455,8 @@ student("my name")
 given("2.T1")
 
 # %% [markdown]
-# **T1.** Let $a = x \cdot x$ and $z = a \cdot (x + k)$, with your `x` and `k`, and $\bar z = 1$. What is
-# $\bar x$? Work it out on paper, from the end.
+# **T1.** Let $a = x \cdot x$ and $z = a \cdot (x + k)$, with your `x` and `k`, and $\bar z = 1$.
+# What is $\bar x$? Work it out on paper, from the end.
 
 # %%
 numbers = given("2.T1")
@@ -457,17 +465,17 @@ check("2.T1", x_bar)
 
 # %% [markdown]
 # **T2.** A bias $b$ of the shape (4,) is added to $x$ of the shape (32, 4), and $\bar y$ of the shape
-# (32, 4) comes back. What is $\bar b$: `"the sum over the 32 rows"`, `"the mean over the 32 rows"` or
-# `"its last row"` of $\bar y$?
+# (32, 4) comes back. What is $\bar b$: of $\bar y$ `"the sum over the 32 rows"`,
+# `"the mean over the 32 rows"` or `"its last row"`?
 
 # %%
 answer = "the sum over the 32 rows"  # SOLUTION
 check("2.T2", answer)
 
 # %% [markdown]
-# **T3.** In the rule of the product, somebody writes `z_bar * b.value` for `z_bar * b`, and `a.value`
-# likewise. Which derivatives of a program become wrong: `"both"` the first and the second,
-# `"only the second"`, or `"neither"`?
+# **T3.** In the rule of the product, somebody writes `z_bar * b.value` for `z_bar * b`, and
+# `a.value` likewise. Which derivatives of a program become wrong: `"both"` the first and the
+# second, `"only the second"`, or `"neither"`?
 
 # %%
 answer = "only the second"  # SOLUTION
@@ -476,17 +484,18 @@ check("2.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# *micrograd*, by Andrej Karpathy, is a tape for single numbers, of about a hundred lines, which many
-# people have learned from. In its first days it went wrong at the diamond: a node that was used twice
-# sent on what it had heard after each of the two, in place of once after both (issue #2, reported in
-# April 2020 and mended by walking in order, as you do). Your exercise 2.3 knows this mistake.
+# *micrograd*, by Andrej Karpathy, is a tape for single numbers, of about a hundred lines, which
+# many people have learned from. In its first days it went wrong at the diamond: a node that was
+# used twice sent on what it had heard after each of the two, in place of once after both (issue
+# #2, reported in April 2020 and mended by walking in order, as you do). Your exercise 2.3 knows
+# this mistake.
 #
-# The other one is there by choice. `backward` adds to `.grad` at every node, also in the middle, so
-# that a second call without setting them to zero gives too much. Section 4 is the program of issue #53
-# from 2023: `a.grad` is 1.0 after the first call and 3.0 after the second. The issue was closed without
-# a change; pull request #102, which would make `backward` start from zeros, was still open in March
-# 2026. A program that builds its expressions anew for each step, as micrograd's own examples do, never
-# notices.
+# The other one is there by choice. `backward` adds to `.grad` at every node, also in the middle,
+# so that a second call without setting them to zero gives too much. Section 4 is the program of
+# issue #53 from 2023: `a.grad` is 1.0 after the first call and 3.0 after the second. The issue
+# was closed without a change; pull request #102, which would make `backward` start from zeros,
+# was still open in March 2026. A program that builds its expressions anew for each step, as
+# micrograd's own examples do, never notices.
 
 # %%
 progress()

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 3 Linear by hand
 #
-# **45 minutes** · **Before this:** notebook 1 (gradients you can trust); matrix products. Notebook 2
-# helps, but is not needed
+# **45 minutes** · **Before this:** notebook 1 (gradients you can trust); matrix products.
+# Notebook 2 helps, but is not needed
 #
 # **You will be able to**
 #
@@ -41,8 +41,8 @@ choice = "(5, 4)"  # SOLUTION
 predict("3.1", choice, of=("(5, 3)", "(4, 5)", "(5, 4)"))
 
 # %% [markdown]
-# **Implement** the layer. `@` is the matrix product: it sums over the last axis of what stands on the
-# left and the first axis of what stands on the right.
+# **Implement** the layer. `@` is the matrix product: it sums over the last axis of what stands on
+# the left and the first axis of what stands on the right.
 
 
 # %%
@@ -59,23 +59,24 @@ check("3.2", linear)
 # %% [markdown]
 # ## 2 Three cotangents
 #
-# A loss $L$ depends on $y$. A bar marks the derivative of $L$ by something, its **cotangent**, of the
-# same shape: $\bar y_{mo} = \partial L/\partial y_{mo}$. The next layer hands us $\bar y$, and we want
-# $\bar x$, $\bar w$ and $\bar b$.
+# A loss $L$ depends on $y$. A bar marks the derivative of $L$ by something, its **cotangent**, of
+# the same shape: $\bar y_{mo} = \partial L/\partial y_{mo}$. The next layer hands us $\bar y$,
+# and we want $\bar x$, $\bar w$ and $\bar b$.
 #
-# Let everything move by a little: $x$ by $\dot x$, $w$ by $\dot w$, $b$ by $\dot b$. By the product rule
-# $y$ moves by
+# Let everything move by a little: $x$ by $\dot x$, $w$ by $\dot w$, $b$ by $\dot b$. By the
+# product rule $y$ moves by
 #
 # $$\dot y_{mo} = \textstyle\sum_i \dot x_{mi}\, w_{oi} + \sum_i x_{mi}\, \dot w_{oi} + \dot b_o,$$
 #
-# and the loss moves by $\sum_{mo} \bar y_{mo}\,\dot y_{mo}$. Now sort this sum by the dotted letters.
-# What stands beside $\dot x_{mi}$ is $\bar x_{mi}$:
+# and the loss moves by $\sum_{mo} \bar y_{mo}\,\dot y_{mo}$. Now sort this sum by the dotted
+# letters. What stands beside $\dot x_{mi}$ is $\bar x_{mi}$:
 #
 # $$\bar x_{mi} = \textstyle\sum_o \bar y_{mo}\, w_{oi}.$$
 #
-# You find the other two in the same way: put $\dot w_{oi}$ outside of the sum, and see which letters
-# are left to be summed. Then write each sum as a matrix product. (For checking: the letters of the
-# result are those of its shape, and **each letter that is missing in the result is summed**.)
+# You find the other two in the same way: put $\dot w_{oi}$ outside of the sum, and see which
+# letters are left to be summed. Then write each sum as a matrix product. (For checking: the
+# letters of the result are those of its shape, and **each letter that is missing in the result is
+# summed**.)
 #
 # **Implement** all three.
 
@@ -95,10 +96,10 @@ def linear_bar(y_bar, x, w):
 check("3.3", linear_bar)
 
 # %% [markdown]
-# No bias stands in the function: none of the three depends on $b$. And $\bar b$ is a sum, for $b$ is
-# **broadcast**: the same four numbers are added to each of the five rows, so what comes back from the
-# five is added up. The same happens to $w$, which is used in each row. Here are the four products,
-# drawn to scale.
+# No bias stands in the function: none of the three depends on $b$. And $\bar b$ is a sum, for $b$
+# is **broadcast**: the same four numbers are added to each of the five rows, so what comes back
+# from the five is added up. The same happens to $w$, which is used in each row. Here are the four
+# products, drawn to scale.
 
 # %%
 length = {"m": 5, "i": 3, "o": 4, "": 1}
@@ -124,7 +125,7 @@ def draw_box(axes, left, box):
 
 
 figure, axes = plt.subplots(2, 2, figsize=(7.4, 2.9))
-for panel, (result, first, second, more) in zip(axes.flat, products):
+for panel, (result, first, second, more) in zip(axes.flat, products, strict=True):
     end = draw_box(panel, 0.0, result)
     panel.text(end + 0.9, 0.0, "=", ha="center", va="center")
     end = draw_box(panel, end + 2.9, first)
@@ -135,10 +136,10 @@ for panel, (result, first, second, more) in zip(axes.flat, products):
 plt.show()
 
 # %% [markdown]
-# **Figure.** Four matrix products as boxes whose sides are drawn to scale and marked with the letters
-# m, i and o: $y = x w^T$, $\bar x = \bar y w$, $\bar w = \bar y^T x$, and $\bar b$ as a row of ones times
-# $\bar y$; wherever two boxes meet, the two sides that meet carry the same letter, and it is gone from
-# the result.
+# **Figure.** Four matrix products as boxes whose sides are drawn to scale and marked with the
+# letters m, i and o: $y = x w^T$, $\bar x = \bar y w$, $\bar w = \bar y^T x$, and $\bar b$ as a
+# row of ones times $\bar y$; wherever two boxes meet, the two sides that meet carry the same
+# letter, and it is gone from the result.
 #
 # Shapes alone nearly tell the formulas. Do not rely on it: in a square layer every wrong transpose
 # fits.
@@ -147,11 +148,12 @@ plt.show()
 #
 # ## 3 More axes in front
 #
-# Sequences come as (t, m, i): for each of t steps m rows. The layer does the same to each row, wherever
-# it stands. `x @ w.T` does that by itself, for any number of axes in front, none included.
+# Sequences come as (t, m, i): for each of t steps m rows. The layer does the same to each row,
+# wherever it stands. `x @ w.T` does that by itself, for any number of axes in front, none
+# included.
 #
-# The way back does not. What is repeated on the way there is summed on the way back, and $w$ and $b$
-# are now used for each step and for each row.
+# The way back does not. What is repeated on the way there is summed on the way back, and $w$ and
+# $b$ are now used for each step and for each row.
 #
 # **Implement** it for any axes in front.
 
@@ -180,24 +182,25 @@ apart = abs(whole[1] - (parts[0][1] + parts[1][1])).max()
 print(f"w_bar of both steps, against the sum of the w_bar of each: {apart:.0e}")
 
 # %% [markdown]
-# This is why a gradient of a large batch may be computed in pieces: those of the weights are added up.
-# (Many losses are a **mean** over the batch. Then $1/m$ is in $\bar y$ already. It has no place in the
-# layer.)
+# This is why a gradient of a large batch may be computed in pieces: those of the weights are
+# added up. (Many losses are a **mean** over the batch. Then $1/m$ is in $\bar y$ already. It has
+# no place in the layer.)
 #
-# **Modify.** Give `x` no rows: `rng.normal(size=(0, 3))`, and `y_bar` likewise. What is $\bar w$, and why
-# is that right?
+# **Modify.** Give `x` no rows: `rng.normal(size=(0, 3))`, and `y_bar` likewise. What is $\bar w$,
+# and why is that right?
 #
 # ## 4 The adjoint test
 #
-# There is a test of a pair of derivatives that needs no step $h$, and so has no rounding to speak of.
-# Beside the way back, from $\bar y$ to $\bar x, \bar w, \bar b$, there is the way there, from
+# There is a test of a pair of derivatives that needs no step $h$, and so has no rounding to speak
+# of. Beside the way back, from $\bar y$ to $\bar x, \bar w, \bar b$, there is the way there, from
 # $\dot x, \dot w, \dot b$ to $\dot y$. Both say by how much the loss moves, and must agree:
 #
 # $$\langle \bar y, \dot y\rangle
-#   = \langle \bar x, \dot x\rangle + \langle \bar w, \dot w\rangle + \langle \bar b, \dot b\rangle,$$
+#   = \langle \bar x, \dot x\rangle + \langle \bar w, \dot w\rangle
+#   + \langle \bar b, \dot b\rangle,$$
 #
-# where $\langle \cdot, \cdot\rangle$ multiplies entry by entry and sums everything. It holds for **any**
-# numbers, so draw them at random.
+# where $\langle \cdot, \cdot\rangle$ multiplies entry by entry and sums everything. It holds for
+# **any** numbers, so draw them at random.
 #
 # **Implement** the way there. The formula is above; write it with matrix products.
 
@@ -222,7 +225,7 @@ def adjoint_gap(there, back, rng, m=5, i=3, o=4):
     y_bar = rng.normal(size=(m, o))
     y_dot, bars = there(x, w, *dots), back(y_bar, x, w)
     left = (y_bar * y_dot).sum()
-    right = sum((bar * dot).sum() for bar, dot in zip(bars, dots))
+    right = sum((bar * dot).sum() for bar, dot in zip(bars, dots, strict=True))
     return abs(left - right) / (abs(y_bar) * abs(y_dot)).sum()
 
 
@@ -232,16 +235,17 @@ print("gap", adjoint_gap(linear_dot, linear_bar, rng))
 # That is a rounding error at most. What do mistakes look like? Below are three ways back that are
 # wrong, and one pair of which both halves have forgotten the bias.
 #
-# **Predict.** In that pair `there` leaves out $\dot b$, and `back` returns zeros for $\bar b$. Does the
-# adjoint test pass?
+# **Predict.** In that pair `there` leaves out $\dot b$, and `back` returns zeros for $\bar b$.
+# Does the adjoint test pass?
 
 # %%
 choice = "passes"  # SOLUTION
 predict("3.6", choice, of=("passes", "fails"))
 
+
 # %%
 def mean_for_b(y_bar, x, w):
-    x_bar, w_bar, b_bar = linear_bar(y_bar, x, w)
+    x_bar, w_bar, _ = linear_bar(y_bar, x, w)
     return x_bar, w_bar, y_bar.mean(axis=0)
 
 
@@ -273,7 +277,7 @@ pairs = {
 }
 rng = np.random.default_rng(4)
 figure, axes = plt.subplots(figsize=(6.4, 3.0))
-for k, (name, pair) in enumerate(pairs.items()):
+for k, pair in enumerate(pairs.values()):
     gaps = np.array([adjoint_gap(*pair, rng) for _ in range(60)])
     spread = k + rng.uniform(-0.25, 0.25, len(gaps))
     axes.plot(np.maximum(gaps, 1e-18), spread, linestyle="", markersize=4)
@@ -285,13 +289,15 @@ reveal("3.6")
 
 # %% [markdown]
 # **Figure.** Sixty random trials for each of five pairs: the gaps of the right pair are those of
-# rounding, near $10^{-16}$, those of the three wrong ways back lie between about $10^{-4}$ and 1, and those of the pair
-# that has forgotten the bias on both ways look like the right one. (A gap of exactly 0 is drawn at
-# $10^{-18}$.)
+# rounding, near $10^{-16}$, those of the three wrong ways back lie between about $10^{-4}$ and 1,
+# and those of the pair that has forgotten the bias on both ways look like the right one. (A gap
+# of exactly 0 is drawn at $10^{-18}$.)
 #
-# So one number, and no tolerance to argue about: there is nothing between $10^{-15}$ and $10^{-5}$. But
-# what the test says is that **the two halves belong together**. Whether they belong to the function, it
-# does not know. For that, `linear` itself must be asked: measure, as in notebook 1.
+# So one number, and no tolerance to argue about: there is nothing between $10^{-15}$ and
+# $10^{-5}$. But what the test says is that **the two halves belong together**. Whether they
+# belong to the function, it does not know. For that, `linear` itself must be asked: measure, as
+# in notebook 1.
+
 
 # %%
 def against_the_function(there, rng, h=1e-5):
@@ -306,9 +312,9 @@ print("your y_dot, against differences of linear:", against_the_function(linear_
 print("without b_dot:                            ", against_the_function(there_without_b, rng))
 
 # %% [markdown]
-# The two tests together cost a few lines, and few mistakes survive them: the way there is measured, in
-# one random direction for all arguments at once, and the way back must match it exactly.
-# (`minwn.gradcheck` has both: see `minwn.gradcheck.adjoint_test`.)
+# The two tests together cost a few lines, and few mistakes survive them: the way there is
+# measured, in one random direction for all arguments at once, and the way back must match it
+# exactly. (`minwn.gradcheck` has both: see `minwn.gradcheck.adjoint_test`.)
 #
 # ## Exit ticket
 #
@@ -328,8 +334,8 @@ b_bar_1 = np.sum(numbers["y_bar"], axis=0)[0]  # SOLUTION
 check("3.T1", b_bar_1)
 
 # %% [markdown]
-# **T2.** $x$ has the shape (9, 4) and $w$ has the shape (7, 4). What is the shape of $\bar w$? Write a
-# tuple.
+# **T2.** $x$ has the shape (9, 4) and $w$ has the shape (7, 4). What is the shape of $\bar w$?
+# Write a tuple.
 
 # %%
 shape = (7, 4)  # SOLUTION
@@ -347,12 +353,12 @@ check("3.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# Is a weight (o, i) or (i, o)? Libraries differ. PyTorch and minwn keep (o, i) and compute $x w^T$;
-# Paddle keeps (i, o) and computes $x w$. Both are fine, until somebody names an axis by its number.
-# Weight normalisation, notebook 5, keeps a length for **each output**, and its default in PyTorch is
-# `dim=0`, which is o. Paddle 3.3.1 has the same default, and there axis 0 is i. So
-# `paddle.nn.utils.weight_norm(paddle.nn.Linear(5, 3))` keeps five lengths, one for each input, where
-# three were expected. Nothing complains.
+# Is a weight (o, i) or (i, o)? Libraries differ. PyTorch and minwn keep (o, i) and compute $x
+# w^T$; Paddle keeps (i, o) and computes $x w$. Both are fine, until somebody names an axis by its
+# number. Weight normalisation, notebook 5, keeps a length for **each output**, and its default in
+# PyTorch is `dim=0`, which is o. Paddle 3.3.1 has the same default, and there axis 0 is i. So
+# `paddle.nn.utils.weight_norm(paddle.nn.Linear(5, 3))` keeps five lengths, one for each input,
+# where three were expected. Nothing complains.
 
 # %%
 weight = rng.normal(size=(5, 3))  # (i, o), as in Paddle
@@ -360,9 +366,10 @@ print("one length for each entry of axis 0:", np.sqrt((weight**2).sum(axis=1)).s
 print("one length for each output:         ", np.sqrt((weight**2).sum(axis=0)).shape)
 
 # %% [markdown]
-# What to do is to write `dim=1` there. The program and its output are in `minwn/oracle/FINDINGS.md`,
-# *The default dim of a Linear is its input*, and run again in the tests of minwn. Had the layer been
-# square, not even the number of lengths would have given it away.
+# What to do is to write `dim=1` there. The program and its output are in
+# `minwn/oracle/FINDINGS.md`, *The default dim of a Linear is its input*, and run again in the
+# tests of minwn. Had the layer been square, not even the number of lengths would have given it
+# away.
 
 # %%
 progress()

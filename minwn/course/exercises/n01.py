@@ -86,6 +86,10 @@ def _measured(f: Real, x: Any, y_bar: Any, h: float, how: str = "") -> np.ndarra
     return x_bar
 
 
+def _mistaken(how: str) -> Callable[..., np.ndarray]:
+    return lambda f, x, y_bar, h: _measured(f, x, y_bar, h, how)
+
+
 def judge_complex(answer: Any) -> str | None:
     """The judge of 1.4, which also knows a difference by its digits."""
     known = function(
@@ -225,15 +229,18 @@ EXERCISES = (
                     lambda f, x, h: (f(x + h) - f(x - h)) / h,
                     "your slope is twice what it should be: how far apart are the two points?",
                 ),
-                (lambda f, x, h: (f(x + h) - f(x)) / h, "this is the one-sided quotient, to the right"),
-                (lambda f, x, h: (f(x) - f(x - h)) / h, "this is the one-sided quotient, to the left"),
+                (lambda f, x, h: (f(x + h) - f(x)) / h,
+                 "this is the one-sided quotient, to the right"),
+                (lambda f, x, h: (f(x) - f(x - h)) / h,
+                 "this is the one-sided quotient, to the left"),
                 (
                     lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2,
                     "this is the second difference, for the second derivative",
                 ),
                 (lambda f, x, h: _central(f, x, h / 2), "your points are h/2 away from x, not h"),
                 (lambda f, x, h: _central(f, x, 1e-5), "your step is not the h that is given"),
-                (lambda f, x, h: f(x + h) - f(x - h), "this is the difference; divide by the distance"),
+                (lambda f, x, h: f(x + h) - f(x - h),
+                 "this is the difference; divide by the distance"),
             ),
         ),
         (
@@ -287,7 +294,8 @@ EXERCISES = (
                     lambda u, F, M: (3 * u * M / F) ** (1 / 3),
                     "your F and M have changed places: more rounding asks for a larger step",
                 ),
-                (lambda u, F, M: u, "with h = u the points x + h and x are the same number, or nearly"),
+                (lambda u, F, M: u,
+                 "with h = u the points x + h and x are the same number, or nearly"),
             ),
         ),
         (
@@ -341,7 +349,8 @@ EXERCISES = (
         choice("another number", {
             "the derivative": "It is another number. np.linalg.norm takes |z| of each entry first, "
             "and |z| does not feel a tiny imaginary part: the norm is treated as a constant.",
-            "an error": "There is no error, and that is the danger: the norm takes |z| of each entry "
+            "an error": "There is no error, and that is the danger: the norm takes |z| of each "
+                        "entry "
             "first, which does not feel a tiny imaginary part.",
         }),
         because="The norm takes |z| of each entry first, and is thus treated as a constant.",
@@ -360,10 +369,12 @@ EXERCISES = (
             slips=(
                 (
                     lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h,
-                    "your left slope has the wrong sign: from x - h to x, f rises by f(x) - f(x - h)",
+                    "your left slope has the wrong sign: from x - h to x, f rises by f(x) - f(x - "
+                    "h)",
                 ),
                 (lambda f, x, h: _gap(f, x, h) / h, "you divide by h once too often"),
-                (lambda f, x, h: _gap(f, x, h) * h, "this is the gap of the rises; a slope is rise over h"),
+                (lambda f, x, h: _gap(f, x, h) * h,
+                 "this is the gap of the rises; a slope is rise over h"),
                 (lambda f, x, h: -_gap(f, x, h), "this is left minus right; take right minus left"),
                 (lambda f, x, h: _gap(f, x, h) / 2, "your gap is half of what it should be"),
                 (_central, "this is the mean of the two slopes; take their difference"),
@@ -399,10 +410,12 @@ EXERCISES = (
         right=(
             _relative,
             lambda a, b: [
-                abs(x - y) / max(abs(x), abs(y)) if x or y else 0.0 for x, y in zip(a, b, strict=True)
+                abs(x - y) / max(abs(x), abs(y)) if x or y else 0.0
+                for x, y in zip(a, b, strict=True)
             ],
             lambda a, b: np.divide(
-                abs(a - b), np.maximum(abs(a), abs(b)), where=(a != 0) | (b != 0), out=np.zeros(len(a))
+                abs(a - b), np.maximum(abs(a), abs(b)), where=(a != 0) | (b != 0),
+                out=np.zeros(len(a)),
             ),
         ),
         wrong=(
@@ -429,20 +442,20 @@ EXERCISES = (
             "your gradient",
             slips=(
                 (
-                    lambda *a: _measured(*a, how="ones"),
+                    _mistaken("ones"),
                     "you sum the outputs: that is a cotangent of ones, whatever y_bar is",
                 ),
-                (lambda *a: _measured(*a, how="one-sided"), "your difference is one-sided"),
+                (_mistaken("one-sided"), "your difference is one-sided"),
                 (
-                    lambda *a: _measured(*a, how="no 2"),
+                    _mistaken("no 2"),
                     "your gradient is twice what it should be: the two points are 2 h apart",
                 ),
                 (
-                    lambda *a: _measured(*a, how="all"),
+                    _mistaken("all"),
                     "you move all entries at once; each has a derivative of its own",
                 ),
                 (
-                    lambda *a: _measured(*a, how="stays"),
+                    _mistaken("stays"),
                     "the entries that you have moved stay moved; put each back before the next",
                 ),
                 (
@@ -458,21 +471,17 @@ EXERCISES = (
         ),
         right=(
             _measured,
-            lambda f, x, y_bar, h: [
-                [_central(lambda t, e=e: (y_bar * f(x + t * e)).sum(), 0.0, h) for e in row]
-                for row in np.eye(x.size).reshape(*x.shape, *x.shape)
-            ],
             lambda f, x, y_bar, h: np.array([
                 np.vdot(y_bar, (f(x + h * e) - f(x - h * e)) / (2 * h))
                 for e in np.eye(x.size).reshape(-1, *x.shape)
             ]).reshape(x.shape),
         ),
         wrong=(
-            (lambda *a: _measured(*a, how="ones"), "a cotangent of ones"),
-            (lambda *a: _measured(*a, how="one-sided"), "one-sided"),
-            (lambda *a: _measured(*a, how="no 2"), "2 h apart"),
-            (lambda *a: _measured(*a, how="all"), "all entries at once"),
-            (lambda *a: _measured(*a, how="stays"), "stay moved"),
+            (_mistaken("ones"), "a cotangent of ones"),
+            (_mistaken("one-sided"), "one-sided"),
+            (_mistaken("no 2"), "2 h apart"),
+            (_mistaken("all"), "all entries at once"),
+            (_mistaken("stays"), "stay moved"),
             (lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / 12, "<y_bar, y> is a sum"),
             (lambda f, x, y_bar, h: _measured(f, x, y_bar, h).ravel(), "(6,), and (3, 2)"),
             (lambda f, x, y_bar, h: np.add(x, h, out=x), "changes its arguments"),
@@ -520,7 +529,8 @@ EXERCISES = (
         number(
             _slope, "your quotient", digits=6,
             slips=(
-                (lambda x: 3 * x["x"] ** 2, "that is the derivative; the quotient has an error, too"),
+                (lambda x: 3 * x["x"] ** 2,
+                 "that is the derivative; the quotient has an error, too"),
                 (
                     lambda x: 3 * x["x"] ** 2 + 3 * x["x"] * x["h"] + x["h"] ** 2,
                     "that is the one-sided quotient, to the right",
@@ -530,7 +540,8 @@ EXERCISES = (
         ),
         (
             "write x^3 at x + h and at x - h, and subtract",
-            "(x + h)^3 = x^3 + 3 x^2 h + 3 x h^2 + h^3; in the difference, two of the four are left",
+            "(x + h)^3 = x^3 + 3 x^2 h + 3 x h^2 + h^3; in the difference, two of the four are "
+            "left",
             "divide by 2 h: one term is the derivative, the other is the error",
         ),
         variant=cube,

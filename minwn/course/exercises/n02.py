@@ -36,7 +36,8 @@ class _Node:
 
 
 def _walked(keep: str) -> Callable[..., tuple[float, ...]]:
-    """gradient(f, z_bar, *xs) by a walk that adds up ("sum"), or makes one of the usual mistakes."""
+    """gradient(f, z_bar, *xs) by a walk that adds up ("sum"), or makes one of the usual "
+    "mistakes."""
 
     def gradient(f: Any, z_bar: float, *xs: float) -> tuple[float, ...]:
         leaves = [_Node(x) for x in xs]
@@ -96,7 +97,8 @@ def _long(x: Any, y: Any) -> Any:
 # what is asked, f, and the gradient of f on paper
 GRAPHS: tuple[tuple[str, Any, Any], ...] = (
     ("x * y", lambda x, y: x * y, lambda x, y: (y, x)),
-    ("a * (a + x) with a = x * y", _diamond, lambda x, y: (2 * x * y**2 + 2 * x * y, 2 * x * x * y + x * x)),
+    ("a * (a + x) with a = x * "
+     "y", _diamond, lambda x, y: (2 * x * y**2 + 2 * x * y, 2 * x * x * y + x * x)),
     (
         "(a * b) * (b + x) with a = x * x, b = a + y", _long,
         lambda x, y: (
@@ -121,7 +123,8 @@ SLIPS = (
 
 
 def judge_gradient(answer: Any) -> str | None:
-    """The gradient function that the learner's walk makes, on graphs from a line to two diamonds."""
+    """The gradient function that the learner's walk makes, on graphs from a line to two "
+    "diamonds."""
     if not callable(answer):
         return "hand over the function gradient itself, not what it returns"
     asked = ((z_bar, x, y) for z_bar, x, y in ((-1.5, 2.0, 3.0), (0.7, 1.3, -0.4)))
@@ -242,8 +245,10 @@ EXERCISES = (
         "2.1",
         "what comes back where two ways meet",
         choice("the sum", {
-            "the last one": "It is the sum: when x moves, both ways carry the change to the output.",
-            "the larger one": "It is the sum: when x moves, both ways carry the change to the output.",
+            "the last one": "It is the sum: when x moves, both ways carry the change to the "
+                            "output.",
+            "the larger one": "It is the sum: when x moves, both ways carry the change to the "
+                              "output.",
         }),
         because="When x moves, both ways carry the change to the output.",
         of=("the last one", "the larger one", "the sum"),
@@ -266,7 +271,8 @@ EXERCISES = (
                 ),
                 (
                     lambda z_bar, z, a, b: (b, a),
-                    "z_bar is missing: this is the slope of the product, not yet what it sends back",
+                    "z_bar is missing: this is the slope of the product, not yet what it sends "
+                    "back",
                 ),
                 (
                     lambda z_bar, z, a, b: (z_bar, z_bar),
@@ -276,8 +282,10 @@ EXERCISES = (
                     lambda z_bar, z, a, b: (z_bar * z, z_bar * z),
                     "z_bar times z: the slope of a b by a is not a b",
                 ),
-                (lambda z_bar, z, a, b: (z_bar + b, z_bar + a), "a cotangent is multiplied by a slope"),
-                (lambda z_bar, z, a, b: (z_bar / b, z_bar / a), "you divide; a slope is multiplied"),
+                (lambda z_bar, z, a, b: (z_bar + b, z_bar + a),
+                 "a cotangent is multiplied by a slope"),
+                (lambda z_bar, z, a, b: (z_bar / b, z_bar / a),
+                 "you divide; a slope is multiplied"),
             ),
         ),
         (
@@ -298,7 +306,8 @@ EXERCISES = (
             (lambda z_bar, z, a, b: (z_bar + b, z_bar + a), "multiplied by a slope"),
             (lambda z_bar, z, a, b: (z_bar / b, z_bar / a), "you divide"),
             (lambda z_bar, z, a, b: z_bar * b, "return 2 values"),
-            (lambda z_bar, z, a, b: (z_bar * b, -z_bar * a), "b_bar has the right size and the wrong"),
+            (lambda z_bar, z, a, b: (z_bar * b, -z_bar * a),
+             "b_bar has the right size and the wrong"),
         ),
     ),
     Exercise(
@@ -326,8 +335,10 @@ EXERCISES = (
         "2.4",
         "backward twice",
         choice("3", {
-            "1": "It is 3: c had kept its 1, received another, and sent the 2 on to a, which had 1.",
-            "2": "It is 3, and not 2: c had kept its 1 and received another, and it sends on the 2.",
+            "1": "It is 3: c had kept its 1, received another, and sent the 2 on to a, which had "
+                 "1.",
+            "2": "It is 3, and not 2: c had kept its 1 and received another, and it sends on the "
+                 "2.",
         }),
         because="c had kept its 1, received another, and sent the 2 on to a, which had 1.",
         of=("1", "2", "3"),
@@ -340,8 +351,10 @@ EXERCISES = (
         judge_unbroadcast,
         (
             "two things were repeated: axes that x did not have, and axes where x had length 1",
-            "first sum over the axes in front that are too many: x_bar.sum(axis=tuple(range(extra)))",
-            "then, for each axis where shape says 1 and x_bar does not, x_bar.sum(axis=k, keepdims=True)",
+            "first sum over the axes in front that are too many: "
+            "x_bar.sum(axis=tuple(range(extra)))",
+            "then, for each axis where shape says 1 and x_bar does not, x_bar.sum(axis=k, "
+            "keepdims=True)",
         ),
         because="Repeating on the way there is summing on the way back.",
         right=(
@@ -413,7 +426,8 @@ EXERCISES = (
                 ),
                 (
                     lambda x: x["x"] + x["k"] + x["x"] ** 2,
-                    "that is a_bar plus what comes directly; a_bar still has to pass through a = x x",
+                    "that is a_bar plus what comes directly; a_bar still has to pass through a = "
+                    "x x",
                 ),
                 (
                     lambda x: x["x"] * (x["x"] + x["k"]) + x["x"] ** 2,
@@ -441,7 +455,8 @@ EXERCISES = (
         "2.T2",
         "what a bias gets",
         choice("the sum over the 32 rows", {
-            "the mean over the 32 rows": "a mean would come from a loss that is a mean, not from the sum x + b",
+            "the mean over the 32 rows": "a mean would come from a loss that is a mean, not from "
+                                         "the sum x + b",
             "its last row": "each of the 32 rows was moved by the same b; none counts more",
         }),
         (

@@ -64,14 +64,21 @@ def _dot(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any) -> Any:
 
 # wrong parts of the pullback, and what is said of them
 SLIPS = (
-    (_but(1, lambda y_bar, x, w: _back(y_bar, x, w)[1] / len(x)), "your w_bar is a mean over the rows of x; it is a sum"),
+    (_but(1, lambda y_bar, x, w: _back(y_bar, x, w)[1] / len(x)),
+     "your w_bar is a mean over the rows of x; it is a sum"),
     (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "your w_bar does not use y_bar"),
-    (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)), "your b_bar is a mean over the rows; b moved all of them, so what comes back is added up"),
-    (_but(2, lambda y_bar, x, w: np.full(4, len(y_bar))), "your b_bar counts the rows: that is right for a y_bar of ones only"),
-    (_but(2, lambda y_bar, x, w: np.ones(4)), "your b_bar is 1 everywhere; y_bar has to come into it"),
-    (_but(2, lambda y_bar, x, w: y_bar[0]), "your b_bar is the first row of y_bar; b moved all rows"),
-    (_but(2, lambda y_bar, x, w: y_bar[-1]), "your b_bar is the last row of y_bar; b moved all rows"),
-    (_but(2, lambda y_bar, x, w: np.full(4, y_bar.sum())), "your b_bar sums over the outputs as well; each has a bias of its own"),
+    (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)),
+     "your b_bar is a mean over the rows; b moved all of them, so what comes back is added up"),
+    (_but(2, lambda y_bar, x, w: np.full(4, len(y_bar))),
+     "your b_bar counts the rows: that is right for a y_bar of ones only"),
+    (_but(2, lambda y_bar, x, w: np.ones(4)),
+     "your b_bar is 1 everywhere; y_bar has to come into it"),
+    (_but(2, lambda y_bar, x, w: y_bar[0]),
+     "your b_bar is the first row of y_bar; b moved all rows"),
+    (_but(2, lambda y_bar, x, w: y_bar[-1]),
+     "your b_bar is the last row of y_bar; b moved all rows"),
+    (_but(2, lambda y_bar, x, w: np.full(4, y_bar.sum())),
+     "your b_bar sums over the outputs as well; each has a bias of its own"),
 )  # fmt: skip
 
 _judge_back = function(_back, back, NAMES, slips=SLIPS)
@@ -85,8 +92,9 @@ def judge_back(answer: Any) -> str | None:
         if "matmul" not in str(error) and "shapes" not in str(error):
             raise
         return (
-            "two axes meet that are not alike; write the letters under each array: y_bar is (m, o), "
-            "x is (m, i), w is (o, i), and the letter that is summed must stand at both"
+            "two axes meet that are not alike; write the letters under each array: "
+            "y_bar is (m, o), x is (m, i), w is (o, i), and the letter that is summed must stand "
+            "at both"
         )
 
 
@@ -95,7 +103,11 @@ def judge_batched(answer: Any) -> str | None:
     said = judge_back(answer)
     if said:
         return f"for x of shape (5, 3): {said}"
-    for front, words in (((2, 5), "two axes in front"), ((), "no axis in front"), ((0,), "no rows")):
+    for front, words in (
+        ((2, 5), "two axes in front"),
+        ((), "no axis in front"),
+        ((0,), "no rows"),
+    ):
 
         def draw(rng: np.random.Generator, front: tuple[int, ...] = front) -> Arrays:
             return tuple(rng.normal(size=s) for s in ((*front, 4), (*front, 3), (4, 3)))
@@ -207,8 +219,10 @@ EXERCISES = (
         "three cotangents",
         judge_back,
         (
-            "x_bar has the shape (m, i). Which of y_bar (m, o), x (m, i), w (o, i) have o to sum over?",
-            "w_bar (o, i): here m is summed, and it stands first in y_bar and in x, so one is transposed",
+            "x_bar has the shape (m, i). Which of y_bar (m, o), x (m, i), w (o, i) have o to sum "
+            "over?",
+            "w_bar (o, i): here m is summed, and it stands first in y_bar and in x, so one is "
+            "transposed",
             "b_bar (o,): b went into each row, so the rows of y_bar are added up",
         ),
         right=(
@@ -224,7 +238,8 @@ EXERCISES = (
         ),
         wrong=(
             (_but(0, lambda y_bar, x, w: y_bar @ w.T), "two axes meet"),
-            (_but(0, lambda y_bar, x, w: (y_bar @ w).T), "x_bar has the right values, but is trans"),
+            (_but(0, lambda y_bar, x, w: (y_bar @ w).T),
+             "x_bar has the right values, but is trans"),
             (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "x_bar is wrong in"),
             (_but(1, lambda y_bar, x, w: x.T @ y_bar), "w_bar has the right values, but is trans"),
             (_but(1, lambda y_bar, x, w: y_bar.T @ x / 5), "w_bar is a mean"),
@@ -251,12 +266,13 @@ EXERCISES = (
         right=(
             _back,
             lambda y_bar, x, w: (
-                y_bar @ w, np.tensordot(y_bar, x, [list(range(x.ndim - 1))] * 2),
+                y_bar @ w, np.tensordot(y_bar, x, (range(x.ndim - 1), range(x.ndim - 1))),
                 y_bar.sum(axis=tuple(range(x.ndim - 1))),
             ),
         ),
         wrong=(
-            (lambda y_bar, x, w: (y_bar @ w, y_bar.T @ x, y_bar.sum(axis=0)), "(2, 5, 3), with two axes"),
+            (lambda y_bar, x, w: (y_bar @ w, y_bar.T @ x, y_bar.sum(axis=0)),
+             "(2, 5, 3), with two axes"),
             (
                 lambda y_bar, x, w: (
                     y_bar @ w, np.swapaxes(y_bar, -1, -2) @ x, y_bar.reshape(-1, 4).sum(0)
@@ -281,7 +297,9 @@ EXERCISES = (
                 "the first batch alone",
             ),
             (
-                lambda y_bar, x, w: (y_bar @ w, *(p / max(len(x), 1) for p in _back(y_bar, x, w)[1:])),
+                lambda y_bar, x, w: (
+                    y_bar @ w, *(p / max(len(x), 1) for p in _back(y_bar, x, w)[1:])
+                ),
                 "w_bar is a mean",
             ),
             (
@@ -341,7 +359,8 @@ EXERCISES = (
         "3.6",
         "both halves forget the bias",
         choice("passes", {
-            "fails": "It passes. Both halves belong to the same function, x w^T, which is not the layer.",
+            "fails": "It passes. Both halves belong to the same function, x w^T, which is not the "
+                     "layer.",
         }),
         because="Both halves belong to the same function, x w^T, which is not the layer.",
         of=("passes", "fails"),
@@ -355,7 +374,8 @@ EXERCISES = (
             _t1, "your b_bar",
             slips=(
                 (lambda x: _t1(x) / 3, "that is a mean; what comes back is added up"),
-                (lambda x: float(sum(x["y_bar"][0])), "that is the sum of a row; b_1 is in a column"),
+                (lambda x: float(sum(x["y_bar"][0])),
+                 "that is the sum of a row; b_1 is in a column"),
                 (lambda x: float(sum(row[1] for row in x["y_bar"])), "that is the other bias"),
                 (lambda x: float(sum(map(sum, x["y_bar"]))), "that is the sum of everything"),
                 (lambda x: 3.0, "that is the number of rows: right for a y_bar of ones"),

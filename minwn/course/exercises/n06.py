@@ -127,14 +127,13 @@ REST: tuple[tuple[Callable[..., float], str], ...] = (
         lambda lr, lam, size: _rest(lr, lam, size) ** 4,
         "this is the fourth power of the length",
     ),
-    (lambda lr, lam, size: _rest(lr, lam, size) ** 2, "this is the square of the length"),
+    (
+        lambda lr, lam, size: _rest(lr, lam, size) ** 2,
+        "this is the square of the length; does the step in your equation have its n below?",
+    ),
     (
         lambda lr, lam, size: float((lr**2 * size**2 / (1 - (1 - lr * lam))) ** 0.25),
         "v is multiplied by 1 - lr lam, and so its square by the square of that",
-    ),
-    (
-        lambda lr, lam, size: float(np.sqrt(lr**2 * size**2 / (1 - (1 - lr * lam) ** 2))),
-        "the step is lr G / n: your equation has lost the n below",
     ),
     (
         lambda lr, lam, size: float((lr**2 * size**2 / (1 - (1 - lam) ** 2)) ** 0.25),

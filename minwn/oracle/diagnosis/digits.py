@@ -44,7 +44,7 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             continue
         stored, share = _stored(seen, output, form)
         if (stored and share > 0.75) or not (stored or noisy(seen, output)):
-            return []
+            continue
         if not (stored or _even(seen, output, form)):
             return [_lost(seen, output, "errors are noise, 0 where nothing needs rounding", worst)]
         where = "every number is one of" if stored else "errors are as large as those of"
@@ -59,16 +59,15 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
 
 
 def noisy(seen: Sequence[Observation], output: str) -> bool:
-    """Whether errors have both signs, and are none where nothing is rounded."""
+    """Whether errors that count have both signs, and are none where nothing is rounded."""
     exact = [o for o in seen if "exact" in o.flags and o.form == "plain"]
     if not exact or any(o.wrong(output).any() for o in exact):
         return False
-    up = down = 0.0
-    for o in seen:
-        outwards = (o.got[output] - o.expected[output]) * np.sign(o.expected[output])
-        weight = np.where(np.isfinite(outwards), o.ratio(output), 0.0) ** 2
-        up, down = up + weight[outwards > 0].sum(), down + weight[outwards < 0].sum()
-    return min(up, down) > 0.1 * (up + down)
+    outwards = np.concatenate(
+        [(abs(o.got[output]) - abs(o.expected[output]))[o.wrong(output)] for o in seen]
+    )
+    up, down = (outwards > 0).sum(), (outwards < 0).sum()
+    return bool(min(up, down) > 0.1 * (up + down))
 
 
 def _stored(seen: Sequence[Observation], output: str, form: Format) -> tuple[bool, float]:

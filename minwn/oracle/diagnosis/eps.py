@@ -31,7 +31,7 @@ def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
         for form, (_, _, solve) in _EPS.items():
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
-                least = 64 * seen[0].u * (n * n if form == "inside" else n)
+                least = 16 * seen[0].u * (n * n if form == "inside" else n)
                 told = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
             if told.size:
                 eps = float(eps[told[np.argmin(n[told])]])

@@ -1,0 +1,447 @@
+# %% [markdown]
+# # 6 Why the length of v only grows
+#
+# **60 minutes** · **Before this:** notebook 5 (weight normalisation by three derivations), of which
+# you need the drawing: $\bar v = \tfrac{g}{n} P\,\bar w$ is across $v$
+#
+# **You will be able to**
+#
+# - say how long $v$ is after a step, and after a thousand
+# - explain why the learning rate that counts is $\text{lr}/n^2$, and why it falls by itself
+# - predict what decay of $v$ does, and check it
+# - say which of this holds with momentum and with Adam, and which does not
+#
+# You fill in the places that say `todo`. `check` judges what you wrote and says what it is if it is
+# not right yet; `hint("6.2")` helps three times. Wrong answers cost nothing.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from minwn import nn, optim, tensor
+from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.data import digits
+
+plt.style.use("minwn.minwn")
+np.set_printoptions(precision=4, suppress=True)
+
+# %% [markdown]
+# ## 1 A step across
+#
+# The letters of notebook 5: one neuron has the weights $w = g\,v/n$, where $n = \lVert v\rVert$ is
+# the length of $v$. A bar marks the derivative of the loss by what is below the bar. $P$ takes the
+# part of a vector across $v$, and $\bar v = \tfrac{g}{n} P \bar w$. A step of **plain SGD** is
+#
+# $$v' = v - \text{lr}\;\bar v ,$$
+#
+# with the learning rate $\text{lr}$; there is no momentum, and nothing else is done to $v$.
+#
+# **Predict.** What does such a step do to the length of $v$: it `"grows"`, `"shrinks"`, `"stays"`
+# as it is, or it `"depends"` on the loss?
+
+# %%
+choice = "grows"  # SOLUTION
+predict("6.1", choice, of=("grows", "shrinks", "stays", "depends"))
+
+# %% [markdown]
+# **Implement** the new length. You do not need the vectors for it: three numbers are enough.
+
+
+# %%
+def grown(n, size, lr):
+    # 6.2: return the length of v after a step; n is that of v before, size that of v_bar
+    # BEGIN SOLUTION
+    return np.sqrt(n**2 + (lr * size) ** 2)
+    # END SOLUTION
+
+
+# %%
+check("6.2", grown)
+
+# %% [markdown]
+# Now a real network. It learns to tell handwritten digits apart: 64 pixels, 16 neurons with weight
+# normalisation, 10 outputs. At each step we note $v$ and $\bar v$ of the 16 neurons.
+
+# %%
+images, labels = digits()
+pixels = images.reshape(len(images), 64).astype("float64")
+
+
+def train(make_optimiser, steps=200, seed=6):
+    """v after each step, (steps + 1, 16, 64), and v_bar before each, (steps, 16, 64)."""
+    rng = np.random.default_rng(seed)
+    hidden, out = nn.Linear(64, 16, rng=rng), nn.Linear(16, 10, rng=rng)
+    net = nn.Sequential(hidden, nn.ReLU(), out).to("float64")
+    norm = nn.WeightNorm("weight", dim=0)
+    norm.apply(hidden)
+    optimiser = make_optimiser(list(net.parameters()))
+    vs, v_bars = [hidden.weight_v.data], []
+    for _ in range(steps):
+        some = rng.choice(len(pixels), 32, replace=False)
+        norm.recompute(hidden)
+        loss = nn.cross_entropy(net(tensor(pixels[some])), labels[some])
+        optimiser.zero_grad()
+        loss.backward()
+        v_bars.append(np.array(hidden.weight_v.grad.data))
+        optimiser.step()
+        vs.append(hidden.weight_v.data)
+    return np.array(vs), np.array(v_bars)
+
+
+lr = 1.0
+vs, v_bars = train(lambda parameters: optim.SGD(parameters, lr=lr))
+lengths = np.linalg.norm(vs, axis=2)  # (steps + 1, 16)
+sizes = np.linalg.norm(v_bars, axis=2)  # (steps, 16)
+print("steps after which a length was smaller:", (np.diff(lengths, axis=0) < 0).sum())
+
+# %% [markdown]
+# Your function knows nothing of digits. Start it at the first length, hand it the sizes of the
+# gradients, and see whether it finds its way.
+
+# %%
+figure, axes = plt.subplots(figsize=(6.4, 3.4))
+for neuron, colour in zip((0, 3, 5), ("#5790fc", "#e42536", "#964a8b"), strict=True):
+    n = lengths[0, neuron]
+    path = [n]
+    for size in sizes[:, neuron]:
+        n = grown(n, size, lr)
+        path.append(n)
+    axes.plot(lengths[:, neuron], color=colour, marker="", label=f"neuron {neuron}, measured")
+    axes.plot(range(0, 201, 20), path[::20], "o", color=colour, label="by Pythagoras")
+axes.set(xlabel="step", ylabel="length $n$ of $v$")
+axes.legend(ncols=3, fontsize=8)
+plt.show()
+
+# %% [markdown]
+# **Figure.** The lengths of three neurons only grow, fast at first and then more slowly; the
+# points, which were computed with Pythagoras alone, lie on the lines.
+#
+# **Modify.** Train with `lr = 0.1`. How much do the lengths grow now? Set it back to 1 afterwards.
+#
+# ## 2 The learning rate that counts
+#
+# The length of $v$ has no part in $w$. So why should anyone care that it grows? Because it sets how
+# far the next step turns $v$, and turning is all that matters.
+#
+# **Predict.** Every entry of $v$ is doubled; $g$, $\bar w$ and the learning rate stay. By what angle
+# does the next small step turn $v$, compared with before: `"the same"`, `"half"`, `"a quarter"` or
+# `"twice"`?
+
+# %%
+choice = "a quarter"  # SOLUTION
+predict("6.3", choice, of=("the same", "half", "a quarter", "twice"))
+
+# %% [markdown]
+# **Implement** the cure: somebody has multiplied $v$ by $c$. With which learning rate does training
+# take the same turns as before?
+
+
+# %%
+def same_turns(lr, c):
+    # 6.4: return the learning rate for c v that turns as lr does for v
+    # BEGIN SOLUTION
+    return lr * c**2
+    # END SOLUTION
+
+
+# %%
+check("6.4", same_turns)
+
+# %% [markdown]
+# Try it on 100 steps of a small problem. Here $g$ is kept at 1, so that only the direction learns.
+
+# %%
+rng = np.random.default_rng(6)
+inputs, targets = rng.normal(size=(30, 5)), rng.normal(size=30)
+
+
+def descend(v, lr, steps=100):
+    """v after so many steps of plain SGD on the mean of (inputs w - targets)^2 / 2, with g = 1."""
+    for _ in range(steps):
+        n = np.linalg.norm(v)
+        w_bar = inputs.T @ (inputs @ (v / n) - targets) / len(targets)
+        v = v - lr / n * (w_bar - (w_bar @ v) / n**2 * v)
+    return v
+
+
+start, c = rng.normal(size=5), 8.0
+plain = descend(start, 0.1)
+print("direction of v          ", plain / np.linalg.norm(plain))
+for name, rate in (("8 v, the same lr", 0.1), ("8 v, your lr", same_turns(0.1, c))):
+    v = descend(c * start, rate)
+    print(f"direction of {name:17}", v / np.linalg.norm(v)[None])
+
+# %% [markdown]
+# The last line is the first, digit by digit, for 100 steps. So $\text{lr}/n^2$ is the **effective
+# learning rate**: whoever says "0.1" has said nothing before he has said how long $v$ is.
+#
+# **Modify.** Set `c = 1000.0`. And `c = 0.1`?
+#
+# ## 3 The law of the fourth power
+#
+# Put the two together: steps make $v$ longer, and a longer $v$ makes shorter steps. Let $G$ be the
+# length of $g P \bar w$, so that $\bar v$ has the length $G/n$. Assume that $G$ stays about the
+# same, as it does when the gradient is mostly noise. Then Pythagoras says
+#
+# $$n'^2 = n^2 + \text{lr}^2\,\frac{G^2}{n^2}.$$
+#
+# **Predict.** Two runs differ in nothing but the learning rate: one has ten times that of the
+# other. After very many steps, how does its *effective* learning rate compare: is it `"ten times as
+# large"`, `"about the same"` or `"a tenth"`?
+
+# %%
+choice = "about the same"  # SOLUTION
+predict("6.5", choice, of=("ten times as large", "about the same", "a tenth"))
+
+# %% [markdown]
+# **Implement** the length after $t$ steps. Square both sides of the equation above: what does $n^4$
+# gain in a step? Leave out the term in which $\text{lr}$ has the power 4; it is small.
+
+
+# %%
+def law(n_0, lr, G, t):
+    # 6.6: return the length of v after t steps, when it was n_0 before the first
+    # BEGIN SOLUTION
+    return (n_0**4 + 2 * lr**2 * G**2 * t) ** 0.25
+    # END SOLUTION
+
+
+# %%
+check("6.6", law)
+
+
+# %%
+def wander(n_0, lr, decay=0.0, G=1.0, steps=4000, entries=64, seed=0):
+    """n before each step, and the angle of each, where w_bar is noise and G its part across v."""
+    rng = np.random.default_rng(seed)
+    v = rng.normal(size=entries)
+    v *= n_0 / np.linalg.norm(v)
+    lengths, angles = [], []
+    for _ in range(steps):
+        n = np.linalg.norm(v)
+        noise = rng.normal(size=entries)
+        noise -= (noise @ v) / n**2 * v
+        v_bar = G / n * noise / np.linalg.norm(noise)
+        lengths.append(n)
+        angles.append(np.arctan2(lr * G / n, (1 - lr * decay) * n))
+        v = v - lr * (v_bar + decay * v)
+    return np.array(lengths), np.array(angles)
+
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
+t = np.arange(4000)
+marks = np.unique(np.geomspace(1, 3999, 12).astype(int))
+for rate, marker in ((0.1, "o"), (1.0, "s"), (10.0, "^")):
+    n, _ = wander(1.0, rate)
+    left.loglog(t + 1, law(1.0, rate, 1.0, t), ":", color="black", marker="", lw=1)
+    left.loglog(marks + 1, n[marks], marker, ls="", label=f"lr = {rate:g}")
+    right.loglog(t + 1, rate / n**2, marker=marker, markevery=list(marks), label=f"lr = {rate:g}")
+left.set(xlabel="step + 1", ylabel="length $n$ of $v$", title="points: measured; dots: your law")
+right.set(xlabel="step + 1", ylabel="effective rate lr / $n^2$", title="what the learning rate is")
+left.legend()
+plt.show()
+reveal("6.5")
+
+# %% [markdown]
+# **Figure.** On the left, lengths from three learning rates grow in the end along parallel lines of
+# slope one quarter, as the law says. On the right, the effective learning rates, which began a
+# factor of 100 apart, have become one.
+#
+# For large $t$ your law gives $\text{lr}/n^2 \approx 1/(G\sqrt{2t})$, without any lr. Weight
+# normalisation lowers its own learning rate, as $1/\sqrt t$, whether you want it or not. That is
+# why it forgives a learning rate that is too large; and why a rate that seemed right in the first
+# minute may be much too small in the second hour.
+#
+# **Modify.** Begin with `n_0 = 10` in both places. Which curves does it change, and for how long?
+#
+# ## 4 Decay of v
+#
+# **Weight decay** takes a small part off each parameter at every step, so that weights stay small:
+# $v' = (1 - \text{lr}\,\lambda)\,v - \text{lr}\;\bar v$ with a small number $\lambda$. Often it is
+# applied to all parameters, and so to $v$.
+#
+# **Predict.** What does decay of $v$ (not of $g$) do to the neuron: `"smaller weights"`, `"larger
+# steps"` or `"nothing"`?
+
+# %%
+choice = "larger steps"  # SOLUTION
+predict("6.7", choice, of=("smaller weights", "larger steps", "nothing"))
+
+# %% [markdown]
+# Decay makes $v$ shorter, steps make it longer. At one length the two are equal, and it rests
+# there.
+#
+# **Implement** that length. The triangle has the sides $(1 - \text{lr}\,\lambda)\,n$ and
+# $\text{lr}\,G/n$; say that its long side is $n$ again, and solve for $n$.
+
+
+# %%
+def at_rest(lr, decay, G):
+    # 6.8: return the length n that a step with decay leaves as it is
+    # BEGIN SOLUTION
+    return (lr**2 * G**2 / (1 - (1 - lr * decay) ** 2)) ** 0.25
+    # END SOLUTION
+
+
+# %%
+check("6.8", at_rest)
+
+# %%
+rate, decay = 0.1, 0.1
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
+for n_0, marker in ((0.2, "o"), (1.0, "s"), (3.0, "^")):
+    n, angles = wander(n_0, rate, decay, steps=400)
+    left.plot(n, marker=marker, markevery=40, label=f"from {n_0:g}")
+    right.semilogy(np.degrees(angles), marker=marker, markevery=40)
+left.axhline(at_rest(rate, decay, 1.0), ls=":", color="black", label="your answer")
+right.axhline(np.degrees(np.sqrt(2 * rate * decay)), ls=":", color="black")
+left.set(xlabel="step", ylabel="length $n$ of $v$")
+right.set(xlabel="step", ylabel="turn of $v$ in a step, degrees")
+left.legend()
+plt.show()
+
+# %% [markdown]
+# **Figure.** From three lengths, short and long, $v$ comes to the same length at rest, and the
+# angle by which a step turns it to the same eight degrees.
+#
+# That angle is $\sqrt{2\,\text{lr}\,\lambda}$, the dotted line on the right: it knows neither the
+# loss nor the size of the gradients. So decay of $v$ does not make weights small. It fixes how far
+# each step turns them: it is a learning rate under another name. Whoever wants small weights has to
+# decay $g$.
+#
+# **Modify.** Halve `decay` and double `rate`. What happens to the angle at rest, and what to the
+# length?
+#
+# ## 5 Who breaks it: momentum and Adam
+#
+# Two optimisers that are used more than plain SGD do not step along $-\bar v$.
+#
+# - **Momentum** steps along a sum of the last gradients. Each was across the $v$ of its own time,
+#   and $v$ has turned since.
+# - **Adam** divides each entry of such a sum by the usual size of that entry.
+#
+# **Predict.** Can a step of Adam, without decay, make $v$ shorter: `"yes"` or `"no"`?
+
+# %%
+choice = "yes"  # SOLUTION
+predict("6.9", choice, of=("yes", "no"))
+
+# %% [markdown]
+# **Implement** what is to be measured: by how much the square of the length grew in a step, *less*
+# the square of the step. For plain SGD that is 0.
+
+
+# %%
+def rest(v, new):
+    # 6.10: return how much more the squared length grew from v to new than Pythagoras says
+    # BEGIN SOLUTION
+    step = new - v
+    return new @ new - v @ v - step @ step
+    # END SOLUTION
+
+
+# %%
+check("6.10", rest)
+
+# %%
+trainers = {
+    "plain SGD": lambda parameters: optim.SGD(parameters, lr=1.0),
+    "momentum 0.9": lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "Adam": lambda parameters: optim.Adam(parameters, lr=0.02),
+}
+figure, axes = plt.subplots(figsize=(6.4, 3.4))
+print(f"{'':14}{'shorter after a step':>22}{'largest rest':>14}{'smallest':>10}")
+for (name, make), marker in zip(trainers.items(), "os^", strict=True):
+    vs, _ = train(make)
+    rests = np.array([[rest(v, new) for v, new in zip(*pair)] for pair in zip(vs, vs[1:])])
+    squares = (vs**2).sum(axis=2).mean(axis=1)
+    steps = (np.diff(vs, axis=0) ** 2).sum(axis=2).mean(axis=1)
+    shorter = (np.diff((vs**2).sum(axis=2), axis=0) < 0).mean()
+    print(f"{name:14}{shorter:21.1%} {rests.max():14.1e}{rests.min():10.1e}")
+    pythagoras = squares[0] + np.concatenate([[0], np.cumsum(steps)])
+    axes.plot(squares / pythagoras, marker=marker, markevery=20, label=name)
+axes.set(xlabel="step", ylabel="$n^2$, measured / by Pythagoras")
+axes.legend()
+plt.show()
+reveal("6.9")
+
+# %% [markdown]
+# **Figure.** The mean of $n^2$ over the neurons, divided by what Pythagoras makes of the steps: for
+# plain SGD it is 1 throughout, and with momentum and Adam it rises above 1.
+#
+# So with momentum and with Adam the lengths grow as well, and even more, but no longer by a law:
+# under Adam many a step makes $v$ shorter. Never *assert* growth in a program that may be used with
+# Adam.
+#
+# **Modify.** Try `momentum=0.5`. Is it nearer to 1?
+
+# %% [markdown]
+# ## Exit ticket
+#
+# The numbers of the first question are drawn from your name.
+
+# %%
+student("my name")
+given("6.T1")
+
+# %% [markdown]
+# **T1.** How long is this $v$ after one step of plain SGD? It can be done in your head.
+
+# %%
+numbers = given("6.T1")
+length = grown(numbers["length of v"], numbers["length of v_bar"], numbers["lr"])  # SOLUTION
+check("6.T1", length)
+
+# %% [markdown]
+# **T2.** The gradient is noise, there is no decay, and $v$ was tiny at the start. After 100 steps
+# of plain SGD it has the length 2. After how many steps, counted from the start, has it the length
+# 4?
+
+# %%
+steps = 1600  # SOLUTION
+check("6.T2", steps)
+
+# %% [markdown]
+# **T3.** What is decay of $v$, under another name: `"a penalty on w"`, `"a limit for g"`,
+# `"a learning rate"` or `"no change at all"`?
+
+# %%
+answer = "a learning rate"  # SOLUTION
+check("6.T3", answer)
+
+# %% [markdown]
+# ## Where this goes wrong in real libraries
+#
+# Everything here rests on $v$ keeping the length that its steps gave it. In Flax 0.12.8,
+# `nnx.WeightNorm` does not let it: each call of the layer **overwrites** the kernel, its $v$, with
+# $w$, and the next step starts from there. The growth of each step is thrown away. You can do what
+# it does in a few lines.
+
+
+# %%
+def lengths_after(calls, lr, overwrite):
+    v, g, found = start / np.linalg.norm(start), 1.0, []
+    for _ in range(calls):
+        n = np.linalg.norm(v)
+        w = g * v / n
+        w_bar = inputs.T @ (inputs @ w - targets) / len(targets)
+        if overwrite:
+            v, n = w, abs(g)
+        v = v - lr * g / n * (w_bar - (w_bar @ v) / n**2 * v)
+        found.append(np.linalg.norm(v))
+    return np.array(found)
+
+
+print("v is kept       ", lengths_after(6, 0.5, overwrite=False))
+print("v is overwritten", lengths_after(6, 0.5, overwrite=True))
+
+# %% [markdown]
+# In the second line each step starts from the length $|g| = 1$. So the effective learning rate does
+# not fall, a learning rate that is too large is not forgiven, and `linen.WeightNorm` of the same
+# library, which keeps its $v$ while it trains, learns differently with the same settings. Worse,
+# where a $g$ is negative, $w$ changes its sign at each call. The program and its output are in
+# `minwn/oracle/FINDINGS.md`, *nnx: the scales are not trained, and a negative one flips at each
+# call*.
+
+# %%
+progress()
