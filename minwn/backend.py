@@ -91,6 +91,11 @@ def is_floating(dtype: Any) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
+def is_extension(dtype: Any) -> bool:
+    """Whether dtype is of another package than NumPy, which promotes it beside Python's numbers."""
+    return getattr(dtype, "kind", "") == "V"
+
+
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes."""
     if spec == "bfloat16":
@@ -121,6 +126,8 @@ def unit_roundoff(dtype: Any) -> float:
 @functools.cache
 def largest(dtype: Any) -> float:
     """The largest finite number of dtype."""
+    if dtype.name == "bfloat16":
+        return (2 - 2.0**-7) * 2.0**127
     return float(numpy.finfo(dtype).max)
 
 

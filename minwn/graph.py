@@ -33,7 +33,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from .backend import Array, asarray, is_array, is_floating, namespace
+from .backend import Array, asarray, is_array, is_extension, is_floating, namespace
 
 __all__ = ["Primitive", "Value", "ends", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
@@ -151,6 +151,9 @@ class Primitive:
         if not settled:
             inputs, arrays = _settle(self.name, inputs, arrays)
         data = self.forward(*arrays, **params)
+        if data.dtype is not dtype and is_extension(dtype) and "dtype" not in params:
+            # bfloat16 beside a Python number is float32 to NumPy; here the number is the weak one.
+            data = data.astype(dtype) if data.dtype.kind == "f" else data
         if not data.shape:  # NumPy answers with a scalar where we promise an array
             data = asarray(data, like=data)
         z = kind(data)
@@ -259,6 +262,8 @@ def walk(
             data = x._data
             if x_bar.shape != data.shape:
                 x_bar = op.fit(x_bar, data.shape)
+            if x_bar.dtype != data.dtype and is_extension(data.dtype):
+                x_bar = x_bar.astype(data.dtype)
             if x_bar.dtype != data.dtype:
                 raise ValueError(
                     f"{op.name}: cotangent {x_bar.dtype} for input {data.dtype} "

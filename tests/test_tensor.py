@@ -222,6 +222,28 @@ def test_to_a_device(x, monkeypatch):
         x.to("bfloat16")
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: minwn.ops.sqrt(x * x + 1.0), lambda x: 1 / (x * x + 2), minwn.ops.gelu,
+        minwn.ops.softplus, minwn.ops.elu, minwn.ops.sigmoid, lambda x: x**2, lambda x: x.var(axis=1),
+        lambda x: minwn.ops.logsumexp(x, axis=1), lambda x: minwn.ops.maximum(x, 0.5) * x,
+    ],
+)  # fmt: skip
+def test_bfloat16_stays_so_beside_python_numbers_to_second_order(rng, f):
+    bfloat16 = pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes").bfloat16
+    x = tensor(rng.normal(size=(3, 4)).astype(bfloat16), requires_grad=True)
+    y = f(x)
+    y_bar = rng.normal(size=y.shape).astype(bfloat16)
+    (x_bar,) = grad(y, [x], y_bar, create_graph=True)
+    second = grad(x_bar, x, rng.normal(size=x.shape).astype(bfloat16))
+    assert y.dtype == x_bar.dtype == second.dtype == bfloat16
+    exact = tensor(x.data.astype("float64"), requires_grad=True)
+    right = grad(f(exact), exact, y_bar.astype("float64"))
+    # Some roundings of 2^-8 each; where terms cancel, of terms of size up to 8.
+    np.testing.assert_allclose(x_bar.data.astype("float64"), right.data, rtol=0.1, atol=8 * 2.0**-8)
+
+
 def test_bfloat16(rng):
     pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes")
     x = tensor(rng.normal(size=(3, 4)), requires_grad=True, dtype="bfloat16")

@@ -12,12 +12,17 @@ import pytest
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.bounds import bounds
-from minwn.oracle.diagnosis import Observation, diagnose
+from minwn.oracle.cases import cases
+from minwn.oracle.diagnosis import Diagnosis, Observation, diagnose
+from minwn.oracle.mutate import MUTANTS, memory
+from minwn.oracle.mutate.mutant import written
+from minwn.oracle.verdict import _declared
 
 from . import accused as a
 
 DTYPES = ("float64", "float32")
 RANKS = range(1, 6)
+BY_ID = {m.id: m for m in MUTANTS}
 
 
 def names(report):
@@ -196,6 +201,34 @@ def test_a_wrong_forward_is_named(name):
     assert report.consistent is (name == "unknown")  # a constant has no derivative
 
 
+def test_an_eps_that_only_short_slices_feel():
+    """Of the quick matrices one slice alone is shorter than 1/4, and it has one entry."""
+    floor = {"w": "g*v/np.maximum(n, .25)", "g_bar": "d/np.maximum(n, .25)"}
+    floor["v_bar"] = "g/np.maximum(n, .25) * (G - d/np.maximum(n, .25) * v/n*(n >= .25))"
+    (d,) = oracle.check(*written(**floor)[:2]).diagnosis
+    assert (d.id, d.formula) == ("eps_max", "h = max(n, eps), eps = 0.25")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("which", ["elementwise", "rank", "last_only", "global", "second"])
+def test_a_right_forward_tells_a_wrong_formula_from_a_wrong_function(which, dtype):
+    backward = BY_ID[f"axis.{which}_norm_and_dot"].make().backward
+    report = oracle.check(a.forward, backward, dtype=dtype, ranks=RANKS)
+    assert names(report) == [f"{which}_norm_and_dot"]
+    assert not report.ambiguous
+    assert not oracle.check(backward=backward, dtype=dtype, ranks=RANKS).ok
+
+
+MEMORY = [m for m in BY_ID.values() if m.kind == "aliasing"]
+
+
+@pytest.mark.parametrize("mutant", MEMORY, ids=lambda m: m.id)
+def test_a_fault_of_memory_is_named(mutant):
+    made = mutant.make()
+    report = oracle.check(made.forward, made.backward)
+    assert names(report)[0] in mutant.faults[0], str(report)
+
+
 # ---- verdicts -----------------------------------------------------------------------------------
 
 
@@ -230,6 +263,15 @@ def test_a_declared_difference_is_acceptable():
     declared = oracle.check(*functions, accept=["eps_inside"])
     assert (declared.verdict, declared.ok) == ("ACCEPTABLE", True)
     assert oracle.check(*functions, **how).verdict == "PASS"
+
+
+def test_a_rival_of_what_is_declared_is_forgiven():
+    """In float32 these numbers are as well those of a second form: one declaration is enough."""
+    rivals = [Diagnosis(x, "h = ...", "", "", ("w",), 0.1) for x in ("eps_inside", "eps_outside")]
+    other = Diagnosis("g_bar_n2", "g_bar = d/n^2", "", "", ("g_bar",), 0.1)
+    assert _declared([*rivals, other], True, {"eps_outside"}) == ([rivals[1], other], False)
+    assert _declared([*rivals, other], True, {"g_bar_n2"}) == ([*rivals, other], True)
+    assert _declared(rivals, True, set()) == (rivals, True)
 
 
 def test_nothing_to_judge():
@@ -289,6 +331,30 @@ def test_a_product_without_projection_is_named():
     assert names(oracle.check(jvp=jvp)) == ["product_no_projection"]
 
 
+def test_what_the_fast_mode_of_torch_misses_is_found_and_named():
+    """The gradient without its projection, which passes for right at this size."""
+    torch = pytest.importorskip("torch", reason="the check that misses it")
+
+    class NoProjection(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, v, g):
+            ctx.save_for_backward(v, g)
+            return g * v / v.norm(dim=1, keepdim=True)
+
+        @staticmethod
+        def backward(ctx, w_bar):
+            v, g = ctx.saved_tensors
+            n = v.norm(dim=1, keepdim=True)
+            return g / n * w_bar, (w_bar * v).sum(1, keepdim=True) / n
+
+    rng = np.random.default_rng(0)
+    shape = (128, 256)
+    v, g = (torch.tensor(rng.normal(size=s), requires_grad=True) for s in (shape, (128, 1)))
+    assert torch.autograd.gradcheck(NoProjection.apply, (v, g), fast_mode=True)
+    report = oracle.check(a.forward, a.wrong("g/n * G"), shape=shape)
+    assert report.diagnosis[0].id == "no_projection"
+
+
 # ---- the report ---------------------------------------------------------------------------------
 
 
@@ -318,6 +384,48 @@ def test_the_report_fits_a_screen_and_shows_a_case_for_paper(tmp_path):
 def test_a_name_from_outside_is_escaped_in_html():
     report = oracle.check(a.forward, a.right, name="<script>")
     assert "<script>" not in oracle.page([report])
+
+
+def test_specimens_are_the_first_generic_matrices_that_show_it():
+    report = oracle.check(a.forward, a.wrong("g/n * G", "d / n**2"))
+    assert [s.output for s in report.specimens] == ["v_bar", "g_bar"]
+    case = next(cases("float64", ["generic"], quick=True))
+    for s in report.specimens:
+        np.testing.assert_array_equal(s.v, case.v)
+        assert np.shape(s.got) == np.shape(s.expected) == np.shape(s.allowed)
+        assert (s.ratio() > 1).any()
+    assert oracle.check(a.forward, a.right).specimens == []
+
+
+def test_sentences():
+    mutating = memory.normalises_v_in_place().backward
+    assert oracle.check(backward=mutating, groups=["generic"]).headline == "an input is changed"
+    assert oracle.check(a.forward).headline == "nothing is wrong that these checks can see"
+
+    def of_matrices(v, g):
+        if len(v) != 3:
+            raise ValueError("3 rows only")
+        return a.forward(v, g)
+
+    report = oracle.check(of_matrices, groups=["dyadic", "axes", "long"])
+    assert report.name == "of_matrices"
+    assert any(" cases, such as " in note for note in report.notes), report.notes
+    found = oracle.check(a.forward, a.wrong("g/n * G")).diagnosis[0]
+    assert found.evidence.endswith(" cases, to rounding")
+
+
+@pytest.mark.parametrize(
+    ("text", "formula"),
+    [
+        ("g/n * (G + 3*d/n**2 * v)", "(g/n) (w_bar + 3 (d/n^2) v)"),
+        ("g/n * (-2*n*G - d*d/n**2 * v)", "(g/n) (-2 n w_bar - (d^2/n^2) v)"),
+        ("g/n * (G/2 - 0.7*d/n**2 * v)", "(g/n) ((1/2) w_bar - 0.7 (d/n^2) v)"),
+        ("-3*g/n**2 * (G - d/n**2 * v)", "-3 n^-1 (g/n) (w_bar - (d/n^2) v)"),
+        ("3*g/n * G", "(g/n) (3 w_bar)"),
+    ],
+)
+def test_a_fitted_formula_reads_like_one(text, formula):
+    assert oracle.check(a.forward, a.wrong(text)).diagnosis[0].formula == f"v_bar = {formula}"
 
 
 def test_the_oracle_imports_numpy_alone():

@@ -82,7 +82,9 @@ def test_a_norm_that_is_stored_is_no_fault_and_sums_in_the_narrow_dtype_are(dtyp
         return tuple(x.astype(dtype) for x in (g / n * (w_bar - d / n**2 * v), d / n))
 
     assert oracle.check(backward=stored, dtype=dtype, accumulate="float32").ok
-    narrow = oracle.check(backward=a.BACKWARDS["sequential"], dtype=dtype, accumulate="float32", quick=False)
+    narrow = oracle.check(
+        backward=a.BACKWARDS["sequential"], dtype=dtype, accumulate="float32", quick=False
+    )
     assert narrow.verdict == "FAIL"
 
 

@@ -446,8 +446,8 @@ reveal("1.9")
 # %% [markdown]
 # Read the table by columns. A point is a question, and some questions cannot be answered wrongly:
 # where $n = 1$ no power of $n$ matters, where $g = n$ the factor $g/n$ is 1, where all $g$ are
-# positive a sign cannot be lost, and where $\bar w$ is 1 nobody notices that it was not used. `g
-# = n` is where PyTorch starts its weight normalisation, and a cotangent of ones is what
+# positive a sign cannot be lost, and where $\bar w$ is 1 nobody notices that it was not used.
+# `g = n` is where PyTorch starts its weight normalisation, and a cotangent of ones is what
 # `.sum().backward()` makes. **The tolerance was the same in every column. It is the point that
 # decides.** At numbers drawn at random, of both signs, nothing passes that is wrong.
 #

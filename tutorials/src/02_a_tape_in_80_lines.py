@@ -464,8 +464,8 @@ x_bar = 3 * numbers["x"] ** 2 + 2 * numbers["k"] * numbers["x"]  # SOLUTION
 check("2.T1", x_bar)
 
 # %% [markdown]
-# **T2.** A bias $b$ of the shape (4,) is added to $x$ of the shape (32, 4), and $\bar y$ of the shape
-# (32, 4) comes back. What is $\bar b$: of $\bar y$ `"the sum over the 32 rows"`,
+# **T2.** A bias $b$ of the shape (4,) is added to $x$ of the shape (32, 4), and $\bar y$ of that
+# shape comes back. What is $\bar b$: of $\bar y$ `"the sum over the 32 rows"`,
 # `"the mean over the 32 rows"` or `"its last row"`?
 
 # %%

@@ -100,21 +100,22 @@ print("steps after which a length was smaller:", (np.diff(lengths, axis=0) < 0).
 
 # %%
 figure, axes = plt.subplots(figsize=(6.4, 3.4))
-for neuron, colour in zip((0, 3, 5), ("#5790fc", "#e42536", "#964a8b"), strict=True):
+for neuron, style in zip((0, 5, 9), ("-", "--", "-."), strict=True):
     n = lengths[0, neuron]
     path = [n]
     for size in sizes[:, neuron]:
         n = grown(n, size, lr)
         path.append(n)
-    axes.plot(lengths[:, neuron], color=colour, marker="", label=f"neuron {neuron}, measured")
-    axes.plot(range(0, 201, 20), path[::20], "o", color=colour, label="by Pythagoras")
+    axes.plot(lengths[:, neuron], style, marker="", label=f"neuron {neuron}, measured")
+    axes.plot(range(0, 201, 20), path[::20], "o", color="black", mfc="none")
+axes.plot([], [], "o", color="black", mfc="none", label="by Pythagoras")
 axes.set(xlabel="step", ylabel="length $n$ of $v$")
-axes.legend(ncols=3, fontsize=8)
+axes.legend()
 plt.show()
 
 # %% [markdown]
-# **Figure.** The lengths of three neurons only grow, fast at first and then more slowly; the
-# points, which were computed with Pythagoras alone, lie on the lines.
+# **Figure.** The lengths of three neurons only grow, now by a leap and now by very little; the
+# circles, which were computed with Pythagoras alone, lie on the lines.
 #
 # **Modify.** Train with `lr = 0.1`. How much do the lengths grow now? Set it back to 1 afterwards.
 #
@@ -169,7 +170,7 @@ plain = descend(start, 0.1)
 print("direction of v          ", plain / np.linalg.norm(plain))
 for name, rate in (("8 v, the same lr", 0.1), ("8 v, your lr", same_turns(0.1, c))):
     v = descend(c * start, rate)
-    print(f"direction of {name:17}", v / np.linalg.norm(v)[None])
+    print(f"direction of {name:17}", v / np.linalg.norm(v))
 
 # %% [markdown]
 # The last line is the first, digit by digit, for 100 steps. So $\text{lr}/n^2$ is the **effective
@@ -228,16 +229,18 @@ def wander(n_0, lr, decay=0.0, G=1.0, steps=4000, entries=64, seed=0):
     return np.array(lengths), np.array(angles)
 
 
+n_0, rates = 1.0, (0.1, 0.3, 1.0)
+
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
 t = np.arange(4000)
 marks = np.unique(np.geomspace(1, 3999, 12).astype(int))
-for rate, marker in ((0.1, "o"), (1.0, "s"), (10.0, "^")):
-    n, _ = wander(1.0, rate)
-    left.loglog(t + 1, law(1.0, rate, 1.0, t), ":", color="black", marker="", lw=1)
+for rate, marker in zip(rates, "os^", strict=True):
+    n, _ = wander(n_0, rate)
+    left.loglog(t + 1, law(n_0, rate, 1.0, t), ":", color="black", marker="", lw=1)
     left.loglog(marks + 1, n[marks], marker, ls="", label=f"lr = {rate:g}")
     right.loglog(t + 1, rate / n**2, marker=marker, markevery=list(marks), label=f"lr = {rate:g}")
 left.set(xlabel="step + 1", ylabel="length $n$ of $v$", title="points: measured; dots: your law")
-right.set(xlabel="step + 1", ylabel="effective rate lr / $n^2$", title="what the learning rate is")
+right.set(xlabel="step + 1", ylabel="effective rate lr / $n^2$", title="the learning rate that counts")
 left.legend()
 plt.show()
 reveal("6.5")
@@ -245,20 +248,22 @@ reveal("6.5")
 # %% [markdown]
 # **Figure.** On the left, lengths from three learning rates grow in the end along parallel lines of
 # slope one quarter, as the law says. On the right, the effective learning rates, which began a
-# factor of 100 apart, have become one.
+# factor of ten apart, have become one.
 #
 # For large $t$ your law gives $\text{lr}/n^2 \approx 1/(G\sqrt{2t})$, without any lr. Weight
 # normalisation lowers its own learning rate, as $1/\sqrt t$, whether you want it or not. That is
 # why it forgives a learning rate that is too large; and why a rate that seemed right in the first
 # minute may be much too small in the second hour.
 #
-# **Modify.** Begin with `n_0 = 10` in both places. Which curves does it change, and for how long?
+# **Modify.** Set `n_0 = 3.0`. Which curves does it change, and for how long? Then go back to 1 and
+# set `rates = (0.1, 1.0, 10.0)`. At a rate of 10 the points leave your law in the first steps:
+# which term did you leave out?
 #
 # ## 4 Decay of v
 #
 # **Weight decay** takes a small part off each parameter at every step, so that weights stay small:
-# $v' = (1 - \text{lr}\,\lambda)\,v - \text{lr}\;\bar v$ with a small number $\lambda$. Often it is
-# applied to all parameters, and so to $v$.
+# $v' = (1 - \text{lr}\,\lambda)\,v - \text{lr}\;\bar v$ with a small number $\lambda$, in the code
+# `decay`. Often it is applied to all parameters, and so to $v$.
 #
 # **Predict.** What does decay of $v$ (not of $g$) do to the neuron: `"smaller weights"`, `"larger
 # steps"` or `"nothing"`?
@@ -304,8 +309,8 @@ plt.show()
 # **Figure.** From three lengths, short and long, $v$ comes to the same length at rest, and the
 # angle by which a step turns it to the same eight degrees.
 #
-# That angle is $\sqrt{2\,\text{lr}\,\lambda}$, the dotted line on the right: it knows neither the
-# loss nor the size of the gradients. So decay of $v$ does not make weights small. It fixes how far
+# That angle is nearly $\sqrt{2\,\text{lr}\,\lambda}$ in radians, the dotted line on the right: it
+# knows neither the loss nor the size of the gradients. So decay of $v$ does not make weights small. It fixes how far
 # each step turns them: it is a learning rate under another name. Whoever wants small weights has to
 # decay $g$.
 #
@@ -369,9 +374,9 @@ reveal("6.9")
 # **Figure.** The mean of $n^2$ over the neurons, divided by what Pythagoras makes of the steps: for
 # plain SGD it is 1 throughout, and with momentum and Adam it rises above 1.
 #
-# So with momentum and with Adam the lengths grow as well, and even more, but no longer by a law:
-# under Adam many a step makes $v$ shorter. Never *assert* growth in a program that may be used with
-# Adam.
+# So with momentum and with Adam the lengths grow as well, and here by more than Pythagoras says. But
+# nothing forces them to: under Adam some steps make $v$ shorter. Never *assert* growth in a program
+# that may be used with Adam.
 #
 # **Modify.** Try `momentum=0.5`. Is it nearer to 1?
 

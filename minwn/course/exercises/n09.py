@@ -12,7 +12,7 @@ from ...oracle.mutate import MUTANTS as ALL
 from ..exercise import Exercise
 from ..judges import choice, number
 
-__all__ = ["EXERCISES", "MUTANTS", "backward"]
+__all__ = ["EXERCISES", "MUTANTS", "WHAT", "another_way", "overwriting"]
 
 Arrays = tuple[np.ndarray, ...]
 NAMES = {  # by the ids that the oracle gives them
@@ -33,11 +33,47 @@ NAMES = {  # by the ids that the oracle gives them
     "eps": "eps.outside.backward.1e-06",
     "float32": "accumulation.float32.qd",
 }
+WHAT = {
+    "no projection": "v_bar = g/n w_bar",
+    "no g": "v_bar = 1/n (w_bar - d/n^2 v)",
+    "no 1/n": "v_bar = g (w_bar - d/n^2 v)",
+    "no g/n": "v_bar = w_bar - d/n^2 v",
+    "n for n^2": "v_bar = g/n (w_bar - d/n v)",
+    "|d| for d": "v_bar = g/n (w_bar - |d|/n^2 v)",
+    "sum for dot": "v_bar = g/n (w_bar - sum(w_bar)/n^2 v)",
+    "|g| for g": "v_bar = |g|/n (w_bar - d/n^2 v)",
+    "g_bar times g": "g_bar = <w_bar, w>, which is g d/n",
+    "g_bar summed": "g_bar = d/n, added up over all rows",
+    "d of all rows": "v_bar with d added up over all rows",
+    "n of the next row": "v_bar with the n of the next row in g/n",
+    "last row zero": "v_bar with zeros in its last row",
+    "first entry lost": "v_bar with d without the first entry of each row",
+    "eps": "v_bar and g_bar with n + 1e-6 in place of n",
+    "float32": "v_bar and g_bar with sums in float32",
+}
 _FOUND = {mutant.id: mutant for mutant in ALL}
 MUTANTS: dict[str, Callable[..., Arrays]] = {
     name: _FOUND[id].make().backward for name, id in NAMES.items()
 }
 LEAST = 4  # entries of v: with one row, or one column, some of the mutants are right
+HIDES = {  # what a point may have in common where a mutant is right
+    "no projection": "<w_bar, v> is 0 in every row",
+    "no g": "g is 1 in every row",
+    "no 1/n": "n is 1 in every row",
+    "no g/n": "g equals n in every row",
+    "n for n^2": "n is 1 in every row",
+    "|d| for d": "<w_bar, v> is nowhere negative",
+    "sum for dot": "w_bar, or v, is constant in every row",
+    "|g| for g": "no g is negative",
+    "g_bar times g": "g is 1 in every row",
+    "g_bar summed": "there is one row only",
+    "d of all rows": "there is one row only",
+    "n of the next row": "all rows have the same length",
+    "last row zero": "v_bar is 0 in the last row",
+    "first entry lost": "the first column of v, or of w_bar, is 0",
+    "eps": "a row is very long",
+    "float32": "small whole numbers are exact in float32, too",
+}
 
 
 def backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
@@ -47,18 +83,463 @@ def backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
     return g / n * (w_bar - d / n**2 * v), d / n
 
 
+def another_way(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+    """The same by w: no mutant, though it looks like one."""
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    w = g * v / n
+    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
+    return (g * w_bar - g_bar * w) / n, g_bar
+
+
+def overwriting(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+    """The right numbers, with w_bar used up on the way."""
+    answer = backward(w_bar, v, g)
+    w_bar -= (w_bar * v).sum(axis=1, keepdims=True) / (v * v).sum(axis=1, keepdims=True) * v
+    return answer
+
+
+def point(seed: int, size: float = 1.0) -> Arrays:
+    """v, g, w_bar with nothing special in them."""
+    rng = np.random.default_rng(seed)
+    g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
+    return size * rng.normal(size=(3, 4)), g, rng.normal(size=(3, 4))
+
+
 def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-12) -> list[str]:
-    """The mutants that are right at a point, to so small a part of the largest number."""
+    """The mutants that are right at a point, to so small a part of the numbers that are added."""
     right = expected(v, g, w_bar)
-    rights = [np.asarray(x, dtype="float64") for x in (right.v_bar, right.g_bar)]
+    scale = np.abs(w_bar).max()
+    sizes = (np.abs(g / np.sqrt((v * v).sum(axis=1, keepdims=True))).max() * scale, scale)
     found = []
     for name, mutant in MUTANTS.items():
         with np.errstate(all="ignore"):
             got = mutant(w_bar.copy(), v.copy(), g.copy())
-        if all(abs(x - y).max() <= room * abs(y).max() for x, y in zip(got, rights, strict=True)):
+        pairs = zip(got, (right.v_bar, right.g_bar), sizes, strict=True)
+        if all(np.abs(x - np.asarray(y)).max() <= room * size for x, y, size in pairs):
             found.append(name)
     return found
 
 
-if __name__ == "__main__":
-    pass
+# ---- a check is judged by what it lets pass -----------------------------------------------------
+
+
+def _changed(v_bar: Any = None, g_bar: Any = None) -> Callable[..., Arrays]:
+    """The right gradient with one answer changed."""
+
+    def wrong(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+        x, y = backward(w_bar, v, g)
+        return x if v_bar is None else v_bar(x), y if g_bar is None else g_bar(y)
+
+    return wrong
+
+
+def _one(x: np.ndarray, value: float) -> np.ndarray:
+    x = x.copy()
+    x[-1, -1] = value
+    return x
+
+
+def _cancelling(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x[0, 0] += 0.5
+    x[0, 1] -= 0.5
+    return x
+
+
+TRIED = (  # a gradient, the size of v, whether it must pass, and what to say if it does not fare so
+    (backward, 1.0, True, "your check rejects the right gradient: numbers are rounded, so leave "
+     "them a little room"),
+    (another_way, 1.0, True, "your check rejects the right gradient, computed in another order: "
+     "numbers are rounded, so leave them a little room"),
+    (backward, 1e-7, True, "your check rejects the right gradient where its numbers are large: "
+     "leave room in proportion to them"),
+    (_changed(v_bar=lambda x: 1.5 * x), 1.0, False, "your check lets a v_bar "
+     "pass that is half as large again; does it look at v_bar at all?"),
+    (_changed(g_bar=lambda x: 1.5 * x), 1.0, False, "your check does not look at g_bar"),
+    (_changed(v_bar=lambda x: _one(x, x[-1, -1] + 1)), 1.0, False,
+     "your check does not look at the last entry"),
+    (_changed(v_bar=lambda x: _one(x, x[-1, -1] - 1)), 1.0, False,
+     "your check lets numbers pass that are too small; the size of a difference has no sign"),
+    (_changed(v_bar=_cancelling), 1.0, False,
+     "your check lets two errors pass that cancel each other; look at each entry"),
+    (_changed(v_bar=lambda x: _one(x, np.nan)), 1.0, False,
+     "your check lets NaN pass: whatever is compared with NaN, the answer is False"),
+    (_changed(v_bar=lambda x: 0 * x), 1.0, False, "your check lets a v_bar of zeros pass"),
+    (_changed(v_bar=lambda x: 2 * x), 1e9, False,
+     "your check lets twice the gradient pass where its numbers are small: leave room in "
+     "proportion to them"),
+    (_changed(v_bar=lambda x: x * (1 + 1e-4)), 1.0, False,
+     "your check lets an error of one part in ten thousand pass"),
+    (_changed(v_bar=lambda x: x * (1 + 1e-8)), 1.0, False,
+     "your check lets an error of 1e-8 pass; float32 on the way makes no larger one"),
+)  # fmt: skip
+
+
+def judge_check(answer: Any) -> str | None:
+    """A function (backward, v, g, w_bar) -> bool."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    for gradient, size, passes, said in TRIED:
+        for seed in range(2):
+            with np.errstate(all="ignore"):
+                found = answer(gradient, *point(seed, size))
+            if not isinstance(found, bool | np.bool_):
+                kind = "None" if found is None else f"{type(found).__name__}"
+                return f"return True or False; this is {kind}"
+            if bool(found) is not passes:
+                return said
+    return None
+
+
+def judge_point(answer: Any, most: int | None = None) -> str | None:
+    """Whether every mutant is wrong at (v, g, w_bar); v with no more than `most` entries."""
+    if not isinstance(answer, tuple | list) or len(answer) != 3:
+        return "hand over three arrays: (v, g, w_bar)"
+    v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
+    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
+        return (
+            f"v and w_bar are (o, i) and g is (o, 1); yours are {v.shape}, {w_bar.shape}, {g.shape}"
+        )
+    if not all(np.isfinite(x).all() for x in (v, g, w_bar)):
+        return "there is NaN or infinity in your point"
+    if not v.any(axis=1).all():
+        return "a row of your v is zero, where w is not defined"
+    alive = survivors(v, g, w_bar)
+    if alive and v.shape[1] == 1:
+        return (
+            f"{len(alive)} of {len(MUTANTS)} survive: a row of one entry has a v_bar of 0, and so "
+            "no factor in front of it shows"
+        )
+    if alive and len(v) == 1:
+        return (
+            f"{len(alive)} of {len(MUTANTS)} survive: there is one row only, and so nothing shows "
+            "that mixes rows"
+        )
+    if alive:
+        more = f" and {len(alive) - 1} more survive" if len(alive) > 1 else " survives"
+        cause = f"one cause of that would be that {HIDES[alive[0]]}"
+        return f"{alive[0]!r}{more}; {cause}"
+    if most is not None and v.size > most:
+        return f"it kills all {len(MUTANTS)}, but your v has {v.size} entries; fewer will do"
+    return None
+
+
+def judge_untouched(answer: Any) -> str | None:
+    """A function (backward, v, g, w_bar) -> bool: whether the arguments stay as they are."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+
+    def spoils(k: int, how: Callable[[np.ndarray], None]) -> Callable[..., Arrays]:
+        def wrong(*arrays: np.ndarray) -> Arrays:
+            found = backward(*arrays)
+            how(arrays[k])
+            return found
+
+        return wrong
+
+    def double(x: np.ndarray) -> None:
+        x *= 2
+
+    def nudge(x: np.ndarray) -> None:
+        x[-1, -1] += 1e-9
+
+    def swap(x: np.ndarray) -> None:
+        x[:] = x[::-1].copy()
+
+    tried = (
+        (backward, True, "your function says that the right gradient changes something"),
+        (overwriting, False, "your function does not see that w_bar is overwritten: compare with a "
+         "copy that was taken before, for both names may mean the same array"),
+        (spoils(1, double), False, "your function does not see that v is overwritten"),
+        (spoils(2, double), False, "your function does not see that g is overwritten"),
+        (spoils(0, swap), False, "your function does not see that the rows of w_bar change places; "
+         "compare entry by entry"),
+        (spoils(1, nudge), False, "your function does not see a change of 1e-9; here no room is "
+         "needed, for nothing is computed"),
+    )  # fmt: skip
+    for gradient, passes, said in tried:
+        found = answer(gradient, *point(0))
+        if not isinstance(found, bool | np.bool_):
+            return f"return True or False; this is {found!r:.40}"
+        if bool(found) is not passes:
+            return said
+    return None
+
+
+def counts(rng: np.random.Generator) -> dict[str, Any]:
+    """Of 9.T1: mutants planted, killed, and equal to the truth."""
+    planted, equal = int(rng.integers(40, 81)), int(rng.integers(4, 10))
+    return {"planted": planted, "killed": planted - equal - int(rng.integers(5, 16)),
+            "equal": equal}  # fmt: skip
+
+
+def _score(x: dict[str, Any]) -> float:
+    return x["killed"] / (x["planted"] - x["equal"])
+
+
+# ---- examples -----------------------------------------------------------------------------------
+
+
+def _pairs(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> Any:
+    """What a gradient gives, each beside the truth."""
+    right = expected(v, g, w_bar)
+    return tuple(
+        zip(gradient(w_bar, v, g), (np.asarray(right.v_bar), np.asarray(right.g_bar)), strict=True)
+    )
+
+
+def _checks(rule: Callable[..., Any], of: slice = slice(None)) -> Callable[..., bool]:
+    """A check of an entry-wise rule (x, y)."""
+    return lambda *arguments: all(bool(rule(x, y)) for x, y in _pairs(*arguments)[of])
+
+
+def _good(x: np.ndarray, y: np.ndarray) -> Any:
+    return np.abs(x - y).max() <= 1e-10 * np.abs(y).max()
+
+
+def _untouched(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
+    before = [x.copy() for x in (w_bar, v, g)]
+    gradient(w_bar, v, g)
+    return all(np.array_equal(x, y) for x, y in zip((w_bar, v, g), before, strict=True))
+
+
+def _untouched_but(compare: Callable[..., Any], of: int = 3) -> Callable[..., bool]:
+    def answer(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
+        arrays = (w_bar, v, g)
+        before = [x.copy() for x in arrays]
+        gradient(*arrays)
+        pairs = list(zip(arrays, before, strict=True))
+        return bool(all(compare(x, y) for x, y in pairs[:of]))
+
+    return answer
+
+
+def _same_objects(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
+    before = w_bar
+    gradient(w_bar, v, g)
+    return np.array_equal(before, w_bar)
+
+
+_V, _G, _W_BAR = point(9)
+_N = np.linalg.norm(_V, axis=1, keepdims=True)
+_SMALL = (
+    np.array([[0.3, 0.7], [1.1, -0.4]]),
+    np.array([[1.3], [-2.1]]),
+    np.array([[0.9, 0.2], [-1.7, 0.6]]),
+)
+_WHOLE = (
+    np.array([[3.0, 4.0], [8.0, 6.0]]),
+    np.array([[10.0], [-5.0]]),
+    np.array([[5.0, 10.0], [1.0, -5.0]]),
+)
+
+EXERCISES = (
+    Exercise(
+        "9.1",
+        "how many mutants a handy point kills",
+        choice("11 or fewer", {
+            "all 16": "It is 9. Where lengths and gains are 1, no factor shows.",
+            "12 to 15": "It is 9. Where lengths and gains are 1, no factor shows.",
+        }),
+        because="It is 9. Where lengths and gains are 1, no factor shows.",
+        of=("all 16", "12 to 15", "11 or fewer"),
+        right=("11 or fewer",),
+        wrong=(("all 16", "It is 9"), ("12 to 15", "It is 9"), ("none", "not a choice")),
+    ),
+    Exercise(
+        "9.2",
+        "a check of your own",
+        judge_check,
+        (
+            "two arrays come back and two are true; how far may an entry be from the true one?",
+            "take the largest difference, by amount, and compare it with a small part, such as "
+            "1e-10, of the largest true number",
+            "ask whether the difference is small enough, not whether it is too large: NaN is "
+            "neither",
+        ),
+        because="It lets rounding pass, and nothing else that was tried.",
+        right=(
+            _checks(_good),
+            _checks(lambda x, y: np.allclose(x, y, rtol=1e-9, atol=1e-11 * np.abs(y).max())),
+            _checks(lambda x, y: np.linalg.norm(x - y) < 1e-9 * np.linalg.norm(y)),
+        ),
+        wrong=(
+            (_checks(np.array_equal), "leave them a little room"),
+            (_checks(lambda x, y: not np.abs(x - y).max() > 1e-10 * np.abs(y).max()),
+             "lets NaN pass"),
+            (_checks(lambda x, y: (x - y).max() <= 1e-10 * np.abs(y).max()), "has no sign"),
+            (_checks(_good, slice(1)), "does not look at g_bar"),
+            (_checks(_good, slice(1, 2)), "a v_bar"),
+            (_checks(lambda x, y: abs(x.sum() - y.sum()) <= 1e-10 * np.abs(y).sum()),
+             "cancel each other"),
+            (_checks(lambda x, y: _good(x[:1], y[:1])), "last entry"),
+            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-9), "numbers are large"),
+            (_checks(lambda x, y: np.allclose(x, y, rtol=1e-9)), "numbers are small"),
+            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-3 * np.abs(y).max()),
+             "one part in ten thousand"),
+            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-6 * np.abs(y).max()),
+             "an error of 1e-8"),
+            (lambda *arguments: True, "lets a v_bar"),
+            (lambda *arguments: False, "rejects the right gradient"),
+            (lambda *arguments: None, "True or False"),
+            (True, "the function itself"),
+        ),
+    ),
+    Exercise(
+        "9.3",
+        "a point that kills them all",
+        judge_point,
+        (
+            "take the column of the figure with the fewest survivors, and ask what is special "
+            "about its point",
+            "several rows, gains of both signs, lengths that are neither 1 nor |g|",
+            "np.random.default_rng(0).normal(size=(3, 4)) has nothing special in it; give g both "
+            "signs by hand",
+        ),
+        because="Nothing is special about it, so that nothing hides.",
+        right=((_V, _G, _W_BAR), [x.tolist() for x in (_V, _G, _W_BAR)], _SMALL),
+        wrong=(
+            ((_V / _N, np.ones((3, 1)), np.ones((3, 4))), "g is 1 in every row"),
+            ((_V, _N, _W_BAR), "g equals n"),
+            ((_V[:1], _G[:1], _W_BAR[:1]), "nothing shows that mixes rows"),
+            ((abs(_V), abs(_G), abs(_W_BAR)), "nowhere negative"),
+            ((_V[:, :1], _G, _W_BAR[:, :1]), "a row of one entry"),
+            (_WHOLE, "exact in float32"),
+            ((_V, _G[:, 0], _W_BAR), "g is (o, 1)"),
+            ((0 * _V, _G, _W_BAR), "is zero"),
+            (_V, "three arrays"),
+        ),
+    ),
+    Exercise(
+        "9.4",
+        "the smallest such point",
+        lambda answer: judge_point(answer, LEAST),
+        (
+            "leave out a row or a column, run the mutants, and see who survives",
+            "one row is too few: then rows cannot be mixed up. What about one column?",
+            "two rows and two columns are enough; a number such as 0.3, which no float holds "
+            "exactly, keeps float32 from being right",
+        ),
+        because="With one row or one column less, some of the mutants are simply right.",
+        right=(
+            _SMALL,
+            tuple(x + 0.01 for x in _SMALL),
+            (_V[:2, :2], np.array([[1.7], [-0.6]]), np.array([[0.9, 0.2], [-1.7, -0.6]])),
+        ),
+        wrong=(
+            ((_V, _G, _W_BAR), "12 entries; fewer will do"),
+            ((_V[:1, :2], _G[:1], _W_BAR[:1, :2]), "survive"),
+            ((_V[:2, :1], _G[:2], _W_BAR[:2, :1]), "a row of one entry"),
+            (_WHOLE, "exact in float32"),
+            ((_SMALL[0], abs(_SMALL[1]), _SMALL[2]), "no g is negative"),
+        ),
+    ),
+    Exercise(
+        "9.5",
+        "what kills the last mutant",
+        choice("nothing", {
+            "a better point": "Nothing does: put w = g v / n into it, and the closed form is back.",
+            "less room": "Nothing does: put w = g v / n into it, and the closed form is back.",
+        }),
+        because="Put w = g v / n into it, and the closed form is back.",
+        of=("a better point", "less room", "nothing"),
+        right=("nothing",),
+        wrong=(("a better point", "closed form is back"), ("less room", "closed form is back"),
+               ("patience", "not a choice")),
+    ),
+    Exercise(
+        "9.6",
+        "a check of what is left behind",
+        judge_untouched,
+        (
+            "what do you have to keep before the call, to be able to compare after it?",
+            "before = w_bar is only another name for the same array; w_bar.copy() is another array",
+            "copy all three, call the gradient, and compare with np.array_equal",
+        ),
+        because="Copies from before, compared entry by entry.",
+        right=(
+            _untouched,
+            _untouched_but(lambda x, y: (x == y).all()),
+            _untouched_but(lambda x, y: x.tobytes() == y.tobytes()),
+        ),
+        wrong=(
+            (_same_objects, "a copy that was taken before"),
+            (_untouched_but(np.array_equal, 1), "that v is overwritten"),
+            (_untouched_but(np.array_equal, 2), "that g is overwritten"),
+            (_untouched_but(np.allclose), "a change of 1e-9"),
+            (_untouched_but(lambda x, y: np.isclose(x.sum(), y.sum(), atol=0, rtol=1e-12)),
+             "change places"),
+            (lambda *arguments: False, "the right gradient changes something"),
+            (lambda *arguments: None, "return True or False"),
+        ),
+    ),
+    Exercise(
+        "9.T1",
+        "the score of a test suite",
+        number(
+            _score, "your score",
+            slips=(
+                (lambda x: x["killed"] / x["planted"],
+                 "you count the mutants that are equal to the truth; nobody can kill these"),
+                (lambda x: (x["killed"] + x["equal"]) / x["planted"],
+                 "a mutant that is equal to the truth was not killed; leave it out of both numbers"),
+                (lambda x: 1 - _score(x), "this is the part that survives"),
+                (lambda x: 100 * _score(x), "this is the percentage; a part of 1 is asked for"),
+                (lambda x: x["killed"] / x["equal"], "divide by the mutants that could be killed"),
+            ),
+        ),
+        (
+            "how many of the mutants could be killed at all?",
+            "those that are equal to the truth are no faults, and are left out",
+            "killed, over planted less equal",
+        ),
+        variant=counts,
+        right=(_score, lambda x: round(_score(x), 3)),
+        wrong=(
+            (lambda x: x["killed"] / x["planted"], "nobody can kill these"),
+            (lambda x: (x["killed"] + x["equal"]) / x["planted"], "leave it out"),
+            (lambda x: 1 - _score(x), "that survives"),
+            (lambda x: 100 * _score(x), "percentage"),
+            (lambda x: "most", "a number is asked for"),
+        ),
+    ),
+    Exercise(
+        "9.T2",
+        "what a check that kills nothing has shown",
+        choice("nothing", {
+            "the gradient is right": "a wrong one would have passed as well",
+            "the mutants are right": "a mutant can be wrong where nobody looks",
+            "there are too few mutants": "not even one was killed; would more of them help?",
+        }),
+        (
+            "what would the check have said of a wrong gradient?",
+            "compare it with a check that returns True, whatever it is given",
+            "a result that could not have been another tells nothing",
+        ),
+        because="A result that could not have been another tells nothing.",
+        of=("the gradient is right", "the mutants are right", "there are too few mutants",
+            "nothing"),
+        right=("nothing",),
+        wrong=(("the gradient is right", "passed as well"), ("the mutants are right", "nobody looks"),
+               ("there are too few mutants", "would more"), ("all", "not a choice")),
+    ),
+    Exercise(
+        "9.T3",
+        "a survivor at g = n",
+        choice("the point", {
+            "the room": "at this point it gives the true numbers, to the last digit",
+            "the mutant": "it is a fault that people make; keep it",
+            "the truth": "the truth is right: at this point the mutant is, too",
+        }),
+        (
+            "what does this mutant give where g = n?",
+            "the factor g/n is 1 there, and leaving out a 1 changes nothing",
+            "which of the four could you change so that g/n is no longer 1?",
+        ),
+        because="The fault is invisible at g = n, and not small.",
+        of=("the room", "the point", "the mutant", "the truth"),
+        right=("the point",),
+        wrong=(("the room", "last digit"), ("the mutant", "keep it"), ("the truth", "mutant is, too"),
+               ("the weather", "not a choice")),
+    ),
+)  # fmt: skip

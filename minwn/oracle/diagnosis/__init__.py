@@ -57,9 +57,12 @@ def diagnose(
     def tried() -> list[Eps]:  # one eps for all: some outputs tell it better than others
         return [eps for output in failing for eps in measured_eps(seen[output], output)]
 
-    found = {
-        output: _explain(seen[output], output, tried, broken, forward_right) for output in failing
-    }
+    found = {}
+    for output in failing:
+        found[output] = _formula(seen[output], output, tried, forward_right)
+        if not found[output]:
+            alone = only_in_one_group(observations, [output])
+            found[output] = [alone] if alone else _no_formula(seen[output], output, broken)
     return _combine(found, _telling(observations) or list(observations))
 
 
@@ -78,10 +81,11 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
     return [o for o in observations if output in o.got]
 
 
-def _explain(
+def _formula(
     seen: Sequence[Observation], output: str, tried: Callable[[], list[Eps]],
-    broken: Sequence[str], forward_right: bool | None,
+    forward_right: bool | None,
 ) -> list[Diagnosis]:  # fmt: skip
+    """The right formula, but for a few digits, or a wrong one."""
     few = few_digits(seen, output)
     if few and noisy(seen, output):
         return few
@@ -92,8 +96,10 @@ def _explain(
     found = undeclared_eps(seen, output, tried())
     if found and output != "w" and forward_right:
         return [replace(found[0], id="eps_in_bwd_only")]
-    if found or few:
-        return found or few
+    return found or few
+
+
+def _no_formula(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> list[Diagnosis]:
     for search in (narrow, masked, fitted):
         found = search(seen, output)
         if found:

@@ -35,14 +35,15 @@ def few_digits(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
 
 def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     """The right formula with the digits of a narrower dtype, or with errors that are noise."""
+    first = seen[0]
     for name in NARROW:
         form = FORMATS[name]
-        if form.u <= _inner(seen[0]):
+        if form.u <= _inner(first):
             continue
         worst = max(_sizes(o, output, form).max(initial=0.0) / _probable(o) for o in seen)
         if worst > 1:
             continue
-        stored, share = _stored(seen, output, form)
+        stored, share = _stored(seen, output, form) if form.u > first.u else (False, 0.0)
         if (stored and share > 0.75) or not (stored or noisy(seen, output)):
             continue
         if not (stored or _even(seen, output, form)):
@@ -51,7 +52,8 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         return [
             Diagnosis(
                 "low_precision", f"{output} has the digits of {name}",
-                f"keep {seen[0].dtype} from the first line to the last, and in every sum",
+                f"keep {first.accumulate or first.dtype} from the first line to the last, and in "
+                "every sum",
                 f"{where} {name}, in {counted(len(seen), 'case')}", (output,), worst,
             )
         ]  # fmt: skip

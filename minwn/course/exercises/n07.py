@@ -1,0 +1,468 @@
+"""Exercises of notebook 7: data-dependent initialisation and mean-only batch norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..exercise import Exercise
+from ..judges import choice, function, number, same
+
+__all__ = ["EXERCISES"]
+
+Numbers = dict[str, Any]
+Layers = list[tuple[np.ndarray, np.ndarray]]
+
+
+def outputs(rng: np.random.Generator) -> tuple[np.ndarray]:
+    """t (batch, o): for each output another mean and another spread, neither 0 nor 1."""
+    return (rng.normal(size=(7, 3)) * rng.uniform(1.5, 4, 3) + rng.uniform(1, 3, 3),)
+
+
+def batch(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return outputs(rng)[0], rng.normal(size=3) + 2.0
+
+
+def cotangent(rng: np.random.Generator) -> tuple[np.ndarray]:
+    return (rng.normal(size=(7, 3)) + rng.uniform(0.5, 2, 3),)
+
+
+def network(rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
+    """x (batch, i) and three v, none of them square, no row of length 1."""
+    sizes = (5, 6, 4, 3)
+    vs = [
+        rng.normal(size=(o, i)) * rng.uniform(0.3, 3, (o, 1))
+        for i, o in zip(sizes, sizes[1:], strict=False)
+    ]
+    return rng.normal(size=(40, 5)) + 0.5, vs
+
+
+# ---- what is right, and what is often written in its place ---------------------------------------
+
+
+def _gain_and_bias(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    g = 1 / t.std(axis=0)
+    return g, -g * t.mean(axis=0)
+
+
+def _initialised(
+    relu: bool = True, scaled: bool = True, unit: bool = True, apart: bool = False
+) -> Callable[..., Layers]:
+    """relu: between layers. scaled: y = g t + b goes on, or t. unit: t is v/n x, or v x. apart: the
+    layers are set from one pass in which none is set yet."""
+
+    def initialise(x: np.ndarray, vs: list[np.ndarray]) -> Layers:
+        found = []
+        for v in vs:
+            t = x @ (v / np.linalg.norm(v, axis=1, keepdims=True) if unit else v).T
+            g, b = _gain_and_bias(t)
+            found.append((g, b))
+            y = g * t + b if scaled and not apart else t
+            x = np.maximum(y, 0) if relu else y
+        return found
+
+    return initialise
+
+
+def judge_initialise(answer: Any) -> str | None:
+    """g and b of each layer, in order; the first layer that is wrong is spoken of."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    slips = (
+        (
+            _initialised(unit=False),
+            "your g makes up for the length of v as well; let t be made with v / n, of length 1",
+        ),
+        (
+            _initialised(scaled=False),
+            "the first layer is right, but the next one was given t, or the old g and b; hand on "
+            "what the layer gives now, with its new g and b",
+        ),
+        (_initialised(relu=False), "the first layer is right, but the ReLU after it is missing"),
+    )
+    rows = []
+    for seed in range(3):
+        x, vs = network(np.random.default_rng(seed))
+        got = answer(x.copy(), [v.copy() for v in vs])
+        try:
+            pairs = [(g, b) for g, b in got]
+        except (TypeError, ValueError):
+            return "return a list with a pair (g, b) for each layer"
+        if len(pairs) != len(vs):
+            return f"your list has {len(pairs)} pairs, and there are {len(vs)} layers"
+        rows.append((pairs, x, vs))
+    right = [_initialised()(x, vs) for _, x, vs in rows]
+    if all(_alike(row[0], want) for row, want in zip(rows, right, strict=True)):
+        return None
+    for slip, text in slips:
+        if all(_alike(pairs, slip(x, vs)) for pairs, x, vs in rows):
+            return text
+    for layer in range(len(right[0])):
+        for (pairs, _, _), want in zip(rows, right, strict=True):
+            for k, name in enumerate(("g", "b")):
+                said = same(pairs[layer][k], want[layer][k], f"your {name} of layer {layer}")
+                if said:
+                    return f"{said} (the layers before it are right)" if layer else said
+    return None
+
+
+def _alike(pairs: Layers, want: Layers) -> bool:
+    return all(
+        same(x, y) is None
+        for pair, right in zip(pairs, want, strict=True)
+        for x, y in zip(pair, right, strict=True)
+    )
+
+
+def _centred(t: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return t - t.mean(axis=0) + b
+
+
+def _back(y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return y_bar - y_bar.mean(axis=0), y_bar.sum(axis=0)
+
+
+def numbers(rng: np.random.Generator) -> Numbers:
+    """Of 7.T1: numbers with which one can divide in the head."""
+    return {
+        "mean of t": int(rng.integers(2, 10)),
+        "standard deviation of t": float(rng.choice([0.25, 0.5, 2.0, 4.0])),
+    }
+
+
+def _b(x: Numbers) -> float:
+    return -x["mean of t"] / x["standard deviation of t"]
+
+
+_GAINS = (
+    (
+        lambda t: (1 / t.var(axis=0), -t.mean(axis=0) / t.var(axis=0)),
+        "your g is 1 over the variance; it scales t itself, and so its root is needed",
+    ),
+    (
+        lambda t: (t.std(axis=0), -t.mean(axis=0) * t.std(axis=0)),
+        "your g multiplies by the spread; it should take it out",
+    ),
+    (
+        lambda t: (1 / t.std(axis=0, ddof=1), -t.mean(axis=0) / t.std(axis=0, ddof=1)),
+        "your variance is divided by m - 1; the variance of this very batch is divided by m",
+    ),
+    (
+        lambda t: (np.full(3, 1 / t.std()), -t.mean(axis=0) / t.std()),
+        "your spread is one for all outputs; each output has its own",
+    ),
+    (
+        lambda t: (1 / np.sqrt((t * t).mean(axis=0)), np.zeros(3)),
+        "your spread is taken around 0; take it around the mean",
+    ),
+    (
+        lambda t: (1 / t.std(axis=0), -t.mean(axis=0)),
+        "your b takes off the mean of t; but t is multiplied by g before b is added",
+    ),
+    (
+        lambda t: (1 / t.std(axis=0), t.mean(axis=0) / t.std(axis=0)),
+        "your b has the wrong sign: it doubles the mean",
+    ),
+)
+
+EXERCISES = (
+    Exercise(
+        "7.1",
+        "what twenty layers leave of a signal",
+        choice("a thousandth", {
+            "all of it": "About a thousandth: a row of length 1 keeps the size of what it is "
+            "given, but each ReLU throws away about half of its square.",
+            "a half": "About a thousandth: it is a half of the square in each layer, and there "
+            "are twenty.",
+            "a thousand times": "About a thousandth: rows of length 1 make nothing larger, and "
+            "each ReLU throws away about half of the square.",
+        }),
+        because="Each ReLU throws away about half of the square: 20 layers leave the root of one "
+        "millionth.",
+        of=("all of it", "a half", "a thousandth", "a thousand times"),
+        right=("a thousandth",),
+        wrong=(("all of it", "throws away"), ("a half", "in each layer"),
+               ("a thousand times", "nothing larger")),
+    ),
+    Exercise(
+        "7.2",
+        "gain and bias from a batch",
+        function(_gain_and_bias, outputs, ("your g", "your b"), slips=_GAINS),
+        (
+            "adding b moves the mean, and only g changes the spread: begin with g",
+            "y = g t + b has the standard deviation |g| times that of t, and the mean "
+            "g mean(t) + b",
+            "the first has to be 1, the second 0; mean and standard deviation run along axis=0",
+        ),
+        because="y = g t + b has mean 0 and variance 1 for each output.",
+        right=(
+            _gain_and_bias,
+            lambda t: [(g := 1 / np.sqrt(t.var(axis=0, keepdims=True))),
+                       -(t.mean(axis=0, keepdims=True) * g)],
+            lambda t: (
+                1 / np.sqrt(((t - t.mean(0)) ** 2).mean(0)),
+                -t.mean(0) / np.sqrt((t * t).mean(0) - t.mean(0) ** 2),
+            ),
+        ),
+        wrong=(
+            *((f, text[:22]) for f, text in _GAINS),
+            (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "is asked for"),
+            (lambda t: 1 / t.std(axis=0), "return 2 values"),
+            (lambda t: _gain_and_bias(t)[::-1], "your g is wrong"),
+        ),
+    ),
+    Exercise(
+        "7.3",
+        "all layers from one pass",
+        choice("only the first", {
+            "all": "Only the first: the second was set for inputs that the first does not give "
+            "any more.",
+            "none": "The first has it: nothing before it has changed. The others have not.",
+        }),
+        because="The second layer was set for inputs that the first does not give any more.",
+        of=("all", "only the first", "none"),
+        right=("only the first",),
+        wrong=(("all", "any more"), ("none", "nothing before it")),
+    ),
+    Exercise(
+        "7.4",
+        "layer by layer",
+        judge_initialise,
+        (
+            "a loop over vs: unit rows, t, then gain_and_bias(t)",
+            "what does the next layer see? Not t, and not y: what is between two layers?",
+            "at the end of the loop x becomes the ReLU of g t + b, with the g and b just found",
+        ),
+        because="Each layer was set by what reaches it through the layers before, as they are now.",
+        reveals="7.3",
+        right=(
+            _initialised(),
+            lambda x, vs: tuple([g[None], b[None]] for g, b in _initialised()(x, vs)),
+            lambda x, vs: np.array(_initialised()(x, vs), dtype=object),
+        ),
+        wrong=(
+            (_initialised(unit=False), "the length of v as well"),
+            (_initialised(apart=True), "hand on"),
+            (_initialised(relu=False), "the ReLU after it is missing"),
+            (lambda x, vs: _initialised()(x, vs)[:1], "1 pairs"),
+            (lambda x, vs: None, "a pair (g, b) for each layer"),
+            (lambda x, vs: [(2 * g, b) for g, b in _initialised()(x, vs)], "your g of layer 0"),
+            (lambda x, vs: [(g, -b) for g, b in _initialised()(x, vs)], "wrong sign"),
+            ([], "the function itself"),
+        ),
+    ),
+    Exercise(
+        "7.5",
+        "a constant added before centring",
+        choice("stays", {
+            "rises by 5": "It stays: the mean rises by 5 as well, and is taken off.",
+            "rises by less": "It stays: the mean rises by just as much, and is taken off.",
+        }),
+        because="The mean rises by just as much, and is taken off.",
+        of=("rises by 5", "rises by less", "stays"),
+        right=("stays",),
+        wrong=(("rises by 5", "as well"), ("rises by less", "just as much")),
+    ),
+    Exercise(
+        "7.6",
+        "mean-only batch norm, forward",
+        function(
+            _centred, batch, "your y",
+            slips=(
+                (
+                    lambda t, b: t - t.mean() + b,
+                    "you take off one mean for all outputs; each output has its own",
+                ),
+                (lambda t, b: t - t.mean(axis=0), "the bias b is missing, or the mean takes it off "
+                 "again"),
+                (lambda t, b: t - t.mean(axis=0) - b, "b is to be added"),
+                (lambda t, b: t + t.mean(axis=0) + b, "the mean is to be taken off, not added"),
+                (
+                    lambda t, b: (t - t.mean(axis=0)) / t.std(axis=0) + b,
+                    "you divide by the spread as well: that is batch norm; this one takes off the "
+                    "mean only",
+                ),
+                (
+                    lambda t, b: t - t.mean(axis=1, keepdims=True) + b,
+                    "your mean runs over the outputs of one example; it should run over the batch",
+                ),
+                (lambda t, b: t - t.sum(axis=0) + b, "you take off the sum, not the mean"),
+            ),
+        ),
+        (
+            "t is (batch, o); along which axis does the mean run, so that o numbers are left?",
+            "axis=0; NumPy then repeats the o numbers, and b, for each example",
+            "t, less its mean, plus b",
+        ),
+        because="The mean of y over the batch is b, whatever the layer before it does.",
+        reveals="7.5",
+        right=(
+            _centred,
+            lambda t, b: t + (b - t.sum(axis=0, keepdims=True) / len(t)),
+            lambda t, b: (np.eye(len(t)) - np.full((len(t), len(t)), 1 / len(t))) @ t + b,
+        ),
+        wrong=(
+            (lambda t, b: t - t.mean() + b, "each output has its own"),
+            (lambda t, b: t - t.mean(axis=0), "b is missing"),
+            (lambda t, b: (t - t.mean(axis=0)) / t.std(axis=0) + b, "that is batch norm"),
+            (lambda t, b: t - t.mean(axis=1, keepdims=True) + b, "over the batch"),
+            (lambda t, b: t - t.mean(axis=1) + b, "could not be broadcast"),
+            (lambda t, b: t - t.sum(axis=0) + b, "the sum, not the mean"),
+            (lambda t, b: (t + b) - (t + b).mean(axis=0), "b is missing"),
+        ),
+    ),
+    Exercise(
+        "7.7",
+        "mean-only batch norm, backward",
+        function(
+            _back, cotangent, ("your t_bar", "your b_bar"),
+            slips=(
+                (
+                    lambda y_bar: (y_bar, y_bar.sum(axis=0)),
+                    "your t_bar is y_bar, handed on: it treats the mean as a constant; but the "
+                    "mean moves with every t",
+                ),
+                (
+                    lambda y_bar: (y_bar - y_bar.sum(axis=0), y_bar.sum(axis=0)),
+                    "you take off the sum of y_bar; each t has only 1/m of a part in the mean",
+                ),
+                (
+                    lambda y_bar: (y_bar + y_bar.mean(axis=0), y_bar.sum(axis=0)),
+                    "the sign of the mean is lost: it is taken off on the way forward",
+                ),
+                (
+                    lambda y_bar: (y_bar * (1 - 1 / len(y_bar)), y_bar.sum(axis=0)),
+                    "you let each t move its own y only; through the mean it moves all of them",
+                ),
+                (
+                    lambda y_bar: (y_bar - y_bar.mean(axis=1, keepdims=True), y_bar.sum(axis=0)),
+                    "your mean runs over the outputs of one example; it should run over the batch",
+                ),
+                (
+                    lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)),
+                    "your b_bar is a mean; b is added to every example, so what comes back is a "
+                    "sum",
+                ),
+                (
+                    lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)),
+                    "your b_bar is the sum of t_bar, which is 0; b is added after the mean is off",
+                ),
+            ),
+            size=lambda y_bar: float(np.abs(y_bar).sum(axis=0).max()),
+        ),
+        (
+            "t_j reaches y in two ways: directly its own y_j, and through the mean every y",
+            "through the mean, each y_k changes by -1/m when t_j rises by 1",
+            "so t_bar_j is y_bar_j less 1/m of a sum; and b, which is added to all, gets a sum",
+        ),
+        because="The gradient is centred, too: its mean over the batch is 0.",
+        right=(
+            _back,
+            lambda y_bar: [
+                y_bar - y_bar.sum(axis=0, keepdims=True) / len(y_bar),
+                y_bar.sum(axis=0, keepdims=True),
+            ],
+            lambda y_bar: (_centred(y_bar, np.zeros(3)), np.ones(len(y_bar)) @ y_bar),
+        ),
+        wrong=(
+            (lambda y_bar: (y_bar, y_bar.sum(axis=0)), "the mean as a constant"),
+            (lambda y_bar: (y_bar - y_bar.sum(axis=0), y_bar.sum(axis=0)), "1/m of a part"),
+            (lambda y_bar: (y_bar + y_bar.mean(axis=0), y_bar.sum(axis=0)), "the sign"),
+            (
+                lambda y_bar: (y_bar * (1 - 1 / len(y_bar)), y_bar.sum(axis=0)),
+                "its own y only",
+            ),
+            (lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)), "your b_bar is a mean"),
+            (lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)), "which is 0"),
+            (lambda y_bar: (_back(y_bar)[0], y_bar), "is asked for"),
+            (lambda y_bar: _back(y_bar)[0], "return 2 values"),
+        ),
+    ),
+    Exercise(
+        "7.8",
+        "a batch of one",
+        choice("b", {
+            "t + b": "It gives b: the mean of one number is that number, and nothing is left.",
+            "an error": "There is no error: the mean of one number is that number, and b is left.",
+        }),
+        because="The mean of one number is that number; nothing of the example is left.",
+        of=("t + b", "b", "an error"),
+        right=("b",),
+        wrong=(("t + b", "nothing is left"), ("an error", "b is left")),
+    ),
+    Exercise(
+        "7.T1",
+        "a bias on paper",
+        number(
+            _b, "your b",
+            slips=(
+                (lambda x: -x["mean of t"], "g is missing: t is scaled before b is added"),
+                (lambda x: x["mean of t"] / x["standard deviation of t"],
+                 "it has the wrong sign: b is to take the mean away"),
+                (lambda x: 1 / x["standard deviation of t"], "this is g; b is asked for"),
+                (lambda x: -x["mean of t"] * x["standard deviation of t"],
+                 "you multiply by the spread; g takes it out"),
+                (lambda x: -x["mean of t"] / x["standard deviation of t"] ** 2,
+                 "you divide by the variance; g is 1 over its root"),
+            ),
+        ),
+        (
+            "first g: what makes the standard deviation 1?",
+            "the mean of g t is g times the mean of t",
+            "b has to bring that mean to 0",
+        ),
+        variant=numbers,
+        right=(_b, lambda x: str(_b(x)), lambda x: [_b(x)]),
+        wrong=(
+            (lambda x: -x["mean of t"], "g is missing"),
+            (lambda x: -_b(x), "wrong sign"),
+            (lambda x: 1 / x["standard deviation of t"], "this is g"),
+            (lambda x: -x["mean of t"] * x["standard deviation of t"], "you multiply"),
+            (lambda x: 1000, "too large"),
+        ),
+    ),
+    Exercise(
+        "7.T2",
+        "a bias before the mean is taken off",
+        choice("zero", {
+            "the sum of y_bar": "that is b_bar of the bias that is added after the mean is off",
+            "the mean of y_bar": "look at the sum of your t_bar over the batch",
+            "one": "a bias before it moves all t alike, and the mean as well",
+        }),
+        (
+            "a bias in the layer before is added to every t; what does y do?",
+            "its gradient is the sum of t_bar over the batch",
+            "print t_bar.sum(axis=0) for the t_bar of exercise 7.7",
+        ),
+        because="It moves every t and the mean alike, and y stays: such a bias cannot learn.",
+        of=("the sum of y_bar", "the mean of y_bar", "zero", "one"),
+        right=("zero",),
+        wrong=(("the sum of y_bar", "after the mean is off"), ("the mean of y_bar", "look at"),
+               ("one", "alike")),
+    ),
+    Exercise(
+        "7.T3",
+        "a centred gradient",
+        number(
+            0.75, "your number",
+            slips=(
+                (1.0, "its own part through the mean is missing"),
+                (0.0, "that is the mean of all four; one of them is asked for"),
+                (-0.25, "that is the entry of the other three"),
+                (0.25, "that is the mean of y_bar; it is to be taken off"),
+                (1.25, "the mean is to be taken off, not added"),
+            ),
+        ),
+        (
+            "the mean of y_bar over the batch comes first",
+            "the mean of 1, 0, 0, 0 is a quarter",
+            "take it off the first entry",
+        ),
+        because="And the other three get -0.25 each, though their y_bar is 0: they move the mean.",
+        right=(0.75, 3 / 4, "0.75", np.float32(0.75)),
+        wrong=((1, "its own part"), (0, "mean of all four"), (-0.25, "other three"),
+               (0.25, "to be taken off"), (1.25, "not added"), (True, "a number")),
+    ),
+)  # fmt: skip
