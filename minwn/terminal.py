@@ -13,9 +13,12 @@ __all__ = ["Progress", "colours", "columns"]
 
 
 class Progress:
-    """A bar on stderr: tqdm's where it is installed, a plain one otherwise, none when not `on`."""
+    """A bar on stderr: tqdm's where it is installed, a plain one otherwise, none when not `on`.
 
-    def __init__(self, total: int, on: bool) -> None:
+    total: how many steps there will be, or None where that is not known.
+    """
+
+    def __init__(self, total: int | None, on: bool) -> None:
         self.total, self.done, self.on = total, 0, on
         self._tqdm: Any = None
         self._drawn = 0.0
@@ -33,7 +36,7 @@ class Progress:
             self._tqdm.update(count)
         elif self.on and time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
-            full = 30 * min(self.done, self.total) // max(self.total, 1)
+            full = 30 * min(self.done, self.total) // max(self.total, 1) if self.total else 0
             print(f"\r{what[:28]:28} [{'#' * full:30}]", end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:

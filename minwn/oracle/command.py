@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..terminal import Progress, colours
 from . import adapters
 from .adapters.judge import judge
 from .cases import GROUPS
@@ -216,22 +216,11 @@ def _unread(dtype: str) -> str | None:
 
 def _shown(jobs: list[Job], args: argparse.Namespace) -> Iterator[Job]:
     """The jobs one by one, behind a bar on a terminal; one alone is done before it is drawn."""
-    bar = None
-    if len(jobs) > 1 and sys.stderr.isatty() and args.json != "-":
-        try:
-            from tqdm import tqdm
-
-            bar = tqdm(total=len(jobs), leave=False, bar_format="{desc:28} {bar} {elapsed}")
-        except ImportError:
-            pass
-    for job in jobs:
-        if bar is not None:
-            bar.set_description_str(job.name[:28])
-        yield job
-        if bar is not None:
-            bar.update()
-    if bar is not None:
-        bar.close()
+    on = len(jobs) > 1 and sys.stderr.isatty() and args.json != "-"
+    with closing(Progress(len(jobs), on=on)) as bar:
+        for job in jobs:
+            bar.step(job.name)
+            yield job
 
 
 def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, Any]) -> None:
@@ -247,11 +236,10 @@ def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, A
     if args.json == "-":
         print(text)
         return
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
     if len(reports) == 1:
         print(reports[0])
     elif reports:
-        print(matrix(reports, colour=colour))
+        print(matrix(reports, colour=colours(sys.stdout)))
         alike: dict[tuple[str, ...], list[Report]] = {}
         for r in (r for r in reports if not r.ok):
             alike.setdefault(tuple(d.id for d in r.diagnosis), []).append(r)

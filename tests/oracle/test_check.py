@@ -399,7 +399,7 @@ def test_specimens_are_the_first_generic_matrices_that_show_it():
 
 def test_sentences():
     mutating = memory.normalises_v_in_place().backward
-    assert oracle.check(backward=mutating, groups=["generic"]).headline == "an input is changed"
+    assert oracle.check(backward=mutating).headline == "an input is changed"
     assert oracle.check(a.forward).headline == "nothing is wrong that these checks can see"
 
     def of_matrices(v, g):
@@ -419,7 +419,7 @@ def test_sentences():
     [
         ("g/n * (G + 3*d/n**2 * v)", "(g/n) (w_bar + 3 (d/n^2) v)"),
         ("g/n * (-2*n*G - d*d/n**2 * v)", "(g/n) (-2 n w_bar - (d^2/n^2) v)"),
-        ("g/n * (G/2 - 0.7*d/n**2 * v)", "(g/n) ((1/2) w_bar - 0.7 (d/n^2) v)"),
+        ("g/n * (G/2 - 0.7*d/n**2 * v)", "(g/n) ((1/2) w_bar - (7/10) (d/n^2) v)"),
         ("-3*g/n**2 * (G - d/n**2 * v)", "-3 n^-1 (g/n) (w_bar - (d/n^2) v)"),
         ("3*g/n * G", "(g/n) (3 w_bar)"),
     ],

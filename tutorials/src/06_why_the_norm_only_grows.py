@@ -124,9 +124,9 @@ plt.show()
 # The length of $v$ has no part in $w$. So why should anyone care that it grows? Because it sets how
 # far the next step turns $v$, and turning is all that matters.
 #
-# **Predict.** Every entry of $v$ is doubled; $g$, $\bar w$ and the learning rate stay. By what angle
-# does the next small step turn $v$, compared with before: `"the same"`, `"half"`, `"a quarter"` or
-# `"twice"`?
+# **Predict.** Every entry of $v$ is doubled; $g$, $\bar w$ and the learning rate stay. By what
+# angle does the next small step turn $v$, compared with before: `"the same"`, `"half"`,
+# `"a quarter"` or `"twice"`?
 
 # %%
 choice = "a quarter"  # SOLUTION
@@ -168,13 +168,13 @@ def descend(v, lr, steps=100):
 start, c = rng.normal(size=5), 8.0
 plain = descend(start, 0.1)
 print("direction of v          ", plain / np.linalg.norm(plain))
-for name, rate in (("8 v, the same lr", 0.1), ("8 v, your lr", same_turns(0.1, c))):
+for name, rate in (("the same lr", 0.1), ("your lr", same_turns(0.1, c))):
     v = descend(c * start, rate)
-    print(f"direction of {name:17}", v / np.linalg.norm(v))
+    print(f"of c v, with {name:11}", v / np.linalg.norm(v))
 
 # %% [markdown]
-# The last line is the first, digit by digit, for 100 steps. So $\text{lr}/n^2$ is the **effective
-# learning rate**: whoever says "0.1" has said nothing before he has said how long $v$ is.
+# The last line is the first, digit by digit, after 100 steps. So $\text{lr}/n^2$ is the **effective
+# learning rate**: a learning rate of 0.1 says nothing without the length of $v$.
 #
 # **Modify.** Set `c = 1000.0`. And `c = 0.1`?
 #
@@ -240,7 +240,7 @@ for rate, marker in zip(rates, "os^", strict=True):
     left.loglog(marks + 1, n[marks], marker, ls="", label=f"lr = {rate:g}")
     right.loglog(t + 1, rate / n**2, marker=marker, markevery=list(marks), label=f"lr = {rate:g}")
 left.set(xlabel="step + 1", ylabel="length $n$ of $v$", title="points: measured; dots: your law")
-right.set(xlabel="step + 1", ylabel="effective rate lr / $n^2$", title="the learning rate that counts")
+right.set(xlabel="step + 1", ylabel="lr / $n^2$", title="the learning rate that counts")
 left.legend()
 plt.show()
 reveal("6.5")
@@ -310,9 +310,9 @@ plt.show()
 # angle by which a step turns it to the same eight degrees.
 #
 # That angle is nearly $\sqrt{2\,\text{lr}\,\lambda}$ in radians, the dotted line on the right: it
-# knows neither the loss nor the size of the gradients. So decay of $v$ does not make weights small. It fixes how far
-# each step turns them: it is a learning rate under another name. Whoever wants small weights has to
-# decay $g$.
+# knows neither the loss nor the size of the gradients. So decay of $v$ does not make weights small.
+# It fixes how far each step turns them: it is a learning rate under another name. Whoever wants
+# small weights has to decay $g$.
 #
 # **Modify.** Halve `decay` and double `rate`. What happens to the angle at rest, and what to the
 # length?
@@ -358,7 +358,8 @@ figure, axes = plt.subplots(figsize=(6.4, 3.4))
 print(f"{'':14}{'shorter after a step':>22}{'largest rest':>14}{'smallest':>10}")
 for (name, make), marker in zip(trainers.items(), "os^", strict=True):
     vs, _ = train(make)
-    rests = np.array([[rest(v, new) for v, new in zip(*pair)] for pair in zip(vs, vs[1:])])
+    pairs = zip(vs[:-1], vs[1:], strict=True)
+    rests = np.array([list(map(rest, before, after)) for before, after in pairs])  # (steps, 16)
     squares = (vs**2).sum(axis=2).mean(axis=1)
     steps = (np.diff(vs, axis=0) ** 2).sum(axis=2).mean(axis=1)
     shorter = (np.diff((vs**2).sum(axis=2), axis=0) < 0).mean()
@@ -374,7 +375,7 @@ reveal("6.9")
 # **Figure.** The mean of $n^2$ over the neurons, divided by what Pythagoras makes of the steps: for
 # plain SGD it is 1 throughout, and with momentum and Adam it rises above 1.
 #
-# So with momentum and with Adam the lengths grow as well, and here by more than Pythagoras says. But
+# So with momentum and with Adam the lengths grow as well, here by more than Pythagoras says. But
 # nothing forces them to: under Adam some steps make $v$ shorter. Never *assert* growth in a program
 # that may be used with Adam.
 #

@@ -60,7 +60,7 @@ reveal("7.1")
 
 # %% [markdown]
 # A row of length 1 keeps the size, on average. The ReLU then throws away about half of the sum of
-# squares. So each layer multiplies the size by about $\sqrt{1/2}$, and $\sqrt{1/2}^{\,20} = 1/1024$.
+# squares. So each layer multiplies the size by about $\sqrt{1/2}$; twenty times that is $1/1024$.
 #
 # For one kind of layer a good $g$ can be worked out: with $g = \sqrt 2$ the size would stay. For
 # the next kind one has to begin again. There is another way: look at the data.
@@ -114,8 +114,7 @@ def initialise(x, vs):
     pairs = []
     for v in vs:
         t = x @ unit_rows(v).T  # (m, i), (o, i) -> (m, o)
-        # 7.4: append the pair (g, b) of this layer to pairs, and make x what the next layer is
-        # given
+        # 7.4: append the pair (g, b) of this layer to pairs, and make x what the next layer gets
         # BEGIN SOLUTION
         g, b = gain_and_bias(t)
         pairs.append((g, b))
@@ -138,7 +137,7 @@ pixels = pixels[np.random.default_rng(7).permutation(len(pixels))]
 batch, others = pixels[:500], pixels[500:1000]
 
 widths = (64, 80, 64, 80, 64, 80, 64)
-vs = [0.05 * rng.normal(size=(o, i)) for i, o in zip(widths, widths[1:])]
+vs = [0.05 * rng.normal(size=(o, i)) for i, o in zip(widths[:-1], widths[1:], strict=True)]
 
 
 def outputs(x, vs, pairs):
@@ -177,8 +176,11 @@ plt.show()
 # %% [markdown]
 # **Figure.** The share of each value of $y$, in six layers and three cases, with a normal
 # distribution as a dotted line. With $g = 1$ the values shrink to a spike; set from one pass,
-# they drift and spread as the layers go on; set layer by layer, all six are centred and of the
-# same width.
+# they leave the picture, at whose edges they are drawn; set layer by layer, all six are centred and
+# of the same width.
+#
+# From one pass, the second layer makes up for a weak signal that the first does not send any more,
+# the third makes up for both, and so on: too much, in every layer again.
 #
 # That was on the batch from which $g$ and $b$ were taken. It is a start, and not a promise: on
 # other digits it holds roughly, and the better the larger the batch was.
@@ -189,8 +191,8 @@ for m in (10, 50, 500):
     print(f"batch of {m:3}: on other digits", np.array([y.std() for y in found]))
 
 # %% [markdown]
-# **Modify.** Set `m` to 2 and then to 1. Why must it fail with 1? And what happens to an output
-# whose $t$ is the same for all examples, as for a pixel that is always dark? (`minwn` has this as
+# **Modify.** Put 2 and then 1 in place of the 10. Why must it fail with 1? It fails in a larger
+# batch, too, for an output whose $t$ is the same for all examples. (minwn has all this as
 # `nn.data_dependent_init`; it raises an error in such a case, and names the outputs.)
 #
 # ## 4 Taking off the mean, at every step
@@ -284,9 +286,10 @@ for name, noise in noises.items():
     z = noise / noise.std()
     share, _ = np.histogram(z, edges, density=True)
     axes.semilogy(middle[share > 0], share[share > 0], ls="", label=name)
-    print(f"{name:16} beyond 4 standard deviations: {(np.abs(z) > 4).mean() * 1e6:5.0f} in a million")
-axes.semilogy(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), ":", color="k", marker="",
-              label="normal distribution")  # fmt: skip
+    far = (np.abs(z) > 4).mean()
+    print(f"{name:16} beyond 4 standard deviations: {far * 1e6:5.0f} in a million")
+normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
+axes.semilogy(edges, normal, ":", color="black", marker="", label="normal distribution")
 axes.set(xlabel="noise, in standard deviations", ylabel="density", ylim=(1e-6, 1))
 axes.legend()
 plt.show()
@@ -357,11 +360,12 @@ check("7.T3", number)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# Where a gain starts is a decision, and libraries do not agree on it. minwn, PyTorch and Equinox
-# begin with $g = n$: the layer starts as the function that it was without weight normalisation.
-# Flax 0.12.8 begins with $g = 1$, and `init` even overwrites the kernel by one whose columns have
-# length 1. Whoever has chosen an initialisation with care loses it. Take He's, which was made to
-# keep a signal alive through ReLUs, and section 1 comes back:
+# Where a gain starts is a decision, and libraries do not agree on it. PyTorch, Equinox and
+# `WeightNorm` of minwn begin with $g = n$: the layer starts as the function that it was without
+# weight normalisation. Flax 0.12.8 begins with $g = 1$ (as does `WeightNormWrapper` of minwn, which
+# follows it, unless told `scale_init="norm"`), and its `init` overwrites the kernel, too, by one
+# whose columns have length 1. Whoever has chosen an initialisation with care loses it. Take He's,
+# which was made to keep a signal alive through ReLUs, and section 1 comes back:
 
 # %%
 x = start = rng.normal(size=(200, 128))
@@ -374,10 +378,10 @@ print(f"g = n: {np.linalg.norm(x) / np.linalg.norm(start):.5f} of the size")
 print(f"g = 1: {np.linalg.norm(x_one) / np.linalg.norm(start):.5f} of the size")
 
 # %% [markdown]
-# No error is raised, and the network does learn, only late. The program and its output are in
-# `minwn/oracle/FINDINGS.md`, *init overwrites the kernel with what it normalised*; the table in the
-# README of minwn has it in the column *first g*. Data-dependent initialisation would have been a
-# cure: it does not ask where $g$ started.
+# No error is raised. A program that shows it, and its output, are in `minwn/oracle/FINDINGS.md`,
+# *init overwrites the kernel with what it normalised*; the table in the README of minwn has it in
+# the column *first g*. Data-dependent initialisation would be a cure: it does not ask where $g$
+# started.
 
 # %%
 progress()

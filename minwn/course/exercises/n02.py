@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import grad, tensor
+from ...derivatives import grad
+from ...tensors import tensor
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 

@@ -565,8 +565,18 @@ EXERCISES = (
             (lambda x, w, *how: _conv(x, w, *how)[[0, 3, 1, 4, 2, 5]], "wrong order"),
             (lambda x, w, *how: _conv(x, w, *how) / w.shape[1], "a mean"),
             (lambda x, w, *how: _conv(x, w, *how).T, "transposed"),
-            (lambda x, w, *how: _conv(x[:2], w, *how[:-1], 1), "channels of the first"),
-            (lambda x, w, *how: _conv(x, w[:3], *how[:-1], 1), "is asked for"),
+            (
+                lambda x, w, stride, padding, dilation, groups: _conv(
+                    x[:2], w, stride, padding, dilation, 1
+                ),
+                "channels of the first",
+            ),
+            (
+                lambda x, w, stride, padding, dilation, groups: _conv(
+                    x, w[:3], stride, padding, dilation, 1
+                ),
+                "is asked for",
+            ),
         ),
     ),
     Exercise(

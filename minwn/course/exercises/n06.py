@@ -244,7 +244,6 @@ EXERCISES = (
             "fourth root",
         ),
         because="The fourth power of the length grows in proportion to the number of steps.",
-        reveals="6.5",
         right=(
             _law,
             lambda n_0, lr, size, t: np.sqrt(np.sqrt(n_0**4 + 2 * t * (lr * size) ** 2)),

@@ -34,7 +34,7 @@ def network(rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     sizes = (5, 6, 4, 3)
     vs = [
         rng.normal(size=(o, i)) * rng.uniform(0.3, 3, (o, 1))
-        for i, o in zip(sizes, sizes[1:], strict=False)
+        for i, o in zip(sizes[:-1], sizes[1:], strict=True)
     ]
     return rng.normal(size=(40, 5)) + 0.5, vs
 

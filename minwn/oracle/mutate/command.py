@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ...terminal import Progress
 from ..target import TargetError
 from .measure import KINDS, MUTANTS, Outcome, measure, table
 from .mutant import Mutant
@@ -103,24 +104,6 @@ def main(args: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
-class _Bar:
-    """How much is done, on stderr, where that is a terminal."""
-
-    def __init__(self, total: int, on: bool) -> None:
-        self.total, self.done, self.on, self.drawn = total, 0, on and sys.stderr.isatty(), 0.0
-
-    def step(self, what: str, count: int = 1) -> None:
-        self.done += count
-        if self.on and (time.monotonic() - self.drawn > 0.1):
-            self.drawn = time.monotonic()
-            full = 30 * min(self.done, self.total) // max(self.total, 1)
-            print(f"\r{what[:36]:36} [{'#' * full:30}]", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self.on:
-            print(f"\r{'':70}\r", end="", file=sys.stderr, flush=True)
-
-
 # ---- the judge ----------------------------------------------------------------------------------
 
 
@@ -128,7 +111,7 @@ def _judge(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, An
     start = time.perf_counter()
     rows = LONG if args.long else args.rows
     count = sum(dtype in m.dtypes for m in mutants for dtype in args.dtype)
-    bar = _Bar(count + rows // 1000, args.json != "-")
+    bar = Progress(count + rows // 1000, on=sys.stderr.isatty() and args.json != "-")
     outcomes: list[Outcome] = []
     for o in measure(mutants, args.dtype):
         outcomes.append(o)
@@ -183,7 +166,7 @@ def _short(text: str, width: int = 76) -> str:
 
 
 def _suite(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, Any, bool]:
-    bar = _Bar(len(mutants), args.json != "-")
+    bar = Progress(len(mutants), on=sys.stderr.isatty() and args.json != "-")
     survey = measured(
         args.tests, args.target, mutants, jobs=args.jobs or min(os.cpu_count() or 1, 4),
         timeout=args.timeout, step=bar.step,

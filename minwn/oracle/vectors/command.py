@@ -6,11 +6,12 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ...terminal import Progress
 from ..cases import Axis
 from ..truth import FORMS, OracleFault
 from . import DATA, DTYPES, GROUPS, export, texts, verify
@@ -58,8 +59,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 if asked wrongly."""
     try:
-        with _progress("vectors", on=sys.stderr.isatty()) as done:
-            found = (_export if args.action == "export" else _verify)(args, done)
+        with closing(Progress(None, on=sys.stderr.isatty())) as bar:
+            found = (_export if args.action == "export" else _verify)(args, bar.step)
     except (_Usage, ImportError, OSError) as error:
         print(f"minwn vectors: {error}", file=sys.stderr)
         return 2
@@ -112,19 +113,3 @@ def _text(found: dict[str, Any]) -> str:
         lines.append(f"left out, for want of ml_dtypes: {', '.join(found['skipped'])}")
     count = "{tests} tests with {numbers} answers in {files} files".format_map(found)
     return "\n".join([*lines, f"{count}: {'all proved' if found['ok'] else 'not proved'}"])
-
-
-@contextmanager
-def _progress(what: str, *, on: bool) -> Iterator[Callable[[str], None]]:
-    """A function to call with the name of each test that is done; on a terminal, it is seen."""
-    if not on:
-        yield lambda name: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        yield lambda name: print(f"\r{what} {name:60}", end="", file=sys.stderr, flush=True)
-        print(f"\r{'':70}\r", end="", file=sys.stderr, flush=True)
-        return
-    with tqdm(desc=what, unit=" tests", leave=False) as bar:
-        yield lambda name: bar.update() and None

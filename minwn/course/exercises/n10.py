@@ -1,0 +1,515 @@
+"""Exercises of notebook 10: be the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...oracle import expected
+from ..catalogue import weight_norm
+from ..exercise import Exercise
+from ..judges import choice, function, number, same
+
+__all__ = ["EXERCISES"]
+
+Arrays = tuple[np.ndarray, ...]
+EPS = 1e-6
+
+# ---- the two that are accused, as they stand in the notebook ------------------------------------
+
+
+def their_weight(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return kernel * (scale / np.sqrt((kernel**2).sum(axis=0)))
+
+
+def their_gradients(
+    weight_grad: np.ndarray, kernel: np.ndarray, scale: np.ndarray, eps: float = EPS
+) -> dict[str, np.ndarray]:
+    norm = np.sqrt((kernel**2).sum(axis=0)) + eps
+    unit = kernel / norm
+    scale_grad = (weight_grad * unit).sum(axis=0)
+    return {"scale": scale_grad, "kernel": scale / norm * (weight_grad - scale_grad * unit)}
+
+
+def port(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
+    return g / n * (w_bar - np.vdot(w_bar, v) / n**2 * v), g_bar
+
+
+# ---- adapters -----------------------------------------------------------------------------------
+
+
+def _forward(v: np.ndarray, g: np.ndarray) -> np.ndarray:
+    return their_weight(v.T, g[:, 0]).T
+
+
+def _backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+    found = their_gradients(w_bar.T, v.T, g[:, 0])
+    return found["kernel"].T, found["scale"][:, None]
+
+
+def _right(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
+    return g / n * (w_bar - g_bar * v / n), g_bar
+
+
+def _point(rng: np.random.Generator) -> Arrays:
+    """w_bar, v, g; rows short enough for the eps to show."""
+    g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
+    return rng.normal(size=(3, 4)), 0.01 * rng.normal(size=(3, 4)), g
+
+
+def _v_g(rng: np.random.Generator) -> Arrays:
+    return _point(rng)[1:]
+
+
+def judge_backward(answer: Any) -> str | None:
+    """Theirs, in this order and these shapes, and with the mistake in it."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    got = answer(*_point(np.random.default_rng(0)))
+    if isinstance(got, dict):
+        return "your adapter returns their dict; the oracle asks for a pair, v_bar and g_bar"
+    if not isinstance(got, tuple | list) or len(got) != 2:
+        return "return two arrays, v_bar and g_bar"
+    v_bar, g_bar = got
+    if np.shape(v_bar) == (4, 3):
+        return "your v_bar has shape (4, 3): it is still their kernel, one column for each output"
+    if np.size(v_bar) == 3 and np.size(g_bar) == 12:
+        return "you return g_bar first; the oracle asks for v_bar, then g_bar"
+    if np.shape(g_bar) != (3, 1):
+        return f"your g_bar has shape {np.shape(g_bar)}, and g has (3, 1)"
+    mended = "your adapter has mended what it should hand on: these are the true numbers, not theirs"
+    return function(
+        _backward,
+        _point,
+        ("your v_bar", "your g_bar"),
+        slips=(
+            (_right, mended),
+            (
+                lambda w_bar, v, g: (_backward(w_bar, v, abs(g))[0], _backward(w_bar, v, g)[1]),
+                "the sign of g is lost on the way",
+            ),
+        ),
+    )(answer)
+
+
+# ---- what the report says -----------------------------------------------------------------------
+
+
+def judge_id(answer: Any) -> str | None:
+    """Of 10.4: eps_in_bwd_only."""
+    answer = getattr(answer, "id", answer)  # a Diagnosis says it, too
+    if not isinstance(answer, str):
+        return "hand over the id, a text such as 'no_projection'; it follows the word mistake"
+    known = {
+        "eps_outside": "that would be an eps in the function as well; what does the second line "
+        "of the report say of forward?",
+        "eps_inside": "that would be an eps in the function as well, below the root",
+        "low_precision": "that would be errors of the size of float32; look at the line evidence",
+        "no_projection": "the projection is there: <v_bar, v> is small, if not 0",
+    }
+    word = answer.strip()
+    if word == "eps_in_bwd_only":
+        return None
+    if " " in word:
+        return "this is more than the id; the id is one word, with underscores"
+    return known.get(word, f"{word!r} is not what the report names first")
+
+
+def judge_mended(answer: Any) -> str | None:
+    """Of 10.6: their gradients, mended, in their own shapes."""
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+
+    def adapted(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
+        found = answer(w_bar.T, v.T, g[:, 0])
+        if not isinstance(found, dict) or {"kernel", "scale"} - set(found):
+            raise TypeError("return a dict with the keys 'kernel' and 'scale', as they do")
+        return np.asarray(found["kernel"]).T, np.asarray(found["scale"])[:, None]
+
+    return weight_norm("backward")(adapted)
+
+
+# ---- the bug report -----------------------------------------------------------------------------
+
+KEYS = ("mistake", "v", "g", "w_bar", "got", "expected", "fix")
+
+
+def judge_report(answer: Any) -> str | None:
+    """Of 10.8, part by part: the id, the case, the numbers, the fix."""
+    found = answer() if callable(answer) else answer
+    if not isinstance(found, dict):
+        return f"return a dict with the keys {', '.join(KEYS)}"
+    absent = [key for key in KEYS if key not in found]
+    if absent:
+        return f"your report has no {absent[0]!r}"
+    if found["mistake"] != "global_dot":
+        return f"mistake: {found['mistake']!r} is not what the oracle names; print its report"
+    v, g, w_bar = (np.asarray(found[key], dtype="float64") for key in ("v", "g", "w_bar"))
+    return (
+        _case(v, g, w_bar)
+        or _numbers(found["got"], found["expected"], v, g, w_bar)
+        or _fix(found["fix"])
+    )
+
+
+def _case(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
+    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
+        shapes = f"{v.shape}, {g.shape}, {w_bar.shape}"
+        return f"case: v and w_bar are (o, i), g is (o, 1); yours (v, g, w_bar) are {shapes}"
+    if not v.any(axis=1).all():
+        return "case: a row of v is zero, where nothing is defined"
+    if len(v) == 1:
+        return "case: with one row, port is right; there are no others to mix it up with"
+    if v.size > 4:
+        return f"case: v has {v.size} numbers; two rows of two show it as well"
+    for name, x in (("v", v), ("g", g), ("w_bar", w_bar)):
+        if (x != np.rint(x)).any():
+            return f"case: {name} has {x[x != np.rint(x)][0]:.3g} in it; on paper, take whole numbers"
+    right = np.asarray(expected(v, g, w_bar).v_bar)
+    if np.abs(port(w_bar, v, g)[0] - right).max() <= 1e-9 * max(1.0, np.abs(right).max()):
+        return "case: here port gives the true v_bar; the <w_bar, v> of the other row must not be 0"
+    return None
+
+
+def _numbers(
+    got: Any, wanted: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray
+) -> str | None:
+    theirs, right = port(w_bar, v, g)[0], np.asarray(expected(v, g, w_bar).v_bar)
+    said = same(got, theirs, "got: your v_bar", digits=3)
+    if said and same(got, right, digits=3) is None:
+        return "got: this is the true v_bar; what port gives belongs here"
+    if said:
+        return said
+    said = same(wanted, right, "expected: your v_bar", digits=3)
+    if said and same(wanted, theirs, digits=3) is None:
+        return "expected: this is what port gives; the true v_bar belongs here"
+    return said
+
+
+def _fix(fix: Any) -> str | None:
+    if not callable(fix):
+        return "fix: hand over a function (w_bar, v, g) -> (v_bar, g_bar)"
+    said = weight_norm("backward")(fix)
+    return f"fix: {said}" if said else None
+
+
+# ---- numbers of one's own -----------------------------------------------------------------------
+
+
+def lengths(rng: np.random.Generator) -> dict[str, Any]:
+    """Of 10.T2: a length, and an eps that is not small beside it."""
+    return {
+        "n": (0.004, 0.006, 0.01, 0.02)[rng.integers(4)],
+        "eps": (0.001, 0.002)[rng.integers(2)],
+    }
+
+
+def _part(x: dict[str, Any]) -> float:
+    return x["eps"] / (x["n"] + x["eps"])
+
+
+# ---- examples -----------------------------------------------------------------------------------
+
+
+def _gradients_with(eps: float) -> Callable[..., dict[str, np.ndarray]]:
+    return lambda weight_grad, kernel, scale: their_gradients(weight_grad, kernel, scale, eps)
+
+
+def _no_projection(weight_grad: np.ndarray, kernel: np.ndarray, scale: np.ndarray) -> Any:
+    norm = np.sqrt((kernel**2).sum(axis=0))
+    scale_grad = (weight_grad * kernel / norm).sum(axis=0)
+    return {"scale": scale_grad, "kernel": scale / norm * weight_grad}
+
+
+_CASE: dict[str, Any] = {
+    "v": [[3, 4], [8, 6]], "g": [[10], [-5]], "w_bar": [[5, 10], [0, 5]],
+}  # fmt: skip
+
+
+def _report(**changed: Any) -> dict[str, Any]:
+    case = _CASE | {key: changed[key] for key in ("v", "g", "w_bar") if key in changed}
+    v, g, w_bar = (np.array(case[key], dtype="float64") for key in ("v", "g", "w_bar"))
+    full = case | {
+        "mistake": "global_dot",
+        "got": port(w_bar, v, g)[0],
+        "expected": _right(w_bar, v, g)[0],
+        "fix": _right,
+    }
+    return full | changed
+
+
+_THEIRS = [[-10.4, -7.2], [3.4, 0.05]]
+_TRUE = [[-3.2, 2.4], [1.2, -1.6]]
+
+EXERCISES = (
+    Exercise(
+        "10.1",
+        "a check that leaves room for one part in a thousand",
+        choice("passes", {
+            "fails": "It passes: the gradient is wrong by less than one part in a million.",
+        }),
+        because="What is wrong with it is smaller than the room that the check leaves.",
+        of=("passes", "fails"),
+        right=("passes",),
+        wrong=(("fails", "one part in a million"), ("both", "not a choice")),
+    ),
+    Exercise(
+        "10.2",
+        "their weight, adapted",
+        function(
+            _forward,
+            _v_g,
+            "your w",
+            slips=(
+                (lambda v, g: abs(g) * _forward(v, g) / g, "the sign of g is lost on the way"),
+                (lambda v, g: _forward(v, np.ones_like(g)), "the gains have not arrived"),
+            ),
+        ),
+        (
+            "what shape has their kernel, and what shape has v? and scale, and g?",
+            "v.T has one column for each output; g[:, 0] has one axis",
+            "translate both, call their_weight, and translate back what it returns",
+        ),
+        because="Translated, called, translated back.",
+        right=(
+            _forward,
+            lambda v, g: np.transpose(their_weight(np.transpose(v), np.ravel(g))),
+            lambda v, g: g * v / np.linalg.norm(v, axis=1, keepdims=True),
+        ),
+        wrong=(
+            (lambda v, g: their_weight(v.T, g[:, 0]), "transposed"),
+            (lambda v, g: their_weight(v, g[:, 0]), "could not be broadcast"),
+            (lambda v, g: their_weight(v.T, g), "could not be broadcast"),
+            (lambda v, g: their_weight(v.T, abs(g[:, 0])).T, "sign of g"),
+            (lambda v, g: their_weight(v.T, np.ones(len(v))).T, "have not arrived"),
+            (lambda v, g: their_weight(v, g), "(3, 4)"),
+            (their_weight, "could not be broadcast"),
+        ),
+    ),
+    Exercise(
+        "10.3",
+        "their gradients, adapted",
+        judge_backward,
+        (
+            "as before: w_bar and v turn into their shapes; then look what comes back",
+            "their function returns a dict; the oracle asks for a pair, (v_bar, g_bar)",
+            "kernel is to be transposed back, and scale to get an axis: scale[:, None] is (o, 1)",
+        ),
+        because="Theirs, to the last digit, with whatever is wrong in it.",
+        right=(
+            _backward,
+            lambda *arrays: list(_backward(*arrays)),
+            lambda w_bar, v, g: (
+                their_gradients(w_bar.T, v.T, g.ravel())["kernel"].T,
+                their_gradients(w_bar.T, v.T, g.ravel())["scale"].reshape(-1, 1),
+            ),
+        ),
+        wrong=(
+            (lambda w_bar, v, g: their_gradients(w_bar.T, v.T, g[:, 0]), "their dict"),
+            (
+                lambda w_bar, v, g: tuple(their_gradients(w_bar.T, v.T, g[:, 0]).values()),
+                "g_bar has shape (4, 3)",
+            ),
+            (lambda *arrays: _backward(*arrays)[::-1], "g_bar first"),
+            (
+                lambda w_bar, v, g: (
+                    their_gradients(w_bar.T, v.T, g[:, 0])["kernel"], _backward(w_bar, v, g)[1]
+                ),
+                "still their kernel",
+            ),
+            (
+                lambda *arrays: (_backward(*arrays)[0], _backward(*arrays)[1][:, 0]),
+                "your g_bar has shape (3,)",
+            ),
+            (_right, "has mended"),
+            (lambda w_bar, v, g: _backward(v, w_bar, g), "is wrong in"),
+            (lambda w_bar, v, g: _backward(w_bar, v, g)[0], "return two arrays"),
+        ),
+    ),
+    Exercise(
+        "10.4",
+        "what the oracle names",
+        judge_id,
+        (
+            "the report has a line that begins with the word mistake",
+            "report.diagnosis is a list of what was named, the most likely first",
+            "report.diagnosis[0].id is the id, as a text",
+        ),
+        because="There is an eps in the gradient, and none in the function.",
+        right=("eps_in_bwd_only", " eps_in_bwd_only "),
+        wrong=(
+            ("eps_outside", "in the function as well"),
+            ("eps_inside", "below the root"),
+            ("low_precision", "float32"),
+            ("no_projection", "the projection is there"),
+            ("h = n + eps, eps = 1e-06", "more than the id"),
+            ("proj_n1", "is not what the report names"),
+            (3, "a text such as"),
+        ),
+    ),
+    Exercise(
+        "10.5",
+        "how large their eps is",
+        number(
+            EPS, "your eps",
+            slips=(
+                (1e-12, "this is its square; is their eps below the root?"),
+                (1e-3, "this is its root; is their eps below the root?"),
+            ),
+        ),
+        (
+            "the line yours of the report states it",
+            "in the figure, at n = 1, the error is eps itself",
+            "it is the number that is added to the root in their_gradients",
+        ),
+        right=(1e-6, "1e-6", 0.000001),
+        wrong=((1e-12, "its square"), (1e-3, "its root"), (-1e-6, "wrong sign"),
+               (1e-5, "too large"), ("small", "a number is asked for")),
+    ),
+    Exercise(
+        "10.6",
+        "their gradients, mended",
+        judge_mended,
+        (
+            "which line of their_gradients has something that their_weight has not?",
+            "take it out of that line, and leave everything else as it is",
+            "a smaller eps is still an eps: the oracle sees 1e-12 as well",
+        ),
+        because="The gradient belongs to the function again.",
+        right=(
+            _gradients_with(0.0),
+            lambda *arrays: {"more": 1, **their_gradients(*arrays, eps=0.0)},
+        ),
+        wrong=(
+            (their_gradients, "an eps in your gradient that is not in the function"),
+            (_gradients_with(1e-12), "an eps in your gradient that is not in the function"),
+            (_no_projection, "without the projection"),
+            (
+                lambda weight_grad, kernel, scale: {
+                    k: abs(x) for k, x in their_gradients(weight_grad, kernel, scale, 0.0).items()
+                },
+                "your",
+            ),
+            (lambda *arrays: tuple(their_gradients(*arrays, eps=0.0).values()), "return a dict"),
+        ),
+    ),
+    Exercise(
+        "10.7",
+        "a test with one neuron",
+        choice("yes", {
+            "no": "It passed: with one row, the sum over the whole array is the sum over the row.",
+        }),
+        because="With one row, the sum over the whole array is the sum over the row.",
+        of=("yes", "no"),
+        right=("yes",),
+        wrong=(("no", "It passed"), ("maybe", "not a choice")),
+    ),
+    Exercise(
+        "10.8",
+        "the bug report",
+        judge_report,
+        (
+            "run the oracle on port and print the report: it has the id, and a case on paper",
+            "report.smallest has v, g, w_bar, got and expected; yours may be another case, as "
+            "small",
+            "np.vdot adds up everything; a sum along axis=1 with keepdims=True has a number for "
+            "each row",
+        ),
+        because="A case that anybody can follow, a name, and a fix that holds.",
+        reveals="10.7",
+        right=(
+            _report(),
+            lambda: _report(got=_THEIRS, expected=_TRUE),
+            _report(v=[[1], [2]], g=[[3], [1]], w_bar=[[1], [4]]),
+        ),
+        wrong=(
+            (_report(mistake="no_projection"), "mistake: 'no_projection'"),
+            (_report(v=[[3, 4]], g=[[10]], w_bar=[[5, 10]]), "with one row, port is right"),
+            (
+                _report(v=[[3, 4, 1], [8, 6, 1]], w_bar=[[5, 10, 0], [0, 5, 2]]),
+                "v has 6 numbers",
+            ),
+            (_report(w_bar=[[5, 10.5], [0, 5]]), "take whole numbers"),
+            (_report(w_bar=[[4, -3], [3, -4]]), "here port gives the true"),
+            (_report() | {"g": [10, -5]}, "g is (o, 1)"),
+            (_report(got=_TRUE), "got: this is the true v_bar"),
+            (_report(expected=_THEIRS), "expected: this is what port gives"),
+            (_report(fix=port), "fix: "),
+            (_report(fix=lambda *a: (_right(*a)[0], 0 * _right(*a)[1])), "fix: your g_bar is zero"),
+            (_report(fix="use sum"), "fix: hand over a function"),
+            ({"mistake": "global_dot"}, "has no 'v'"),
+            ("global_dot", "return a dict"),
+        ),
+    ),
+    Exercise(
+        "10.T1",
+        "what a gradient check cannot say",
+        choice("only the gradient check", {
+            "both": "the oracle compares w as well, and this w is not weight normalisation",
+            "only the oracle": "the oracle knows what w should be; who does not?",
+            "neither": "the gradient belongs to its function; is that not what the check asks?",
+        }),
+        (
+            "what does a gradient check compare, and with what?",
+            "it has no idea which function you meant; it only looks at the one that you gave",
+            "and the oracle: which answers does it compare with the truth?",
+        ),
+        because="The gradient belongs to its function; but it is not the function that was meant.",
+        of=("both", "only the gradient check", "only the oracle", "neither"),
+        right=("only the gradient check",),
+        wrong=(("both", "is not weight normalisation"), ("only the oracle", "who does not"),
+               ("neither", "belongs to its function"), ("yes", "not a choice")),
+    ),
+    Exercise(
+        "10.T2",
+        "how much an eps takes away",
+        number(
+            _part, "your part",
+            slips=(
+                (lambda x: x["eps"] / x["n"],
+                 "that is nearly it where eps is small; here it is not, and one divides by n + eps"),
+                (lambda x: x["n"] / (x["n"] + x["eps"]), "this is the part that is left"),
+                (lambda x: x["eps"], "this is eps; beside a short row it counts for more"),
+                (lambda x: 100 * _part(x), "this is the percentage; a part of 1 is asked for"),
+            ),
+        ),
+        (
+            "write down g_bar twice: d / n, and with eps",
+            "the second over the first is n / (n + eps); how much is missing from 1?",
+            "eps over what one divides by",
+        ),
+        variant=lengths,
+        right=(_part, lambda x: round(_part(x), 4)),
+        wrong=(
+            (lambda x: x["eps"] / x["n"], "nearly it"),
+            (lambda x: x["n"] / (x["n"] + x["eps"]), "that is left"),
+            (lambda x: x["eps"], "this is eps"),
+            (lambda x: 100 * _part(x), "percentage"),
+            (lambda x: -_part(x), "wrong sign"),
+        ),
+    ),
+    Exercise(
+        "10.T3",
+        "an error smaller than rounding",
+        choice("nothing", {
+            "a bug": "rounding alone may do twice as much",
+            "a lost digit": "rounding alone may do twice as much; no digit is lost that was there",
+        }),
+        (
+            "compare the two numbers of the line worst",
+            "the error is smaller than what rounding may do",
+            "could a right implementation give this number?",
+        ),
+        because="A right implementation may give this number as well.",
+        of=("a bug", "a lost digit", "nothing"),
+        right=("nothing",),
+        wrong=(("a bug", "twice as much"), ("a lost digit", "that was there"),
+               ("all", "not a choice")),
+    ),
+)  # fmt: skip
