@@ -15,6 +15,8 @@
 # not right yet; `hint("6.2")` helps three times. Wrong answers cost nothing.
 
 # %%
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -358,8 +360,7 @@ figure, axes = plt.subplots(figsize=(6.4, 3.4))
 print(f"{'':14}{'shorter after a step':>22}{'largest rest':>14}{'smallest':>10}")
 for (name, make), marker in zip(trainers.items(), "os^", strict=True):
     vs, _ = train(make)
-    pairs = zip(vs[:-1], vs[1:], strict=True)
-    rests = np.array([list(map(rest, before, after)) for before, after in pairs])  # (steps, 16)
+    rests = np.array([list(map(rest, v, new)) for v, new in pairwise(vs)])  # (steps, 16)
     squares = (vs**2).sum(axis=2).mean(axis=1)
     steps = (np.diff(vs, axis=0) ** 2).sum(axis=2).mean(axis=1)
     shorter = (np.diff((vs**2).sum(axis=2), axis=0) < 0).mean()

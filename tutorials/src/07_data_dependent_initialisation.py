@@ -15,6 +15,8 @@
 # not right yet; `hint("7.2")` helps three times. Wrong answers cost nothing.
 
 # %%
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -137,7 +139,7 @@ pixels = pixels[np.random.default_rng(7).permutation(len(pixels))]
 batch, others = pixels[:500], pixels[500:1000]
 
 widths = (64, 80, 64, 80, 64, 80, 64)
-vs = [0.05 * rng.normal(size=(o, i)) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+vs = [0.05 * rng.normal(size=(o, i)) for i, o in pairwise(widths)]
 
 
 def outputs(x, vs, pairs):

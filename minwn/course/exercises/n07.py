@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def network(rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     sizes = (5, 6, 4, 3)
     vs = [
         rng.normal(size=(o, i)) * rng.uniform(0.3, 3, (o, 1))
-        for i, o in zip(sizes[:-1], sizes[1:], strict=True)
+        for i, o in pairwise(sizes)
     ]
     return rng.normal(size=(40, 5)) + 0.5, vs
 

@@ -94,6 +94,7 @@ def judge_backward(answer: Any) -> str | None:
                 lambda w_bar, v, g: (_backward(w_bar, v, abs(g))[0], _backward(w_bar, v, g)[1]),
                 "the sign of g is lost on the way",
             ),
+            (lambda w_bar, v, g: _backward(v, w_bar, g), "w_bar and v have changed places"),
         ),
     )(answer)
 
@@ -132,7 +133,11 @@ def judge_mended(answer: Any) -> str | None:
             raise TypeError("return a dict with the keys 'kernel' and 'scale', as they do")
         return np.asarray(found["kernel"]).T, np.asarray(found["scale"])[:, None]
 
-    return weight_norm("backward")(adapted)
+    said = weight_norm("backward")(adapted)
+    if said and "eps = " in said:
+        size = said.partition("eps = ")[2].partition(";")[0]
+        return f"there is still an eps of {size} in your gradients, and none in their_weight"
+    return said
 
 
 # ---- the bug report -----------------------------------------------------------------------------
@@ -269,6 +274,10 @@ EXERCISES = (
             slips=(
                 (lambda v, g: abs(g) * _forward(v, g) / g, "the sign of g is lost on the way"),
                 (lambda v, g: _forward(v, np.ones_like(g)), "the gains have not arrived"),
+                (
+                    lambda v, g: g * v / np.linalg.norm(v, axis=0),
+                    "each column of v has been divided by its length; their columns are your rows",
+                ),
             ),
         ),
         (
@@ -288,8 +297,7 @@ EXERCISES = (
             (lambda v, g: their_weight(v.T, g), "could not be broadcast"),
             (lambda v, g: their_weight(v.T, abs(g[:, 0])).T, "sign of g"),
             (lambda v, g: their_weight(v.T, np.ones(len(v))).T, "have not arrived"),
-            (lambda v, g: their_weight(v, g), "(3, 4)"),
-            (their_weight, "could not be broadcast"),
+            (their_weight, "their columns are your rows"),
         ),
     ),
     Exercise(
@@ -314,9 +322,8 @@ EXERCISES = (
             (lambda w_bar, v, g: their_gradients(w_bar.T, v.T, g[:, 0]), "their dict"),
             (
                 lambda w_bar, v, g: tuple(their_gradients(w_bar.T, v.T, g[:, 0]).values()),
-                "g_bar has shape (4, 3)",
+                "g_bar first",
             ),
-            (lambda *arrays: _backward(*arrays)[::-1], "g_bar first"),
             (
                 lambda w_bar, v, g: (
                     their_gradients(w_bar.T, v.T, g[:, 0])["kernel"], _backward(w_bar, v, g)[1]
@@ -328,7 +335,7 @@ EXERCISES = (
                 "your g_bar has shape (3,)",
             ),
             (_right, "has mended"),
-            (lambda w_bar, v, g: _backward(v, w_bar, g), "is wrong in"),
+            (lambda w_bar, v, g: _backward(v, w_bar, g), "have changed places"),
             (lambda w_bar, v, g: _backward(w_bar, v, g)[0], "return two arrays"),
         ),
     ),
@@ -387,8 +394,8 @@ EXERCISES = (
             lambda *arrays: {"more": 1, **their_gradients(*arrays, eps=0.0)},
         ),
         wrong=(
-            (their_gradients, "an eps in your gradient that is not in the function"),
-            (_gradients_with(1e-12), "an eps in your gradient that is not in the function"),
+            (their_gradients, "still an eps of 1e-06"),
+            (_gradients_with(1e-12), "still an eps of 1e-12"),
             (_no_projection, "without the projection"),
             (
                 lambda weight_grad, kernel, scale: {
