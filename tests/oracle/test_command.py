@@ -88,6 +88,7 @@ def test_options_reach_the_judge(run):
     assert [r["dtype"] for r in data["reports"]] == ["float64", "float32"]
     assert {tuple(r["groups"]) for r in data["reports"]} == {("dyadic", "generic")}
     assert {r["axis"] for r in data["reports"]} == {-1}
+    assert run("mine.py", "--axis", "0")[0] == 1
     counts = []
     for how in ("--quick", "--full"):
         report = json.loads(run("mine.py", *words, how, "--json")[1])["reports"][0]

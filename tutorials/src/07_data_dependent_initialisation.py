@@ -302,7 +302,7 @@ plt.show()
 #
 # Rare and large jolts come from batches whose $\hat\sigma$ happens to be small. The paper suspects
 # that the gentler noise is one reason why mean-only batch norm did well there. That is a guess, and
-# it depends on the size of the batch:
+# the difference depends on the size of the batch:
 #
 # **Modify.** Set `m = 32`, and `200_000` for `400_000` to save memory. How much of the difference
 # is left?

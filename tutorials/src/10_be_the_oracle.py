@@ -136,7 +136,7 @@ print(report)
 # case that shows it, and *worst* the number that is furthest off. At the bottom stands which checks
 # failed, and which did not.
 #
-# Of the letters, you know $n$ and $d$. $h$ is what $v$ is divided by.
+# Of the letters, you know $n$ and $d$. $h$ is what $v$ is divided by, and $dh/dv$ its slope.
 #
 # What is the id of the mistake?
 
@@ -153,7 +153,7 @@ check("10.4", mistake)
 # %%
 def errors(backward, lengths):
     """The largest error of v_bar and of g_bar, as a part of the largest true number."""
-    rows = rng.normal(size=(len(lengths), 3, 4))
+    rows = np.random.default_rng(3).normal(size=(len(lengths), 3, 4))
     rows /= np.linalg.norm(rows, axis=2, keepdims=True)
     found = {"v_bar": [], "g_bar": []}
     for n, row in zip(lengths, rows, strict=True):
@@ -182,9 +182,9 @@ draw(backward, eps=1e-6)
 plt.show()
 
 # %% [markdown]
-# **Figure.** The error of $\bar g$ lies on the line that the diagnosis predicts, over ten powers of
-# ten, and that of $\bar v$ runs beside it, a few times as large; only for the longest rows do both
-# come near to what rounding does.
+# **Figure.** Over ten powers of ten, the errors of $\bar g$ lie on the dashed line that the diagnosis
+# predicts, and those of $\bar v$ on it or a little above; even for the longest rows they are larger
+# than what rounding does.
 #
 # The diagnosis holds. How large is their eps?
 
@@ -243,6 +243,13 @@ choice = "yes"  # SOLUTION
 predict("10.7", choice, of=("yes", "no"))
 
 # %%
+one = rng.normal(size=(1, 8)), rng.normal(size=(1, 8)), np.array([[1.3]])  # w_bar, v, g
+measured = differences(lambda v: (one[0] * port_forward(v, one[2])).sum(), one[1])
+error = np.abs(port(*one)[0] - measured).max() / np.abs(measured).max()
+print(f"one neuron: largest error / largest number: {error:.1e}")
+reveal("10.7")
+
+# %%
 report = oracle.check(port_forward, port, name="port")
 print(report)
 
@@ -293,7 +300,8 @@ check("10.8", bug_report)
 # did their own test not see it? Nobody but a person can mark this one.
 #
 # *Your three sentences:*
-#
+
+# %% [markdown]
 # ## Exit ticket
 #
 # The numbers of the second question come from your name.
@@ -332,7 +340,7 @@ check("10.T3", answer)
 #
 # Your colleague is in good company. Paddle 3.3.1 divides by $\max(n, 10^{-12})$ in its function, and
 # pulls the norm back by $v/(n + 10^{-12})$: an eps in the gradient that the function has not. At the
-# case of the report above, $v = (3, 4)$, $g = 10$, $\bar w = (5, 10)$, the true $\bar v$ is
+# case of your colleague's report, $v = (3, 4)$, $g = 10$, $\bar w = (5, 10)$, the true $\bar v$ is
 # $(-3.2, 2.4)$. In float64, Paddle answers
 
 # %%

@@ -223,6 +223,7 @@ EXERCISES = (
             "each stride that fits into what is left over is one more window: divide with //, and "
             "do not forget the first window",
         ),
+        because="The first window, and one more for each stride that fits.",
         reveals="4.1",
         right=(
             _count,
@@ -356,6 +357,7 @@ EXERCISES = (
             "it is a column of the matrix: the rows of np.eye(size) are those vectors",
             "np.stack(..., axis=1) puts columns side by side",
         ),
+        because="Column q of a matrix is what it makes of the q-th unit vector.",
         reveals="4.4",
         right=(
             _matrix,
@@ -481,6 +483,7 @@ EXERCISES = (
             "forward(x) is as long as y_bar; backward(y_bar) is as long as x",
             "the gap is the size of the difference of the two numbers: abs",
         ),
+        because="Two numbers, two calls, and no matrix.",
         right=(
             _gap,
             lambda f, b, x, y_bar: np.abs(np.sum(f(x) * y_bar) - np.sum(x * b(y_bar))),

@@ -33,10 +33,7 @@ def cotangent(rng: np.random.Generator) -> tuple[np.ndarray]:
 def network(rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     """x (batch, i) and three v, none of them square, no row of length 1."""
     sizes = (5, 6, 4, 3)
-    vs = [
-        rng.normal(size=(o, i)) * rng.uniform(0.3, 3, (o, 1))
-        for i, o in pairwise(sizes)
-    ]
+    vs = [rng.normal(size=(o, i)) * rng.uniform(0.3, 3, (o, 1)) for i, o in pairwise(sizes)]
     return rng.normal(size=(40, 5)) + 0.5, vs
 
 

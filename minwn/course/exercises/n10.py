@@ -429,7 +429,6 @@ EXERCISES = (
             "each row",
         ),
         because="A case that anybody can follow, a name, and a fix that holds.",
-        reveals="10.7",
         right=(
             _report(),
             lambda: _report(got=_THEIRS, expected=_TRUE),

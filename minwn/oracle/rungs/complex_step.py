@@ -41,15 +41,15 @@ def complex_step(trial: Trial) -> Rung | None:
             return None
         try:
             v_bar, g_bar = map(wide, trial.accused.call("backward", case.w_bar, case.v, case.g))
-        except Exception:  # the rungs that ask for backward say so
+            v_bar, g_bar = v_bar.reshape(case.v.shape), g_bar.reshape(case.g.shape)
+        except Exception:  # the rungs that ask for backward say so, and what shape it should have
             continue
         room = claim.room(case.v, case.g, case.w_bar)
         n = np.broadcast_to(Terms(case.v, case.g, case.w_bar, case.axes).n, case.v.shape)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of complex numbers cast to real ones
-                ratios += _ratios(trial, case, "v", v_bar.reshape(n.shape), room["v_bar"], n)
-                g_bar = g_bar.reshape(case.g.shape)
+                ratios += _ratios(trial, case, "v", v_bar, room["v_bar"], n)
                 ratios += _ratios(trial, case, "g", g_bar, room["g_bar"], np.ones_like(case.g))
         except NotAnalytic as reason:
             trial.notes.append(f"complex steps: not taken, for forward {reason}")
