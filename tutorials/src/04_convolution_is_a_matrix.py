@@ -171,8 +171,8 @@ plt.show()
 
 # %% [markdown]
 # **Figure.** Three matrices with the weights 3, −2, 1: with stride 1 they lie on three diagonals;
-# with stride 2 each row begins two places further on and there are about half as many; with dilation
-# 2 the diagonals stand two places apart.
+# with stride 2 each row begins two places further on and there are about half as many; with
+# dilation 2 the diagonals stand two places apart.
 #
 # **Modify.** Put a stride of 4 in place of the 2. Two columns become empty. What does that mean
 # for these entries of $x$?

@@ -10,8 +10,8 @@
 # - say what a row of zeros gives, and why nobody can choose for you
 # - tell three places for an $\varepsilon$ apart, and what each of them bends
 #
-# As before, $v$ has the shape (o, i): one row for each output. $n = \lVert v\rVert$ is the length of
-# a row, $g$ of the shape (o, 1) holds a gain for each row, and $w = g\,v/n$.
+# As before, $v$ has the shape (o, i): one row for each output. $n = \lVert v\rVert$ is the length
+# of a row, $g$ of the shape (o, 1) holds a gain for each row, and $w = g\,v/n$.
 
 # %%
 import matplotlib.pyplot as plt
@@ -27,8 +27,8 @@ plt.style.use("minwn.minwn")
 # ## 1 Numbers have an end
 #
 # A floating-point number has a size that it cannot exceed: what would be larger becomes infinity,
-# `inf`. It has a smallest positive size as well: what would be smaller becomes 0. Here are both, for
-# the three common formats. The last two columns are their roots: a number beyond them has a
+# `inf`. It has a smallest positive size as well: what would be smaller becomes 0. Here are both,
+# for the three common formats. The last two columns are their roots: a number beyond them has a
 # **square** that is infinite, or 0.
 
 # %%
@@ -137,11 +137,11 @@ reveal("8.3")
 
 # %% [markdown]
 # The true $w$ is $(0.7071, 0.7071)$ in every line. And look at 250: its square is 62500, for which
-# there is room, but $w$ is lost all the same. It is the **sum** of two of them that is too large. With
-# more entries it happens earlier.
+# there is room, but $w$ is lost all the same. It is the **sum** of two of them that is too large.
+# With more entries it happens earlier.
 #
-# You could scale again. But there is something simpler, which also costs fewer digits: leave float16
-# for the time of the computation.
+# You could scale again. But there is something simpler, which also costs fewer digits: leave
+# float16 for the time of the computation.
 #
 # **Implement.** float16 comes in and goes out. What may be in between?
 
@@ -169,8 +169,8 @@ check("8.4", half_weight)
 # A row of zeros has no direction. Its length is 0, and $w$ is $0/0$. That happens: an embedding may
 # have a row for padding, and some layers start at zero.
 #
-# **Predict.** Such a row has the gain $g = 0$ as well. After all, $w$ has the length $|g|$. What does
-# the formula give?
+# **Predict.** Such a row has the gain $g = 0$ as well. After all, $w$ has the length $|g|$. What
+# does the formula give?
 
 # %%
 choice = "NaN"  # SOLUTION
@@ -249,8 +249,8 @@ check("8.8", inside_v_bar)
 
 # %% [markdown]
 # The right angle of notebook 5 is gone: $\langle \bar v, v\rangle = \frac{g d}{h}\,(1 - n^2/h^2)$,
-# and that is 0 only where $\varepsilon$ is. How much is bent, and how far from 0? Below, each eps is
-# chosen to take effect at the same length, $\delta = 10^{-6}$.
+# and that is 0 only where $\varepsilon$ is. How much is bent, and how far from 0? Below, each eps
+# is chosen to take effect at the same length, $\delta = 10^{-6}$.
 
 # %%
 delta = 1e-6
@@ -282,9 +282,9 @@ draw(places)
 plt.show()
 
 # %% [markdown]
-# **Figure.** To the right of the dotted line, where rows are longer than $\delta$, *outside* shortens
-# $w$ the most, by $\delta/n$; *inside* by half the square of that; *max* leaves $w$ and the right
-# angle exactly alone. Points at the bottom are 0 but for rounding.
+# **Figure.** To the right of the dotted line, where rows are longer than $\delta$, *outside*
+# shortens $w$ the most, by $\delta/n$; *inside* by half the square of that; *max* leaves $w$ and
+# the right angle exactly alone. Points at the bottom are 0 but for rounding.
 #
 # **Modify.** Draw again with `{"inside": 1e-6, "outside": 1e-6, "max": 1e-6}`: the same eps in each
 # place, which is how settings are copied from one library to another. Which curve moves, and how
@@ -339,8 +339,8 @@ print("zeros in float16:    ", (zeros / length(zeros, np.float16(1e-12), "inside
 
 # %% [markdown]
 # The program with Flax itself is in `minwn/oracle/FINDINGS.md`, *eps is added to the square of the
-# norm*. PyTorch 2.13 has no eps, and answers exercise 8.1 with zeros: *Large norms give 0, small ones
-# infinity*, in the same file.
+# norm*. PyTorch 2.13 has no eps, and answers exercise 8.1 with zeros: *Large norms give 0, small
+# ones infinity*, in the same file.
 
 # %%
 progress()

@@ -79,8 +79,8 @@ def truth(v, g, w_bar, step=1e-30):
 
 
 # %% [markdown]
-# **Implement.** `agrees` is given a gradient and a point. It returns `True` where both answers of the
-# gradient are those of `truth`, but for rounding, and `False` otherwise. It will be given wrong
+# **Implement.** `agrees` is given a gradient and a point. It returns `True` where both answers of
+# the gradient are those of `truth`, but for rounding, and `False` otherwise. It will be given wrong
 # gradients of many kinds: with one wrong entry, with NaN, very large and very small ones.
 
 
@@ -97,8 +97,9 @@ def agrees(backward, v, g, w_bar):
 check("9.2", agrees)
 
 # %% [markdown]
-# How much room is right? Rounding in float64 makes errors of about $10^{-16}$ of the largest number,
-# and a few more for long sums. A fault makes errors of any size. Your room must lie in between.
+# How much room is right? Rounding in float64 makes errors of about $10^{-16}$ of the largest
+# number, and a few more for long sums. A fault makes errors of any size. Your room must lie in
+# between.
 #
 # ## 3 The kill matrix
 #
@@ -154,14 +155,14 @@ plt.show()
 reveal("9.1")
 
 # %% [markdown]
-# Follow a row of discs to its reason. Where $g = n$, the factor $g/n$ is 1, and to leave it out is no
-# fault. Where no $g$ is negative, $|g|$ is $g$. With one row there is no other row to mix it up with.
-# A mutant that survives is not a small fault: at that point it is no fault at all.
+# Follow a row of discs to its reason. Where $g = n$, the factor $g/n$ is 1, and to leave it out is
+# no fault. Where no $g$ is negative, $|g|$ is $g$. With one row there is no other row to mix it up
+# with. A mutant that survives is not a small fault: at that point it is no fault at all.
 #
 # ## 4 A point that kills them all
 #
-# **Implement** a point: three arrays `(v, g, w_bar)` of the shapes (o, i), (o, 1) and (o, i), at which
-# all sixteen are wrong.
+# **Implement** a point: three arrays `(v, g, w_bar)` of the shapes (o, i), (o, 1) and (o, i), at
+# which all sixteen are wrong.
 
 # %%
 my_point = (v, g, w_bar)  # SOLUTION
@@ -170,8 +171,8 @@ my_point = (v, g, w_bar)  # SOLUTION
 check("9.3", my_point)
 
 # %% [markdown]
-# A test that anybody can follow on paper is worth more than a large one. How far can you shrink your
-# point? Count the entries of `v`. Take away rows and columns, try simpler numbers, and run the
+# A test that anybody can follow on paper is worth more than a large one. How far can you shrink
+# your point? Count the entries of `v`. Take away rows and columns, try simpler numbers, and run the
 # mutants again each time: `survivors((small_v, small_g, small_w_bar))` lists who is alive.
 
 # %%
@@ -188,8 +189,8 @@ check("9.4", (small_v, small_g, small_w_bar))
 #
 # ## 5 What no point shows
 #
-# One more mutant, written by somebody in a hurry. It uses $w$ in place of $v$, and $\bar g$ where you
-# would expect $d$:
+# One more mutant, written by somebody in a hurry. It uses $w$ in place of $v$, and $\bar g$ where
+# you would expect $d$:
 #
 # $$\bar v = \frac{g\,\bar w - \bar g\,w}{n}.$$
 #
@@ -226,8 +227,8 @@ print("w_bar after ", arrays[0][0])
 # Whoever needs `w_bar` afterwards, such as the layer above, gets another one. Look not only at what
 # comes back, but also at what is left behind.
 #
-# **Implement.** `leaves_alone` calls a gradient at a point, and returns `True` if `w_bar`, `v` and `g`
-# are afterwards exactly what they were.
+# **Implement.** `leaves_alone` calls a gradient at a point, and returns `True` if `w_bar`, `v` and
+# `g` are afterwards exactly what they were.
 
 
 # %%
@@ -254,8 +255,8 @@ student("my name")
 given("9.T1")
 
 # %% [markdown]
-# **T1.** A test suite was run against so many planted mutants. It killed some; a few turned out to be
-# equal to the truth. Which part of the faults does the suite find, as a number between 0 and 1?
+# **T1.** A test suite was run against so many planted mutants. It killed some; a few turned out to
+# be equal to the truth. Which part of the faults does the suite find, as a number between 0 and 1?
 
 # %%
 numbers = given("9.T1")
@@ -263,8 +264,8 @@ score = numbers["killed"] / (numbers["planted"] - numbers["equal"])  # SOLUTION
 check("9.T1", score)
 
 # %% [markdown]
-# **T2.** A check accepts your gradient, and every mutant as well. What has it shown:
-# `"the gradient is right"`, `"the mutants are right"`, `"there are too few mutants"` or `"nothing"`?
+# **T2.** A check accepts your gradient, and every mutant as well. What has it shown: `"the gradient
+# is right"`, `"the mutants are right"`, `"there are too few mutants"` or `"nothing"`?
 
 # %%
 answer = "nothing"  # SOLUTION
@@ -272,7 +273,8 @@ check("9.T2", answer)
 
 # %% [markdown]
 # **T3.** Your check looks at a network that has just been initialised, where $g = n$. The mutant
-# `no g/n` survives. What do you change: `"the room"`, `"the point"`, `"the mutant"` or `"the truth"`?
+# `no g/n` survives. What do you change: `"the room"`, `"the point"`, `"the mutant"` or `"the
+# truth"`?
 
 # %%
 answer = "the point"  # SOLUTION
@@ -281,10 +283,10 @@ check("9.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# PyTorch brings a check of gradients, `torch.autograd.gradcheck`. It has a fast mode, which does not
-# look at each entry: it takes one sum of all of them, each with a random weight, and allows that sum
-# an error that grows with the number of entries. So give it a mutant. Here is `no projection`, the
-# first of the list above, in PyTorch 2.13:
+# PyTorch brings a check of gradients, `torch.autograd.gradcheck`. It has a fast mode, which does
+# not look at each entry: it takes one sum of all of them, each with a random weight, and allows
+# that sum an error that grows with the number of entries. So give it a mutant. Here is `no
+# projection`, the first of the list above, in PyTorch 2.13:
 #
 # ```python
 # import torch

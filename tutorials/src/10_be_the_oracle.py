@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 10 Be the oracle
 #
-# **60 minutes** · **Before this:** notebook 5 (weight normalisation) and notebook 9 (break it to test
-# it)
+# **60 minutes** · **Before this:** notebook 5 (weight normalisation) and notebook 9 (break it to
+# test it)
 #
 # **You will be able to**
 #
@@ -29,8 +29,8 @@ np.set_printoptions(precision=4, suppress=True)
 # ## 1 The accused
 #
 # A colleague sends you two functions. They have conventions of their own: `kernel` has the shape
-# (i, o), one **column** for each output, `scale` has the shape (o,), and the gradients come back in a
-# dict. What you call $\bar w$ is `weight_grad` here, in the shape of `kernel`.
+# (i, o), one **column** for each output, `scale` has the shape (o,), and the gradients come back in
+# a dict. What you call $\bar w$ is `weight_grad` here, in the shape of `kernel`.
 
 
 # %%
@@ -80,8 +80,8 @@ reveal("10.1")
 # %% [markdown]
 # ## 2 Adapters
 #
-# The oracle speaks the language of notebook 5. `v` and `w_bar` are (o, i), `g` is (o, 1), and it asks
-# for two functions:
+# The oracle speaks the language of notebook 5. `v` and `w_bar` are (o, i), `g` is (o, 1), and it
+# asks for two functions:
 #
 # - `forward(v, g)` returns `w`
 # - `backward(w_bar, v, g)` returns the pair `(v_bar, g_bar)`
@@ -122,8 +122,8 @@ check("10.3", backward)
 # %% [markdown]
 # ## 3 The judgement
 #
-# The oracle asks both functions about many cases, and compares each number with the true one. How far
-# a number may be off is not a matter of taste: the oracle counts the roundings that an honest
+# The oracle asks both functions about many cases, and compares each number with the true one. How
+# far a number may be off is not a matter of taste: the oracle counts the roundings that an honest
 # computation makes, and allows these and no more.
 
 # %%
@@ -168,7 +168,7 @@ def errors(backward, lengths):
 
 def draw(backward, eps):
     lengths = 10.0 ** np.arange(-4, 7)
-    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    _, axes = plt.subplots(figsize=(6.4, 3.6))
     for name, values in errors(backward, lengths).items():
         axes.plot(lengths, np.maximum(values, 1e-17), linestyle="", label=f"error of {name}")
     axes.plot(lengths, eps / (lengths + eps), "--", color="0.4", marker="", label="eps / (n + eps)")
@@ -182,9 +182,9 @@ draw(backward, eps=1e-6)
 plt.show()
 
 # %% [markdown]
-# **Figure.** Over ten powers of ten, the errors of $\bar g$ lie on the dashed line that the diagnosis
-# predicts, and those of $\bar v$ on it or a little above; even for the longest rows they are larger
-# than what rounding does.
+# **Figure.** Over ten powers of ten, the errors of $\bar g$ lie on the dashed line that the
+# diagnosis predicts, and those of $\bar v$ on it or a little above; even for the longest rows they
+# are larger than what rounding does.
 #
 # The diagnosis holds. How large is their eps?
 
@@ -193,10 +193,9 @@ eps = 1e-6  # SOLUTION
 check("10.5", eps)
 
 # %% [markdown]
-# **Modify.** Draw again with
-# `lambda w_bar, v, g: (backward(w_bar, v, g)[0] * 1.001, backward(w_bar, v, g)[1])`: a mistake of
-# another kind, which does not care how long the rows are. From which length on does it hide the first
-# one?
+# **Modify.** Draw again with `lambda w_bar, v, g: (backward(w_bar, v, g)[0] * 1.001,
+# backward(w_bar, v, g)[1])`: a mistake of another kind, which does not care how long the rows are.
+# From which length on does it hide the first one?
 #
 # **Implement.** Mend it, in their shapes and with their names, so that they can copy it.
 
@@ -218,8 +217,8 @@ check("10.6", mended_gradients)
 # %% [markdown]
 # ## 4 A case of your own
 #
-# The second accused is the gradient of a port to another language, brought back. It already has your
-# shapes.
+# The second accused is the gradient of a port to another language, brought back. It already has
+# your shapes.
 
 
 # %%
@@ -235,8 +234,8 @@ def port(w_bar, v, g):
 
 
 # %% [markdown]
-# **Predict.** Its author tested it with one neuron: `v` of the shape (1, 8), against differences, with
-# little room. Did that test pass?
+# **Predict.** Its author tested it with one neuron: `v` of the shape (1, 8), against differences,
+# with little room. Did that test pass?
 
 # %%
 choice = "yes"  # SOLUTION
@@ -296,8 +295,8 @@ def bug_report():
 check("10.8", bug_report)
 
 # %% [markdown]
-# And in words: three sentences to the author, in this cell. What is wrong, when does it show, and why
-# did their own test not see it? Nobody but a person can mark this one.
+# And in words: three sentences to the author, in this cell. What is wrong, when does it show, and
+# why did their own test not see it? Nobody but a person can mark this one.
 #
 # *Your three sentences:*
 
@@ -319,8 +318,8 @@ student("my name")
 given("10.T2")
 
 # %% [markdown]
-# **T2.** Rows have this length `n`, and the gradient divides by `n + eps`. By which part is $\bar g$
-# too small, as a number between 0 and 1?
+# **T2.** Rows have this length `n`, and the gradient divides by `n + eps`. By which part is $\bar
+# g$ too small, as a number between 0 and 1?
 
 # %%
 numbers = given("10.T2")
@@ -328,8 +327,8 @@ part = numbers["eps"] / (numbers["n"] + numbers["eps"])  # SOLUTION
 check("10.T2", part)
 
 # %% [markdown]
-# **T3.** A comparison says: *error 3.6e-15, rounding may do 7.5e-15*. What do you report: `"a bug"`,
-# `"a lost digit"` or `"nothing"`?
+# **T3.** A comparison says: *error 3.6e-15, rounding may do 7.5e-15*. What do you report: `"a
+# bug"`, `"a lost digit"` or `"nothing"`?
 
 # %%
 answer = "nothing"  # SOLUTION
@@ -338,10 +337,10 @@ check("10.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# Your colleague is in good company. Paddle 3.3.1 divides by $\max(n, 10^{-12})$ in its function, and
-# pulls the norm back by $v/(n + 10^{-12})$: an eps in the gradient that the function has not. At the
-# case of your colleague's report, $v = (3, 4)$, $g = 10$, $\bar w = (5, 10)$, the true $\bar v$ is
-# $(-3.2, 2.4)$. In float64, Paddle answers
+# Your colleague is in good company. Paddle 3.3.1 divides by $\max(n, 10^{-12})$ in its function,
+# and pulls the norm back by $v/(n + 10^{-12})$: an eps in the gradient that the function has not.
+# At the case of your colleague's report, $v = (3, 4)$, $g = 10$, $\bar w = (5, 10)$, the true $\bar
+# v$ is $(-3.2, 2.4)$. In float64, Paddle answers
 
 # %%
 v, w_bar = np.array([3.0, 4.0]), np.array([5.0, 10.0])
@@ -350,10 +349,10 @@ v_bar = 10 / n * (w_bar - (w_bar @ v) / n * v / (n + 1e-12))
 print([f"{x:.14f}" for x in v_bar])
 
 # %% [markdown]
-# No test that leaves room for a part in a million sees that. The oracle does, and calls it by the name
-# that you found: the program with Paddle itself is in `minwn/oracle/FINDINGS.md`, *The gradient has
-# an eps that the forward has not*. It does no harm to anybody's training, and that belongs into a
-# report as well.
+# No test that leaves room for a part in a million sees that. The oracle does, and calls it by the
+# name that you found: the program with Paddle itself is in `minwn/oracle/FINDINGS.md`, *The
+# gradient has an eps that the forward has not*. It does no harm to anybody's training, and that
+# belongs into a report as well.
 
 # %%
 progress()

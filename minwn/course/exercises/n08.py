@@ -155,9 +155,7 @@ def _length(v: np.ndarray, eps: float, place: str) -> np.ndarray:
 
 def _lengths_but(**rules: Any) -> Any:
     """The lengths with some places wrong, as functions of (v, eps)."""
-    return lambda v, eps, place: (
-        rules[place](v, eps) if place in rules else _length(v, eps, place)
-    )
+    return lambda v, eps, place: rules[place](v, eps) if place in rules else _length(v, eps, place)
 
 
 _ON_THE_SUM = (
@@ -249,9 +247,7 @@ INSIDE_SLIPS = (
         "the projection has eps, the factor in front has not",
     ),
     (
-        lambda w_bar, v, g, e: (
-            g / _h(v, e) * (w_bar - _dot(w_bar, v) / (_h(v, e) * _n(v)) * v)
-        ),
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) / (_h(v, e) * _n(v)) * v),
         "below <w_bar, v> you have h n: that is the slope of h = n + eps, not of this h",
     ),
     (
@@ -260,9 +256,7 @@ INSIDE_SLIPS = (
     ),
     (lambda w_bar, v, g, e: g / _h(v, e) * w_bar, "the projection is missing: h moves with v"),
     (
-        lambda w_bar, v, g, e: (
-            1 / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v)
-        ),
+        lambda w_bar, v, g, e: 1 / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v),
         "the gain g is missing from your v_bar",
     ),
 )

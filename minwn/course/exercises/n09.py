@@ -52,7 +52,7 @@ WHAT = {
     "float32": "v_bar and g_bar with sums in float32",
 }
 _FOUND = {mutant.id: mutant for mutant in ALL}
-MUTANTS: dict[str, Callable[..., Arrays]] = {
+MUTANTS: dict[str, Any] = {
     name: _FOUND[id].make().backward for name, id in NAMES.items()
 }
 LEAST = 4  # entries of v: with one row, or one column, some of the mutants are right
@@ -482,7 +482,7 @@ EXERCISES = (
                 (lambda x: x["killed"] / x["planted"],
                  "you count the mutants that are equal to the truth; nobody can kill these"),
                 (lambda x: (x["killed"] + x["equal"]) / x["planted"],
-                 "a mutant that is equal to the truth was not killed; leave it out of both numbers"),
+                 "a mutant that equals the truth was not killed; leave it out of both numbers"),
                 (lambda x: 1 - _score(x), "this is the part that survives"),
                 (lambda x: 100 * _score(x), "this is the percentage; a part of 1 is asked for"),
                 (lambda x: x["killed"] / x["equal"], "divide by the mutants that could be killed"),
@@ -520,7 +520,8 @@ EXERCISES = (
         of=("the gradient is right", "the mutants are right", "there are too few mutants",
             "nothing"),
         right=("nothing",),
-        wrong=(("the gradient is right", "passed as well"), ("the mutants are right", "nobody looks"),
+        wrong=(("the gradient is right", "passed as well"),
+               ("the mutants are right", "nobody looks"),
                ("there are too few mutants", "would more"), ("all", "not a choice")),
     ),
     Exercise(
@@ -539,7 +540,7 @@ EXERCISES = (
         because="The fault is invisible at g = n, and not small.",
         of=("the room", "the point", "the mutant", "the truth"),
         right=("the point",),
-        wrong=(("the room", "last digit"), ("the mutant", "keep it"), ("the truth", "mutant is, too"),
-               ("the weather", "not a choice")),
+        wrong=(("the room", "last digit"), ("the mutant", "keep it"),
+               ("the truth", "mutant is, too"), ("the weather", "not a choice")),
     ),
 )  # fmt: skip

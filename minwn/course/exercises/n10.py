@@ -83,7 +83,7 @@ def judge_backward(answer: Any) -> str | None:
         return "you return g_bar first; the oracle asks for v_bar, then g_bar"
     if np.shape(g_bar) != (3, 1):
         return f"your g_bar has shape {np.shape(g_bar)}, and g has (3, 1)"
-    mended = "your adapter has mended what it should hand on: these are the true numbers, not theirs"
+    mended = "your adapter has mended their mistake; it should hand it on"
     return function(
         _backward,
         _point,
@@ -175,16 +175,14 @@ def _case(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
         return f"case: v has {v.size} numbers; two rows of two show it as well"
     for name, x in (("v", v), ("g", g), ("w_bar", w_bar)):
         if (x != np.rint(x)).any():
-            return f"case: {name} has {x[x != np.rint(x)][0]:.3g} in it; on paper, take whole numbers"
+            return f"case: {name} has {x[x != np.rint(x)][0]:.3g} in it; take whole numbers"
     right = np.asarray(expected(v, g, w_bar).v_bar)
     if np.abs(port(w_bar, v, g)[0] - right).max() <= 1e-9 * max(1.0, np.abs(right).max()):
         return "case: here port gives the true v_bar; the <w_bar, v> of the other row must not be 0"
     return None
 
 
-def _numbers(
-    got: Any, wanted: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray
-) -> str | None:
+def _numbers(got: Any, wanted: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
     theirs, right = port(w_bar, v, g)[0], np.asarray(expected(v, g, w_bar).v_bar)
     said = same(got, theirs, "got: your v_bar", digits=3)
     if said and same(got, right, digits=3) is None:
@@ -391,7 +389,7 @@ EXERCISES = (
         because="The gradient belongs to the function again.",
         right=(
             _gradients_with(0.0),
-            lambda *arrays: {"more": 1, **their_gradients(*arrays, eps=0.0)},
+            lambda w, k, s: {"more": 1, **their_gradients(w, k, s, eps=0.0)},
         ),
         wrong=(
             (their_gradients, "still an eps of 1e-06"),
@@ -403,7 +401,7 @@ EXERCISES = (
                 },
                 "your",
             ),
-            (lambda *arrays: tuple(their_gradients(*arrays, eps=0.0).values()), "return a dict"),
+            (lambda w, k, s: tuple(their_gradients(w, k, s, eps=0.0).values()), "return a dict"),
         ),
     ),
     Exercise(
@@ -479,7 +477,7 @@ EXERCISES = (
             _part, "your part",
             slips=(
                 (lambda x: x["eps"] / x["n"],
-                 "that is nearly it where eps is small; here it is not, and one divides by n + eps"),
+                 "that is nearly it where eps is small; here it is not: one divides by n + eps"),
                 (lambda x: x["n"] / (x["n"] + x["eps"]), "this is the part that is left"),
                 (lambda x: x["eps"], "this is eps; beside a short row it counts for more"),
                 (lambda x: 100 * _part(x), "this is the percentage; a part of 1 is asked for"),
