@@ -226,8 +226,9 @@ def test_to_a_device(x, monkeypatch):
     "f",
     [
         lambda x: minwn.ops.sqrt(x * x + 1.0), lambda x: 1 / (x * x + 2), minwn.ops.gelu,
-        minwn.ops.softplus, minwn.ops.elu, minwn.ops.sigmoid, lambda x: x**2, lambda x: x.var(axis=1),
-        lambda x: minwn.ops.logsumexp(x, axis=1), lambda x: minwn.ops.maximum(x, 0.5) * x,
+        minwn.ops.softplus, minwn.ops.elu, minwn.ops.sigmoid, lambda x: x**2,
+        lambda x: x.var(axis=1), lambda x: minwn.ops.logsumexp(x, axis=1),
+        lambda x: minwn.ops.maximum(x, 0.5) * x,
     ],
 )  # fmt: skip
 def test_bfloat16_stays_so_beside_python_numbers_to_second_order(rng, f):
