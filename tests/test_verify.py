@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from minwn import byhand, cli, ops
+from minwn import byhand, cli, ops, terminal
 from minwn.graph import Primitive, raw
 from minwn.nn import WeightNorm
 from minwn.verify import (
@@ -21,7 +21,6 @@ from minwn.verify import (
     points,
     primitives,
     report,
-    terminal,
     weight_norm,
 )
 

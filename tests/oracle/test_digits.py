@@ -43,7 +43,7 @@ def test_digits_of_a_narrower_dtype(name, dtype):
     backward, narrower = LOST[name]
     (d,) = oracle.check(a.forward, backward, dtype=dtype).diagnosis
     assert d.id == "low_precision"
-    assert d.formula.endswith(f"has the digits of {narrower}")
+    assert d.formula.endswith(f"with the digits of {narrower}")
 
 
 SMOOTH = {

@@ -36,7 +36,7 @@ np.set_printoptions(precision=4, suppress=True)
 #
 # $$\bar v = \frac{g}{n}\Bigl(\bar w - \frac{d}{n^2}\,v\Bigr), \qquad \bar g = \frac{d}{n}.$$
 #
-# They come from `minwn.oracle.mutate`, which holds some hundreds, each a fault that people make.
+# The mutants are from `minwn.oracle.mutate`, which holds some hundreds of them.
 
 # %%
 for name, what in WHAT.items():
@@ -264,8 +264,9 @@ score = numbers["killed"] / (numbers["planted"] - numbers["equal"])  # SOLUTION
 check("9.T1", score)
 
 # %% [markdown]
-# **T2.** A check accepts your gradient, and every mutant as well. What has it shown: `"the gradient
-# is right"`, `"the mutants are right"`, `"there are too few mutants"` or `"nothing"`?
+# **T2.** A check accepts your gradient, and every mutant as well. What has it shown:
+# `"the gradient is right"`, `"the mutants are right"`, `"there are too few mutants"` or
+# `"nothing"`?
 
 # %%
 answer = "nothing"  # SOLUTION
@@ -273,8 +274,8 @@ check("9.T2", answer)
 
 # %% [markdown]
 # **T3.** Your check looks at a network that has just been initialised, where $g = n$. The mutant
-# `no g/n` survives. What do you change: `"the room"`, `"the point"`, `"the mutant"` or `"the
-# truth"`?
+# `no g/n` survives. What do you change: `"the room"`, `"the point"`, `"the mutant"` or
+# `"the truth"`?
 
 # %%
 answer = "the point"  # SOLUTION

@@ -327,8 +327,8 @@ part = numbers["eps"] / (numbers["n"] + numbers["eps"])  # SOLUTION
 check("10.T2", part)
 
 # %% [markdown]
-# **T3.** A comparison says: *error 3.6e-15, rounding may do 7.5e-15*. What do you report: `"a
-# bug"`, `"a lost digit"` or `"nothing"`?
+# **T3.** A comparison says: *error 3.6e-15, rounding may do 7.5e-15*. What do you report:
+# `"a bug"`, `"a lost digit"` or `"nothing"`?
 
 # %%
 answer = "nothing"  # SOLUTION

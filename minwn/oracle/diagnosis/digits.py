@@ -51,7 +51,7 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         where = "every number is one of" if stored else "errors are as large as those of"
         return [
             Diagnosis(
-                "low_precision", f"{output} has the digits of {name}",
+                "low_precision", f"the right numbers, with the digits of {name}",
                 f"keep {first.accumulate or first.dtype} from the first line to the last, and in "
                 "every sum",
                 f"{where} {name}, in {counted(len(seen), 'case')}", (output,), worst,
@@ -115,7 +115,7 @@ def _probable(o: Observation) -> float:
 
 def _lost(seen: Sequence[Observation], output: str, told: str, residual: float) -> Diagnosis:
     return Diagnosis(
-        "lost_digits", f"{output} is right but for a few digits",
+        "lost_digits", "the right numbers, but for a few digits",
         "form no power of n beyond what is needed, and no difference of large numbers; divide last",
         f"{told}, in {counted(len(seen), 'case')}", (output,), residual,
     )  # fmt: skip
