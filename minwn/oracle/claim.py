@@ -12,6 +12,7 @@ from .accused import wide
 from .bounds import bounds, second_bounds
 from .bulk import truths
 from .cases import Case, cases, of_shape
+from .mistakes import Terms
 from .rounding import Format
 from .truth import second
 
@@ -113,5 +114,13 @@ def _prepared_second(claim: Claim) -> tuple[Prepared, ...]:
         if case.v.size:
             truth = second(case, certify="", **how)._asdict()
             room = second_bounds(case, accumulate=claim.accumulate, **how)._asdict()
-            found.append(Prepared(case, {k: wide(x) for k, x in truth.items()}, room))
+            right = {name: wide(x) for name, x in truth.items()}
+            found.append(Prepared(case, right, room, _fifth_power(case, claim.accumulate)))
     return tuple(found)
+
+
+def _fifth_power(case: Case, accumulate: Any) -> bool:
+    """Whether n^-5 keeps all its digits: autodiff meets it on its way to the second order."""
+    n = Terms(case.v, case.g, case.w_bar, case.axes).n
+    least = Format.of(accumulate).largest - 1
+    return bool((5 * np.abs(np.log2(n[n > 0])) < least).all())

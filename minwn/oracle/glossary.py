@@ -103,7 +103,7 @@ def counted(count: int, word: str) -> str:
 def rights(d: Diagnosis, form: str = "plain") -> list[str]:
     """The right formulas beside that of a mistake; none where no formula is at fault."""
     if d.formula.startswith("h ="):
-        return [_LENGTHS.get(form, "h = n").split(",")[0]]
+        return [_LENGTHS.get(form, "h = n").partition(", y")[0]]
     table = _PLAIN if form == "plain" else _PLAIN | _OTHER
     return [table[output] for output in d.outputs if output in table]
 

@@ -435,3 +435,37 @@ def test_the_oracle_imports_numpy_alone():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_wrong_answer_for_zeros_alone_is_told_from_one_that_spreads():
+    """With an eps, the form has an answer at v = 0, and autodiff of a norm has NaN there."""
+    eps = 1e-12
+
+    def backward(w_bar, v, g):
+        n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+        h, d = n + eps, (w_bar * v).sum(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return g / h * (w_bar - d / h * (v / n)), d / h
+
+    report = oracle.check(None, backward, form="outside", eps=eps)
+    assert names(report) == ["zero_slice"]
+
+    def spreads(w_bar, v, g):
+        v_bar, g_bar = backward(w_bar, np.where(v == 0, 1e-300, v), g)
+        return (v_bar * np.nan, g_bar) if (v == 0).all(axis=1).any() else (v_bar, g_bar)
+
+    assert names(oracle.check(None, spreads, form="outside", eps=eps)) == ["undefined_spreads"]
+
+
+def test_the_second_order_is_not_blamed_where_the_fifth_power_of_n_leaves_the_range():
+    def jvp(v, g, v_dot, g_dot):
+        n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+        a = (v * v_dot).sum(axis=1, keepdims=True)
+        lost = (n**5 > 2.0**14) | (n**5 < 2.0**-14)  # as float16 would lose it
+        w_dot = (g_dot / n) * v + (g / n) * (v_dot - a / n / n * v)
+        return np.where(lost, 0, w_dot).astype(v.dtype)
+
+    told = oracle.check(jvp=jvp, dtype="float16", accumulate="float16")
+    assert told.ok
+    assert any("n^5" in note for note in told.notes)
+    assert not oracle.check(jvp=lambda *x: 2 * jvp(*x), dtype="float16").ok

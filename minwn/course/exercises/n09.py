@@ -52,9 +52,7 @@ WHAT = {
     "float32": "v_bar and g_bar with sums in float32",
 }
 _FOUND = {mutant.id: mutant for mutant in ALL}
-MUTANTS: dict[str, Any] = {
-    name: _FOUND[id].make().backward for name, id in NAMES.items()
-}
+MUTANTS: dict[str, Any] = {name: _FOUND[id].make().backward for name, id in NAMES.items()}
 LEAST = 4  # entries of v: with one row, or one column, some of the mutants are right
 HIDES = {  # what a point may have in common where a mutant is right
     "no projection": "<w_bar, v> is 0 in every row",

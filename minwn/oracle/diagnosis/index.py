@@ -13,6 +13,11 @@ from .observation import Diagnosis, Observation
 
 __all__ = ["masked", "only_in_one_group"]
 
+_ZERO = (
+    "zero_slice",
+    "the form has an answer for a slice of zeros, and this is another",
+    "where n = 0: w = 0, v_bar = g w_bar/h and g_bar = 0, with no division by n on the way",
+)
 _GROUPS = {
     "layout": (
         "layout", "the strides of an input are ignored",
@@ -48,10 +53,17 @@ def only_in_one_group(
         return None
     if groups <= {"layout", "undefined", "shape"} and all(few_digits(bad, f) for f in failing):
         return None  # a little beyond what rounding may do
-    name, text, fix = _GROUPS[groups.pop()]
+    name, text, fix = _ZERO if all(_at_zero(o, failing) for o in bad) else _GROUPS[groups.pop()]
     flags = sorted({flag for o in bad for flag in o.flags})
     evidence = f"wrong only in {', '.join(o.id for o in bad[:4])} ({', '.join(flags[:4])})"
     return Diagnosis(name, text, fix, evidence, tuple(failing))
+
+
+def _at_zero(o: Observation, failing: Sequence[str]) -> bool:
+    """Whether no entry is wrong but those of slices of zeros."""
+    zero = o.terms.n == 0
+    wrong = (o.wrong(f) for f in failing if f in o.got)
+    return all(not (w & ~np.broadcast_to(zero, w.shape)).any() for w in wrong)
 
 
 _SUBSETS: dict[str, Callable[[int], set[int]]] = {
