@@ -7,7 +7,7 @@ from typing import Any
 
 from . import backend, ops
 from .graph import Value, ends, raw
-from .tensors import Tensor, like, tensor, walk_from
+from .tensors import Tensor, like, owned, tensor, walk_from
 
 __all__ = ["grad", "jvp", "vjp"]
 
@@ -47,13 +47,9 @@ def grad(
                 f"grad: the output does not depend on input {i}, of shape {x.shape}; "
                 f"pass allow_unused=True to get None for it"
             )
-    found = tuple(None if bars.get(x) is None else _own(bars[x]) for x in wanted)
+    own = iter(owned((bars[x] for x in wanted if x in bars), cotangent))
+    found = tuple(next(own) if x in bars else None for x in wanted)
     return found[0] if single else found
-
-
-def _own(bar: Any) -> Tensor:
-    """A cotangent as a Tensor; on the way it may be a scalar, or a view of another."""
-    return bar if isinstance(bar, Tensor) else Tensor(backend.namespace(bar).array(bar))
 
 
 def _recording(*values: Any) -> bool:

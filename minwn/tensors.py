@@ -6,14 +6,14 @@ One line a method; what a method does is said where the operation is defined, in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from . import backend, ops
 from .backend import Array
 from .graph import Primitive, Value, raw, walk
 
-__all__ = ["Tensor", "like", "tensor", "walk_from"]
+__all__ = ["Tensor", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
@@ -125,15 +125,7 @@ class Tensor(Value):
         that is missing or of another shape.
         """
         bars = walk_from(self, gradient, None, retain_graph, create_graph)
-        owned = {id(raw(gradient))}
-        for leaf, bar in bars.items():
-            # A cotangent may be a view, or on its way to two leaves: a grad owns its memory.
-            data = raw(bar)
-            if id(data) in owned or getattr(data, "base", None) is not None:
-                bar = ops.cast(bar, dtype=bar.dtype)
-            if not isinstance(bar, Tensor):
-                bar = Tensor(bar if bar.shape else backend.asarray(bar, like=bar))
-            owned.add(id(bar._data))
+        for leaf, bar in zip(bars, owned(bars.values(), gradient), strict=True):
             leaf._grad = bar if leaf._grad is None else leaf._grad + bar
 
     # ---- operators ------------------------------------------------------------------------------
@@ -364,6 +356,23 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
     if dtype is None and not hasattr(data, "dtype") and array.dtype == "float64":
         dtype = backend.dtype_of("float32")
     return Tensor(backend.namespace(array).array(array, dtype=dtype), requires_grad)
+
+
+def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
+    """Cotangents as Tensors with memory of their own, apart from the cotangent they came from.
+
+    On its way one may be a scalar, a view of another, or the same array for two inputs.
+    """
+    taken, found = {id(raw(cotangent))}, []
+    for bar in bars:
+        data = raw(bar)
+        if id(data) in taken or getattr(data, "base", None) is not None:
+            bar = ops.cast(bar, dtype=bar.dtype)
+        if not isinstance(bar, Tensor):
+            bar = Tensor(bar if bar.shape else backend.asarray(bar, like=bar))
+        taken.add(id(bar._data))
+        found.append(bar)
+    return found
 
 
 def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: bool) -> Any:
