@@ -147,22 +147,18 @@ def _by_group(trial: Trial) -> dict[str, str]:
     """ok or FAIL, and "limit" where only what lies out of ordinary range is wrong."""
     found: dict[str, str] = {}
     for o in trial.observations:
-        if _wrong(o) or o.group not in found:
-            found[o.group] = "FAIL" if _wrong(o) else "ok"
+        if o.fails or o.group not in found:
+            found[o.group] = "FAIL" if o.fails else "ok"
     for o in trial.beyond:
-        if found.setdefault(o.group, "ok") == "ok" and _wrong(o):
+        if found.setdefault(o.group, "ok") == "ok" and o.fails:
             found[o.group] = "limit"
     return found
-
-
-def _wrong(o: Observation) -> bool:
-    return any(o.wrong(output).any() for output in o.got)
 
 
 def _worst(seen: Sequence[Observation]) -> Worst | None:
     """The entry furthest out, of the generic and dyadic cases if one of them is wrong."""
     found: list[tuple[bool, float, Worst]] = []
-    for o in seen:
+    for o in filter(lambda o: o.fails, seen):
         for output, x in o.got.items():
             ratio = o.ratio(output)
             top = float(ratio.max(initial=0.0))
@@ -180,7 +176,10 @@ def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
     """For each output that is wrong, the first generic matrix that shows it; else a small case."""
     found = []
     for output in OUTPUTS:
-        wrong = [o for o in seen if output in o.got and o.wrong(output).any() and o.v.size <= 256]
+        wrong = [
+            o for o in seen
+            if o.fails and o.v.size <= 256 and output in o.got and o.wrong(output).any()
+        ]  # fmt: skip
         wrong.sort(key=lambda o: (o.group != "generic", o.v.ndim != 2))
         for o in wrong[:1]:
             got, right, allowed = (x[output].tolist() for x in (o.got, o.expected, o.allowed))
@@ -191,7 +190,7 @@ def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
 
 def _notes(trial: Trial) -> list[str]:
     notes = list(dict.fromkeys(trial.notes))
-    out = [o for o in trial.beyond if _wrong(o)]
+    out = [o for o in trial.beyond if o.fails]
     if any(not o.v.size for o in out):
         notes.append("empty slices: g_bar is not 0")
     out = [o for o in out if o.v.size]

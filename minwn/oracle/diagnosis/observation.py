@@ -87,6 +87,11 @@ class Observation:
     def wrong(self, output: str) -> np.ndarray:
         return self.ratio(output) > 1
 
+    @cached_property
+    def fails(self) -> bool:
+        """Whether any entry of any output is wrong."""
+        return any(self.wrong(output).any() for output in self.got)
+
     def distance(self, output: str, candidate: np.ndarray) -> float:
         """The worst |got - candidate| in units of what rounding may do to either."""
         t, allowed = self.terms, self.allowed[output]

@@ -33,7 +33,7 @@ def differences(trial: Trial) -> Rung | None:
         return None
     claim = trial.claim.in_float64()
     longer = [c for c in claim.drawn("axes") if c.v.ndim == 3 and c.v.size > 6]
-    chosen = claim.drawn("generic")[:2] + longer[:1]
+    chosen = claim.drawn("generic")[: 1 if claim.quick else 2] + longer[:1]
     if chosen and not keeps_float64(trial.accused, chosen[0]):
         trial.notes.append(
             "differences, complex and Taylor steps: not taken, for w has not the digits of float64"
