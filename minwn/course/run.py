@@ -45,8 +45,11 @@ def execute(data: dict[str, Any], *, timeout: float = 60, on: bool = False) -> R
             allow_errors=on,
             resources={"metadata": {"path": place}},
         )
+        # A notebook shows its pictures, whatever backend is set where it is run.
+        own = {"IPYTHONDIR": place, "PYTHONHASHSEED": "0"}
+        own["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
         try:
-            client.execute(env={**os.environ, "IPYTHONDIR": place, "PYTHONHASHSEED": "0"})
+            client.execute(env={**os.environ, **own})
         except CellExecutionError:
             pass
         except CellTimeoutError as error:
