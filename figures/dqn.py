@@ -9,7 +9,8 @@ import numpy as np
 
 from minwn import Tensor, figure, nn, ops, optim
 
-Started = figure.load(Path(__file__).with_name("_start.py")).Started
+start = figure.load(Path(__file__).with_name("_start.py"))
+Started, WAYS = start.Started, start.WAYS
 
 TITLE = "Q-learning of Catch: more of the small learning rates, a tie at the best"
 DESCRIPTION = (
@@ -23,9 +24,6 @@ DESCRIPTION = (
 )
 SEEDS = 3, 1
 
-WAYS = {
-    "plain": "plain", "WN, v of the paper": "paper", "WN, v = w": "matched", "batch norm": "drawn",
-}  # fmt: skip
 PLAIN, PAPER, MATCHED, BATCH = WAYS
 RATES = (1e-4, 5e-4, 2.5e-3, 1.25e-2)
 BATCH_SIZE, KEPT, DISCOUNT, COPIED = 64, 4000, 0.99, 100

@@ -9,7 +9,8 @@ import numpy as np
 from minwn import Tensor, figure, nn, optim
 from minwn import data as digits
 
-Started = figure.load(Path(__file__).with_name("_start.py")).Started
+start = figure.load(Path(__file__).with_name("_start.py"))
+Started, WAYS = start.Started, start.WAYS
 
 TITLE = "The same network at many learning rates"
 DESCRIPTION = (
@@ -24,9 +25,6 @@ DESCRIPTION = (
 )
 SEEDS = 3, 2
 
-WAYS = {
-    "plain": "plain", "WN, v of the paper": "paper", "WN, v = w": "matched", "batch norm": "drawn",
-}  # fmt: skip
 PLAIN, PAPER, MATCHED, BATCH = WAYS
 TRAINERS = {"SGD": optim.SGD, "Adam": optim.Adam}
 RATES = {

@@ -75,6 +75,11 @@ def namespace(*arrays: Any) -> Any:
     return numpy if found is None else found
 
 
+def is_numpy(*arrays: Any) -> bool:
+    """Whether these arrays are NumPy's. Raises TypeError where arrays of two libraries meet."""
+    return namespace(*arrays) is numpy
+
+
 def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
     """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
     xp = namespace(data if like is None else like)

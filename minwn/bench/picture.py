@@ -46,15 +46,15 @@ def check(path: Path) -> None:
     """Raises ValueError for other than .png and .svg, and ImportError without matplotlib."""
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"a picture is a .png or an .svg, not {path.name!r}")
-    _figure()
+    _matplotlib()
 
 
-def _figure() -> Any:
+def _matplotlib() -> Any:
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure
     except ImportError as error:
         raise ImportError("a picture needs matplotlib: pip install 'minwn[plot]'") from error
-    return Figure
+    return matplotlib
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -73,7 +73,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
             )
     grid = [panels[k : k + 2] for k in range(0, len(panels), 2)]
     heights = [0.17 * max(size for size, _ in line) + 1.2 for line in grid]
-    figure = _figure()(figsize=(12.8, sum(heights) + 0.6), dpi=130, layout="constrained")
+    figure = _matplotlib().figure.Figure(
+        figsize=(12.8, sum(heights) + 0.6), dpi=130, layout="constrained"
+    )
     m = report["machine"]
     figure.suptitle(
         f"minwn {m['minwn']} beside its peers: medians and quartiles; below 1, minwn is ahead\n"
@@ -87,7 +89,8 @@ def draw(report: dict[str, Any], path: Path) -> None:
             panel(axes)
             axes.grid(alpha=0.3, linewidth=0.6)
             axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    with _matplotlib().rc_context({"svg.fonttype": "none"}):  # letters stay letters: half the size
+        figure.savefig(path)
 
 
 def _rows(report: dict[str, Any], group: str, kind: str) -> list[tuple[str, list[dict[str, Any]]]]:

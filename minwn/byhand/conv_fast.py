@@ -18,7 +18,7 @@ import itertools
 import math
 from typing import Any
 
-from ..backend import Array, accumulator, namespace
+from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
 from . import conv_few
 from .channels import channels_last
@@ -31,7 +31,7 @@ FEW = 8  # with fewer channels in a group the runs are too short
 
 def serves(x: Array, w: Array, *, stride: Shape, dilation: Shape, **_: Any) -> bool:
     """The rule: float or complex NumPy arrays, the last axis not strided and dilated at once."""
-    if namespace(x, w).__name__ != "numpy" or x.dtype != w.dtype or x.dtype.kind not in "fc":
+    if not is_numpy(x, w) or x.dtype != w.dtype or x.dtype.kind not in "fc":
         return False
     return len(stride) > 0 and (stride[-1] == 1 or dilation[-1] == 1)
 

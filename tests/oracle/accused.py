@@ -170,3 +170,15 @@ BACKWARDS = {f.name: lambda w_bar, v, g, f=f: _by_rows(f, w_bar, v, g)[1:] for f
     "right": right,
     "jacobian": jacobian,
 }
+
+
+def in_float32(f):
+    """f computed in float32, whatever is asked, and rounded once."""
+
+    def g(*arrays):
+        found = f(*(x.astype("float32") for x in arrays))
+        if isinstance(found, tuple):
+            return tuple(x.astype(arrays[0].dtype) for x in found)
+        return found.astype(arrays[0].dtype)
+
+    return g

@@ -26,21 +26,9 @@ def dtype(request):
     return request.param
 
 
-def summed_in_float32(f):
-    """The answers of f in float32, rounded once."""
-
-    def g(*arrays):
-        found = f(*(x.astype("float32") for x in arrays))
-        if isinstance(found, tuple):
-            return tuple(x.astype(arrays[0].dtype) for x in found)
-        return found.astype(arrays[0].dtype)
-
-    return g
-
-
 @pytest.mark.parametrize("name", a.BACKWARDS)
 def test_a_right_backward_passes(name, dtype):
-    functions = summed_in_float32(a.forward), summed_in_float32(a.BACKWARDS[name])
+    functions = a.in_float32(a.forward), a.in_float32(a.BACKWARDS[name])
     report = oracle.check(*functions, dtype=dtype, accumulate="float32", ranks=RANKS)
     assert report.verdict == "PASS", str(report)
 
@@ -64,7 +52,7 @@ def test_all_of_minwn_passes(dtype):
 
 @pytest.mark.parametrize("name", a.NAMED)
 def test_a_mistake_of_the_catalogue_is_named(name, dtype):
-    functions = summed_in_float32(a.forward), summed_in_float32(a.wrong(*a.NAMED[name]))
+    functions = a.in_float32(a.forward), a.in_float32(a.wrong(*a.NAMED[name]))
     report = oracle.check(*functions, dtype=dtype, accumulate="float32", ranks=RANKS)
     assert report.verdict == "FAIL"
     assert report.diagnosis[0].id == name, str(report)

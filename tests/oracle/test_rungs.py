@@ -179,20 +179,8 @@ def test_a_buffer_that_threads_share_is_found_where_it_is_asked_for():
 # ---- what claims no float64 ---------------------------------------------------------------------
 
 
-def in_float32(f):
-    """Computed, and answered, with the digits of float32, whatever is asked."""
-
-    def g(*arrays):
-        found = f(*(x.astype("float32") for x in arrays))
-        if isinstance(found, tuple):
-            return tuple(x.astype(arrays[0].dtype) for x in found)
-        return found.astype(arrays[0].dtype)
-
-    return g
-
-
 def test_differences_are_not_taken_of_what_is_rounded():
-    functions = in_float32(a.forward), in_float32(a.right)
+    functions = a.in_float32(a.forward), a.in_float32(a.right)
     report = oracle.check(*functions, dtype="float32")
     assert report.verdict == "PASS", str(report)
     assert report.consistent is None

@@ -10,7 +10,7 @@ import numpy
 
 from .implementation import Roles
 
-__all__ = ["derivatives", "one_thread"]
+__all__ = ["derivatives", "holder", "one_thread"]
 
 
 @contextlib.contextmanager
@@ -24,6 +24,21 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def holder(weight: Any) -> Any:
+    """A layer that has a weight, and answers with it."""
+    import torch
+
+    class Layer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(weight)
+
+        def forward(self) -> Any:
+            return self.weight
+
+    return Layer()
 
 
 def derivatives(weight: Callable[[Any, Any], Any]) -> Roles:

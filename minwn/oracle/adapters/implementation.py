@@ -6,13 +6,13 @@ pass: what is not claimed is skipped with the reason, and not judged.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from ... import __version__
+from ...doctor import version_of
 
 __all__ = ["DTYPES", "Axis", "Implementation", "Roles"]
 
@@ -56,10 +56,7 @@ class Implementation:
         """Of what pip installed, or None."""
         if self.distribution == "minwn":  # it runs from a folder, too, which pip knows nothing of
             return __version__
-        try:
-            return importlib.metadata.version(self.distribution)
-        except importlib.metadata.PackageNotFoundError:
-            return None
+        return version_of(self.distribution)
 
     def missing(self) -> str | None:
         """Why it cannot be run here, with what to do, or None."""

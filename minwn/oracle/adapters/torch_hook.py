@@ -9,7 +9,7 @@ import functools
 import warnings
 from typing import Any
 
-from .autodiff_torch import derivatives, one_thread
+from .autodiff_torch import derivatives, holder, one_thread
 from .implementation import Axis, Implementation, Roles
 from .torch_kernel import FIRST, dim_of
 
@@ -19,20 +19,12 @@ __all__ = ["HOOK"]
 def functions(axis: Axis, form: str, eps: float) -> Roles:
     import torch
 
-    class Layer(torch.nn.Module):
-        def __init__(self, weight: Any) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(weight)
-
-        def forward(self) -> Any:
-            return self.weight
-
     @functools.cache
     def layer(shape: tuple[int, ...]) -> Any:
         ones = torch.ones(shape)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # it is deprecated, and in wide use
-            return torch.nn.utils.weight_norm(Layer(ones), dim=dim_of(axis, ones))
+            return torch.nn.utils.weight_norm(holder(ones), dim=dim_of(axis, ones))
 
     def weight(v: Any, g: Any) -> Any:
         return torch.func.functional_call(layer(v.shape), {"weight_g": g, "weight_v": v}, ())

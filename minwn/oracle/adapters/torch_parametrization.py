@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from .autodiff_torch import derivatives, one_thread
+from .autodiff_torch import derivatives, holder, one_thread
 from .implementation import Axis, Implementation, Roles
 from .torch_kernel import FIRST, dim_of
 
@@ -15,18 +15,10 @@ __all__ = ["PARAMETRIZATION"]
 def functions(axis: Axis, form: str, eps: float) -> Roles:
     import torch
 
-    class Layer(torch.nn.Module):
-        def __init__(self, weight: Any) -> None:
-            super().__init__()
-            self.weight = torch.nn.Parameter(weight)
-
-        def forward(self) -> Any:
-            return self.weight
-
     @functools.cache
     def layer(shape: tuple[int, ...]) -> Any:
         ones = torch.ones(shape)
-        return torch.nn.utils.parametrizations.weight_norm(Layer(ones), dim=dim_of(axis, ones))
+        return torch.nn.utils.parametrizations.weight_norm(holder(ones), dim=dim_of(axis, ones))
 
     def weight(v: Any, g: Any) -> Any:
         names = ("parametrizations.weight.original0", "parametrizations.weight.original1")
