@@ -15,7 +15,7 @@ import contextlib
 import functools
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -27,6 +27,7 @@ else:
 
 Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 
+Host = numpy.ndarray
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
 _erf = numpy.frompyfunc(math.erf, 1, 1)
@@ -52,16 +53,23 @@ def _is_cupy(kind: type) -> bool:
 def namespace(*arrays: Any) -> Any:
     """The module that computes with these arrays; Python numbers belong to every module.
 
-    Raises TypeError where arrays of two libraries meet.
+    Raises TypeError where arrays of two libraries meet, or of two devices.
     """
     if len(arrays) == 1 and type(arrays[0]) is numpy.ndarray:
         return numpy
     found: Any = None
+    place: int | None = None
     for x in arrays:
         if isinstance(x, _HOST):
             xp: Any = numpy
         elif _is_cupy(type(x)):
-            xp = sys.modules["cupy"]
+            xp, there = sys.modules["cupy"], x.device.id
+            if place not in (None, there):
+                raise TypeError(
+                    f"an array on cuda:{place} and one on cuda:{there} meet in one operation; "
+                    f"move one of them first, with .to('cuda:{place}') or .to('cuda:{there}')"
+                )
+            place = there
         elif hasattr(x, "__array_namespace__"):
             xp = x.__array_namespace__()
         else:
@@ -173,8 +181,36 @@ def _cupy() -> Any:
 
 
 def on_device_of(x: Any) -> Any:
-    """A context in which new arrays are made on the device of x."""
+    """A context in which new arrays are made, and functions run, on the device of x."""
     return x.device if _is_cupy(type(x)) else contextlib.nullcontext()
+
+
+def use_device_of(x: Array) -> None:
+    """Make the device of x the current one, until the context around this is left."""
+    if _is_cupy(type(x)):
+        x.device.use()
+
+
+def run(beside: Array, f: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    """f(*args, **params) on the device of the array `beside`."""
+    with on_device_of(beside):
+        return f(*args, **params)
+
+
+def is_cupy(x: Any) -> bool:
+    """Whether x is a CuPy array."""
+    return _is_cupy(type(x))
+
+
+def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
+    """The CUDA kernels of these names, template arguments in them, in a C++ source.
+
+    Each is called with (grid, block, arguments); arrays are passed as pointers, a Python int as a
+    long long, a float as a double. CuPy keeps what it has compiled on disk. Kernels are started in
+    CuPy's current stream.
+    """
+    module = _cupy().RawModule(code=source, options=("-std=c++17",), name_expressions=tuple(names))
+    return [module.get_function(name) for name in names]
 
 
 def to_numpy(x: Array) -> numpy.ndarray:
@@ -222,15 +258,30 @@ def dot_rows(x: Array, y: Array) -> Array:
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:
-    """x[index] += values, in place, with repeated indices counted each time."""
-    if _is_cupy(type(x)):
-        import cupyx
+    """x[index] += values, in place, with repeated indices counted each time.
 
-        cupyx.scatter_add(x, index, values)
+    On a GPU threads would add in the order in which they come, and sums of floating-point numbers
+    depend on their order; so there the values are sorted by index first, and each run is summed.
+    """
+    if _is_cupy(type(x)):
+        _add_runs(x, index, values)
     elif isinstance(x, numpy.ndarray):
         numpy.add.at(x, index, values)
     else:
         namespace(x).add_at(x, index, values)
+
+
+def _add_runs(x: Array, index: Any, values: Array) -> None:
+    """`add_at` for C-contiguous x, in an order that depends on the indices alone."""
+    xp, flat = namespace(x), x.reshape(-1)
+    if not flat.size:
+        return
+    places = xp.arange(flat.size).reshape(x.shape)[index]
+    values = xp.broadcast_to(values, places.shape).reshape(-1)
+    order = xp.argsort(places.reshape(-1), kind="stable")
+    places = places.reshape(-1)[order]
+    starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), places[1:] != places[:-1])))
+    flat[places[starts]] += xp.add.reduceat(values[order], starts)
 
 
 def erf(x: Array) -> Array:

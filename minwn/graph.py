@@ -33,7 +33,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from .backend import Array, asarray, is_array, is_extension, is_floating, namespace
+from .backend import (
+    Array,
+    Host,
+    asarray,
+    is_array,
+    is_extension,
+    is_floating,
+    namespace,
+    on_device_of,
+    run,
+    use_device_of,
+)
 
 __all__ = ["Primitive", "Value", "ends", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
@@ -135,7 +146,8 @@ class Primitive:
         return rule
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        kind = dtype = None
+        kind: Any = None
+        dtype = library = place = None
         wanted, settled = False, True
         arrays = []
         for x in inputs:
@@ -144,13 +156,18 @@ class Primitive:
             arrays.append(x)
             if type(x) not in _WEAK:  # all of one dtype, by identity: the common case, fast
                 if dtype is None:
-                    dtype, library = getattr(x, "dtype", x), type(x)
+                    dtype, library, place = getattr(x, "dtype", x), type(x), x
                 settled = settled and type(x) is library and getattr(x, "dtype", None) is dtype
-        if kind is None:
+        if kind is None and library is Host:
             return self.forward(*inputs, **params)
-        if not settled:
+        if not settled and kind is not None:
             inputs, arrays = _settle(self.name, inputs, arrays)
-        data = self.forward(*arrays, **params)
+        if library is Host:
+            data = self.forward(*arrays, **params)
+        else:
+            data = run(place, self.forward, *arrays, **params)
+            if kind is None:
+                return data
         if data.dtype is not dtype and is_extension(dtype) and "dtype" not in params:
             # bfloat16 beside a Python number is float32 to NumPy; here the number is the weak one.
             data = data.astype(dtype) if data.dtype.kind == "f" else data
@@ -219,7 +236,17 @@ def walk(
     Raises RuntimeError where the graph was freed before or an input was assigned since, and
     ValueError where a pullback returns a cotangent of the wrong shape or dtype.
     """
-    retain_graph = retain_graph or create_graph
+    with on_device_of(output._data):
+        return _walk(output, cotangent, targets, retain_graph or create_graph, create_graph)
+
+
+def _walk(
+    output: Value,
+    cotangent: Any,
+    targets: Iterable[Value] | None,
+    retain_graph: bool,
+    create_graph: bool,
+) -> dict[Value, Any]:
     chosen = None if targets is None else {id(x) for x in targets}
     useful = None if chosen is None else _between(output, chosen)
     heap, bars = [(-output._time, output)], {id(output): cotangent}
@@ -240,6 +267,8 @@ def walk(
                 f"the graph behind '{op.name}' was freed by an earlier backward pass; "
                 f"run the forward pass again, or pass retain_graph=True to the earlier one"
             )
+        if type(z._data) is not Host:
+            use_device_of(z._data)
         if create_graph:
             x_bars = op.rule(z_bar, z, *inputs, **z._params)
         else:
@@ -270,6 +299,8 @@ def walk(
                     f"of shape {data.shape}"
                 )
             if key in bars:
+                if type(data) is not Host:
+                    use_device_of(data)
                 bars[key] = bars[key] + x_bar
             else:
                 bars[key] = x_bar

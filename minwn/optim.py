@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from .backend import Array, asarray, is_array, namespace
+from .backend import Array, Host, asarray, device, is_array, move, namespace, run
 from .tensors import Tensor
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
@@ -54,23 +54,28 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient.
 
-        Raises TypeError for a gradient of another dtype, and RuntimeError for a parameter that
-        WeightNorm has replaced since; then nothing has been updated.
+        What is remembered of a parameter goes to the device that the parameter has moved to.
+        Raises TypeError for a gradient of another dtype or device, and RuntimeError for a parameter
+        that WeightNorm has replaced since; then nothing has been updated.
         """
         for parameter in self._parameters():
             if parameter._grad is None:
                 _check_in_use(parameter)
-            elif parameter._grad._data.dtype != parameter._data.dtype:
+                continue
+            w, grad = parameter._data, parameter._grad._data
+            if grad.dtype != w.dtype:
                 raise TypeError(
-                    f"a gradient of {parameter._grad.dtype} for a parameter of {parameter.dtype}, "
-                    f"of shape {parameter.shape}; convert one with .to(dtype)"
+                    f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
+                    f"of shape {w.shape}; convert one with .to(dtype)"
                 )
+            if type(w) is not Host or type(grad) is not Host:
+                _follow(w, grad, self.state[parameter])
         for group in self.param_groups:
             for parameter in group["params"]:
                 grad = parameter._grad
                 if grad is not None:
-                    state = self.state[parameter]
-                    parameter.assign(self.update(parameter._data, grad._data, state, group))
+                    w, state = parameter._data, self.state[parameter]
+                    parameter.assign(run(w, self.update, w, grad._data, state, group))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -297,6 +302,18 @@ def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any]) ->
         grad = grad + options["weight_decay"] * w
     state["m"] += (1.0 - options["betas"][0]) * (grad - state["m"])
     return grad, state["t"], state["m"], state["q"]
+
+
+def _follow(w: Array, grad: Array, state: State) -> None:
+    """Move what is remembered to the device of w. Raises TypeError where the gradient is not."""
+    if device(grad) != device(w):
+        raise TypeError(
+            f"a gradient on {device(grad)} for a parameter on {device(w)}, of shape {w.shape}; "
+            f"call zero_grad() after moving a module, and backward() again"
+        )
+    for name, value in state.items():
+        if is_array(value) and device(value) != device(w):
+            state[name] = move(value, device(w))
 
 
 def _as_groups(params: Any) -> list[Mapping[str, Any]]:

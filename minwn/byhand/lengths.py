@@ -24,10 +24,13 @@ from ..graph import Value, primitive, raw
 from ..ops import cast, sum_to
 
 __all__ = [
-    "count", "curvature", "dot", "kept_shape", "radius", "rows_of", "scaled", "slope", "widen",
+    "FORMS", "count", "curvature", "dot", "kept_shape", "radius", "rows_of", "scaled", "slope",
+    "widen",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
+
+FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
 
 
 def kept_shape(shape: Shape, axes: int | tuple[int, ...] | None) -> Shape:

@@ -64,15 +64,13 @@ from ..backend import (
 )
 from ..graph import primitive, raw
 from ..ops import maximum, sqrt, sum_to
-from . import plain
-from .lengths import count, curvature, dot, kept_shape, radius, rows_of, slope, widen
+from . import plain, weight_norm_cuda
+from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
 __all__ = [
     "FORMS", "check", "check_form", "composed", "double_vjp", "forward", "jvp", "kept_shape",
     "radius", "split", "vjp",
 ]  # fmt: skip
-
-FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
 
 
 def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
@@ -104,6 +102,8 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     dtypes that are not floating, or differ.
     """
     check(v, g, eps=eps, form=form)
+    if weight_norm_cuda.serves((v,), (g,)):
+        return weight_norm_cuda.forward(v, g, eps, form)
     with quiet():
         if form == "plain" and v.dtype.kind != "c":
             (v_wide, g_wide), narrow = widen(v, g)
@@ -126,6 +126,8 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
     check(v, g, eps=eps, form=form)
+    if weight_norm_cuda.serves((v, w_bar), (g,)):
+        return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
     with quiet():
         if form == "plain" and raw(w_bar) is w_bar and raw(v) is v and v.dtype.kind != "c":
@@ -162,6 +164,8 @@ def double_vjp(
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
     check(v, g, eps=eps, form=form)
+    if weight_norm_cuda.serves((v, w_bar, v_bar_bar), (g, g_bar_bar)):
+        return weight_norm_cuda.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
     (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
     with quiet():
         h, x, y = _lengths(v, g.shape, eps, form)

@@ -1,0 +1,1 @@
+"""Kernels for GPUs, and the emulator that runs them without one."""
