@@ -15,6 +15,7 @@ import contextlib
 import functools
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -162,12 +163,15 @@ def is_device(spec: Any) -> bool:
 
 def move(x: Array, where: str) -> Array:
     """x on the device `where` ("cpu", "cuda", "cuda:1"); x itself where it is there already."""
-    name, _, number = where.partition(":")
-    if name == "cpu":
+    if where.partition(":")[0] == "cpu":
         return x.get() if _is_cupy(type(x)) else x
-    cupy = _cupy()
-    with cupy.cuda.Device(int(number or 0)):
-        return cupy.asarray(x)
+    with _place(where):
+        return _cupy().asarray(x)
+
+
+def _place(where: str) -> Any:
+    """CuPy's device of this name, a context."""
+    return _cupy().cuda.Device(int(where.partition(":")[2] or 0))
 
 
 def _cupy() -> Any:
@@ -211,6 +215,59 @@ def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
     """
     module = _cupy().RawModule(code=source, options=("-std=c++17",), name_expressions=tuple(names))
     return [module.get_function(name) for name in names]
+
+
+def seconds(where: str, work: Callable[[], object]) -> float:
+    """How long work() takes: by the clock, or on a GPU between two events of its current stream.
+
+    A GPU answers before it has worked; the events wait in the stream, before the work and behind.
+    """
+    if where == "cpu":
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+    with _place(where):
+        before, after = (_cupy().cuda.Event() for _ in range(2))
+        before.record()
+        work()
+        after.record()
+        after.synchronize()
+        return _cupy().cuda.get_elapsed_time(before, after) / 1000
+
+
+def device_facts(where: str) -> dict[str, Any]:
+    """What the device is and what drives it, ready for JSON; nothing for "cpu".
+
+    Raises ImportError without CuPy, and RuntimeError where CuPy finds no such device.
+    """
+    if where == "cpu":
+        return {}
+    cupy = _cupy()
+    try:
+        with _place(where) as place:
+            properties = cupy.cuda.runtime.getDeviceProperties(place.id)
+            free, total = cupy.cuda.runtime.memGetInfo()
+            driver, runtime = (
+                cupy.cuda.runtime.driverGetVersion(),
+                cupy.cuda.runtime.runtimeGetVersion(),
+            )
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise RuntimeError(f"CuPy {cupy.__version__} finds no device {where!r}: {error}") from error
+    return {
+        "device": f"cuda:{place.id}",
+        "name": properties["name"].decode(),
+        "compute capability": f"{properties['major']}.{properties['minor']}",
+        "memory": total,
+        "free": free,
+        "driver": _cuda_version(driver),
+        "runtime": _cuda_version(runtime),
+        "cupy": cupy.__version__,
+    }
+
+
+def _cuda_version(number: int) -> str:
+    """13020 -> "13.2" """
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def to_numpy(x: Array) -> numpy.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..backend import device_facts
 from ..doctor import version_of
 
 __all__ = ["THREADS", "machine", "set_threads"]
@@ -21,7 +22,7 @@ THREADS = (
 )  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str = "cpu") -> dict[str, Any]:
     """What the times depend on, after the works have run: the versions of what they used."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     used = ("torch", "jax", "autograd", "mygrad")
@@ -31,6 +32,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "processors": os.cpu_count(),
+        "device": device_facts(device),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "libraries": {
             "numpy": np.__version__,

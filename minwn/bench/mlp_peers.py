@@ -11,14 +11,15 @@ from functools import partial
 from typing import Any
 
 from .mlp import RATES, Layers, problem, updater
+from .torch_device import torch_for
 from .work import Step
 
 __all__ = ["with_autograd", "with_jax", "with_mygrad", "with_torch_hook", "with_torch_parameters"]
 
 
-def with_torch_hook(widths: Layers, batch: int, rule: str) -> Step:
+def with_torch_hook(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     """`torch.nn.utils.weight_norm`, which recomputes the weight before each forward."""
-    import torch
+    torch = torch_for(device)
 
     def normalised(linear: Any) -> Any:
         with warnings.catch_warnings():
@@ -26,23 +27,23 @@ def with_torch_hook(widths: Layers, batch: int, rule: str) -> Step:
             torch.nn.utils.weight_norm(linear)
         return linear.weight_v, linear.weight_g
 
-    return _with_torch(widths, batch, rule, normalised)
+    return _with_torch(widths, batch, rule, device, normalised)
 
 
-def with_torch_parameters(widths: Layers, batch: int, rule: str) -> Step:
+def with_torch_parameters(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     """`torch.nn.utils.parametrizations.weight_norm`, which recomputes at each access."""
-    import torch
+    torch = torch_for(device)
 
     def normalised(linear: Any) -> Any:
         torch.nn.utils.parametrizations.weight_norm(linear)
         parts = linear.parametrizations.weight
         return parts.original1, parts.original0
 
-    return _with_torch(widths, batch, rule, normalised)
+    return _with_torch(widths, batch, rule, device, normalised)
 
 
-def _with_torch(widths: Layers, batch: int, rule: str, normalised: Any) -> Step:
-    import torch
+def _with_torch(widths: Layers, batch: int, rule: str, device: str, normalised: Any) -> Step:
+    torch = torch_for(device)
 
     x, labels, layers = problem(widths, batch)
     modules: list[Any] = []
@@ -51,8 +52,8 @@ def _with_torch(widths: Layers, batch: int, rule: str, normalised: Any) -> Step:
         for parameter, value in zip((*normalised(linear), linear.bias), (v, g, b), strict=True):
             parameter.data = torch.tensor(value)
         modules += [linear, torch.nn.ReLU()]
-    network = torch.nn.Sequential(*modules[:-1])
-    inputs, targets = torch.tensor(x), torch.tensor(labels)
+    network = torch.nn.Sequential(*modules[:-1]).to(device)
+    inputs, targets = torch.tensor(x, device=device), torch.tensor(labels, device=device)
     make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[rule]
     optimiser = make(network.parameters(), lr=RATES[rule])
 

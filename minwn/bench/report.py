@@ -21,7 +21,12 @@ REPEATS, QUICK_REPEATS = 7, 2  # steps of which a sweep keeps the fastest
 
 
 def run(
-    works: Sequence[Work | Sweep], effort: Effort, *, quick: bool, begin: Callable[[str], None]
+    works: Sequence[Work | Sweep],
+    effort: Effort,
+    *,
+    quick: bool,
+    device: str = "cpu",
+    begin: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure; `begin` hears the name of each work before it starts."""
     start = time.perf_counter()
@@ -36,7 +41,7 @@ def run(
     return {
         "schema": SCHEMA,
         "quick": quick,
-        "machine": machine(),
+        "machine": machine(device),
         "works": measured,
         "means": means,
         "scaling": sweeps,
@@ -46,7 +51,8 @@ def run(
 
 def measure(work: Work, effort: Effort) -> dict[str, Any]:
     """One work by all its peers: medians and quartiles, and every comparison."""
-    found = samples(work, effort)
+    steps, left_out = work.build()
+    found = samples(work, steps, effort)
     return {
         "name": work.name,
         "group": work.group,
@@ -55,6 +61,7 @@ def measure(work: Work, effort: Effort) -> dict[str, Any]:
         "rounds": len(next(iter(found.values()))),
         "peers": {name: dataclasses.asdict(Spread.of(seen)) for name, seen in found.items()},
         "comparisons": [_plain(c) for c in compare(work, found)],
+        "left_out": left_out,
     }
 
 
