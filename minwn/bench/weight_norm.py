@@ -86,13 +86,13 @@ def with_torch_compiled(shape: Shape, dtype: str = "float32", device: str = "cpu
     def weight(v: Any, g: Any) -> Any:
         return g * v / torch.linalg.vector_norm(v, dim=axes, keepdim=True)
 
-    step = _with_torch(torch.compile(weight, dynamic=False), shape, dtype, device)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # those of the compiler, about itself
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the compiler, about itself
+        step = _with_torch(torch.compile(weight, dynamic=False), shape, dtype, device)
+        try:
             step()
-    except Exception as error:  # without a compiler for this device it fails in many ways
-        raise Unavailable(f"torch.compile: {str(error).strip().splitlines()[0]}") from error
+        except Exception as error:  # without a compiler for this device it fails in many ways
+            raise Unavailable(f"torch.compile: {str(error).strip().splitlines()[0]}") from error
     return step
 
 
