@@ -100,6 +100,17 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
         return xp.asarray(data, dtype=dtype)
 
 
+def beside(data: Any, other: Array, dtype: Any = None) -> Array:
+    """data as an array that may meet the other: numbers in lists become one, an array stays itself.
+
+    Raises TypeError where it is of another library, or on another device: nothing is moved.
+    """
+    if is_array(data):
+        namespace(data, other)
+        return data
+    return asarray(data, like=other, dtype=dtype)
+
+
 def is_floating(dtype: Any) -> bool:
     """Whether dtype is real floating point, bfloat16 included."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
