@@ -257,17 +257,17 @@ def device_facts(where: str) -> dict[str, Any]:
     try:
         with _place(where) as place:
             properties = cupy.cuda.runtime.getDeviceProperties(place.id)
-            free, total = cupy.cuda.runtime.memGetInfo()
+            free, total = place.mem_info
             driver, runtime = (
                 cupy.cuda.runtime.driverGetVersion(),
                 cupy.cuda.runtime.runtimeGetVersion(),
             )
-    except cupy.cuda.runtime.CUDARuntimeError as error:
+    except RuntimeError as error:
         raise RuntimeError(f"CuPy {cupy.__version__} finds no device {where!r}: {error}") from error
     return {
         "device": f"cuda:{place.id}",
         "name": properties["name"].decode(),
-        "compute capability": f"{properties['major']}.{properties['minor']}",
+        "compute capability": ".".join(place.compute_capability),
         "memory": total,
         "free": free,
         "driver": _cuda_version(driver),
