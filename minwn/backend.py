@@ -230,6 +230,16 @@ def within(x: Array, low: float, high: float) -> bool:
     return bool(((x >= low) & (x <= high)).all())
 
 
+def largest_entry(x: Array, axes: tuple[int, ...]) -> Array:
+    """The largest entry over axes, each kept with length 1; 0 where there is none."""
+    if isinstance(x, _HOST):
+        return numpy.asarray(x.max(axis=axes, keepdims=True, initial=0))
+    if x.size:
+        return x.max(axis=axes, keepdims=True)  # CuPy's has no `initial`
+    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+    return namespace(x).zeros(kept, dtype=x.dtype)
+
+
 def in_long_rows(*matrices: Array) -> bool:
     """Whether `by_rows` does more than call its function: NumPy arrays in C order, and large."""
     for x in matrices:
@@ -272,16 +282,18 @@ def add_at(x: Array, index: Any, values: Array) -> None:
 
 
 def _add_runs(x: Array, index: Any, values: Array) -> None:
-    """`add_at` for C-contiguous x, in an order that depends on the indices alone."""
+    """`add_at` in an order that depends on the indices alone."""
     xp, flat = namespace(x), x.reshape(-1)
-    if not flat.size:
-        return
     places = xp.arange(flat.size).reshape(x.shape)[index]
+    if not places.size:
+        return
     values = xp.broadcast_to(values, places.shape).reshape(-1)
     order = xp.argsort(places.reshape(-1), kind="stable")
     places = places.reshape(-1)[order]
     starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), places[1:] != places[:-1])))
     flat[places[starts]] += xp.add.reduceat(values[order], starts)
+    if not x.flags.c_contiguous:  # then flat was a copy
+        x[...] = flat.reshape(x.shape)
 
 
 def erf(x: Array) -> Array:

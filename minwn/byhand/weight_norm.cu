@@ -94,7 +94,7 @@ __device__ Linear<S> solve(const S* dots, int e, S g, S b, Length<S> length, S& 
         bend = h * y;
         turn = length.root * length.root;
     }
-    h = h == 0 ? S(NAN) : h;
+    h = h == 0 ? S(nan("")) : h;               // not NAN: NVRTC has no such macro
     S ratio = g / h;
     Linear<S> to = {{ratio}, e};
     if (OP == FORWARD) return to;
