@@ -45,6 +45,14 @@ def device(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
+def emulated(request: pytest.FixtureRequest) -> Any:
+    """The stand-in, for what only an emulator can tell."""
+    if request.config.getoption("--device") == "cuda":
+        pytest.skip("tells of the emulator alone")
+    return request.getfixturevalue("device")
+
+
+@pytest.fixture
 def asdevice(device: Any) -> Callable[[Any], Any]:
     """An array, copied to the device."""
     return lambda x: move(np.asarray(x), "cuda")

@@ -6,6 +6,8 @@ of columns and long runs between axes, in one part and in several.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ EPS = {"plain": 0.0, "inside": 0.7, "outside": 0.3, "max_q": 0.5, "max_n": 0.6, 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 UNITS = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
 LEAST = {"float16": 2.0**-14, "bfloat16": 2.0**-126, "float32": 2.0**-126, "float64": 2.0**-1022}
+MOST = {"float16": 2.0**16, "bfloat16": 2.0**127, "float32": 2.0**127, "float64": 2.0**1023}
 DIGITS = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 
 # name: the shapes of v and g
@@ -74,26 +77,45 @@ def answers(p: Problem, eps: float = 0.0, form: str = "plain") -> dict[str, Any]
     return dict(zip(ANSWERS, (w, *first, *second), strict=True))
 
 
+def some_kernels(dtype: str, names: Iterable[str] = SHAPES, aligned: int = 16) -> Iterator[str]:
+    """The kernels that serve these shapes, where addresses are multiples of `aligned`."""
+    kind, size = weight_norm_cuda.TYPES[dtype], {"float32": 4, "float64": 8}.get(dtype, 2)
+    found = set()
+    for name, op in itertools.product(names, range(3)):
+        plan = weight_norm_cuda._plan(op, *weight_norm_cuda._slices(*SHAPES[name]), size, aligned)
+        if plan.rows:
+            found.add(f"rows<{op}, {kind}, {plan.width}, {plan.held}>")
+        else:
+            columns = str(plan.columns).lower()
+            found |= {f"{k}<{op}, {kind}, {plan.width}, {columns}>" for k in ("sums", "apply")}
+            found.add(f"finish<{op}, {kind}>")
+    yield from sorted(found)
+
+
 def misses(
     found: dict[str, Any], p: Problem, dtype: str, eps: float = 0.0, form: str = "plain",
-    flushed: bool = False,
+    flush: bool = True,
 ) -> dict[str, float]:  # fmt: skip
     """For each answer the largest error divided by what is allowed; infinite for NaN.
 
     Allowed are the roundings of `radial` in the type of the sums, one more to the type of the
-    answer, and what the range takes: half of the least number, or all below the least normal one
-    where `flushed`. The truth has 11 bits more than float64.
+    answer, and the least number. With `flush`, -ftz=true, what is subnormal in float counts as 0:
+    inputs, so for the truth as well, and each number on the way. The truth has 11 bits more than
+    float64. Where a term of it is out of range the answer may be anything.
     """
     wide = [np.asarray(x).astype("longdouble") for x in p]
+    least = LEAST[dtype] * 2.0 ** -DIGITS[dtype]
+    if flush and LEAST[dtype] == 2.0**-126:
+        wide, least = [np.where(abs(x) < 2.0**-126, 0, x) for x in wide], 4 * 2.0**-126
     how = {"eps": np.longdouble(eps), "form": form}
     truth, size = (derivatives(*wide, sizes=sizes, **how) for sizes in (False, True))
     m = p.v.size // max(p.g.size, 1)
     u = UNITS["float32" if dtype in ("float16", "bfloat16") else dtype]
-    least = LEAST[dtype] if flushed else LEAST[dtype] * 2.0 ** -DIGITS[dtype]
     worst = {}
     for name, x in found.items():
         error = abs(np.asarray(x).astype("longdouble") - truth[name])
         allowed = roundings(m, form)[name] * u * size[name]
         allowed = allowed + UNITS[dtype] * (abs(truth[name]) + allowed) + least
-        worst[name] = float(np.nan_to_num(error / allowed, nan=np.inf).max())
+        ratio = np.nan_to_num(error / allowed, nan=np.inf)
+        worst[name] = float(np.where(size[name] < MOST[dtype] / 4, ratio, 0).max())
     return worst

@@ -99,7 +99,16 @@ class RawModule:
             raise ValueError(f"{name!r} is not among the name_expressions {names}")
         code, options, _ = self._key
         passed = tuple(option for option in options if option != FLUSH)
+        names = _together.get((code, passed, name), names)
         return Kernel(name, _library(code, passed, names), names.index(name), FLUSH in options)
+
+
+_together: dict[tuple[str, tuple[str, ...], str], tuple[str, ...]] = {}
+
+
+def compile_ahead(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Have kernels of these names compiled together, whichever module asks for the first."""
+    _together.update(((code, options, name), names) for name in names)
 
 
 # emulator.h's structures of these names.
