@@ -74,7 +74,7 @@ FAULTS = {  # where it is judged, and the source before and after
         "= dots[l][d];\n                __syncthreads();", "= dots[l][d];",
     ),
     "half of a warp": (WARP, "lanes = 16; lanes", "lanes = 8; lanes"),
-    "a warp too few": (ROWS, "warp < blockDim.x / 32; warp++", "warp < blockDim.x / 32 - 1; warp++"),
+    "a warp too few": (ROWS, "warp < blockDim.x / 32; warp", "warp + 1 < blockDim.x / 32; warp"),
     "a row's last pack": (WARP, "if (j < packs) held", "if (j < packs - 1) held"),
     "a pack too many": (WARP, "if (j >= packs) break;", "if (j > packs) break;"),
     "another row": (WARP, "(in[q] + k * m)[j]", "(in[q] + (k ^ 1) * m)[j]"),
@@ -132,11 +132,16 @@ def test_a_planted_fault_is_found(fault, emulated, rng, monkeypatch):
 
 
 def test_one_sum_after_another(emulated, rng):
-    """No kernel needs the barrier before a sum, for between two of a kind stands one of the other."""
-    twice = "template <class S> __global__ void twice(S* x) { S s[1] = {x[threadIdx.x]}; "
-    twice += (
-        "reduce<1, false>(s); s[0] *= threadIdx.x; reduce<1, false>(s); x[threadIdx.x] = s[0]; }"
-    )
+    """No kernel needs the barrier before a sum: between two of a kind stands one of the other."""
+    twice = """
+        template <class S> __global__ void twice(S* x) {
+            S s[1] = {x[threadIdx.x]};
+            reduce<1, false>(s);
+            s[0] *= threadIdx.x;
+            reduce<1, false>(s);
+            x[threadIdx.x] = s[0];
+        }
+    """
     barrier = "    __syncthreads();                                            // kept may be"
 
     def run(source: str) -> Any:
