@@ -282,16 +282,26 @@ def add_at(x: Array, index: Any, values: Array) -> None:
 
 
 def _add_runs(x: Array, index: Any, values: Array) -> None:
-    """`add_at` in an order that depends on the indices alone."""
+    """`add_at` in an order that depends on the indices alone, by halves of runs.
+
+    Not by CuPy's add.reduceat, which takes differences of one long cumulative sum: there the digits
+    of a small run are lost beside a large one, and a NaN spreads to all that follow.
+    """
     xp, flat = namespace(x), x.reshape(-1)
     places = xp.arange(flat.size).reshape(x.shape)[index]
     if not places.size:
         return
-    values = xp.broadcast_to(values, places.shape).reshape(-1)
-    order = xp.argsort(places.reshape(-1), kind="stable")
-    places = places.reshape(-1)[order]
+    sums = xp.broadcast_to(values, places.shape).reshape(-1).astype(accumulator(x.dtype))
+    places = places.reshape(-1)
+    order = xp.argsort(places, kind="stable")
+    places, sums = places[order], sums[order]
     starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), places[1:] != places[:-1])))
-    flat[places[starts]] += xp.add.reduceat(values[order], starts)
+    longest = int((xp.concatenate((starts[1:], starts[:1] + places.size)) - starts).max())
+    step = 1
+    while step < longest:  # sums[i] is that of the values i to i + step - 1, as far as its run goes
+        sums[:-step] += xp.where(places[step:] == places[:-step], sums[step:], 0)
+        step *= 2
+    flat[places[starts]] += sums[starts].astype(x.dtype)
     if not x.flags.c_contiguous:  # then flat was a copy
         x[...] = flat.reshape(x.shape)
 

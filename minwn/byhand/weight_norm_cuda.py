@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..backend import Array, compiled, is_cupy, namespace
+from ..backend import Array, compiled, is_cupy, namespace, on_device_of
 from .lengths import FORMS, rows_of
 
 __all__ = ["double_vjp", "forward", "serves", "vjp"]
@@ -137,6 +137,13 @@ def _run(
     op: int, inputs: tuple[Array, ...], g: Array, B: Array | None, eps: float, form: str
 ) -> tuple[Any, Any, Any]:
     """(an output of v's shape, for double_vjp another, for all but forward one of g's shape)"""
+    with on_device_of(inputs[0]):  # a kernel that finds addresses of another device does not stop
+        return _launch(op, inputs, g, B, eps, form)
+
+
+def _launch(
+    op: int, inputs: tuple[Array, ...], g: Array, B: Array | None, eps: float, form: str
+) -> tuple[Any, Any, Any]:
     xp, v = namespace(*inputs, g, B), inputs[0]
     shape, dtype = v.shape, v.dtype
     slices = _slices(shape, g.shape)

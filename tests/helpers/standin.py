@@ -259,7 +259,6 @@ def _modules() -> dict[str, types.ModuleType]:
         "cupy.cuda", runtime=runtime, Device=Device, Event=Event, get_elapsed_time=get_elapsed_time
     )
     functions = {name: _listed(name, words) for name, words in (UFUNCS | FUNCTIONS).items()}
-    functions["add"].reduceat = function(ndarray, np.add.reduceat)
     functions |= {"asarray": asarray, "array": array, "from_dlpack": from_dlpack}
     functions |= {"argsort": argsort}
     dtypes = {name: getattr(np, name) for name in DTYPES}
