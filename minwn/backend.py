@@ -95,8 +95,14 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
         return numpy.asarray(data, dtype=dtype)
     if not is_array(data) and hasattr(data, "__dlpack__"):
         data = xp.from_dlpack(data)
-    with on_device_of(like):
+    with on_device_of(data if like is None else like):
         return xp.asarray(data, dtype=dtype)
+
+
+def copy(x: Array, dtype: Any = None) -> Array:
+    """A copy on the device of x. (CuPy's own would be on the current device.)"""
+    with on_device_of(x):
+        return namespace(x).array(x, dtype=dtype)
 
 
 def is_floating(dtype: Any) -> bool:
@@ -227,7 +233,8 @@ def within(x: Array, low: float, high: float) -> bool:
     """Whether low <= every entry <= high; false where one is NaN."""
     if isinstance(x, numpy.ndarray):  # argmin is the fast way, and stops at a NaN
         return x.size == 0 or (x.item(x.argmin()) >= low and x.item(x.argmax()) <= high)
-    return bool(((x >= low) & (x <= high)).all())
+    with on_device_of(x):
+        return bool(((x >= low) & (x <= high)).all())
 
 
 def largest_entry(x: Array, axes: tuple[int, ...]) -> Array:
@@ -301,7 +308,8 @@ def _add_runs(x: Array, index: Any, values: Array) -> None:
     while step < longest:  # sums[i] is that of the values i to i + step - 1, as far as its run goes
         sums[:-step] += xp.where(places[step:] == places[:-step], sums[step:], 0)
         step *= 2
-    flat[places[starts]] += sums[starts].astype(x.dtype)
+    places = places[starts]
+    flat[places] = (flat[places] + sums[starts]).astype(x.dtype)
     if not x.flags.c_contiguous:  # then flat was a copy
         x[...] = flat.reshape(x.shape)
 
@@ -322,7 +330,7 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
 
     Drawn on the host, so that one seed gives one result on every device.
     """
-    return asarray(rng.random(shape), like=like).astype(like.dtype)
+    return asarray(rng.random(shape).astype(like.dtype), like=like)
 
 
 def generator(seed: Generator | int | None) -> Generator:

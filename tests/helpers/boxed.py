@@ -156,10 +156,13 @@ def _binary(name: str) -> Any:
 def _method(name: str, is_view: bool) -> Any:
     def method(self: Any, *args: Any, **keywords: Any) -> Any:
         self.check_method(name, keywords)
-        own = self.host if is_view or name == "copy" else self.operand(self)
+        own = self.host
         found = getattr(own, name)(*self.operand(args), **keywords)
-        shares = is_view and np.may_share_memory(found, own)
-        return self.view(found) if shares else type(self)(found)
+        if is_view and np.may_share_memory(found, own):
+            return self.view(found)
+        if name != "copy":
+            self.operand(self)  # raises where it may not be computed with
+        return type(self)(found)
 
     return method
 
