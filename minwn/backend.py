@@ -219,6 +219,51 @@ def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
     return [module.get_function(name) for name in names]
 
 
+def gpu() -> dict[str, Any]:
+    """What CuPy says of the current GPU, its driver, and itself; memory in bytes.
+
+    Raises ImportError without CuPy, and what CuPy raises without a GPU or with too old a driver.
+    """
+    cupy = _cupy()
+    device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
+    found = runtime.getDeviceProperties(device.id)
+    free, total = device.mem_info
+    versions = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+    driver, own = (f"{v // 1000}.{v % 1000 // 10}" for v in versions)
+    return {
+        "device": f"cuda:{device.id}",
+        "name": found["name"].decode(),
+        "compute capability": f"{device.compute_capability[:-1]}.{device.compute_capability[-1]}",
+        "memory": total,
+        "free": free,
+        "devices": runtime.getDeviceCount(),
+        "driver": driver,
+        "runtime": own,
+        "cupy": cupy.__version__,
+    }
+
+
+def gpu_clock() -> Callable[[], float]:
+    """A clock that a GPU keeps: seconds, by events in CuPy's current stream.
+
+    To read it is to wait for all that was begun before.
+    """
+    cuda, passed = _cupy().cuda, 0.0
+    last = cuda.Event()
+    last.record()
+
+    def read() -> float:
+        nonlocal last, passed
+        now = cuda.Event()
+        now.record()
+        now.synchronize()
+        passed += cuda.get_elapsed_time(last, now) / 1000  # short times keep their digits
+        last = now
+        return passed
+
+    return read
+
+
 def to_numpy(x: Array) -> numpy.ndarray:
     """x as a NumPy array, copied from the device where it lives on one."""
     return numpy.asarray(move(x, "cpu"))

@@ -59,7 +59,8 @@ def main(args: argparse.Namespace) -> int:
 
 def diagnosis() -> dict[str, Any]:
     """What this installation can do, ready for JSON; `problems` keep minwn from working."""
-    problems = []
+    problems: list[str] = []
+    found, device = _gpu()
     if int(numpy.__version__.partition(".")[0]) < 2:
         problems.append(f"numpy {numpy.__version__} is too old; pip install 'numpy>=2.0'")
     return {
@@ -68,7 +69,8 @@ def diagnosis() -> dict[str, Any]:
         "platform": platform.platform(),
         "numpy": numpy.__version__,
         "extras": {name: version_of(name) for name in EXTRAS},
-        "device": _device(),
+        "device": device,
+        "gpu": found,
         "processors": os.cpu_count(),
         "threads": {name: os.environ.get(name) for name in THREADS},
         "writable": _writable(),
@@ -77,14 +79,23 @@ def diagnosis() -> dict[str, Any]:
     }
 
 
-def _device() -> str:
-    """ "cuda:0" where arrays can be moved to a GPU; else "cpu", with the reason."""
+def _gpu() -> tuple[dict[str, Any] | None, str]:
+    """The GPU with which arrays can be computed, and it in words; or none, and the reason."""
     try:
-        return backend.device(backend.move(numpy.zeros(1), "cuda"))
+        found = backend.gpu()
+        x = backend.move(numpy.ones(2), "cuda")
+        if backend.to_numpy(x + x).tolist() != [2.0, 2.0]:
+            raise RuntimeError("1 + 1 is not 2 there")
     except ImportError as error:
-        return f"cpu ({error})"
+        return None, f"cpu ({error})"
     except Exception as error:  # a driver that is missing or too old says so in many ways
-        return f"cpu (CuPy is installed, but: {type(error).__name__}: {error})"
+        return None, f"cpu (CuPy is installed, but: {type(error).__name__}: {error})"
+    gib = 2.0**30
+    return found, (
+        f"{found['device']} of {found['devices']}: {found['name']}, compute capability "
+        f"{found['compute capability']}, {found['memory'] / gib:.1f} GiB, of which "
+        f"{found['free'] / gib:.1f} free; driver {found['driver']}, CUDA {found['runtime']}"
+    )
 
 
 def _writable() -> bool:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..backend import gpu
 from ..terminal import Progress
 from . import picture, tables
 from .machine import set_threads
@@ -26,6 +27,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "works", nargs="*", metavar="WORK",
         help=f"a name from --list, or a group: {', '.join(GROUPS)}; default all",
+    )  # fmt: skip
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu",
+        help="cuda: weight norm and training steps on a GPU, by its own clock",
     )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="name the works, and stop")
     parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
@@ -48,7 +53,9 @@ def _positive(text: str) -> int:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
     try:
-        works = select(args.works, args.quick)
+        if args.device == "cuda" and not args.list:
+            gpu()
+        works = select(args.works, args.quick, args.device)
         paths = _openable(args)
     except KeyError as unknown:
         return _refuse(f"no work or group called {unknown}; choose from `minwn bench --list`")
@@ -56,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"cannot write {error.filename}: {error.strerror}")
+    except RuntimeError as error:  # as CuPy says that there is no GPU
+        return _refuse(f"no GPU: {error}; see `minwn doctor`")
     if args.list:
         print("\n".join(f"{work.name:<48}  {work.what}" for work in works))
         return 0
@@ -68,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
     printed = args.json == "-"
     progress = Progress(len(works), on=sys.stderr.isatty() and not printed)
     try:
-        report = run(works, effort, quick=args.quick, begin=progress.step)
+        report = run(works, effort, quick=args.quick, begin=progress.step, device=args.device)
     finally:
         progress.close()
     plain = json.dumps(report, indent=2, allow_nan=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import data, optim
+from ..tensors import tensor
 from ..verify.digits import BATCH, RATE, Reader, one_epoch
 from .work import Step, Work
 
@@ -22,13 +23,15 @@ def problem() -> tuple[Reader, Any, Any, Any]:
     return net, images, labels, rng.permutation(data.split(labels)[0])
 
 
-def with_minwn() -> Step:
-    net, images, labels, order = problem()
+def with_minwn(device: str = "cpu") -> Step:
+    net, *arrays = problem()
+    images, labels, order = (tensor(x).to(device).data for x in arrays)
+    net.to(device)
     optimiser = optim.Adam(net.parameters(), lr=RATE)
     return lambda: list(one_epoch(net, optimiser, images, labels, order))
 
 
-def with_torch() -> Step:
+def with_torch(device: str = "cpu") -> Step:
     import torch
 
     ours, images, labels, order = problem()
@@ -42,7 +45,8 @@ def with_torch() -> Step:
             torch.nn.utils.weight_norm(layer)
         values = {name: torch.tensor(value) for name, value in own.state_dict().items()}
         layer.load_state_dict(values)
-    images, labels, order = map(torch.tensor, (images, labels, order))
+    net.to(device)
+    images, labels, order = (torch.tensor(x, device=device) for x in (images, labels, order))
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
 
     def step() -> list[float]:

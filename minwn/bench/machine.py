@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..backend import gpu
 from ..doctor import version_of
 
 __all__ = ["THREADS", "machine", "set_threads"]
@@ -21,7 +22,7 @@ THREADS = (
 )  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
+def machine(device: str = "cpu") -> dict[str, Any]:
     """What the times depend on, after the works have run: the versions of what they used."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     used = ("torch", "jax", "autograd", "mygrad")
@@ -41,6 +42,7 @@ def machine() -> dict[str, Any]:
             **{name: os.environ.get(name, "not set") for name in THREADS},
             **({"torch": _torch_threads()} if "torch" in sys.modules else {}),
         },
+        "gpu": gpu() if device == "cuda" else None,
     }
 
 

@@ -16,7 +16,7 @@ from .work import Step
 __all__ = ["with_autograd", "with_jax", "with_mygrad", "with_torch_hook", "with_torch_parameters"]
 
 
-def with_torch_hook(widths: Layers, batch: int, rule: str) -> Step:
+def with_torch_hook(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     """`torch.nn.utils.weight_norm`, which recomputes the weight before each forward."""
     import torch
 
@@ -26,7 +26,7 @@ def with_torch_hook(widths: Layers, batch: int, rule: str) -> Step:
             torch.nn.utils.weight_norm(linear)
         return linear.weight_v, linear.weight_g
 
-    return _with_torch(widths, batch, rule, normalised)
+    return _with_torch(widths, batch, rule, normalised, device)
 
 
 def with_torch_parameters(widths: Layers, batch: int, rule: str) -> Step:
@@ -41,7 +41,9 @@ def with_torch_parameters(widths: Layers, batch: int, rule: str) -> Step:
     return _with_torch(widths, batch, rule, normalised)
 
 
-def _with_torch(widths: Layers, batch: int, rule: str, normalised: Any) -> Step:
+def _with_torch(
+    widths: Layers, batch: int, rule: str, normalised: Any, device: str = "cpu"
+) -> Step:
     import torch
 
     x, labels, layers = problem(widths, batch)
@@ -51,8 +53,8 @@ def _with_torch(widths: Layers, batch: int, rule: str, normalised: Any) -> Step:
         for parameter, value in zip((*normalised(linear), linear.bias), (v, g, b), strict=True):
             parameter.data = torch.tensor(value)
         modules += [linear, torch.nn.ReLU()]
-    network = torch.nn.Sequential(*modules[:-1])
-    inputs, targets = torch.tensor(x), torch.tensor(labels)
+    network = torch.nn.Sequential(*modules[:-1]).to(device)
+    inputs, targets = torch.tensor(x, device=device), torch.tensor(labels, device=device)
     make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[rule]
     optimiser = make(network.parameters(), lr=RATES[rule])
 

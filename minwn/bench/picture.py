@@ -21,6 +21,7 @@ STYLES = {
     "torch": ("#D55E00", "s", True),
     "torch hook": ("#D55E00", "s", True),
     "torch parametrization": ("#D55E00", "s", False),
+    "torch compile": ("#D55E00", "D", False),
     "torch slow": ("#D55E00", "s", True),
     "torch fast": ("#D55E00", "D", False),
     "jax jit": ("#009E73", "^", True),
@@ -39,6 +40,9 @@ PANELS = (
     ("gradcheck", "ratio", "Checking a gradient"),
     ("memory", "ratio", "Peak memory of a training step"),
     ("epoch", "ratio", "An epoch on the digits"),
+    ("cuda_weight_norm", "ratio", "Weight norm on the GPU"),
+    ("cuda_weight_norm", "share", "Weight norm on the GPU against copying"),
+    ("cuda_step", "ratio", "Training steps on the GPU"),
 )
 
 

@@ -21,7 +21,12 @@ REPEATS, QUICK_REPEATS = 7, 2  # steps of which a sweep keeps the fastest
 
 
 def run(
-    works: Sequence[Work | Sweep], effort: Effort, *, quick: bool, begin: Callable[[str], None]
+    works: Sequence[Work | Sweep],
+    effort: Effort,
+    *,
+    quick: bool,
+    begin: Callable[[str], None],
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Measure; `begin` hears the name of each work before it starts."""
     start = time.perf_counter()
@@ -36,7 +41,7 @@ def run(
     return {
         "schema": SCHEMA,
         "quick": quick,
-        "machine": machine(),
+        "machine": machine(device),
         "works": measured,
         "means": means,
         "scaling": sweeps,

@@ -39,14 +39,15 @@ class Network(nn.Module):
         return self.layers[-1](x)
 
 
-def with_minwn(widths: Layers, batch: int, rule: str) -> Step:
+def with_minwn(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     x, labels, layers = problem(widths, batch)
-    network, inputs = Network(layers), tensor(x)
+    network, inputs = Network(layers).to(device), tensor(x).to(device)
+    targets = tensor(labels).to(device)
     make: Any = {"sgd": optim.SGD, "adam": optim.Adam}[rule]
     optimiser = make(network.parameters(), lr=RATES[rule])
 
     def step() -> float:
-        loss = nn.cross_entropy(network(inputs), labels)
+        loss = nn.cross_entropy(network(inputs), targets)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -19,6 +19,8 @@ TITLES = {
     "memory": "peak memory of a training step",
     "import": "import",
     "epoch": "an epoch on the digits",
+    "cuda_weight_norm": "weight normalisation alone on the GPU, forward and backward",
+    "cuda_step": "training steps on the GPU",
     "scaling": "how cost grows: the exponent, over the largest sizes",
 }
 HEAD = ["ours", "takes", "against", "takes", "result", "quartiles", "target", ""]
@@ -150,6 +152,7 @@ def _verdict(report: dict[str, Any]) -> list[str]:
 def _machine(report: dict[str, Any]) -> str:
     m = report["machine"]
     parts = [
+        *([_gpu(m["gpu"])] if m["gpu"] else []),
         f"minwn {m['minwn']}, Python {m['python']}, {m['system']}",
         f"{m['processor']}, {m['processors']} processors, load {m['load']} at the end",
         ", ".join(f"{name} {version}" for name, version in m["libraries"].items()),
@@ -157,3 +160,11 @@ def _machine(report: dict[str, Any]) -> str:
         f"medians over interleaved rounds, {report['seconds']:.0f} s in all",
     ]
     return "; ".join(parts)
+
+
+def _gpu(found: dict[str, Any]) -> str:
+    return (
+        f"{found['name']}, compute capability {found['compute capability']}, "
+        f"{amount(found['memory'], 'B')}, driver {found['driver']}, CUDA {found['runtime']}, "
+        f"CuPy {found['cupy']}"
+    )

@@ -40,7 +40,7 @@ def samples(work: Work, effort: Effort) -> dict[str, list[float]]:
     """Name -> one number for each round: seconds for one call, or what was counted."""
     steps = work.build()
     if not work.counted:
-        return measure(steps, effort)
+        return measure(steps, effort, work.clock())
     found: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(min(effort.rounds, work.counted)):
         for name, step in steps.items():

@@ -15,6 +15,7 @@ ours, and are compared with all others:
 from __future__ import annotations
 
 import importlib.util
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,10 @@ class Work:
     def available(self) -> list[str]:
         """The peers whose library is installed here."""
         return [name for name in self.peers if importlib.util.find_spec(library(name))]
+
+    def clock(self) -> Callable[[], float]:
+        """What it is timed by, in seconds."""
+        return time.perf_counter
 
     def build(self) -> dict[str, Step]:
         """A step of each peer that is available, and of each yardstick."""

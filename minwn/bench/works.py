@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import conv, epoch, gradcheck, process, scaling, step, weight_norm
+from . import conv, epoch, gpu, gradcheck, process, scaling, step, weight_norm
 from .scaling import Sweep
 from .work import Work
 
@@ -25,14 +25,15 @@ MEANS: list[tuple[str, list[str], str, float]] = [
 ]
 
 
-def select(names: Sequence[str], quick: bool) -> list[Work | Sweep]:
-    """The works of these names or groups, in order; without names all, or those of `quick`.
+def select(names: Sequence[str], quick: bool, device: str = "cpu") -> Sequence[Work | Sweep]:
+    """The works of a device, of these names or groups, in order; without names all, or `quick`.
 
     Raises KeyError with the first name that is not known.
     """
+    works: Sequence[Work | Sweep] = gpu.WORKS if device == "cuda" else list(ALL.values())
     for name in names:
-        if name not in ALL and name not in GROUPS:
+        if not any(name in (work.name, work.group) for work in works):
             raise KeyError(name)
     if names:
-        return [work for work in ALL.values() if {work.name, work.group} & set(names)]
-    return [work for work in ALL.values() if work.quick or not quick]
+        return [work for work in works if {work.name, work.group} & set(names)]
+    return [work for work in works if work.quick or not quick]

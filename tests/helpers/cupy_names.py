@@ -21,6 +21,7 @@ FUNCTIONS = {
     "ascontiguousarray": "dtype",
     "broadcast_to": "",
     "concatenate": "axis",
+    "copyto": "",
     "einsum": "optimize",
     "empty": "dtype",
     "empty_like": "dtype shape",
