@@ -30,6 +30,7 @@ Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 Host = numpy.ndarray
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
+_DLPACK_CUDA = 2  # kDLCUDA
 _erf = numpy.frompyfunc(math.erf, 1, 1)
 
 
@@ -89,11 +90,17 @@ def is_numpy(*arrays: Any) -> bool:
 
 
 def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
-    """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
+    """data as an array of the library (and on the device) of `like`.
+
+    Where `like` is None an array stays what it is, another library's tensor on a GPU becomes CuPy's
+    by DLPack, and everything else NumPy's.
+    """
     xp = namespace(data if like is None else like)
     if xp is numpy and isinstance(data, _HOST):
         return numpy.asarray(data, dtype=dtype)
     if not is_array(data) and hasattr(data, "__dlpack__"):
+        if like is None and data.__dlpack_device__()[0] == _DLPACK_CUDA:
+            xp = _cupy()
         data = xp.from_dlpack(data)
     with on_device_of(data if like is None else like):
         return xp.asarray(data, dtype=dtype)

@@ -118,6 +118,28 @@ def test_a_graph_leads_across_devices(device, rng):
     assert x.grad.device == "cpu"
 
 
+def test_tensors_of_other_libraries_arrive_where_they_are(emulated, rng):
+    """By DLPack, as a tensor of PyTorch on a GPU would."""
+    data = rng.normal(size=(2, 3))
+
+    class Theirs:
+        dtype = "torch.float64"
+
+        def __dlpack__(self, **options: Any) -> Any:
+            return data.__dlpack__()
+
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 2, 1
+
+    x = tensor(Theirs())
+    assert x.device == "cuda:1"
+    assert np.array_equal(x.numpy(), data)
+    assert type(x.data) is ndarray
+    assert x.__dlpack_device__() == (2, 1)
+    back = emulated.from_dlpack(x)
+    assert np.shares_memory(back.host, x.data.host)
+
+
 # ---- scattered sums -----------------------------------------------------------------------------
 
 

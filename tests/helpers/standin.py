@@ -164,9 +164,15 @@ def array(a: Any, dtype: Any = None, copy: bool = True) -> ndarray:
 
 
 def from_dlpack(a: Any) -> ndarray:
-    if a.__dlpack_device__()[0] != 2:
-        raise BufferError("from_dlpack takes arrays of the device; use asarray")
-    return asarray(a)
+    """Without a copy, on the device that the other names."""
+    kind, place = a.__dlpack_device__()
+    if kind != 2:
+        raise BufferError("only arrays of a GPU come without a copy; use asarray")
+    host = types.SimpleNamespace(
+        __dlpack__=lambda **options: a.__dlpack__(), __dlpack_device__=lambda: (1, 0)
+    )
+    with Device(place):
+        return ndarray(np.from_dlpack(host))
 
 
 def argsort(a: ndarray, axis: int = -1, kind: str | None = None) -> ndarray:
