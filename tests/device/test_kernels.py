@@ -264,16 +264,15 @@ def test_arrays_of_every_layout_give_the_same_bits(name, device, rng):
 def test_addresses_that_no_vector_can_be_read_from(dtype, device, rng):
     names = ("short rows", "columns in parts", "runs")
     if device is standin.MODULES["cupy"]:
-        for aligned in (typed(dtype).itemsize * n for n in (1, 2)):
-            kernels = some_kernels(dtype, names, min(aligned, 16))
-            standin.compile_ahead(weight_norm_cuda._source(), tuple(kernels))
-    for name, skipped in itertools.product(names, (1, 2)):
+        kernels = some_kernels(dtype, names, typed(dtype).itemsize)
+        standin.compile_ahead(weight_norm_cuda._source(), tuple(kernels))
+    for name in names:
         p = problem(rng, name, typed(dtype))
 
-        def off(x: Any, skipped: int = skipped) -> Any:
-            memory = device.zeros(x.size + skipped, dtype=x.dtype)
-            memory[skipped:] = x.reshape(-1)
-            return memory[skipped:].reshape(x.shape)
+        def off(x: Any) -> Any:
+            memory = device.zeros(x.size + 1, dtype=x.dtype)
+            memory[1:] = x.reshape(-1)
+            return memory[1:].reshape(x.shape)
 
         found = got(answers(Problem(*map(off, put(p)))))
         assert max(misses(found, p, dtype).values()) <= 1
