@@ -165,7 +165,7 @@ __device__ void reduce(S* sums) {
 
 // blockDim.x threads to a row, each with N packs of it; blockDim.y rows to a block.
 template <int OP, class T, int V, int N>
-__global__ void __launch_bounds__(512)
+__global__ void __launch_bounds__(512, 1)
 rows(T* z0, T* z1, T* by_g, const T* v, const T* w_bar, const T* A, const T* g, const T* B,
      long long K, long long m, long long form, double floor, double root) {
     using S = typename Wide<T>::type;

@@ -332,6 +332,7 @@ def test_every_plan_covers_its_slices_within_the_limits_of_cuda(rng):
                 assert block[0] * block[1] <= 512
                 assert block[0] * plan.held * plan.width >= B
                 assert plan.held <= weight_norm_cuda.HELD[op]
+                assert plan.held * plan.width <= weight_norm_cuda.NUMBERS[op]
                 assert grid[0] * block[1] >= K
             elif plan.columns:
                 assert grid[0] * 32 * plan.width >= K * B
