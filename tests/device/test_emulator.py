@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +255,19 @@ def test_subnormal_numbers_are_flushed_where_nvcc_is_told_to(dtype, kept):
     assert found[0] == (4 * x).tolist()
     assert found[1] == (found[0] if kept else [0, 4, 4 * x[2]])
     assert tiny * 2 > 0  # the mode is left again
+
+
+def test_products_and_sums_are_one_operation_where_nvcc_may_make_them_so():
+    if " fma " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no such operation")
+    x, found = np.array([1 + 2.0**-30]), []
+    code = "__global__ void f(const double* x, double* y) { *y = *x * *x - 1; }"
+    for options in ((), ("-fmad=true",)):
+        y = np.zeros(1)
+        module = RawModule(code=code, options=("-std=c++17", *options), name_expressions=("f",))
+        module.get_function("f")((1,), (1,), (x, y))
+        found.append(y[0])
+    assert found == [2.0**-29, 2.0**-29 + 2.0**-60]
 
 
 # ... in 16 bits ...

@@ -4,6 +4,7 @@ with --device cuda by the GPU. First the judges are judged, by faults planted in
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,15 @@ LARGE = {"rows that no block holds", "a whole that no block holds", "odd runs in
 @pytest.fixture(params=DTYPES)
 def dtype(request, device):
     """A dtype, whose kernels are compiled together: in the emulator this is much faster."""
-    if device is standin.MODULES["cupy"]:
-        standin.compile_ahead(weight_norm_cuda._source(), tuple(some_kernels(request.param)))
+    ahead(device, request.param)
     return request.param
+
+
+def ahead(device: Any, dtype: str, *which: Any) -> None:
+    """Have the kernels for these shapes compiled together, in the emulator."""
+    if device is standin.MODULES["cupy"]:
+        source, kernels = weight_norm_cuda._source(), tuple(some_kernels(dtype, *which))
+        standin.compile_ahead(source, kernels)
 
 
 def typed(dtype: str) -> Any:
@@ -109,8 +116,7 @@ def judge(rng: np.random.Generator, name: str) -> None:
 
 
 def test_the_source_itself_passes(emulated, rng):
-    kernels = tuple(some_kernels("float32", (ROWS, WARP, LINES, RUNS)))
-    standin.compile_ahead(weight_norm_cuda._source(), kernels)
+    ahead(emulated, "float32", (ROWS, WARP, LINES, RUNS))
     for name in (ROWS, WARP, LINES, RUNS):
         judge(rng, name)
 
@@ -121,8 +127,8 @@ def test_a_planted_fault_is_found(fault, emulated, rng, monkeypatch):
     source = weight_norm_cuda._source()
     assert before in source
     planted = source.replace(before, after)
-    standin.compile_ahead(planted, tuple(some_kernels("float32", (name,))))
     monkeypatch.setattr(weight_norm_cuda, "_source", lambda: planted)
+    ahead(emulated, "float32", (name,))
     weight_norm_cuda._kernel.cache_clear()
     try:
         with pytest.raises((Fault, AssertionError)):
@@ -166,6 +172,26 @@ def test_answers_are_right_and_the_same_in_every_order(name, dtype, rng):
         check(problem(rng, name, typed(dtype)), dtype, EPS[form], form)
 
 
+@pytest.mark.parametrize("contracted", DTYPES)
+def test_bounds_hold_where_products_and_sums_are_one_operation(
+    contracted, emulated, rng, monkeypatch
+):
+    """As nvcc may compile them, and g++ for a processor that has it."""
+    if " fma " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no such operation")
+    monkeypatch.setattr(standin, "OPTIONS", (*standin.OPTIONS, "-fmad=true"))
+    names = (WARP, "a middle axis")
+    ahead(emulated, contracted, names)
+    weight_norm_cuda._kernel.cache_clear()
+    try:
+        for name, form in itertools.product(names, EPS):
+            p = problem(rng, name, typed(contracted))
+            found = got(answers(put(p), EPS[form], form))
+            assert max(misses(found, p, contracted, EPS[form], form).values()) <= 1
+    finally:
+        weight_norm_cuda._kernel.cache_clear()
+
+
 def test_forms_below_their_floor(dtype, rng):
     for form, name in itertools.product(EPS, ("short rows", "a middle axis")):
         if form != "plain":
@@ -193,6 +219,7 @@ def test_subnormal_slices_where_nothing_is_flushed(name, emulated, rng, monkeypa
     try:
         for dtype, low in (("float32", -140), ("bfloat16", -125), ("float16", -17)):
             v, g, w_bar, A, B = problem(rng, name, "float64", (low, low + 3))
+            ahead(emulated, dtype, (name,))
             small = 2.0**low  # in g too, so that v_bar is of order 1
             p = Problem(*(x.astype(typed(dtype)) for x in (v, g * small, w_bar, A, B)))
             worst = misses(got(answers(put(p))), p, dtype, flush=False)
@@ -263,9 +290,7 @@ def test_arrays_of_every_layout_give_the_same_bits(name, device, rng):
 
 def test_addresses_that_no_vector_can_be_read_from(dtype, device, rng):
     names = ("short rows", "columns in parts", "runs")
-    if device is standin.MODULES["cupy"]:
-        kernels = some_kernels(dtype, names, typed(dtype).itemsize)
-        standin.compile_ahead(weight_norm_cuda._source(), tuple(kernels))
+    ahead(device, dtype, names, typed(dtype).itemsize)
     for name in names:
         p = problem(rng, name, typed(dtype))
 

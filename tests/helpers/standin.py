@@ -226,7 +226,8 @@ def compile_ahead(code: str, names: tuple[str, ...]) -> None:
 
     The options are those of minwn's modules.
     """
-    emulator.compile_ahead(code, ("-std=c++17",), names)
+    options = tuple(option for option in ("-std=c++17", *OPTIONS) if option != emulator.FLUSH)
+    emulator.compile_ahead(code, options, names)
 
 
 class RawKernel:

@@ -10,12 +10,13 @@ A launch raises `Fault`, which says where, for what a GPU forbids or leaves unde
 write outside of the arrays, a misaligned vector, a barrier or a shuffle that some threads do not
 reach, an overflow of signed integers. A missing barrier shows in another way: results depend on the
 order, which `in_every_order` refuses. Shared memory holds NaN (all bits set) when a block begins.
-With the option -ftz=true, which CuPy always gives, subnormal numbers of float count as 0.
+With the option -ftz=true, which CuPy always gives, subnormal numbers of float count as 0; with
+-fmad=true, which nvcc takes for granted, a * b + c may be one operation.
 
 Not seen: a race that none of the orders brings out; the end of a __shared__ array, where another
 begins and a pointer runs over it; more registers or static shared memory than a GPU has;
-`__launch_bounds__`; and rounding: nvcc contracts a * b + c to one operation, g++ is told not to,
-and some of CUDA's functions (rsqrtf, exp, ...) differ from the C library's in the last bits.
+`__launch_bounds__`; and rounding: nvcc need not contract where g++ does, and some of CUDA's
+functions (rsqrtf, exp, ...) differ from the C library's in the last bits.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ CHECKED = (  # kernels; -g1 is for the lines in messages
 )  # fmt: skip
 DYNAMIC = 48 << 10  # bytes of dynamic shared memory that a kernel gets without asking for more
 ORDERS = ("forward", "reversed", 0, 1)
-FLUSH = "-ftz=true"
+FLUSH, CONTRACT = "-ftz=true", "-fmad=true"
 
 _order: str | int = "forward"
 
@@ -244,6 +245,9 @@ def _library(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> cty
     place = Path(tempfile.mkdtemp(dir=_folder()))
     source, compiled, target = (place / f"kernel.{end}" for end in ("cu", "o", "so"))
     source.write_text("\n".join(['#line 1 "kernel.cu"', body, *entries, ""]))
-    _compile(*options, *CHECKED, "-c", "-x", "c++", source, "-o", compiled)
+    given = [o for o in options if o != CONTRACT]
+    if CONTRACT in options:
+        given += ["-ffp-contract=fast", "-fexpensive-optimizations", "-mfma"]
+    _compile(*CHECKED, *given, "-c", "-x", "c++", source, "-o", compiled)
     _compile("-shared", "-Wl,-z,defs", "-T", HERE / "shared.ld", compiled, _runtime(), "-o", target)
     return ctypes.PyDLL(str(target))
