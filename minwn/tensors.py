@@ -6,7 +6,8 @@ One line a method; what a method does is said where the operation is defined, in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import backend, ops
@@ -178,22 +179,22 @@ class Tensor(Value):
         return ops.getitem(self, index=index)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(self._data == raw(other))
+        return _compared(operator.eq, self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(self._data != raw(other))
+        return _compared(operator.ne, self, other)
 
     def __lt__(self, other: Any) -> Tensor:
-        return _compared(self._data < raw(other))
+        return _compared(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return _compared(self._data <= raw(other))
+        return _compared(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return _compared(self._data > raw(other))
+        return _compared(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return _compared(self._data >= raw(other))
+        return _compared(operator.ge, self, other)
 
     # ---- methods --------------------------------------------------------------------------------
 
@@ -325,8 +326,8 @@ class Tensor(Value):
 Tensor.result_type = Tensor
 
 
-def _compared(answer: Any) -> Tensor:
-    return Tensor(backend.asarray(answer))
+def _compared(f: Callable[..., Any], x: Tensor, other: Any) -> Tensor:
+    return Tensor(backend.asarray(backend.run(x._data, f, x._data, raw(other))))
 
 
 def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,6 +3,8 @@ and sums come out the same however threads are scheduled."""
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import minwn
-from minwn import WeightNorm, backend, nn, ops, optim, tensor
+from minwn import WeightNorm, backend, interop, nn, ops, optim, tensor
 from minwn.backend import move, to_numpy
 
 from ..helpers.standin import ndarray
@@ -109,6 +111,25 @@ def test_copies_stay_on_their_device(device, rng):
     assert {t.device for t in made} == {"cuda:1"}
 
 
+def test_a_tensor_of_another_device_than_the_current_is_one_like_any(device, rng):
+    where = "cuda:1" if device.cuda.runtime.getDeviceCount() > 1 else "cuda"
+    values = rng.normal(size=(3, 2))
+    x = tensor(values).to(where)
+    found = [x > 0, x == x, x.data > x, x.data + x, 1 - x, x @ x.T, np.exp(x), x[1:, 0], x.sum()]
+    wanted = [
+        values > 0, values == values, values > values, 2 * values, 1 - values, values @ values.T,
+        np.exp(values), values[1:, 0], values.sum(),
+    ]  # fmt: skip
+    for a, b in zip(found, wanted, strict=True):
+        assert a.device == x.device
+        np.testing.assert_allclose(a.numpy(), b, rtol=1e-14)
+    assert x[0, 0] != x[0, 1]
+    assert float(x.sum()) == pytest.approx(values.sum(), rel=1e-14)
+    assert repr(x).startswith("tensor(")
+    with minwn.no_grad():
+        assert not (tensor(x, requires_grad=True) * 2).requires_grad
+
+
 def test_a_graph_leads_across_devices(device, rng):
     """`to` is an operation, and its cotangent goes back to where it came from."""
     x = tensor(rng.normal(size=4), requires_grad=True)
@@ -116,6 +137,26 @@ def test_a_graph_leads_across_devices(device, rng):
     y.backward(np.ones(4))
     np.testing.assert_allclose(x.grad.data, 3 * x.data**2, rtol=1e-15)
     assert x.grad.device == "cpu"
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_files_hold_what_was_on_a_device(kind, device, rng, tmp_path):
+    if kind == "safetensors":
+        pytest.importorskip("safetensors", reason="the format is theirs")
+    where = "cuda:1" if device.cuda.runtime.getDeviceCount() > 1 else "cuda"
+    nets = [network(rng)[0].to(where) for _ in range(2)]
+    for target in ("minwn", "torch"):
+        path = tmp_path / f"{target}.{kind}"
+        interop.save(nets[0], path, target=target)
+        interop.load(nets[1], path, source=target)
+        states = [net.to("cpu").state_dict() for net in nets]
+        assert all(np.array_equal(states[0][k], states[1][k]) for k in states[0])
+        for net in nets:
+            net.to(where)
+    copies = [copy.deepcopy(nets[0]), pickle.loads(pickle.dumps(nets[0]))]
+    assert {p.device for p in copies[0].parameters()} == {nets[0][0].bias.device}
+    states = [net.to("cpu").state_dict() for net in (nets[0], *copies)]
+    assert all(np.array_equal(state[k], states[0][k]) for state in states for k in states[0])
 
 
 def test_tensors_of_other_libraries_arrive_where_they_are(emulated, rng):

@@ -141,6 +141,8 @@ def _binary(name: str) -> Any:
     forward = getattr(operator, f"__{name}__")
 
     def method(self: Any, other: Any) -> Any:
+        if not isinstance(other, Boxed | np.ndarray | np.generic | complex | float | int):
+            return NotImplemented  # a Tensor, say, knows what to do
         return type(self)(forward(self.operand(self), self.operand(other)))
 
     def mirrored(self: Any, other: Any) -> Any:
