@@ -220,6 +220,30 @@ def test_losses_and_embeddings(where, rng):
         nn.cross_entropy(x, t + 3)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTMCell, nn.GRUCell])
+def test_recurrent_cells(kind, where, rng):
+    x, found = rng.normal(size=(2, 3)), []
+    cell = kind(3, 4, rng=0).to("float64")
+    for to in ("cpu", where):
+        there, given = copy.deepcopy(cell).to(to), tensor(x).to(to)
+        state = there(given)
+        state = there(given, state)
+        h = state[0] if isinstance(state, tuple) else state
+        (h * h).sum().backward()
+        found.append({"h": h.numpy()} | {k: p.grad.numpy() for k, p in there.named_parameters()})
+    close(*reversed(found))
+
+
+def test_forward_products(where, rng):
+    xs, ts = ([rng.normal(size=s) for s in ((3, 4), (3, 1))] for _ in range(2))
+    f = minwn.byhand.weight_norm.forward
+    here = minwn.jvp(f, xs, ts)
+    there = minwn.jvp(f, *([tensor(x).to(where) for x in group] for group in (xs, ts)))
+    by_hand = minwn.byhand.weight_norm.jvp(*xs, *ts)
+    close(*({i: x.numpy() for i, x in enumerate(pair)} for pair in (there, here)))
+    close({"w": there[1].numpy()}, {"w": by_hand})
+
+
 def test_dropout_draws_the_same_on_every_device(where, rng):
     x = rng.normal(size=(4, 5)).astype("float32")
     here, there = (nn.Dropout(0.5, rng=3)(tensor(x).to(to)).numpy() for to in ("cpu", where))
@@ -269,8 +293,8 @@ def test_a_network_trains_as_on_the_cpu_and_twice_the_same(device):
 
 
 @pytest.mark.parametrize("mode", ["full", "random"])
-def test_gradcheck_measures_on_the_device(mode, asdevice, rng):
-    v, g = (asdevice(rng.normal(size=s)) for s in ((3, 4), (3, 1)))
+def test_gradcheck_measures_on_the_device(mode, where, rng):
+    v, g = (tensor(rng.normal(size=s)).to(where).data for s in ((3, 4), (3, 1)))
     forward = minwn.byhand.weight_norm.forward
 
     def seen(v: Any, g: Any) -> Any:
@@ -279,8 +303,11 @@ def test_gradcheck_measures_on_the_device(mode, asdevice, rng):
 
     assert gradcheck(seen, [v, g], order=2, mode=mode).ok
 
-    def wrong(w_bar: Any, v: Any, g: Any) -> Any:
-        return 1.001 * w_bar, minwn.byhand.weight_norm.vjp(w_bar, v, g)[1]
+    def backward(w_bar: Any, v: Any, g: Any, factor: float = 1.0) -> Any:
+        n = (v * v).sum(axis=1, keepdims=True) ** 0.5
+        g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
+        return factor * g / n * (w_bar - g_bar * v / n), g_bar
 
-    with pytest.raises(GradcheckError):
-        gradcheck(forward, [v, g], mode=mode, backward=wrong)
+    assert gradcheck(forward, [v, g], mode=mode, backward=backward).ok
+    with pytest.raises(GradcheckError, match=r"input 0 \(v\)"):
+        gradcheck(forward, [v, g], mode=mode, backward=lambda *xs: backward(*xs, 1.001))
