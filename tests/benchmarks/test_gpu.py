@@ -85,11 +85,10 @@ def test_a_copy_is_a_copy(device):
 
 def test_the_clock_of_the_gpu_counts_seconds(device):
     read = backend.gpu_clock()
-    start, begin = read(), time.perf_counter()
+    begin, start = time.perf_counter(), read()
     time.sleep(0.02)
     end, passed = read(), time.perf_counter() - begin
-    # Events are of the host here; on a GPU they are recorded as they are reached, which is at once.
-    assert 0.015 < end - start < passed + 0.005
+    assert 0.019 < end - start < passed + 0.001  # the resolution of events is far below
 
 
 def test_steps_on_the_gpu_are_those_on_the_cpu(device):
