@@ -31,6 +31,7 @@ Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 Host = numpy.ndarray
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
+_DLPACK_CUDA = 2  # kDLCUDA
 _erf = numpy.frompyfunc(math.erf, 1, 1)
 
 
@@ -90,13 +91,19 @@ def is_numpy(*arrays: Any) -> bool:
 
 
 def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
-    """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
+    """data as an array of the library (and on the device) of `like`.
+
+    Where `like` is None an array stays what it is, another library's tensor on a GPU becomes CuPy's
+    by DLPack, and everything else NumPy's.
+    """
     xp = namespace(data if like is None else like)
     if xp is numpy and isinstance(data, _HOST):
         return numpy.asarray(data, dtype=dtype)
     if not is_array(data) and hasattr(data, "__dlpack__"):
+        if like is None and data.__dlpack_device__()[0] == _DLPACK_CUDA:
+            xp = _cupy()
         data = xp.from_dlpack(data)
-    with on_device_of(like):
+    with on_device_of(data if like is None else like):
         return xp.asarray(data, dtype=dtype)
 
 
@@ -109,6 +116,12 @@ def beside(data: Any, other: Array, dtype: Any = None) -> Array:
         namespace(data, other)
         return data
     return asarray(data, like=other, dtype=dtype)
+
+
+def copy(x: Array, dtype: Any = None) -> Array:
+    """A copy on the device of x. (CuPy's own would be on the current device.)"""
+    with on_device_of(x):
+        return namespace(x).array(x, dtype=dtype)
 
 
 def is_floating(dtype: Any) -> bool:
@@ -228,57 +241,60 @@ def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
     return [module.get_function(name) for name in names]
 
 
-def seconds(where: str, work: Callable[[], object]) -> float:
-    """How long work() takes: by the clock, or on a GPU between two events of its current stream.
+def clock(where: str) -> Callable[[], float]:
+    """A clock in seconds: the host's, or one that a GPU keeps, by events in CuPy's current stream.
 
-    A GPU answers before it has worked; the events wait in the stream, before the work and behind.
+    To read a GPU's is to wait for all that was begun before.
     """
     if where == "cpu":
-        start = time.perf_counter()
-        work()
-        return time.perf_counter() - start
+        return time.perf_counter
+    event, passed = _cupy().cuda.Event, 0.0
     with _place(where):
-        before, after = (_cupy().cuda.Event() for _ in range(2))
-        before.record()
-        work()
-        after.record()
-        after.synchronize()
-        return _cupy().cuda.get_elapsed_time(before, after) / 1000
+        last = event()
+        last.record()
+
+    def read() -> float:
+        nonlocal last, passed
+        with _place(where):
+            now = event()
+            now.record()
+            now.synchronize()
+        passed += _cupy().cuda.get_elapsed_time(last, now) / 1000  # short times keep their digits
+        last = now
+        return passed
+
+    return read
 
 
 def device_facts(where: str) -> dict[str, Any]:
-    """What the device is and what drives it, ready for JSON; nothing for "cpu".
+    """What CuPy says of a device, its driver, and itself; memory in bytes. Nothing for "cpu".
 
     Raises ImportError without CuPy, and RuntimeError where CuPy finds no such device.
     """
     if where == "cpu":
         return {}
     cupy = _cupy()
+    runtime = cupy.cuda.runtime
     try:
         with _place(where) as place:
-            properties = cupy.cuda.runtime.getDeviceProperties(place.id)
+            name = runtime.getDeviceProperties(place.id)["name"].decode()
             free, total = place.mem_info
-            driver, runtime = (
-                cupy.cuda.runtime.driverGetVersion(),
-                cupy.cuda.runtime.runtimeGetVersion(),
-            )
+            digits, count = place.compute_capability, runtime.getDeviceCount()
+            versions = runtime.driverGetVersion(), runtime.runtimeGetVersion()
     except RuntimeError as error:
         raise RuntimeError(f"CuPy {cupy.__version__} finds no device {where!r}: {error}") from error
+    driver, own = (f"{v // 1000}.{v % 1000 // 10}" for v in versions)
     return {
         "device": f"cuda:{place.id}",
-        "name": properties["name"].decode(),
-        "compute capability": ".".join(place.compute_capability),
+        "devices": count,
+        "name": name,
+        "compute capability": f"{digits[:-1]}.{digits[-1]}",
         "memory": total,
         "free": free,
-        "driver": _cuda_version(driver),
-        "runtime": _cuda_version(runtime),
+        "driver": driver,
+        "runtime": own,
         "cupy": cupy.__version__,
     }
-
-
-def _cuda_version(number: int) -> str:
-    """13020 -> "13.2" """
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def to_numpy(x: Array) -> numpy.ndarray:
@@ -295,7 +311,18 @@ def within(x: Array, low: float, high: float) -> bool:
     """Whether low <= every entry <= high; false where one is NaN."""
     if isinstance(x, numpy.ndarray):  # argmin is the fast way, and stops at a NaN
         return x.size == 0 or (x.item(x.argmin()) >= low and x.item(x.argmax()) <= high)
-    return bool(((x >= low) & (x <= high)).all())
+    with on_device_of(x):
+        return bool(((x >= low) & (x <= high)).all())
+
+
+def largest_entry(x: Array, axes: tuple[int, ...]) -> Array:
+    """The largest entry over axes, each kept with length 1; 0 where there is none."""
+    if isinstance(x, _HOST):
+        return numpy.asarray(x.max(axis=axes, keepdims=True, initial=0))
+    if x.size:
+        return x.max(axis=axes, keepdims=True)  # CuPy's has no `initial`
+    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+    return namespace(x).zeros(kept, dtype=x.dtype)
 
 
 def in_long_rows(*matrices: Array) -> bool:
@@ -340,16 +367,29 @@ def add_at(x: Array, index: Any, values: Array) -> None:
 
 
 def _add_runs(x: Array, index: Any, values: Array) -> None:
-    """`add_at` for C-contiguous x, in an order that depends on the indices alone."""
+    """`add_at` in an order that depends on the indices alone, by halves of runs.
+
+    Not by CuPy's add.reduceat, which takes differences of one long cumulative sum: there the digits
+    of a small run are lost beside a large one, and a NaN spreads to all that follow.
+    """
     xp, flat = namespace(x), x.reshape(-1)
-    if not flat.size:
-        return
     places = xp.arange(flat.size).reshape(x.shape)[index]
-    values = xp.broadcast_to(values, places.shape).reshape(-1)
-    order = xp.argsort(places.reshape(-1), kind="stable")
-    places = places.reshape(-1)[order]
+    if not places.size:
+        return
+    sums = xp.broadcast_to(values, places.shape).reshape(-1).astype(accumulator(x.dtype))
+    places = places.reshape(-1)
+    order = xp.argsort(places, kind="stable")
+    places, sums = places[order], sums[order]
     starts = xp.flatnonzero(xp.concatenate((xp.ones(1, bool), places[1:] != places[:-1])))
-    flat[places[starts]] += xp.add.reduceat(values[order], starts)
+    longest = int((xp.concatenate((starts[1:], starts[:1] + places.size)) - starts).max())
+    step = 1
+    while step < longest:  # sums[i] is that of the values i to i + step - 1, as far as its run goes
+        sums[:-step] += xp.where(places[step:] == places[:-step], sums[step:], 0)
+        step *= 2
+    places = places[starts]
+    flat[places] = (flat[places] + sums[starts]).astype(x.dtype)
+    if not x.flags.c_contiguous:  # then flat was a copy
+        x[...] = flat.reshape(x.shape)
 
 
 def erf(x: Array) -> Array:
@@ -368,7 +408,7 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
 
     Drawn on the host, so that one seed gives one result on every device.
     """
-    return asarray(rng.random(shape), like=like).astype(like.dtype)
+    return asarray(rng.random(shape).astype(like.dtype), like=like)
 
 
 def generator(seed: Generator | int | None) -> Generator:

@@ -165,6 +165,7 @@ class Primitive:
         if library is Host:
             data = self.forward(*arrays, **params)
         else:
+            namespace(*arrays)  # or its error, where two devices meet
             data = run(place, self.forward, *arrays, **params)
             if kind is None:
                 return data

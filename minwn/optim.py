@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from .backend import Array, Host, asarray, device, is_array, move, namespace, run
+from .backend import Array, Host, asarray, copy, device, is_array, move, namespace, run
 from .tensors import Tensor
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
@@ -46,6 +46,7 @@ class Optimizer:
         if not seen:
             raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
         self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
+        self._away = False  # whether a parameter was ever on another device than the host
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
         """The next w, as a new array. May change `state`, and nothing else."""
@@ -68,7 +69,8 @@ class Optimizer:
                     f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
                     f"of shape {w.shape}; convert one with .to(dtype)"
                 )
-            if type(w) is not Host or type(grad) is not Host:
+            if self._away or type(w) is not Host or type(grad) is not Host:
+                self._away = True
                 _follow(w, grad, self.state[parameter])
         for group in self.param_groups:
             for parameter in group["params"]:
@@ -348,4 +350,4 @@ def _copy(value: Any, like: Tensor | None = None) -> Any:
         return value
     if like is not None:
         value = asarray(value, like=like.data, dtype=like.dtype)
-    return namespace(value).array(value)
+    return copy(value)

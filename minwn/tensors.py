@@ -6,7 +6,8 @@ One line a method; what a method does is said where the operation is defined, in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import backend, ops
@@ -178,22 +179,22 @@ class Tensor(Value):
         return ops.getitem(self, index=index)
 
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(self._data == raw(other))
+        return _compared(operator.eq, self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(self._data != raw(other))
+        return _compared(operator.ne, self, other)
 
     def __lt__(self, other: Any) -> Tensor:
-        return _compared(self._data < raw(other))
+        return _compared(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return _compared(self._data <= raw(other))
+        return _compared(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return _compared(self._data > raw(other))
+        return _compared(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return _compared(self._data >= raw(other))
+        return _compared(operator.ge, self, other)
 
     # ---- methods --------------------------------------------------------------------------------
 
@@ -284,9 +285,9 @@ class Tensor(Value):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """A leaf with an array and a grad of its own; what it was computed from stays behind."""
-        copy = type(self)(self._data.copy(), self.requires_grad and self._op is None)
+        copy = type(self)(backend.copy(self._data), self.requires_grad and self._op is None)
         if self._grad is not None:
-            copy._grad = Tensor(self._grad.data.copy())
+            copy._grad = Tensor(backend.copy(self._grad.data))
         memo[id(self)] = copy
         return copy
 
@@ -325,8 +326,8 @@ class Tensor(Value):
 Tensor.result_type = Tensor
 
 
-def _compared(answer: Any) -> Tensor:
-    return Tensor(backend.asarray(answer))
+def _compared(f: Callable[..., Any], x: Tensor, other: Any) -> Tensor:
+    return Tensor(backend.asarray(backend.run(x._data, f, x._data, raw(other))))
 
 
 def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -355,7 +356,7 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
         raise TypeError(f"a Tensor cannot hold {array.dtype}: {str(data)[:60]}")
     if dtype is None and not hasattr(data, "dtype") and array.dtype == "float64":
         dtype = backend.dtype_of("float32")
-    return Tensor(backend.namespace(array).array(array, dtype=dtype), requires_grad)
+    return Tensor(backend.copy(array, dtype), requires_grad)
 
 
 def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
@@ -388,7 +389,8 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
                 f"an output of shape {output.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = backend.namespace(output._data).ones(output.shape, dtype=output.dtype)
+        with backend.on_device_of(output._data):
+            one = backend.namespace(output._data).ones(output.shape, dtype=output.dtype)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 
 from minwn import Tensor
-from minwn.backend import move
+from minwn.backend import move, to_numpy
 from minwn.graph import Primitive
 
+from .helpers import cuda, standin
 from .helpers.foreign import Foreign
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="where `asdevice` puts arrays: cpu or cuda")
+    parser.addoption(
+        "--device", default="emulated", choices=("emulated", "cuda"),
+        help="what stands for the GPU: CuPy's stand-in of the tests, or CuPy and a real one",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -27,10 +31,31 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
 
 
 @pytest.fixture
-def asdevice(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """An array moved to the device of `--device`."""
-    where = request.config.getoption("--device")
-    return lambda x: move(x, where)
+def device(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The module `cupy` of `--device`: CuPy itself, or its stand-in for the time of a test."""
+    if request.config.getoption("--device") == "cuda":
+        import cupy
+
+        yield cupy
+    elif cuda.COMPILER is None:
+        pytest.skip("the emulator needs g++ on Linux, x86-64")
+    else:
+        with standin.installed() as module:
+            yield module
+
+
+@pytest.fixture
+def emulated(request: pytest.FixtureRequest) -> Any:
+    """The stand-in, for what only an emulator can tell."""
+    if request.config.getoption("--device") == "cuda":
+        pytest.skip("tells of the emulator alone")
+    return request.getfixturevalue("device")
+
+
+@pytest.fixture
+def asdevice(device: Any) -> Callable[[Any], Any]:
+    """An array, copied to the device."""
+    return lambda x: move(np.asarray(x), "cuda")
 
 
 def _read_only(x: np.ndarray) -> np.ndarray:
@@ -58,9 +83,11 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
 }
 
 
-@pytest.fixture(params=LAYOUTS)
+@pytest.fixture(params=[*LAYOUTS, "device"])
 def xp(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """A NumPy array, in one of the forms in which an operation may be handed it."""
+    if request.param == "device":
+        return request.getfixturevalue("asdevice")
     convert = LAYOUTS[request.param]
     return lambda x: convert(np.asarray(x))
 
@@ -71,7 +98,7 @@ def host() -> Callable[[Any], np.ndarray]:
 
     def open_up(x: Any) -> np.ndarray:
         x = x.data if isinstance(x, Tensor) else x
-        return x.host if isinstance(x, Foreign) else np.asarray(x)
+        return x.host if isinstance(x, Foreign) else to_numpy(x)
 
     return open_up
 

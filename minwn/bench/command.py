@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..backend import is_device
+from ..backend import device_facts, is_device
 from ..terminal import Progress
 from . import picture, tables
 from .machine import set_threads
@@ -60,6 +60,8 @@ def main(args: argparse.Namespace) -> int:
     """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
     try:
         works = select(args.works, args.quick, args.device)
+        if not args.list:
+            device_facts(args.device)  # or why there is none
         paths = _openable(args)
     except KeyError as unknown:
         on = "" if args.device == "cpu" else f" --device {args.device}"

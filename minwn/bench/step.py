@@ -90,8 +90,7 @@ WORKS = [
 
 
 def on_device(device: str) -> list[Work]:
-    """The works of a GPU: a network that is large enough for one."""
-    widths, batch = (4096, 4096, 4096), 256
+    """The works of a GPU: a network that is large enough for one, and a small one."""
     eager = {name: PEERS[name] for name in ("minwn", "torch hook", "torch parametrization")}
     return [
         Work(
@@ -102,7 +101,9 @@ def on_device(device: str) -> list[Work]:
                 name: partial(build, widths, batch, rule, device) for name, build in eager.items()
             },
             targets={"torch": 1.0},
+            quick=batch == 32,
             device=device,
         )
+        for widths, batch in (((64, 32, 10), 32), ((4096, 4096, 4096), 256))
         for rule in RATES
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..backend import device_facts
 from . import conv, epoch, gradcheck, process, scaling, step, weight_norm
 from .scaling import Sweep
 from .work import Work
@@ -27,11 +26,7 @@ MEANS: list[tuple[str, list[str], str, float]] = [
 
 
 def on_device(where: str) -> dict[str, Work | Sweep]:
-    """All that can be measured on a GPU, by name.
-
-    Raises ImportError or RuntimeError where arrays cannot be moved there.
-    """
-    device_facts(where)
+    """All that can be measured on a GPU, by name."""
     works = [*weight_norm.on_device(where), *step.on_device(where), *epoch.on_device(where)]
     return {work.name: work for work in works}
 

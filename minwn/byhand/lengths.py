@@ -15,6 +15,7 @@ from ..backend import (
     accumulator,
     dot_rows,
     largest,
+    largest_entry,
     namespace,
     smallest_normal,
     unit_roundoff,
@@ -174,7 +175,7 @@ def _safe_squares(dtype: Any) -> tuple[float, float]:
 def scaled(v: Array, shape: Shape) -> tuple[Array, Array]:
     """(v 2^-e, e) with the largest entry of each slice in [1/2, 1); e = 0 where there is none."""
     xp = namespace(v)
-    top = abs(v.real).max(axis=_reduced(v.shape, shape), keepdims=True, initial=0).reshape(shape)
+    top = largest_entry(abs(v.real), _reduced(v.shape, shape)).reshape(shape)
     exponent = xp.frexp(xp.where(xp.isfinite(top), top, 0))[1]
     # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
     half = exponent // 2

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, beside, is_floating, namespace, within
+from ..backend import Array, beside, is_floating, namespace, on_device_of, run, within
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
@@ -108,7 +108,8 @@ def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[
         return logits, targets, logits.shape[:1]
     last, k = (0, *range(2, logits.ndim), 1), logits.shape[1]
     soft = targets.ndim == logits.ndim
-    targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
+    with on_device_of(targets):
+        targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
     rows = reshape(transpose(logits, axes=last), shape=(-1, k))
     return rows, targets, (logits.shape[0], *logits.shape[2:])
 
@@ -133,12 +134,13 @@ def check_targets(logits: Any, targets: Any) -> Array:
     if targets.dtype.kind in "iu" and targets.shape == labels:
         if within(targets, 0, shape[1] - 1):
             return targets
+        low, high = (int(run(targets, f)) for f in (targets.min, targets.max))
         raise ValueError(
-            f"labels from {int(targets.min())} to {int(targets.max())} for {shape[1]} classes; "
+            f"labels from {low} to {high} for {shape[1]} classes; "
             f"they are numbered 0 to {shape[1] - 1}"
         )
     if is_floating(targets.dtype) and targets.shape == shape:
-        return targets.astype(logits.dtype, copy=False)
+        return run(targets, targets.astype, logits.dtype, copy=False)
     raise ValueError(
         f"targets {targets.dtype} {targets.shape} for logits {shape}; expected integer labels "
         f"{labels}, or distributions {shape}"

@@ -62,14 +62,18 @@ __device__ void add_products(S* dots, const S* x) {             // x: v 2^-e, w_
 // Whether a slice must be scaled, given <v, v>. NaN and infinity say yes.
 template <class S> __device__ bool leaves_range(S q) { return !(q >= S(0x1p-20) && q <= S(0x1p20)); }
 
-// The exponent e for a slice with this largest entry; 0 for none. Not below -100 (-900): for sums
-// of squares that is enough, and eps 2^-e stays in range.
+// The exponent e for a slice with this largest entry; 0 for none. Beside an eps not below -100
+// (-900), which is enough for sums of squares, and leaves eps 2^-e in range.
 template <class S>
-__device__ int exponent(S top) {
+__device__ int exponent(S top, const Length<S>& length) {
     int e = 0;
     if (isfinite(top)) frexp(top, &e);
-    return max(e, sizeof(S) == 8 ? -900 : -100);
+    return length.floor == 0 ? e : max(e, sizeof(S) == 8 ? -900 : -100);
 }
+
+// What of 2^-e goes into g before it is divided: g may be as small as v, and g / h, by itself, a
+// subnormal number of few digits.
+__device__ inline int early(int e) { return e < 0 ? e / 2 : 0; }
 
 // The coefficients, and the entry of g_bar or by_g. b: the entry of B, the cotangent of g_bar.
 template <int OP, class S>
@@ -94,17 +98,16 @@ __device__ Linear<S> solve(const S* dots, int e, S g, S b, Length<S> length, S& 
         bend = h * y;
         turn = length.root * length.root;
     }
-    h = h == 0 ? S(NAN) : h;
-    S ratio = g / h;
-    Linear<S> to = {{ratio}, e};
+    h = h == 0 ? S(nan("")) : h;                                // NVRTC knows no NAN
+    Linear<S> to = {{g / h}, e};
     if (OP == FORWARD) return to;
-    S s = dots[WV] / h;
+    S ratio = to.c[0] = ldexp(g, -early(e)) / h, s = dots[WV] / h;
     by_g = s;
     to.c[1] = -(ratio * s * y);
     if (OP == VJP) return to;
     // h H A = bend (A - turn a y), with H the second derivative of h
     S a = dots[AV] * y, t = dots[AW] - s * a, one = ldexp(1 / h, -e);
-    ratio = ldexp(ratio, -e);
+    ratio = ldexp(ratio, early(e) - e);
     S d = b - ratio * a;
     by_g = t * one;
     to.c[0] = ratio;
@@ -122,7 +125,7 @@ __device__ void answers(S* z, const S* x, const Linear<S>& to) {
     if (OP == FORWARD) z[0] = c[0] * x[0];
     if (OP == VJP) {
         z[0] = c[0] * x[1] + c[1] * x[0];
-        if (to.e) z[0] = ldexp(z[0], -to.e);
+        if (to.e) z[0] = ldexp(z[0], early(to.e) - to.e);
     }
     if (OP == DOUBLE_VJP) {
         z[0] = c[0] * x[2] + c[1] * x[0];
@@ -162,11 +165,12 @@ __device__ void reduce(S* sums) {
 
 // blockDim.x threads to a row, each with N packs of it; blockDim.y rows to a block.
 template <int OP, class T, int V, int N>
-__global__ void __launch_bounds__(512)
+__global__ void __launch_bounds__(512, 1)
 rows(T* z0, T* z1, T* by_g, const T* v, const T* w_bar, const T* A, const T* g, const T* B,
      long long K, long long m, long long form, double floor, double root) {
     using S = typename Wide<T>::type;
     constexpr int D = products(OP), IN = inputs(OP);
+    const Length<S> length = {int(form), S(floor), S(root)};
     const long long k = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     if (k >= K) return;                                         // a whole warp, or nobody
     const T* in[3] = {v, w_bar, A};
@@ -198,10 +202,9 @@ rows(T* z0, T* z1, T* by_g, const T* v, const T* w_bar, const T* A, const T* g, 
         for (int i = 0; i < N; i++)
             for (int l = 0; l < V; l++) largest = fmax(largest, fabs(S(held[0][i].x[l])));
         reduce<1, true>(&largest);
-        e = exponent(largest);
+        e = exponent(largest, length);
         if (e) sum(dots, e);
     }
-    const Length<S> length = {int(form), S(floor), S(root)};
     const Linear<S> to = solve<OP>(dots, e, S(g[k]), OP == DOUBLE_VJP ? S(B[k]) : S(0), length, slice);
     if (OP != FORWARD && threadIdx.x == 0) by_g[k] = T(slice);
     #pragma unroll
@@ -321,6 +324,7 @@ __global__ void finish(typename Wide<T>::type* coefficients, int* exponents, T* 
                        long long form, double floor, double root) {
     using S = typename Wide<T>::type;
     constexpr int D = products(OP);
+    const Length<S> length = {int(form), S(floor), S(root)};
     const long long k = (long long)blockIdx.x * blockDim.y + threadIdx.y;
     if (k >= K || (second && !exponents[k])) return;            // a whole warp, or the block
     S dots[D + 1] = {}, slice = 0;
@@ -331,12 +335,11 @@ __global__ void finish(typename Wide<T>::type* coefficients, int* exponents, T* 
         }
     reduce<D, false>(dots);
     reduce<1, true>(dots + D);
-    const int e = second ? exponents[k] : leaves_range(dots[VV]) ? exponent(dots[D]) : 0;
+    const int e = second ? exponents[k] : leaves_range(dots[VV]) ? exponent(dots[D], length) : 0;
     __syncwarp();
     if (threadIdx.x) return;
     exponents[k] = e;
     if (e && !second) return;
-    const Length<S> length = {int(form), S(floor), S(root)};
     const Linear<S> to = solve<OP>(dots, e, S(g[k]), OP == DOUBLE_VJP ? S(B[k]) : S(0), length, slice);
     for (int i = 0; i < 5; i++) coefficients[k * 5 + i] = to.c[i];
     if (OP != FORWARD) by_g[k] = T(slice);

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..backend import Array, compiled, is_cupy, namespace
+from ..backend import Array, compiled, is_cupy, namespace, on_device_of
 from .lengths import FORMS, rows_of
 
 __all__ = ["double_vjp", "forward", "serves", "vjp"]
@@ -25,7 +25,9 @@ FORWARD, VJP, DOUBLE_VJP = range(3)
 
 VECTOR = 16  # bytes that a thread loads in one instruction, at the most
 THREADS = 512  # of a row, at the most: they may use 128 registers each
-HELD = (16, 8, 4)  # vectors of each input that a thread can hold, for forward, vjp, double_vjp
+# What a thread can hold of each input, for forward, vjp, double_vjp: vectors, and numbers, which
+# compilers like to keep as floats even where 16 bits came.
+HELD, NUMBERS = (16, 8, 4), (64, 32, 16)
 LONG = 128  # a slice whose runs are shorter is summed by columns
 LINES = 64  # of a part, in columns
 RUN = 2048  # vectors of a part, in runs
@@ -99,11 +101,11 @@ def _plan(op: int, A: int, K: int, B: int, itemsize: int, aligned: int) -> Plan:
 
     if A == 1:
         wide = width(B)
-        vectors = B // wide
-        held = _power(-(-vectors // 32)) if vectors <= 128 else 4
+        vectors, most = B // wide, min(HELD[op], NUMBERS[op] // wide)
+        held = min(_power(-(-vectors // 32)) if vectors <= 128 else 4, most)
         threads = min(_power(-(-vectors // held), least=32), THREADS)
         held = max(held, _power(-(-vectors // threads)))
-        if held <= HELD[op]:
+        if held <= most:
             rows = 4 if threads == 32 else 1
             return Plan(True, False, wide, held, (-(-K // rows),), (threads, rows), vectors, 0)
     columns = A > 1 and B < LONG
@@ -137,6 +139,13 @@ def _run(
     op: int, inputs: tuple[Array, ...], g: Array, B: Array | None, eps: float, form: str
 ) -> tuple[Any, Any, Any]:
     """(an output of v's shape, for double_vjp another, for all but forward one of g's shape)"""
+    with on_device_of(inputs[0]):  # a kernel that finds addresses of another device does not stop
+        return _launch(op, inputs, g, B, eps, form)
+
+
+def _launch(
+    op: int, inputs: tuple[Array, ...], g: Array, B: Array | None, eps: float, form: str
+) -> tuple[Any, Any, Any]:
     xp, v = namespace(*inputs, g, B), inputs[0]
     shape, dtype = v.shape, v.dtype
     slices = _slices(shape, g.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import numpy
@@ -31,6 +31,19 @@ from .subject import Subject
 __all__ = ["blame", "gradcheck"]
 
 
+def _where_the_inputs_are(check: Callable[..., GradcheckReport]) -> Callable[..., GradcheckReport]:
+    """The check, with the device of the inputs as the current one for functions of arrays."""
+
+    @wraps(check)
+    def there(f: Callable[..., Any], inputs: Sequence[Any], **options: Any) -> GradcheckReport:
+        given = inputs if isinstance(inputs, list | tuple) else ()
+        with backend.on_device_of(next(filter(backend.is_cupy, map(raw, given)), None)):
+            return check(f, inputs, **options)
+
+    return there
+
+
+@_where_the_inputs_are
 def gradcheck(
     f: Callable[..., Any],
     inputs: Sequence[Any],

@@ -68,7 +68,7 @@ class Subject:
             return x
         if x.dtype.kind == "c":
             raise TypeError("gradcheck: complex inputs; check real and imaginary parts as two")
-        return backend.namespace(x).array(x, dtype=self.dtype if holds_floats(x) else None)
+        return backend.copy(x, self.dtype if holds_floats(x) else None)
 
     def _outputs(self, f: Any, args: Sequence[Any]) -> list[Array]:
         """What f returns, as arrays; to be called in `quiet`."""

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from ..backend import to_numpy
 from .npz import read_npz, write_npz
 from .plain import DTYPES, FileError, check_name
 from .safetensors import read_safetensors, write_safetensors
@@ -70,7 +71,7 @@ def write(
     arrays = {}
     for name, x in state.items():
         check_name(name, ValueError)
-        array = np.asarray(x)
+        array = to_numpy(x)
         if array.dtype.name not in DTYPES.values():
             raise ValueError(f"{name} is {array.dtype}; a file holds {', '.join(DTYPES.values())}")
         little = array.dtype.newbyteorder("<") if array.dtype.kind in "iuf" else array.dtype

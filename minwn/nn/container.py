@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ..backend import Generator, uniform
+from ..backend import Generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
@@ -102,8 +102,10 @@ class Dropout(Module):
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0:
             return x
-        kept = uniform(self.rng, tuple(x.shape), like=raw(x)) >= self.p
-        return x * (kept.astype(x.dtype) * (1.0 / (1.0 - self.p) if self.p < 1 else 0.0))
+        with on_device_of(raw(x)):
+            kept = uniform(self.rng, tuple(x.shape), like=raw(x)) >= self.p
+            scale = kept.astype(x.dtype) * (1.0 / (1.0 - self.p) if self.p < 1 else 0.0)
+        return x * scale
 
     def describe(self) -> str:
         return f"p={self.p}"

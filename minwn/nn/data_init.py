@@ -13,7 +13,7 @@ import copy
 import math
 from typing import Any, TypeVar
 
-from ..backend import Array, accumulator, namespace, quiet, to_numpy, unit_roundoff
+from ..backend import Array, accumulator, namespace, quiet, run, to_numpy, unit_roundoff
 from ..byhand import weight_norm
 from ..graph import no_grad, raw
 from ..ops import mean, var
@@ -88,7 +88,7 @@ class _Watch:
                     f"{self.name} shares its g or its bias, but not both, with a layer called "
                     f"before; tie both, or neither"
                 )
-            self.set(x)
+            run(self.v.data, self.set, x)
             self.done |= ours
         self.computed.recompute(self.layer)
         return self.forward(x)

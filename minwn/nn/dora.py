@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import Generator, asarray, namespace, quiet
+from ..backend import Generator, asarray, copy, namespace, on_device_of, quiet, run
 from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
@@ -65,17 +65,18 @@ class DoRALinear(Module):
         self.alpha, self.frozen_norm = alpha, frozen_norm
         w0 = base.weight.data
         n = _lengths(w0)
-        with quiet():
+        with quiet(), on_device_of(w0):
             m = n.astype(w0.dtype)
-        if not namespace(m).isfinite(m).all():
+            finite = bool(namespace(m).isfinite(m).all())
+        if not finite:
             raise ValueError(f"a row of base has norm {float(n.max()):g}, too long for {w0.dtype}")
         (o, i), rng = w0.shape, init.generator(rng)
         self.in_features, self.out_features = i, o
-        self.weight = Parameter(w0.copy(), requires_grad=False)
-        self.bias = None if base.bias is None else Parameter(base.bias.data.copy(), False)
+        self.weight = Parameter(copy(w0), requires_grad=False)
+        self.bias = None if base.bias is None else Parameter(copy(base.bias.data), False)
         self.m = Parameter(m)
         self.A = Parameter(asarray(init.uniform((rank, i), i**-0.5, rng, w0.dtype), like=w0))
-        self.B = Parameter(namespace(w0).zeros_like(w0, shape=(o, rank)))
+        self.B = Parameter(asarray(init.zeros((o, rank), dtype=w0.dtype), like=w0))
 
     def direction(self) -> Tensor:
         """v = W0 + (alpha / rank) B A"""
@@ -91,10 +92,10 @@ class DoRALinear(Module):
         with no_grad():
             v = self.direction().data
             _lengths(v)
-            w = frozen_norm.forward(v, self.m.data)
+            w = run(v, frozen_norm.forward, v, self.m.data)
         plain = Linear(self.in_features, self.out_features, bias=False, rng=0, dtype=w.dtype)
         plain.weight = Parameter(w)
-        plain.bias = None if self.bias is None else Parameter(self.bias.data.copy())
+        plain.bias = None if self.bias is None else Parameter(copy(self.bias.data))
         plain.training = self.training
         return plain
 

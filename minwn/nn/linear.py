@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Generator, beside
+from ..backend import Generator, beside, run, within
 from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
@@ -75,10 +75,11 @@ class Embedding(Module):
         index = beside(raw(x), self.weight.data)
         if index.dtype.kind not in "iu":
             raise TypeError(f"Embedding takes integer indices, got {index.dtype}")
-        if index.size and not 0 <= int(index.min()) <= int(index.max()) < self.num_embeddings:
+        # A GPU would not notice: it takes an index modulo the rows that there are.
+        if not within(index, 0, self.num_embeddings - 1):
+            low, high = (int(run(index, f)) for f in (index.min, index.max))
             raise IndexError(
-                f"indices from {int(index.min())} to {int(index.max())} for a table of "
-                f"{self.num_embeddings} rows"
+                f"indices from {low} to {high} for a table of {self.num_embeddings} rows"
             )
         return getitem(self.weight, index=index)
 

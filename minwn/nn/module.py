@@ -126,7 +126,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the arrays of all parameters and buffers, by dotted name."""
-        return {name: value.data.copy() for name, value in self._state().items()}
+        return {name: backend.copy(value.data) for name, value in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Put the arrays of `state` into the parameters and buffers of the same names.
@@ -150,12 +150,14 @@ class Module:
                     raise ValueError(f"{name}: shape {array.shape} for {target.shape}")
                 if array.dtype.kind not in "biuf" and not backend.is_floating(array.dtype):
                     raise ValueError(f"{name}: cannot load {array.dtype}")
-                with backend.quiet():
+                with backend.quiet(), backend.on_device_of(array):
                     arrays[name] = array.astype(target.dtype, copy=True)
-                xp = backend.namespace(array)
-                if (xp.isfinite(array) & ~xp.isfinite(arrays[name])).any():
+                    xp = backend.namespace(array)
+                    lost = bool((xp.isfinite(array) & ~xp.isfinite(arrays[name])).any())
+                    top = float(abs(array).max()) if lost else 0.0
+                if lost:
                     raise ValueError(
-                        f"{name}: numbers up to {float(abs(array).max()):g} are out of range for "
+                        f"{name}: numbers up to {top:g} are out of range for "
                         f"{target.dtype}; convert the module with .to({str(array.dtype)!r}) first"
                     )
         for name, array in arrays.items():

@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..backend import is_floating, namespace
+from ..backend import is_floating, namespace, run
 from ..byhand import weight_norm
+from ..graph import raw
 from ..tensors import Tensor
 from .weight_norm import Dim, WeightNorm, lengths
 
@@ -43,7 +44,7 @@ def normalise_(
     if isinstance(dim, str):
         raise ValueError("a parameter does not say which axis is its output; give dim as a number")
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
-    new = [_normalised(i, v, dim, eps, form) for i, v in enumerate(given)]
+    new = [run(raw(v), _normalised, i, v, dim, eps, form) for i, v in enumerate(given)]
     for v, unit in zip(given, new, strict=True):
         v.assign(unit)
 

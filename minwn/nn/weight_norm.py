@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
 
-from ..backend import Array, asarray, is_floating, namespace, quiet, to_numpy
+from ..backend import (
+    Array,
+    asarray,
+    copy,
+    is_floating,
+    namespace,
+    on_device_of,
+    quiet,
+    to_numpy,
+)
 from ..byhand import weight_norm
 from ..graph import is_recording
 from ..tensors import Tensor
@@ -93,9 +102,10 @@ class WeightNorm:
         shape = used._kept(module, weight.shape)
         key = (type(self), shape, used.eps, used.form)
         h = used._lengths(module, weight, shape)
-        with quiet():
+        with quiet(), on_device_of(h):
             scale = asarray(used._stored(h).astype(weight.dtype), like=h)
-        if not namespace(h).isfinite(scale).all():
+            finite = bool(namespace(h).isfinite(scale).all())
+        if not finite:
             raise ValueError(
                 f"{type(module).__name__}.{name}: a norm of {float(h.max()):g} is out of range "
                 f"for {weight.dtype}; scale the weight, or convert the module to a wider dtype"
@@ -109,7 +119,7 @@ class WeightNorm:
             )
         if parts is None:
             g = Parameter(scale, weight.requires_grad)
-            v = Parameter(weight.data.copy(), weight.requires_grad)
+            v = Parameter(copy(weight.data), weight.requires_grad)
             parts = _remember(weight, key, (g, v))
         computed = Computed(self, used, shape)
         _swap(module, [name], dict(zip((g_name, v_name), parts, strict=True)))
@@ -242,13 +252,14 @@ def lengths(
     Raises ZeroNormError, naming the slices, where a slice is zero and the form has no eps for it,
     and ValueError for entries that are not finite.
     """
-    with quiet():
+    with quiet(), on_device_of(v):
         h = weight_norm.radius(v, shape=shape, eps=eps, form=form)
-    xp = namespace(h)
-    if not xp.isfinite(v).all():
+        xp = namespace(h)
+        finite, nowhere = bool(xp.isfinite(v).all()), to_numpy(xp.argwhere(xp.isnan(h)))
+    if not finite:
         raise ValueError(f"{where} has entries that are not finite; it has no norm")
-    if xp.isnan(h).any():
-        zero = [tuple(map(int, i)) for i in to_numpy(xp.argwhere(xp.isnan(h)))]
+    if len(nowhere):
+        zero = [tuple(map(int, i)) for i in nowhere]
         named = ", ".join(map(str, zero[:5])) + (", ..." if zero[5:] else "")
         raise ZeroNormError(
             f"{where}: v / ||v|| is undefined where v is zero, in {len(zero)} of {h.size} "
@@ -298,7 +309,8 @@ class Computed:
     def put_gain(self, module: Module, gain: Array) -> None:
         """Assign the g for which the gain is this array, of its shape or flat."""
         g = vars(module)[self.g_name]
-        g.data = self.used._stored(gain.reshape(self.shape)).astype(g.dtype)
+        with on_device_of(gain):
+            g.data = self.used._stored(gain.reshape(self.shape)).astype(g.dtype)
 
     def check_norms(self, module: Module, v: Tensor) -> None:
         """Raise as WeightNorm.apply does where v has no norm to be divided by."""

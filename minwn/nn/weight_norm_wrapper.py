@@ -129,7 +129,7 @@ class WeightNormWrapper(Module):
 
     def _first_scale(self, path: str, v: Parameter, scale_init: Any, dtype: Any, rng: Any) -> Any:
         shape = tuple(v.shape[a] for a in self.axes[path])
-        with backend.quiet():
+        with backend.quiet(), backend.on_device_of(v.data):
             if scale_init == "norm":
                 kept = self._kept(path, v)
                 scale = weight_norm.radius(v.data, shape=kept, eps=self.epsilon, form="inside")
@@ -137,12 +137,13 @@ class WeightNormWrapper(Module):
             else:
                 scale = raw(scale_init(shape, rng=rng, dtype=dtype))
             scale = backend.asarray(scale, like=v.data).astype(dtype)
+            finite = bool(backend.namespace(scale).isfinite(scale).all())
         if scale.shape != shape:
             raise ValueError(
                 f"scale_init gave an array of shape {scale.shape} for {path}/scale, which has "
                 f"shape {shape}"
             )
-        if not backend.namespace(scale).isfinite(scale).all():
+        if not finite:
             raise ValueError(f"scale_init gave {path}/scale entries that are not finite in {dtype}")
         return scale
 

@@ -1,6 +1,8 @@
 """The works of a GPU, built on the host: the same numbers from every peer."""
 
-import importlib.util
+import json
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ from minwn.bench.work import Unavailable, Work
 from minwn.cli import main
 
 FACTS = {
-    "device": "cuda:0", "name": "A GPU", "compute capability": "9.0", "memory": 80 << 30,
-    "free": 79 << 30, "driver": "13.0", "runtime": "13.0", "cupy": "14.2.0",
+    "device": "cuda:0", "name": "A GPU", "compute capability": "9.0", "devices": 2,
+    "memory": 80 << 30, "free": 79 << 30, "driver": "13.0", "runtime": "13.0", "cupy": "14.2.0",
 }  # fmt: skip
 
 
@@ -76,22 +78,69 @@ def test_the_device_is_in_the_report():
     found["machine"]["device"] = FACTS
     line = doctor.device_line(FACTS)
     assert line == (
-        "cuda:0, A GPU, compute capability 9.0, 80 GiB, 79 free; "
-        "CUDA driver 13.0, runtime 13.0, CuPy 14.2.0"
+        "cuda:0 of 2: A GPU, compute capability 9.0, 80.0 GiB, of which 79.0 free; "
+        "driver 13.0, CUDA 13.0, CuPy 14.2.0"
     )
     assert line in tables.text(found)
     assert line in tables.markdown(found)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
-@pytest.mark.parametrize("more", [["cuda"], ["cuda:1", "--list"]])
-def test_without_cupy_the_command_says_what_to_install(more, capsys):
-    assert main(["bench", "--device", *more]) == 2
+def test_works_are_listed_where_there_is_no_gpu(capsys):
+    assert main(["bench", "--device", "cuda:1", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(works.on_device("cuda:1"))
+    assert main(["bench", "--device", "cuda", "--list", "conv"]) == 2
+    assert "minwn bench --device cuda --list" in capsys.readouterr().err
+
+
+def test_without_cupy_the_command_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert main(["bench", "--device", "cuda"]) == 2
     assert "pip install 'minwn[cuda12]'" in capsys.readouterr().err
 
 
-def test_host_seconds_are_those_of_the_clock(monkeypatch):
-    ticks = iter([3.0, 5.5])
-    monkeypatch.setattr(backend.time, "perf_counter", lambda: next(ticks))
-    assert backend.seconds("cpu", lambda: None) == 2.5
-    assert backend.device_facts("cpu") == {}
+def test_without_a_gpu_the_command_says_what_cupy_says(emulated, capsys):
+    assert main(["bench", "--device", "cuda:7"]) == 2
+    assert "finds no device 'cuda:7': cudaErrorInvalidDevice" in capsys.readouterr().err
+
+
+# ---- on the device, or on what stands for it ----------------------------------------------------
+
+
+def test_a_report_names_the_gpu_and_its_versions(device, tmp_path, capsys):
+    path, small = tmp_path / "bench.json", ["weight_norm/64x64-float16", "step/64-32-10-sgd"]
+    options = ["--quick", "--rounds", "2", "--json", str(path), "--markdown"]
+    assert main(["bench", "--device", "cuda", *small, *options]) == 0
+    found, page = json.loads(path.read_text()), capsys.readouterr().out
+    assert {work["name"] for work in found["works"]} == set(small)
+    for work in found["works"]:
+        assert "minwn" in work["peers"]
+        for spread in work["peers"].values():
+            assert 0 < spread["low"] <= spread["median"]
+    facts = found["machine"]["device"]
+    assert facts == backend.device_facts("cuda") | {"free": facts["free"]}
+    assert f"{facts['name']}, compute capability {facts['compute capability']}" in page
+    assert "share of copy on the device" in page
+
+
+def test_steps_on_the_device_are_those_on_the_host(device):
+    size = (6, 5, 4, 3), 7, "adam"
+    ours, there = step.with_minwn(*size), step.with_minwn(*size, "cuda")
+    losses = np.array([[ours(), there()] for _ in range(10)])
+    # float32 in two orders of operations, ten steps on.
+    np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-5)
+
+
+def test_a_copy_is_a_copy(device):
+    copy = weight_norm.on_the_device((4, 5), "float16", "cuda")
+    copy()
+    target, source = copy.args
+    assert np.array_equal(backend.to_numpy(target), backend.to_numpy(source))
+    assert target.dtype == "float16"
+
+
+def test_the_clock_of_the_device_counts_seconds(device):
+    read = backend.clock("cuda")
+    begin, start = time.perf_counter(), read()
+    time.sleep(0.02)
+    end, passed = read(), time.perf_counter() - begin
+    assert 0.019 < end - start < passed + 0.001  # the resolution of events is far below

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from ..helpers.cuda import (
 )
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
-pytestmark = pytest.mark.skipif(COMPILER is None, reason="the emulator needs Linux and g++")
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="the emulator needs g++ on Linux, x86-64")
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 WIDE = {"float": "f4", "double": "f8"}
@@ -236,6 +237,37 @@ def test_functions_and_scalars():
     near = [np.frexp(tiny)[0], tiny * 32, tiny / 32, 5, tiny, 0.5, root, 12 + tiny, tiny]
     assert z.tolist() == np.array([*near, np.nextafter(tiny, np.float32(1))], "f4").tolist()
     assert k.tolist() == [1, -10, 1, np.frexp(tiny)[1], 7, 5, 32, 1]
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("f4", False), ("f8", True)])
+def test_subnormal_numbers_are_flushed_where_nvcc_is_told_to(dtype, kept):
+    tiny = np.finfo(dtype).smallest_subnormal
+    x = np.array([tiny, 1, np.finfo(dtype).smallest_normal], dtype)
+    code = "template <class T> __global__ void f(const T* x, T* y) "
+    code += "{ y[threadIdx.x] = x[threadIdx.x] / T(2) * T(4); }"
+    name = {"f4": "f<float>", "f8": "f<double>"}[dtype]
+    found = []
+    for options in (("-std=c++17",), ("-std=c++17", "-ftz=true")):
+        y = np.zeros_like(x)
+        module = RawModule(code=code, options=options, name_expressions=(name,))
+        module.get_function(name)((1,), (3,), (x[::1] * 2, y))
+        found.append(y.tolist())
+    assert found[0] == (4 * x).tolist()
+    assert found[1] == (found[0] if kept else [0, 4, 4 * x[2]])
+    assert tiny * 2 > 0  # the mode is left again
+
+
+def test_products_and_sums_are_one_operation_where_nvcc_may_make_them_so():
+    if " fma " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no such operation")
+    x, found = np.array([1 + 2.0**-30]), []
+    code = "__global__ void f(const double* x, double* y) { *y = *x * *x - 1; }"
+    for options in ((), ("-fmad=true",)):
+        y = np.zeros(1)
+        module = RawModule(code=code, options=("-std=c++17", *options), name_expressions=("f",))
+        module.get_function("f")((1,), (1,), (x, y))
+        found.append(y[0])
+    assert found == [2.0**-29, 2.0**-29 + 2.0**-60]
 
 
 # ... in 16 bits ...

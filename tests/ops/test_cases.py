@@ -576,7 +576,8 @@ def test_forward_product_agrees_with_differences(c, rng):
 def test_every_layout_gives_the_same_and_is_left_alone(c, rng, xp, host):
     xs = drawn(c, rng)
     u = rng.normal(size=np.shape(c.f(*xs)))
-    given, given_u = [xp(x) for x in xs], xp(u)
+    given = [xp(x) for x in xs]
+    given_u = u if type(c.f(*given)) is np.ndarray else xp(u)  # `move` answers on the host
     before = [host(x).copy() for x in given]
     assert close(host(c.f(*given)), c.f(*xs), 1e-13)  # another layout may sum in another order
     for create_graph in (False, True):

@@ -10,11 +10,13 @@ A launch raises `Fault`, which says where, for what a GPU forbids or leaves unde
 write outside of the arrays, a misaligned vector, a barrier or a shuffle that some threads do not
 reach, an overflow of signed integers. A missing barrier shows in another way: results depend on the
 order, which `in_every_order` refuses. Shared memory holds NaN (all bits set) when a block begins.
+With the option -ftz=true, which CuPy always gives, subnormal numbers of float count as 0; with
+-fmad=true, which nvcc takes for granted, a * b + c may be one operation.
 
 Not seen: a race that none of the orders brings out; the end of a __shared__ array, where another
 begins and a pointer runs over it; more registers or static shared memory than a GPU has;
-`__launch_bounds__`; and rounding: nvcc contracts a * b + c to one operation, g++ is told not to,
-and some of CUDA's functions (rsqrtf, exp, ...) differ from the C library's in the last bits.
+`__launch_bounds__`; and rounding: nvcc need not contract where g++ does, and some of CUDA's
+functions (rsqrtf, exp, ...) differ from the C library's in the last bits.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import contextlib
 import ctypes
 import functools
 import math
+import platform
 import re
 import shutil
 import subprocess
@@ -36,7 +39,8 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-COMPILER = shutil.which("g++") if sys.platform.startswith("linux") else None
+_HERE = sys.platform.startswith("linux") and platform.machine() == "x86_64"
+COMPILER = shutil.which("g++") if _HERE else None
 FLAGS = ("-O1", "-w", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off")
 RUNTIME = ("-std=c++17", "-U_FORTIFY_SOURCE")  # which refuses to jump from stack to stack
 CHECKED = (  # kernels; -g1 is for the lines in messages
@@ -45,6 +49,7 @@ CHECKED = (  # kernels; -g1 is for the lines in messages
 )  # fmt: skip
 DYNAMIC = 48 << 10  # bytes of dynamic shared memory that a kernel gets without asking for more
 ORDERS = ("forward", "reversed", 0, 1)
+FLUSH, CONTRACT = "-ftz=true", "-fmad=true"
 
 _order: str | int = "forward"
 
@@ -93,7 +98,18 @@ class RawModule:
         names = self._key[2]
         if name not in names:
             raise ValueError(f"{name!r} is not among the name_expressions {names}")
-        return Kernel(name, _library(*self._key), names.index(name))
+        code, options, _ = self._key
+        passed = tuple(option for option in options if option != FLUSH)
+        names = _together.get((code, passed, name), names)
+        return Kernel(name, _library(code, passed, names), names.index(name), FLUSH in options)
+
+
+_together: dict[tuple[str, tuple[str, ...], str], tuple[str, ...]] = {}
+
+
+def compile_ahead(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Have kernels of these names compiled together, whichever module asks for the first."""
+    _together.update(((code, options, name), names) for name in names)
 
 
 # emulator.h's structures of these names.
@@ -108,6 +124,7 @@ class _Launch(ctypes.Structure):
     _fields_ = (
         ("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("dynamic", ctypes.c_size_t),
         ("order", ctypes.c_uint64), ("regions", ctypes.POINTER(_Region)), ("count", ctypes.c_int),
+        ("flush", ctypes.c_int),
     )  # fmt: skip
 
 
@@ -125,8 +142,8 @@ class Kernel:
     int as a long long, a float as a double, and a NumPy scalar as it is.
     """
 
-    def __init__(self, name: str, library: ctypes.PyDLL, index: int) -> None:
-        self.name, self._file = name, library._name
+    def __init__(self, name: str, library: ctypes.PyDLL, index: int, flush: bool) -> None:
+        self.name, self._file, self._flush = name, library._name, flush
         self._run, parameters = library[f"launch_{index}"], library[f"parameters_{index}"]
         self._run.restype = ctypes.c_char_p
         parameters.restype = ctypes.POINTER(_Parameter)
@@ -154,7 +171,9 @@ class Kernel:
                 regions.append(_Region(*ends, x.flags.writeable, name.encode()))
         order = {"forward": 0, "reversed": 1}[_order] if isinstance(_order, str) else _order + 2
         table = (_Region * len(regions))(*regions)
-        launch = _Launch(grid, block, shared_mem, order, table, len(regions))
+        double = any(isinstance(x, np.ndarray) and x.dtype == "float64" for x in args)
+        flush = self._flush and not double  # CUDA never flushes doubles
+        launch = _Launch(grid, block, shared_mem, order, table, len(regions), flush)
         places = (ctypes.c_void_p * len(args))(*(v.ctypes.data for v in values))
         error = self._run(ctypes.byref(launch), places)
         if error:
@@ -202,7 +221,7 @@ def _folder() -> Path:
 
 def _compile(*arguments: object) -> None:
     if COMPILER is None:
-        raise CompileError("the emulator needs Linux and g++")
+        raise CompileError("the emulator needs g++ on Linux, x86-64")
     command = [COMPILER, *FLAGS, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -226,6 +245,9 @@ def _library(code: str, options: tuple[str, ...], names: tuple[str, ...]) -> cty
     place = Path(tempfile.mkdtemp(dir=_folder()))
     source, compiled, target = (place / f"kernel.{end}" for end in ("cu", "o", "so"))
     source.write_text("\n".join(['#line 1 "kernel.cu"', body, *entries, ""]))
-    _compile(*options, *CHECKED, "-c", "-x", "c++", source, "-o", compiled)
+    given = [o for o in options if o != CONTRACT]
+    if CONTRACT in options:
+        given += ["-ffp-contract=fast", "-fexpensive-optimizations", "-mfma"]
+    _compile(*CHECKED, *given, "-c", "-x", "c++", source, "-o", compiled)
     _compile("-shared", "-Wl,-z,defs", "-T", HERE / "shared.ld", compiled, _runtime(), "-o", target)
     return ctypes.PyDLL(str(target))

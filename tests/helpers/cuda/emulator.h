@@ -152,6 +152,7 @@ struct Launch {
     uint64_t order;  // 0: forward, 1: reversed, else a seed
     const Region* regions;
     int count;
+    int flush;  // whether subnormal numbers count as 0
 };
 const char* run(const Launch& launch, void (*body)(void**), void** args);  // the error, or null
 
