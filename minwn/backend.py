@@ -33,9 +33,9 @@ _REDUCED = ("float16", "bfloat16")
 _erf = numpy.frompyfunc(math.erf, 1, 1)
 
 
-# Entries of a block of rows, of which three stay in a core's cache between two passes; entries
-# from which blocks pay; and the length from which NumPy is faster with each row by itself.
-_BLOCK, _LARGE, _LONG = 1 << 18, 1 << 15, 256
+# Entries of a block of rows, of which three stay in cache from one pass over them to the next; and
+# the length of a row from which NumPy is faster with each row by itself.
+_BLOCK, _LONG = 1 << 18, 256
 # The C library returns the memory of a large array to the system when it is freed, and fetching
 # it again, page by page, takes longer than most arithmetic. glibc learns from the first large
 # block that it sees freed: from then on it keeps up to twice that size for the next array.
@@ -234,15 +234,18 @@ def within(x: Array, low: float, high: float) -> bool:
     return bool(((x >= low) & (x <= high)).all())
 
 
-def in_large_rows(*arrays: Array) -> bool:
-    """Whether `by_rows` is of use: large NumPy arrays in C order, of one shape and real dtype."""
-    first = arrays[0]
-    if first.size < _LARGE or first.dtype.kind != "f":
+def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
+    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that as
+    matrices of `shape` fill more than a block, or an eighth of one in long rows.
+    """
+    rows, m = shape
+    if rows * m <= (_BLOCK // 8 if m > _LONG else _BLOCK):
         return False
+    first = arrays[0]
     for x in arrays:
         if type(x) is not numpy.ndarray or not x.flags.c_contiguous:
             return False
-        if x.dtype != first.dtype or x.shape != first.shape:
+        if x.dtype.kind != "f" or x.dtype != first.dtype or x.shape != first.shape:
             return False
     return True
 

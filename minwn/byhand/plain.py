@@ -23,7 +23,7 @@ __all__ = ["forward", "vjp"]
 def forward(v: Array, g: Array) -> Array:
     """w, of the shape of v."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not in_large_rows(v):
+    if rows is None or not in_large_rows(rows, v):
         return _forward(v, g)
     w = namespace(v).empty_like(v)
     by_rows(_forward, v.reshape(rows), g.reshape(rows[0], 1), w.reshape(rows))
@@ -33,7 +33,7 @@ def forward(v: Array, g: Array) -> Array:
 def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
     """(v_bar, g_bar), of the shapes of v and g."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not in_large_rows(v, w_bar):
+    if rows is None or not in_large_rows(rows, v, w_bar):
         return _vjp(w_bar, v, g)
     xp, column = namespace(v), (rows[0], 1)
     v_bar, g_bar = xp.empty_like(v), xp.empty(g.shape, g.dtype)
