@@ -266,9 +266,10 @@ def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
 
 def dot_rows(x: Array, y: Array) -> Array:
     """<x_i, y_i> for the rows of two real matrices.   x, y: (rows, m)   -> (rows, 1)"""
+    if type(x) is numpy.ndarray:
+        return numpy.vecdot(x, y)[:, None]
     xp = namespace(x)
-    dots = xp.vecdot(x, y) if hasattr(xp, "vecdot") else (x * y).sum(axis=1)
-    return dots[:, None]
+    return xp.vecdot(x, y)[:, None] if hasattr(xp, "vecdot") else (x * y).sum(1, keepdims=True)
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:
