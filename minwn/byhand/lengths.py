@@ -65,12 +65,14 @@ def rows_of(v: Shape, g: Shape) -> tuple[int, int] | None:
 
 def dot(x: Any, y: Any, shape: Shape) -> Any:
     """<x, y> over the axes where `shape` has 1."""
-    rows = rows_of(x.shape, shape)
-    if rows is None or isinstance(x, Value) or isinstance(y, Value) or x.dtype.kind != "f":
+    if isinstance(x, Value) or isinstance(y, Value) or x.dtype.kind != "f":
         return sum_to(x * y, shape=shape)
-    if x.shape != rows:
-        x, y = x.reshape(rows), y.reshape(rows)
-    return dot_rows(x, y).reshape(shape)
+    if x.ndim == 2 and shape == (len(x), 1):
+        return dot_rows(x, y)
+    rows = rows_of(x.shape, shape)
+    if rows is None:
+        return sum_to(x * y, shape=shape)
+    return dot_rows(x.reshape(rows), y.reshape(rows)).reshape(shape)
 
 
 def count(v: Any, shape: Shape) -> int:

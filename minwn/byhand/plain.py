@@ -1,11 +1,12 @@
 r"""The plain form, w = g v / ||v||, on arrays: as few passes over memory as the formulas need.
 
-    n = ||v||     w = (g / n) v     g_bar = <w_bar, v> / n     v_bar = (g / n) w_bar - p v
-                                    p = (g / n) g_bar / n
+    n = ||v||                     w = (g / n) v
+    g_bar = <w_bar, v> / n        v_bar = (g / n) (w_bar - (g_bar / n) v)
 
-These are the lines of `weight_norm`, with y = v / n never written out. Large arrays whose slices
-are rows of memory are taken a block of rows at a time, so that each number is read from memory
-once; a slice is computed alone, so a block does not change a bit of it.
+These are the lines of `weight_norm`, with y = v / n never written out, and each step of v_bar
+written over the one before. Large arrays whose slices are rows of memory are taken a block of rows
+at a time, into memory that is there already; a slice is computed alone, so a block does not change
+a bit of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import Array, by_rows, in_long_rows, namespace, within
+from ..backend import Array, by_rows, in_large_rows, namespace, within
 from .lengths import dot, rows_of, scaled
 
 __all__ = ["forward", "vjp"]
@@ -22,20 +23,20 @@ __all__ = ["forward", "vjp"]
 def forward(v: Array, g: Array) -> Array:
     """w, of the shape of v."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not in_long_rows(v):
+    if rows is None or not in_large_rows(rows, v):
         return _forward(v, g)
-    w, column = namespace(v).empty(v.shape, dtype=v.dtype), (rows[0], 1)
-    by_rows(_forward, v.reshape(rows), g.reshape(column), w.reshape(rows))
+    w = namespace(v).empty_like(v)
+    by_rows(_forward, v.reshape(rows), g.reshape(rows[0], 1), w.reshape(rows))
     return w
 
 
 def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
     """(v_bar, g_bar), of the shapes of v and g."""
     rows = rows_of(v.shape, g.shape)
-    if rows is None or not in_long_rows(v, w_bar):
+    if rows is None or not in_large_rows(rows, v, w_bar):
         return _vjp(w_bar, v, g)
-    empty, column = namespace(v).empty, (rows[0], 1)
-    v_bar, g_bar = empty(v.shape, dtype=v.dtype), empty(g.shape, dtype=g.dtype)
+    xp, column = namespace(v), (rows[0], 1)
+    v_bar, g_bar = xp.empty_like(v), xp.empty(g.shape, g.dtype)
     by_rows(
         _vjp, w_bar.reshape(rows), v.reshape(rows), g.reshape(column), v_bar.reshape(rows),
         g_bar.reshape(column),
@@ -44,26 +45,26 @@ def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
 
 
 def _forward(v: Array, g: Array, w: Array | None = None) -> Array:
-    v, _, ratio, _ = _lengths(v, g)
-    return v * ratio if w is None else namespace(v).multiply(v, ratio, out=w)
+    xp = namespace(v)
+    v, n, _ = _lengths(xp, v, g)
+    return xp.multiply(v, g / n, out=w)
 
 
 def _vjp(
     w_bar: Array, v: Array, g: Array, v_bar: Array | None = None, g_bar: Array | None = None
 ) -> tuple[Array, Array]:
-    v, n, ratio, exponent = _lengths(v, g)
-    s = dot(w_bar, v, g.shape) / n
-    x = w_bar * ratio if v_bar is None else namespace(v).multiply(w_bar, ratio, out=v_bar)
-    x -= v * (ratio * s / n)
-    if exponent is not None:
-        x[...] = namespace(v).ldexp(x, -exponent)
-    if g_bar is not None:
-        g_bar[...] = s
-    return x, s
+    """The answers, in v_bar and g_bar where these are given; then every step is taken there."""
+    xp = namespace(v)
+    v, n, exponent = _lengths(xp, v, g)
+    g_bar = xp.divide(dot(w_bar, v, g.shape), n, out=g_bar)
+    x = xp.multiply(v, g_bar / n, out=v_bar)
+    x = xp.subtract(w_bar, x, out=v_bar)
+    x = xp.multiply(x, g / n, out=v_bar)
+    return x if exponent is None else xp.ldexp(x, -exponent, out=v_bar), g_bar
 
 
-def _lengths(v: Array, g: Array) -> tuple[Array, Array, Array, Any]:
-    """v 2^-e, its norms n, g / n, and the exponents e, one a slice; None for none, where v is v.
+def _lengths(xp: Any, v: Array, g: Array) -> tuple[Array, Array, Any]:
+    """v 2^-e, its norms n, and the exponents e, one a slice; None for none, where v is v.
 
     The rule: where any norm leaves [2^-10, 2^10], every slice is scaled so that its largest entry
     lies in [1/2, 1). That is exact, so the digits of a result do not depend on the rule, and each
@@ -75,6 +76,5 @@ def _lengths(v: Array, g: Array) -> tuple[Array, Array, Array, Any]:
         v, exponent = scaled(v, g.shape)
         q = dot(v, v, g.shape)
         undefined = math.nan if v.size else 1.0  # an empty slice has nothing that is undefined
-        q = namespace(v).where(q == 0, undefined, q).astype(v.dtype)
-    n = namespace(v).sqrt(q)
-    return v, n, g / n, exponent
+        q = xp.where(q == 0, undefined, q).astype(v.dtype)
+    return v, xp.sqrt(q), exponent

@@ -89,6 +89,7 @@ def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
 
 
 @primitive
+@quiet()
 def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") -> Array:
     """w = g v / h(v), one norm for each entry of g.  eq. 2, arXiv:1602.07868
 
@@ -104,12 +105,11 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v,), (g,)):
         return weight_norm_cuda.forward(v, g, eps, form)
-    with quiet():
-        if form == "plain" and v.dtype.kind != "c":
-            (v_wide, g_wide), narrow = widen(v, g)
-            return narrow(plain.forward(v_wide, g_wide))
-        w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
-        return w if w.dtype == v.dtype else w.astype(v.dtype)
+    if form == "plain" and v.dtype.kind != "c":
+        (v_wide, g_wide), narrow = widen(v, g)
+        return narrow(plain.forward(v_wide, g_wide))
+    w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
+    return w if w.dtype == v.dtype else w.astype(v.dtype)
 
 
 forward = weight_norm
@@ -120,6 +120,7 @@ def _(w_bar, w, v, g, *, eps=0.0, form="plain"):
     return vjp(w_bar, v, g, eps=eps, form=form)
 
 
+@quiet()
 def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> tuple[Any, Any]:
     """(v_bar, g_bar), the cotangents of v and g for the cotangent w_bar of w.  eq. 3
 
@@ -129,26 +130,27 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     if weight_norm_cuda.serves((v, w_bar), (g,)):
         return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
-    with quiet():
-        if form == "plain" and raw(w_bar) is w_bar and raw(v) is v and v.dtype.kind != "c":
-            v_bar, g_bar = plain.vjp(w_bar, v, g)  # the same in fewer passes
-        else:
-            h, x, y = _lengths(v, g.shape, eps, form)
-            g_bar = dot(w_bar, x, g.shape)
-            v_bar = _scale(w_bar - g_bar * y, g, h)
-        return narrow(v_bar), narrow(g_bar)
+    arrays = raw(w_bar) is w_bar and raw(v) is v
+    if form == "plain" and arrays and w_bar.dtype.kind == v.dtype.kind == "f":
+        v_bar, g_bar = plain.vjp(w_bar, v, g)  # the same in fewer passes
+    else:
+        h, x, y = _lengths(v, g.shape, eps, form)
+        g_bar = dot(w_bar, x, g.shape)
+        v_bar = _scale(w_bar - g_bar * y, g, h)
+    return narrow(v_bar), narrow(g_bar)
 
 
+@quiet()
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
     check(v, g, eps=eps, form=form)
     (v, g, v_dot, g_dot), narrow = widen(v, g, v_dot, g_dot)
-    with quiet():
-        h, x, y = _lengths(v, g.shape, eps, form)
-        h_dot = dot(y, v_dot, g.shape)
-        return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
+    h, x, y = _lengths(v, g.shape, eps, form)
+    h_dot = dot(y, v_dot, g.shape)
+    return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
 
 
+@quiet()
 def double_vjp(
     v_bar_bar: Any,
     g_bar_bar: Any,
@@ -167,15 +169,14 @@ def double_vjp(
     if weight_norm_cuda.serves((v, w_bar, v_bar_bar), (g, g_bar_bar)):
         return weight_norm_cuda.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
     (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
-    with quiet():
-        h, x, y = _lengths(v, g.shape, eps, form)
-        s, a, c = (dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
-        r = w_bar - s * y
-        t, ratio = c - s * a, g / h
-        bend = curvature(A, a, v, g, h, y, eps, form)
-        by_v = ((B - ratio * a) * r - ratio * (t * y + s * bend)) / h
-        by_w_bar = _scale(A - a * x, g, h) + B * x
-        return narrow(by_w_bar), narrow(by_v), narrow(t / h)
+    h, x, y = _lengths(v, g.shape, eps, form)
+    s, a, c = (dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
+    r = w_bar - s * y
+    t, ratio = c - s * a, g / h
+    bend = curvature(A, a, v, g, h, y, eps, form)
+    by_v = ((B - ratio * a) * r - ratio * (t * y + s * bend)) / h
+    by_w_bar = _scale(A - a * x, g, h) + B * x
+    return narrow(by_w_bar), narrow(by_v), narrow(t / h)
 
 
 def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:

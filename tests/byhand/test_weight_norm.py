@@ -11,7 +11,8 @@ import pytest
 
 import minwn
 from minwn import Tensor
-from minwn.byhand import lengths, weight_norm
+from minwn.backend import quiet
+from minwn.byhand import lengths, plain, weight_norm
 from minwn.graph import primitive, raw
 from minwn.ops import sum_to
 
@@ -616,6 +617,23 @@ def test_right_to_the_edges_of_the_range(dtype, exponent, gain, rng):
         assert misses(answer[inside], truth[name][inside], allowed[inside]) <= 1, name
 
 
+@pytest.mark.parametrize(("dtype", "edge"), [("float64", 1015), ("float32", 120)])
+@pytest.mark.parametrize(("towards", "gain"), [(-1, 0), (-1, 40), (1, 0), (1, -40)])
+def test_right_for_cotangents_at_the_edges_of_the_range(dtype, edge, towards, gain, rng):
+    # What v_bar is computed from may fall below the normal numbers, though v_bar does not.
+    v, g, w_bar, A, B = (x.astype(dtype) for x in case(rng, (3, 6)))
+    w_bar, g = np.ldexp(w_bar, towards * edge), np.ldexp(g, gain)
+    truth, size = (exact(v, g, w_bar, A, B, eps=0.0, form="plain", sizes=s) for s in (0, 1))
+    u, bound = float(np.finfo(dtype).eps) / 2, roundings(6)
+    for name, answer in zip(("v_bar", "g_bar"), weight_norm.vjp(w_bar, v, g), strict=True):
+        assert misses(answer, truth[name], bound[name] * u * size[name]) <= 1, name
+
+
+def test_one_number_whose_square_leaves_the_range():
+    v_bar, g_bar = weight_norm.vjp(np.array(-3.0), np.array(-(2.0**-600)), np.array(2.0))
+    assert (float(v_bar), float(g_bar)) == (0.0, 3.0)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_entries_below_the_normal_numbers_still_give_a_direction(dtype, rng):
     least = float(np.finfo(dtype).smallest_subnormal)
@@ -702,6 +720,19 @@ def test_a_block_of_rows_gives_each_row_the_bits_it_has_alone(rng, shape, dtype)
         np.testing.assert_array_equal(w[one], weight_norm.forward(v[one], g[one]))
         np.testing.assert_array_equal(v_bar[one], alone[0])
         np.testing.assert_array_equal(g_bar[one], alone[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(700, 500), (2000, 150), (3, 250_000), (160, 30, 3, 3)])
+@pytest.mark.parametrize("far", [0, -100, 90])
+def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
+    v, g, w_bar, _, _ = case(rng, shape, 0, dtype)
+    v[-1] *= 2.0**far  # then one block is scaled and the others are not; the formula scales all
+    with quiet():
+        formula = plain._forward(v, g), *plain._vjp(w_bar, v, g)
+    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
+    for x, y in zip(found, formula, strict=True):
+        np.testing.assert_array_equal(x, y)
 
 
 def test_blocks_are_for_memory_in_order_and_leave_inputs_and_settings_alone(rng):
