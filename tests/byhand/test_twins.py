@@ -8,6 +8,7 @@ import pytest
 
 import minwn
 from minwn import Tensor
+from minwn.backend import asarray
 from minwn.byhand import (
     conv,
     exponential_scale,
@@ -17,6 +18,7 @@ from minwn.byhand import (
     softmax_cross_entropy,
     weight_norm,
 )
+from minwn.graph import raw
 
 LABELS = np.array([2, 0, 3, 3, 1])
 MAPS = np.array([[2, 0, 3], [3, 1, 1]])
@@ -25,11 +27,15 @@ SOFT = np.random.default_rng(0).dirichlet(np.ones(4), 5)
 STRIDED = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2}
 
 
-def cross_entropy(**options):
+def cross_entropy(targets, **options):
+    def given(x):
+        """The targets where the logits are: nothing is moved behind one's back."""
+        return {"targets": asarray(targets, like=raw(x)), **options}
+
     return (
-        lambda x: softmax_cross_entropy.composed(x, **options),
-        lambda x: softmax_cross_entropy.forward(x, **options),
-        lambda l_bar, x: (softmax_cross_entropy.vjp(l_bar, x, **options),),
+        lambda x: softmax_cross_entropy.composed(x, **given(x)),
+        lambda x: softmax_cross_entropy.forward(x, **given(x)),
+        lambda l_bar, x: (softmax_cross_entropy.vjp(l_bar, x, **given(x)),),
     )
 
 
