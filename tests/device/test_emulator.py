@@ -19,6 +19,7 @@ from ..helpers.cuda import (
     RawModule,
     in_every_order,
     schedule,
+    traffic,
 )
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -268,6 +269,19 @@ def test_products_and_sums_are_one_operation_where_nvcc_may_make_them_so():
         module.get_function("f")((1,), (1,), (x, y))
         found.append(y[0])
     assert found == [2.0**-29, 2.0**-29 + 2.0**-60]
+
+
+def test_what_is_read_and_written_is_counted():
+    x, y = np.ones(64, "f4"), np.ones(64, "f4")
+    code = "if (i < 16) reinterpret_cast<float4*>(y)[i] = reinterpret_cast<const float4*>(x)[i];"
+    f = single("const float* x, float* y", code + " if (i == 40) y[1] = x[2] + x[3];")
+    with traffic() as moved:
+        f((1,), (64,), (x, y))
+        assert (moved(x), moved(y)) == ((256 + 8, 0), (0, 256 + 4))
+        f((1,), (64,), (x, y))
+        assert moved(x) == (2 * 264, 0)
+    with traffic() as moved:
+        assert moved(x) == (0, 0)
 
 
 # ... in 16 bits ...

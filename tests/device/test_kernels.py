@@ -16,7 +16,7 @@ from minwn.byhand import weight_norm, weight_norm_cuda
 
 from ..byhand.radial import ANSWERS
 from ..helpers import standin
-from ..helpers.cuda import Fault, in_every_order
+from ..helpers.cuda import Fault, in_every_order, traffic
 from .kernels import DTYPES, EPS, SHAPES, Problem, answers, misses, problem, some_kernels
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes")
@@ -261,6 +261,35 @@ def test_what_is_not_finite_stays_in_its_slice(name, bad, dtype, rng):
         rest = ~own if x.shape == p.v.shape else np.arange(x.size).reshape(x.shape) > 0
         assert np.array_equal(x[rest], right[key][rest])
         assert np.isnan(x.astype("f8")[~rest]).any()
+
+
+# Shapes whose plan holds a slice, and reads its inputs once; shapes that are taken in parts, twice.
+HELD = ("short rows", "rows of a filter", "rows of a block", "odd rows", "two kept axes in front")
+PARTS = (
+    "columns in parts",
+    "a middle axis",
+    "runs",
+    "odd runs in parts",
+    "a whole that no block holds",
+)
+
+
+@pytest.mark.parametrize(("name", "times"), [*((n, 1) for n in HELD), *((n, 2) for n in PARTS)])
+def test_every_number_is_read_once_where_a_block_can_hold_it_and_written_once(
+    name, times, dtype, emulated, rng
+):
+    d = put(problem(rng, name, typed(dtype)))
+    with traffic() as moved:
+        found = answers(d)
+        size = d.v.nbytes
+        # v is read by forward, vjp and double_vjp, w_bar by the last two, A by the last.
+        assert moved(d.v) == (3 * times * size, 0)
+        assert moved(d.w_bar) == (2 * times * size, 0)
+        assert moved(d.A) == (times * size, 0)
+        for key in ("w", "v_bar", "by_w_bar", "by_v"):
+            assert moved(found[key]) == (0, size)
+        for key in ("g_bar", "by_g"):
+            assert moved(found[key]) == (0, d.g.nbytes)
 
 
 # ---- how arrays lie in memory -------------------------------------------------------------------

@@ -5,6 +5,9 @@
     kernel(grid, block, args)            # as CuPy's
     with schedule("reversed"):           # or "forward", or a seed: in which order threads run
         kernel(grid, block, args)
+    with traffic() as moved:             # how many bytes it read and wrote
+        kernel(grid, block, args)
+    read, written = moved(x)
 
 A launch raises `Fault`, which says where, for what a GPU forbids or leaves undefined: a read or
 write outside of the arrays, a misaligned vector, a barrier or a shuffle that some threads do not
@@ -52,6 +55,7 @@ ORDERS = ("forward", "reversed", 0, 1)
 FLUSH, CONTRACT = "-ftz=true", "-fmad=true"
 
 _order: str | int = "forward"
+_moved: list[Any] | None = None  # by each launch, while somebody counts
 
 
 class Fault(RuntimeError):
@@ -71,6 +75,26 @@ def schedule(order: str | int) -> Iterator[None]:
         yield
     finally:
         _order = before
+
+
+@contextlib.contextmanager
+def traffic() -> Iterator[Callable[[Any], tuple[int, int]]]:
+    """A function that tells how many bytes of an array kernels have read and written within.
+
+    What a thread does again to a place that it has just used is not counted again.
+    """
+    global _moved
+    kept = _moved = []  # with the arrays, so that no other comes to the same address
+
+    def moved(x: Any) -> tuple[int, int]:
+        start = np.lib.array_utils.byte_bounds(getattr(x, "host", x))[0]
+        seen = [row[1:] for _, rows in kept for row in rows if row[0] == start]
+        return sum(read for read, _ in seen), sum(written for _, written in seen)
+
+    try:
+        yield moved
+    finally:
+        _moved = None
 
 
 def in_every_order(run: Callable[[], Any]) -> Any:
@@ -116,7 +140,7 @@ def compile_ahead(code: str, options: tuple[str, ...], names: tuple[str, ...]) -
 class _Region(ctypes.Structure):
     _fields_ = (
         ("low", ctypes.c_size_t), ("high", ctypes.c_size_t), ("writable", ctypes.c_int),
-        ("name", ctypes.c_char_p),
+        ("name", ctypes.c_char_p), ("read", ctypes.c_uint64), ("written", ctypes.c_uint64),
     )  # fmt: skip
 
 
@@ -163,12 +187,13 @@ class Kernel:
             wanted = len(self._parameters)
             raise TypeError(f"{self.name} takes {wanted} arguments, and {len(args)} were given")
         args = [getattr(x, "host", x) for x in args]
-        values, regions = [], []
+        values, regions, arrays = [], [], []
         for i, (x, parameter) in enumerate(zip(args, self._parameters, strict=True)):
             values.append(self._value(i, x, parameter))
             if isinstance(x, np.ndarray):
                 ends, name = np.lib.array_utils.byte_bounds(x), f"argument {i}, a {x.dtype} array"
                 regions.append(_Region(*ends, x.flags.writeable, name.encode()))
+                arrays.append(x)
         order = {"forward": 0, "reversed": 1}[_order] if isinstance(_order, str) else _order + 2
         table = (_Region * len(regions))(*regions)
         double = any(isinstance(x, np.ndarray) and x.dtype == "float64" for x in args)
@@ -176,6 +201,8 @@ class Kernel:
         launch = _Launch(grid, block, shared_mem, order, table, len(regions), flush)
         places = (ctypes.c_void_p * len(args))(*(v.ctypes.data for v in values))
         error = self._run(ctypes.byref(launch), places)
+        if _moved is not None:
+            _moved.append((arrays, [(r.low, r.read, r.written) for r in table]))
         if error:
             text = re.sub(r"code (0x\w+)", lambda found: self._line(found[1]), error.decode())
             raise Fault(f"{self.name}: {text}")

@@ -145,12 +145,13 @@ struct Region {
     uintptr_t low, high;  // addresses from low up to high, without it
     int writable;
     const char* name;
+    uint64_t read, written;  // bytes, by a launch
 };
 struct Launch {
     dim3 grid, block;
     size_t dynamic;  // bytes of dynamic shared memory
     uint64_t order;  // 0: forward, 1: reversed, else a seed
-    const Region* regions;
+    Region* regions;
     int count;
     int flush;  // whether subnormal numbers count as 0
 };

@@ -187,9 +187,12 @@ void check(uintptr_t address, size_t bytes, bool store, void* code) {
     if (address >= stack && address + bytes <= stack + STACK) return;
     const Region* nearest = nullptr;
     intptr_t least = INTPTR_MAX;
-    for (const Region& r : regions) {
+    for (Region& r : regions) {
         intptr_t far = std::max({intptr_t(r.low - address), intptr_t(address + bytes - r.high)});
-        if (far <= 0 && (r.writable || !store)) return;
+        if (far <= 0 && (r.writable || !store)) {
+            (store ? r.written : r.read) += bytes;
+            return;
+        }
         if (far < least) least = far, nearest = &r;
     }
     const char* what = least > 0 ? "" : ", which is read-only";
@@ -247,7 +250,7 @@ const char* run(const Launch& launch, void (*kernel)(void**), void** args) {
     if (stacks == MAP_FAILED) return stacks = nullptr, "no memory for the stacks of the threads";
     regions.assign(launch.regions, launch.regions + launch.count);
     auto add = [](const char* name, char* low, char* high, bool writable) {
-        regions.push_back({uintptr_t(low), uintptr_t(high), writable, name});
+        regions.push_back({uintptr_t(low), uintptr_t(high), writable, name, 0, 0});
     };
     add("a null pointer", nullptr, nullptr, true);
     add("the static __shared__ memory", shared_begin, shared_end, true);
@@ -268,6 +271,7 @@ const char* run(const Launch& launch, void (*kernel)(void**), void** args) {
         for (Fibre& f : fibres) f.begun = false;  // to start afresh: they stand where they stood
         return error;
     }
+    std::copy_n(regions.begin(), launch.count, launch.regions);
     return nullptr;
 }
 
