@@ -193,6 +193,8 @@ def use_device_of(x: Array) -> None:
 
 def run(beside: Array, f: Callable[..., Any], *args: Any, **params: Any) -> Any:
     """f(*args, **params) on the device of the array `beside`."""
+    if type(beside) is numpy.ndarray:
+        return f(*args, **params)
     with on_device_of(beside):
         return f(*args, **params)
 

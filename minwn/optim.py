@@ -58,24 +58,23 @@ class Optimizer:
         Raises TypeError for a gradient of another dtype or device, and RuntimeError for a parameter
         that WeightNorm has replaced since; then nothing has been updated.
         """
-        for parameter in self._parameters():
-            if parameter._grad is None:
-                _check_in_use(parameter)
-                continue
-            w, grad = parameter._data, parameter._grad._data
-            if grad.dtype != w.dtype:
-                raise TypeError(
-                    f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
-                    f"of shape {w.shape}; convert one with .to(dtype)"
-                )
-            if type(w) is not Host or type(grad) is not Host:
-                _follow(w, grad, self.state[parameter])
+        moves = []
         for group in self.param_groups:
             for parameter in group["params"]:
-                grad = parameter._grad
-                if grad is not None:
-                    w, state = parameter._data, self.state[parameter]
-                    parameter.assign(run(w, self.update, w, grad._data, state, group))
+                if parameter._grad is None:
+                    _check_in_use(parameter)
+                    continue
+                w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
+                if grad.dtype != w.dtype:
+                    raise TypeError(
+                        f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
+                        f"of shape {w.shape}; convert one with .to(dtype)"
+                    )
+                if type(w) is not Host or type(grad) is not Host:
+                    _follow(w, grad, state)
+                moves.append((parameter, w, grad, state, group))
+        for parameter, w, grad, state, group in moves:
+            parameter.assign(run(w, self.update, w, grad, state, group))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -367,10 +367,11 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
     for bar in bars:
         data = raw(bar)
         if id(data) in taken or getattr(data, "base", None) is not None:
-            bar = ops.cast(bar, dtype=bar.dtype)
-        if not isinstance(bar, Tensor):
-            bar = Tensor(bar if bar.shape else backend.asarray(bar, like=bar))
-        taken.add(id(bar._data))
+            bar = ops.cast(bar, dtype=data.dtype)
+            data = raw(bar)
+        taken.add(id(data))
+        if bar is data:
+            bar = Tensor(data if data.shape else backend.asarray(data, like=data))
         found.append(bar)
     return found
 
