@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, asarray, is_floating, namespace, within
+from ..backend import Array, asarray, is_floating, max_over, namespace, sum_over, within
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
-from ..ops import sum as sum_over
+from ..ops import sum as add_up
 
 __all__ = ["composed", "forward", "vjp"]
 
@@ -42,19 +42,19 @@ def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
     rows, targets, lead = _rows(logits, targets, reduction)
     p, log_s = _p(rows, targets), rows - logsumexp(rows, axis=1, keepdims=True)
-    losses = -sum_over(where(p == 0, 0.0, log_s * p), axis=1)
+    losses = -add_up(where(p == 0, 0.0, log_s * p), axis=1)
     if reduction == "none":
         return reshape(losses, shape=lead)
-    return mean(losses) if reduction == "mean" else sum_over(losses)
+    return mean(losses) if reduction == "mean" else add_up(losses)
 
 
 @primitive
 def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> Array:
     """l of each row, averaged, summed or as they are.   logits: (n, k)   targets: (n,) or (n, k)"""
     # From the largest of each row: z and x_t may be large, and their difference small.
-    x = logits - logits.max(axis=1, keepdims=True)
+    x = logits - max_over(logits, 1)
     xp = namespace(x)
-    z = xp.log(xp.exp(x).sum(axis=1))
+    z = xp.log(sum_over(xp.exp(x), 1))
     if targets.ndim == 1:
         losses = z - x[_at(targets)]
     else:

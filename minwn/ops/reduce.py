@@ -10,7 +10,7 @@ import builtins
 import math
 from typing import Any
 
-from ..backend import Array, largest, namespace, quiet, within
+from ..backend import Array, largest, max_over, namespace, quiet, sum_over, within
 from ..graph import primitive, raw
 from .elementwise import exp
 from .shape import Axis, add_up, broadcast_to
@@ -110,8 +110,8 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """z = e^x / sum of e^x over axis"""
-    z = namespace(x).exp(x - x.real.max(axis=axis, keepdims=True))
-    z /= z.sum(axis=axis, keepdims=True)
+    z = namespace(x).exp(x - max_over(x.real, axis))
+    z /= sum_over(z, axis, keepdims=True)
     return z
 
 
