@@ -90,9 +90,9 @@ def is_numpy(*arrays: Any) -> bool:
 
 def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
     """data as an array of the library (and on the device) of `like`; NumPy where `like` is None."""
-    xp = namespace(data if like is None else like)
-    if xp is numpy and isinstance(data, _HOST):
+    if isinstance(data, _HOST) and (like is None or isinstance(like, _HOST)):
         return numpy.asarray(data, dtype=dtype)
+    xp = namespace(data if like is None else like)
     if not is_array(data) and hasattr(data, "__dlpack__"):
         data = xp.from_dlpack(data)
     with on_device_of(like):

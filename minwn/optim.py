@@ -74,12 +74,16 @@ class Optimizer:
                     _follow(w, grad, state)
                 moves.append((parameter, w, grad, state, group))
         for parameter, w, grad, state, group in moves:
-            parameter.assign(run(w, self.update, w, grad, state, group))
+            if type(w) is Host:
+                parameter.assign(self.update(w, grad, state, group))
+            else:
+                parameter.assign(run(w, self.update, w, grad, state, group))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter in self._parameters():
-            parameter._grad = None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter._grad = None
 
     def _parameters(self) -> list[Any]:
         return [parameter for group in self.param_groups for parameter in group["params"]]

@@ -389,7 +389,7 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
                 f"an output of shape {output.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = backend.namespace(output._data).ones(output.shape, dtype=output.dtype)
+        one = backend.namespace(output._data).asarray(1, dtype=output.dtype).reshape(output.shape)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)

@@ -62,7 +62,7 @@ class Module:
         return result
 
     def __getattr__(self, name: str) -> Any:
-        computed = self.__dict__.get("_computed", {}).get(name)
+        computed = self._computed.get(name)
         if computed is not None:
             return computed.weight
         raise AttributeError(_no_attribute(self, name))
