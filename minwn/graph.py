@@ -90,8 +90,8 @@ class Value:
         self._data = data
         self.requires_grad = requires_grad
         self._grad: Any = None
-        # The Primitive that computed this, its inputs, these as arrays, and its parameters; None
-        # for a leaf. Once a backward pass has used them up, all but the Primitive are None.
+        # How this was computed: the Primitive, its inputs, these as arrays, and its parameters.
+        # None for a leaf.
         self._record: Any = None
         self._time = next(_clock)
 
@@ -147,6 +147,7 @@ class Primitive:
             raise ValueError(f"there is a primitive called {self.name!r} already")
         self.registry[self.name] = self
         self.forward = forward
+        self.used_up = (self, None, None, None)  # the record of a Value whose graph was freed
 
     def pullback(self, rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
@@ -303,7 +304,7 @@ def _walk(
             x_bars = op.rule(z_bar, z._data, *arrays, **params)
         if len(x_bars) != len(inputs):
             raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
-        for x, x_bar in zip(inputs, x_bars, strict=True):
+        for k, x in enumerate(inputs):
             if not isinstance(x, Value):
                 continue
             if x._time > z._time:
@@ -311,6 +312,7 @@ def _walk(
                     f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
                     f"forward pass; run the forward pass again"
                 )
+            x_bar = x_bars[k]
             if x_bar is None or not x.requires_grad or (useful is not None and id(x) not in useful):
                 continue
             if callable(x_bar):
@@ -327,7 +329,7 @@ def _walk(
                 if x._record is not None or chosen is not None:
                     heapq.heappush(heap, (-x._time, x))
         if not retain_graph:
-            z._record = (op, None, None, None)
+            z._record = op.used_up
     return answer
 
 

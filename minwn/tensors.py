@@ -365,7 +365,7 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
     """
     taken, found = {id(raw(cotangent))}, []
     for bar in bars:
-        data = raw(bar)
+        data = bar._data if isinstance(bar, Value) else bar
         if id(data) in taken or getattr(data, "base", None) is not None:
             bar = ops.cast(bar, dtype=data.dtype)
             data = raw(bar)

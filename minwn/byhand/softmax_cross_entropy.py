@@ -123,21 +123,20 @@ def _unrows(rows: Any, shape: tuple[int, ...]) -> Any:
 
 def check_targets(logits: Any, targets: Any) -> Array:
     """The targets as an array: integer labels, or distributions of the dtype of the logits."""
-    targets = raw(targets)
+    targets, shape = raw(targets), logits.shape
     if type(targets) is not type(raw(logits)):
         targets = asarray(targets, like=raw(logits))
-    shape = logits.shape
     if len(shape) < 2:
         raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")
-    labels = (shape[0], *shape[2:])
-    if targets.dtype.kind in "iu" and targets.shape == labels:
+    labels = shape[:1] + shape[2:]
+    if targets.shape == labels and targets.dtype.kind in "iu":
         if within(targets, 0, shape[1] - 1):
             return targets
         raise ValueError(
             f"labels from {int(targets.min())} to {int(targets.max())} for {shape[1]} classes; "
             f"they are numbered 0 to {shape[1] - 1}"
         )
-    if is_floating(targets.dtype) and targets.shape == shape:
+    if targets.shape == shape and is_floating(targets.dtype):
         return targets.astype(logits.dtype, copy=False)
     raise ValueError(
         f"targets {targets.dtype} {targets.shape} for logits {shape}; expected integer labels "
