@@ -173,6 +173,7 @@ class WeightNorm:
             parts = _remember(v, key, (Parameter(w, g.requires_grad or v.requires_grad),))
         left = {n: computed for n, computed in module._computed.items() if n != name}
         module.__dict__["_computed"] = left
+        del module.__dict__[name]
         _swap(module, [f"{name}_{used._letter}", f"{name}_v"], {name: parts[0]})
         return module
 
@@ -282,14 +283,14 @@ class Computed:
         v, g = own[self.v_name], own[self.g_name]
         if g.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
-        self.weight = used._weight(v, g)
+        self.weight = own[used.name] = used._weight(v, g)
         return self.weight
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
         own, weight = vars(module), self.weight
         g, v = own[self.g_name], own[self.v_name]
-        if weight.older_than(g) or weight.older_than(v):
+        if g._time > weight._time or v._time > weight._time:
             why = f"is older than its {self.g_name} and {self.v_name}"
         elif not is_recording():
             return
