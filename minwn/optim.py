@@ -310,7 +310,8 @@ def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any], ne
     state["t"] += 1
     if options["weight_decay"]:
         grad = grad + options["weight_decay"] * w
-    factors = _factors(options["lr"], *options["betas"], options["eps"], state["t"], _kind(w))
+    dtype = w.dtype if type(w) is Host and w.dtype.kind == "f" else None
+    factors = _factors(options["lr"], *options["betas"], options["eps"], state["t"], dtype)
     m = state["m"]
     namespace(w).subtract(grad, m, out=new)
     new *= factors[0]
@@ -318,17 +319,12 @@ def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any], ne
     return grad, m, state["q"], factors
 
 
-# NumPy takes an array without axes, of the dtype of the other factor, in half the time that it
-# takes a Python number, and it makes such an array of the number itself: not a bit differs.
-
-
-def _kind(w: Array) -> Any:
-    return w.dtype if type(w) is Host and w.dtype.kind == "f" else None
-
-
 @functools.lru_cache(maxsize=16)
 def _factors(lr: float, beta1: float, beta2: float, eps: float, t: int, dtype: Any) -> Any:
-    """1 - beta1, beta2, 1 - beta2, the root of 1 - beta2^t, eps, and lr / (1 - beta1^t)"""
+    """1 - beta1, beta2, 1 - beta2, the root of 1 - beta2^t, eps, and lr / (1 - beta1^t)
+
+    With a dtype, as arrays of it, which NumPy takes in half the time of Python's numbers.
+    """
     values = 1.0 - beta1, beta2, 1.0 - beta2, math.sqrt(1.0 - beta2**t), eps, lr / (1.0 - beta1**t)
     return values if dtype is None else [asarray(dtype.type(value)) for value in values]
 

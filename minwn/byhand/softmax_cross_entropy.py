@@ -15,7 +15,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, asarray, is_floating, max_over, namespace, sum_over, within
+from ..backend import (
+    Array,
+    Host,
+    asarray,
+    indices,
+    is_floating,
+    max_over,
+    namespace,
+    sum_over,
+    within,
+)
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as add_up
@@ -62,7 +72,7 @@ def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> A
         losses = z * targets.sum(axis=1) - (x * targets).sum(axis=1)
     if reduction == "none":
         return losses
-    return losses.sum() * _share(logits, reduction)
+    return sum_over(losses, 0) * _share(logits, reduction)
 
 
 @softmax_cross_entropy.pullback
@@ -96,7 +106,8 @@ def _p(logits: Any, targets: Array) -> Array:
 
 def _at(targets: Array) -> tuple[Array, Array]:
     """The index of each row's label."""
-    return namespace(targets).arange(targets.shape[0]), targets
+    n = len(targets)
+    return indices(n) if type(targets) is Host else namespace(targets).arange(n), targets
 
 
 def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[int, ...]]:
