@@ -273,31 +273,32 @@ def product(x: Any, y: Any) -> Any:
     return x @ y
 
 
-def sum_over(x: Any, axis: int, keepdims: bool = False) -> Any:
-    """x.sum(axis, keepdims); at most 4096 terms of a vector or matrix as a product with ones."""
-    if (
-        type(x) is not numpy.ndarray
-        or x.ndim not in (1, 2)
-        or axis not in (0, 1)
-        or x.dtype.char not in "fd"
-        or x.shape[axis] > _SMALL
-    ):
-        return x.sum(axis=axis, keepdims=keepdims)
-    ones = _ones(x.shape[axis], x.dtype)
-    z = x.dot(ones) if axis else ones.dot(x)
-    return z.reshape((*x.shape[:axis], 1, *x.shape[axis + 1 :])) if keepdims else z
+def column_sums(x: Any) -> Any:
+    """The sum over the first axis.   (n,) -> ()   (n, k) -> (k,)"""
+    if type(x) is numpy.ndarray and x.dtype.char in "fd" and len(x) <= _SMALL and x.ndim <= 2:
+        return _ones(len(x), x.dtype).dot(x)
+    return x.sum(axis=0)
 
 
-def max_over(x: Array, axis: int) -> Array:
-    """x.max(axis, keepdims=True) of real numbers, NaN where one is; in a matrix by argmax."""
-    if type(x) is not numpy.ndarray or x.ndim != 2 or axis != 1:
-        return x.max(axis=axis, keepdims=True)
-    return x[indices(len(x)), x.argmax(axis=1)].reshape((-1, 1))
+def row_sums(x: Array) -> Array:
+    """(n, k) -> (n,)"""
+    if type(x) is numpy.ndarray and x.dtype.char in "fd" and x.shape[1] <= _SMALL:
+        return x.dot(_ones(x.shape[1], x.dtype))
+    return x.sum(axis=1)
 
 
-def indices(n: int) -> numpy.ndarray:
-    """The indices from 0 to n - 1, not to be written to."""
-    return _indices(n) if n <= _SMALL else numpy.arange(n)
+def row_maxima(x: Array) -> Array:
+    """The largest number of each row, NaN where one is.   (n, k), real -> (n, 1)"""
+    if type(x) is numpy.ndarray:
+        return x[indices(x), x.argmax(axis=1)].reshape((-1, 1))
+    return x.max(axis=1, keepdims=True)
+
+
+def indices(x: Array) -> Array:
+    """0 to len(x) - 1, an array of x's library that is not to be written to."""
+    if type(x) is numpy.ndarray and len(x) <= _SMALL:
+        return _indices(len(x))
+    return namespace(x).arange(len(x))
 
 
 @functools.lru_cache(maxsize=64)

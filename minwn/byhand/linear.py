@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, product, sum_over
+from ..backend import Array, column_sums, product
 from ..graph import primitive
 from ..ops import add, matmul, transpose
 
@@ -61,7 +61,7 @@ def _(y_bar, y, x, w, b):
     return (
         lambda: product(y_bar, w),  # (..., o), (o, i) -> (..., i)
         lambda: product(sent.T, rows),  # (m, o), (m, i) -> (o, i)
-        None if b is None else lambda: sum_over(sent, 0),  # (m, o) -> (o,)
+        None if b is None else lambda: column_sums(sent),  # (m, o) -> (o,)
     )
 
 

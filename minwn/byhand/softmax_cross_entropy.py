@@ -17,18 +17,18 @@ from typing import Any
 
 from ..backend import (
     Array,
-    Host,
     asarray,
+    column_sums,
     indices,
     is_floating,
-    max_over,
     namespace,
-    sum_over,
+    row_maxima,
+    row_sums,
     within,
 )
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
-from ..ops import sum as add_up
+from ..ops import sum as sum_over
 
 __all__ = ["composed", "forward", "vjp"]
 
@@ -52,19 +52,19 @@ def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
     rows, targets, lead = _rows(logits, targets, reduction)
     p, log_s = _p(rows, targets), rows - logsumexp(rows, axis=1, keepdims=True)
-    losses = -add_up(where(p == 0, 0.0, log_s * p), axis=1)
+    losses = -sum_over(where(p == 0, 0.0, log_s * p), axis=1)
     if reduction == "none":
         return reshape(losses, shape=lead)
-    return mean(losses) if reduction == "mean" else add_up(losses)
+    return mean(losses) if reduction == "mean" else sum_over(losses)
 
 
 @primitive
 def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> Array:
     """l of each row, averaged, summed or as they are.   logits: (n, k)   targets: (n,) or (n, k)"""
     # From the largest of each row: z and x_t may be large, and their difference small.
-    x = logits - max_over(logits, 1)
+    x = logits - row_maxima(logits)
     xp = namespace(x)
-    z = xp.log(sum_over(xp.exp(x), 1))
+    z = xp.log(row_sums(xp.exp(x)))
     if targets.ndim == 1:
         losses = z - x[_at(targets)]
     else:
@@ -72,7 +72,7 @@ def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> A
         losses = z * targets.sum(axis=1) - (x * targets).sum(axis=1)
     if reduction == "none":
         return losses
-    return sum_over(losses, 0) * _share(logits, reduction)
+    return column_sums(losses) * _share(logits, reduction)
 
 
 @softmax_cross_entropy.pullback
@@ -106,8 +106,7 @@ def _p(logits: Any, targets: Array) -> Array:
 
 def _at(targets: Array) -> tuple[Array, Array]:
     """The index of each row's label."""
-    n = len(targets)
-    return indices(n) if type(targets) is Host else namespace(targets).arange(n), targets
+    return indices(targets), targets
 
 
 def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[int, ...]]:

@@ -10,7 +10,7 @@ import builtins
 import math
 from typing import Any
 
-from ..backend import Array, largest, max_over, namespace, quiet, sum_over, within
+from ..backend import Array, largest, namespace, quiet, row_maxima, row_sums, within
 from ..graph import primitive, raw
 from .elementwise import exp
 from .shape import Axis, add_up, broadcast_to
@@ -110,8 +110,10 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """z = e^x / sum of e^x over axis"""
-    z = namespace(x).exp(x - max_over(x.real, axis))
-    z /= sum_over(z, axis, keepdims=True)
+    rows = x.ndim == 2 and axis == 1
+    top = row_maxima(x.real) if rows else x.real.max(axis=axis, keepdims=True)
+    z = namespace(x).exp(x - top)
+    z /= row_sums(z).reshape(top.shape) if rows else z.sum(axis=axis, keepdims=True)
     return z
 
 
