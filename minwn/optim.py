@@ -66,7 +66,7 @@ class Optimizer:
                     _check_in_use(parameter)
                     continue
                 w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
-                if grad.dtype != w.dtype:
+                if grad.dtype is not w.dtype and grad.dtype != w.dtype:
                     raise TypeError(
                         f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
                         f"of shape {w.shape}; convert one with .to(dtype)"

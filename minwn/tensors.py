@@ -369,9 +369,9 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
         if id(data) in taken or getattr(data, "base", None) is not None:
             bar = ops.cast(bar, dtype=data.dtype)
             data = raw(bar)
-        taken.add(id(data))
         if bar is data:
             bar = Tensor(data if data.shape else backend.asarray(data, like=data))
+        taken.add(id(bar._data))
         found.append(bar)
     return found
 

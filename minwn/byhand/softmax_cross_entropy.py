@@ -113,11 +113,11 @@ def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[
     """Logits (n ..., k), targets (n ...) or (n ..., k), and the shape of the n ... positions."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")
-    targets = check_targets(logits, targets)
-    if logits.ndim == 2:
+    targets, ndim = check_targets(logits, targets), logits.ndim
+    if ndim == 2:
         return logits, targets, logits.shape[:1]
-    last, k = (0, *range(2, logits.ndim), 1), logits.shape[1]
-    soft = targets.ndim == logits.ndim
+    last, k = (0, *range(2, ndim), 1), logits.shape[1]
+    soft = targets.ndim == ndim
     targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
     rows = reshape(transpose(logits, axes=last), shape=(-1, k))
     return rows, targets, (logits.shape[0], *logits.shape[2:])
@@ -133,9 +133,10 @@ def _unrows(rows: Any, shape: tuple[int, ...]) -> Any:
 
 def check_targets(logits: Any, targets: Any) -> Array:
     """The targets as an array: integer labels, or distributions of the dtype of the logits."""
-    targets, shape = raw(targets), logits.shape
-    if type(targets) is not type(raw(logits)):
-        targets = asarray(targets, like=raw(logits))
+    logits, targets = raw(logits), raw(targets)
+    if type(targets) is not type(logits):
+        targets = asarray(targets, like=logits)
+    shape = logits.shape
     if len(shape) < 2:
         raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")
     labels = shape[:1] + shape[2:]
