@@ -114,10 +114,6 @@ class Value:
         return () if self._record is None else self._record[1]
 
     @property
-    def _params(self) -> Any:
-        return {} if self._record is None else self._record[3]
-
-    @property
     def freed(self) -> bool:
         """Whether a backward pass has used up how this Value was computed."""
         return self._record is not None and self._record[1] is None

@@ -383,21 +383,22 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
             "nothing to differentiate: the output does not depend on a Tensor that requires "
             "gradients, or was computed under no_grad"
         )
+    data = output._data
     if cotangent is None:
-        if output.size != 1:
+        if data.size != 1:
             raise ValueError(
-                f"an output of shape {output.shape} has many gradients; pass its cotangent, "
+                f"an output of shape {data.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = backend.namespace(output._data).asarray(1, dtype=output.dtype).reshape(output.shape)
+        one = backend.namespace(data).asarray(1, dtype=data.dtype).reshape(data.shape)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)
-    backend.namespace(raw(cotangent), output._data)
-    if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
+    backend.namespace(raw(cotangent), data)
+    if cotangent.shape != data.shape or cotangent.dtype != data.dtype:
         raise ValueError(
             f"cotangent {cotangent.dtype} {cotangent.shape} for an output "
-            f"{output.dtype} {output.shape}; they must agree"
+            f"{data.dtype} {data.shape}; they must agree"
         )
     if create:
         cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)

@@ -110,7 +110,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 
 @primitive
 def softmax(x: Array, *, axis: int = -1) -> Array:
-    """z = e^x / sum of e^x over axis; the largest entry is taken out where e^x may leave the range"""
+    """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
     exp = namespace(x).exp
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
