@@ -41,7 +41,6 @@ from .backend import (
     is_extension,
     is_floating,
     namespace,
-    on_device_of,
     run,
     use_device_of,
 )
@@ -79,9 +78,7 @@ def is_recording() -> bool:
 class Value:
     """An array and, where it was computed from Values that require gradients, how."""
 
-    __slots__ = (
-        "_arrays", "_data", "_grad", "_inputs", "_op", "_params", "_time", "requires_grad",
-    )  # fmt: skip
+    __slots__ = ("_data", "_grad", "_record", "_time", "requires_grad")
 
     result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
 
@@ -92,16 +89,15 @@ class Value:
             )
         self._data = data
         self.requires_grad = requires_grad
-        self._op: Any = None  # the Primitive that computed this
-        self._inputs: tuple[Any, ...] | None = ()
-        self._arrays: Sequence[Any] = ()  # the inputs as they were then
-        self._params: dict[str, Any] = {}
         self._grad: Any = None
+        # How this was computed: the Primitive, its inputs, these as arrays, and its parameters.
+        # None for a leaf.
+        self._record: Any = None
         self._time = next(_clock)
 
     def assign(self, data: Array) -> None:
         """Put another array in this leaf, and date it: everything computed from it is now older."""
-        if self._op is not None:
+        if self._record is not None:
             raise RuntimeError(
                 f"this {type(self).__name__} of shape {self._data.shape} was computed by "
                 f"'{self._op.name}'; assign the leaves it came from, or a .detach() of it"
@@ -110,9 +106,17 @@ class Value:
         self._time = next(_clock)
 
     @property
+    def _op(self) -> Any:
+        return None if self._record is None else self._record[0]
+
+    @property
+    def _inputs(self) -> Any:
+        return () if self._record is None else self._record[1]
+
+    @property
     def freed(self) -> bool:
         """Whether a backward pass has used up how this Value was computed."""
-        return self._inputs is None
+        return self._record is not None and self._record[1] is None
 
     def older_than(self, other: Value) -> bool:
         """Whether the other was made or assigned after this Value."""
@@ -139,6 +143,7 @@ class Primitive:
             raise ValueError(f"there is a primitive called {self.name!r} already")
         self.registry[self.name] = self
         self.forward = forward
+        self.used_up = (self, None, None, None)  # the record of a Value whose graph was freed
 
     def pullback(self, rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
@@ -146,38 +151,42 @@ class Primitive:
         return rule
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        kind: Any = None
-        dtype = library = place = None
-        wanted, settled = False, True
-        arrays = []
+        kind: Any = None  # what the answer is to be; an array where no Value comes in
+        dtype: Any = None
+        alike = True  # all are NumPy arrays of one dtype, or Python numbers: nothing to look into
+        wanted, arrays = False, []
         for x in inputs:
             if isinstance(x, Value):
                 kind, wanted, x = x.result_type, wanted or x.requires_grad, x._data
             arrays.append(x)
-            if type(x) not in _WEAK:  # all of one dtype, by identity: the common case, fast
+            if type(x) is Host:
                 if dtype is None:
-                    dtype, library, place = getattr(x, "dtype", x), type(x), x
-                settled = settled and type(x) is library and getattr(x, "dtype", None) is dtype
-        if kind is None and library is Host:
-            return self.forward(*inputs, **params)
-        if not settled and kind is not None:
-            inputs, arrays = _settle(self.name, inputs, arrays)
-        if library is Host:
+                    dtype = x.dtype
+                elif x.dtype is not dtype:
+                    alike = False
+            elif type(x) not in _WEAK:
+                alike = False
+        if alike:
             data = self.forward(*arrays, **params)
         else:
-            namespace(*arrays)  # or its error, where two devices meet
-            data = run(place, self.forward, *arrays, **params)
             if kind is None:
-                return data
+                namespace(*arrays)  # or its error, where two libraries or devices meet
+            else:
+                inputs, arrays = _settle(self.name, inputs, arrays)
+            first = next(x for x in arrays if type(x) not in _WEAK)
+            dtype = getattr(first, "dtype", None)
+            data = run(first, self.forward, *arrays, **params)
+        if kind is None:
+            return data
         if data.dtype is not dtype and is_extension(dtype) and "dtype" not in params:
             # bfloat16 beside a Python number is float32 to NumPy; here the number is the weak one.
             data = data.astype(dtype) if data.dtype.kind == "f" else data
-        if not data.shape:  # NumPy answers with a scalar where we promise an array
+        if type(data) is not Host and not data.shape:
+            # NumPy answers with a scalar where we promise an array.
             data = asarray(data, like=data)
         z = kind(data)
         if wanted and _mode.recording:
-            z.requires_grad = True
-            z._op, z._inputs, z._arrays, z._params = self, inputs, arrays, params
+            z.requires_grad, z._record = True, (self, inputs, arrays, params)
         return z
 
     def rule(self, *args: Any, **params: Any) -> tuple[Any, ...]:
@@ -187,6 +196,18 @@ class Primitive:
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
         """Make a cotangent fit its input. Most operations may not need this, so it refuses."""
         raise ValueError(f"{self.name}: cotangent {x_bar.shape} for input {shape}")
+
+    def fitted(self, x_bar: Any, x: Array) -> Any:
+        """The cotangent in the shape and the dtype of its input, or an error that says both."""
+        if x_bar.shape != x.shape:
+            x_bar = self.fit(x_bar, x.shape)
+        if x_bar.dtype != x.dtype and is_extension(x.dtype):
+            x_bar = x_bar.astype(x.dtype)
+        if x_bar.dtype != x.dtype:
+            raise ValueError(
+                f"{self.name}: cotangent {x_bar.dtype} for input {x.dtype} of shape {x.shape}"
+            )
+        return x_bar
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -237,8 +258,8 @@ def walk(
     Raises RuntimeError where the graph was freed before or an input was assigned since, and
     ValueError where a pullback returns a cotangent of the wrong shape or dtype.
     """
-    with on_device_of(output._data):
-        return _walk(output, cotangent, targets, retain_graph or create_graph, create_graph)
+    retain = retain_graph or create_graph
+    return run(output._data, _walk, output, cotangent, targets, retain, create_graph)
 
 
 def _walk(
@@ -250,19 +271,24 @@ def _walk(
 ) -> dict[Value, Any]:
     chosen = None if targets is None else {id(x) for x in targets}
     useful = None if chosen is None else _between(output, chosen)
-    heap, bars = [(-output._time, output)], {id(output): cotangent}
-    answer: dict[Value, Any] = {}
+    if output._record is None:
+        return {output: cotangent} if chosen is None or id(output) in chosen else {}
+    # The cotangents so far, and the Values that are to hand theirs on. Without targets a leaf hands
+    # nothing on, and the cotangents that nobody has taken in the end are the answer.
+    bars, heap = {output: cotangent}, [(-output._time, output)]
+    answer = bars if chosen is None else {}
     # Youngest first. With b = a + a and c = b * b, b must hear from both factors of c before it
     # answers a; both were heard when c, the younger, answered.
     while heap:
         z = heapq.heappop(heap)[1]
-        z_bar, op, inputs = bars.pop(id(z)), z._op, z._inputs
-        if op is None if chosen is None else id(z) in chosen:
+        z_bar = bars.pop(z)
+        if chosen is not None and id(z) in chosen:
             answer[z] = z_bar
-            if op is None or len(answer) == len(chosen or ()):
+            if z._record is None or len(answer) == len(chosen):
                 continue
-            if useful and inputs and not any(id(x) in useful for x in inputs):
+            if useful and z._inputs and not any(id(x) in useful for x in z._inputs):
                 continue  # nothing behind z was asked for, and its part of the graph stays
+        op, inputs, arrays, params = z._record
         if inputs is None:
             raise RuntimeError(
                 f"the graph behind '{op.name}' was freed by an earlier backward pass; "
@@ -271,12 +297,12 @@ def _walk(
         if type(z._data) is not Host:
             use_device_of(z._data)
         if create_graph:
-            x_bars = op.rule(z_bar, z, *inputs, **z._params)
+            x_bars = op.rule(z_bar, z, *inputs, **params)
         else:
-            x_bars = op.rule(z_bar, z._data, *z._arrays, **z._params)
+            x_bars = op.rule(z_bar, z._data, *arrays, **params)
         if len(x_bars) != len(inputs):
             raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
-        for x, x_bar in zip(inputs, x_bars, strict=True):
+        for k, x in enumerate(inputs):
             if not isinstance(x, Value):
                 continue
             if x._time > z._time:
@@ -284,30 +310,24 @@ def _walk(
                     f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
                     f"forward pass; run the forward pass again"
                 )
-            key = id(x)
-            if x_bar is None or not x.requires_grad or (useful is not None and key not in useful):
+            x_bar = x_bars[k]
+            if x_bar is None or not x.requires_grad or (useful is not None and id(x) not in useful):
                 continue
             if callable(x_bar):
                 x_bar = x_bar()
             data = x._data
-            if x_bar.shape != data.shape:
-                x_bar = op.fit(x_bar, data.shape)
-            if x_bar.dtype != data.dtype and is_extension(data.dtype):
-                x_bar = x_bar.astype(data.dtype)
-            if x_bar.dtype != data.dtype:
-                raise ValueError(
-                    f"{op.name}: cotangent {x_bar.dtype} for input {data.dtype} "
-                    f"of shape {data.shape}"
-                )
-            if key in bars:
+            if x_bar.shape != data.shape or x_bar.dtype is not data.dtype:
+                x_bar = op.fitted(x_bar, data)
+            if x in bars:
                 if type(data) is not Host:
                     use_device_of(data)
-                bars[key] = bars[key] + x_bar
+                bars[x] = bars[x] + x_bar
             else:
-                bars[key] = x_bar
-                heapq.heappush(heap, (-x._time, x))
+                bars[x] = x_bar
+                if x._record is not None or chosen is not None:
+                    heapq.heappush(heap, (-x._time, x))
         if not retain_graph:
-            z._inputs, z._arrays, z._params = None, (), {}
+            z._record = op.used_up
     return answer
 
 

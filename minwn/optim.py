@@ -14,6 +14,7 @@ weight_decay w added, t the number of the step.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -59,30 +60,33 @@ class Optimizer:
         Raises TypeError for a gradient of another dtype or device, and RuntimeError for a parameter
         that WeightNorm has replaced since; then nothing has been updated.
         """
-        for parameter in self._parameters():
-            if parameter._grad is None:
-                _check_in_use(parameter)
-                continue
-            w, grad = parameter._data, parameter._grad._data
-            if grad.dtype != w.dtype:
-                raise TypeError(
-                    f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
-                    f"of shape {w.shape}; convert one with .to(dtype)"
-                )
-            if self._away or type(w) is not Host or type(grad) is not Host:
-                self._away = True
-                _follow(w, grad, self.state[parameter])
+        moves = []
         for group in self.param_groups:
             for parameter in group["params"]:
-                grad = parameter._grad
-                if grad is not None:
-                    w, state = parameter._data, self.state[parameter]
-                    parameter.assign(run(w, self.update, w, grad._data, state, group))
+                if parameter._grad is None:
+                    _check_in_use(parameter)
+                    continue
+                w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
+                if grad.dtype is not w.dtype and grad.dtype != w.dtype:
+                    raise TypeError(
+                        f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
+                        f"of shape {w.shape}; convert one with .to(dtype)"
+                    )
+                if self._away or type(w) is not Host or type(grad) is not Host:
+                    self._away = True
+                    _follow(w, grad, state)
+                moves.append((parameter, w, grad, state, group))
+        for parameter, w, grad, state, group in moves:
+            if type(w) is Host:
+                parameter.assign(self.update(w, grad, state, group))
+            else:
+                parameter.assign(run(w, self.update, w, grad, state, group))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter in self._parameters():
-            parameter._grad = None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter._grad = None
 
     def _parameters(self) -> list[Any]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
@@ -254,16 +258,18 @@ class Adam(Optimizer):
             raise ValueError(f"betas={betas!r}; give two numbers in [0, 1)")
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, (beta1, beta2) = namespace(w), options["betas"]
-        grad, t, m, q = _moments(w, grad, state, options)
+        xp, new = namespace(w), namespace(w).empty_like(w)
+        grad, m, q, factors = _moments(w, grad, state, options, new)
+        _, beta2, rest, root, eps, rate = factors
+        xp.multiply(grad, grad, out=new)
+        new *= rest
         q *= beta2
-        q += (1.0 - beta2) * (grad * grad)
-        new = xp.empty_like(w)
+        q += new
         xp.sqrt(q, out=new)
-        new /= math.sqrt(1.0 - beta2**t)
-        new += options["eps"]
+        new /= root
+        new += eps
         xp.divide(m, new, out=new)
-        new *= options["lr"] / (1.0 - beta1**t)
+        new *= rate
         return xp.subtract(w, new, out=new)
 
 
@@ -284,26 +290,45 @@ class Adamax(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, (beta1, beta2) = namespace(w), options["betas"]
-        grad, t, m, q = _moments(w, grad, state, options)
+        xp, new = namespace(w), namespace(w).empty_like(w)
+        grad, m, q, factors = _moments(w, grad, state, options, new)
+        _, beta2, _, _, eps, rate = factors
+        xp.abs(grad, out=new)
+        new += eps
         q *= beta2
-        xp.maximum(q, abs(grad) + options["eps"], out=q)
-        new = xp.empty_like(w)
+        xp.maximum(q, new, out=q)
         xp.divide(m, q, out=new)
-        new *= options["lr"] / (1.0 - beta1**t)
+        new *= rate
         return xp.subtract(w, new, out=new)
 
 
-def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Any:
-    """g with its decay, the number t of this step, the new m, and q before it; 0 at first."""
+def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any], new: Array) -> Any:
+    """g with its decay, the new m, q before this step, 0 at first, and the factors of the step;
+    `new` is overwritten.
+    """
     if not state:
         zeros_like = namespace(w).zeros_like
         state.update(t=0, m=zeros_like(w), q=zeros_like(w))
     state["t"] += 1
     if options["weight_decay"]:
         grad = grad + options["weight_decay"] * w
-    state["m"] += (1.0 - options["betas"][0]) * (grad - state["m"])
-    return grad, state["t"], state["m"], state["q"]
+    dtype = w.dtype if type(w) is Host and w.dtype.kind == "f" else None
+    factors = _factors(options["lr"], *options["betas"], options["eps"], state["t"], dtype)
+    m = state["m"]
+    namespace(w).subtract(grad, m, out=new)
+    new *= factors[0]
+    m += new
+    return grad, m, state["q"], factors
+
+
+@functools.lru_cache(maxsize=16)
+def _factors(lr: float, beta1: float, beta2: float, eps: float, t: int, dtype: Any) -> Any:
+    """1 - beta1, beta2, 1 - beta2, the root of 1 - beta2^t, eps, and lr / (1 - beta1^t)
+
+    With a dtype, as arrays of it, which NumPy takes in half the time of Python's numbers.
+    """
+    values = 1.0 - beta1, beta2, 1.0 - beta2, math.sqrt(1.0 - beta2**t), eps, lr / (1.0 - beta1**t)
+    return values if dtype is None else [asarray(dtype.type(value)) for value in values]
 
 
 def _follow(w: Array, grad: Array, state: State) -> None:

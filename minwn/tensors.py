@@ -366,11 +366,12 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
     """
     taken, found = {id(raw(cotangent))}, []
     for bar in bars:
-        data = raw(bar)
+        data = bar._data if isinstance(bar, Value) else bar
         if id(data) in taken or getattr(data, "base", None) is not None:
-            bar = ops.cast(bar, dtype=bar.dtype)
-        if not isinstance(bar, Tensor):
-            bar = Tensor(bar if bar.shape else backend.asarray(bar, like=bar))
+            bar = ops.cast(bar, dtype=data.dtype)
+            data = raw(bar)
+        if bar is data:
+            bar = Tensor(data if data.shape else backend.asarray(data, like=data))
         taken.add(id(bar._data))
         found.append(bar)
     return found
@@ -383,22 +384,22 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
             "nothing to differentiate: the output does not depend on a Tensor that requires "
             "gradients, or was computed under no_grad"
         )
+    data = output._data
     if cotangent is None:
-        if output.size != 1:
+        if data.size != 1:
             raise ValueError(
-                f"an output of shape {output.shape} has many gradients; pass its cotangent, "
+                f"an output of shape {data.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        with backend.on_device_of(output._data):
-            one = backend.namespace(output._data).ones(output.shape, dtype=output.dtype)
+        one = backend.one_like(data)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)
-    backend.namespace(raw(cotangent), output._data)
-    if cotangent.shape != output.shape or cotangent.dtype != output.dtype:
+    backend.namespace(raw(cotangent), data)
+    if cotangent.shape != data.shape or cotangent.dtype != data.dtype:
         raise ValueError(
             f"cotangent {cotangent.dtype} {cotangent.shape} for an output "
-            f"{output.dtype} {output.shape}; they must agree"
+            f"{data.dtype} {data.shape}; they must agree"
         )
     if create:
         cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array
+from ..backend import Array, column_sums, product
 from ..graph import primitive
 from ..ops import add, matmul, transpose
 
@@ -46,7 +46,7 @@ def linear(x: Array, w: Array, b: Array | None) -> Array:
             f"linear: x {x.shape}, w {w.shape}, b {None if b is None else b.shape}; "
             f"expected x (..., i), w (o, i), b (o,)"
         )
-    y = x @ w.T  # (..., i), (o, i) -> (..., o)
+    y = product(x, w.T)  # (..., i), (o, i) -> (..., o)
     if b is not None:
         y += b
     return y
@@ -59,9 +59,9 @@ def _(y_bar, y, x, w, b):
     else:
         rows, sent = x.reshape((-1, x.shape[-1])), y_bar.reshape((-1, w.shape[0]))
     return (
-        lambda: y_bar @ w,  # (..., o), (o, i) -> (..., i)
-        lambda: sent.T @ rows,  # (m, o), (m, i) -> (o, i)
-        None if b is None else lambda: sent.sum(axis=0),  # (m, o) -> (o,)
+        lambda: product(y_bar, w),  # (..., o), (o, i) -> (..., i)
+        lambda: product(sent.T, rows),  # (m, o), (m, i) -> (o, i)
+        None if b is None else lambda: column_sums(sent),  # (m, o) -> (o,)
     )
 
 

@@ -15,7 +15,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, beside, is_floating, namespace, on_device_of, run, within
+from ..backend import (
+    Array,
+    beside,
+    column_sums,
+    indices,
+    is_floating,
+    namespace,
+    on_device_of,
+    row_maxima,
+    row_sums,
+    run,
+    within,
+)
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
@@ -52,9 +64,9 @@ def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
 def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> Array:
     """l of each row, averaged, summed or as they are.   logits: (n, k)   targets: (n,) or (n, k)"""
     # From the largest of each row: z and x_t may be large, and their difference small.
-    x = logits - logits.max(axis=1, keepdims=True)
+    x = logits - row_maxima(logits)
     xp = namespace(x)
-    z = xp.log(xp.exp(x).sum(axis=1))
+    z = xp.log(row_sums(xp.exp(x)))
     if targets.ndim == 1:
         losses = z - x[_at(targets)]
     else:
@@ -62,7 +74,7 @@ def softmax_cross_entropy(logits: Array, *, targets: Array, reduction: str) -> A
         losses = z * targets.sum(axis=1) - (x * targets).sum(axis=1)
     if reduction == "none":
         return losses
-    return losses.sum() * _share(logits, reduction)
+    return column_sums(losses) * _share(logits, reduction)
 
 
 @softmax_cross_entropy.pullback
@@ -96,18 +108,18 @@ def _p(logits: Any, targets: Array) -> Array:
 
 def _at(targets: Array) -> tuple[Array, Array]:
     """The index of each row's label."""
-    return namespace(targets).arange(targets.shape[0]), targets
+    return indices(targets), targets
 
 
 def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[int, ...]]:
     """Logits (n ..., k), targets (n ...) or (n ..., k), and the shape of the n ... positions."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")
-    targets = check_targets(logits, targets)
-    if logits.ndim == 2:
+    targets, ndim = check_targets(logits, targets), logits.ndim
+    if ndim == 2:
         return logits, targets, logits.shape[:1]
-    last, k = (0, *range(2, logits.ndim), 1), logits.shape[1]
-    soft = targets.ndim == logits.ndim
+    last, k = (0, *range(2, ndim), 1), logits.shape[1]
+    soft = targets.ndim == ndim
     with on_device_of(targets):
         targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
     rows = reshape(transpose(logits, axes=last), shape=(-1, k))
@@ -124,14 +136,14 @@ def _unrows(rows: Any, shape: tuple[int, ...]) -> Any:
 
 def check_targets(logits: Any, targets: Any) -> Array:
     """The targets as an array: integer labels, or distributions of the dtype of the logits."""
-    targets = raw(targets)
-    if type(targets) is not type(raw(logits)):
-        targets = beside(targets, raw(logits))
+    logits, targets = raw(logits), raw(targets)
+    if type(targets) is not type(logits):
+        targets = beside(targets, logits)
     shape = logits.shape
     if len(shape) < 2:
         raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")
-    labels = (shape[0], *shape[2:])
-    if targets.dtype.kind in "iu" and targets.shape == labels:
+    labels = shape[:1] + shape[2:]
+    if targets.shape == labels and targets.dtype.kind in "iu":
         if within(targets, 0, shape[1] - 1):
             return targets
         low, high = (int(run(targets, f)) for f in (targets.min, targets.max))
@@ -139,7 +151,7 @@ def check_targets(logits: Any, targets: Any) -> Array:
             f"labels from {low} to {high} for {shape[1]} classes; "
             f"they are numbered 0 to {shape[1] - 1}"
         )
-    if is_floating(targets.dtype) and targets.shape == shape:
+    if targets.shape == shape and is_floating(targets.dtype):
         return run(targets, targets.astype, logits.dtype, copy=False)
     raise ValueError(
         f"targets {targets.dtype} {targets.shape} for logits {shape}; expected integer labels "

@@ -102,10 +102,10 @@ def operations(output: Any) -> Iterator[tuple[Primitive, list[Any], list[int], d
         if not isinstance(z, Value) or id(z) in seen:
             continue
         seen.add(id(z))
-        op, inputs, params = z._op, z._inputs, z._params
-        if op is None:
+        if z._record is None:
             continue
-        if inputs is None or params is None:
+        op, inputs, _, params = z._record
+        if inputs is None:
             raise RuntimeError(
                 f"blame: the graph behind '{op.name}' was freed by a backward pass; run the "
                 f"forward pass again, or keep the graph with retain_graph=True"

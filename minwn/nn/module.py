@@ -62,9 +62,6 @@ class Module:
         return result
 
     def __getattr__(self, name: str) -> Any:
-        computed = self.__dict__.get("_computed", {}).get(name)
-        if computed is not None:
-            return computed.weight
         raise AttributeError(_no_attribute(self, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -170,7 +167,7 @@ class Module:
                 computed.recompute(module)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
+        state = {name: x for name, x in vars(self).items() if name not in self._computed}
         if self._computed:
             state["_computed"] = {name: c.without_weight() for name, c in self._computed.items()}
         return state

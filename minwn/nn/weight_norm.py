@@ -135,10 +135,11 @@ class WeightNorm:
         A module that `fold` made plain keeps the weight that it has.
         Raises ValueError where this was not applied to the module, or g's shape is not dim's.
         """
-        for name, declared in vars(module).get("_folded", {}).items():
-            if declared == self and name not in module._computed:
-                return getattr(module, name)
-        return [computed.recompute(module) for computed in self._applied(module)][-1]
+        weight = None
+        for computed in module._computed.values():
+            if computed.declared is self or computed.declared == self:
+                weight = computed.recompute(module)
+        return self._folded(module) if weight is None else weight
 
     def __call__(self, module: Module) -> Tensor:
         """The same as `recompute`."""
@@ -182,6 +183,7 @@ class WeightNorm:
             parts = _remember(v, key, (Parameter(w, g.requires_grad or v.requires_grad),))
         left = {n: computed for n, computed in module._computed.items() if n != name}
         module.__dict__["_computed"] = left
+        del module.__dict__[name]
         _swap(module, [f"{name}_{used._letter}", f"{name}_v"], {name: parts[0]})
         return module
 
@@ -203,6 +205,12 @@ class WeightNorm:
         if not found:
             raise ValueError(_not_applied(module, self.name))
         return found
+
+    def _folded(self, module: Module) -> Tensor:
+        for name, declared in vars(module).get("_folded", {}).items():
+            if declared == self and name not in module._computed:
+                return getattr(module, name)
+        raise ValueError(_not_applied(module, self.name))
 
     def _parts(self, module: Module) -> tuple[Tensor, Tensor]:
         """g and v, as the module has them now; an error where g's shape is not that of dim."""
@@ -286,18 +294,20 @@ class Computed:
         v, g = own[self.v_name], own[self.g_name]
         if g.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
-        self.weight = used._weight(v, g)
+        self.weight = own[used.name] = used._weight(v, g)
         return self.weight
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
-        own = vars(module)
+        own, weight = vars(module), self.weight
         g, v = own[self.g_name], own[self.v_name]
-        if self.weight.older_than(g) or self.weight.older_than(v):
+        if g._time > weight._time or v._time > weight._time:
             why = f"is older than its {self.g_name} and {self.v_name}"
-        elif is_recording() and self.weight.freed:
+        elif not is_recording():
+            return
+        elif weight.freed:
             why = "was used up by a backward pass"
-        elif is_recording() and (g.requires_grad or v.requires_grad) > self.weight.requires_grad:
+        elif (g.requires_grad or v.requires_grad) > weight.requires_grad:
             why = "was computed under no_grad, so its g and v would receive no gradient"
         else:
             return

@@ -7,10 +7,11 @@ they share its cotangent equally.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from typing import Any
 
-from ..backend import Array, largest, namespace, quiet, within
+from ..backend import Array, largest, namespace, quiet, row_sums, within
 from ..graph import primitive, raw
 from .elementwise import exp
 from .shape import Axis, add_up, broadcast_to
@@ -109,10 +110,23 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 
 @primitive
 def softmax(x: Array, *, axis: int = -1) -> Array:
-    """z = e^x / sum of e^x over axis"""
-    z = namespace(x).exp(x - x.real.max(axis=axis, keepdims=True))
-    z /= z.sum(axis=axis, keepdims=True)
+    """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
+    exp = namespace(x).exp
+    if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
+        z = exp(x)
+    else:
+        z = exp(x - x.real.max(axis=axis, keepdims=True))
+    if x.ndim == 2 and axis == 1:
+        z /= row_sums(z).reshape((-1, 1))
+    else:
+        z /= z.sum(axis=axis, keepdims=True)
     return z
+
+
+@functools.cache
+def _in_range(dtype: Any) -> float:
+    """e^x and its sum over many entries are far from the ends of the range for x up to this."""
+    return math.log(largest(dtype)) / 2
 
 
 @softmax.pullback
