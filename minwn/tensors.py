@@ -390,7 +390,8 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
                 f"an output of shape {data.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = backend.namespace(data).asarray(1, dtype=data.dtype).reshape(data.shape)
+        asarray = backend.namespace(data).asarray
+        one = backend.run(data, asarray, 1, dtype=data.dtype).reshape(data.shape)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)
