@@ -14,6 +14,7 @@ import minwn
 from minwn import Tensor, nn, ops, tensor
 from minwn.backend import column_sums, indices, product, row_maxima, row_sums
 from minwn.byhand import softmax_cross_entropy
+from minwn.graph import walk
 from minwn.optim import Adam
 
 from .helpers.foreign import Foreign
@@ -116,7 +117,7 @@ def test_indices():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("top", [1.0, 0.999, 1.001, 1.5])
+@pytest.mark.parametrize("top", [1.0, 0.999, 1.001, 1.5, 2.2])
 def test_softmax_is_right_with_and_without_its_largest_entry_taken_out(dtype, top, rng):
     edge = math.log(float(np.finfo(dtype).max)) / 2
     x = (rng.uniform(-1, 1, (40, 7)) * edge * top).astype(dtype)
@@ -172,6 +173,8 @@ def test_a_leaf_may_be_the_output_and_the_target_another():
     with pytest.raises(RuntimeError, match="does not depend on input 0"):
         minwn.grad(x, y)
     assert minwn.grad(x, [y, x], allow_unused=True)[0] is None
+    assert walk(x, 1.0, [y]) == {}
+    assert walk(x, 1.0, [x, y]) == walk(x, 1.0) == {x: 1.0}
 
 
 def test_a_leaf_hears_from_every_consumer_whoever_asks():

@@ -115,11 +115,11 @@ def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Array, tuple[
     """Logits (n ..., k), targets (n ...) or (n ..., k), and the shape of the n ... positions."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")
-    targets, ndim = check_targets(logits, targets), logits.ndim
-    if ndim == 2:
+    targets = check_targets(logits, targets)
+    if logits.ndim == 2:
         return logits, targets, logits.shape[:1]
-    last, k = (0, *range(2, ndim), 1), logits.shape[1]
-    soft = targets.ndim == ndim
+    last, k = (0, *range(2, logits.ndim), 1), logits.shape[1]
+    soft = targets.ndim == logits.ndim
     with on_device_of(targets):
         targets = targets.transpose(last).reshape((-1, k)) if soft else targets.reshape((-1,))
     rows = reshape(transpose(logits, axes=last), shape=(-1, k))
@@ -142,8 +142,8 @@ def check_targets(logits: Any, targets: Any) -> Array:
     shape = logits.shape
     if len(shape) < 2:
         raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")
-    labels = shape[:1] + shape[2:]
-    if targets.shape == labels and targets.dtype.kind in "iu":
+    labels = (shape[0], *shape[2:])
+    if targets.dtype.kind in "iu" and targets.shape == labels:
         if within(targets, 0, shape[1] - 1):
             return targets
         low, high = (int(run(targets, f)) for f in (targets.min, targets.max))
@@ -151,7 +151,7 @@ def check_targets(logits: Any, targets: Any) -> Array:
             f"labels from {low} to {high} for {shape[1]} classes; "
             f"they are numbered 0 to {shape[1] - 1}"
         )
-    if targets.shape == shape and is_floating(targets.dtype):
+    if is_floating(targets.dtype) and targets.shape == shape:
         return run(targets, targets.astype, logits.dtype, copy=False)
     raise ValueError(
         f"targets {targets.dtype} {targets.shape} for logits {shape}; expected integer labels "

@@ -458,6 +458,17 @@ def test_the_state_is_g_and_v_and_loading_rebuilds_the_weight(rng):
         other.load_state_dict(plain)
 
 
+def test_a_computed_weight_is_an_attribute_but_no_state(rng):
+    layer = linear(rng)
+    before = list(vars(layer))
+    WeightNorm().apply(layer)
+    assert vars(layer)["weight"] is layer.weight
+    assert set(layer.__getstate__()) == {*before, "_computed", "weight_g", "weight_v"} - {"weight"}
+    assert layer.__getstate__()["_computed"]["weight"].weight is None
+    WeightNorm().remove(layer)
+    assert [name for name in vars(layer) if name != "_computed"] == before
+
+
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
 def test_a_copy_is_computed_from_its_own_parts(duplicate, rng):
     layer, norm = linear(rng), WeightNorm(eps=0.3, form="inside")
