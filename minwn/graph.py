@@ -174,8 +174,6 @@ class Primitive:
             else:
                 inputs, arrays = _settle(self.name, inputs, arrays)
             first = next(x for x in arrays if type(x) not in _WEAK)
-            if type(first) is not Host:
-                namespace(*arrays)  # or its error, where two devices meet
             dtype = getattr(first, "dtype", None)
             data = run(first, self.forward, *arrays, **params)
         if kind is None:
