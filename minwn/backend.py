@@ -15,6 +15,7 @@ import contextlib
 import functools
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,17 @@ def copy(x: Array, dtype: Any = None) -> Array:
         return namespace(x).array(x, dtype=dtype)
 
 
+def beside(data: Any, other: Array, dtype: Any = None) -> Array:
+    """data as an array that may meet the other: numbers in lists become one, an array stays itself.
+
+    Raises TypeError where it is of another library, or on another device: nothing is moved.
+    """
+    if is_array(data):
+        namespace(data, other)
+        return data
+    return asarray(data, like=other, dtype=dtype)
+
+
 def is_floating(dtype: Any) -> bool:
     """Whether dtype is real floating point, bfloat16 included."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
@@ -175,12 +187,15 @@ def is_device(spec: Any) -> bool:
 
 def move(x: Array, where: str) -> Array:
     """x on the device `where` ("cpu", "cuda", "cuda:1"); x itself where it is there already."""
-    name, _, number = where.partition(":")
-    if name == "cpu":
+    if where.partition(":")[0] == "cpu":
         return x.get() if _is_cupy(type(x)) else x
-    cupy = _cupy()
-    with cupy.cuda.Device(int(number or 0)):
-        return cupy.asarray(x)
+    with _place(where):
+        return _cupy().asarray(x)
+
+
+def _place(where: str) -> Any:
+    """CuPy's device of this name, a context."""
+    return _cupy().cuda.Device(int(where.partition(":")[2] or 0))
 
 
 def _cupy() -> Any:
@@ -226,49 +241,57 @@ def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
     return [module.get_function(name) for name in names]
 
 
-def gpu() -> dict[str, Any]:
-    """What CuPy says of the current GPU, its driver, and itself; memory in bytes.
+def seconds(where: str, work: Callable[[], object]) -> float:
+    """How long work() takes: by the clock, or on a GPU between two events of its current stream.
 
-    Raises ImportError without CuPy, and what CuPy raises without a GPU or with too old a driver.
+    A GPU answers before it has worked; the events wait in the stream, before the work and behind.
     """
+    if where == "cpu":
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+    with _place(where):
+        before, after = (_cupy().cuda.Event() for _ in range(2))
+        before.record()
+        work()
+        after.record()
+        after.synchronize()
+        return _cupy().cuda.get_elapsed_time(before, after) / 1000
+
+
+def device_facts(where: str) -> dict[str, Any]:
+    """What the device is and what drives it, ready for JSON; nothing for "cpu".
+
+    Raises ImportError without CuPy, and RuntimeError where CuPy finds no such device.
+    """
+    if where == "cpu":
+        return {}
     cupy = _cupy()
-    device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
-    found = runtime.getDeviceProperties(device.id)
-    free, total = device.mem_info
-    versions = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-    driver, own = (f"{v // 1000}.{v % 1000 // 10}" for v in versions)
+    try:
+        with _place(where) as place:
+            properties = cupy.cuda.runtime.getDeviceProperties(place.id)
+            free, total = place.mem_info
+            driver, runtime = (
+                cupy.cuda.runtime.driverGetVersion(),
+                cupy.cuda.runtime.runtimeGetVersion(),
+            )
+    except RuntimeError as error:
+        raise RuntimeError(f"CuPy {cupy.__version__} finds no device {where!r}: {error}") from error
     return {
-        "device": f"cuda:{device.id}",
-        "name": found["name"].decode(),
-        "compute capability": f"{device.compute_capability[:-1]}.{device.compute_capability[-1]}",
+        "device": f"cuda:{place.id}",
+        "name": properties["name"].decode(),
+        "compute capability": f"{place.compute_capability[:-1]}.{place.compute_capability[-1]}",
         "memory": total,
         "free": free,
-        "devices": runtime.getDeviceCount(),
-        "driver": driver,
-        "runtime": own,
+        "driver": _cuda_version(driver),
+        "runtime": _cuda_version(runtime),
         "cupy": cupy.__version__,
     }
 
 
-def gpu_clock() -> Callable[[], float]:
-    """A clock that a GPU keeps: seconds, by events in CuPy's current stream.
-
-    To read it is to wait for all that was begun before.
-    """
-    cuda, passed = _cupy().cuda, 0.0
-    last = cuda.Event()
-    last.record()
-
-    def read() -> float:
-        nonlocal last, passed
-        now = cuda.Event()
-        now.record()
-        now.synchronize()
-        passed += cuda.get_elapsed_time(last, now) / 1000  # short times keep their digits
-        last = now
-        return passed
-
-    return read
+def _cuda_version(number: int) -> str:
+    """13020 -> "13.2" """
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def to_numpy(x: Array) -> numpy.ndarray:

@@ -14,7 +14,7 @@ import numpy
 
 from . import __version__, backend
 
-__all__ = ["arguments", "diagnosis", "main", "version_of"]
+__all__ = ["arguments", "device_line", "diagnosis", "main", "version_of"]
 
 EXTRAS = (
     "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "hypothesis", "jax", "joblib",
@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         ("minwn", found["minwn"]),
         ("Python", f"{found['python']} ({found['platform']})"),
         ("numpy", found["numpy"]),
-        ("device", found["device"]),
+        ("device", device_line(found["device"]) or f"cpu ({found['no device']})"),
         ("processors", str(found["processors"])),
         *((name, value or "not set") for name, value in found["threads"].items()),
         ("writable here", "yes" if found["writable"] else "no; use --out with a directory that is"),
@@ -59,8 +59,8 @@ def main(args: argparse.Namespace) -> int:
 
 def diagnosis() -> dict[str, Any]:
     """What this installation can do, ready for JSON; `problems` keep minwn from working."""
-    problems: list[str] = []
-    found, device = _gpu()
+    device, why_not = _device()
+    problems = []
     if int(numpy.__version__.partition(".")[0]) < 2:
         problems.append(f"numpy {numpy.__version__} is too old; pip install 'numpy>=2.0'")
     return {
@@ -70,7 +70,7 @@ def diagnosis() -> dict[str, Any]:
         "numpy": numpy.__version__,
         "extras": {name: version_of(name) for name in EXTRAS},
         "device": device,
-        "gpu": found,
+        "no device": why_not,
         "processors": os.cpu_count(),
         "threads": {name: os.environ.get(name) for name in THREADS},
         "writable": _writable(),
@@ -79,22 +79,26 @@ def diagnosis() -> dict[str, Any]:
     }
 
 
-def _gpu() -> tuple[dict[str, Any] | None, str]:
-    """The GPU with which arrays can be computed, and it in words; or none, and the reason."""
+def _device() -> tuple[dict[str, Any], str]:
+    """What the GPU is on which arrays can be computed with; or nothing, and the reason."""
     try:
-        found = backend.gpu()
-        x = backend.move(numpy.ones(2), "cuda")
-        if backend.to_numpy(x + x).tolist() != [2.0, 2.0]:
-            raise RuntimeError("1 + 1 is not 2 there")
-    except ImportError as error:
-        return None, f"cpu ({error})"
-    except Exception as error:  # a driver that is missing or too old says so in many ways
-        return None, f"cpu (CuPy is installed, but: {type(error).__name__}: {error})"
-    gib = 2.0**30
-    return found, (
-        f"{found['device']} of {found['devices']}: {found['name']}, compute capability "
-        f"{found['compute capability']}, {found['memory'] / gib:.1f} GiB, of which "
-        f"{found['free'] / gib:.1f} free; driver {found['driver']}, CUDA {found['runtime']}"
+        found = backend.device_facts("cuda")
+        backend.move(numpy.zeros(1), "cuda") + 1
+        return found, ""
+    except (ImportError, RuntimeError) as error:
+        return {}, str(error)
+    except Exception as error:  # a library of CUDA that is missing says so in many ways
+        return {}, f"CuPy is installed, but: {type(error).__name__}: {error}"
+
+
+def device_line(facts: dict[str, Any]) -> str:
+    """What `backend.device_facts` found, in one line; "" for nothing."""
+    if not facts:
+        return ""
+    return (
+        f"{facts['device']}, {facts['name']}, compute capability {facts['compute capability']}, "
+        f"{facts['memory'] / 2**30:.0f} GiB, {facts['free'] / 2**30:.0f} free; "
+        f"CUDA driver {facts['driver']}, runtime {facts['runtime']}, CuPy {facts['cupy']}"
     )
 
 

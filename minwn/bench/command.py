@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..backend import gpu
+from ..backend import is_device
 from ..terminal import Progress
 from . import picture, tables
 from .machine import set_threads
@@ -29,8 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"a name from --list, or a group: {', '.join(GROUPS)}; default all",
     )  # fmt: skip
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu",
-        help="cuda: weight norm and training steps on a GPU, by its own clock",
+        "--device", type=_device, default="cpu", metavar="D",
+        help="where: cpu, or cuda (cuda:1, ...) for the works of a GPU",
     )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="name the works, and stop")
     parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
@@ -44,6 +44,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
 
 
+def _device(text: str) -> str:
+    if not is_device(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no device; choose cpu, cuda or cuda:1, ...")
+    return text
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
@@ -53,18 +59,15 @@ def _positive(text: str) -> int:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
     try:
-        if args.device == "cuda" and not args.list:
-            gpu()
         works = select(args.works, args.quick, args.device)
         paths = _openable(args)
     except KeyError as unknown:
-        return _refuse(f"no work or group called {unknown}; choose from `minwn bench --list`")
-    except (ValueError, ImportError) as error:
+        on = "" if args.device == "cpu" else f" --device {args.device}"
+        return _refuse(f"no work or group called {unknown}; choose from `minwn bench{on} --list`")
+    except (ValueError, ImportError, RuntimeError) as error:
         return _refuse(str(error))
     except OSError as error:
         return _refuse(f"cannot write {error.filename}: {error.strerror}")
-    except RuntimeError as error:  # as CuPy says that there is no GPU
-        return _refuse(f"no GPU: {error}; see `minwn doctor`")
     if args.list:
         print("\n".join(f"{work.name:<48}  {work.what}" for work in works))
         return 0
@@ -77,7 +80,7 @@ def main(args: argparse.Namespace) -> int:
     printed = args.json == "-"
     progress = Progress(len(works), on=sys.stderr.isatty() and not printed)
     try:
-        report = run(works, effort, quick=args.quick, begin=progress.step, device=args.device)
+        report = run(works, effort, quick=args.quick, device=args.device, begin=progress.step)
     finally:
         progress.close()
     plain = json.dumps(report, indent=2, allow_nan=False)

@@ -19,7 +19,16 @@ from ..derivatives import grad
 from ..tensors import tensor
 from .work import Step, Work
 
-__all__ = ["FIRST_SIX", "KINDS", "WORKS", "Shape", "with_minwn", "with_numpy", "with_torch"]
+__all__ = [
+    "FIRST_SIX",
+    "KINDS",
+    "WORKS",
+    "Shape",
+    "with_jax",
+    "with_minwn",
+    "with_numpy",
+    "with_torch",
+]
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,29 @@ def with_torch(s: Shape) -> Step:
     return step
 
 
+def with_jax(s: Shape) -> Step:
+    """In NCHW, the convolution and both of its transposes as one compiled function."""
+    import jax
+
+    x, w, y_bar = jax.device_put(problem(s), jax.devices("cpu")[0])
+    axes, o = len(s.size), s.options
+    letters = ("NC" + "DHW"[-axes:], "OI" + "DHW"[-axes:], "NC" + "DHW"[-axes:])
+
+    def conv(x: Any, w: Any) -> Any:
+        return jax.lax.conv_general_dilated(
+            x, w, (s.stride,) * axes, ((o["padding"],) * 2,) * axes,
+            rhs_dilation=(s.dilation,) * axes, dimension_numbers=letters,
+            feature_group_count=s.groups,
+        )  # fmt: skip
+
+    @jax.jit
+    def all_three(x: Any, w: Any, y_bar: Any) -> Any:
+        y, pullback = jax.vjp(conv, x, w)
+        return y, *pullback(y_bar)
+
+    return lambda: jax.block_until_ready(all_three(x, w, y_bar))
+
+
 def with_numpy(s: Shape) -> Step:
     """Every window as a row of one matrix, a product, and a sum over the kernel to go back.
 
@@ -138,7 +170,7 @@ def with_numpy(s: Shape) -> Step:
 def _work(group: str, s: Shape, quick: bool) -> Work:
     peers = {"minwn": with_minwn, "torch": with_torch}
     if group == "conv":
-        peers["numpy by hand"] = with_numpy
+        peers |= {"numpy by hand": with_numpy, "jax jit": with_jax}
     words = "-".join(str(s).replace(",", "").replace("-> ", "").split())
     return Work(
         group=group,

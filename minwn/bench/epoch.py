@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import data, optim
-from ..tensors import tensor
+from ..backend import move
 from ..verify.digits import BATCH, RATE, Reader, one_epoch
+from .torch_device import torch_for
 from .work import Step, Work
 
-__all__ = ["WORKS"]
+__all__ = ["WORKS", "on_device"]
 
 
 def problem() -> tuple[Reader, Any, Any, Any]:
@@ -25,15 +27,14 @@ def problem() -> tuple[Reader, Any, Any, Any]:
 
 def with_minwn(device: str = "cpu") -> Step:
     net, *arrays = problem()
-    images, labels, order = (tensor(x).to(device).data for x in arrays)
+    images, labels, order = (move(x, device) for x in arrays)
     net.to(device)
     optimiser = optim.Adam(net.parameters(), lr=RATE)
     return lambda: list(one_epoch(net, optimiser, images, labels, order))
 
 
 def with_torch(device: str = "cpu") -> Step:
-    import torch
-
+    torch = torch_for(device)
     ours, images, labels, order = problem()
     conv1, conv2 = torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.Conv2d(16, 32, 3, padding=1)
     out = torch.nn.Linear(32 * 4 * 4, 10)
@@ -63,12 +64,18 @@ def with_torch(device: str = "cpu") -> Step:
     return step
 
 
-WORKS = [
-    Work(
-        group="epoch",
-        size="digits",
-        what="digits, 45 batches of 32, Adam",
-        peers={"minwn": with_minwn, "torch hook": with_torch},
-        targets={"torch": 1.0},
-    )
-]
+def on_device(device: str) -> list[Work]:
+    """The same epoch, wherever it runs."""
+    return [
+        Work(
+            group="epoch",
+            size="digits",
+            what="digits, 45 batches of 32, Adam",
+            peers={"minwn": partial(with_minwn, device), "torch hook": partial(with_torch, device)},
+            targets={"torch": 1.0},
+            device=device,
+        )
+    ]
+
+
+WORKS = on_device("cpu")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..backend import gpu
+from ..backend import device_facts
 from ..doctor import version_of
 
 __all__ = ["THREADS", "machine", "set_threads"]
@@ -32,6 +32,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "processors": os.cpu_count(),
+        "device": device_facts(device),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "libraries": {
             "numpy": np.__version__,
@@ -42,7 +43,6 @@ def machine(device: str = "cpu") -> dict[str, Any]:
             **{name: os.environ.get(name, "not set") for name in THREADS},
             **({"torch": _torch_threads()} if "torch" in sys.modules else {}),
         },
-        "gpu": gpu() if device == "cuda" else None,
     }
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from .mlp import RATES, Layers, problem, updater
+from .torch_device import torch_for
 from .work import Step
 
 __all__ = ["with_autograd", "with_jax", "with_mygrad", "with_torch_hook", "with_torch_parameters"]
@@ -18,7 +19,7 @@ __all__ = ["with_autograd", "with_jax", "with_mygrad", "with_torch_hook", "with_
 
 def with_torch_hook(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     """`torch.nn.utils.weight_norm`, which recomputes the weight before each forward."""
-    import torch
+    torch = torch_for(device)
 
     def normalised(linear: Any) -> Any:
         with warnings.catch_warnings():
@@ -26,25 +27,23 @@ def with_torch_hook(widths: Layers, batch: int, rule: str, device: str = "cpu") 
             torch.nn.utils.weight_norm(linear)
         return linear.weight_v, linear.weight_g
 
-    return _with_torch(widths, batch, rule, normalised, device)
+    return _with_torch(widths, batch, rule, device, normalised)
 
 
-def with_torch_parameters(widths: Layers, batch: int, rule: str) -> Step:
+def with_torch_parameters(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     """`torch.nn.utils.parametrizations.weight_norm`, which recomputes at each access."""
-    import torch
+    torch = torch_for(device)
 
     def normalised(linear: Any) -> Any:
         torch.nn.utils.parametrizations.weight_norm(linear)
         parts = linear.parametrizations.weight
         return parts.original1, parts.original0
 
-    return _with_torch(widths, batch, rule, normalised)
+    return _with_torch(widths, batch, rule, device, normalised)
 
 
-def _with_torch(
-    widths: Layers, batch: int, rule: str, normalised: Any, device: str = "cpu"
-) -> Step:
-    import torch
+def _with_torch(widths: Layers, batch: int, rule: str, device: str, normalised: Any) -> Step:
+    torch = torch_for(device)
 
     x, labels, layers = problem(widths, batch)
     modules: list[Any] = []

@@ -21,14 +21,15 @@ STYLES = {
     "torch": ("#D55E00", "s", True),
     "torch hook": ("#D55E00", "s", True),
     "torch parametrization": ("#D55E00", "s", False),
-    "torch compile": ("#D55E00", "D", False),
     "torch slow": ("#D55E00", "s", True),
     "torch fast": ("#D55E00", "D", False),
+    "torch compiled": ("#009E73", "D", False),
     "jax jit": ("#009E73", "^", True),
     "autograd": ("#CC79A7", "v", True),
     "mygrad": ("#E69F00", "P", True),
     "copy into warm memory": ("#0072B2", "o", True),
     "copy into a new array": ("#56B4E9", "o", False),
+    "copy on the device": ("#0072B2", "o", True),
 }
 SWEEPS = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
 PANELS = (
@@ -40,9 +41,6 @@ PANELS = (
     ("gradcheck", "ratio", "Checking a gradient"),
     ("memory", "ratio", "Peak memory of a training step"),
     ("epoch", "ratio", "An epoch on the digits"),
-    ("cuda_weight_norm", "ratio", "Weight norm on the GPU"),
-    ("cuda_weight_norm", "share", "Weight norm on the GPU against copying"),
-    ("cuda_step", "ratio", "Training steps on the GPU"),
 )
 
 
@@ -81,9 +79,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
         figsize=(12.8, sum(heights) + 0.6), dpi=130, layout="constrained"
     )
     m = report["machine"]
+    place = m["device"].get("name") or f"{m['processor']}, {m['processors']} processors"
     figure.suptitle(
         f"minwn {m['minwn']} beside its peers: medians and quartiles; below 1, minwn is ahead\n"
-        f"{m['processor']}, {m['processors']} processors, NumPy {m['libraries']['numpy']}",
+        f"{place}, NumPy {m['libraries']['numpy']}",
         fontsize=10,
     )
     shape = figure.add_gridspec(max(len(grid), 1), 2, height_ratios=heights or None)

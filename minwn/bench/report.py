@@ -25,8 +25,8 @@ def run(
     effort: Effort,
     *,
     quick: bool,
-    begin: Callable[[str], None],
     device: str = "cpu",
+    begin: Callable[[str], None],
 ) -> dict[str, Any]:
     """Measure; `begin` hears the name of each work before it starts."""
     start = time.perf_counter()
@@ -51,7 +51,8 @@ def run(
 
 def measure(work: Work, effort: Effort) -> dict[str, Any]:
     """One work by all its peers: medians and quartiles, and every comparison."""
-    found = samples(work, effort)
+    steps, left_out = work.build()
+    found = samples(work, steps, effort)
     return {
         "name": work.name,
         "group": work.group,
@@ -60,6 +61,7 @@ def measure(work: Work, effort: Effort) -> dict[str, Any]:
         "rounds": len(next(iter(found.values()))),
         "peers": {name: dataclasses.asdict(Spread.of(seen)) for name, seen in found.items()},
         "comparisons": [_plain(c) for c in compare(work, found)],
+        "left_out": left_out,
     }
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from .. import nn, ops, optim
+from ..backend import move
 from ..tensors import tensor
 from .mlp import RATES, Layers, problem, with_numpy
 from .mlp_peers import (
@@ -18,7 +19,7 @@ from .mlp_peers import (
 )
 from .work import Step, Work
 
-__all__ = ["PEERS", "WORKS"]
+__all__ = ["PEERS", "WORKS", "on_device"]
 
 
 class Network(nn.Module):
@@ -41,13 +42,12 @@ class Network(nn.Module):
 
 def with_minwn(widths: Layers, batch: int, rule: str, device: str = "cpu") -> Step:
     x, labels, layers = problem(widths, batch)
-    network, inputs = Network(layers).to(device), tensor(x).to(device)
-    targets = tensor(labels).to(device)
+    network, inputs, labels = Network(layers).to(device), tensor(x).to(device), move(labels, device)
     make: Any = {"sgd": optim.SGD, "adam": optim.Adam}[rule]
     optimiser = make(network.parameters(), lr=RATES[rule])
 
     def step() -> float:
-        loss = nn.cross_entropy(network(inputs), targets)
+        loss = nn.cross_entropy(network(inputs), labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -56,7 +56,7 @@ def with_minwn(widths: Layers, batch: int, rule: str, device: str = "cpu") -> St
     return step
 
 
-PEERS: dict[str, Callable[[Layers, int, str], Step]] = {
+PEERS: dict[str, Callable[..., Step]] = {
     "minwn": with_minwn,
     "numpy by hand": with_numpy,
     "torch hook": with_torch_hook,
@@ -87,3 +87,22 @@ WORKS = [
     )
     for rule in RATES
 ]
+
+
+def on_device(device: str) -> list[Work]:
+    """The works of a GPU: a network that is large enough for one."""
+    widths, batch = (4096, 4096, 4096), 256
+    eager = {name: PEERS[name] for name in ("minwn", "torch hook", "torch parametrization")}
+    return [
+        Work(
+            group="step",
+            size=f"{'-'.join(map(str, widths))}-{rule}",
+            what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
+            peers={
+                name: partial(build, widths, batch, rule, device) for name, build in eager.items()
+            },
+            targets={"torch": 1.0},
+            device=device,
+        )
+        for rule in RATES
+    ]

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from ..doctor import device_line
 from ..terminal import columns
 
 __all__ = ["amount", "markdown", "number", "text"]
@@ -19,8 +20,6 @@ TITLES = {
     "memory": "peak memory of a training step",
     "import": "import",
     "epoch": "an epoch on the digits",
-    "cuda_weight_norm": "weight normalisation alone on the GPU, forward and backward",
-    "cuda_step": "training steps on the GPU",
     "scaling": "how cost grows: the exponent, over the largest sizes",
 }
 HEAD = ["ours", "takes", "against", "takes", "result", "quartiles", "target", ""]
@@ -101,7 +100,7 @@ def text(report: dict[str, Any]) -> str:
     if report["scaling"]:
         rows = [row for sweep in report["scaling"] for row in _scaling(sweep)]
         lines += [TITLES["scaling"], columns(rows), ""]
-    return "\n".join([*lines, *_verdict(report), _machine(report)])
+    return "\n".join([*lines, *_left_out(report), *_verdict(report), _machine(report)])
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -119,12 +118,23 @@ def markdown(report: dict[str, Any]) -> str:
         head = ["what grows", "cost", "from and to", "exponent", "target", ""]
         rows = [row for sweep in report["scaling"] for row in _scaling(sweep)]
         lines += [f"### scaling: {TITLES['scaling']}", "", *_table(head, rows), ""]
-    return "\n".join([*lines, "  \n".join([*_verdict(report), _machine(report)])])
+    return "\n".join(
+        [*lines, "  \n".join([*_left_out(report), *_verdict(report), _machine(report)])]
+    )
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     rule = ["---" if k == 0 else "---:" for k in range(len(head))]
     return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+
+
+def _left_out(report: dict[str, Any]) -> list[str]:
+    """Who is installed and did not take part, with the reason."""
+    return [
+        f"left out: {work['name']}, {peer}: {why}"
+        for work in report["works"]
+        for peer, why in work["left_out"].items()
+    ]
 
 
 def _verdict(report: dict[str, Any]) -> list[str]:
@@ -152,19 +162,11 @@ def _verdict(report: dict[str, Any]) -> list[str]:
 def _machine(report: dict[str, Any]) -> str:
     m = report["machine"]
     parts = [
-        *([_gpu(m["gpu"])] if m["gpu"] else []),
         f"minwn {m['minwn']}, Python {m['python']}, {m['system']}",
+        *([device_line(m["device"])] if m["device"] else []),
         f"{m['processor']}, {m['processors']} processors, load {m['load']} at the end",
         ", ".join(f"{name} {version}" for name, version in m["libraries"].items()),
         "threads: " + ", ".join(f"{name} {count}" for name, count in m["threads"].items()),
         f"medians over interleaved rounds, {report['seconds']:.0f} s in all",
     ]
     return "; ".join(parts)
-
-
-def _gpu(found: dict[str, Any]) -> str:
-    return (
-        f"{found['name']}, compute capability {found['compute capability']}, "
-        f"{amount(found['memory'], 'B')}, driver {found['driver']}, CUDA {found['runtime']}, "
-        f"CuPy {found['cupy']}"
-    )

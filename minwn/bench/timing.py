@@ -14,15 +14,16 @@ import contextlib
 import gc
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
+from ..backend import seconds
 from .work import Step, Work
 
 __all__ = ["Effort", "measure", "samples"]
 
-Clock = Callable[[], float]
+Watch = Callable[[Callable[[], object]], float]  # seconds that a call takes
 LEAST = 3  # rounds, whatever they take
 PARTS = 20  # of a block
 
@@ -36,11 +37,10 @@ class Effort:
     limit: float = math.inf
 
 
-def samples(work: Work, effort: Effort) -> dict[str, list[float]]:
+def samples(work: Work, steps: Mapping[str, Step], effort: Effort) -> dict[str, list[float]]:
     """Name -> one number for each round: seconds for one call, or what was counted."""
-    steps = work.build()
     if not work.counted:
-        return measure(steps, effort, work.clock())
+        return measure(steps, effort, partial(seconds, work.device))
     found: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(min(effort.rounds, work.counted)):
         for name, step in steps.items():
@@ -48,47 +48,47 @@ def samples(work: Work, effort: Effort) -> dict[str, list[float]]:
     return found
 
 
-def measure(
-    steps: Mapping[str, Step], effort: Effort, clock: Clock = time.perf_counter
-) -> dict[str, list[float]]:
+def measure(steps: Mapping[str, Step], effort: Effort, watch: Watch) -> dict[str, list[float]]:
     """Seconds for one call of each step, round by round, warm."""
-    calls = {name: _calls(step, effort.seconds, clock) for name, step in steps.items()}
+    calls = {name: _calls(step, effort.seconds, watch) for name, step in steps.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
-    names, begin = list(steps), clock()
+    names, spent = list(steps), 0.0
     with _without_collections() as collect:
         for k in range(effort.rounds):
-            if k >= LEAST and clock() - begin > effort.limit:
+            if k >= LEAST and spent > effort.limit:
                 break
             first = k % len(names)
             for name in names[first:] + names[:first]:
-                times[name].append(_block(steps[name], calls[name], clock))
+                times[name].append(_block(steps[name], calls[name], watch))
+                spent += times[name][-1] * calls[name]
             collect()
     return times
 
 
-def _calls(step: Step, seconds: float, clock: Clock) -> int:
+def _calls(step: Step, block: float, watch: Watch) -> int:
     """How many calls take about so many seconds. The very first, which may compile, is free."""
     step()
     calls = 1
-    while (took := _time(step, calls, clock)) < seconds / 4:
+    while (took := _time(step, calls, watch)) < block / 4:
         calls *= 4
-    return max(1, round(calls * seconds / took))
+    return max(1, round(calls * block / took))
 
 
-def _block(step: Step, calls: int, clock: Clock) -> float:
+def _block(step: Step, calls: int, watch: Watch) -> float:
     """Seconds for a call: the median over parts of the block."""
     if calls > 1:
         step()
     parts = min(calls, PARTS)
     each = calls // parts
-    return statistics.median(_time(step, each, clock) / each for _ in range(parts))
+    return statistics.median(_time(step, each, watch) / each for _ in range(parts))
 
 
-def _time(step: Step, calls: int, clock: Clock) -> float:
-    start = clock()
-    for _ in range(calls):
-        step()
-    return clock() - start
+def _time(step: Step, calls: int, watch: Watch) -> float:
+    def every() -> None:
+        for _ in range(calls):
+            step()
+
+    return watch(every)
 
 
 @contextlib.contextmanager

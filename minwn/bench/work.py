@@ -15,17 +15,20 @@ ours, and are compared with all others:
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
 
-__all__ = ["Build", "Comparison", "Spread", "Step", "Work", "compare", "library"]
+__all__ = ["Build", "Comparison", "Spread", "Step", "Unavailable", "Work", "compare", "library"]
 
 Step = Callable[[], Any]
 Build = Callable[[], Step]
+
+
+class Unavailable(Exception):
+    """Why a peer that is installed cannot take part here."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Work:
     targets: a peer's name, or its first word -> the ratio to reach; limits: a name -> the value to
     stay below, in a work whose values are not compared. yardsticks: copies, which do not do the
     work. quick: part of `--quick`. A work that is `counted`, so many times at most, is not timed:
-    what its steps return is reported.
+    what its steps return is reported. device: where the work is done, and what times it.
     """
 
     group: str
@@ -50,6 +53,7 @@ class Work:
     quick: bool = False
     counted: int = 0
     unit: str = "s"
+    device: str = "cpu"
 
     @property
     def name(self) -> str:
@@ -59,14 +63,16 @@ class Work:
         """The peers whose library is installed here."""
         return [name for name in self.peers if importlib.util.find_spec(library(name))]
 
-    def clock(self) -> Callable[[], float]:
-        """What it is timed by, in seconds."""
-        return time.perf_counter
-
-    def build(self) -> dict[str, Step]:
-        """A step of each peer that is available, and of each yardstick."""
-        built = {name: self.peers[name]() for name in self.available()}
-        return built | {name: build() for name, build in self.yardsticks.items()}
+    def build(self) -> tuple[dict[str, Step], dict[str, str]]:
+        """A step of each peer and yardstick that can be had, and why the others cannot."""
+        steps: dict[str, Step] = {}
+        left_out: dict[str, str] = {}
+        for name in self.available():
+            try:
+                steps[name] = self.peers[name]()
+            except Unavailable as error:
+                left_out[name] = str(error)
+        return steps | {name: build() for name, build in self.yardsticks.items()}, left_out
 
 
 def library(peer: str) -> str:

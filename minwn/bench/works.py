@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import conv, epoch, gpu, gradcheck, process, scaling, step, weight_norm
+from ..backend import device_facts
+from . import conv, epoch, gradcheck, process, scaling, step, weight_norm
 from .scaling import Sweep
 from .work import Work
 
-__all__ = ["ALL", "BY_NAME", "GROUPS", "MEANS", "select"]
+__all__ = ["ALL", "BY_NAME", "GROUPS", "MEANS", "on_device", "select"]
 
 WORKS = [
     *step.WORKS, *conv.WORKS, *conv.KINDS, *weight_norm.WORKS, *gradcheck.WORKS, *process.WORKS,
@@ -25,15 +26,25 @@ MEANS: list[tuple[str, list[str], str, float]] = [
 ]
 
 
-def select(names: Sequence[str], quick: bool, device: str = "cpu") -> Sequence[Work | Sweep]:
-    """The works of a device, of these names or groups, in order; without names all, or `quick`.
+def on_device(where: str) -> dict[str, Work | Sweep]:
+    """All that can be measured on a GPU, by name.
+
+    Raises ImportError or RuntimeError where arrays cannot be moved there.
+    """
+    device_facts(where)
+    works = [*weight_norm.on_device(where), *step.on_device(where), *epoch.on_device(where)]
+    return {work.name: work for work in works}
+
+
+def select(names: Sequence[str], quick: bool, device: str = "cpu") -> list[Work | Sweep]:
+    """The works of these names or groups, in order; without names all, or those of `quick`.
 
     Raises KeyError with the first name that is not known.
     """
-    works: Sequence[Work | Sweep] = gpu.WORKS if device == "cuda" else list(ALL.values())
+    every = ALL if device == "cpu" else on_device(device)
     for name in names:
-        if not any(name in (work.name, work.group) for work in works):
+        if name not in every and name not in {work.group for work in every.values()}:
             raise KeyError(name)
     if names:
-        return [work for work in works if {work.name, work.group} & set(names)]
-    return [work for work in works if work.quick or not quick]
+        return [work for work in every.values() if {work.name, work.group} & set(names)]
+    return [work for work in every.values() if work.quick or not quick]

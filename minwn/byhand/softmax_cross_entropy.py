@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Array, asarray, is_floating, namespace, on_device_of, run, within
+from ..backend import Array, beside, is_floating, namespace, on_device_of, run, within
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
@@ -126,7 +126,7 @@ def check_targets(logits: Any, targets: Any) -> Array:
     """The targets as an array: integer labels, or distributions of the dtype of the logits."""
     targets = raw(targets)
     if type(targets) is not type(raw(logits)):
-        targets = asarray(targets, like=raw(logits))
+        targets = beside(targets, raw(logits))
     shape = logits.shape
     if len(shape) < 2:
         raise ValueError(f"logits of shape {shape}; expected (n, k) or (n, k, ...)")

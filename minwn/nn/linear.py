@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Generator, asarray, run, within
+from ..backend import Generator, beside, run, within
 from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
@@ -72,7 +72,7 @@ class Embedding(Module):
         self.weight = Parameter(init.normal(shape, 1.0, init.generator(rng), dtype))
 
     def forward(self, x: Any) -> Tensor:
-        index = asarray(raw(x), like=self.weight.data)
+        index = beside(raw(x), self.weight.data)
         if index.dtype.kind not in "iu":
             raise TypeError(f"Embedding takes integer indices, got {index.dtype}")
         # A GPU would not notice: it takes an index modulo the rows that there are.

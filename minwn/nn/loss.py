@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import asarray, is_array
+from ..backend import beside
 from ..byhand import softmax_cross_entropy
 from ..graph import Value, raw
 from ..ops import mean, softplus
@@ -45,8 +45,8 @@ def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tenso
 
 def _beside(prediction: Any, target: Any) -> Any:
     """The target, as an array like the prediction where it is numbers in lists."""
-    if not isinstance(target, Value) and not is_array(target):
-        target = asarray(target, like=raw(prediction), dtype=prediction.dtype)
+    if not isinstance(target, Value):
+        target = beside(target, raw(prediction), prediction.dtype)
     if tuple(target.shape) != tuple(prediction.shape):
         raise ValueError(
             f"target of shape {tuple(target.shape)} for a prediction of shape "

@@ -76,6 +76,13 @@ class Prepared:
     allowed: dict[str, np.ndarray]
     usual: bool = True  # of ordinary range: an honest evaluation has no excuse
 
+    @functools.cached_property
+    def untold(self) -> dict[str, np.ndarray]:
+        """Where there is no truth: whatever is answered there is as good."""
+        return {
+            name: np.isnan(x) | ~np.isfinite(self.allowed[name]) for name, x in self.right.items()
+        }
+
 
 # Cases and truths are functions of the claim alone; kept, they cost nothing the next time.
 

@@ -51,6 +51,14 @@ class Point:
         """The answer with nothing changed, on which most laws look."""
         return self.at()
 
+    @cached_property
+    def at_twice_v(self) -> Answer:
+        return self.at(v=2 * self.v)
+
+    @cached_property
+    def at_other_g(self) -> Answer:
+        return self.at(g=-2 * self.g)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -79,22 +87,22 @@ def _orthogonal_to_v(p: Point) -> float:
 
 
 def _degree_in_v(p: Point) -> float:
-    a, b = p.here, p.at(v=2 * p.v)
+    a, b = p.here, p.at_twice_v
     return ratio(2 * b.v_bar - a.v_bar, a.v_allowed + 2 * b.v_allowed)
 
 
 def _gain_degree_in_v(p: Point) -> float:
-    a, b = p.here, p.at(v=2 * p.v)
+    a, b = p.here, p.at_twice_v
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 
 def _degree_in_g(p: Point) -> float:
-    a, b = p.here, p.at(g=-2 * p.g)
+    a, b = p.here, p.at_other_g
     return ratio(b.v_bar + 2 * a.v_bar, 2 * a.v_allowed + b.v_allowed)
 
 
 def _gain_without_g(p: Point) -> float:
-    a, b = p.here, p.at(g=-2 * p.g)
+    a, b = p.here, p.at_other_g
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 

@@ -123,9 +123,8 @@ class Trial:
             truth = prepared.right[output]
             if case.group == "undefined" and case.flags[0] == "zero slice":
                 self._convention(output, x[np.isnan(truth)])
-            # Where there is no truth, whatever was answered is as good.
-            none = np.isnan(truth) | ~np.isfinite(allowed[output])
-            self.judged += int((~none).sum())
+            none = prepared.untold[output]
+            self.judged += none.size - int(np.count_nonzero(none))
             shaped[output], right[output] = np.where(none, 0.0, x), np.where(none, 0.0, truth)
         o = Observation(
             case.id, case.group, wide(case.v), wide(case.g), wide(case.w_bar), case.axes, shaped,

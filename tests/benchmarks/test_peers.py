@@ -49,7 +49,8 @@ def test_every_peer_computes_the_same_convolution(work, peer):
     needs(peer)
     s = small(KINDS[work][0])
     ours = conv.with_minwn(s)()
-    theirs = {"torch": conv.with_torch, "numpy by hand": conv.with_numpy}[peer](s)()
+    build = {"torch": conv.with_torch, "numpy by hand": conv.with_numpy, "jax jit": conv.with_jax}
+    theirs = build[peer](s)()
     # y, x_bar, w_bar: sums of float32 products in two orders, random walks of roundings: of a
     # unit each and over at most 4 thousand, 1e-5 of the largest entry is some 100 of them.
     for own, other in zip(ours, theirs, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minwn
-from minwn import Tensor
+from minwn import Tensor, backend
 from minwn.byhand import (
     conv,
     exponential_scale,
@@ -17,6 +17,7 @@ from minwn.byhand import (
     softmax_cross_entropy,
     weight_norm,
 )
+from minwn.graph import raw
 
 LABELS = np.array([2, 0, 3, 3, 1])
 MAPS = np.array([[2, 0, 3], [3, 1, 1]])
@@ -25,11 +26,14 @@ SOFT = np.random.default_rng(0).dirichlet(np.ones(4), 5)
 STRIDED = {"stride": (2, 1), "padding": ((1, 0), (2, 1)), "dilation": (1, 2), "groups": 2}
 
 
-def cross_entropy(**options):
+def cross_entropy(targets, **options):
+    def beside(x):
+        return options | {"targets": backend.asarray(targets, like=raw(x))}
+
     return (
-        lambda x: softmax_cross_entropy.composed(x, **options),
-        lambda x: softmax_cross_entropy.forward(x, **options),
-        lambda l_bar, x: (softmax_cross_entropy.vjp(l_bar, x, **options),),
+        lambda x: softmax_cross_entropy.composed(x, **beside(x)),
+        lambda x: softmax_cross_entropy.forward(x, **beside(x)),
+        lambda l_bar, x: (softmax_cross_entropy.vjp(l_bar, x, **beside(x)),),
     )
 
 

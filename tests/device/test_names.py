@@ -20,7 +20,7 @@ ROOMS = (
     "ops",
     "byhand",
     "nn",
-    "bench/gpu.py",
+    "bench/weight_norm.py",
 )
 HOST = {  # these are for NumPy's arrays alone
     "conv_fast.py", "conv_few.py", "conv_rows.py", "conv_winograd.py",
