@@ -268,7 +268,8 @@ def device_facts(where: str) -> dict[str, Any]:
         return {}
     cupy = _cupy()
     try:
-        with _place(where) as place:
+        place = _place(where)
+        with place:
             properties = cupy.cuda.runtime.getDeviceProperties(place.id)
             free, total = place.mem_info
             driver, runtime = (
