@@ -279,7 +279,8 @@ def device_facts(where: str) -> dict[str, Any]:
     cupy = _cupy()
     runtime = cupy.cuda.runtime
     try:
-        with _place(where) as place:
+        place = _place(where)
+        with place:
             name = runtime.getDeviceProperties(place.id)["name"].decode()
             free, total = place.mem_info
             digits, count = place.compute_capability, runtime.getDeviceCount()

@@ -122,7 +122,15 @@ def test_a_report_names_the_gpu_and_its_versions(device, tmp_path, capsys):
     assert "share of copy on the device" in page
 
 
-def test_steps_on_the_device_are_those_on_the_host(device):
+def test_the_works_of_the_device_compute_what_those_of_the_host_do(device):
+    for dtype in ("float32", "float16"):
+        ours, there = (
+            weight_norm.with_minwn((3, 4, 5), dtype, where)() for where in ("cpu", "cuda")
+        )
+        for own, other in zip(ours, map(backend.to_numpy, there), strict=True):
+            own, other = np.float64(own), np.float64(other)
+            room = 8 * np.finfo(dtype).eps * abs(own).max()
+            np.testing.assert_allclose(other, own, rtol=0, atol=room)
     size = (6, 5, 4, 3), 7, "adam"
     ours, there = step.with_minwn(*size), step.with_minwn(*size, "cuda")
     losses = np.array([[ours(), there()] for _ in range(10)])

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,15 +65,17 @@ def test_nothing_is_spilled_where_most_is_held(architecture, tmp_path):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nvrtc_compiles_the_source_by_name(dtype):
     """Without any header but the two for 16 bits, and with names as CuPy looks them up."""
-    pytest.importorskip("cupy", reason="needs CuPy, not a GPU")
+    cupy: Any = pytest.importorskip("cupy", reason="needs CuPy, not a GPU")
     from cupy_backends.cuda.libs import nvrtc
 
     options, bits = [*OPTIONS, "-arch=compute_80"], dtype.removeprefix("b") == "float16"
     if bits:
-        include = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda")) / "include"
-        if not (include / "cuda_fp16.h").exists():
-            pytest.skip(f"needs cuda_fp16.h, which is not in {include}; set CUDA_PATH")
-        options.append(f"-I{include}")
+        roots = (os.environ.get("CUDA_PATH"), cupy.cuda.get_cuda_path(), "/usr/local/cuda")
+        folders = [Path(root) / "include" for root in roots if root]
+        found = [folder for folder in folders if (folder / "cuda_fp16.h").exists()]
+        if not found:
+            pytest.skip(f"needs cuda_fp16.h, which is not in {folders}; set CUDA_PATH")
+        options.append(f"-I{found[0]}")
     try:
         program = nvrtc.createProgram(weight_norm_cuda._source(), "weight_norm.cu", (), ())
     except Exception as error:
