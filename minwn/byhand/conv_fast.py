@@ -20,7 +20,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_few
+from . import conv_few, conv_winograd
 from .channels import channels_last
 from .conv_rows import Shape, Stack, blocks, reads, stacks
 
@@ -47,6 +47,9 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
     if w.shape[1] < FEW:
         conv_few.conv(x, w, b, y, groups, **shape)
+        return xp.moveaxis(y, -1, 1)
+    fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
+    if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
         return xp.moveaxis(y, -1, 1)
     x = channels_last(x)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
@@ -83,9 +86,14 @@ def conv_input(
     far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
+    if any(s > 1 for s in strides) or min(map(min, far)) < 0:
+        return _scattered(y, w, b, size, groups, **shape)
+    if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):
+        x = namespace(y).empty((len(y), *size, w.shape[1]), dtype=y.dtype)
+        if conv_winograd.conv_input(y, w, b, x, far):
+            return namespace(y).moveaxis(x, -1, 1)
     # With few channels in x there is less to add up than there is to copy.
-    less = w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:])
-    if less and all(s == 1 for s in strides) and min(map(min, far)) >= 0:
+    if w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:]):
         flipped = w[(..., *(slice(None, None, -1),) * len(reach))]
         o, c, *kernel = flipped.shape
         flipped = flipped.reshape(groups, o // groups, c, *kernel).swapaxes(1, 2)
@@ -120,6 +128,10 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     w = xp.zeros((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
     if w.shape[1] < FEW:
         return conv_few.conv_weight(y, x, w, groups, **shape)
+    fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
+    if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
+        return w
+    w[...] = 0
     x, y = channels_last(x), channels_last(y)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
         shares = (o.stop - o.start, kernel[-1], math.prod(kernel[:-1]) * w.shape[1])

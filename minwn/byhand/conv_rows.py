@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from ..backend import Array, accumulator, namespace
 
-__all__ = ["Stack", "blocks", "reads", "stacks"]
+__all__ = ["Stack", "blocks", "put", "reads", "stacks"]
 
 Shape = tuple[int, ...]
 Place = tuple[slice, ...]
@@ -118,7 +118,7 @@ def stacks(
             line = _slice(first + d * left, right - left, d)
             reading = reads(at[1:-1], x.shape[1:-2], kernel[:-1], **lead)
             for tap, (_, there, here) in enumerate(reading):
-                _copy(inside[..., left:right, tap, :], here, x[(at[0], *there, line)])
+                put(inside[..., left:right, tap, :], here, x[(at[0], *there, line)])
             place = _slice(phase + d * at[-1].start, outputs, d)
             yield (
                 (*at[:-1], place),
@@ -141,7 +141,7 @@ def _pitch(
     return shared, False
 
 
-def _copy(z: Array, here: Place, x: Array) -> None:
+def put(z: Array, here: Place, x: Array) -> None:
     """z[:, *here] = x, and 0 everywhere else."""
     for axis, inside in enumerate(here, start=1):
         before = (slice(None),) * axis
