@@ -20,9 +20,10 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_few, conv_winograd
+from . import conv_depth, conv_few, conv_winograd
 from .channels import channels_last
-from .conv_rows import Shape, Stack, blocks, reads, stacks
+from .conv_reads import Shape, reads
+from .conv_rows import Stack, blocks, stacks
 
 __all__ = ["conv", "conv_input", "conv_weight", "serves"]
 
@@ -45,6 +46,9 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     spans = zip(x.shape[2:], kernel, *_options(shape), strict=True)
     out = tuple(window_count(*span) for span in spans)
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
+    if _depthwise(w, groups):
+        conv_depth.conv(x, w, b, y, **shape)
+        return xp.moveaxis(y, -1, 1)
     if w.shape[1] < FEW:
         conv_few.conv(x, w, b, y, groups, **shape)
         return xp.moveaxis(y, -1, 1)
@@ -84,6 +88,8 @@ def conv_input(
     strides, dilations, paddings = _options(shape)
     reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilations, strict=True)]
     far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
+    if _depthwise(w, groups):
+        return conv_depth.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
     if any(s > 1 for s in strides) or min(map(min, far)) < 0:
@@ -126,6 +132,8 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
     xp, wide, out = namespace(x), accumulator(x.dtype), y.shape[2:]
     w = xp.zeros((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
+    if _depthwise(w, groups):
+        return conv_depth.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_weight(y, x, w, groups, **shape)
     fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
@@ -152,6 +160,10 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         for tap in itertools.product(*map(range, kernel)):
             w[(o, slice(None), *tap)] = taps[(slice(None), tap[-1], *tap[:-1])]
     return w
+
+
+def _depthwise(w: Array, groups: int) -> bool:
+    return w.shape[1] == 1 and groups >= FEW
 
 
 def _matrix(w: Array) -> Array:

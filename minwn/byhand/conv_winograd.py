@@ -39,7 +39,8 @@ from typing import Any
 
 from ..backend import Array, namespace, quiet
 from .channels import channels_last
-from .conv_rows import TILE, Place, Shape, blocks, put, reads
+from .conv_reads import Place, Shape, put, reads
+from .conv_rows import TILE, blocks
 
 __all__ = ["conv", "conv_input", "conv_weight", "forms", "pays"]
 
