@@ -20,7 +20,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_winograd
+from . import conv_depth, conv_few, conv_point, conv_winograd
 from .channels import channels_last
 from .conv_reads import Shape, reads
 from .conv_rows import Stack, blocks, stacks
@@ -43,6 +43,8 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)
     """
     xp, kernel = namespace(x), w.shape[2:]
+    if conv_point.serves(x, w.shape, **shape):
+        return conv_point.conv(x, w, b, groups)
     spans = zip(x.shape[2:], kernel, *_options(shape), strict=True)
     out = tuple(window_count(*span) for span in spans)
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
@@ -85,6 +87,8 @@ def conv_input(
     y: Array, w: Array, b: Array | None, *, size: Shape, groups: int, **shape: Any
 ) -> Array:
     """dT/dx + b.   (n, o, *out), (o, c/groups, *kernel) -> (n, c, *size)"""
+    if conv_point.serves(y, w.shape, **shape):
+        return conv_point.conv_input(y, w, b, groups)
     strides, dilations, paddings = _options(shape)
     reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilations, strict=True)]
     far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
@@ -132,6 +136,8 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
     xp, wide, out = namespace(x), accumulator(x.dtype), y.shape[2:]
     w = xp.zeros((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
+    if conv_point.serves(x, w.shape, **shape):
+        return conv_point.conv_weight(y, x, w, groups)
     if _depthwise(w, groups):
         return conv_depth.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
