@@ -87,7 +87,6 @@ def within(found, true, bounds):
 @pytest.mark.parametrize("tile", [1, conv_rows.TILE])
 def test_within_the_bound_of_the_formula(tile, rng, monkeypatch):
     monkeypatch.setattr(conv_rows, "TILE", tile)
-    monkeypatch.setattr(conv_winograd, "TILE", tile)
     for _ in range(25):
         arrays, padding = draw(rng)
         fine, found = products(*arrays, padding)
