@@ -95,7 +95,10 @@ def _columns(
     padded, inside = frame(tuple(size), padding)
     framed = xp.zeros((c, n, *padded), dtype=wide)
     framed[(..., *inside)] = x.swapaxes(0, 1)
-    cols = xp.empty((c, *kernel, n, *out), dtype=wide)
-    for e, place in taps(kernel, out, stride, dilation):
-        cols[(slice(None), *e)] = framed[(..., *place)]
-    return cols
+    channel, example, *axes = framed.strides
+    steps = (
+        channel, *(a * d for a, d in zip(axes, dilation, strict=True)),
+        example, *(a * s for a, s in zip(axes, stride, strict=True)),
+    )  # fmt: skip
+    # One copy of all windows at once takes two thirds of one for each kernel entry.
+    return xp.lib.stride_tricks.as_strided(framed, (c, *kernel, n, *out), steps).copy()
