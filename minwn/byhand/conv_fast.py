@@ -2,12 +2,20 @@
 
 The formula in `conv` writes out all windows at once: k k copies of x, fresh memory each time. Here
 tiles of x are brought into a form in which the windows are a matrix, and one BLAS call multiplies
-them. `conv_rows` says how for many channels, `conv_few` for few.
+them:
 
     conv          the windows of x times w
     conv_input    stride 1: the conv of y with the flipped kernel; else y w, added where it was read
     conv_weight   y_bar times the windows of x: w_bar[e] = sum_j y_bar[j] z[j + e], for each
                   column e of the kernel
+
+`conv_rows` says how for many channels. Other rooms know of shorter ways, each with its rule:
+
+    conv_point     kernels of one entry
+    conv_depth     groups of one channel
+    conv_few       groups of few channels
+    conv_winograd  kernels of 3 x 3 in float32, for many channels
+    conv_phases    conv_input with a stride that divides the kernel
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
@@ -20,7 +28,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_point, conv_winograd
+from . import conv_depth, conv_few, conv_phases, conv_point, conv_winograd
 from .channels import channels_last
 from .conv_reads import Shape, reads
 from .conv_rows import Stack, blocks, stacks
@@ -96,6 +104,8 @@ def conv_input(
         return conv_depth.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
+    if conv_phases.serves(w.shape, groups=groups, **shape):
+        return conv_phases.conv_input(conv, y, w, b, size, strides, paddings)
     if any(s > 1 for s in strides) or min(map(min, far)) < 0:
         return _scattered(y, w, b, size, groups, **shape)
     if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):

@@ -1,4 +1,4 @@
-"""Kernels of one channel and kernels of one entry, against the formula, as in test_conv_fast."""
+"""Kernels of one channel, of one entry, and strides that divide the kernel, against the formula."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_depth, conv_fast, conv_point, conv_rows
+from minwn.byhand import conv, conv_depth, conv_fast, conv_phases, conv_point, conv_rows
 
 from ..helpers.foreign import Foreign
 from .test_conv_fast import LAYOUTS, UNIT, products
@@ -34,6 +34,17 @@ def pointwise(rng, d):
     }  # fmt: skip
     x = (*map(int, rng.integers((0, 1), (4, 2))), *map(int, rng.integers(1, 9, d)))
     return (x[0], c * groups, *x[2:]), (o * groups, c, *(1,) * d), shape
+
+
+def phased(rng, d):
+    """Any size of x: some of its entries may be read by no window."""
+    stride = (*map(int, rng.integers(1, 4, d - 1)), int(rng.integers(2, 4)))
+    kernel = tuple(s * int(t) for s, t in zip(stride, rng.integers(1, 3, d), strict=True))
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 4, (d, 2)))
+    size = tuple(map(int, rng.integers(6, (40, 12, 9)[d - 1], d)))
+    shape = {"stride": stride, "padding": padding, "dilation": (1,) * d, "groups": 1}
+    c, o = int(rng.integers(8, 12)), int(rng.choice([1, 7, 20]))
+    return (int(rng.integers(0, 4)), c, *size), (o, c, *kernel), shape
 
 
 def arrays(rng, x_shape, w_shape, shape, dtype):
@@ -63,7 +74,7 @@ def out_of_bound(given, shape, dtype):
 @pytest.mark.parametrize("tile", [10, conv_rows.TILE])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("dtype", UNIT)
-@pytest.mark.parametrize("draw", [depthwise, pointwise])
+@pytest.mark.parametrize("draw", [depthwise, phased, pointwise])
 def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
     monkeypatch.setattr(conv_rows, "TILE", tile)
     for _ in range(8):
@@ -74,12 +85,19 @@ def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(bad, rng):
-    for draw in (depthwise, pointwise):
+    for draw in (depthwise, phased, pointwise):
         x_shape, w_shape, shape = draw(rng, 2)
         x, w = rng.normal(size=(3, *x_shape[1:])), rng.normal(size=w_shape)
         x[0, 0, -1, -1] = bad
         y, truth = conv.conv(x, w, None, **shape), conv.conv(Foreign(x), Foreign(w), **shape).host
         np.testing.assert_array_equal(np.isfinite(y), np.isfinite(truth))
+        y = rng.normal(size=y.shape)
+        y[0, 0, -1, 0] = bad
+        x, truth = (
+            conv.conv_input(a, b, size=x_shape[2:], **shape)
+            for a, b in ((y, w), (Foreign(y), Foreign(w)))
+        )
+        np.testing.assert_array_equal(np.isfinite(x), np.isfinite(truth.host))
 
 
 def test_a_shifted_box_and_a_wrong_channel_are_out_of_the_bound(rng, monkeypatch):
@@ -105,6 +123,16 @@ def test_groups_that_see_each_other_are_out_of_the_bound(rng, monkeypatch):
     assert out_of_bound(given, shape, "float32") == [True] * 3
 
 
+def test_phases_in_each_others_place_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
+    given = arrays(rng, (2, 8, 8, 8), (5, 8, 4, 4), shape, "float32")
+    right = conv_phases.reads
+    monkeypatch.setattr(
+        conv_phases, "reads", lambda *a, **k: ((r[::-1], *rest) for r, *rest in right(*a, **k))
+    )
+    assert out_of_bound(given, shape, "float32") == [False, True, False]
+
+
 def test_what_is_served(rng, monkeypatch):
     served = []
     for room in (conv_depth, conv_point, conv_fast.conv_few):
@@ -125,6 +153,11 @@ def test_what_is_served(rng, monkeypatch):
     assert by((1, 8, 5, 5), (8, 8, 1, 1), stride=2) == []
     assert by((1, 8, 5, 5), (8, 8, 1, 1), padding=1) == []
     assert by((1, 8, 5, 5), (8, 8, 3, 3)) == []
+
+    assert conv_phases.serves((9, 8, 4, 3), groups=1, stride=(2, 1), dilation=(1, 1))
+    for options in ({"stride": (3, 1)}, {"stride": (1, 1)}, {"dilation": (1, 2)}, {"groups": 3}):
+        plain = {"groups": 1, "stride": (2, 1), "dilation": (1, 1)}
+        assert not conv_phases.serves((9, 8, 4, 3), **plain | options)
 
 
 def test_a_pointwise_kernel_needs_no_memory_but_the_results(rng):
