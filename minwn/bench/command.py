@@ -18,7 +18,8 @@ from .works import GROUPS, select
 
 __all__ = ["arguments", "main"]
 
-ROUNDS, SECONDS, LIMIT = 25, 0.02, 20.0  # rounds, of each peer, and of one work after 3 rounds
+# Rounds; seconds of each peer, of one work after 3 rounds, and of rest before each block.
+ROUNDS, SECONDS, LIMIT, REST = 25, 0.02, 20.0, 0.12
 QUICK = Effort(3, 0.002, 0.5)
 
 
@@ -76,7 +77,7 @@ def main(args: argparse.Namespace) -> int:
     note = set_threads(args.threads) if args.threads else ""
     if note:
         print(note, file=sys.stderr)
-    effort = QUICK if args.quick else Effort(ROUNDS, SECONDS, LIMIT)
+    effort = QUICK if args.quick else Effort(ROUNDS, SECONDS, LIMIT, REST)
     if args.rounds:
         effort = replace(effort, rounds=args.rounds)
     printed = args.json == "-"

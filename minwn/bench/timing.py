@@ -6,6 +6,10 @@ compared. Who begins changes from round to round. A block of many calls starts w
 timed, which brings back caches and threads that a neighbour has driven out, and counts as the
 median of its parts, so that a moment in which the machine did something else is left out. Python's
 garbage collector works between the rounds, never inside them.
+
+Before each block there is a rest. A thread of OpenBLAS that has nothing to do keeps its processor
+busy for about a tenth of a second, waiting for the next product, and the step that comes next would
+have to share: PyTorch took up to twice its time right behind a convolution of minwn's.
 """
 
 from __future__ import annotations
@@ -29,11 +33,12 @@ PARTS = 20  # of a block
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: rounds, seconds for each block, and seconds after which to stop."""
+    """How much is measured: rounds, seconds for each block, for all, and of rest before a block."""
 
     rounds: int
     seconds: float
     limit: float = math.inf
+    rest: float = 0.0
 
 
 def samples(work: Work, steps: Mapping[str, Step], effort: Effort) -> dict[str, list[float]]:
@@ -58,6 +63,7 @@ def measure(steps: Mapping[str, Step], effort: Effort, clock: Clock) -> dict[str
                 break
             first = k % len(names)
             for name in names[first:] + names[:first]:
+                time.sleep(effort.rest)
                 times[name].append(_block(steps[name], calls[name], clock))
             collect()
     return times

@@ -2,12 +2,20 @@
 
 The formula in `conv` writes out all windows at once: k k copies of x, fresh memory each time. Here
 tiles of x are brought into a form in which the windows are a matrix, and one BLAS call multiplies
-them. `conv_rows` says how for many channels, `conv_few` for few.
+them:
 
     conv          the windows of x times w
     conv_input    stride 1: the conv of y with the flipped kernel; else y w, added where it was read
     conv_weight   y_bar times the windows of x: w_bar[e] = sum_j y_bar[j] z[j + e], for each
                   column e of the kernel
+
+`conv_rows` says how for many channels. Other rooms know of shorter ways, each with its rule:
+
+    conv_point     kernels of one entry
+    conv_depth     groups of one channel
+    conv_few       groups of few channels
+    conv_winograd  kernels of 3 x 3 in float32, for many channels
+    conv_phases    conv_input with a stride that divides the kernel
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
@@ -20,9 +28,10 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_few
+from . import conv_depth, conv_few, conv_phases, conv_point, conv_winograd
 from .channels import channels_last
-from .conv_rows import Shape, Stack, blocks, reads, stacks
+from .conv_reads import Shape, reads
+from .conv_rows import Stack, blocks, stacks
 
 __all__ = ["conv", "conv_input", "conv_weight", "serves"]
 
@@ -42,11 +51,19 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)
     """
     xp, kernel = namespace(x), w.shape[2:]
+    if conv_point.serves(x, w.shape, **shape):
+        return conv_point.conv(x, w, b, groups)
     spans = zip(x.shape[2:], kernel, *_options(shape), strict=True)
     out = tuple(window_count(*span) for span in spans)
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
+    if _depthwise(w, groups):
+        conv_depth.conv(x, w, b, y, **shape)
+        return xp.moveaxis(y, -1, 1)
     if w.shape[1] < FEW:
         conv_few.conv(x, w, b, y, groups, **shape)
+        return xp.moveaxis(y, -1, 1)
+    fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
+    if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
         return xp.moveaxis(y, -1, 1)
     x = channels_last(x)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
@@ -78,14 +95,25 @@ def conv_input(
     y: Array, w: Array, b: Array | None, *, size: Shape, groups: int, **shape: Any
 ) -> Array:
     """dT/dx + b.   (n, o, *out), (o, c/groups, *kernel) -> (n, c, *size)"""
+    if conv_point.serves(y, w.shape, **shape):
+        return conv_point.conv_input(y, w, b, groups)
     strides, dilations, paddings = _options(shape)
     reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilations, strict=True)]
     far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
+    if _depthwise(w, groups):
+        return conv_depth.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
+    if conv_phases.serves(w.shape, groups=groups, **shape):
+        return conv_phases.conv_input(conv, y, w, b, size, strides, paddings)
+    if any(s > 1 for s in strides) or min(map(min, far)) < 0:
+        return _scattered(y, w, b, size, groups, **shape)
+    if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):
+        x = namespace(y).empty((len(y), *size, w.shape[1]), dtype=y.dtype)
+        if conv_winograd.conv_input(y, w, b, x, far):
+            return namespace(y).moveaxis(x, -1, 1)
     # With few channels in x there is less to add up than there is to copy.
-    less = w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:])
-    if less and all(s == 1 for s in strides) and min(map(min, far)) >= 0:
+    if w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:]):
         flipped = w[(..., *(slice(None, None, -1),) * len(reach))]
         o, c, *kernel = flipped.shape
         flipped = flipped.reshape(groups, o // groups, c, *kernel).swapaxes(1, 2)
@@ -118,8 +146,16 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
     xp, wide, out = namespace(x), accumulator(x.dtype), y.shape[2:]
     w = xp.zeros((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
+    if conv_point.serves(x, w.shape, **shape):
+        return conv_point.conv_weight(y, x, w, groups)
+    if _depthwise(w, groups):
+        return conv_depth.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_weight(y, x, w, groups, **shape)
+    fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
+    if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
+        return w
+    w[...] = 0
     x, y = channels_last(x), channels_last(y)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
         shares = (o.stop - o.start, kernel[-1], math.prod(kernel[:-1]) * w.shape[1])
@@ -140,6 +176,10 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         for tap in itertools.product(*map(range, kernel)):
             w[(o, slice(None), *tap)] = taps[(slice(None), tap[-1], *tap[:-1])]
     return w
+
+
+def _depthwise(w: Array, groups: int) -> bool:
+    return w.shape[1] == 1 and groups >= FEW
 
 
 def _matrix(w: Array) -> Array:

@@ -20,7 +20,8 @@ from typing import Any
 from ..backend import Array, accumulator, namespace
 from ..ops.window import taps
 from .channels import along, channels_last
-from .conv_rows import Place, Shape, blocks
+from .conv_reads import Shape, frame
+from .conv_rows import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight"]
 
@@ -44,7 +45,7 @@ def conv_input(
 ) -> Array:
     xp, rows, y = namespace(y), _rows(w, groups), channels_last(y)
     x = xp.empty((y.shape[0], groups * w.shape[1], *size), dtype=y.dtype)
-    padded, inside = _frame(size, shape["padding"])
+    padded, inside = frame(size, shape["padding"])
     for at in _some(y, rows):
         sent = _by_group(y[at], groups).astype(rows.dtype, copy=False)
         cols = rows @ sent.swapaxes(-1, -2)  # (g, ck, o), (g, p, o) -> (g, ck, p)
@@ -91,16 +92,13 @@ def _columns(
 ) -> Array:
     """All windows of x.   (n, c, *size) -> (c, *kernel, n, *out)"""
     xp, (n, c, *size), wide = namespace(x), x.shape, accumulator(x.dtype)
-    padded, inside = _frame(tuple(size), padding)
+    padded, inside = frame(tuple(size), padding)
     framed = xp.zeros((c, n, *padded), dtype=wide)
     framed[(..., *inside)] = x.swapaxes(0, 1)
-    cols = xp.empty((c, *kernel, n, *out), dtype=wide)
-    for e, place in taps(kernel, out, stride, dilation):
-        cols[(slice(None), *e)] = framed[(..., *place)]
-    return cols
-
-
-def _frame(size: Shape, padding: Any) -> tuple[Shape, Place]:
-    """The size with its padding, and where within it the array lies."""
-    padded = tuple(n + sum(p) for n, p in zip(size, padding, strict=True))
-    return padded, tuple(slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True))
+    channel, example, *axes = framed.strides
+    steps = (
+        channel, *(a * d for a, d in zip(axes, dilation, strict=True)),
+        example, *(a * s for a, s in zip(axes, stride, strict=True)),
+    )  # fmt: skip
+    # One copy of all windows at once takes two thirds of one for each kernel entry.
+    return xp.lib.stride_tricks.as_strided(framed, (c, *kernel, n, *out), steps).copy()

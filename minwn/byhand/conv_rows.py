@@ -24,11 +24,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..backend import Array, accumulator, namespace
+from .conv_reads import Place, Shape, put, reads, run
 
-__all__ = ["Stack", "blocks", "reads", "stacks"]
-
-Shape = tuple[int, ...]
-Place = tuple[slice, ...]
+__all__ = ["Stack", "blocks", "stacks"]
 
 TILE = 1 << 19  # numbers in z: 2 MB of float32, about what a core keeps close
 
@@ -115,11 +113,11 @@ def stacks(
             inside = z[:filled].reshape(*rows, pitch, taps, c)
             inside[..., :left, :, :] = 0
             inside[..., right:, :, :] = 0
-            line = _slice(first + d * left, right - left, d)
+            line = run(first + d * left, right - left, d)
             reading = reads(at[1:-1], x.shape[1:-2], kernel[:-1], **lead)
             for tap, (_, there, here) in enumerate(reading):
-                _copy(inside[..., left:right, tap, :], here, x[(at[0], *there, line)])
-            place = _slice(phase + d * at[-1].start, outputs, d)
+                put(inside[..., left:right, tap, :], here, x[(at[0], *there, line)])
+            place = run(phase + d * at[-1].start, outputs, d)
             yield (
                 (*at[:-1], place),
                 Stack(z, tuple(rows), outputs, pitch // s - outputs, k, s, gather),
@@ -139,36 +137,6 @@ def _pitch(
     if outputs == 1 or (shared // s - outputs) * o > 10 * outputs:
         return whole, True
     return shared, False
-
-
-def _copy(z: Array, here: Place, x: Array) -> None:
-    """z[:, *here] = x, and 0 everywhere else."""
-    for axis, inside in enumerate(here, start=1):
-        before = (slice(None),) * axis
-        z[(*before, slice(0, inside.start))] = 0
-        z[(*before, slice(inside.stop, None))] = 0
-    z[(slice(None), *here)] = x
-
-
-def reads(
-    at: Place, size: Shape, kernel: Shape, *, stride: Shape, dilation: Shape, padding: Any
-) -> Iterator[tuple[Shape, Place, Place]]:
-    """For each kernel entry: itself, what of x the outputs `at` read, and which of them do."""
-    for e in itertools.product(*map(range, kernel)):
-        there, here = [], []
-        for p, n, i, s, d, (before, _) in zip(at, size, e, stride, dilation, padding, strict=True):
-            # s p + d i - before  is within 0, ..., n - 1
-            shift = d * i - before
-            low = min(max(-(shift // s), p.start), p.stop)
-            high = max(min(-((shift - n) // s), p.stop), low)
-            here.append(slice(low - p.start, high - p.start))
-            there.append(_slice(s * low + shift, high - low, s))
-        yield e, tuple(there), tuple(here)
-
-
-def _slice(start: int, count: int, step: int) -> slice:
-    """start, start + step, ...: count of them. (A stop below 0 would count from the end.)"""
-    return slice(start, start + (count - 1) * step + 1, step) if count > 0 else slice(0, 0)
 
 
 def blocks(sizes: Shape, cost: int, least: int = 0) -> Iterator[Place]:

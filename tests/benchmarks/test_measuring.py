@@ -56,6 +56,15 @@ def test_rounds_interleave_and_begin_with_another_each_time():
     assert order.endswith("abcbcacab")
 
 
+def test_there_is_a_rest_before_each_block(monkeypatch):
+    clock, rests = Clock(), []
+    monkeypatch.setattr(timing.time, "sleep", lambda s: rests.append((s, len(clock.calls))))
+    steps = {name: clock.step(name, 1.0) for name in "ab"}
+    measure(steps, Effort(rounds=2, seconds=1.0, rest=0.12), clock)
+    first = rests[0][1]  # after what is not timed
+    assert rests == [(0.12, first + k) for k in range(4)]
+
+
 def test_no_garbage_is_collected_inside_a_round():
     clock = Clock()
     assert gc.isenabled()

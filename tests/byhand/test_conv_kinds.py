@@ -1,0 +1,173 @@
+"""Kernels of one channel, of one entry, and strides that divide the kernel, against the formula."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from minwn.byhand import conv, conv_depth, conv_fast, conv_phases, conv_point, conv_rows
+
+from ..helpers.foreign import Foreign
+from .test_conv_fast import LAYOUTS, UNIT, products
+
+
+def depthwise(rng, d):
+    """Eight channels or more, each a group of its own, with one output or several."""
+    groups, kernel = int(rng.integers(8, 12)), tuple(map(int, rng.integers(1, 4, d)))
+    stride = tuple(map(int, rng.integers(1, 4, d)))
+    dilation = tuple(map(int, rng.integers(1, 3, d)))
+    if stride[-1] > 1:
+        dilation = (*dilation[:-1], 1)
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (d, 2)))
+    size = tuple(map(int, rng.integers(5, (40, 9, 7)[d - 1], d)))
+    shape = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    x, w = (int(rng.integers(0, 7)), groups, *size), (groups * int(rng.integers(1, 4)), 1, *kernel)
+    return x, w, shape
+
+
+def pointwise(rng, d):
+    groups, c, o = map(int, rng.integers((1, 2, 1), (4, 9, 9)))
+    shape = {
+        "stride": (1,) * d, "padding": ((0, 0),) * d, "dilation": (2,) * d, "groups": groups
+    }  # fmt: skip
+    x = (*map(int, rng.integers((0, 1), (4, 2))), *map(int, rng.integers(1, 9, d)))
+    return (x[0], c * groups, *x[2:]), (o * groups, c, *(1,) * d), shape
+
+
+def phased(rng, d):
+    """Any size of x: some of its entries may be read by no window."""
+    stride = (*map(int, rng.integers(1, 4, d - 1)), int(rng.integers(2, 4)))
+    kernel = tuple(s * int(t) for s, t in zip(stride, rng.integers(1, 3, d), strict=True))
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 4, (d, 2)))
+    size = tuple(map(int, rng.integers(6, (40, 12, 9)[d - 1], d)))
+    shape = {"stride": stride, "padding": padding, "dilation": (1,) * d, "groups": 1}
+    c, o = int(rng.integers(8, 12)), int(rng.choice([1, 7, 20]))
+    return (int(rng.integers(0, 4)), c, *size), (o, c, *kernel), shape
+
+
+def arrays(rng, x_shape, w_shape, shape, dtype):
+    out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
+    found = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
+    if dtype == "complex128":
+        found = [a + 1j * rng.normal(size=a.shape) for a in found]
+    return [LAYOUTS[rng.integers(len(LAYOUTS))](a.astype(dtype)) for a in found]
+
+
+def out_of_bound(given, shape, dtype):
+    """For each product, whether an entry is further from the formula than the sums allow."""
+    wide = "complex128" if dtype == "complex128" else "float64"
+    truth = products(*(Foreign(a.astype(wide)) for a in given), shape)
+    scale = products(*(Foreign(np.abs(a).astype("float64")) for a in given), shape)
+    found = []
+    for (z, terms), (true, _), (sums, _) in zip(products(*given, shape), truth, scale, strict=True):
+        assert z.dtype == dtype
+        assert z.shape == true.shape
+        allowed = (terms + 2) * UNIT[dtype] * sums.host
+        if dtype == "float16":
+            allowed += 2.0**-11 * np.abs(true.host) + 2.0**-25
+        found.append(bool((np.abs(z - true.host) > allowed).any()))
+    return found
+
+
+@pytest.mark.parametrize("tile", [10, conv_rows.TILE])
+@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize("dtype", UNIT)
+@pytest.mark.parametrize("draw", [depthwise, phased, pointwise])
+def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
+    monkeypatch.setattr(conv_rows, "TILE", tile)
+    for _ in range(8):
+        x_shape, w_shape, shape = draw(rng, d)
+        given = arrays(rng, x_shape, w_shape, shape, dtype)
+        assert out_of_bound(given, shape, dtype) == [False] * 3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(bad, rng):
+    for draw in (depthwise, phased, pointwise):
+        x_shape, w_shape, shape = draw(rng, 2)
+        x, w = rng.normal(size=(3, *x_shape[1:])), rng.normal(size=w_shape)
+        x[0, 0, -1, -1] = bad
+        y, truth = conv.conv(x, w, None, **shape), conv.conv(Foreign(x), Foreign(w), **shape).host
+        np.testing.assert_array_equal(np.isfinite(y), np.isfinite(truth))
+        y = rng.normal(size=y.shape)
+        y[0, 0, -1, 0] = bad
+        x, truth = (
+            conv.conv_input(a, b, size=x_shape[2:], **shape)
+            for a, b in ((y, w), (Foreign(y), Foreign(w)))
+        )
+        np.testing.assert_array_equal(np.isfinite(x), np.isfinite(truth.host))
+
+
+def test_a_shifted_box_and_a_wrong_channel_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 8}
+    given = arrays(rng, (2, 8, 6, 7), (16, 1, 3, 3), shape, "float32")
+    right = conv_depth.taps
+    swapped = {(0, 1): (1, 0), (1, 0): (0, 1)}
+    monkeypatch.setattr(
+        conv_depth, "taps", lambda *a: ((swapped.get(e, e), place) for e, place in right(*a))
+    )
+    assert out_of_bound(given, shape, "float32") == [True] * 3
+    monkeypatch.undo()
+    assert out_of_bound(given, shape, "float32") == [False] * 3
+    monkeypatch.setattr(conv_depth, "_numbers", lambda w, f=conv_depth._numbers: f(w[::-1]))
+    assert out_of_bound(given, shape, "float32")[:2] == [True] * 2
+
+
+def test_groups_that_see_each_other_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 2}
+    given = arrays(rng, (2, 6, 4, 5), (4, 3, 1, 1), shape, "float32")
+    right = conv_point._by_output
+    monkeypatch.setattr(conv_point, "_by_output", lambda w, g: right(w, g)[::-1])
+    assert out_of_bound(given, shape, "float32") == [True] * 3
+
+
+def test_phases_in_each_others_place_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
+    given = arrays(rng, (2, 8, 8, 8), (5, 8, 4, 4), shape, "float32")
+    right = conv_phases.reads
+    monkeypatch.setattr(
+        conv_phases, "reads", lambda *a, **k: ((r[::-1], *rest) for r, *rest in right(*a, **k))
+    )
+    assert out_of_bound(given, shape, "float32") == [False, True, False]
+
+
+def test_what_is_served(rng, monkeypatch):
+    served = []
+    for room in (conv_depth, conv_point, conv_fast.conv_few):
+        name, f = room.__name__.rpartition("_")[2], room.conv
+        monkeypatch.setattr(
+            room, "conv", lambda *a, f=f, n=name, **k: (served.append(n), f(*a, **k))[1]
+        )
+
+    def by(x, w, **options):
+        served.clear()
+        conv.forward(np.ones(x), np.ones(w), **options)
+        return served
+
+    assert by((1, 8, 5, 5), (8, 1, 3, 3), groups=8) == ["depth"]
+    assert by((1, 8, 5, 5), (16, 1, 1, 1), groups=8) == ["depth"]
+    assert by((1, 7, 5, 5), (7, 1, 3, 3), groups=7) == ["few"]
+    assert by((1, 8, 5, 5), (8, 8, 1, 1)) == ["point"]
+    assert by((1, 8, 5, 5), (8, 8, 1, 1), stride=2) == []
+    assert by((1, 8, 5, 5), (8, 8, 1, 1), padding=1) == []
+    assert by((1, 8, 5, 5), (8, 8, 3, 3)) == []
+
+    assert conv_phases.serves((9, 8, 4, 3), groups=1, stride=(2, 1), dilation=(1, 1))
+    for options in ({"stride": (3, 1)}, {"stride": (1, 1)}, {"dilation": (1, 2)}, {"groups": 3}):
+        plain = {"groups": 1, "stride": (2, 1), "dilation": (1, 1)}
+        assert not conv_phases.serves((9, 8, 4, 3), **plain | options)
+
+
+def test_a_pointwise_kernel_needs_no_memory_but_the_results(rng):
+    x, y = (np.moveaxis(rng.normal(size=(16, 32, 32, 32)), -1, 1) for _ in "xy")
+    w = rng.normal(size=(32, 32, 1, 1))
+    conv.vjp(y, x, w)
+    tracemalloc.start()
+    try:
+        conv.vjp(y, x, w)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= x.nbytes + 2 * w.nbytes + 20_000
