@@ -18,6 +18,7 @@ import contextlib
 import gc
 import math
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 

@@ -23,7 +23,8 @@ ROOMS = (
     "bench/weight_norm.py",
 )
 HOST = {  # these are for NumPy's arrays alone
-    "conv_fast.py", "conv_few.py", "conv_rows.py", "conv_winograd.py",
+    "conv_depth.py", "conv_fast.py", "conv_few.py", "conv_phases.py", "conv_point.py",
+    "conv_reads.py", "conv_rows.py", "conv_winograd.py",
 }  # fmt: skip
 OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for before use
 
