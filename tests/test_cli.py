@@ -84,6 +84,37 @@ def test_doctor_in_json(capsys, monkeypatch, tmp_path):
     assert set(found["extras"]) == set(doctor.EXTRAS)
 
 
+class Threadpools:
+    """The module threadpoolctl, where NumPy's OpenBLAS has chosen these kernels."""
+
+    def __init__(self, kernels):
+        self.kernels = kernels
+
+    def threadpool_info(self):
+        other = {"user_api": "blas", "filepath": "/scipy.libs/x.so", "num_threads": 9}
+        ours = {"user_api": "blas", "filepath": "/numpy.libs/x.so", "num_threads": 2}
+        return [{**ours, "architecture": self.kernels}, {**other, "architecture": "Zen"}]
+
+
+@pytest.mark.parametrize(
+    ("kernels", "found", "hint"),
+    [("Haswell", ["X86_V4"], True), ("Haswell", [], False), ("SkylakeX", ["X86_V4"], False)],
+)
+def test_doctor_hints_at_kernels_that_a_processor_is_too_good_for(
+    kernels, found, hint, capsys, monkeypatch
+):
+    config = doctor.numpy.show_config(mode="dicts")
+    config["SIMD Extensions"]["found"] = found
+    monkeypatch.setattr(doctor.numpy, "show_config", lambda mode: config)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", Threadpools(kernels))
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert f"{kernels} kernels, 2 threads" in said
+    assert ("hint: this processor has AVX-512" in said) is hint
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert doctor.blas()["kernels"] is None
+
+
 def test_doctor_names_what_keeps_minwn_from_working(capsys, monkeypatch):
     monkeypatch.setattr(doctor.numpy, "__version__", "1.26.4")
     assert cli.main(["doctor"]) == 1

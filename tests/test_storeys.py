@@ -53,7 +53,8 @@ NEIGHBOURS = {("optim", "nn")}  # beside each other, one way only
 EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "hypothesis", "jax",
     "joblib", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad", "nbclient", "nbconvert",
-    "nbformat", "paddle", "pytest", "safetensors", "sklearn", "torch", "tqdm",
+    "nbformat", "paddle", "pytest", "safetensors", "sklearn", "threadpoolctl", "torch",
+    "tqdm",
 }  # fmt: skip
 ENGINE = {
     "graph",

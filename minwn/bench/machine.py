@@ -12,19 +12,13 @@ import numpy as np
 
 from .. import __version__
 from ..backend import device_facts
-from ..doctor import version_of
+from ..doctor import THREADS, blas, version_of
 
-__all__ = ["THREADS", "machine", "set_threads"]
-
-# They are read when a library is loaded, so they must be set before minwn is started.
-THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
+__all__ = ["machine", "set_threads"]
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
     """What the times depend on, after the works have run: the versions of what they used."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     used = ("torch", "jax", "autograd", "mygrad")
     return {
         "minwn": __version__,
@@ -32,11 +26,11 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "processors": os.cpu_count(),
+        "blas": blas(),
         "device": device_facts(device),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "libraries": {
             "numpy": np.__version__,
-            blas["name"]: blas["version"],
             **{name: version_of(name) for name in used if name in sys.modules},
         },
         "threads": {

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from ..doctor import device_line
+from ..doctor import blas_line, device_line
 from ..terminal import columns
 
 __all__ = ["amount", "markdown", "number", "text"]
@@ -166,7 +166,9 @@ def _machine(report: dict[str, Any]) -> str:
         *([device_line(m["device"])] if m["device"] else []),
         f"{m['processor']}, {m['processors']} processors, load {m['load']} at the end",
         ", ".join(f"{name} {version}" for name, version in m["libraries"].items()),
+        f"matrix products of NumPy: {blas_line(m['blas'])}",
         "threads: " + ", ".join(f"{name} {count}" for name, count in m["threads"].items()),
         f"medians over interleaved rounds, {report['seconds']:.0f} s in all",
     ]
-    return "; ".join(parts)
+    hint = m["blas"]["hint"]
+    return "; ".join(parts) + (f"\nhint: {hint}" if hint else "")

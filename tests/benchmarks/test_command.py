@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from minwn.bench import machine, works
+from minwn import doctor
+from minwn.bench import works
 from minwn.cli import main
 
 
@@ -101,7 +102,7 @@ def test_works_are_listed_by_group_and_by_name(capsys):
 
 def test_threads_are_said_to_be_of_pytorch_alone(capsys, monkeypatch):
     torch = pytest.importorskip("torch", reason="threads are PyTorch's")
-    for name in machine.THREADS:
+    for name in doctor.THREADS:
         monkeypatch.setenv(name, "77")
     before = torch.get_num_threads()
     try:
