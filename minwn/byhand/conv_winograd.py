@@ -24,7 +24,7 @@ c channels, or t tiles. So with u = 2^-24, and || of every matrix and array entr
     |error of w_bar|  <=  (t + 14) u  |G^T| ((|A^T| |y|) (|B| |x|))         to first order in u
 
 where the formula has  (9 c + 2) u |w| |x|.  The sums on the right are larger than |w| |x|, for
-they mix the entries of a tile; on random numbers the error is 1 to 2 times that of the formula.
+they mix the entries of a tile; on random numbers the error is about 1 to 2 times the formula's.
 Two things are left to it. An entry of w that is exactly 0 is meant to let nothing through, as in
 a masked kernel, and here would leave its rounding errors. And what is not finite, or becomes so
 in a sum, spreads to its tile: then all is computed again.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -205,6 +207,26 @@ def test_two_runs_are_the_same_to_the_bit(rng):
     arrays = big(rng)
     for a, b in zip(all_three(*arrays), all_three(*arrays), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_memory_beyond_the_results_is_some_tiles(rng, monkeypatch):
+    monkeypatch.setattr(conv_rows, "TILE", 1 << 15)
+    x, y = (np.moveaxis(rng.normal(size=(32, 16, 16, 64)).astype("float32"), -1, 1) for _ in "xy")
+    w = rng.normal(size=(64, 64, 3, 3)).astype("float32")
+    all_three(x[:4], w, y[:4])
+    u = 16 * w.nbytes // 9
+    for f in (
+        lambda: conv.conv(x, w, None, **PLAIN, padding=((1, 1), (1, 1))),
+        lambda: conv.conv_weight(y, x, kernel=(3, 3), **PLAIN, padding=((1, 1), (1, 1))),
+    ):
+        tracemalloc.start()
+        try:
+            result = f()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # All entries B x at once would be four times x, 8 MB.
+        assert peak <= result.nbytes + 3 * u + 4 * 2 * u < result.nbytes + 4 * x.nbytes
 
 
 def test_it_is_what_conv_fast_calls(rng):
