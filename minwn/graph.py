@@ -154,11 +154,11 @@ class Primitive:
         kind: Any = None  # what the answer is to be; an array where no Value comes in
         dtype: Any = None
         alike = True  # all are NumPy arrays of one dtype, or Python numbers: nothing to look into
-        wanted, arrays = False, []
+        wanted, found = False, []
         for x in inputs:
             if isinstance(x, Value):
                 kind, wanted, x = x.result_type, wanted or x.requires_grad, x._data
-            arrays.append(x)
+            found.append(x)
             if type(x) is Host:
                 if dtype is None:
                     dtype = x.dtype
@@ -166,6 +166,7 @@ class Primitive:
                     alike = False
             elif type(x) not in _WEAK:
                 alike = False
+        arrays = tuple(found)
         if alike:
             data = self.forward(*arrays, **params)
         else:
@@ -221,7 +222,7 @@ def primitive(forward: Callable[..., Array]) -> Primitive:
 _WEAK = (bool, int, float, complex, type(None))
 
 
-def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, list[Any]]:
+def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, Any]:
     """Let NumPy scalars be as weak as Python's, and refuse what would be promoted silently."""
     namespace(*arrays)
     inputs, arrays = list(inputs), list(arrays)
@@ -238,7 +239,7 @@ def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[An
     if len(dtypes) > 1:
         met = " meets ".join(f"{dtype} {shape}" for dtype, shape in dtypes.items())
         raise TypeError(f"{name}: {met}; nothing is promoted silently, convert one with .to(dtype)")
-    return tuple(inputs), arrays
+    return tuple(inputs), tuple(arrays)
 
 
 def walk(
