@@ -35,9 +35,6 @@ _DLPACK_CUDA = 2  # kDLCUDA
 _erf = numpy.frompyfunc(math.erf, 1, 1)
 
 
-# Entries of a block of rows, of which three stay in cache from one pass over them to the next; and
-# the length of a row from which NumPy is faster with each row by itself.
-_BLOCK, _LONG = 1 << 18, 256
 # The C library returns the memory of a large array to the system when it is freed, and fetching
 # it again, page by page, takes longer than most arithmetic. glibc learns from the first large
 # block that it sees freed: from then on it keeps up to twice that size for the next array.
@@ -332,106 +329,12 @@ def largest_entry(x: Array, axes: tuple[int, ...]) -> Array:
     return namespace(x).zeros(kept, dtype=x.dtype)
 
 
-def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
-    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that as
-    matrices of `shape` fill more than a block, or an eighth of one in long rows.
-    """
-    rows, m = shape
-    if rows * m <= (_BLOCK // 8 if m > _LONG else _BLOCK):
-        return False
-    first = arrays[0]
-    for x in arrays:
-        if type(x) is not numpy.ndarray or not x.flags.c_contiguous:
-            return False
-        if x.dtype.kind != "f" or x.dtype != first.dtype or x.shape != first.shape:
-            return False
-    return True
-
-
-def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
-    """f(*matrices), which writes its answers into some of them, a block of rows at a time."""
-    rows, m = matrices[0].shape
-    step = max(1, _BLOCK // m)
-    with quiet():
-        # To loop over several rows at once, a ufunc copies a column that it broadcasts into a
-        # buffer of 8192 entries. For long rows this costs more than the product; beside a buffer
-        # that is no longer than a row, each is left to itself. (Leaving `quiet` restores the size.)
-        if m > _LONG:
-            numpy.setbufsize(_LONG)
-        for i in range(0, rows, step):
-            f(*[x[i : i + step] for x in matrices])
-
-
 def dot_rows(x: Array, y: Array) -> Array:
     """<x_i, y_i> for the rows of two real matrices.   x, y: (rows, m)   -> (rows, 1)"""
     if type(x) is numpy.ndarray:
         return numpy.vecdot(x, y)[:, None]
     xp = namespace(x)
     return xp.vecdot(x, y)[:, None] if hasattr(xp, "vecdot") else (x * y).sum(1, keepdims=True)
-
-
-# For small arrays a call costs more than its numbers. These are other ways to say the same to
-# NumPy, and cost a half to a quarter: products, where the general function first finds out that
-# there are two axes, or starts a loop over each short row; and arrays of constants, made once.
-
-_SMALL = 4096
-
-
-def product(x: Any, y: Any) -> Any:
-    """x @ y.   (..., n, k), (k, m) -> (..., n, m)"""
-    if type(x) is type(y) is numpy.ndarray and x.ndim == y.ndim == 2:
-        return x.dot(y)
-    return x @ y
-
-
-def column_sums(x: Any) -> Any:
-    """The sum over the first axis.   (n,) -> ()   (n, k) -> (k,)"""
-    if type(x) is numpy.ndarray and x.dtype.char in "fd" and len(x) <= _SMALL and x.ndim <= 2:
-        return _ones(len(x), x.dtype).dot(x)
-    return x.sum(axis=0)
-
-
-def row_sums(x: Array) -> Array:
-    """(n, k) -> (n,)"""
-    if type(x) is numpy.ndarray and x.dtype.char in "fd" and x.shape[1] <= _SMALL:
-        return x.dot(_ones(x.shape[1], x.dtype))
-    return x.sum(axis=1)
-
-
-def row_maxima(x: Array) -> Array:
-    """The largest number of each row, NaN where one is.   (n, k), real -> (n, 1)"""
-    if type(x) is numpy.ndarray:
-        return x[indices(x), x.argmax(axis=1)].reshape((-1, 1))
-    return x.max(axis=1, keepdims=True)
-
-
-def one_like(x: Array) -> Array:
-    """1 in the shape of x, which has one entry, its dtype, and on its device."""
-    if type(x) is numpy.ndarray:
-        return numpy.asarray(1, dtype=x.dtype).reshape(x.shape)
-    return run(x, namespace(x).ones, x.shape, dtype=x.dtype)
-
-
-def indices(x: Array) -> Array:
-    """0 to len(x) - 1, an array of x's library that is not to be written to."""
-    if type(x) is numpy.ndarray and len(x) <= _SMALL:
-        return _indices(len(x))
-    return namespace(x).arange(len(x))
-
-
-@functools.lru_cache(maxsize=64)
-def _ones(n: int, dtype: Any) -> Array:
-    return _fixed(numpy.ones(n, dtype))
-
-
-@functools.lru_cache(maxsize=64)
-def _indices(n: int) -> numpy.ndarray:
-    return _fixed(numpy.arange(n))
-
-
-def _fixed(x: numpy.ndarray) -> numpy.ndarray:
-    x.setflags(write=False)
-    return x
 
 
 def add_at(x: Array, index: Any, values: Array) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from . import backend, ops
 from .backend import Array
 from .graph import Primitive, Value, raw, walk
+from .small import one_like
 
 __all__ = ["Tensor", "like", "owned", "tensor", "walk_from"]
 
@@ -391,7 +392,7 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
                 f"an output of shape {data.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = backend.one_like(data)
+        one = one_like(data)
         cotangent = Tensor(one) if create else one
         return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
     cotangent = like(cotangent, output)

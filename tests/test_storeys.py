@@ -19,7 +19,9 @@ ROOT = Path(minwn.__file__).parent
 # the same holds again; within the other packages, modules are neighbours.
 STOREYS = {
     "backend": 0,
+    "blocks": 1,
     "graph": 1,
+    "small": 1,
     "ops": 2,
     "tensors": 3,
     "byhand": 4,
@@ -57,6 +59,8 @@ EXTRAS = {
     "tqdm",
 }  # fmt: skip
 ENGINE = {
+    "blocks",
+    "small",
     "graph",
     "ops",
     "tensors",

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import Array, by_rows, in_large_rows, namespace, within
+from ..backend import Array, namespace, within
+from ..blocks import by_rows, in_large_rows
 from .lengths import dot, rows_of, scaled
 
 __all__ = ["forward", "vjp"]

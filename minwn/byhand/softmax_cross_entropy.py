@@ -15,22 +15,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import (
-    Array,
-    beside,
-    column_sums,
-    indices,
-    is_floating,
-    namespace,
-    on_device_of,
-    row_maxima,
-    row_sums,
-    run,
-    within,
-)
+from ..backend import Array, beside, is_floating, namespace, on_device_of, run, within
 from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
+from ..small import column_sums, indices, row_maxima, row_sums
 
 __all__ = ["composed", "forward", "vjp"]
 

@@ -12,10 +12,10 @@ import pytest
 
 import minwn
 from minwn import Tensor, nn, ops, tensor
-from minwn.backend import column_sums, indices, product, row_maxima, row_sums
 from minwn.byhand import softmax_cross_entropy
 from minwn.graph import walk
 from minwn.optim import Adam
+from minwn.small import column_sums, indices, product, row_maxima, row_sums
 
 from .helpers.foreign import Foreign
 

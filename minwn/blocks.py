@@ -1,0 +1,48 @@
+"""Large arrays a block of rows at a time, so that each number is fetched from memory once.
+
+NumPy takes one pass over its arrays for each operation. Where a formula has several, and rows do
+not depend on each other, the block that one pass leaves in the cache is there for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .backend import Array, Host, namespace, quiet
+
+__all__ = ["by_rows", "in_large_rows"]
+
+# Entries of a block of rows, of which three stay in cache from one pass over them to the next; and
+# the length of a row from which NumPy is faster with each row by itself.
+_BLOCK, _LONG = 1 << 18, 256
+
+
+def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
+    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that as
+    matrices of `shape` fill more than a block, or an eighth of one in long rows.
+    """
+    rows, m = shape
+    if rows * m <= (_BLOCK // 8 if m > _LONG else _BLOCK):
+        return False
+    first = arrays[0]
+    for x in arrays:
+        if type(x) is not Host or not x.flags.c_contiguous:
+            return False
+        if x.dtype.kind != "f" or x.dtype != first.dtype or x.shape != first.shape:
+            return False
+    return True
+
+
+def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
+    """f(*matrices), which writes its answers into some of them, a block of rows at a time."""
+    rows, m = matrices[0].shape
+    step = max(1, _BLOCK // m)
+    with quiet():
+        # To loop over several rows at once, a ufunc copies a column that it broadcasts into a
+        # buffer of 8192 entries. For long rows this costs more than the product; beside a buffer
+        # that is no longer than a row, each is left to itself. (Leaving `quiet` restores the size.)
+        if m > _LONG:
+            namespace(*matrices).setbufsize(_LONG)
+        for i in range(0, rows, step):
+            f(*[x[i : i + step] for x in matrices])
