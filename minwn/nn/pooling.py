@@ -17,7 +17,7 @@ from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
-from ..ops.window import taps
+from ..ops.window import beside_channels, taps
 from ..tensors import Tensor
 from .module import Module
 
@@ -50,12 +50,13 @@ def avg_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array
 @max_pool.pullback
 def _(z_bar, z, x, *, kernel, stride, padding):
     mine = _first_largest(raw(x), raw(z), kernel, stride, padding)
-    return (_scatter(_to_taps(z_bar, kernel) * mine, x, kernel, stride, padding),)
+    return (_scatter(_beside_taps(z_bar, kernel) * mine, x, kernel, stride, padding),)
 
 
 @avg_pool.pullback
 def _(z_bar, z, x, *, kernel, stride, padding):
-    sent = _to_taps(z_bar / math.prod(kernel), kernel)
+    sent = _beside_taps(z_bar / math.prod(kernel), kernel)
+    sent = broadcast_to(sent, shape=(*z.shape[:2], *kernel, *z.shape[2:]))
     return (_scatter(sent, x, kernel, stride, padding),)
 
 
@@ -73,7 +74,7 @@ def _gather(
 def _first_largest(x: Array, z: Array, kernel: Shape, stride: Shape, padding: Shape) -> Array:
     """Whether an entry is the first of its window to be the largest.   -> (n, c, *kernel, *out)"""
     xp, x, out = namespace(x), _padded(x, -math.inf, padding), z.shape[2:]
-    mine = xp.empty_like(z, shape=(*z.shape[:2], *kernel, *out), dtype=bool)
+    mine = beside_channels(z, xp.empty, (*z.shape[:2], *kernel, *out), bool)
     free = xp.ones_like(z, dtype=bool)
     for k, place in taps(kernel, out, stride, (1,) * len(kernel)):
         hit = free & (x[(..., *place)] == z)
@@ -82,10 +83,10 @@ def _first_largest(x: Array, z: Array, kernel: Shape, stride: Shape, padding: Sh
     return mine
 
 
-def _to_taps(z_bar: Any, kernel: Shape) -> Any:
-    """(n, c, *out) -> (n, c, *kernel, *out), the same for every window entry"""
-    (n, c, *out), ones = z_bar.shape, (1,) * len(kernel)
-    return broadcast_to(z_bar.reshape((n, c, *ones, *out)), shape=(n, c, *kernel, *out))
+def _beside_taps(z_bar: Any, kernel: Shape) -> Any:
+    """(n, c, *out) -> (n, c, 1, ..., *out), which meets every window entry"""
+    n, c, *out = z_bar.shape
+    return z_bar.reshape((n, c, *(1,) * len(kernel), *out))
 
 
 def _scatter(cols: Any, x: Any, kernel: Shape, stride: Shape, padding: Shape) -> Any:
