@@ -80,9 +80,21 @@ class Observation:
             self._ratios[output] = found
         return self._ratios[output]
 
+    def worst(self, output: str) -> float:
+        """The largest ratio: above 1, something is wrong."""
+        if output not in self._worst:
+            self._worst[output] = float(self.ratio(output).max(initial=0.0))
+        return self._worst[output]
+
+    # Both are asked for by every rung.
+
     @cached_property
     def _ratios(self) -> dict[str, np.ndarray]:
-        return {}  # asked for by every rung
+        return {}
+
+    @cached_property
+    def _worst(self) -> dict[str, float]:
+        return {}
 
     def wrong(self, output: str) -> np.ndarray:
         return self.ratio(output) > 1
@@ -90,7 +102,7 @@ class Observation:
     @cached_property
     def fails(self) -> bool:
         """Whether any entry of any output is wrong."""
-        return any(self.wrong(output).any() for output in self.got)
+        return any(self.worst(output) > 1 for output in self.got)
 
     def distance(self, output: str, candidate: np.ndarray) -> float:
         """The worst |got - candidate| in units of what rounding may do to either."""
@@ -105,11 +117,11 @@ class Observation:
         candidate = np.where(overflowed, got, candidate)
         return float(self._ratio(output, candidate, room).max(initial=0.0))
 
+    @np.errstate(all="ignore")
     def _ratio(self, output: str, reference: np.ndarray, room: np.ndarray) -> np.ndarray:
         got = self.got[output]
-        with np.errstate(all="ignore"):
-            error = np.abs(got - reference)
-            r = np.where((error == 0) | (got == reference), 0.0, error / room)
+        error = np.abs(got - reference)
+        r = np.where((error == 0) | (got == reference), 0.0, error / room)
         return np.where(np.isnan(r), np.inf, r)
 
 

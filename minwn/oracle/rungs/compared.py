@@ -46,8 +46,8 @@ def _compared(name: str, outputs: tuple[str, ...], seen: list) -> Rung:
     for o in seen:
         for output in outputs:
             if output in o.got:
-                ratio = o.ratio(output)
-                checked += ratio.size
-                failed += int((ratio > 1).sum())
-                worst = max(worst, float(ratio.max(initial=0.0)))
+                checked += o.got[output].size
+                if o.worst(output) > 1:
+                    failed += int(o.wrong(output).sum())
+                worst = max(worst, o.worst(output))
     return Rung(name, checked, failed, worst)
