@@ -134,7 +134,8 @@ def _dots(axes: Any, rows: list[tuple[str, list[dict[str, Any]]]], kind: str, ti
         axes.set(xscale="log", xlabel="minwn's cost / peer's cost (log scale)")
         left, right = axes.get_xlim()
         axes.set_xlim(min(left, 0.4), max(right, 2.5))
-        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        wide = right > 1000 * left  # then 1, 2, 5 would not fit beside each other
+        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1,) if wide else (1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
