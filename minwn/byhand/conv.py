@@ -153,9 +153,8 @@ def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
     y = namespace(x).empty((x.shape[0], w.shape[0], *_out(x, kernel, **shape)), dtype=x.dtype)
     for tile in tiles(x.shape, kernel, **shape):
-        part = rows @ _columns(
-            x, kernel, tile, **shape
-        )  # (g, o, ck), (n, g, ck, p) -> (n, g, o, p)
+        cols = _columns(x, kernel, tile, **shape)
+        part = rows @ cols  # (g, o, ck), (n, g, ck, p) -> (n, g, o, p)
         y[tile.outputs] = part.reshape(y[tile.outputs].shape)
     return _plus(y, b)
 
