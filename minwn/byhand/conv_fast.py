@@ -1,6 +1,6 @@
 """The three products of `conv` at the speed of the matrix product, for NumPy.
 
-The formula in `conv` writes out all windows at once: k k copies of x, fresh memory each time. Here
+The formula in `conv` writes out windows: k k copies of x, fresh memory each time. Here
 tiles of x are brought into a form in which the windows are a matrix, and one BLAS call multiplies
 them:
 
