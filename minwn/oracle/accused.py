@@ -64,4 +64,4 @@ def _array(x: Any) -> np.ndarray:
 
 def wide(x: Any) -> np.ndarray:
     """x in float64."""
-    return np.asarray(x, dtype="float64")
+    return np.asarray(x, dtype=np.float64)

@@ -77,6 +77,11 @@ class Prepared:
     usual: bool = True  # of ordinary range: an honest evaluation has no excuse
 
     @functools.cached_property
+    def told(self) -> dict[str, np.ndarray]:
+        """The right answers, and 0 where there is no truth."""
+        return {name: np.where(self.untold[name], 0.0, x) for name, x in self.right.items()}
+
+    @functools.cached_property
     def untold(self) -> dict[str, np.ndarray]:
         """Where there is no truth: whatever is answered there is as good."""
         return {
