@@ -16,7 +16,7 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -122,6 +122,12 @@ def copy(x: Array, dtype: Any = None) -> Array:
         return namespace(x).array(x, dtype=dtype)
 
 
+def zeros_like(x: Array, shape: tuple[int, ...] | None = None) -> Array:
+    """Zeros of the shape of x, or of another, of its dtype and on its device."""
+    with on_device_of(x):
+        return namespace(x).zeros_like(x, shape=x.shape if shape is None else shape)
+
+
 def is_floating(dtype: Any) -> bool:
     """Whether dtype is real floating point, bfloat16 included."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
@@ -217,11 +223,11 @@ def use_device_of(x: Array) -> None:
         x.device.use()
 
 
-def run(beside: Array, f: Callable[..., Any], *args: Any, **params: Any) -> Any:
-    """f(*args, **params) on the device of the array `beside`."""
-    if type(beside) is numpy.ndarray:
+def run(like: Array, f: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    """f(*args, **params) on the device of the array `like`."""
+    if type(like) is numpy.ndarray:
         return f(*args, **params)
-    with on_device_of(beside):
+    with on_device_of(like):
         return f(*args, **params)
 
 
@@ -230,15 +236,15 @@ def is_cupy(x: Any) -> bool:
     return _is_cupy(type(x))
 
 
-def compiled(source: str, names: Sequence[str]) -> list[Callable[..., None]]:
-    """The CUDA kernels of these names, template arguments in them, in a C++ source.
+def compiled(source: str, name: str) -> Callable[..., None]:
+    """The CUDA kernel of this name, template arguments in it, in a C++ source.
 
-    Each is called with (grid, block, arguments); arrays are passed as pointers, a Python int as a
-    long long, a float as a double. CuPy keeps what it has compiled on disk. Kernels are started in
+    It is called with (grid, block, arguments); arrays are passed as pointers, a Python int as a
+    long long, a float as a double. CuPy keeps what it has compiled on disk. A kernel is started in
     CuPy's current stream.
     """
-    module = _cupy().RawModule(code=source, options=("-std=c++17",), name_expressions=tuple(names))
-    return [module.get_function(name) for name in names]
+    module = _cupy().RawModule(code=source, options=("-std=c++17",), name_expressions=(name,))
+    return module.get_function(name)
 
 
 def clock(where: str) -> Callable[[], float]:

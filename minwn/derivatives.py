@@ -144,4 +144,4 @@ def jvp(
 
 
 def _zeros(x: Tensor) -> Tensor:
-    return Tensor(backend.run(x._data, backend.namespace(x._data).zeros_like, x._data))
+    return Tensor(backend.zeros_like(x._data))

@@ -127,7 +127,7 @@ def _power(n: int, least: int = 1) -> int:
 @functools.cache
 def _kernel(name: str, *parameters: Any) -> Callable[..., None]:
     words = ", ".join(str(p).lower() if isinstance(p, bool) else str(p) for p in parameters)
-    return compiled(_source(), [f"{name}<{words}>"])[0]
+    return compiled(_source(), f"{name}<{words}>")
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..backend import Generator, namespace, on_device_of
+from ..backend import Generator, zeros_like
 from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
@@ -58,8 +58,7 @@ class _Cell(Module):
 
     def _start(self, x: Any) -> Any:
         x = raw(x)
-        with on_device_of(x):
-            return namespace(x).zeros_like(x, shape=(*x.shape[:-1], self.hidden_size))
+        return zeros_like(x, (*x.shape[:-1], self.hidden_size))
 
     def _check(self, x: Any, **state: Any) -> None:
         if x.shape[-1:] != (self.input_size,):

@@ -301,7 +301,7 @@ class Computed:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
         own, weight = vars(module), self.weight
         g, v = own[self.g_name], own[self.v_name]
-        if g._time > weight._time or v._time > weight._time:
+        if weight.older_than(g) or weight.older_than(v):
             why = f"is older than its {self.g_name} and {self.v_name}"
         elif not is_recording():
             return

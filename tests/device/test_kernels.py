@@ -151,7 +151,7 @@ def test_one_sum_after_another(emulated, rng):
     barrier = "    __syncthreads();                                            // kept may be"
 
     def run(source: str) -> Any:
-        (kernel,) = compiled(source + twice, ["twice<double>"])
+        kernel = compiled(source + twice, "twice<double>")
         x = move(np.arange(128.0), "cuda")
         kernel((1,), (128,), (x,))
         return to_numpy(x)
