@@ -341,17 +341,21 @@ def _behind(output: Value) -> list[Value]:
     """The output and every Value that it depends on and that requires a gradient, oldest first."""
     seen, stack = {id(output): output}, [output]
     while stack:
-        for x in stack.pop()._inputs or ():
+        record = stack.pop()._record
+        for x in () if record is None else record[1] or ():
             if isinstance(x, Value) and x.requires_grad and id(x) not in seen:
                 seen[id(x)] = x
-                stack.append(x)
+                if x._record is not None:
+                    stack.append(x)
     return sorted(seen.values(), key=operator.attrgetter("_time"))
 
 
 def _between(output: Value, targets: set[int]) -> set[int]:
     """The ids of the targets, and of the Values between the output and them."""
-    found: set[int] = set()
+    found = set(targets)
     for z in _behind(output):
-        if id(z) in targets or z._inputs is None or any(id(x) in found for x in z._inputs):
-            found.add(id(z))
+        if z._record is not None:
+            inputs = z._record[1]
+            if inputs is None or not found.isdisjoint(map(id, inputs)):
+                found.add(id(z))
     return found

@@ -18,7 +18,9 @@ from ..backend import Array, namespace, within
 from ..blocks import by_rows, in_large_rows
 from .lengths import dot, rows_of, scaled
 
-__all__ = ["forward", "vjp"]
+__all__ = ["RANGE", "forward", "vjp"]
+
+RANGE = 2.0**-20, 2.0**20  # of <v, v>, in which slices are taken as they are
 
 
 def forward(v: Array, g: Array) -> Array:
@@ -67,13 +69,13 @@ def _vjp(
 def _lengths(xp: Any, v: Array, g: Array) -> tuple[Array, Array, Any]:
     """v 2^-e, its norms n, and the exponents e, one a slice; None for none, where v is v.
 
-    The rule: where any norm leaves [2^-10, 2^10], every slice is scaled so that its largest entry
-    lies in [1/2, 1). That is exact, so the digits of a result do not depend on the rule, and each
-    slice is what it would be alone. A product by such a norm, or a quotient, leaves the range only
-    where its other factor is at the edge itself.
+    The rule: where the square of any norm leaves RANGE, every slice is scaled so that its largest
+    entry lies in [1/2, 1). That is exact, so the digits of a result do not depend on the rule, and
+    each slice is what it would be alone. A product by such a norm, or a quotient, leaves the range
+    only where its other factor is at the edge itself.
     """
     q, exponent = dot(v, v, g.shape), None
-    if not within(q, 2.0**-20, 2.0**20):
+    if not within(q, *RANGE):
         v, exponent = scaled(v, g.shape)
         q = dot(v, v, g.shape)
         undefined = math.nan if v.size else 1.0  # an empty slice has nothing that is undefined

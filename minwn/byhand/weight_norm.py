@@ -64,7 +64,7 @@ from ..backend import (
 )
 from ..graph import primitive, raw
 from ..ops import maximum, sqrt, sum_to
-from . import plain, weight_norm_cuda
+from . import plain, plain_small, weight_norm_cuda
 from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
 __all__ = [
@@ -102,6 +102,8 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
     dtypes that are not floating, or differ.
     """
+    if plain_small.serves(v, g, eps, form):
+        return plain_small.forward(v, g)
     check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v,), (g,)):
         return weight_norm_cuda.forward(v, g, eps, form)
@@ -126,6 +128,8 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
+    if plain_small.serves(v, g, eps, form) and plain_small.alike(w_bar, v):
+        return plain_small.vjp(w_bar, v, g)
     check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar), (g,)):
         return weight_norm_cuda.vjp(w_bar, v, g, eps, form)

@@ -12,7 +12,7 @@ import pytest
 import minwn
 from minwn import Tensor
 from minwn.backend import quiet
-from minwn.byhand import lengths, plain, weight_norm
+from minwn.byhand import lengths, plain, plain_small, weight_norm
 from minwn.graph import primitive, raw
 from minwn.ops import sum_to
 
@@ -733,6 +733,39 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
     found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
     for x, y in zip(found, formula, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (3, 70), (128, 256), (0, 4), (4, 0)])
+@pytest.mark.parametrize("far", [0, -10.5, -100, 90])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order):
+    v, g, w_bar = (np.array(x, order=order) for x in case(rng, shape, 0, dtype)[:3])
+    v[-1:] *= 2.0**far
+    assert plain_small.serves(v, g, 0.0, "plain")
+    with quiet():
+        formula = plain.forward(v, g), *plain.vjp(w_bar, v, g)
+    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
+    for x, y in zip(found, formula, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert x.dtype == y.dtype
+        assert x.flags.c_contiguous == y.flags.c_contiguous
+
+
+def test_what_is_not_a_small_matrix_goes_the_long_way(rng):
+    v, g, w_bar, _, _ = case(rng, (6, 4))
+    assert plain_small.serves(v, g, 0.0, "plain")
+    assert plain_small.alike(w_bar, v)
+    half, narrow = v.astype("float16"), g.astype("float32")
+    for other in [
+        (v, g, 0.5, "plain"), (v, g, 0.0, "inside"), (v, narrow, 0.0, "plain"),
+        (half, half[:, :1], 0.0, "plain"), (v, v[:1], 0.0, "plain"), (v, g[0], 0.0, "plain"),
+        (v, g[:5], 0.0, "plain"), (v[None], g[None], 0.0, "plain"), (v * 1j, g * 1j, 0.0, "plain"),
+        (np.tile(v, (60, 60)), np.tile(g, (60, 1)), 0.0, "plain"), (Tensor(v), g, 0.0, "plain"),
+    ]:  # fmt: skip
+        assert not plain_small.serves(*other)
+    for x in (w_bar[:1], w_bar.astype("float32"), Tensor(w_bar), w_bar.view(np.matrix)):
+        assert not plain_small.alike(x, v)
 
 
 def test_blocks_are_for_memory_in_order_and_leave_inputs_and_settings_alone(rng):
