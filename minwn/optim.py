@@ -233,7 +233,8 @@ class Adam(Optimizer):
     """m = beta1 m + (1 - beta1) g,  q = beta2 q + (1 - beta2) g^2,
     w - lr m' / (sqrt(q') + eps)  with  m' = m / (1 - beta1^t), q' = q / (1 - beta2^t).
 
-    Kingma & Ba 2015, algorithm 1, arXiv:1412.6980
+    Kingma & Ba 2015, algorithm 1, arXiv:1412.6980, in the order of the end of its section 2:
+    the fraction is multiplied by sqrt(1 - beta2^t) above and below.
     """
 
     ranges: ClassVar = {
@@ -258,15 +259,15 @@ class Adam(Optimizer):
             raise ValueError(f"betas={betas!r}; give two numbers in [0, 1)")
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, new = namespace(w), namespace(w).empty_like(w)
-        grad, m, q, factors = _moments(w, grad, state, options, new)
-        _, beta2, rest, root, eps, rate = factors
+        xp = namespace(w)
+        new = xp.empty_like(w)
+        grad, m, q, factors = _moments(xp, w, grad, state, options, new)
+        _, beta2, rest, _, _, eps, rate = factors
         xp.multiply(grad, grad, out=new)
         new *= rest
         q *= beta2
         q += new
         xp.sqrt(q, out=new)
-        new /= root
         new += eps
         xp.divide(m, new, out=new)
         new *= rate
@@ -290,9 +291,10 @@ class Adamax(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, new = namespace(w), namespace(w).empty_like(w)
-        grad, m, q, factors = _moments(w, grad, state, options, new)
-        _, beta2, _, _, eps, rate = factors
+        xp = namespace(w)
+        new = xp.empty_like(w)
+        grad, m, q, factors = _moments(xp, w, grad, state, options, new)
+        _, beta2, _, eps, rate, _, _ = factors
         xp.abs(grad, out=new)
         new += eps
         q *= beta2
@@ -302,20 +304,21 @@ class Adamax(Adam):
         return xp.subtract(w, new, out=new)
 
 
-def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any], new: Array) -> Any:
+def _moments(
+    xp: Any, w: Array, grad: Array, state: State, options: Mapping[str, Any], new: Array
+) -> Any:
     """g with its decay, the new m, q before this step, 0 at first, and the factors of the step;
     `new` is overwritten.
     """
     if not state:
-        zeros_like = namespace(w).zeros_like
-        state.update(t=0, m=zeros_like(w), q=zeros_like(w))
-    state["t"] += 1
+        state.update(t=0, m=xp.zeros_like(w), q=xp.zeros_like(w))
+    t = state["t"] = state["t"] + 1
     if options["weight_decay"]:
         grad = grad + options["weight_decay"] * w
     dtype = w.dtype if type(w) is Host and w.dtype.kind == "f" else None
-    factors = _factors(options["lr"], *options["betas"], options["eps"], state["t"], dtype)
+    factors = _factors(options["lr"], *options["betas"], options["eps"], t, dtype)
     m = state["m"]
-    namespace(w).subtract(grad, m, out=new)
+    xp.subtract(grad, m, out=new)
     new *= factors[0]
     m += new
     return grad, m, state["q"], factors
@@ -323,11 +326,12 @@ def _moments(w: Array, grad: Array, state: State, options: Mapping[str, Any], ne
 
 @functools.lru_cache(maxsize=16)
 def _factors(lr: float, beta1: float, beta2: float, eps: float, t: int, dtype: Any) -> Any:
-    """1 - beta1, beta2, 1 - beta2, the root of 1 - beta2^t, eps, and lr / (1 - beta1^t)
+    """1 - beta1, beta2, 1 - beta2; eps and lr / (1 - beta1^t); both times sqrt(1 - beta2^t)
 
     With a dtype, as arrays of it, which NumPy takes in half the time of Python's numbers.
     """
-    values = 1.0 - beta1, beta2, 1.0 - beta2, math.sqrt(1.0 - beta2**t), eps, lr / (1.0 - beta1**t)
+    root, rate = math.sqrt(1.0 - beta2**t), lr / (1.0 - beta1**t)
+    values = 1.0 - beta1, beta2, 1.0 - beta2, eps, rate, eps * root, rate * root
     return values if dtype is None else [asarray(dtype.type(value)) for value in values]
 
 
