@@ -11,19 +11,23 @@ from typing import Any
 
 from .backend import Array, Host, namespace, quiet
 
-__all__ = ["by_rows", "in_large_rows"]
+__all__ = ["by_rows", "in_large_rows", "is_large"]
 
 # Entries of a block of rows, of which three stay in cache from one pass over them to the next; and
 # the length of a row from which NumPy is faster with each row by itself.
 _BLOCK, _LONG = 1 << 18, 256
 
 
+def is_large(rows: int, m: int) -> bool:
+    """Whether a matrix fills more than a block, or an eighth of one in long rows."""
+    return rows * m > (_BLOCK // 8 if m > _LONG else _BLOCK)
+
+
 def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
-    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that as
-    matrices of `shape` fill more than a block, or an eighth of one in long rows.
+    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that are
+    large as matrices of `shape`.
     """
-    rows, m = shape
-    if rows * m <= (_BLOCK // 8 if m > _LONG else _BLOCK):
+    if not is_large(*shape):
         return False
     first = arrays[0]
     for x in arrays:

@@ -13,24 +13,26 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, Host, dot_rows, namespace, within
+from ..blocks import is_large
 from . import plain
 
 __all__ = ["alike", "forward", "serves", "vjp"]
 
-_SMALL = 1 << 15  # entries: `plain` takes no matrix of so few in blocks
-
 
 def serves(v: Any, g: Any, eps: float, form: str) -> bool:
-    """The rule: a small float32 or float64 matrix of NumPy's, one norm for each row, no eps."""
+    """The rule: a float32 or float64 matrix of NumPy's, one norm for each row, no eps, and no need
+    of blocks.
+    """
+    if not type(v) is type(g) is Host or v.ndim != 2:
+        return False
+    rows, m = v.shape
     return (
-        type(v) is type(g) is Host
-        and v.ndim == 2
-        and g.shape == (len(v), 1)
-        and v.size <= _SMALL
+        g.shape == (rows, 1)
         and v.dtype is g.dtype
         and v.dtype.char in "fd"
         and form == "plain"
         and eps == 0.0
+        and not is_large(rows, m)
     )
 
 

@@ -736,7 +736,7 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (3, 70), (128, 256), (0, 4), (4, 0)])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (3, 70), (300, 256), (0, 4), (4, 0)])
 @pytest.mark.parametrize("far", [0, -10.5, -100, 90])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order):
@@ -761,7 +761,7 @@ def test_what_is_not_a_small_matrix_goes_the_long_way(rng):
         (v, g, 0.5, "plain"), (v, g, 0.0, "inside"), (v, narrow, 0.0, "plain"),
         (half, half[:, :1], 0.0, "plain"), (v, v[:1], 0.0, "plain"), (v, g[0], 0.0, "plain"),
         (v, g[:5], 0.0, "plain"), (v[None], g[None], 0.0, "plain"), (v * 1j, g * 1j, 0.0, "plain"),
-        (np.tile(v, (60, 60)), np.tile(g, (60, 1)), 0.0, "plain"), (Tensor(v), g, 0.0, "plain"),
+        (np.tile(v, (30, 80)), np.tile(g, (30, 1)), 0.0, "plain"), (Tensor(v), g, 0.0, "plain"),
     ]:  # fmt: skip
         assert not plain_small.serves(*other)
     for x in (w_bar[:1], w_bar.astype("float32"), Tensor(w_bar), w_bar.view(np.matrix)):
