@@ -63,7 +63,7 @@ class Step(NamedTuple):
     allowed: float
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=32)
 def _steps(claim: Claim, case: Case) -> tuple[Step, ...]:
     """The same for everybody who claims this."""
     v, g, w_bar = case.v, case.g, case.w_bar
