@@ -5,12 +5,15 @@ what does not grow no longer counts, is the exponent:
 
     cost ~ size^slope
 
-Width costs its square, everything else is proportional. Times are the least of several; memory is
-the most that Python and NumPy held at once, by tracemalloc, in a step of its own.
+Width costs its square, everything else is proportional: so much for operations. Where a step falls
+out of a cache its time grows faster, whoever takes it; so the slope of the same step by hand in
+NumPy, measured in turn, stands beside. Times are the least of several; memory is the most that
+Python and NumPy held at once, by tracemalloc, in a step of its own.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -21,6 +24,7 @@ import numpy as np
 
 from .. import ops
 from ..tensors import tensor
+from .mlp import Layers, with_numpy
 from .step import with_minwn
 from .work import Step
 
@@ -31,13 +35,17 @@ SLACK = 0.15  # above the exponent that the arithmetic has
 
 @dataclass(frozen=True)
 class Sweep:
-    """One size that grows; `bounds` are the exponents of time and of memory."""
+    """One size that grows; `bounds` are the exponents of time and of memory.
+
+    by_hand: the same step without an engine, whose time is measured beside
+    """
 
     size: str
     what: str
     build: Callable[[int], Step]
     sizes: tuple[int, ...]
     bounds: tuple[float, float]
+    by_hand: Callable[[int], Step] | None = None
     quick: int = 4  # so many sizes, the smallest, in `--quick`
     group: str = "scaling"
 
@@ -48,17 +56,23 @@ class Sweep:
     def run(self, repeats: int, quick: bool) -> dict[str, Any]:
         """The curve, its slopes, and what they should be: nothing where sizes are small."""
         sizes = self.sizes[: self.quick] if quick else self.sizes
-        costs = [_cost(self.build(n), repeats) for n in sizes]
-        found: dict[str, Any] = {"name": self.name, "what": self.what, "sizes": list(sizes)}
+        costs: dict[str, list[float]] = {"seconds": [], "bytes": [], "by hand": []}
+        for n in sizes:
+            step = self.build(n)
+            others = [] if self.by_hand is None else [self.by_hand(n)]
+            seconds, *theirs = _seconds([step, *others], repeats)
+            costs["seconds"].append(seconds)
+            costs["by hand"] += theirs
+            costs["bytes"].append(_bytes(step))
         slopes: dict[str, Any] = {}
-        for kind, values, bound in zip(
-            ("seconds", "bytes"), zip(*costs, strict=True), self.bounds, strict=True
-        ):
-            seen, target = slope(sizes, values), None if quick else bound + SLACK
-            found[kind] = list(values)
+        for kind, bound in zip(("seconds", "bytes"), self.bounds, strict=True):
+            seen, target = slope(sizes, costs[kind]), None if quick else bound + SLACK
             met = None if target is None else seen <= target
-            slopes[kind] = {"slope": seen, "target": target, "met": met}
-        return found | {"slopes": slopes}
+            slopes[kind] = {"slope": seen, "by hand": None, "target": target, "met": met}
+        if self.by_hand is not None:
+            slopes["seconds"]["by hand"] = slope(sizes, costs["by hand"])
+        return {"name": self.name, "what": self.what, "sizes": list(sizes), **costs,
+                "slopes": slopes}  # fmt: skip
 
 
 def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -66,17 +80,23 @@ def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes[-3:]), np.log(costs[-3:]), 1)[0])
 
 
-def _cost(step: Step, repeats: int) -> tuple[float, int]:
-    step()
-    times = []
+def _seconds(steps: Sequence[Step], repeats: int) -> list[float]:
+    """The least time of each, in turn; a call before brings the caches back."""
+    least = [math.inf] * len(steps)
     for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
+        for k, step in enumerate(steps):
+            step()
+            start = time.perf_counter()
+            step()
+            least[k] = min(least[k], time.perf_counter() - start)
+    return least
+
+
+def _bytes(step: Step) -> int:
     tracemalloc.start()
     try:
         step()
-        return min(times), tracemalloc.get_traced_memory()[1]
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
 
@@ -97,20 +117,28 @@ def chain(length: int) -> Step:
     return step
 
 
+def _sweep(
+    size: str, what: str, network: Callable[[int], tuple[Layers, int]], sizes: tuple[int, ...],
+    bounds: tuple[float, float],
+) -> Sweep:  # fmt: skip
+    """Networks, widths and batch, that grow; a step of SGD."""
+    return Sweep(
+        size, what, lambda n: with_minwn(*network(n), "sgd"), sizes, bounds,
+        by_hand=lambda n: with_numpy(*network(n), "sgd"),
+    )  # fmt: skip
+
+
 SWEEPS = [
-    Sweep(
-        "width", "width w, [w w w 10], batch 32",
-        lambda w: with_minwn((w, w, w, 10), 32, "sgd"),
+    _sweep(
+        "width", "width w, [w w w 10], batch 32", lambda w: ((w, w, w, 10), 32),
         (16, 32, 64, 128, 256, 512, 1024, 2048), (2.0, 2.0),
     ),
-    Sweep(
-        "depth", "layers d of width 128, batch 32",
-        lambda d: with_minwn((128,) * d + (10,), 32, "sgd"),
+    _sweep(
+        "depth", "layers d of width 128, batch 32", lambda d: ((128,) * d + (10,), 32),
         (1, 2, 4, 8, 16, 32, 64), (1.0, 1.0),
     ),
-    Sweep(
-        "batch", "batch n, [256 256 256 10]",
-        lambda n: with_minwn((256, 256, 256, 10), n, "sgd"),
+    _sweep(
+        "batch", "batch n, [256 256 256 10]", lambda n: ((256, 256, 256, 10), n),
         (8, 32, 128, 512, 2048, 8192), (1.0, 1.0),
     ),
     Sweep(

@@ -67,6 +67,7 @@ def _scaling(sweep: dict[str, Any]) -> Iterable[list[str]]:
         name = {"seconds": "time", "bytes": "memory"}[kind]
         yield [
             f"{sweep['what']}, {sizes}", name, f"{first} to {last}", f"{s['slope']:.2f}",
+            "" if s["by hand"] is None else f"by hand {s['by hand']:.2f}",
             "" if s["target"] is None else f"<= {s['target']:.2f}", _word(s["met"]),
         ]  # fmt: skip
 
@@ -115,7 +116,7 @@ def markdown(report: dict[str, Any]) -> str:
         lines += [f"### {group}: {TITLES[group]}", "", *_table(["work", *HEAD, "rounds"], rows), ""]
         lines += [f"{line.strip()}\n" for line in _means(report, group)]
     if report["scaling"]:
-        head = ["what grows", "cost", "from and to", "exponent", "target", ""]
+        head = ["what grows", "cost", "from and to", "exponent", "in NumPy", "target", ""]
         rows = [row for sweep in report["scaling"] for row in _scaling(sweep)]
         lines += [f"### scaling: {TITLES['scaling']}", "", *_table(head, rows), ""]
     return "\n".join(

@@ -9,55 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from .mistakes.terms import Axes, Terms
+from .point import Point, Question
 
-__all__ = ["INVARIANTS", "Invariant", "Point", "laws"]
+__all__ = ["INVARIANTS", "Ask", "Invariant", "asking", "laws", "laws_at"]
 
 Backward = Callable[[Any, Any, Any], tuple[Any, Any]]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A backward at one case. allowed(v, g, w_bar) gives what rounding may do to v_bar, g_bar."""
-
-    backward: Backward
-    allowed: Callable[[Any, Any, Any], tuple[Any, Any]]
-    v: np.ndarray
-    g: np.ndarray
-    w_bar: np.ndarray
-    axes: Axes
-    form: str = "plain"
-    eps: float = 0.0
-
-    def at(self, *, v: Any = None, g: Any = None, w_bar: Any = None) -> Answer:
-        """The answer here, or with some of the inputs changed."""
-        v = self.v if v is None else v
-        g = self.g if g is None else g
-        w_bar = self.w_bar if w_bar is None else w_bar
-        got = self.backward(w_bar.copy(), v.copy(), g.copy())
-        v_bar, g_bar = (np.asarray(x, dtype="float64") for x in got)
-        terms = Terms(v, g, w_bar, self.axes, self.form, self.eps)
-        return Answer(
-            v_bar.reshape(v.shape), g_bar.reshape(g.shape), *self.allowed(v, g, w_bar), terms
-        )
-
-    @cached_property
-    def here(self) -> Answer:
-        """The answer with nothing changed, on which most laws look."""
-        return self.at()
-
-    @cached_property
-    def at_twice_v(self) -> Answer:
-        return self.at(v=2 * self.v)
-
-    @cached_property
-    def at_other_g(self) -> Answer:
-        return self.at(g=-2 * self.g)
 
 
 @dataclass(frozen=True)
@@ -71,122 +33,103 @@ class Answer:
     terms: Terms
 
 
+Ask = Callable[[Question], Answer]
+
+
+def asking(backward: Backward) -> Ask:
+    """The answers of a backward; each question is asked once, for several laws look at it."""
+
+    @cache
+    def ask(q: Question) -> Answer:
+        got = backward(q.w_bar.copy(), q.v.copy(), q.g.copy())
+        v_bar, g_bar = (np.asarray(x, dtype=np.float64) for x in got)
+        return Answer(
+            v_bar.reshape(q.v.shape), g_bar.reshape(q.g.shape), q.v_allowed, q.g_allowed, q.terms
+        )
+
+    return ask
+
+
 def ratio(difference: Any, allowed: Any) -> float:
     """The worst |difference| in units of what is allowed: above 1, the law is broken."""
-    difference, allowed = np.broadcast_arrays(np.abs(difference), allowed)
+    difference = np.abs(difference)
     with np.errstate(all="ignore"):
         r = np.where(difference == 0, 0.0, difference / allowed)
-    return float(np.nan_to_num(r, nan=np.inf).max(initial=0.0))
+    return float(np.where(np.isnan(r), np.inf, r).max(initial=0.0))
 
 
-def _orthogonal_to_v(p: Point) -> float:
-    a = p.here
+def _orthogonal_to_v(ask: Ask, p: Point) -> float:
+    a = ask(p.here)
     t = a.terms
     slack = 2 * t.m * 2.0**-53 * t.total(abs(t.v * a.v_bar))
     return ratio(t.total(t.v * a.v_bar), t.total(abs(t.v) * a.v_allowed) + slack)
 
 
-def _degree_in_v(p: Point) -> float:
-    a, b = p.here, p.at_twice_v
+def _degree_in_v(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.at_twice_v)
     return ratio(2 * b.v_bar - a.v_bar, a.v_allowed + 2 * b.v_allowed)
 
 
-def _gain_degree_in_v(p: Point) -> float:
-    a, b = p.here, p.at_twice_v
+def _gain_degree_in_v(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.at_twice_v)
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 
-def _degree_in_g(p: Point) -> float:
-    a, b = p.here, p.at_other_g
+def _degree_in_g(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.at_other_g)
     return ratio(b.v_bar + 2 * a.v_bar, 2 * a.v_allowed + b.v_allowed)
 
 
-def _gain_without_g(p: Point) -> float:
-    a, b = p.here, p.at_other_g
+def _gain_without_g(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.at_other_g)
     return ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed)
 
 
-def _euler(p: Point) -> float:
-    a = p.here
+def _euler(ask: Ask, p: Point) -> float:
+    a = ask(p.here)
     t = a.terms
     return ratio(t.g * a.g_bar - t.total(t.w_bar * t.w()),
                  2 * abs(t.g) * a.g_allowed)  # fmt: skip
 
 
-def _across(p: Point) -> np.ndarray:
-    """A cotangent that is orthogonal to v, exactly: pairs (-y, x) along a reduced axis."""
-    t = Terms(p.v, p.g, p.w_bar, p.axes)
-    axis = max(t.reduced, key=lambda a: p.v.shape[a])
-    v = np.moveaxis(p.v, axis, 0)
-    w_bar = np.zeros_like(v)
-    pairs = len(v) // 2
-    w_bar[: 2 * pairs : 2], w_bar[1 : 2 * pairs : 2] = -v[1 : 2 * pairs : 2], v[: 2 * pairs : 2]
-    return np.ascontiguousarray(np.moveaxis(w_bar, 0, axis))
-
-
-def _kept_across(p: Point) -> float:
-    a = p.at(w_bar=_across(p))
+def _kept_across(ask: Ask, p: Point) -> float:
+    a = ask(p.across)
     t = a.terms
     return ratio(a.v_bar - t.g / t.h * t.w_bar, 2 * a.v_allowed)
 
 
-def _removed_along(p: Point) -> float:
-    a = p.at(w_bar=-2 * p.v)
+def _removed_along(ask: Ask, p: Point) -> float:
+    a = ask(p.along)
     return ratio(a.v_bar, a.v_allowed)
 
 
-def _rotated(p: Point) -> float:
-    """A rotation without rounding: the entries along one reduced axis reversed, and signs."""
-    t = Terms(p.v, p.g, p.w_bar, p.axes)
-    axis = max(t.reduced, key=lambda a: p.v.shape[a])
-    size = p.v.shape[axis]
-    signs = np.where(np.arange(size) % 3 == 0, -1, 1).astype(p.v.dtype)
-    signs = signs.reshape([size if a == axis else 1 for a in range(p.v.ndim)])
-
-    def turn(x: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.flip(x, axis) * signs)
-
-    a, b = p.here, p.at(v=turn(p.v), w_bar=turn(p.w_bar))
+def _rotated(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.turned)
     return max(
-        ratio(b.v_bar - turn(a.v_bar), turn(a.v_allowed) * np.sign(signs) + b.v_allowed),
+        ratio(b.v_bar - p.turn(a.v_bar), abs(p.turn(a.v_allowed)) + b.v_allowed),
         ratio(b.g_bar - a.g_bar, a.g_allowed + b.g_allowed),
     )
 
 
-def _slice_independent(p: Point) -> float:
-    axis = p.axes[0] if p.axes else 0
-    first = [slice(None)] * p.v.ndim
-    first[axis] = slice(0, 1)
-    v, g, w_bar = p.v.copy(), p.g.copy(), p.w_bar.copy()
-    v[tuple(first)] *= -2
-    w_bar[tuple(first)] *= 2
-    g[tuple(first)] *= 2
-    a, b = p.here, p.at(v=v, g=g, w_bar=w_bar)
-    rest = [slice(None)] * p.v.ndim
-    rest[axis] = slice(1, None)
-    at = tuple(rest)
+def _slice_independent(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.first_moved)
+    rest = tuple(slice(1, None) if k == p.kept else slice(None) for k in range(p.v.ndim))
     return max(
-        ratio((b.v_bar - a.v_bar)[at], (a.v_allowed + b.v_allowed)[at]),
-        ratio((b.g_bar - a.g_bar)[at], (a.g_allowed + b.g_allowed)[at]),
+        ratio((b.v_bar - a.v_bar)[rest], (a.v_allowed + b.v_allowed)[rest]),
+        ratio((b.g_bar - a.g_bar)[rest], (a.g_allowed + b.g_allowed)[rest]),
     )
 
 
-def _slices_permuted(p: Point) -> float:
-    axis = p.axes[0] if p.axes else 0
-
-    def turn(x: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.roll(np.flip(x, axis), 1, axis))
-
-    a, b = p.here, p.at(v=turn(p.v), g=turn(p.g), w_bar=turn(p.w_bar))
+def _slices_permuted(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.permuted)
     return max(
-        ratio(b.v_bar - turn(a.v_bar), turn(a.v_allowed) + b.v_allowed),
-        ratio(b.g_bar - turn(a.g_bar), turn(a.g_allowed) + b.g_allowed),
+        ratio(b.v_bar - p.permute(a.v_bar), p.permute(a.v_allowed) + b.v_allowed),
+        ratio(b.g_bar - p.permute(a.g_bar), p.permute(a.g_allowed) + b.g_allowed),
     )
 
 
-def _symmetric(p: Point) -> float:
-    other = np.ascontiguousarray(np.flip(p.w_bar) + p.v)
-    a, b = p.here, p.at(w_bar=other)
+def _symmetric(ask: Ask, p: Point) -> float:
+    a, b = ask(p.here), ask(p.at_other_w_bar)
     t = a.terms
     x, y = b.terms.w_bar * a.v_bar, t.w_bar * b.v_bar
     slack = 2 * t.m * 2.0**-53 * t.total(abs(x) + abs(y))
@@ -200,16 +143,15 @@ class Invariant:
 
     id: str
     law: str
-    test: Callable[[Point], float]
+    test: Callable[[Ask, Point], float]
     plain: bool = False
     slices: bool = False
 
     def applies(self, p: Point) -> bool:
         """Whether the law can be tested at the point."""
-        t = Terms(p.v, p.g, p.w_bar, p.axes)
         several = p.g.ndim > 0 and p.axes is not None and len(p.axes) > 0
         return (
-            t.m > 1
+            p.here.terms.m > 1
             and (p.form == "plain" or not self.plain)
             and (not self.slices or (several and p.v.shape[p.axes[0]] > 1))  # type: ignore[index]
         )
@@ -243,6 +185,11 @@ def laws(
     allowed: Callable[[Any, Any, Any], tuple[Any, Any]],
 ) -> dict[str, float]:
     """The worst error of each law that applies at (v, g, w_bar), in units of what is allowed."""
-    p = Point(backward, allowed, v, g, w_bar, axes, form, eps)
+    return laws_at(Point(v, g, w_bar, axes, form, eps, allowed), backward)
+
+
+def laws_at(p: Point, backward: Backward) -> dict[str, float]:
+    """The same at a point whose questions may have been made before."""
+    ask = asking(backward)
     with np.errstate(all="ignore"):
-        return {law.id: law.test(p) for law in INVARIANTS if law.applies(p)}
+        return {law.id: law.test(ask, p) for law in INVARIANTS if law.applies(p)}

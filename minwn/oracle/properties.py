@@ -21,8 +21,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .bounds import bounds
-from .invariants import INVARIANTS, Invariant, Point, ratio
+from .invariants import INVARIANTS, Invariant, asking, ratio
 from .mistakes import kept_axes
+from .point import Point
 
 __all__ = ["FORWARD_LAWS", "ForwardLaw", "Problem", "WeightNormLaws", "law_test", "problems"]
 
@@ -170,11 +171,13 @@ def law_test(
     def measured(p: Problem) -> float:
         if isinstance(known, ForwardLaw):
             return known.test(function, p, allowed, reduced)
-        point = Point(
-            function, lambda *x: (allowed(*x).v_bar, allowed(*x).g_bar), p.v, p.g, p.w_bar, axes,
-            form, eps,
-        )  # fmt: skip
-        return known.test(point)
+
+        def both(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
+            found = allowed(v, g, w_bar)
+            return found.v_bar, found.g_bar
+
+        point = Point(p.v, p.g, p.w_bar, axes, form, eps, both)
+        return known.test(asking(function), point)
 
     @(settings or hypothesis.settings(deadline=None))
     @hypothesis.given(problem=problems(dtype, axis, rank))

@@ -145,13 +145,25 @@ def test_the_slope_is_the_exponent_once_what_is_constant_does_not_count(exponent
 
 
 def test_a_sweep_is_judged_by_its_slopes(monkeypatch):
-    # Time grows with the square, memory with the root.
-    monkeypatch.setattr(scaling, "_cost", lambda n, repeats: (1e-6 * n * n, 8.0 * n**0.5))
+    # Time grows with the square, memory with the root; by hand, time grows with the cube.
+    monkeypatch.setattr(scaling, "_seconds", lambda steps, repeats: [1e-6 * x for x in steps])
+    monkeypatch.setattr(scaling, "_bytes", lambda step: 8.0 * step**0.25)
     sizes = (1, 2, 4, 8, 16)
     for bounds, met in (((2.0, 0.5), [True, True]), ((1.8, 0.3), [False, False])):
-        found = scaling.Sweep("size", "what", lambda n: n, sizes, bounds).run(1, quick=False)
-        assert [found["slopes"][kind]["met"] for kind in ("seconds", "bytes")] == met
-        assert found["slopes"]["seconds"]["slope"] == pytest.approx(2.0)
+        sweep = scaling.Sweep("size", "what", lambda n: n**2, sizes, bounds, lambda n: n**3)
+        slopes = sweep.run(1, quick=False)["slopes"]
+        assert [slopes[kind]["met"] for kind in ("seconds", "bytes")] == met
+        assert slopes["seconds"]["slope"] == pytest.approx(2.0)
+        assert slopes["seconds"]["by hand"] == pytest.approx(3.0)
+        assert slopes["bytes"]["by hand"] is None
+
+
+def test_a_size_counts_with_its_least_time_and_every_other_call_is_free(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(scaling.time, "perf_counter", clock)
+    steps = [clock.step("minwn", 9, 3, 9, 1), clock.step("numpy", 9, 2, 9, 4)]
+    assert scaling._seconds(steps, 2) == [1, 2]
+    assert [name for name, _ in clock.calls] == ["minwn", "minwn", "numpy", "numpy"] * 2
 
 
 @pytest.mark.parametrize(

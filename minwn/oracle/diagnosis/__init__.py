@@ -45,7 +45,7 @@ def diagnose(
     broken: the ids of the laws that failed. forward_right: whether w was judged right; None where
     there was no forward.
     """
-    failing = [o for o in OUTPUTS if any(o in e.got and e.wrong(o).any() for e in observations)]
+    failing = [o for o in OUTPUTS if any(o in e.got and e.worst(o) > 1 for e in observations)]
     if not failing:
         return [], False
     alone = only_in_one_group(observations, failing)
@@ -76,7 +76,7 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
     """The telling cases, if the fault shows there; else with slices of one entry; else all."""
     for some in (_telling(observations), _telling(observations, 1)):
         seen = [o for o in some if output in o.got]
-        if any(o.wrong(output).any() for o in seen):
+        if any(o.worst(output) > 1 for o in seen):
             return seen
     return [o for o in observations if output in o.got]
 

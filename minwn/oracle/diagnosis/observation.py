@@ -120,9 +120,11 @@ class Observation:
     @np.errstate(all="ignore")
     def _ratio(self, output: str, reference: np.ndarray, room: np.ndarray) -> np.ndarray:
         got = self.got[output]
-        error = np.abs(got - reference)
-        r = np.where((error == 0) | (got == reference), 0.0, error / room)
-        return np.where(np.isnan(r), np.inf, r)
+        r = np.abs(got - reference) / room
+        if np.isnan(r.max(initial=0.0)):  # NaN, or the same infinity, or no room and no error
+            r = np.where(got == reference, 0.0, r)
+            r = np.where(np.isnan(r), np.inf, r)
+        return r
 
 
 Candidate = Callable[[Observation], Any]  # the array a formula gives, or None where it has none

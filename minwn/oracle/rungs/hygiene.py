@@ -5,14 +5,16 @@ Bits are compared: no rounding excuses an input that changes, or two answers to 
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..accused import NAMES, wide
 from ..cases import Case
+from ..claim import Claim
 from ..glossary import counted
 from ..mistakes import Terms
 from ..report import Rung
@@ -114,18 +116,38 @@ def _adds_up(later: list[tuple], u: float) -> bool:
 
 def _first_right_then_wrong(trial: Trial, what: str, case: Case) -> bool:
     """In a shape that was not asked before, and then there again, with other numbers."""
-    claim = trial.claim
-    axis = Terms(case.v, case.g, case.w_bar, case.axes).reduced[-1]
-    v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
     right = []
-    for direction, g in ((v, case.g), (np.flip(v).copy(), -2 * case.g)):
-        inputs = (direction, g) if what == "forward" else (w_bar, direction, g)
-        t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
-        room = claim.room(direction, g, w_bar)
+    for p in _longer(trial.claim, case):
         near = []
-        for output, x in zip(NAMES[what], trial.accused.call(what, *inputs), strict=True):
-            truth = getattr(t, output)().ravel()
+        for output, x in zip(NAMES[what], trial.accused.call(what, *p.given(what)), strict=True):
+            truth, room = p.truth[output].ravel(), p.room[output].ravel()
             off = abs(wide(x).ravel() - truth) if x.size == truth.size else np.inf
-            near.append(np.all(off <= 2 * room[output].ravel()))
+            near.append(np.all(off <= 2 * room))
         right.append(all(near))
     return right == [True, False]
+
+
+class Longer(NamedTuple):
+    """A problem whose slices are three times as long, its truth to rounding, and its bounds."""
+
+    v: np.ndarray
+    g: np.ndarray
+    w_bar: np.ndarray
+    truth: dict[str, np.ndarray]
+    room: dict[str, np.ndarray]
+
+    def given(self, what: str) -> tuple[np.ndarray, ...]:
+        return (self.v, self.g) if what == "forward" else (self.w_bar, self.v, self.g)
+
+
+@functools.lru_cache(maxsize=16)
+def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
+    """Two of one shape, the same for everybody who claims this."""
+    axis = Terms(case.v, case.g, case.w_bar, case.axes).reduced[-1]
+    v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
+    found = []
+    for direction, g in ((v, case.g), (np.flip(v).copy(), -2 * case.g)):
+        t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
+        truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
+        found.append(Longer(direction, g, w_bar, truth, claim.room(direction, g, w_bar)))
+    return tuple(found)

@@ -5,9 +5,12 @@ Allowed is what rounding may do to both sides, by the same bounds.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-from ..invariants import laws
+from ..claim import Claim
+from ..invariants import laws_at
+from ..point import Point
 from ..report import Rung
 from ..trial import Trial
 
@@ -17,19 +20,13 @@ __all__ = ["lawful"]
 def lawful(trial: Trial) -> Rung | None:
     if not trial.accused.has("backward"):
         return None
-    claim = trial.claim
-
-    def room(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
-        found = claim.room(v, g, w_bar)
-        return found["v_bar"], found["g_bar"]
 
     def answer(w_bar: Any, v: Any, g: Any) -> Any:
-        return trial.accused.call("backward", w_bar, v, g)
+        return trial.accused.call("backward", w_bar, v, g, copy=False)  # they are copies
 
-    for case in filter(claim.ordinary, claim.drawn("generic")[:2]):
-        how: Any = {"axes": case.axes, "form": claim.form, "eps": claim.eps, "allowed": room}
+    for point in _points(trial.claim):
         try:
-            found = laws(answer, case.v, case.g, case.w_bar, **how)
+            found = laws_at(point, answer)
         except Exception as error:
             trial.failed("laws", "", error)
             continue
@@ -37,3 +34,18 @@ def lawful(trial: Trial) -> Rung | None:
             trial.laws[law] = max(trial.laws.get(law, 0.0), ratio)
     failed = sum(ratio > 1 for ratio in trial.laws.values())
     return Rung("laws", len(trial.laws), failed, max(trial.laws.values(), default=0.0))
+
+
+@functools.lru_cache(maxsize=16)
+def _points(claim: Claim) -> tuple[Point, ...]:
+    """The cases and the questions about them, which are the same for everybody who claims this."""
+
+    def allowed(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
+        found = claim.room(v, g, w_bar)
+        return found["v_bar"], found["g_bar"]
+
+    return tuple(
+        Point(c.v, c.g, c.w_bar, c.axes, claim.form, claim.eps, allowed)
+        for c in claim.drawn("generic")[:2]
+        if claim.ordinary(c)
+    )

@@ -15,7 +15,9 @@ The other forms, and a forward that is not what was claimed, have no such bound,
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +45,7 @@ def taylor(trial: Trial) -> Rung | None:
         if not keeps_float64(trial.accused, case):
             return None
         try:
-            ratios += [_ratio(trial, claim, case, t) for t in STEPS]
+            ratios += [_ratio(trial, case, step) for step in _steps(claim, case)]
         except Exception:  # the rungs that ask for these say so
             continue
     if not ratios:
@@ -51,22 +53,44 @@ def taylor(trial: Trial) -> Rung | None:
     return Rung("taylor", len(ratios), sum(r > 1 for r in ratios), max(ratios))
 
 
-def _ratio(trial: Trial, claim: Claim, case: Case, t: float) -> float:
-    """The remainder, in units of what it may be."""
+class Step(NamedTuple):
+    """Where a step leads, the step, and what the remainder may be but for the rounding of it."""
+
+    v: np.ndarray
+    g: np.ndarray
+    s: np.ndarray
+    b: np.ndarray
+    allowed: float
+
+
+@functools.lru_cache(maxsize=32)
+def _steps(claim: Claim, case: Case) -> tuple[Step, ...]:
+    """The same for everybody who claims this."""
     v, g, w_bar = case.v, case.g, case.w_bar
     T = Terms(v, g, w_bar, case.axes, claim.form, claim.eps)
-    t *= float(T.h.min()) / 2 / float(np.sqrt(T.total(case.A**2)).max())
-    there, gains = v + t * case.A, g + t * case.B
-    s, b = there - v, gains - g  # rounded again: counted below
-    (here,), (moved,) = (trial.accused.call("forward", *x) for x in ((v, g), (there, gains)))
+    longest = float(np.sqrt(T.total(case.A**2)).max())
+    found = []
+    for t in STEPS:
+        t *= float(T.h.min()) / 2 / longest
+        there, gains = v + t * case.A, g + t * case.B
+        s, b = there - v, gains - g  # rounded again: counted in `_ratio`
+        room, beside = claim.room(v, g, w_bar), claim.room(there, gains, w_bar)
+        rounding = [abs(w_bar) * (room["w"] + beside["w"]), abs(s) * room["v_bar"]]
+        rounding += [abs(b) * room["g_bar"]]
+        size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
+        curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
+        allowed = float((size * curve).sum()) + math.fsum(float(x.sum()) for x in rounding)
+        found.append(Step(there, gains, s, b, allowed))
+    return tuple(found)
+
+
+def _ratio(trial: Trial, case: Case, step: Step) -> float:
+    """The remainder, in units of what it may be. All is asked anew: an answer may have changed."""
+    v, g, w_bar = case.v, case.g, case.w_bar
+    (here,), (there,) = (trial.accused.call("forward", *x) for x in ((v, g), (step.v, step.g)))
     v_bar, g_bar = trial.accused.call("backward", w_bar, v, g)
-    pairs = [(w_bar, wide(moved)), (-w_bar, wide(here)), (-s, wide(v_bar)), (-b, wide(g_bar))]
-    terms = [x * y.reshape(x.shape) for x, y in pairs]
-    off = math.fsum(x for each in terms for x in np.ravel(each).tolist())
-    room, beside = claim.room(v, g, w_bar), claim.room(there, gains, w_bar)
-    rounding = [abs(w_bar) * (room["w"] + beside["w"]), abs(s) * room["v_bar"]]
-    rounding += [abs(b) * room["g_bar"], *(2 * 2.0**-53 * abs(each) for each in terms)]
-    size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
-    curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
-    allowed = float((size * curve).sum()) + math.fsum(float(x.sum()) for x in rounding)
+    pairs = ((w_bar, there), (-w_bar, here), (-step.s, v_bar), (-step.b, g_bar))
+    terms = [np.ravel(x * wide(y).reshape(x.shape)) for x, y in pairs]
+    off = math.fsum(x for each in terms for x in each.tolist())
+    allowed = step.allowed + 2 * 2.0**-53 * sum(float(abs(each).sum()) for each in terms)
     return abs(off) / allowed if math.isfinite(off) else math.inf
