@@ -64,13 +64,13 @@ class Step(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def _steps(claim: Claim, case: Case) -> tuple[Step, ...]:
-    """The same for everybody who claims this."""
+def _steps(claim: Claim, case: Case, sizes: tuple[float, ...] = STEPS) -> tuple[Step, ...]:
+    """One for each size, in halves of the shortest h; the same for everybody who claims this."""
     v, g, w_bar = case.v, case.g, case.w_bar
     T = Terms(v, g, w_bar, case.axes, claim.form, claim.eps)
     longest = float(np.sqrt(T.total(case.A**2)).max())
     found = []
-    for t in STEPS:
+    for t in sizes:
         t *= float(T.h.min()) / 2 / longest
         there, gains = v + t * case.A, g + t * case.B
         s, b = there - v, gains - g  # rounded again: counted in `_ratio`
