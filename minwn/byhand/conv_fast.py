@@ -14,6 +14,7 @@ them:
     conv_point     kernels of one entry
     conv_depth     groups of one channel
     conv_few       groups of few channels
+    conv_windows   small images
     conv_winograd  kernels of 3 x 3 in float32, for many channels
     conv_phases    conv_input with a stride that divides the kernel
 

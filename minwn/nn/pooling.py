@@ -75,15 +75,14 @@ def _(z_bar, z, x, *, kernel, stride, padding):
 
 def _first_largest(x: Array, z: Array, kernel: Shape, stride: Shape, padding: Shape) -> Array:
     """Whether an entry is the first of its window to be the largest.   -> (n, c, *kernel, *out)"""
-    xp, d, x = namespace(x), len(kernel), _padded(x, -math.inf, padding)
-    # In memory the window entries come first, and what there is of each lies as z does.
-    several = beside_channels(z, xp.empty, (math.prod(kernel) * len(z), *z.shape[1:]), bool)
-    mine, free = several.reshape(*kernel, *z.shape), xp.ones_like(z, dtype=bool)
-    for k, place in taps(kernel, z.shape[2:], stride, (1,) * d):
+    xp, x, out = namespace(x), _padded(x, -math.inf, padding), z.shape[2:]
+    mine = beside_channels(z, xp.empty, (*z.shape[:2], *kernel, *out), bool)
+    free = xp.ones_like(z, dtype=bool)
+    for k, place in taps(kernel, out, stride, (1,) * len(kernel)):
         hit = free & (x[(..., *place)] == z)
-        mine[k] = hit
+        mine[(slice(None), slice(None), *k)] = hit
         free ^= hit
-    return xp.moveaxis(mine, range(d), range(2, d + 2))
+    return mine
 
 
 def _beside_taps(z_bar: Any, kernel: Shape) -> Any:
