@@ -43,8 +43,9 @@ def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
 def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> Array:
     """w = dT/dw.   y: (n, o, *out)   x: (n, c, *size)   w: (o, c, *kernel)"""
     sent, cols = _flat(channels_last(y)), windows(x, w.shape[2:], y.shape[2:], **shape)
-    total = cols.T @ sent  # (p, kernel c), (p, o) -> (kernel c, o); the transpose takes longer
-    w[...] = second(total.T.reshape(len(w), *w.shape[2:], w.shape[1]))
+    # With many channels a product (kernel c, o) would take twice as long to be put in order.
+    total = sent.T @ cols  # (p, o), (p, kernel c) -> (o, kernel c)
+    w[...] = second(total.reshape(len(w), *w.shape[2:], w.shape[1]))
     return w
 
 
