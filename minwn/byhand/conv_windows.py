@@ -34,8 +34,9 @@ def pays(x: Array, kernel: Shape, out: Shape, groups: int) -> bool:
 
 def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
     """y = dT/dy + b.   x: (n, c, *size)   w: (o, c, *kernel)   y: (n, *out, o)"""
-    rows = channels_last(w).reshape(len(w), -1)
-    namespace(x).matmul(windows(x, w.shape[2:], y.shape[1:-1], **shape), rows.T, out=_flat(y))
+    # (n p, kernel c), (kernel c, o) -> (n p, o)
+    cols = windows(x, w.shape[2:], y.shape[1:-1], **shape)
+    namespace(x).matmul(cols, _rows(w), out=_flat(y))
     if b is not None:
         y += b
 
@@ -64,6 +65,14 @@ def windows(
     )  # fmt: skip
     every = xp.lib.stride_tricks.as_strided(framed, (n, *out, *kernel, c), steps)
     return every.reshape(n * math.prod(out), math.prod(kernel) * c)
+
+
+def _rows(w: Array) -> Array:
+    """(o, c, *kernel) -> (kernel c, o), copied in the order in which w can be read in runs"""
+    if abs(w.strides[0]) < abs(w.strides[1]):  # the flipped kernel of conv_input
+        rows = w.transpose(*range(2, w.ndim), 1, 0)
+        return namespace(w).ascontiguousarray(rows).reshape(-1, len(w))
+    return channels_last(w).reshape(len(w), -1).T
 
 
 def _flat(y: Array) -> Array:
