@@ -12,9 +12,12 @@ from typing import Any
 
 from .backend import Array, Host, full, namespace, run
 
-__all__ = ["column_sums", "indices", "one_like", "product", "row_maxima", "row_sums"]
+__all__ = [
+    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero_beside",
+]  # fmt: skip
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
+_LONG = 64  # entries of a row from which a loop over each costs less than what is gained in it
 
 
 def product(x: Any, y: Any) -> Any:
@@ -51,6 +54,16 @@ def one_like(x: Array) -> Array:
     if type(x) is Host:
         return xp.asarray(1, dtype=x.dtype).reshape(x.shape)
     return run(x, xp.ones, x.shape, dtype=x.dtype)
+
+
+def zero_beside(x: Any) -> Any:
+    """0 for `maximum` with x: of a NumPy array with long rows, as zeros in the shape of one.
+
+    `maximum` has vector instructions for two arrays, and none for an array beside a number.
+    """
+    if type(x) is Host and x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
+        return namespace(x).zeros_like(x[:1])  # with the axes of x in their order in memory
+    return 0
 
 
 def indices(x: Array) -> Array:

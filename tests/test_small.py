@@ -15,7 +15,7 @@ from minwn import Tensor, nn, ops, tensor
 from minwn.byhand import softmax_cross_entropy
 from minwn.graph import walk
 from minwn.optim import Adam
-from minwn.small import column_sums, indices, product, row_maxima, row_sums
+from minwn.small import column_sums, indices, product, row_maxima, row_sums, zero_beside
 
 from .helpers.foreign import Foreign
 
@@ -188,3 +188,44 @@ def test_a_leaf_hears_from_every_consumer_whoever_asks():
     for wanted in ([x], [x, z], [y, x], [z, y, x]):
         bars = dict(zip(map(id, wanted), minwn.grad(f(), wanted, retain_graph=True), strict=True))
         assert bars[id(x)].item() == pytest.approx(x_bar, rel=1e-15)
+
+
+# ---- zeros beside an array ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "complex128", "int32"])
+def test_a_rectifier_is_the_maximum_with_0_to_the_bit(dtype, rng):
+    for shape in (
+        (),
+        (3,),
+        (5000,),
+        (64, 64),
+        (3000, 2),
+        (2, 3000),
+        (0, 80),
+        (8, 16, 6, 7),
+        (9, 0),
+    ):
+        wide = (rng.normal(size=(*shape, 2)) * 9).astype(dtype)
+        wide.flat[: min(wide.size, 3)] = [0, -1, 1][: min(wide.size, 3)]
+        if wide.dtype.kind == "f":
+            wide.flat[3:9] = [-0.0, np.nan, np.inf, -np.inf, 1e-7, -1e-7][: max(wide.size - 3, 0)]
+        x = wide[..., 0]
+        layouts = [x, x.copy(), np.array(x, order="F")]
+        if x.ndim == 4:
+            layouts.append(np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1))
+        for y in layouts:
+            found = ops.relu(y)
+            np.testing.assert_array_equal(found, np.maximum(y, 0), strict=True)
+            if y.flags.forc:
+                assert np.asarray(found).strides == y.strides
+
+
+def test_zero_is_a_row_of_zeros_where_rows_are_long():
+    x = np.moveaxis(np.ones((8, 6, 7, 16)), -1, 1)
+    zero = zero_beside(x)
+    assert zero.shape == (1, 16, 6, 7)
+    assert zero.strides[1] == x.strides[1]
+    assert not zero.any()
+    for other in (np.ones(9999), np.ones((4000, 3)), np.ones((32, 32)), 1.5, tensor(x), Foreign(x)):
+        assert type(zero_beside(other)) is int

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import Array, namespace
+from ..graph import raw
+from ..ops.shape import channels_are_last
+from ..small import column_sums
 
-__all__ = ["along", "channels_last", "others"]
+__all__ = ["along", "channels_last", "last", "others", "second", "totals"]
 
 
 def others(x: Any) -> tuple[int, ...]:
@@ -19,7 +22,24 @@ def along(p: Any, x: Any) -> Any:
     return p.reshape((-1,) + (1,) * (x.ndim - 2))
 
 
+def totals(x: Any) -> Any:
+    """The sum of each channel.   (n, c, ...) -> (c,)"""
+    if raw(x) is x and channels_are_last(x):
+        return column_sums(channels_last(x).reshape(-1, x.shape[1]))
+    return x.sum(axis=others(x))
+
+
+def last(x: Array) -> Array:
+    """(n, c, *size) -> (n, *size, c), a view, in a tenth of the time of `moveaxis`"""
+    return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def second(x: Array) -> Array:
+    """(n, *size, c) -> (n, c, *size), a view"""
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
 def channels_last(x: Array) -> Array:
     """(n, c, *size) -> (n, *size, c), a copy where channels are not next to each other in memory"""
-    x = namespace(x).moveaxis(x, 1, -1)
+    x = last(x)
     return x if x.strides[-1] == x.itemsize else namespace(x).ascontiguousarray(x)

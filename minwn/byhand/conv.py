@@ -37,7 +37,7 @@ from ..backend import Array, accumulator, namespace
 from ..graph import primitive
 from ..ops import einsum, fold, unfold, window_count
 from . import conv_fast
-from .channels import along, others
+from .channels import along, totals
 from .conv_tiles import Tile, tiles
 
 __all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
@@ -201,7 +201,7 @@ def _(y_bar, y, x, w, b=None, **shape):
     return (
         lambda: conv_input(y_bar, w, None, size=x.shape[2:], **shape),
         lambda: conv_weight(y_bar, x, kernel=w.shape[2:], **shape),
-        None if b is None else lambda: y_bar.sum(axis=others(y_bar)),
+        None if b is None else lambda: totals(y_bar),
     )
 
 
@@ -210,7 +210,7 @@ def _(x_bar, x, y, w, b=None, *, size, **shape):
     return (
         lambda: conv(x_bar, w, None, **shape),
         lambda: conv_weight(y, x_bar, kernel=w.shape[2:], **shape),
-        None if b is None else lambda: x_bar.sum(axis=others(x_bar)),
+        None if b is None else lambda: totals(x_bar),
     )
 
 

@@ -14,6 +14,7 @@ them:
     conv_point     kernels of one entry
     conv_depth     groups of one channel
     conv_few       groups of few channels
+    conv_windows   small images
     conv_winograd  kernels of 3 x 3 in float32, for many channels
     conv_phases    conv_input with a stride that divides the kernel
 
@@ -28,8 +29,8 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_phases, conv_point, conv_winograd
-from .channels import channels_last
+from . import conv_depth, conv_few, conv_phases, conv_point, conv_windows, conv_winograd
+from .channels import channels_last, second
 from .conv_reads import Shape, reads
 from .conv_rows import Stack, blocks, stacks
 
@@ -58,19 +59,22 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
     if _depthwise(w, groups):
         conv_depth.conv(x, w, b, y, **shape)
-        return xp.moveaxis(y, -1, 1)
+        return second(y)
     if w.shape[1] < FEW:
         conv_few.conv(x, w, b, y, groups, **shape)
-        return xp.moveaxis(y, -1, 1)
+        return second(y)
+    if conv_windows.pays(x, kernel, out, groups):
+        conv_windows.conv(x, w, b, y, **shape)
+        return second(y)
     fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
-        return xp.moveaxis(y, -1, 1)
+        return second(y)
     x = channels_last(x)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
         rows = _matrix(w[o])
         for at, z in stacks(x[..., i], out, kernel, rows.shape[1], **shape):
             _products(z, rows, None if b is None else b[o], y[..., o][at])
-    return xp.moveaxis(y, -1, 1)
+    return second(y)
 
 
 def _products(z: Stack, rows: Array, b: Array | None, y: Array) -> None:
@@ -111,7 +115,7 @@ def conv_input(
     if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):
         x = namespace(y).empty((len(y), *size, w.shape[1]), dtype=y.dtype)
         if conv_winograd.conv_input(y, w, b, x, far):
-            return namespace(y).moveaxis(x, -1, 1)
+            return second(x)
     # With few channels in x there is less to add up than there is to copy.
     if w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:]):
         flipped = w[(..., *(slice(None, None, -1),) * len(reach))]
@@ -139,7 +143,7 @@ def _scattered(
                 x[(at[0], *there, i)] += cols[(slice(None), *here, *e)]
     if b is not None:
         x += b
-    return xp.moveaxis(x.astype(y.dtype, copy=False), -1, 1)
+    return second(x.astype(y.dtype, copy=False))
 
 
 def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any) -> Array:
@@ -152,6 +156,8 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         return conv_depth.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_weight(y, x, w, groups, **shape)
+    if conv_windows.pays(x, kernel, out, groups):
+        return conv_windows.conv_weight(y, x, w, **shape)
     fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
         return w

@@ -9,6 +9,7 @@ mean, as in PyTorch. Both pullbacks end in `fold`, which adds every window back 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, ClassVar
 
@@ -17,7 +18,8 @@ from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
-from ..ops.window import beside_channels, taps
+from ..ops.shape import beside_channels
+from ..ops.window import taps
 from ..tensors import Tensor
 from .module import Module
 
@@ -31,8 +33,16 @@ Shape = tuple[int, ...]
 
 @primitive
 def max_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array:
-    """z = the largest entry of each window.   x: (n, c, *size)   z: (n, c, *out)"""
-    return _gather("maximum", -math.inf, x, kernel, stride, padding)
+    """z = the largest entry of each window.   x: (n, c, *size)   z: (n, c, *out)
+
+    Axis by axis, from the first: the largest of a window is that of the largest of its columns.
+    """
+    z, out = _padded(x, -math.inf, padding), _out(x, kernel, stride, padding)
+    for axis, (k, s, n) in enumerate(zip(kernel, stride, out, strict=True), start=2):
+        before = (slice(None),) * axis
+        parts = [z[(*before, slice(i, i + s * (n - 1) + 1, s))] for i in range(k)]
+        z = functools.reduce(namespace(x).maximum, parts[1:] or parts, parts[0])  # a new array
+    return z
 
 
 @primitive
@@ -41,8 +51,11 @@ def avg_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array
 
     16-bit numbers are summed and divided in float32, and rounded once.
     """
-    wide = x.astype(accumulator(x.dtype), copy=False)
-    z = _gather("add", 0.0, wide, kernel, stride, padding)
+    wide, out = x.astype(accumulator(x.dtype), copy=False), _out(x, kernel, stride, padding)
+    wide = _padded(wide, 0.0, padding)
+    z = namespace(x).zeros_like(wide, shape=(*x.shape[:2], *out))
+    for _, place in taps(kernel, out, stride, (1,) * len(kernel)):
+        z += wide[(..., *place)]
     z /= math.prod(kernel)
     return z.astype(x.dtype, copy=False)
 
@@ -58,17 +71,6 @@ def _(z_bar, z, x, *, kernel, stride, padding):
     sent = _beside_taps(z_bar / math.prod(kernel), kernel)
     sent = broadcast_to(sent, shape=(*z.shape[:2], *kernel, *z.shape[2:]))
     return (_scatter(sent, x, kernel, stride, padding),)
-
-
-def _gather(
-    combine: str, start: float, x: Array, kernel: Shape, stride: Shape, padding: Shape
-) -> Array:
-    """combine(..., combine(combine(start, window entry 0), window entry 1), ...)"""
-    xp, x, out = namespace(x), _padded(x, start, padding), _out(x, kernel, stride, padding)
-    z = xp.full_like(x, start, shape=(*x.shape[:2], *out))
-    for _, place in taps(kernel, out, stride, (1,) * len(kernel)):
-        getattr(xp, combine)(z, x[(..., *place)], out=z)
-    return z
 
 
 def _first_largest(x: Array, z: Array, kernel: Shape, stride: Shape, padding: Shape) -> Array:

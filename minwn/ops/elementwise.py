@@ -12,6 +12,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, namespace
 from ..graph import Primitive, raw
+from ..small import zero_beside
 from .shape import sum_to
 
 __all__ = [
@@ -254,7 +255,7 @@ def _(z_bar, z, x):
 @elementwise
 def relu(x: Array) -> Array:
     """z = max(x, 0), with derivative 0 at 0"""
-    return namespace(x).maximum(x, 0)
+    return namespace(x).maximum(x, zero_beside(x))
 
 
 @relu.pullback

@@ -111,10 +111,13 @@ MANY = {
     "few": ((2, 3, 5, 6), (8, 3, 3, 2), {"padding": 1}),
     "depthwise": ((2, 6, 5, 6), (12, 1, 3, 3), {"groups": 6, "padding": 1}),
 }
+TILES = (200, conv_rows.TILE)  # in tiles of 200 numbers no image is small, and the rows serve it
 
 
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("name", MANY)
-def test_every_order_of_derivative_is_that_of_the_definition(name, rng):
+def test_every_order_of_derivative_is_that_of_the_definition(name, tile, rng, monkeypatch):
+    monkeypatch.setattr(conv_rows, "TILE", tile)
     x_shape, w_shape, options = MANY[name]
     xs = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1])]
     u = rng.normal(size=conv.forward(*xs, **options).shape)
@@ -131,7 +134,11 @@ def test_every_order_of_derivative_is_that_of_the_definition(name, rng):
 
 @pytest.mark.parametrize("name", MANY)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(name, bad, rng):
+@pytest.mark.parametrize("tile", TILES)
+def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(
+    tile, name, bad, rng, monkeypatch
+):
+    monkeypatch.setattr(conv_rows, "TILE", tile)
     # Windows across a seam see the ends of two rows, and are dropped.
     x_shape, w_shape, options = MANY[name]
     plain = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
@@ -149,8 +156,10 @@ def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(name, 
         np.testing.assert_array_equal(np.isfinite(x_bar), np.isfinite(x_true))
 
 
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("name", MANY)
-def test_results_are_new_arrays_and_inputs_stay(name, rng):
+def test_results_are_new_arrays_and_inputs_stay(name, tile, rng, monkeypatch):
+    monkeypatch.setattr(conv_rows, "TILE", tile)
     x_shape, w_shape, options = MANY[name]
     x, w, b = (rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1]))
     x = channels_last(x)

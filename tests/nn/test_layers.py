@@ -64,6 +64,31 @@ def test_the_first_of_equal_entries_receives_the_cotangent(rng):
     np.testing.assert_array_equal(x_bar.data[0, 0], counts)
 
 
+@pytest.mark.parametrize(("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), ((2, 3), 1, 0)])
+def test_a_pool_of_channels_that_are_last_in_memory_is_the_same_and_leaves_them_last(
+    kernel, stride, padding, rng
+):
+    x = rng.integers(0, 3, (2, 5, 6, 8)).astype("float32")  # with many equal entries
+    last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for kind in (nn.MaxPool2d, nn.AvgPool2d):
+        pool, found = kind(kernel, stride, padding), []
+        for array in (x, last):
+            arrived = tensor(array, requires_grad=True)
+            y = pool(arrived)
+            u = rng.integers(-9, 9, y.shape).astype("float32") if not found else found[0][2]
+            found.append((y.data, minwn.grad(y, arrived, u).data, u))
+        for one, two in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, two)
+        assert np.moveaxis(found[1][0], 1, -1).flags.c_contiguous
+
+
+def test_a_pool_of_one_entry_is_a_copy(rng):
+    x = rng.normal(size=(2, 3, 4, 5))
+    y = nn.MaxPool2d(1)(x)
+    np.testing.assert_array_equal(y, x)
+    assert not np.shares_memory(y, x)
+
+
 def test_a_maximum_never_comes_from_the_padding():
     y = nn.MaxPool1d(2, 2, 1)(np.array([[[-3.0, -2.0, -5.0]]]))
     np.testing.assert_array_equal(y, [[[-3.0, -2.0]]])

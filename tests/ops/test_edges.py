@@ -318,3 +318,13 @@ def test_metadata_is_by_keyword_only():
         ops.sum(ARRAY, 0)
     with pytest.raises(TypeError, match="unexpected keyword"):
         ops.sum(ARRAY, axes=0)
+
+
+def test_a_reshaped_cotangent_lies_in_memory_as_its_input_does(rng):
+    x = np.moveaxis(rng.normal(size=(2, 4, 5, 3)), -1, 1)
+    u = rng.normal(size=(2, 60))
+    (x_bar,) = ops.reshape.rule(u, None, x, shape=(2, 60))
+    np.testing.assert_array_equal(x_bar, u.reshape(x.shape))
+    assert x_bar.strides == x.strides
+    (x_bar,) = ops.reshape.rule(u, None, np.ascontiguousarray(x), shape=(2, 60))
+    assert np.shares_memory(x_bar, u)
