@@ -14,7 +14,7 @@ them:
     conv_point     kernels of one entry
     conv_depth     groups of one channel
     conv_few       groups of few channels
-    conv_windows   small images
+    conv_whole   small images
     conv_winograd  kernels of 3 x 3 in float32, for many channels
     conv_phases    conv_input with a stride that divides the kernel
 
@@ -29,7 +29,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_phases, conv_point, conv_windows, conv_winograd
+from . import conv_depth, conv_few, conv_phases, conv_point, conv_whole, conv_winograd
 from .channels import channels_last, second
 from .conv_reads import Shape, reads
 from .conv_rows import Stack, blocks, stacks
@@ -63,8 +63,8 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     if w.shape[1] < FEW:
         conv_few.conv(x, w, b, y, groups, **shape)
         return second(y)
-    if conv_windows.pays(x, kernel, out, groups):
-        conv_windows.conv(x, w, b, y, **shape)
+    if conv_whole.pays(x, kernel, out, groups):
+        conv_whole.conv(x, w, b, y, **shape)
         return second(y)
     fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
@@ -156,8 +156,8 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         return conv_depth.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_weight(y, x, w, groups, **shape)
-    if conv_windows.pays(x, kernel, out, groups):
-        return conv_windows.conv_weight(y, x, w, **shape)
+    if conv_whole.pays(x, kernel, out, groups):
+        return conv_whole.conv_weight(y, x, w, **shape)
     fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
         return w

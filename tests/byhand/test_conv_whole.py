@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_fast, conv_rows, conv_windows
+from minwn.byhand import conv, conv_fast, conv_rows, conv_whole
 
 from ..helpers.foreign import Foreign
 from .test_conv_fast import LAYOUTS, UNIT, channels_last, draw
@@ -19,8 +19,8 @@ def directly(x, w, b, y, shape):
     """The two products, whatever the rule says, and how many terms an entry of each sums."""
     z = np.empty((len(x), *y.shape[2:], len(w)), dtype=x.dtype)
     w_bar = np.empty_like(w, order="C")
-    conv_windows.conv(x, w, b, z, **shape)
-    conv_windows.conv_weight(y, x, w_bar, **shape)
+    conv_whole.conv(x, w, b, z, **shape)
+    conv_whole.conv_weight(y, x, w_bar, **shape)
     return (np.moveaxis(z, -1, 1), w[0].size), (w_bar, y[:, 0].size)
 
 
@@ -70,7 +70,7 @@ def test_it_is_what_conv_fast_calls(rng, monkeypatch):
     x_bar = conv_fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN)
     (z, _), _ = directly(y, flipped, None, x, PLAIN)
     np.testing.assert_array_equal(x_bar, z)
-    monkeypatch.setattr(conv_windows, "windows", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(conv_whole, "windows", lambda *_, **__: 1 / 0)
     for f in (
         lambda: conv_fast.conv(x, w, b, groups=1, **PLAIN),
         lambda: conv_fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN),
@@ -82,13 +82,13 @@ def test_it_is_what_conv_fast_calls(rng, monkeypatch):
 
 def test_what_it_serves():
     x = np.zeros((4, 16, 6, 5), dtype="float32")
-    assert conv_windows.pays(x, (3, 3), (6, 5), 1)
-    assert not conv_windows.pays(x, (3, 3), (6, 5), 2)
-    assert not conv_windows.pays(x[..., 0], (3,), (6,), 1)
-    assert not conv_windows.pays(x.astype("float16"), (3, 3), (6, 5), 1)
+    assert conv_whole.pays(x, (3, 3), (6, 5), 1)
+    assert not conv_whole.pays(x, (3, 3), (6, 5), 2)
+    assert not conv_whole.pays(x[..., 0], (3,), (6,), 1)
+    assert not conv_whole.pays(x.astype("float16"), (3, 3), (6, 5), 1)
     many = conv_rows.TILE // (16 * 9 * 30)
-    assert conv_windows.pays(np.zeros((many, 16, 6, 5)), (3, 3), (6, 5), 1)
-    assert not conv_windows.pays(np.zeros((many + 1, 16, 6, 5)), (3, 3), (6, 5), 1)
+    assert conv_whole.pays(np.zeros((many, 16, 6, 5)), (3, 3), (6, 5), 1)
+    assert not conv_whole.pays(np.zeros((many + 1, 16, 6, 5)), (3, 3), (6, 5), 1)
 
 
 def test_memory_beyond_the_results_is_the_windows_and_a_little(rng):
