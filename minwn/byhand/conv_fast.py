@@ -28,7 +28,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_phases, conv_point, conv_winograd
+from . import conv_depth, conv_few, conv_phases, conv_point, conv_windows, conv_winograd
 from .channels import channels_last
 from .conv_reads import Shape, reads
 from .conv_rows import Stack, blocks, stacks
@@ -66,7 +66,11 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
         return xp.moveaxis(y, -1, 1)
     x = channels_last(x)
+    gather = conv_windows.pays(kernel, (len(x), len(w) // groups, *out), **shape)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
+        if gather:
+            conv_windows.conv(x[..., i], w[o], None if b is None else b[o], y[..., o], **shape)
+            continue
         rows = _matrix(w[o])
         for at, z in stacks(x[..., i], out, kernel, rows.shape[1], **shape):
             _products(z, rows, None if b is None else b[o], y[..., o][at])
@@ -104,7 +108,7 @@ def conv_input(
         return conv_depth.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
-    if conv_phases.serves(w.shape, groups=groups, **shape):
+    if conv_phases.serves(groups=groups, **shape):
         return conv_phases.conv_input(conv, y, w, b, size, strides, paddings)
     if any(s > 1 for s in strides) or min(map(min, far)) < 0:
         return _scattered(y, w, b, size, groups, **shape)
@@ -157,7 +161,11 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         return w
     w[...] = 0
     x, y = channels_last(x), channels_last(y)
+    gather = conv_windows.pays(kernel, (len(x), len(w) // groups, *out), **shape)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
+        if gather:
+            conv_windows.conv_weight(y[..., o], x[..., i], w[o], **shape)
+            continue
         shares = (o.stop - o.start, kernel[-1], math.prod(kernel[:-1]) * w.shape[1])
         total, share = xp.zeros(shares, dtype=wide), xp.empty(shares, dtype=wide)
         # Each tile passes over all of w once: make it some times as large.
