@@ -5,17 +5,19 @@ tiles of x are brought into a form in which the windows are a matrix, and one BL
 them:
 
     conv          the windows of x times w
-    conv_input    stride 1: the conv of y with the flipped kernel; else y w, added where it was read
+    conv_input    the conv of y with the flipped kernel, or y w, added where it was read
     conv_weight   y_bar times the windows of x: w_bar[e] = sum_j y_bar[j] z[j + e], for each
                   column e of the kernel
 
-`conv_rows` says how for many channels. Other rooms know of shorter ways, each with its rule:
+`conv_rows` says how for many channels and long rows. Other rooms know of shorter ways, each with
+its rule:
 
     conv_point     kernels of one entry
     conv_depth     groups of one channel
     conv_few       groups of few channels
     conv_winograd  kernels of 3 x 3 in float32, for many channels
-    conv_phases    conv_input with a stride that divides the kernel
+    conv_windows   strides, and short rows
+    conv_phases    conv_input with a stride
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
@@ -72,7 +74,7 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
             conv_windows.conv(x[..., i], w[o], None if b is None else b[o], y[..., o], **shape)
             continue
         rows = _matrix(w[o])
-        for at, z in stacks(x[..., i], out, kernel, rows.shape[1], **shape):
+        for at, z in stacks(x[..., i], out, kernel, **shape):
             _products(z, rows, None if b is None else b[o], y[..., o][at])
     return xp.moveaxis(y, -1, 1)
 
@@ -80,15 +82,11 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
 def _products(z: Stack, rows: Array, b: Array | None, y: Array) -> None:
     """y = the windows of z times rows, + b.   (p, k kc), (k kc, o) -> (n, *lead, j, o)"""
     xp = namespace(y)
-    direct = y.flags.c_contiguous and y.dtype == rows.dtype and (z.gather or not z.seams)
-    many = math.prod(y.shape[:-1]) if z.gather else z.every
-    flat = y.reshape(many, -1) if direct else xp.empty((many, y.shape[-1]), dtype=rows.dtype)
-    if z.gather:
-        xp.matmul(z.gathered(), rows, out=flat)
-    else:
-        for r in range(z.step):
-            xp.matmul(z.windows(r), rows, out=flat[r :: z.step])
-    kept = y if direct else flat.reshape(y.shape) if z.gather else z.apart(flat)
+    direct = y.flags.c_contiguous and y.dtype == rows.dtype and not z.seams
+    flat = y.reshape(z.every, -1) if direct else xp.empty((z.every, y.shape[-1]), dtype=rows.dtype)
+    for r in range(z.kernel):
+        xp.matmul(z.windows(r), rows, out=flat[r :: z.kernel])
+    kept = y if direct else z.apart(flat)
     if b is not None:
         xp.add(kept, b, out=y, casting="same_kind")
     elif kept is not y:
@@ -169,16 +167,12 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
         shares = (o.stop - o.start, kernel[-1], math.prod(kernel[:-1]) * w.shape[1])
         total, share = xp.zeros(shares, dtype=wide), xp.empty(shares, dtype=wide)
         # Each tile passes over all of w once: make it some times as large.
-        for at, z in stacks(x[..., i], out, kernel, shares[0], least=4 * total.size, **shape):
+        for at, z in stacks(x[..., i], out, kernel, least=4 * total.size, **shape):
             sent = y[..., o][at]
-            if z.gather:
-                sent = xp.ascontiguousarray(sent, dtype=wide).reshape(-1, shares[0])
-                xp.matmul(sent.T, z.gathered(), out=share.reshape(shares[0], -1))
-            else:
-                flat = xp.zeros((z.every, shares[0]), dtype=wide)
-                z.apart(flat)[...] = sent
-                for e in range(kernel[-1]):
-                    xp.matmul(flat.T, z.columns(e), out=share[:, e])  # (p, o), (p, kc) -> (o, kc)
+            flat = xp.zeros((z.every, shares[0]), dtype=wide)
+            z.apart(flat)[...] = sent
+            for e in range(kernel[-1]):
+                xp.matmul(flat.T, z.columns(e), out=share[:, e])  # (p, o), (p, kc) -> (o, kc)
             total += share
         taps = total.reshape(shares[0], kernel[-1], *kernel[:-1], w.shape[1])
         for tap in itertools.product(*map(range, kernel)):

@@ -32,12 +32,14 @@ def conv_input(
     padding: Any,
 ) -> Array:  # fmt: skip
     """dT/dx + b, given `conv`.   (n, o, *out), (o, c, *kernel) -> (n, c, *size)"""
-    xp, (o, c, *kernel), out, ones = namespace(y), w.shape, y.shape[2:], (1,) * len(stride)
+    xp, (_, c, *kernel), out, ones = namespace(y), w.shape, y.shape[2:], (1,) * len(stride)
     every = tuple(slice(0, n + (k - 1) // s) for n, k, s in zip(out, kernel, stride, strict=True))
+    back = (slice(None, None, -1),) * len(stride)
     alike: dict[Shape, list[tuple[Shape, Place, Place]]] = {}
     for phase in reads(every, size, stride, stride=stride, dilation=ones, padding=padding):
         few = tuple(-(-(k - r) // s) for k, r, s in zip(kernel, phase[0], stride, strict=True))
-        alike.setdefault(few, []).append(phase)
+        if all(p.start < p.stop for p in phase[2]):
+            alike.setdefault(few, []).append(phase)
     # Some entries of x may be reached from nowhere.
     x = xp.full((len(y), *size, c), 0 if b is None else b, dtype=y.dtype)
     for few, phases in alike.items():
@@ -50,13 +52,10 @@ def conv_input(
             pads.append((max(-first, 0), max(last - n, 0)))
         if any(t == 0 or p.start >= p.stop for t, p in zip(few, near, strict=True)):
             continue
-        parts = xp.empty((len(phases), c, o, *few), dtype=w.dtype)
-        for part, (r, *_) in zip(parts, phases, strict=True):
-            every_s = tuple(slice(i, None, s) for i, s in zip(r, stride, strict=True))
-            part[...] = w[(..., *every_s)][(..., *(slice(None, None, -1),) * len(few))].swapaxes(0, 1)
+        parts = [_every(w, r, stride)[(..., *back)].swapaxes(0, 1) for r, *_ in phases]
         found = conv(
-            y[(..., *near)], parts.reshape(-1, *parts.shape[2:]),
-            None if b is None else xp.tile(b, len(phases)),
+            y[(..., *near)], parts[0] if len(parts) == 1 else xp.concatenate(parts),
+            None if b is None else xp.tile(b, len(parts)),
             groups=1, stride=ones, dilation=ones, padding=tuple(pads),
         )  # fmt: skip
         found = xp.moveaxis(found, 1, -1)
@@ -64,3 +63,8 @@ def conv_input(
             place = tuple(slice(h.start - m, h.stop - m) for h, m in zip(here, low, strict=True))
             x[(slice(None), *there)] = found[(slice(None), *place, slice(j * c, j * c + c))]
     return xp.moveaxis(x, -1, 1)
+
+
+def _every(w: Array, phase: Shape, stride: Shape) -> Array:
+    """The entries r, r + s, ... of the kernel."""
+    return w[(..., *(slice(r, None, s) for r, s in zip(phase, stride, strict=True)))]
