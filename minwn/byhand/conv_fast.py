@@ -5,34 +5,43 @@ tiles of x are brought into a form in which the windows are a matrix, and one BL
 them:
 
     conv          the windows of x times w
-    conv_input    stride 1: the conv of y with the flipped kernel; else y w, added where it was read
-    conv_weight   y_bar times the windows of x: w_bar[e] = sum_j y_bar[j] z[j + e], for each
-                  column e of the kernel
+    conv_input    the conv of y with the flipped kernel, or y w, added where it was read
+    conv_weight   y_bar times the windows of x
 
-`conv_rows` says how for many channels. Other rooms know of shorter ways, each with its rule:
+Each room knows a way for some shapes, and most have a rule that says which:
 
     conv_point     kernels of one entry
     conv_depth     groups of one channel
     conv_few       groups of few channels
-    conv_whole   small images
+    conv_whole     small images
     conv_winograd  kernels of 3 x 3 in float32, for many channels
-    conv_phases    conv_input with a stride that divides the kernel
+    conv_windows   strides, and short rows
+    conv_rows      everything else
+    conv_phases    conv_input with a stride
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
-from . import conv_depth, conv_few, conv_phases, conv_point, conv_whole, conv_winograd
+from . import (
+    conv_depth,
+    conv_few,
+    conv_phases,
+    conv_point,
+    conv_rows,
+    conv_whole,
+    conv_windows,
+    conv_winograd,
+)
 from .channels import channels_last, second
 from .conv_reads import Shape, reads
-from .conv_rows import Stack, blocks, stacks
+from .conv_rows import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight", "serves"]
 
@@ -69,30 +78,10 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
         return second(y)
-    x = channels_last(x)
-    for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
-        rows = _matrix(w[o])
-        for at, z in stacks(x[..., i], out, kernel, rows.shape[1], **shape):
-            _products(z, rows, None if b is None else b[o], y[..., o][at])
+    x, way = channels_last(x), _way(w, (len(x), len(w) // groups, *out), **shape)
+    for i, o in zip(cut(x.shape[-1], groups), cut(len(w), groups), strict=True):
+        way.conv(x[..., i], w[o], None if b is None else b[o], y[..., o], **shape)
     return second(y)
-
-
-def _products(z: Stack, rows: Array, b: Array | None, y: Array) -> None:
-    """y = the windows of z times rows, + b.   (p, k kc), (k kc, o) -> (n, *lead, j, o)"""
-    xp = namespace(y)
-    direct = y.flags.c_contiguous and y.dtype == rows.dtype and (z.gather or not z.seams)
-    many = math.prod(y.shape[:-1]) if z.gather else z.every
-    flat = y.reshape(many, -1) if direct else xp.empty((many, y.shape[-1]), dtype=rows.dtype)
-    if z.gather:
-        xp.matmul(z.gathered(), rows, out=flat)
-    else:
-        for r in range(z.step):
-            xp.matmul(z.windows(r), rows, out=flat[r :: z.step])
-    kept = y if direct else flat.reshape(y.shape) if z.gather else z.apart(flat)
-    if b is not None:
-        xp.add(kept, b, out=y, casting="same_kind")
-    elif kept is not y:
-        y[...] = kept
 
 
 def conv_input(
@@ -108,7 +97,7 @@ def conv_input(
         return conv_depth.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
         return conv_few.conv_input(y, w, b, size, groups, **shape)
-    if conv_phases.serves(w.shape, groups=groups, **shape):
+    if conv_phases.serves(groups=groups, **shape):
         return conv_phases.conv_input(conv, y, w, b, size, strides, paddings)
     if any(s > 1 for s in strides) or min(map(min, far)) < 0:
         return _scattered(y, w, b, size, groups, **shape)
@@ -148,8 +137,8 @@ def _scattered(
 
 def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any) -> Array:
     """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
-    xp, wide, out = namespace(x), accumulator(x.dtype), y.shape[2:]
-    w = xp.zeros((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
+    xp, out = namespace(x), y.shape[2:]
+    w = xp.empty((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
     if conv_point.serves(x, w.shape, **shape):
         return conv_point.conv_weight(y, x, w, groups)
     if _depthwise(w, groups):
@@ -161,42 +150,20 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
         return w
-    w[...] = 0
+    way = _way(w, (len(x), len(w) // groups, *out), **shape)
     x, y = channels_last(x), channels_last(y)
-    for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
-        shares = (o.stop - o.start, kernel[-1], math.prod(kernel[:-1]) * w.shape[1])
-        total, share = xp.zeros(shares, dtype=wide), xp.empty(shares, dtype=wide)
-        # Each tile passes over all of w once: make it some times as large.
-        for at, z in stacks(x[..., i], out, kernel, shares[0], least=4 * total.size, **shape):
-            sent = y[..., o][at]
-            if z.gather:
-                sent = xp.ascontiguousarray(sent, dtype=wide).reshape(-1, shares[0])
-                xp.matmul(sent.T, z.gathered(), out=share.reshape(shares[0], -1))
-            else:
-                flat = xp.zeros((z.every, shares[0]), dtype=wide)
-                z.apart(flat)[...] = sent
-                for e in range(kernel[-1]):
-                    xp.matmul(flat.T, z.columns(e), out=share[:, e])  # (p, o), (p, kc) -> (o, kc)
-            total += share
-        taps = total.reshape(shares[0], kernel[-1], *kernel[:-1], w.shape[1])
-        for tap in itertools.product(*map(range, kernel)):
-            w[(o, slice(None), *tap)] = taps[(slice(None), tap[-1], *tap[:-1])]
+    for i, o in zip(cut(x.shape[-1], groups), cut(len(w), groups), strict=True):
+        way.conv_weight(y[..., o], x[..., i], w[o], **shape)
     return w
+
+
+def _way(w: Array, y: Shape, **shape: Any) -> Any:
+    """The room for many channels that are not a small image.   y: the shape of one group's"""
+    return conv_windows if conv_windows.pays(w.shape[2:], y, **shape) else conv_rows
 
 
 def _depthwise(w: Array, groups: int) -> bool:
     return w.shape[1] == 1 and groups >= FEW
-
-
-def _matrix(w: Array) -> Array:
-    """(o, c, *lead, k) -> (k lead c, o), copied in the order in which w can be read in runs"""
-    xp = namespace(w)
-    order = (w.ndim - 1, *range(2, w.ndim - 1))
-    wide = accumulator(w.dtype)
-    if abs(w.strides[0]) < abs(w.strides[1]):
-        return xp.ascontiguousarray(w.transpose(*order, 1, 0), dtype=wide).reshape(-1, w.shape[0])
-    rows = xp.ascontiguousarray(w.transpose(0, *order, 1), dtype=wide)
-    return rows.reshape(w.shape[0], -1).T
 
 
 def cut(n: int, groups: int) -> list[slice]:

@@ -1,31 +1,30 @@
-"""conv_input of `conv` with a stride, as a convolution without one.
+"""conv_input of `conv` with a stride, as convolutions without one.
 
 In the frame of x, padding included, entry  q = s a + r  is reached from output p by the entry
-q - s p = r + s (a - p)  of the kernel. So where the stride s divides the kernel, each of the s
-phases r of x is the convolution of y by every s-th entry of the kernel, the last one first,
+q - s p = r + s (a - p)  of the kernel. So each of the s phases r of x is the convolution of y by
+every s-th entry of the kernel, the last one first,
 
-    x[s a + r] = sum_t w[r + s t] y[a - t]        t = 0, ..., k/s - 1
+    x[s a + r] = sum_t w[r + s t] y[a - t]        t = 0, ..., ceil((k - r) / s) - 1
 
-and all of them read the same windows of y: one convolution with s^d c outputs. Nothing is added up
-where windows overlap; the outputs only have to be put side by side.
+Nothing is added up where windows overlap; the outputs only have to be put side by side. Phases with
+as many entries read the same windows of y: they are one convolution, with its outputs side by side.
+Where s divides k all phases are one; else there are two kinds of them for each dimension.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from ..backend import Array, namespace
-from .conv_reads import Shape, reads
+from .conv_reads import Place, Shape, reads
 
 __all__ = ["conv_input", "serves"]
 
 
-def serves(w: Shape, *, groups: int, stride: Shape, dilation: Shape, **_: Any) -> bool:
-    """The rule: one group, a stride, which divides a kernel without gaps.   w: its shape"""
-    whole = all(k % s == 0 for k, s in zip(w[2:], stride, strict=True))
-    return groups == 1 and max(stride) > 1 == max(dilation) and whole
+def serves(*, groups: int, stride: Shape, dilation: Shape, **_: Any) -> bool:
+    """The rule: one group, a stride, no gaps in the kernel."""
+    return groups == 1 and max(stride) > 1 == max(dilation)
 
 
 def conv_input(
@@ -33,20 +32,39 @@ def conv_input(
     padding: Any,
 ) -> Array:  # fmt: skip
     """dT/dx + b, given `conv`.   (n, o, *out), (o, c, *kernel) -> (n, c, *size)"""
-    xp, d, (o, c, *kernel) = namespace(y), len(stride), w.shape
-    few = tuple(k // s for k, s in zip(kernel, stride, strict=True))
-    # (o, c, t0, r0, t1, r1, ...) -> (r0, r1, ..., c, o, t0, t1, ...), with the last t first
-    parts = w.reshape(o, c, *(m for pair in zip(few, stride, strict=True) for m in pair))
-    parts = parts.transpose(*range(3, 2 * d + 2, 2), 1, 0, *range(2, 2 * d + 2, 2))
-    parts = parts[(..., *(slice(None, None, -1),) * d)].reshape(-1, o, *few)
-    ones, far = (1,) * d, tuple((t - 1, t - 1) for t in few)
-    biases = None if b is None else xp.tile(b, math.prod(stride))
-    phases = conv(y, parts, biases, groups=1, stride=ones, dilation=ones, padding=far)
-    phases = xp.moveaxis(phases, 1, -1)
-    phases = phases.reshape(*phases.shape[:-1], *stride, c)
-    # With output_padding, the last entries of x are reached from nowhere.
+    xp, (_, c, *kernel), out, ones = namespace(y), w.shape, y.shape[2:], (1,) * len(stride)
+    every = tuple(slice(0, n + (k - 1) // s) for n, k, s in zip(out, kernel, stride, strict=True))
+    back = (slice(None, None, -1),) * len(stride)
+    alike: dict[Shape, list[tuple[Shape, Place, Place]]] = {}
+    for phase in reads(every, size, stride, stride=stride, dilation=ones, padding=padding):
+        few = tuple(-(-(k - r) // s) for k, r, s in zip(kernel, phase[0], stride, strict=True))
+        if all(p.start < p.stop for p in phase[2]):
+            alike.setdefault(few, []).append(phase)
+    # Some entries of x may be reached from nowhere.
     x = xp.full((len(y), *size, c), 0 if b is None else b, dtype=y.dtype)
-    every = tuple(slice(0, n) for n in phases.shape[1 : d + 1])
-    for r, there, here in reads(every, size, stride, stride=stride, dilation=ones, padding=padding):
-        x[(slice(None), *there)] = phases[(slice(None), *here, *r)]
+    for few, phases in alike.items():
+        near, pads, low = [], [], []
+        for axis, (n, t) in enumerate(zip(out, few, strict=True)):
+            starts, stops = zip(*((h[axis].start, h[axis].stop) for *_, h in phases), strict=True)
+            first, last = min(starts) - t + 1, max(stops)
+            low.append(min(starts))
+            near.append(slice(max(first, 0), min(last, n)))
+            pads.append((max(-first, 0), max(last - n, 0)))
+        if any(t == 0 or p.start >= p.stop for t, p in zip(few, near, strict=True)):
+            continue
+        parts = [_every(w, r, stride)[(..., *back)].swapaxes(0, 1) for r, *_ in phases]
+        found = conv(
+            y[(..., *near)], parts[0] if len(parts) == 1 else xp.concatenate(parts),
+            None if b is None else xp.tile(b, len(parts)),
+            groups=1, stride=ones, dilation=ones, padding=tuple(pads),
+        )  # fmt: skip
+        found = xp.moveaxis(found, 1, -1)
+        for j, (_, there, here) in enumerate(phases):
+            place = tuple(slice(h.start - m, h.stop - m) for h, m in zip(here, low, strict=True))
+            x[(slice(None), *there)] = found[(slice(None), *place, slice(j * c, j * c + c))]
     return xp.moveaxis(x, -1, 1)
+
+
+def _every(w: Array, phase: Shape, stride: Shape) -> Array:
+    """The entries r, r + s, ... of the kernel."""
+    return w[(..., *(slice(r, None, s) for r, s in zip(phase, stride, strict=True)))]

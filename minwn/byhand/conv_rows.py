@@ -12,8 +12,8 @@ matrix of windows as it stands:
 
 and x was copied k times, where writing out all windows copies it k k times. The rows of a tile
 stand one after the other and share the zeros between them; what is computed across a seam is
-dropped. With a stride s the pieces are ceil(k/s) s columns long. A row with a dilation is that
-many rows, interleaved. In any number of dimensions the rows lie along the last.
+dropped. A row with a dilation is that many rows, interleaved. In any number of dimensions the rows
+lie along the last.
 """
 
 from __future__ import annotations
@@ -26,9 +26,53 @@ from typing import Any, NamedTuple
 from ..backend import Array, accumulator, namespace
 from .conv_reads import Place, Shape, put, reads, run
 
-__all__ = ["Stack", "blocks", "stacks"]
+__all__ = ["Stack", "blocks", "conv", "conv_weight", "stacks"]
 
 TILE = 1 << 19  # numbers in z: 2 MB of float32, about what a core keeps close
+
+
+def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
+    """y = dT/dy + b.   (n, *size, c), (o, c, *kernel) -> (n, *out, o)"""
+    xp, rows = namespace(x), _matrix(w)
+    for at, z in stacks(x, y.shape[1:-1], w.shape[2:], **shape):
+        part = y[at]
+        direct = part.flags.c_contiguous and part.dtype == rows.dtype and not z.seams
+        flat = part.reshape(-1, len(w)) if direct else xp.empty((z.every, len(w)), rows.dtype)
+        for r in range(z.kernel):
+            xp.matmul(z.windows(r), rows, out=flat[r :: z.kernel])  # (p, k kc), (k kc, o)
+        kept = part if direct else z.apart(flat)
+        if b is not None:
+            xp.add(kept, b, out=part, casting="same_kind")
+        elif kept is not part:
+            part[...] = kept
+
+
+def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> None:
+    """dT/dw, written into w.   (n, *out, o), (n, *size, c) -> (o, c, *kernel)"""
+    xp, wide, (o, c, *kernel) = namespace(x), accumulator(x.dtype), w.shape
+    shares = (o, kernel[-1], math.prod(kernel[:-1]) * c)
+    total, share = xp.zeros(shares, dtype=wide), xp.empty(shares, dtype=wide)
+    # Each tile passes over all of w once: make it some times as large.
+    for at, z in stacks(x, y.shape[1:-1], w.shape[2:], least=4 * total.size, **shape):
+        flat = xp.zeros((z.every, o), dtype=wide)
+        z.apart(flat)[...] = y[at]
+        for e in range(kernel[-1]):
+            xp.matmul(flat.T, z.columns(e), out=share[:, e])  # (p, o), (p, kc) -> (o, kc)
+        total += share
+    taps = total.reshape(o, kernel[-1], *kernel[:-1], c)
+    for tap in itertools.product(*map(range, kernel)):
+        w[(..., *tap)] = taps[(slice(None), tap[-1], *tap[:-1])]
+
+
+def _matrix(w: Array) -> Array:
+    """(o, c, *lead, k) -> (k lead c, o), copied in the order in which w can be read in runs"""
+    xp = namespace(w)
+    order = (w.ndim - 1, *range(2, w.ndim - 1))
+    wide = accumulator(w.dtype)
+    if abs(w.strides[0]) < abs(w.strides[1]):
+        return xp.ascontiguousarray(w.transpose(*order, 1, 0), dtype=wide).reshape(-1, w.shape[0])
+    rows = xp.ascontiguousarray(w.transpose(0, *order, 1), dtype=wide)
+    return rows.reshape(w.shape[0], -1).T
 
 
 class Stack(NamedTuple):
@@ -39,43 +83,21 @@ class Stack(NamedTuple):
     outputs: int  # of a row
     seams: int  # more outputs of a row, which are to be dropped
     kernel: int
-    stride: int
-    gather: bool  # whether the windows are better copied than cut out with their seams
-
-    @property
-    def step(self) -> int:
-        """How many outputs on the next window begins where this one has ended."""
-        return -(-self.kernel // self.stride)
 
     @property
     def every(self) -> int:
         """Outputs, those to be dropped included."""
         return math.prod(self.rows) * (self.outputs + self.seams)
 
-    def windows(self, r: int, step: int | None = None) -> Array:
-        """The windows of outputs r, r + step, ..., a view.   -> (p, k kc)"""
-        step = step or self.step
-        many = len(range(r, self.every, step))
-        pieces = self.z[r * self.stride :][: many * step * self.stride].reshape(many, -1)
-        return pieces[:, : self.kernel * self.z.shape[1]]
-
-    def gathered(self) -> Array:
-        """All windows, in a copy where there is more than one in a row.   -> (p, k kc)"""
-        every = self.outputs + self.seams
-        if self.outputs == 1:
-            return self.windows(0, every)
+    def windows(self, r: int) -> Array:
+        """The windows of outputs r, r + k, r + 2 k, ..., a view.   -> (p, k kc)"""
+        many = len(range(r, self.every, self.kernel))
         run = self.kernel * self.z.shape[1]
-        cols = namespace(self.z).empty(
-            (math.prod(self.rows), self.outputs, run), dtype=self.z.dtype
-        )
-        for j in range(self.outputs):
-            cols[:, j] = self.windows(j, every)
-        return cols.reshape(-1, run)
+        return self.z[r:][: many * self.kernel].reshape(many, run)
 
     def columns(self, e: int) -> Array:
         """What every output reads in column e of its window, a view.   -> (p, kc)"""
-        pieces = self.z[e:][: self.every * self.stride].reshape(self.every, -1)
-        return pieces[:, : self.z.shape[1]]
+        return self.z[e:][: self.every]
 
     def apart(self, flat: Array) -> Array:
         """Without what is to be dropped.   (count, o) -> (*rows, outputs, o)"""
@@ -83,28 +105,28 @@ class Stack(NamedTuple):
 
 
 def stacks(
-    x: Array, out: Shape, kernel: Shape, o: int, *, stride: Shape, dilation: Shape, padding: Any,
-    least: int = 0,
+    x: Array, out: Shape, kernel: Shape, *, dilation: Shape, padding: Any, least: int = 0, **_: Any
 ) -> Iterator[tuple[Place, Stack]]:  # fmt: skip
-    """Tile by tile, of `least` numbers or more: its place in y, of o channels, and its rows.
+    """Tile by tile, of `least` numbers or more: its place in y, and its rows, for stride 1.
 
     x: (n, *size, c)   y: (n, *out, o)
     """
     xp, wide, c = namespace(x), accumulator(x.dtype), x.shape[-1]
-    k, s, d, (before, _), size = kernel[-1], stride[-1], dilation[-1], padding[-1], x.shape[-2]
+    k, d, (before, _), size = kernel[-1], dilation[-1], padding[-1], x.shape[-2]
     taps, memory = math.prod(kernel[:-1]), xp.empty(0, dtype=wide)
-    lead = {"stride": stride[:-1], "dilation": dilation[:-1], "padding": padding[:-1]}
+    lead = {"stride": (1,) * len(out[:-1]), "dilation": dilation[:-1], "padding": padding[:-1]}
     for phase in range(min(d, out[-1])):
         phased = (x.shape[0], *out[:-1], len(range(phase, out[-1], d)))
-        for at in blocks(phased, taps * c * s, least):
+        for at in blocks(phased, taps * c, least):
             *rows, outputs = (p.stop - p.start for p in at)
             # Column q reads x at  first + d q,  which is within x for left <= q < right.
-            first = phase - before + d * s * at[-1].start
-            columns = (outputs - 1) * s + k
+            first = phase - before + d * at[-1].start
+            columns = outputs - 1 + k
             left = min(max(-(first // d), 0), columns)
             right = max(min(-((first - size) // d), columns), left)
-            pitch, gather = _pitch(left, columns - right, columns, outputs, k, s, o)
-            filled, tail = math.prod(rows) * pitch, 2 * (k + s)
+            # The zeros at the ends of a row are shared by neighbours.
+            pitch = columns - min(left, columns - right, k - 1)
+            filled, tail = math.prod(rows) * pitch, 2 * (k + 1)
             need = (filled + pitch + tail) * taps * c
             if memory.size < need:
                 memory = xp.empty(need, dtype=wide)
@@ -115,28 +137,10 @@ def stacks(
             inside[..., right:, :, :] = 0
             line = run(first + d * left, right - left, d)
             reading = reads(at[1:-1], x.shape[1:-2], kernel[:-1], **lead)
-            for tap, (_, there, here) in enumerate(reading):
+            for tap, (_e, there, here) in enumerate(reading):
                 put(inside[..., left:right, tap, :], here, x[(at[0], *there, line)])
             place = run(phase + d * at[-1].start, outputs, d)
-            yield (
-                (*at[:-1], place),
-                Stack(z, tuple(rows), outputs, pitch // s - outputs, k, s, gather),
-            )
-
-
-def _pitch(
-    before: int, after: int, columns: int, outputs: int, k: int, s: int, o: int
-) -> tuple[int, bool]:
-    """Columns from row to row, and whether the windows are better gathered than cut out.
-
-    before, after: the zeros at the ends of a row, which neighbours share. A window gathered is
-    k kc numbers copied; a window dropped is k kc o products, each about 1/10 of a copy.
-    """
-    whole = -(-columns // s) * s
-    shared = -(-(columns - min(before, after, max(k - s, 0))) // s) * s
-    if outputs == 1 or (shared // s - outputs) * o > 10 * outputs:
-        return whole, True
-    return shared, False
+            yield (*at[:-1], place), Stack(z, tuple(rows), outputs, pitch - outputs, k)
 
 
 def blocks(sizes: Shape, cost: int, least: int = 0) -> Iterator[Place]:

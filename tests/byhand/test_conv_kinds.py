@@ -1,4 +1,4 @@
-"""Kernels of one channel, of one entry, and strides that divide the kernel, against the formula."""
+"""Kernels of one channel, of one entry, strides, and short rows, against the formula."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_depth, conv_fast, conv_phases, conv_point, conv_rows
+from minwn.byhand import (
+    conv,
+    conv_depth,
+    conv_fast,
+    conv_phases,
+    conv_point,
+    conv_rows,
+    conv_windows,
+)
 
 from ..helpers.foreign import Foreign
 from .test_conv_fast import LAYOUTS, UNIT, products
@@ -47,6 +55,34 @@ def phased(rng, d):
     return (int(rng.integers(0, 4)), c, *size), (o, c, *kernel), shape
 
 
+def strided(rng, d):
+    """Strides that divide the kernel or not, larger ones too; gaps in some, groups in some."""
+    groups, c = int(rng.choice([1, 1, 2])), int(rng.integers(8, 11))
+    kernel, stride = (tuple(map(int, rng.integers(1, n, d))) for n in (6, 4))
+    stride = (*stride[:-1], int(rng.integers(2, 5)))
+    dilation = (*map(int, rng.choice([1, 1, 2], d - 1)), 1)
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 6, (d, 2)))
+    size = tuple(map(int, rng.integers(9, (40, 14, 11)[d - 1], d)))
+    shape = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    o = groups * int(rng.choice([1, 7, 12]))
+    return (int(rng.integers(0, 4)), groups * c, *size), (o, c, *kernel), shape
+
+
+def short(rng, d):
+    """Short rows, also of a picture that the kernel covers, and rows with gaps."""
+    groups, c, kernel = (
+        int(rng.choice([1, 2])),
+        int(rng.integers(8, 11)),
+        (int(rng.integers(2, 5)),),
+    )
+    kernel = (*map(int, rng.integers(1, 4, d - 1)), *kernel)
+    dilation = tuple(map(int, rng.choice([1, 1, 2], d)))
+    padding = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (d, 2)))
+    size = tuple(map(int, rng.integers(7, 12, d)))
+    shape = {"stride": (1,) * d, "padding": padding, "dilation": dilation, "groups": groups}
+    return (int(rng.integers(0, 5)), groups * c, *size), (groups * 24, c, *kernel), shape
+
+
 def arrays(rng, x_shape, w_shape, shape, dtype):
     out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
     found = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
@@ -74,7 +110,7 @@ def out_of_bound(given, shape, dtype):
 @pytest.mark.parametrize("tile", [10, conv_rows.TILE])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("dtype", UNIT)
-@pytest.mark.parametrize("draw", [depthwise, phased, pointwise])
+@pytest.mark.parametrize("draw", [depthwise, phased, pointwise, short, strided])
 def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
     monkeypatch.setattr(conv_rows, "TILE", tile)
     for _ in range(8):
@@ -86,7 +122,7 @@ def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @np.errstate(invalid="ignore")  # BLAS fills its blocks up with zeros, and inf times 0 is a warning
 def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(bad, rng):
-    for draw in (depthwise, phased, pointwise):
+    for draw in (depthwise, phased, pointwise, short, strided):
         x_shape, w_shape, shape = draw(rng, 2)
         x, w = rng.normal(size=(3, *x_shape[1:])), rng.normal(size=w_shape)
         x[0, 0, -1, -1] = bad
@@ -134,6 +170,48 @@ def test_phases_in_each_others_place_are_out_of_the_bound(rng, monkeypatch):
     assert out_of_bound(given, shape, "float32") == [False, True, False]
 
 
+def test_phases_with_each_others_entries_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
+    given = arrays(rng, (2, 8, 9, 8), (5, 8, 3, 3), shape, "float32")
+    assert out_of_bound(given, shape, "float32") == [False] * 3
+    right = conv_phases._every
+    monkeypatch.setattr(conv_phases, "_every", lambda w, *a: right(w.swapaxes(-1, -2), *a))
+    assert out_of_bound(given, shape, "float32") == [False, True, False]
+
+
+def test_windows_in_another_order_and_windows_left_out_are_out_of_the_bound(rng, monkeypatch):
+    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
+    given = arrays(rng, (2, 16, 8, 8), (9, 16, 3, 3), shape, "float32")
+    monkeypatch.setattr(conv_rows, "TILE", 1 << 10)  # so that this is no small image
+    assert out_of_bound(given, shape, "float32") == [False] * 3
+    right, whole = conv_windows._windows, conv_windows.blocks
+    monkeypatch.setattr(
+        conv_windows, "_windows", lambda *a, **k: ((at, z[:, ::-1]) for at, z in right(*a, **k))
+    )
+    assert out_of_bound(given, shape, "float32") == [True] * 3
+    monkeypatch.setattr(conv_windows, "_windows", right)
+    monkeypatch.setattr(
+        conv_windows, "blocks",
+        lambda *a, **k: ((*at[:-1], slice(0, at[-1].stop - 1)) for at in whole(*a, **k)),
+    )  # fmt: skip
+    assert out_of_bound(given, shape, "float32")[2]
+
+
+def test_windows_are_in_memory_a_tile_at_a_time(rng, monkeypatch):
+    monkeypatch.setattr(conv_rows, "TILE", 1 << 13)
+    x = np.moveaxis(rng.normal(size=(64, 24, 24, 8)), -1, 1)
+    w = rng.normal(size=(8, 8, 3, 3))
+    y = conv.forward(x, w, stride=2, padding=1)
+    tracemalloc.start()
+    try:
+        conv.vjp(y, x, w, stride=2, padding=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # x_bar, its phases, two tiles' worth of windows with what they are cut out of, and products
+    assert peak <= 2 * x.nbytes + 5 * 8 * conv_rows.TILE < 2 * x.nbytes + 9 * x.nbytes / 4
+
+
 def test_what_is_served(rng, monkeypatch):
     served = []
     for room in (conv_depth, conv_point, conv_fast.conv_few):
@@ -155,10 +233,15 @@ def test_what_is_served(rng, monkeypatch):
     assert by((1, 8, 5, 5), (8, 8, 1, 1), padding=1) == []
     assert by((1, 8, 5, 5), (8, 8, 3, 3)) == []
 
-    assert conv_phases.serves((9, 8, 4, 3), groups=1, stride=(2, 1), dilation=(1, 1))
-    for options in ({"stride": (3, 1)}, {"stride": (1, 1)}, {"dilation": (1, 2)}, {"groups": 3}):
+    assert conv_phases.serves(groups=1, stride=(2, 1), dilation=(1, 1))
+    for options in ({"stride": (1, 1)}, {"dilation": (1, 2)}, {"groups": 3}):
         plain = {"groups": 1, "stride": (2, 1), "dilation": (1, 1)}
-        assert not conv_phases.serves((9, 8, 4, 3), **plain | options)
+        assert not conv_phases.serves(**plain | options)
+
+    plain = {"stride": (1, 1), "dilation": (1, 1), "padding": ((1, 1),) * 2}
+    assert not conv_windows.pays((3, 3), (2, 64, 32, 32), **plain)
+    assert conv_windows.pays((3, 3), (2, 64, 8, 8), **plain)
+    assert conv_windows.pays((3, 3), (2, 64, 32, 32), **plain | {"stride": (2, 1)})
 
 
 def test_a_pointwise_kernel_needs_no_memory_but_the_results(rng):

@@ -24,7 +24,7 @@ ROOMS = (
 )
 HOST = {  # these are for NumPy's arrays alone
     "conv_depth.py", "conv_fast.py", "conv_few.py", "conv_phases.py", "conv_point.py",
-    "conv_reads.py", "conv_rows.py", "conv_whole.py", "conv_winograd.py",
+    "conv_reads.py", "conv_rows.py", "conv_whole.py", "conv_windows.py", "conv_winograd.py",
 }  # fmt: skip
 OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for before use
 
