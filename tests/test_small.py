@@ -163,8 +163,8 @@ def test_adams_factors_as_arrays_are_its_numbers(dtype, rng):
         optimiser.step()
         m = m + (1.0 - 0.8) * (g - m)
         q = 0.95 * q + (1.0 - 0.95) * (g * g)
-        root = np.sqrt(q) / math.sqrt(1.0 - 0.95**t) + 0.1
-        w = w - m / root * (0.01 / (1.0 - 0.8**t))
+        up = math.sqrt(1.0 - 0.95**t)
+        w = w - m / (np.sqrt(q) + 0.1 * up) * (0.01 / (1.0 - 0.8**t) * up)
         np.testing.assert_array_equal(p.data, w, strict=True)
 
 

@@ -21,6 +21,7 @@ from ..backend import Array, accumulator, namespace
 from . import conv_rows
 from .channels import channels_last, last, second
 from .conv_reads import Shape, frame
+from .conv_windows import cut_out
 
 __all__ = ["conv", "conv_weight", "pays"]
 
@@ -58,13 +59,7 @@ def windows(
     padded, inside = frame(tuple(size), padding)
     framed = xp.zeros((n, *padded, c), dtype=x.dtype)
     framed[(slice(None), *inside)] = last(x)
-    example, *axes, channel = framed.strides
-    steps = (
-        example, *(a * s for a, s in zip(axes, stride, strict=True)),
-        *(a * d for a, d in zip(axes, dilation, strict=True)), channel,
-    )  # fmt: skip
-    every = xp.lib.stride_tricks.as_strided(framed, (n, *out, *kernel, c), steps)
-    return every.reshape(n * math.prod(out), math.prod(kernel) * c)
+    return cut_out(framed, out, kernel, stride, dilation)
 
 
 def _rows(w: Array) -> Array:

@@ -25,7 +25,7 @@ from . import conv_rows
 from .conv_reads import Place, Shape, put, reads
 from .conv_rows import blocks
 
-__all__ = ["conv", "conv_weight", "pays"]
+__all__ = ["conv", "conv_weight", "cut_out", "pays"]
 
 
 def pays(
@@ -80,10 +80,16 @@ def _windows(
         near = xp.empty((some[0], *(p.stop - p.start for p in box), c), dtype=accumulator(x.dtype))
         for _, there, here in reads(box, x.shape[1:-1], ones, **plain):
             put(near, here, x[(at[0], *there)])
-        example, *axes, channel = near.strides
-        steps = (
-            example, *(a * s for a, s in zip(axes, stride, strict=True)),
-            *(a * d for a, d in zip(axes, dilation, strict=True)), channel,
-        )  # fmt: skip
-        cols = xp.lib.stride_tricks.as_strided(near, (*some, *kernel, c), steps)
-        yield at, cols.reshape(math.prod(some), math.prod(kernel) * c)
+        yield at, cut_out(near, some[1:], kernel, stride, dilation)
+
+
+def cut_out(framed: Array, out: Shape, kernel: Shape, stride: Shape, dilation: Shape) -> Array:
+    """All windows of x with its zeros around it.   (n, *padded, c) -> (n out, kernel c)"""
+    example, *axes, channel = framed.strides
+    steps = (
+        example, *(a * s for a, s in zip(axes, stride, strict=True)),
+        *(a * d for a, d in zip(axes, dilation, strict=True)), channel,
+    )  # fmt: skip
+    n, c = len(framed), framed.shape[-1]
+    every = namespace(framed).lib.stride_tricks.as_strided(framed, (n, *out, *kernel, c), steps)
+    return every.reshape(n * math.prod(out), math.prod(kernel) * c)
