@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -67,43 +67,44 @@ PEERS: dict[str, Callable[..., Step]] = {
 }
 
 
-def _work(widths: Layers, batch: int, rule: str, by_hand: float, torch: float) -> Work:
+EAGER = ("minwn", "torch hook", "torch parametrization")  # which can be told a device
+
+
+def _work(
+    widths: Layers, batch: int, rule: str, names: Iterable[str], targets: dict[str, float],
+    quick: bool, device: str = "cpu",
+) -> Work:  # fmt: skip
+    place = () if device == "cpu" else (device,)
     return Work(
         group="step",
         size=f"{'-'.join(map(str, widths))}-{rule}",
         what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
-        peers={name: partial(build, widths, batch, rule) for name, build in PEERS.items()},
-        targets={"numpy": by_hand, "torch": torch, "autograd": 0.3, "mygrad": 0.3},
-        quick=widths[-2] == 32 or (widths[-2] == 256 and rule == "sgd"),
+        peers={name: partial(PEERS[name], widths, batch, rule, *place) for name in names},
+        targets=targets,
+        quick=quick,
+        device=device,
     )
 
 
 WORKS = [
-    _work(widths, batch, rule, by_hand, torch)
+    _work(
+        widths, batch, rule, PEERS,
+        {"numpy": by_hand, "torch": torch, "autograd": 0.3, "mygrad": 0.3},
+        quick=widths[-2] == 32 or (widths[-2] == 256 and rule == "sgd"),
+    )
     for widths, batch, by_hand, torch in (
         ((64, 32, 10), 32, 1.6, 0.5),
         ((784, 256, 256, 10), 64, 1.3, 1.0),
         ((784, 1024, 1024, 10), 128, 1.3, 1.0),
     )
     for rule in RATES
-]
+]  # fmt: skip
 
 
 def on_device(device: str) -> list[Work]:
     """The works of a GPU: a network that is large enough for one, and a small one."""
-    eager = {name: PEERS[name] for name in ("minwn", "torch hook", "torch parametrization")}
     return [
-        Work(
-            group="step",
-            size=f"{'-'.join(map(str, widths))}-{rule}",
-            what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
-            peers={
-                name: partial(build, widths, batch, rule, device) for name, build in eager.items()
-            },
-            targets={"torch": 1.0},
-            quick=batch == 32,
-            device=device,
-        )
+        _work(widths, batch, rule, EAGER, {"torch": 1.0}, quick=batch == 32, device=device)
         for widths, batch in (((64, 32, 10), 32), ((4096, 4096, 4096), 256))
         for rule in RATES
     ]
