@@ -55,7 +55,7 @@ def conv_input(y: Array, w: Array, b: Array | None, size: Shape, c: int, **shape
 
 
 def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> Array:
-    """dT/dw, added to w.   (n, o, *out), (n, c, *size) -> (o, 1, *kernel)"""
+    """dT/dw, written into w.   (n, o, *out), (n, c, *size) -> (o, 1, *kernel)"""
     xp, wide, m, y = namespace(x), accumulator(x.dtype), len(w) // x.shape[1], channels_last(y)
     axes = list(range(y.ndim))
     total = xp.zeros((*w.shape[2:], len(w)), dtype=wide)
