@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -67,44 +67,44 @@ PEERS: dict[str, Callable[..., Step]] = {
 }
 
 
-EAGER = ("minwn", "torch hook", "torch parametrization")  # which can be told a device
+EAGER = ("minwn", "torch hook", "torch parametrization")  # who can do it on a GPU
 
 
-def _work(
-    widths: Layers, batch: int, rule: str, names: Iterable[str], targets: dict[str, float],
-    quick: bool, device: str = "cpu",
-) -> Work:  # fmt: skip
-    place = () if device == "cpu" else (device,)
-    return Work(
-        group="step",
-        size=f"{'-'.join(map(str, widths))}-{rule}",
-        what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
-        peers={name: partial(PEERS[name], widths, batch, rule, *place) for name in names},
-        targets=targets,
-        quick=quick,
-        device=device,
-    )
+def _works(
+    widths: Layers, batch: int, targets: dict[str, float], quick: Sequence[str],
+    device: str = "cpu", names: Iterable[str] = PEERS,
+) -> list[Work]:  # fmt: skip
+    """One network with each rule. quick: the rules that are part of `--quick`."""
+    where = () if device == "cpu" else (device,)  # most peers know no other
+    return [
+        Work(
+            group="step",
+            size=f"{'-'.join(map(str, widths))}-{rule}",
+            what=f"{' '.join(map(str, widths))}, batch {batch}, {rule.upper()}",
+            peers={name: partial(PEERS[name], widths, batch, rule, *where) for name in names},
+            targets=targets,
+            quick=rule in quick,
+            device=device,
+        )
+        for rule in RATES
+    ]
+
+
+def _reach(numpy: float, torch: float) -> dict[str, float]:
+    return {"numpy": numpy, "torch": torch, "autograd": 0.3, "mygrad": 0.3}
 
 
 WORKS = [
-    _work(
-        widths, batch, rule, PEERS,
-        {"numpy": by_hand, "torch": torch, "autograd": 0.3, "mygrad": 0.3},
-        quick=widths[-2] == 32 or (widths[-2] == 256 and rule == "sgd"),
-    )
-    for widths, batch, by_hand, torch in (
-        ((64, 32, 10), 32, 1.6, 0.5),
-        ((784, 256, 256, 10), 64, 1.3, 1.0),
-        ((784, 1024, 1024, 10), 128, 1.3, 1.0),
-    )
-    for rule in RATES
-]  # fmt: skip
+    *_works((64, 32, 10), 32, _reach(1.6, 0.5), ("sgd", "adam")),
+    *_works((784, 256, 256, 10), 64, _reach(1.3, 1.0), ("sgd",)),
+    *_works((784, 1024, 1024, 10), 128, _reach(1.3, 1.0), ()),
+]
 
 
 def on_device(device: str) -> list[Work]:
     """The works of a GPU: a network that is large enough for one, and a small one."""
+    reach = {"torch": 1.0}
     return [
-        _work(widths, batch, rule, EAGER, {"torch": 1.0}, quick=batch == 32, device=device)
-        for widths, batch in (((64, 32, 10), 32), ((4096, 4096, 4096), 256))
-        for rule in RATES
+        *_works((64, 32, 10), 32, reach, ("sgd", "adam"), device, EAGER),
+        *_works((4096, 4096, 4096), 256, reach, (), device, EAGER),
     ]

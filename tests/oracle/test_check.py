@@ -142,6 +142,46 @@ def test_a_fault_of_plumbing_is_named(make, ids, dtype):
     assert names(report)[0] in ids, str(report)
 
 
+def test_whoever_overwrites_what_he_is_given_spoils_it_for_nobody_else():
+    # Cases, truths and questions are kept from one accused to the next.
+    def vandal(f):
+        def spoils(*arrays):
+            answer = f(*arrays)
+            for x in arrays:
+                if x.flags.writeable:
+                    x[...] = 7
+            return answer
+
+        return spoils
+
+    before = oracle.check(a.forward, a.right).to_json()
+    report = oracle.check(vandal(a.forward), vandal(a.right))
+    assert "mutates_input" in names(report)
+    after = oracle.check(a.forward, a.right).to_json()
+    assert before | {"seconds": 0} == after | {"seconds": 0}
+
+
+def test_how_far_an_answer_is_off_in_units_of_what_is_allowed():
+    inf, nan = np.inf, np.nan
+    table = np.array([  # got, expected, allowed, ratio
+        (3.0, 1.0, 4.0, 0.5), (1.0, 1.0, 0.0, 0.0), (1.0, 2.0, 0.0, inf), (1.0, 2.0, inf, 0.0),
+        (inf, inf, 1.0, 0.0), (inf, -inf, 1.0, inf), (inf, 1.0, 1.0, inf), (1.0, inf, 1.0, inf),
+        (inf, 1.0, inf, inf), (nan, 1.0, 1.0, inf), (nan, 1.0, inf, inf), (1.0, nan, 1.0, inf),
+    ])  # fmt: skip
+
+    def ratio(rows):
+        got, right, allowed, _ = rows.T
+        x = rows[:, :1]
+        return Observation(
+            "id", "generic", x, x, x, (0,), {"w": got}, {"w": right}, {"w": allowed}
+        ).ratio("w")
+
+    np.testing.assert_array_equal(ratio(table), table[:, 3])
+    for row in table:  # alone: no NaN beside it to make anybody look
+        np.testing.assert_array_equal(ratio(row[None]), row[3:])
+    np.testing.assert_array_equal(ratio(table[:0]), [])
+
+
 def test_two_mistakes_get_two_names():
     report = oracle.check(a.forward, a.wrong("g/n * G", "d / n**2"))
     assert set(names(report)) == {"no_projection", "g_bar_n2"}

@@ -64,24 +64,24 @@ class Step(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def _steps(claim: Claim, case: Case, sizes: tuple[float, ...] = STEPS) -> tuple[Step, ...]:
-    """One for each size, in halves of the shortest h; the same for everybody who claims this."""
+def _steps(claim: Claim, case: Case) -> list[Step]:
+    """The same for everybody who claims this."""
+    return [_step(claim, case, t) for t in STEPS]
+
+
+def _step(claim: Claim, case: Case, t: float) -> Step:
     v, g, w_bar = case.v, case.g, case.w_bar
     T = Terms(v, g, w_bar, case.axes, claim.form, claim.eps)
-    longest = float(np.sqrt(T.total(case.A**2)).max())
-    found = []
-    for t in sizes:
-        t *= float(T.h.min()) / 2 / longest
-        there, gains = v + t * case.A, g + t * case.B
-        s, b = there - v, gains - g  # rounded again: counted in `_ratio`
-        room, beside = claim.room(v, g, w_bar), claim.room(there, gains, w_bar)
-        rounding = [abs(w_bar) * (room["w"] + beside["w"]), abs(s) * room["v_bar"]]
-        rounding += [abs(b) * room["g_bar"]]
-        size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
-        curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
-        allowed = float((size * curve).sum()) + math.fsum(float(x.sum()) for x in rounding)
-        found.append(Step(there, gains, s, b, allowed))
-    return tuple(found)
+    t *= float(T.h.min()) / 2 / float(np.sqrt(T.total(case.A**2)).max())
+    there, gains = v + t * case.A, g + t * case.B
+    s, b = there - v, gains - g  # rounded again: counted in `_ratio`
+    room, beside = claim.room(v, g, w_bar), claim.room(there, gains, w_bar)
+    rounding = [abs(w_bar) * (room["w"] + beside["w"]), abs(s) * room["v_bar"]]
+    rounding += [abs(b) * room["g_bar"]]
+    size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
+    curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
+    allowed = float((size * curve).sum()) + math.fsum(float(x.sum()) for x in rounding)
+    return Step(there, gains, s, b, allowed)
 
 
 def _ratio(trial: Trial, case: Case, step: Step) -> float:
