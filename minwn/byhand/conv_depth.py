@@ -15,7 +15,7 @@ from typing import Any
 
 from ..backend import Array, accumulator, namespace
 from ..ops.window import taps
-from .channels import channels_last
+from .channels import channels_last, second
 from .conv_reads import Place, Shape, frame
 from .conv_rows import blocks
 
@@ -51,7 +51,7 @@ def conv_input(y: Array, w: Array, b: Array | None, size: Shape, c: int, **shape
                 framed[(slice(None), *place)] += xp.multiply(sent, w[(*e, slice(j, None, m))], each)
         found = framed[(slice(None), *inside)]
         x[at] = found if b is None else found + b
-    return xp.moveaxis(x, -1, 1)
+    return second(x)
 
 
 def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> Array:

@@ -123,7 +123,7 @@ def _scattered(
     x = xp.zeros((y.shape[0], *size, groups * c), dtype=accumulator(y.dtype))
     y = channels_last(y)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
-        rows = xp.moveaxis(w[o], 1, -1).astype(x.dtype, order="C").reshape(o.stop - o.start, -1)
+        rows = conv_rows.matrix(w[o]).T
         for at in blocks(y.shape[:-1], rows.shape[1]):
             sent = y[..., o][at]
             cols = xp.ascontiguousarray(sent, dtype=x.dtype).reshape(-1, rows.shape[0]) @ rows

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..backend import Array, namespace
+from .channels import last, second
 from .conv_reads import Place, Shape, reads
 
 __all__ = ["conv_input", "serves"]
@@ -46,10 +47,10 @@ def conv_input(
         near, pads, low = [], [], []
         for axis, (n, t) in enumerate(zip(out, few, strict=True)):
             starts, stops = zip(*((h[axis].start, h[axis].stop) for *_, h in phases), strict=True)
-            first, last = min(starts) - t + 1, max(stops)
+            start, stop = min(starts) - t + 1, max(stops)
             low.append(min(starts))
-            near.append(slice(max(first, 0), min(last, n)))
-            pads.append((max(-first, 0), max(last - n, 0)))
+            near.append(slice(max(start, 0), min(stop, n)))
+            pads.append((max(-start, 0), max(stop - n, 0)))
         if any(t == 0 or p.start >= p.stop for t, p in zip(few, near, strict=True)):
             continue
         parts = [_every(w, r, stride)[(..., *back)].swapaxes(0, 1) for r, *_ in phases]
@@ -58,11 +59,11 @@ def conv_input(
             None if b is None else xp.tile(b, len(parts)),
             groups=1, stride=ones, dilation=ones, padding=tuple(pads),
         )  # fmt: skip
-        found = xp.moveaxis(found, 1, -1)
+        found = last(found)
         for j, (_, there, here) in enumerate(phases):
             place = tuple(slice(h.start - m, h.stop - m) for h, m in zip(here, low, strict=True))
             x[(slice(None), *there)] = found[(slice(None), *place, slice(j * c, j * c + c))]
-    return xp.moveaxis(x, -1, 1)
+    return second(x)
 
 
 def _every(w: Array, phase: Shape, stride: Shape) -> Array:

@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from ..backend import Array, accumulator, namespace
-from .channels import channels_last
+from .channels import channels_last, second
 from .conv_reads import Shape
 
 __all__ = ["conv", "conv_input", "conv_weight", "serves"]
@@ -53,7 +53,7 @@ def _product(x: Array, rows: Array, b: Array | None) -> Array:
     xp.matmul(_by_group(x, groups), rows, out=_by_group(y, groups))
     if b is not None:
         y += b
-    return xp.moveaxis(y, -1, 1)
+    return second(y)
 
 
 def _by_output(w: Array, groups: int) -> Array:

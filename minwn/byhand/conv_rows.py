@@ -20,20 +20,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..backend import Array, accumulator, namespace
 from .conv_reads import Place, Shape, put, reads, run
 
-__all__ = ["Stack", "blocks", "conv", "conv_weight", "stacks"]
+__all__ = ["Stack", "blocks", "conv", "conv_weight", "matrix", "stacks"]
 
 TILE = 1 << 19  # numbers in z: 2 MB of float32, about what a core keeps close
 
 
 def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
     """y = dT/dy + b.   (n, *size, c), (o, c, *kernel) -> (n, *out, o)"""
-    xp, rows = namespace(x), _matrix(w)
+    xp, last = namespace(x), w.ndim - 1
+    rows = matrix(w, (last, *range(2, last)))
     for at, z in stacks(x, y.shape[1:-1], w.shape[2:], **shape):
         part = y[at]
         direct = part.flags.c_contiguous and part.dtype == rows.dtype and not z.seams
@@ -64,15 +65,16 @@ def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> None:
         w[(..., *tap)] = taps[(slice(None), tap[-1], *tap[:-1])]
 
 
-def _matrix(w: Array) -> Array:
-    """(o, c, *lead, k) -> (k lead c, o), copied in the order in which w can be read in runs"""
-    xp = namespace(w)
-    order = (w.ndim - 1, *range(2, w.ndim - 1))
-    wide = accumulator(w.dtype)
-    if abs(w.strides[0]) < abs(w.strides[1]):
-        return xp.ascontiguousarray(w.transpose(*order, 1, 0), dtype=wide).reshape(-1, w.shape[0])
-    rows = xp.ascontiguousarray(w.transpose(0, *order, 1), dtype=wide)
-    return rows.reshape(w.shape[0], -1).T
+def matrix(w: Array, axes: Iterable[int] | None = None) -> Array:
+    """(o, c, *kernel) -> (kernel c, o), copied in the order in which w can be read in runs
+
+    axes: those of the kernel, in the order of the rows; as they stand, if None
+    """
+    xp, wide, axes = namespace(w), accumulator(w.dtype), axes or range(2, w.ndim)
+    if abs(w.strides[0]) < abs(w.strides[1]):  # the flipped kernel of conv_input
+        return xp.ascontiguousarray(w.transpose(*axes, 1, 0), dtype=wide).reshape(-1, len(w))
+    rows = xp.ascontiguousarray(w.transpose(0, *axes, 1), dtype=wide)
+    return rows.reshape(len(w), math.prod(w.shape[1:])).T
 
 
 class Stack(NamedTuple):

@@ -37,7 +37,7 @@ def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
     """y = dT/dy + b.   x: (n, c, *size)   w: (o, c, *kernel)   y: (n, *out, o)"""
     # (n p, kernel c), (kernel c, o) -> (n p, o)
     cols = windows(x, w.shape[2:], y.shape[1:-1], **shape)
-    namespace(x).matmul(cols, _rows(w), out=_flat(y))
+    namespace(x).matmul(cols, conv_rows.matrix(w), out=_flat(y))
     if b is not None:
         y += b
 
@@ -60,14 +60,6 @@ def windows(
     framed = xp.zeros((n, *padded, c), dtype=x.dtype)
     framed[(slice(None), *inside)] = last(x)
     return cut_out(framed, out, kernel, stride, dilation)
-
-
-def _rows(w: Array) -> Array:
-    """(o, c, *kernel) -> (kernel c, o), copied in the order in which w can be read in runs"""
-    if abs(w.strides[0]) < abs(w.strides[1]):  # the flipped kernel of conv_input
-        rows = w.transpose(*range(2, w.ndim), 1, 0)
-        return namespace(w).ascontiguousarray(rows).reshape(-1, len(w))
-    return channels_last(w).reshape(len(w), -1).T
 
 
 def _flat(y: Array) -> Array:

@@ -22,8 +22,9 @@ from typing import Any
 
 from ..backend import Array, accumulator, namespace
 from . import conv_rows
+from .channels import second
 from .conv_reads import Place, Shape, put, reads
-from .conv_rows import blocks
+from .conv_rows import blocks, matrix
 
 __all__ = ["conv", "conv_weight", "cut_out", "pays"]
 
@@ -43,7 +44,7 @@ def pays(
 def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
     """y = dT/dy + b.   (n, *size, c), (o, c, *kernel) -> (n, *out, o)"""
     xp, wide = namespace(x), accumulator(x.dtype)
-    rows = xp.ascontiguousarray(xp.moveaxis(w, 1, -1), dtype=wide).reshape(len(w), -1).T
+    rows = matrix(w)
     for at, cols in _windows(x, y.shape[1:-1], w.shape[2:], **shape):
         part = y[at]
         direct = part.flags.c_contiguous and part.dtype == wide
@@ -64,7 +65,7 @@ def conv_weight(y: Array, x: Array, w: Array, **shape: Any) -> None:
     for at, cols in _windows(x, y.shape[1:-1], w.shape[2:], **shape):
         sent = xp.ascontiguousarray(y[at], dtype=wide).reshape(-1, o)
         total += sent.T @ cols  # (p, o), (p, kc) -> (o, kc)
-    w[...] = xp.moveaxis(total.reshape(o, *w.shape[2:], -1), -1, 1)
+    w[...] = second(total.reshape(o, *w.shape[2:], w.shape[1]))
 
 
 def _windows(

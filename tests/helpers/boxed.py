@@ -29,7 +29,7 @@ class Boxed:
     """A NumPy array in a box; `.host` opens it."""
 
     __array_ufunc__ = None
-    library: ClassVar[str]  # what messages call it
+    origin: ClassVar[str]  # what messages call it
 
     def __init__(self, host: Any) -> None:
         self.host = np.asarray(host)
@@ -40,7 +40,7 @@ class Boxed:
     def operand(cls, x: Any) -> Any:
         """The NumPy form of what may meet an array of this class: another, or a number."""
         if isinstance(x, np.ndarray | np.generic):
-            raise TypeError(f"a NumPy {type(x).__name__} meets a {cls.library} array")
+            raise TypeError(f"a NumPy {type(x).__name__} meets a {cls.origin} array")
         return within(cls.operand, x)
 
     def view(self, host: Any) -> Any:
@@ -54,10 +54,10 @@ class Boxed:
     # ---- what NumPy must not do -----------------------------------------------------------------
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"a NumPy function was called on a {self.library} array")
+        raise TypeError(f"a NumPy function was called on a {self.origin} array")
 
     def __array_function__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"a NumPy function was called on a {self.library} array")
+        raise TypeError(f"a NumPy function was called on a {self.origin} array")
 
     # ---- what an array offers -------------------------------------------------------------------
 

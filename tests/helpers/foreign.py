@@ -15,7 +15,7 @@ FROM_NUMPY = ("asarray", "array", "from_dlpack")  # the doors by which data come
 class Foreign(Boxed):
     """A NumPy array in a box that NumPy cannot open."""
 
-    library = "Foreign"
+    origin = "Foreign"
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return namespace

@@ -68,7 +68,7 @@ class Device:
 class ndarray(Boxed):
     """cupy.ndarray"""
 
-    library = "cupy"
+    origin = "cupy"
 
     def __init__(self, host: Any) -> None:
         super().__init__(host)
