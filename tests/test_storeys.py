@@ -22,6 +22,7 @@ STOREYS = {
     "blocks": 1,
     "graph": 1,
     "small": 1,
+    "validation": 1,
     "ops": 2,
     "tensors": 3,
     "byhand": 4,
