@@ -3,16 +3,26 @@
 Each function takes the argument's name and its value, and returns the value; or raises an error
 that names the argument, shows the value, and says what to give in its place. NumPy's scalars come
 out as Python's, so a rate from `numpy.linspace` is as weak as one that was typed.
+
+Where a check beforehand would cost time in every step, the door is `door`: it waits until Python
+or NumPy raises an error inside, and then works out from the arguments what to say in its place.
 """
 
 from __future__ import annotations
 
+import dis
+import functools
+import inspect
 import math
-from collections.abc import Callable, Iterable
-from numbers import Integral, Real
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from numbers import Integral, Number, Real
+from typing import Any, TypeVar
 
-__all__ = ["choice", "not_negative", "number", "positive", "share", "shown", "whole"]
+__all__ = [
+    "choice", "door", "explained", "function", "instance", "not_negative", "number", "positive",
+    "share", "shape_of", "shown", "whole",
+]  # fmt: skip
 
 
 def shown(value: Any) -> str:
@@ -65,3 +75,208 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     if isinstance(value, str) and value in known:
         return value
     raise ValueError(f"{name}={shown(value)}; choose from {', '.join(known)}")
+
+
+def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> Any:
+    """value.  Raises TypeError unless it is an instance of the kind."""
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"{name}={shown(value)}; pass {wanted}{_brackets(value)}")
+
+
+def function(name: str, value: Any, wanted: str = "a function") -> Any:
+    """value.  Raises TypeError unless it can be called."""
+    if callable(value):
+        return value
+    raise TypeError(f"{name}={shown(value)}; pass {wanted}, not what it returns")
+
+
+def shape_of(name: str, value: Any, least: int = 0) -> tuple[int, ...]:
+    """value as a shape: a tuple of whole numbers >= least.  One number is a shape of one axis."""
+    given = (value,) if isinstance(value, Integral) else value
+    if isinstance(given, tuple | list) and all(_is_whole(n) and n >= least for n in given):
+        return tuple(int(n) for n in given)
+    raise ValueError(f"{name}={shown(value)}; give a tuple of whole numbers >= {least}")
+
+
+# ---- afterwards ---------------------------------------------------------------------------------
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def door(f: F) -> F:
+    """f, with a sentence in place of an error that Python or NumPy raised inside of minwn."""
+
+    @functools.wraps(f)
+    def entered(*args: Any, **options: Any) -> Any:
+        try:
+            return f(*args, **options)
+        except Exception as error:
+            said = explained(error, f, args, options)
+            if said is None:
+                raise
+            raise said from error
+
+    return entered  # type: ignore[return-value]
+
+
+def explained(
+    error: Exception,
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    options: Mapping[str, Any],
+    name: str = "",
+) -> Exception | None:
+    """What to raise in place of an error of f(*args, **options); None where that says it itself.
+
+    That is so where minwn raised it, or a function of the caller's. Else, in this order: an
+    argument that f does not have, one that is not what its name stands for (see `_WANTED`; an array
+    by default), arguments that do not fit together.
+    """
+    if not isinstance(error, _VAGUE) or _speaks_for_itself(error):
+        return None
+    name, signature = (name or f.__name__).strip("_"), inspect.signature(f)
+    try:
+        bound = signature.bind(*args, **options)
+    except TypeError as wrong:
+        return TypeError(f"{name}: {wrong}; its arguments are {', '.join(signature.parameters)}")
+    given = list(_given(signature, bound))
+    for key, label, value in given:
+        fits, wanted = _WANTED.get(key, _ARRAY)
+        if not fits(value):
+            return TypeError(f"{name}: {label}={shown(value)}; pass {wanted}{_hint(value)}")
+    if not given:
+        return None
+    *most, last = (f"{label}={shown(value)}" for _, label, value in given)
+    text = f"{', '.join(most)} and {last} do not fit together" if most else f"{last} does not fit"
+    meant = " ".join((inspect.getdoc(f) or "").partition("\n\n")[0].split())
+    kind = IndexError if isinstance(error, IndexError) else ValueError
+    return kind(f"{name}: {text}" + (f"; {meant}" if meant else ""))
+
+
+# What Python and NumPy raise where they were handed something else than they expected.
+_VAGUE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
+_HOME = __name__.partition(".")[0]
+_WITHIN = {_HOME, "numpy", "cupy", "ml_dtypes", *sys.stdlib_module_names}
+_RAISE = dis.opmap["RAISE_VARARGS"]
+
+
+def _speaks_for_itself(error: Exception) -> bool:
+    """Whether a `raise` of minwn's made it, or it comes from code that is not minwn's at all."""
+    trace, home, raised = error.__traceback__, "", False
+    while trace is not None:
+        frame, place, trace = trace.tb_frame, trace.tb_lasti, trace.tb_next
+        home = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if home not in _WITHIN:
+            return True
+        raised = frame.f_code.co_code[place] == _RAISE
+    return home == _HOME and raised
+
+
+def _given(
+    signature: inspect.Signature, bound: inspect.BoundArguments
+) -> Iterator[tuple[str, str, Any]]:
+    """(parameter, what to call it, the value) of every argument that is not as by default."""
+    for key, value in bound.arguments.items():
+        parameter = signature.parameters[key]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            yield from ((key, f"{key}[{i}]", x) for i, x in enumerate(value))
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            yield from ((name, name, x) for name, x in value.items())
+        elif value is not parameter.default and not (value is None and _may_be_none(parameter)):
+            yield key, key, value
+
+
+def _may_be_none(parameter: inspect.Parameter) -> bool:
+    return "None" in str(parameter.annotation)
+
+
+def _hint(value: Any) -> str:
+    if isinstance(value, type):
+        return f", such as {value.__name__}(...)"
+    if isinstance(value, list) or hasattr(value, "__array__"):
+        return ", such as tensor(...) of it"
+    return ""
+
+
+def _is_array(x: Any) -> bool:
+    """Whether x can be computed with: numbers in an array or a Tensor, or one of Python's."""
+    kind = getattr(getattr(x, "dtype", None), "kind", None)
+    if kind is None or not hasattr(x, "shape"):
+        return isinstance(x, Number)
+    return kind in "biufc" or x.dtype.name == "bfloat16"
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, Integral) and not isinstance(x, bool)
+
+
+def _is_real(x: Any) -> bool:
+    return isinstance(x, Real) and not isinstance(x, bool)
+
+
+def _is_dtype(x: Any) -> bool:
+    return isinstance(x, str | type) or hasattr(x, "kind")
+
+
+def _are(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether all items of a tuple or a list fit, or it is itself one that does."""
+    return lambda x: all(map(fits, x)) if isinstance(x, tuple | list) else fits(x)
+
+
+def _are_pairs(x: Any) -> bool:
+    return isinstance(x, tuple | list) and all(
+        isinstance(pair, tuple | list) and len(pair) == 2 and all(map(_is_whole, pair))
+        for pair in x
+    )
+
+
+def _is_index(x: Any) -> bool:
+    if isinstance(x, tuple | list):
+        return all(map(_is_index, x))
+    kind = getattr(getattr(x, "dtype", None), "kind", None)
+    return kind in ("b", "i", "u") or isinstance(x, Integral | slice | type(...))
+
+
+Wanted = tuple[Callable[[Any], bool], str]
+
+_ARRAY: Wanted = (_is_array, "an array or a Tensor of numbers")
+_NUMBER: Wanted = (_is_real, "a number")
+_WHOLES: Wanted = (_are(_is_whole), "a tuple of whole numbers")
+_ANYTHING: Wanted = (lambda x: True, "")
+
+# What an argument of this name has to be, in every function; its value has no default of None.
+_WANTED: dict[str, Wanted] = {
+    "axis": (_are(_is_whole), "a whole number, a tuple of them, or None"),
+    "axes": (_are(_is_whole), "a tuple of whole numbers, or None"),
+    "shape": _WHOLES,
+    "size": _WHOLES,
+    "kernel": _WHOLES,
+    "stride": _WHOLES,
+    "dilation": _WHOLES,
+    "widths": (_are_pairs, "one pair (before, after) of whole numbers for each axis"),
+    "padding": (
+        lambda x: isinstance(x, str) or _are(_is_whole)(x) or _are_pairs(x),
+        "a whole number, or one pair (before, after) of them for each dimension",
+    ),
+    "index": (_is_index, "whole numbers, slices, None, '...', or arrays of whole numbers or bools"),
+    "arrays": (
+        lambda x: isinstance(x, tuple | list) and all(map(_is_array, x)),
+        "a list of arrays or Tensors",
+    ),
+    "subscripts": (lambda x: isinstance(x, str), "text such as 'ij,jk->ik'"),
+    "lengths": (_are(_is_whole), "a whole number, or a list of them"),
+    "device": (lambda x: isinstance(x, str), "'cpu', 'cuda', 'cuda:1', ..."),
+    "dtype": (_is_dtype, "the name of a dtype, such as 'float32'"),
+    "low": _NUMBER,
+    "high": _NUMBER,
+    "slope": _NUMBER,
+    "alpha": _NUMBER,
+    "eps": _NUMBER,
+    "ddof": (_is_whole, "a whole number"),
+    "keepdims": _ANYTHING,
+    "targets": _ANYTHING,
+    "form": _ANYTHING,
+    "reduction": _ANYTHING,
+    "groups": _ANYTHING,
+}

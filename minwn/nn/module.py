@@ -11,6 +11,7 @@ from typing import Any
 from .. import backend
 from ..graph import raw
 from ..tensors import Tensor
+from ..validation import explained
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -55,7 +56,13 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """forward(*args); raises StaleWeightError where it used a weight older than its parts."""
-        result = self.forward(*args, **kwargs)
+        try:
+            result = self.forward(*args, **kwargs)
+        except Exception as error:
+            said = explained(error, self.forward, args, kwargs, type(self).__name__)
+            if said is None:
+                raise
+            raise said from error
         # After the forward, not before: a forward may begin by recomputing its weight.
         for computed in self._computed.values():
             computed.check_fresh(self)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backend import Array, namespace
 from ..graph import primitive, raw
+from ..validation import door
 from .shape import broadcast_to, sum_to
 
 __all__ = ["einsum", "matmul"]
@@ -77,6 +78,7 @@ def _einsum_bar(k: int, z_bar: Any, xs: Any, inputs: tuple[str, ...], output: st
     return broadcast_to(bar.reshape(kept), shape=x.shape)
 
 
+@door
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's summation, as in NumPy: einsum("ij,jk->ik", x, y), with "..." and without "->".
 

@@ -9,6 +9,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, accumulator, namespace
 from ..graph import primitive, raw
+from ..validation import door
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
@@ -216,11 +217,13 @@ def _(z_bar, z, *xs, axis):
     return tuple(split(z_bar, [x.shape[axis] for x in xs], axis=axis))
 
 
+@door
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays one after the other along an axis they have."""
     return _concatenate(*arrays, axis=axis)
 
 
+@door
 def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along axis into pieces of the given lengths, or into that many equal pieces.
 
@@ -241,9 +244,10 @@ def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
     ]
 
 
+@door
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays, all of one shape, side by side along a new axis."""
-    if not arrays:
+    if isinstance(arrays, tuple | list) and not arrays:
         raise ValueError("stack: nothing to stack; pass at least one array")
     first = raw(arrays[0])
     at = axis % (first.ndim + 1)

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 from ..backend import Array, namespace
 from ..graph import primitive
+from ..validation import door
 from .shape import Shape, Widths, beside_channels
 
 __all__ = ["fold", "unfold", "window_count"]
 
 
+@door
 def window_count(
     size: int, kernel: int, stride: int, dilation: int, padding: tuple[int, int]
 ) -> int:
