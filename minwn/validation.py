@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "choice", "door", "explained", "function", "instance", "not_negative", "number", "positive",
-    "share", "shape_of", "shown", "whole",
+    "shape_of", "share", "shown", "whole",
 ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def share(name: str, value: Any) -> float:
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """value as a Python int.  Raises ValueError unless it is a whole number >= least."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
         return int(value)
     raise ValueError(f"{name}={shown(value)}; give a whole number >= {least}")
 
@@ -81,7 +81,7 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) 
     """value.  Raises TypeError unless it is an instance of the kind."""
     if isinstance(value, kind):
         return value
-    raise TypeError(f"{name}={shown(value)}; pass {wanted}{_brackets(value)}")
+    raise TypeError(f"{name}={shown(value)}; pass {wanted}{_hint(value)}")
 
 
 def function(name: str, value: Any, wanted: str = "a function") -> Any:

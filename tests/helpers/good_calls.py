@@ -144,9 +144,31 @@ GOOD: dict[str, Call] = {
     **{
         f"ops.{name}": call(X)
         for name in (
-            "abs", "clip", "cos", "elu", "erf", "exp", "gelu", "leaky_relu", "log", "logsumexp",
-            "max", "mean", "min", "negative", "relu", "sigmoid", "sin", "softmax", "softplus",
-            "sqrt", "sum", "tanh", "var", "flip", "transpose",
+            "abs",
+            "clip",
+            "cos",
+            "elu",
+            "erf",
+            "exp",
+            "gelu",
+            "leaky_relu",
+            "log",
+            "logsumexp",
+            "max",
+            "mean",
+            "min",
+            "negative",
+            "relu",
+            "sigmoid",
+            "sin",
+            "softmax",
+            "softplus",
+            "sqrt",
+            "sum",
+            "tanh",
+            "var",
+            "flip",
+            "transpose",
         )
     },
     **{
@@ -183,8 +205,18 @@ GOOD: dict[str, Call] = {
     **{
         f"nn.{name}": call()
         for name in (
-            "ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-            "GlobalAvgPool", "GlobalMaxPool", "Dropout", "Flatten",
+            "ELU",
+            "GELU",
+            "LeakyReLU",
+            "ReLU",
+            "Sigmoid",
+            "Softmax",
+            "Softplus",
+            "Tanh",
+            "GlobalAvgPool",
+            "GlobalMaxPool",
+            "Dropout",
+            "Flatten",
         )
     },
     **{f"nn.{kind}Pool{d}d": call(2) for kind in ("Avg", "Max") for d in (1, 2, 3)},
@@ -212,8 +244,16 @@ GOOD: dict[str, Call] = {
     **{
         f"nn.{name}()": method(getattr(nn, name)(), X)
         for name in (
-            "ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh",
-            "Dropout", "Flatten",
+            "ELU",
+            "GELU",
+            "LeakyReLU",
+            "ReLU",
+            "Sigmoid",
+            "Softmax",
+            "Softplus",
+            "Tanh",
+            "Dropout",
+            "Flatten",
         )
     },
     "nn.GlobalAvgPool()": method(nn.GlobalAvgPool(), PICTURE),
@@ -284,7 +324,8 @@ GOOD: dict[str, Call] = {
     },
     "byhand.softmax_cross_entropy.vjp": call(1.0, numbers(2, 3), targets=LABELS),
     **{
-        f"byhand.mean_only_batch_norm.{name}": call(IMAGES[1], B) for name in ("forward", "composed")
+        f"byhand.mean_only_batch_norm.{name}": call(IMAGES[1], B)
+        for name in ("forward", "composed")
     },
     "byhand.mean_only_batch_norm.vjp": call(numbers(2, 4, 4)),
     **{
