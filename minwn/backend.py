@@ -140,8 +140,11 @@ def is_extension(dtype: Any) -> bool:
 
 
 def dtype_of(spec: Any) -> numpy.dtype:
-    """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes."""
-    if spec == "bfloat16":
+    """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
+
+    Raises TypeError for what names none, or none of numbers.
+    """
+    if isinstance(spec, str) and spec == "bfloat16":
         try:
             import ml_dtypes
         except ImportError as error:
@@ -149,7 +152,13 @@ def dtype_of(spec: Any) -> numpy.dtype:
                 "the dtype 'bfloat16' needs ml_dtypes: pip install 'minwn[interop]'"
             ) from error
         return numpy.dtype(ml_dtypes.bfloat16)
-    return numpy.dtype(spec)
+    dtype = None
+    if isinstance(spec, str | type | numpy.dtype):  # not None, which is float64 to NumPy
+        with contextlib.suppress(TypeError):
+            dtype = numpy.dtype(spec)
+    if dtype is None or not (dtype.kind in "biufc" or dtype.name == "bfloat16"):
+        raise TypeError(f"dtype={spec!r:.60}; give that of numbers by its name, such as 'float32'")
+    return dtype
 
 
 @functools.cache
@@ -404,8 +413,16 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
 
 
 def generator(seed: Generator | int | None) -> Generator:
-    """A Generator as it is; a new one from a seed, or from the operating system's for None."""
-    return numpy.random.default_rng(seed)
+    """A Generator as it is; a new one from a seed, or from the operating system's for None.
+
+    Raises TypeError for what is neither.
+    """
+    try:
+        return numpy.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"rng={seed!r:.60}; give a numpy Generator, a whole number >= 0 as its seed, or None"
+        ) from None
 
 
 def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:

@@ -250,8 +250,12 @@ class Primitive:
     def vjp(self, z_bar: Any, z: Any, *inputs: Any, **params: Any) -> tuple[Any, ...]:
         """All cotangents at once, each in the shape and dtype of its input, or None.
 
-        z_bar, z, inputs: arrays or Values; z may be None where the rule does not use it.
+        z_bar, z, inputs: arrays or Values; z may be None where the rule does not use it, and z_bar
+        a Python number where z is one.
         """
+        if isinstance(z_bar, int | float):
+            first = raw(inputs[0])
+            z_bar = asarray(z_bar, like=first, dtype=first.dtype)
         return tuple(
             None if bar is None else self.fitted(bar() if callable(bar) else bar, raw(x))
             for bar, x in zip(self.pull(z_bar, z, inputs, params), inputs, strict=True)

@@ -135,7 +135,7 @@ def explained(
     """
     if not isinstance(error, _VAGUE) or _speaks_for_itself(error):
         return None
-    name, signature = (name or f.__name__).strip("_"), inspect.signature(f)
+    name, signature = name or _name(f), inspect.signature(f)
     try:
         bound = signature.bind(*args, **options)
     except TypeError as wrong:
@@ -147,11 +147,21 @@ def explained(
             return TypeError(f"{name}: {label}={shown(value)}; pass {wanted}{_hint(value)}")
     if not given:
         return None
+    lost = _lost_axis(given)
+    if lost:
+        return IndexError(f"{name}: {lost}")
     *most, last = (f"{label}={shown(value)}" for _, label, value in given)
     text = f"{', '.join(most)} and {last} do not fit together" if most else f"{last} does not fit"
     meant = " ".join((inspect.getdoc(f) or "").partition("\n\n")[0].split())
     kind = IndexError if isinstance(error, IndexError) else ValueError
     return kind(f"{name}: {text}" + (f"; {meant}" if meant else ""))
+
+
+def _name(f: Callable[..., Any]) -> str:
+    """What a caller knows f by; each file of `byhand` has its own forward, vjp, ..."""
+    name = f.__qualname__.removesuffix(".__init__").strip("_")
+    *_, shelf, file = ("", *f.__module__.split("."))
+    return f"{file}.{name}" if shelf == "byhand" and name != file else name
 
 
 # What Python and NumPy raise where they were handed something else than they expected.
@@ -179,12 +189,25 @@ def _given(
     """(parameter, what to call it, the value) of every argument that is not as by default."""
     for key, value in bound.arguments.items():
         parameter = signature.parameters[key]
+        if key == "self":
+            continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             yield from ((key, f"{key}[{i}]", x) for i, x in enumerate(value))
         elif parameter.kind is parameter.VAR_KEYWORD:
             yield from ((name, name, x) for name, x in value.items())
         elif value is not parameter.default and not (value is None and _may_be_none(parameter)):
             yield key, key, value
+
+
+def _lost_axis(given: Sequence[tuple[str, str, Any]]) -> str:
+    """What to say where an axis is asked for that the first array does not have, else ""."""
+    _, label, x = next((item for item in given if hasattr(item[2], "ndim")), ("", "", None))
+    axes = next((value for key, _, value in given if key in ("axis", "axes")), ())
+    for a in axes if isinstance(axes, tuple | list) else (axes,):
+        if x is not None and not -x.ndim <= a < x.ndim:
+            there = f"choose from {-x.ndim} to {x.ndim - 1}" if x.ndim else "it has none"
+            return f"there is no axis {a} in {label}={shown(x)}; {there}"
+    return ""
 
 
 def _may_be_none(parameter: inspect.Parameter) -> bool:
@@ -243,6 +266,7 @@ Wanted = tuple[Callable[[Any], bool], str]
 _ARRAY: Wanted = (_is_array, "an array or a Tensor of numbers")
 _NUMBER: Wanted = (_is_real, "a number")
 _WHOLES: Wanted = (_are(_is_whole), "a tuple of whole numbers")
+_FLAG: Wanted = (lambda x: isinstance(x, bool), "True or False")
 _ANYTHING: Wanted = (lambda x: True, "")
 
 # What an argument of this name has to be, in every function; its value has no default of None.
@@ -274,9 +298,6 @@ _WANTED: dict[str, Wanted] = {
     "alpha": _NUMBER,
     "eps": _NUMBER,
     "ddof": (_is_whole, "a whole number"),
-    "keepdims": _ANYTHING,
-    "targets": _ANYTHING,
-    "form": _ANYTHING,
-    "reduction": _ANYTHING,
-    "groups": _ANYTHING,
+    **dict.fromkeys(("affine", "bias", "keepdims", "requires_grad"), _FLAG),
+    **dict.fromkeys(("form", "groups", "reduction", "targets"), _ANYTHING),
 }

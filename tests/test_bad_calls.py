@@ -41,7 +41,7 @@ HOOKS = ("forward", "update", "check", "compute", "output")
 
 # Words of Python and NumPy about their own insides.
 RAW = re.compile(
-    r"NoneType|has no attribute '(?!weight|text)|unsupported operand|u?func '|gufunc|ufunc"
+    r"NoneType|object has no attribute|type object '|unsupported operand|u?func '|gufunc|ufunc"
     r"|not iterable|not subscriptable|broadcast together|could not be broadcast|could not broadcast"
     r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous|not callable"
     r"|cannot unpack|unhashable|bad operand|not supported between|must be real number"
@@ -119,9 +119,9 @@ def public_names() -> dict[str, Any]:
                 if issubclass(value, nn.Module) and value is not nn.Module:
                     found[f"{path}()"] = value.__call__
                 for name, f in methods.items():
-                    if inspect.isfunction(f) and not name.startswith("_") and name not in HOOKS:
-                        if len(inspect.signature(f).parameters) > 1:
-                            found[f"{path}.{name}"] = f
+                    own = inspect.isfunction(f) and not name.startswith("_") and name not in HOOKS
+                    if own and len(inspect.signature(f).parameters) > 1:
+                        found[f"{path}.{name}"] = f
     return found
 
 

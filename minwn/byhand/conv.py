@@ -36,6 +36,7 @@ from typing import Any
 from ..backend import Array, accumulator, namespace
 from ..graph import primitive
 from ..ops import einsum, fold, unfold, window_count
+from ..validation import door
 from . import conv_fast
 from .channels import along, totals
 from .conv_tiles import Tile, tiles
@@ -46,6 +47,7 @@ Ints = int | Sequence[int]
 Padding = str | int | Sequence[Any]
 
 
+@door
 def forward(
     x: Any,
     w: Any,
@@ -70,6 +72,7 @@ def forward(
     return conv(x, w, b, **options)
 
 
+@door
 def transpose(
     y: Any,
     w: Any,
@@ -104,16 +107,19 @@ def transpose(
     return conv_input(y, w, b, size=size, **options)
 
 
+@door
 def vjp(y_bar: Any, x: Any, w: Any, b: Any = None, **options: Any) -> tuple[Any, Any, Any]:
     """(x_bar, w_bar, b_bar) of `forward` for the cotangent y_bar; b_bar is None without b."""
     return conv.vjp(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **options))
 
 
+@door
 def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None, **options: Any) -> Any:
     """y_dot = conv(x_dot, w) + conv(x, w_dot) + b_dot"""
     return forward(x_dot, w, b_dot, **options) + forward(x, w_dot, **options)
 
 
+@door
 def composed(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
     """The definition, in ops: windows, then one einsum. Autodiff finds the derivatives."""
     shape = geometry(x.shape, w.shape, **options)
@@ -126,6 +132,7 @@ def composed(x: Any, w: Any, b: Any = None, **options: Any) -> Any:
     return y if b is None else y + along(b, y)
 
 
+@door
 def composed_transpose(
     y: Any, w: Any, b: Any = None, *, size: Sequence[int], **options: Any
 ) -> Any:

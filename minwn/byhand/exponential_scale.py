@@ -26,12 +26,14 @@ from typing import Any
 from ..backend import Array
 from ..graph import primitive
 from ..ops import exp
+from ..validation import door
 from . import weight_norm
 from .lengths import widen
 
 __all__ = ["composed", "double_vjp", "forward", "jvp", "vjp"]
 
 
+@door
 def composed(v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """The definition, in ops: autodiff finds the derivatives. Right where ||v||^2 is in range."""
     return weight_norm.composed(v, exp(s), eps=eps, form=form)
@@ -59,6 +61,7 @@ def _(w_bar, w, v, s, *, eps=0.0, form="plain"):
     return vjp(w_bar, v, s, eps=eps, form=form)
 
 
+@door
 def vjp(w_bar: Any, v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") -> tuple[Any, Any]:
     """(v_bar, s_bar), the cotangents of v and s for the cotangent w_bar of w.
 
@@ -71,6 +74,7 @@ def vjp(w_bar: Any, v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") ->
     return narrow(v_bar), narrow(g * g_bar)
 
 
+@door
 def jvp(v: Any, s: Any, v_dot: Any, s_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = w s_dot + (e^s / h) (v_dot - <y, v_dot> x)"""
     weight_norm.check(v, s, eps=eps, form=form)
@@ -79,6 +83,7 @@ def jvp(v: Any, s: Any, v_dot: Any, s_dot: Any, *, eps: float = 0.0, form: str =
     return narrow(weight_norm.jvp(v, g, v_dot, g * s_dot, eps=eps, form=form))
 
 
+@door
 def double_vjp(
     v_bar_bar: Any,
     s_bar_bar: Any,

@@ -29,23 +29,27 @@ from typing import Any
 
 from ..backend import Array, accumulator, quiet
 from ..graph import primitive, raw
+from ..validation import door
 from . import weight_norm
 from .lengths import dot, widen
 
 __all__ = ["composed", "double_vjp", "forward", "jvp", "norm", "vjp"]
 
 
+@door
 def norm(v: Any, shape: tuple[int, ...]) -> Array:
     """n = ||v||, an array of the shape of g; NaN in place of 0. 16-bit v: n is float32."""
     return weight_norm.radius(raw(v), shape=shape, eps=0.0, form="plain")
 
 
+@door
 def composed(v: Any, g: Any) -> Any:
     """The definition, in ops: autodiff meets n as an array, which is a constant to it."""
     weight_norm.check(v, g)
     return g * v / norm(v, g.shape).astype(v.dtype, copy=False)
 
 
+@door
 def forward(v: Any, g: Any, *, n: Array | None = None) -> Any:
     """w = g v / n, n being ||v|| and constant.  arXiv:2402.09353
 
@@ -71,6 +75,7 @@ def _(w_bar, w, v, g, *, n):
     return vjp(w_bar, v, g, n=n)
 
 
+@door
 def vjp(w_bar: Any, v: Any, g: Any, *, n: Array | None = None) -> tuple[Any, Any]:
     """(v_bar, g_bar) for the cotangent w_bar of w, n being constant.
 
@@ -83,6 +88,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, n: Array | None = None) -> tuple[Any, Any
         return narrow(g / n * w_bar), narrow(dot(w_bar, v / n, g.shape))
 
 
+@door
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, n: Array | None = None) -> Any:
     """w_dot = (v g_dot + g v_dot) / n"""
     n = _given(v, g, n)
@@ -92,6 +98,7 @@ def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, n: Array | None = None) -> An
         return narrow(v / n * g_dot + g / n * v_dot)
 
 
+@door
 def double_vjp(
     v_bar_bar: Any, g_bar_bar: Any, w_bar: Any, v: Any, g: Any, *, n: Array | None = None
 ) -> tuple[Any, Any, Any]:

@@ -23,6 +23,7 @@ from ..backend import (
 )
 from ..graph import Value, primitive, raw
 from ..ops import cast, sum_to
+from ..validation import door
 
 __all__ = [
     "FORMS", "count", "curvature", "dot", "kept_shape", "radius", "rows_of", "scaled", "slope",
@@ -34,6 +35,7 @@ Shape = tuple[int, ...]
 FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
 
 
+@door
 def kept_shape(shape: Shape, axes: int | tuple[int, ...] | None) -> Shape:
     """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None."""
     if axes is None:

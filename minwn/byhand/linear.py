@@ -21,10 +21,12 @@ from ..backend import Array
 from ..graph import primitive
 from ..ops import add, matmul, transpose
 from ..small import column_sums, product
+from ..validation import door
 
 __all__ = ["composed", "forward", "jvp", "vjp"]
 
 
+@door
 def composed(x: Any, w: Any, b: Any = None) -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
     y = matmul(x, transpose(w))
@@ -66,11 +68,13 @@ def _(y_bar, y, x, w, b):
     )
 
 
+@door
 def vjp(y_bar: Any, x: Any, w: Any, b: Any = None) -> tuple[Any, Any, Any]:
     """(x_bar, w_bar, b_bar) for the cotangent y_bar of y; b_bar is None without b."""
     return linear.vjp(y_bar, None, x, w, b)
 
 
+@door
 def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None) -> Any:
     """y_dot = x_dot w^T + x w_dot^T + b_dot"""
     return forward(x_dot, w, b_dot) + forward(x, w_dot)

@@ -25,11 +25,13 @@ from ..backend import Array
 from ..graph import primitive
 from ..ops import mean
 from ..ops import sum as sum_over
+from ..validation import door
 from .channels import along, others
 
 __all__ = ["composed", "forward", "vjp"]
 
 
+@door
 def composed(t: Any, b: Any) -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
     return t - mean(t, axis=others(t), keepdims=True) + along(b, t)
@@ -54,6 +56,7 @@ def _(y_bar, y, t, b):
     return vjp(y_bar)
 
 
+@door
 def vjp(y_bar: Any) -> tuple[Any, Any]:
     """(t_bar, b_bar) = (y_bar - mean(y_bar), sum of y_bar).   eq. 8"""
     axes = others(y_bar)

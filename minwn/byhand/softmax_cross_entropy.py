@@ -20,12 +20,14 @@ from ..graph import primitive, raw
 from ..ops import logsumexp, mean, reshape, softmax, transpose, where
 from ..ops import sum as sum_over
 from ..small import column_sums, indices, row_maxima, row_sums
+from ..validation import door
 
 __all__ = ["composed", "forward", "vjp"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
 
+@door
 def forward(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """l = log sum_j e^(x_j) - x_t, averaged, summed, or one number a row.
 
@@ -39,6 +41,7 @@ def forward(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     return reshape(loss, shape=lead) if reduction == "none" and len(lead) > 1 else loss
 
 
+@door
 def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
     rows, targets, lead = _rows(logits, targets, reduction)
@@ -75,6 +78,7 @@ def _(l_bar, loss, logits, *, targets, reduction):
     return ((s - _p(logits, targets)) * l_bar,)
 
 
+@door
 def vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The cotangent of the logits for the cotangent l_bar of the loss:  l_bar (s - p) / n"""
     rows, targets, _ = _rows(logits, targets, reduction)

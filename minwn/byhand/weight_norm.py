@@ -64,6 +64,7 @@ from ..backend import (
 )
 from ..graph import primitive, raw
 from ..ops import maximum, sqrt, sum_to
+from ..validation import door
 from . import plain, plain_small, weight_norm_cuda
 from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
@@ -73,6 +74,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@door
 def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """The definition, in ops: autodiff finds the derivatives. Right where n^2 is in range."""
     check(v, g, eps=eps, form=form)
@@ -122,6 +124,7 @@ def _(w_bar, w, v, g, *, eps=0.0, form="plain"):
     return vjp(w_bar, v, g, eps=eps, form=form)
 
 
+@door
 @quiet()
 def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> tuple[Any, Any]:
     """(v_bar, g_bar), the cotangents of v and g for the cotangent w_bar of w.  eq. 3
@@ -144,6 +147,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     return narrow(v_bar), narrow(g_bar)
 
 
+@door
 @quiet()
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
@@ -154,6 +158,7 @@ def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str =
     return narrow(x * g_dot + _scale(v_dot - h_dot * x, g, h))
 
 
+@door
 @quiet()
 def double_vjp(
     v_bar_bar: Any,
@@ -183,6 +188,7 @@ def double_vjp(
     return narrow(by_w_bar), narrow(by_v), narrow(t / h)
 
 
+@door
 def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Array]:
     """(v, g) with v = w and g = ||w||, so that weight_norm(v, g) is w again, to rounding.
 
@@ -193,6 +199,7 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
     return w, asarray(g.astype(w.dtype, copy=False), like=w)
 
 
+@door
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
     """Raise ValueError unless g fits v, and eps the form; TypeError unless their dtypes do."""
     if v.dtype.kind in "biu" or (v.dtype != g.dtype and v.dtype.kind == g.dtype.kind):
@@ -201,6 +208,7 @@ def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
     check_form(eps, form)
 
 
+@door
 def check_form(eps: float, form: str) -> None:
     """Raise ValueError unless the form is known and eps is one that it can use."""
     if form not in FORMS:

@@ -220,6 +220,8 @@ def _(z_bar, z, *xs, axis):
 @door
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays one after the other along an axis they have."""
+    if isinstance(arrays, tuple | list) and not arrays:
+        raise ValueError("concatenate: nothing to join; pass at least one array")
     return _concatenate(*arrays, axis=axis)
 
 
@@ -250,6 +252,11 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     if isinstance(arrays, tuple | list) and not arrays:
         raise ValueError("stack: nothing to stack; pass at least one array")
     first = raw(arrays[0])
+    if not -first.ndim - 1 <= axis <= first.ndim:
+        raise IndexError(
+            f"stack: axis={axis} for arrays of shape {first.shape}; choose from "
+            f"{-first.ndim - 1} to {first.ndim}"
+        )
     at = axis % (first.ndim + 1)
     shape = (*first.shape[:at], 1, *first.shape[at:])
     for x in arrays:
