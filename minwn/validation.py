@@ -62,11 +62,12 @@ def share(name: str, value: Any) -> float:
     return number(name, value, "a number from 0 to 1", lambda x: 0 <= x <= 1)
 
 
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """value as a Python int.  Raises ValueError unless it is a whole number >= least."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
+def whole(name: str, value: Any, least: int | None = 1) -> int:
+    """value as a Python int.  Raises ValueError unless it is a whole number, and >= least."""
+    if _is_whole(value) and (least is None or int(value) >= least):
         return int(value)
-    raise ValueError(f"{name}={shown(value)}; give a whole number >= {least}")
+    bound = "" if least is None else f" >= {least}"
+    raise ValueError(f"{name}={shown(value)}; give a whole number{bound}")
 
 
 def choice(name: str, value: Any, choices: Iterable[str]) -> str:

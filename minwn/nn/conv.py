@@ -12,6 +12,7 @@ from ..backend import Generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
 from ..tensors import Tensor
+from ..validation import door
 from . import init
 from .module import Module, Parameter
 
@@ -88,6 +89,7 @@ class Conv(Convolution):
 
     output_axis = 0
 
+    @door
     def __init__(
         self,
         in_channels: int,
@@ -124,6 +126,7 @@ class ConvTranspose(Convolution):
 
     output_axis = 1
 
+    @door
     def __init__(
         self,
         in_channels: int,

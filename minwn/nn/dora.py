@@ -18,6 +18,7 @@ from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
 from ..tensors import Tensor
+from ..validation import door
 from . import init
 from .linear import Linear
 from .module import Module, Parameter
@@ -42,6 +43,7 @@ class DoRALinear(Module):
 
     output_axis = 0
 
+    @door
     def __init__(
         self,
         base: Linear,

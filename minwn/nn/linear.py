@@ -9,6 +9,7 @@ from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
 from ..tensors import Tensor
+from ..validation import door
 from . import init
 from .module import Module, Parameter
 
@@ -24,6 +25,7 @@ class Linear(Module):
 
     output_axis = 0
 
+    @door
     def __init__(
         self,
         in_features: int,
@@ -57,6 +59,7 @@ class Embedding(Module):
 
     output_axis = 1
 
+    @door
     def __init__(
         self,
         num_embeddings: int,

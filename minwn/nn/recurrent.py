@@ -16,6 +16,7 @@ from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
 from ..tensors import Tensor
+from ..validation import door
 from . import init
 from .module import Module, Parameter
 
@@ -30,6 +31,7 @@ class _Cell(Module):
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
+    @door
     def __init__(
         self,
         input_size: int,
