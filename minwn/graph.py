@@ -47,7 +47,7 @@ from .backend import (
     run,
     use_device_of,
 )
-from .validation import explained, shown
+from .validation import explained, kind_of, shown
 
 __all__ = ["Primitive", "Value", "ends", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
@@ -222,7 +222,7 @@ class Primitive:
             if type(x) not in _WEAK and not is_array(x):
                 names = [*inspect.signature(self.forward).parameters, *["xs"] * i]
                 raise TypeError(
-                    f"{self.name.strip('_')}: input {i} is a {type(x).__name__}, "
+                    f"{self.name.strip('_')}: input {i} is {kind_of(x)}, "
                     f"{names[i]}={shown(x)}; pass an array or a Tensor"
                 )
 

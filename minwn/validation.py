@@ -20,8 +20,8 @@ from numbers import Integral, Number, Real
 from typing import Any, TypeVar
 
 __all__ = [
-    "choice", "door", "explained", "function", "instance", "not_negative", "number", "positive",
-    "shape_of", "share", "shown", "whole",
+    "choice", "door", "explained", "flag", "function", "instance", "kind_of", "not_negative",
+    "number", "positive", "shape_of", "share", "shown", "whole",
 ]  # fmt: skip
 
 
@@ -31,6 +31,11 @@ def shown(value: Any) -> str:
         return f"a {value.dtype} {type(value).__name__} of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def kind_of(value: Any) -> str:
+    """ "a list", "a float": what the value is, in a sentence."""
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def number(
@@ -68,6 +73,13 @@ def whole(name: str, value: Any, least: int | None = 1) -> int:
         return int(value)
     bound = "" if least is None else f" >= {least}"
     raise ValueError(f"{name}={shown(value)}; give a whole number{bound}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """value as a Python bool.  Raises TypeError unless it is True or False."""
+    if isinstance(value, bool) or type(value).__name__ == "bool":  # or NumPy's
+        return bool(value)
+    raise TypeError(f"{name}={shown(value)}; give True or False")
 
 
 def choice(name: str, value: Any, choices: Iterable[str]) -> str:

@@ -14,6 +14,8 @@ from importlib import resources
 
 import numpy
 
+from ..validation import instance, whole
+
 __all__ = ["digits", "split"]
 
 COUNT, SIDE, LEVELS = 1797, 8, 16
@@ -50,8 +52,8 @@ def split(labels: numpy.ndarray, every: int = 5) -> tuple[numpy.ndarray, numpy.n
     both parts; what is measured is how well their other digits are read, not other people's.
     Raises ValueError for every < 2, or labels that are not one row of whole numbers.
     """
-    if not isinstance(every, int) or every < 2:
-        raise ValueError(f"every={every!r}; give a whole number >= 2")
+    every = whole("every", every, least=2)
+    instance("labels", labels, numpy.ndarray, "an array of whole numbers (n,)")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(f"labels {labels.dtype} {labels.shape}; expected whole numbers (n,)")
     chosen = numpy.zeros(len(labels), dtype=bool)

@@ -10,11 +10,13 @@ from typing import Any
 import numpy
 
 from .. import backend
-from ..backend import Array, Generator
+from ..backend import Array, Generator, generator
 from ..graph import Primitive, raw
 from ..tensors import Tensor
+from ..validation import shown, whole
 from .claims import (
     WrongForm,
+    check_options,
     draw_cotangents,
     forward_product,
     gradients_of,
@@ -89,19 +91,25 @@ def gradcheck(
     False), TypeError or ValueError for what is not a question. Everything random comes from
     `rng`, by default one of seed 0.
     """
-    if mode not in ("full", "random"):
-        raise ValueError(f"gradcheck: mode={mode!r}; choose 'full' or 'random'")
-    if method not in ("auto", "complex", "difference"):
-        raise ValueError(f"gradcheck: method={method!r}; choose 'auto', 'complex' or 'difference'")
-    if order < 1 or cotangents < 1 or directions < 1:
-        raise ValueError(f"gradcheck: {order=}, {cotangents=}, {directions=}; each is at least 1")
+    if not isinstance(mode, str) or mode not in ("full", "random"):
+        raise ValueError(f"gradcheck: mode={shown(mode)}; choose 'full' or 'random'")
+    if not isinstance(method, str) or method not in ("auto", "complex", "difference"):
+        raise ValueError(
+            f"gradcheck: method={shown(method)}; choose 'auto', 'complex' or 'difference'"
+        )
+    order, cotangents = whole("order", order), whole("cotangents", cotangents)
+    directions = whole("directions", directions)
+    check_options(
+        backward=backward, jvp=jvp, rtol=rtol, names=names, name=name,
+        raise_on_failure=raise_on_failure,
+    )  # fmt: skip
     tensors = backward is None and jvp is None
     if order > 1 and not tensors:
         raise ValueError(
             "gradcheck: order=2 needs the graph; to judge a hand-written second derivative, pass "
             "the gradient as f and its own pullback as backward="
         )
-    rng = rng or numpy.random.default_rng(0)
+    rng = generator(0 if rng is None else rng)
     title = name or name_of(f)
     subject = Subject(f, inputs, argnums, dtype, batched, Tensor if tensors else raw)
     labels = [*(names or names_of(f)), *[""] * len(inputs)]

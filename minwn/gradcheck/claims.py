@@ -10,18 +10,42 @@ import numpy
 
 from ..backend import Array, Generator, to_numpy
 from ..graph import raw
+from ..validation import flag, function, instance, not_negative
 from .graphs import by_graph, recorded
 from .subject import Subject, as_tuple
 from .tangents import sizes_of
 
 __all__ = [
-    "WrongForm", "draw_cotangents", "forward_product", "gradients_of", "judged_backward", "name_of",
-    "names_of", "noise_of",
+    "WrongForm", "check_options", "draw_cotangents", "forward_product", "gradients_of",
+    "judged_backward", "name_of", "names_of", "noise_of",
 ]  # fmt: skip
 
 
 class WrongForm(Exception):
     """A claim that cannot be compared: the argument, and what is wrong with it."""
+
+
+def check_options(
+    *,
+    backward: Any = None,
+    jvp: Any = None,
+    rtol: Any = None,
+    names: Any = None,
+    name: Any = None,
+    raise_on_failure: Any = True,
+) -> None:
+    """Raise TypeError or ValueError for options of any check that cannot be meant."""
+    if backward is not None:
+        function("backward", backward, "a function (y_bar, *inputs) -> gradients")
+    if jvp is not None:
+        function("jvp", jvp, "a function (*inputs, *tangents) -> y_dot")
+    flag("raise_on_failure", raise_on_failure)
+    if rtol is not None:
+        not_negative("rtol", rtol)
+    if name is not None:
+        instance("name", name, str, "text")
+    for one in () if names is None else instance("names", names, list | tuple, "a list of texts"):
+        instance("names", one, str, "a list of texts")
 
 
 def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy
 
-from ..backend import Generator, to_numpy
+from ..backend import Array, Generator, generator, is_array, to_numpy
 from ..graph import raw
 from ..tensors import Tensor
+from ..validation import shown, whole
 from .claims import (
+    check_options,
     draw_cotangents,
     forward_product,
     gradients_of,
@@ -47,7 +49,10 @@ def adjoint_test(
     """
     if (backward is None) != (jvp is None):
         raise ValueError("adjoint_test: pass both backward= and jvp=, or neither")
-    rng = rng or numpy.random.default_rng(0)
+    check_options(
+        backward=backward, jvp=jvp, rtol=rtol, name=name, raise_on_failure=raise_on_failure
+    )
+    trials, rng = whole("trials", trials), generator(0 if rng is None else rng)
     subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
     judged, title = judged_backward(subject, backward), name or name_of(f)
     product = jvp or graph_product(subject)
@@ -115,14 +120,14 @@ def taylor_test(
     by default. Steps are relative to them. Where f is linear along t the remainders are rounding
     and have no slope: there they must stay within 100 times its floor instead.
     """
-    rng = rng or numpy.random.default_rng(0)
+    check_options(backward=backward, name=name, raise_on_failure=raise_on_failure)
+    rng = generator(0 if rng is None else rng)
     subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
     u = draw_cotangents(rng, 1, len(subject.centre))
     bars = gradients_of(subject, judged_backward(subject, backward), u)
     t = {k: random_directions(x, 1, rng).tangents[0] for k, x in subject.x.items()}
-    if tangents is not None:
-        for k, x in subject.x.items():
-            t[k] = numpy.zeros_like(x) if tangents[k] is None else to_numpy(raw(tangents[k]))
+    for k, x in subject.x.items() if tangents is not None else ():
+        t[k] = _tangent(k, tangents, x, len(subject.args))
     terms = numpy.concatenate([bars[k][0] * t[k].reshape(-1) for k in t])
     steps = [2.0**-4 / 4.0**level for level in range(9)]
     remainders, floors, slopes = [], [], []
@@ -146,3 +151,20 @@ def taylor_test(
     if raise_on_failure and not report.ok:
         raise GradcheckError(report)
     return report
+
+
+def _tangent(k: int, tangents: Any, x: Array, count: int) -> Array:
+    """That of argument k, as an array of the shape of x."""
+    if not isinstance(tangents, list | tuple) or len(tangents) != count:
+        raise ValueError(
+            f"taylor_test: tangents={shown(tangents)}; pass a list of {count}, one for each input, "
+            f"None for those to leave alone"
+        )
+    if tangents[k] is None:
+        return numpy.zeros_like(x)
+    t = raw(tangents[k])
+    if not is_array(t) or t.shape != x.shape or t.dtype.kind not in "biuf":
+        raise ValueError(
+            f"taylor_test: the tangent of input {k} is {shown(t)}; pass numbers of shape {x.shape}"
+        )
+    return to_numpy(t)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy
 from .. import backend
 from ..backend import Array, quiet, to_numpy
 from ..graph import Value, raw
+from ..validation import instance, kind_of, shown, whole
 
 __all__ = ["Subject", "as_tuple", "holds_floats"]
 
@@ -25,15 +27,26 @@ class Subject:
         self, f: Any, inputs: Any, argnums: Any, dtype: Any, batched: Any, wrap: Any
     ) -> None:
         if not callable(f):
-            raise TypeError(f"gradcheck: f is a {type(f).__name__}; pass a function and its inputs")
+            raise TypeError(f"gradcheck: f is {kind_of(f)}; pass a function and its inputs")
         if isinstance(inputs, Value) or backend.is_array(inputs) or not hasattr(inputs, "__iter__"):
-            raise TypeError("gradcheck: inputs is a sequence, one item for each argument of f")
+            raise TypeError(
+                f"gradcheck: inputs is a sequence, one item for each argument of f; this is "
+                f"{shown(inputs)}"
+            )
+        if not (batched is None or isinstance(batched, bool) or callable(batched)):
+            raise TypeError(f"gradcheck: batched={shown(batched)}; pass a function, or True for f")
         self.f, self.wrap, self.evaluations = f, wrap, 0
         self.batched = f if batched is True else batched or None
-        self.dtype = numpy.dtype(dtype)
+        self.dtype = backend.dtype_of(dtype)
+        if not backend.is_floating(self.dtype):
+            raise TypeError(f"gradcheck: dtype={shown(dtype)}; choose a float dtype")
         self.args = [self._taken(x) for x in inputs]
+        _check_count(f, len(self.args))
         floating = [k for k, x in enumerate(self.args) if holds_floats(x)]
-        self.checked = floating if argnums is None else list(argnums)
+        self.checked = floating
+        if argnums is not None:
+            several = instance("argnums", argnums, list | tuple | range, "a list of whole numbers")
+            self.checked = [whole("argnums", k, least=0) for k in several]
         for k in self.checked:
             if k not in floating:
                 raise ValueError(f"gradcheck: argument {k} is not among the floating {floating}")
@@ -156,6 +169,21 @@ class Subject:
 def holds_floats(x: Any) -> bool:
     """Whether x is an array of floating-point numbers, complex ones included."""
     return backend.is_array(x) and (x.dtype.kind == "c" or backend.is_floating(x.dtype))
+
+
+def _check_count(f: Any, count: int) -> None:
+    """Raise TypeError where f has a signature that tells that it does not take so many inputs."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        raise TypeError(
+            f"gradcheck: f({', '.join(signature.parameters)}) does not take {count} inputs; "
+            f"give one for each argument"
+        ) from None
 
 
 def as_tuple(y: Any) -> tuple[Any, ...]:

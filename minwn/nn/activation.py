@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import ops
 from ..tensors import Tensor
-from ..validation import choice, number, whole
+from ..validation import number, shown, whole
 from .module import Module
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
@@ -55,7 +55,9 @@ class GELU(Module):
     """
 
     def __init__(self, approximate: str = "none") -> None:
-        self.approximate = choice("approximate", approximate, ("none", "tanh"))
+        if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+            raise ValueError(f"approximate={shown(approximate)}; choose 'none' or 'tanh'")
+        self.approximate = approximate
 
     def forward(self, x: Any) -> Tensor:
         return ops.gelu(x, approximate=self.approximate)

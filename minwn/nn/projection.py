@@ -25,6 +25,7 @@ from ..backend import is_floating, namespace, run
 from ..byhand import weight_norm
 from ..graph import raw
 from ..tensors import Tensor
+from ..validation import instance, kind_of
 from .weight_norm import Dim, WeightNorm, lengths
 
 __all__ = ["normalise_"]
@@ -43,6 +44,8 @@ def normalise_(
     WeightNorm(dim=dim, eps=eps, form=form)  # raises for settings that make no sense
     if isinstance(dim, str):
         raise ValueError("a parameter does not say which axis is its output; give dim as a number")
+    wanted = "a Parameter, or several, such as module.parameters()"
+    instance("parameters", parameters, Iterable, wanted)
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     new = [run(raw(v), _normalised, i, v, dim, eps, form) for i, v in enumerate(given)]
     for v, unit in zip(given, new, strict=True):
@@ -51,7 +54,7 @@ def normalise_(
 
 def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
     if not isinstance(v, Tensor):
-        raise TypeError(f"item {i} is a {type(v).__name__}; pass Parameters")
+        raise TypeError(f"item {i} is {kind_of(v)}; pass Parameters")
     if not is_floating(v.dtype):
         raise TypeError(f"item {i} is {v.dtype}; only floating parameters have a norm")
     if not v.is_leaf:

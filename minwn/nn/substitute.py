@@ -8,6 +8,7 @@ from typing import Any
 from ..graph import Value
 from ..ops import reshape
 from ..tensors import Tensor
+from ..validation import instance
 from .module import Module, Parameter
 
 __all__ = ["substitute"]
@@ -21,6 +22,8 @@ def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
     are found where `parameters` finds them; what holds one in another way, such as a function kept
     as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
     """
+    instance("module", module, Module, "a Module")
+    instance("replaced", replaced, Mapping, "a mapping from Parameters to Tensors")
     return rebuilt(module, {v: _StandIn(w) for v, w in replaced.items()}, {})
 
 

@@ -292,10 +292,10 @@ def gelu(x: Array, *, approximate: str = "none") -> Array:
     """z = x P(N <= x) for a standard normal N; approximate="tanh" gives the older formula
     z = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).  Hendrycks & Gimpel 2016, arXiv:1606.08415
     """
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate={approximate!r:.60}; choose 'none' or 'tanh'")
     if approximate == "none":
         return x * (0.5 * (1.0 + backend.erf(x * math.sqrt(0.5))))
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate={approximate!r}; choose 'none' or 'tanh'")
     return 0.5 * x * (1.0 + namespace(x).tanh(_gelu_inner(clip(x, low=-10.0, high=10.0))))
 
 
