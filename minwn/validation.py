@@ -14,14 +14,16 @@ import dis
 import functools
 import inspect
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Number, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
-    "choice", "door", "explained", "flag", "function", "instance", "kind_of", "not_negative",
-    "number", "positive", "shape_of", "share", "shown", "whole",
+    "choice", "door", "explained", "flag", "function", "instance", "kind_of", "mapping",
+    "not_negative", "number", "path", "positive", "shape_of", "share", "shown", "whole",
 ]  # fmt: skip
 
 
@@ -95,6 +97,16 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) 
     if isinstance(value, kind):
         return value
     raise TypeError(f"{name}={shown(value)}; pass {wanted}{_hint(value)}")
+
+
+def mapping(name: str, value: Any, wanted: str = "a mapping from names to arrays") -> Any:
+    """value.  Raises TypeError unless it is a mapping."""
+    return instance(name, value, Mapping, wanted)
+
+
+def path(name: str, value: Any) -> Path:
+    """value as a Path.  Raises TypeError unless it is text or a path."""
+    return Path(instance(name, value, str | os.PathLike, "the path of a file as text or a Path"))
 
 
 def function(name: str, value: Any, wanted: str = "a function") -> Any:

@@ -23,6 +23,7 @@ from ..backend import dtype_of, is_floating, to_numpy
 from ..byhand import weight_norm
 from ..graph import raw
 from ..nn.module import did_you_mean, join
+from ..validation import mapping, shown
 from .kept import Kept, gain, length_of
 from .layout import KINDS, LAYOUTS
 from .names import FRAMEWORKS, Framework, Keys, flatten, layer_of, leaf_of, locate, place, unflatten
@@ -64,11 +65,12 @@ def convert(
     """
     ours, theirs = _row(source), _row(target)
     weight_norm.check_form(epsilon, "inside")
+    rename = {} if rename is None else mapping("rename", rename, "a mapping of names, {old: new}")
     arrays = {name: _array(x, name) for name, x in flatten(state, source).items()}
-    located = _renamed(locate(arrays, source), rename or {})
+    located = _renamed(locate(arrays, source), rename)
     if ours.owned != theirs.owned:
         located = {p: keys for p, keys in located.items() if leaf_of(p) != ours.owned}
-    model = {} if like is None else flatten(like, target)
+    model = {} if like is None else flatten(mapping("like", like), target)
     wanted = locate(model, target)
 
     ndims = {p: arrays[keys[-1]].ndim for p, keys in located.items()}
@@ -113,8 +115,8 @@ def parameters(
 
 
 def _row(framework: str) -> Framework:
-    if framework not in FRAMEWORKS:
-        raise ValueError(f"framework {framework!r}; choose from {', '.join(FRAMEWORKS)}")
+    if not isinstance(framework, str) or framework not in FRAMEWORKS:
+        raise ValueError(f"framework {shown(framework)}; choose from {', '.join(FRAMEWORKS)}")
     return FRAMEWORKS[framework]
 
 
@@ -170,8 +172,8 @@ def _kinds(
         if found is None:
             ndim = ndims.get(join(layer_of(p), "weight"), 0)
             found = ("other", "norm", "linear")[ndim] if ndim < 3 else "conv"
-        if found not in KINDS:
-            raise ValueError(f"kind={found!r} for {p}; choose from {', '.join(KINDS)}")
+        if not isinstance(found, str) or found not in KINDS:
+            raise ValueError(f"kind={shown(found)} for {p}; choose from {', '.join(KINDS)}")
         kinds[p] = found
     return kinds
 
@@ -201,7 +203,10 @@ def _array(x: Any, name: str) -> np.ndarray:
         if str(x.dtype) == "torch.bfloat16":
             bits = x.view(sys.modules["torch"].int16)
             return bits.numpy().view(dtype_of("bfloat16"))
-    x = to_numpy(x)
+    try:
+        x = to_numpy(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {shown(x)}; a state holds arrays of numbers") from None
     if x.dtype.kind not in "biufc" and not is_floating(x.dtype):
         raise TypeError(f"{name} is an array of {x.dtype}; a state holds numbers")
     return x

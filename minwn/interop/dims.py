@@ -7,8 +7,10 @@ R torch    an axis from 1, or from -2 on from the end; -1 and NULL are the whole
 
 from __future__ import annotations
 
-import operator
+from numbers import Integral
 from typing import Any
+
+from ..validation import shown, whole
 
 __all__ = ["dim_from_r", "dim_from_torch", "dim_to_r", "dim_to_torch"]
 
@@ -18,6 +20,7 @@ def dim_from_torch(dim: int | None, ndim: int) -> int | None:
 
     Raises TypeError for what is no integer, IndexError for an axis that the weight lacks.
     """
+    ndim = whole("ndim", ndim, least=0)
     if dim is None or _integer(dim) == -1:
         return None
     if not -ndim <= dim < ndim:
@@ -33,6 +36,7 @@ def dim_to_torch(dim: int | tuple[int, ...] | None, ndim: int) -> int | None:
 
     Raises TypeError and IndexError as above, ValueError for several axes.
     """
+    ndim = whole("ndim", ndim, least=0)
     if dim is None:
         return None
     axes = dim if isinstance(dim, tuple) else (dim,)
@@ -49,6 +53,7 @@ def dim_from_r(dim: int | None, ndim: int) -> int | None:
 
     Raises TypeError for what is no integer, IndexError for 0 and for an axis the weight lacks.
     """
+    ndim = whole("ndim", ndim, least=0)
     if dim is None or _integer(dim) == -1:
         return None
     if dim == 0 or not -ndim <= dim <= ndim:
@@ -66,9 +71,6 @@ def dim_to_r(dim: int | tuple[int, ...] | None, ndim: int) -> int | None:
 
 
 def _integer(dim: Any) -> int:
-    if isinstance(dim, bool):
-        raise TypeError(f"dim={dim!r}; give an axis as a number, or None for the whole")
-    try:
-        return operator.index(dim)
-    except TypeError:
-        raise TypeError(f"dim={dim!r}; give an axis as a number, or None for the whole") from None
+    if isinstance(dim, bool) or not isinstance(dim, Integral):
+        raise TypeError(f"dim={shown(dim)}; give an axis as a number, or None for the whole")
+    return int(dim)

@@ -17,6 +17,8 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import to_numpy
+from ..validation import instance, mapping, shown, whole
+from ..validation import path as path_of
 from .npz import read_npz, write_npz
 from .plain import DTYPES, FileError, check_name
 from .safetensors import read_safetensors, write_safetensors
@@ -26,6 +28,7 @@ __all__ = ["FORMAT_VERSION", "LIMIT", "FileError", "read", "write"]
 FORMAT_VERSION = 1
 LIMIT = 2**32  # bytes that the arrays of a file may take in memory, unless told otherwise
 
+TEXTS = "a mapping from texts to texts"
 ADVICE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
 
@@ -37,7 +40,7 @@ def read(path: str | os.PathLike[str], *, limit: int = LIMIT) -> tuple[dict[str,
     have 10,000 bytes, that of a .safetensors 16 MiB.
     Raises FileError for anything but plain arrays under plain names, each once, and whole.
     """
-    path = Path(path)
+    path, limit = path_of("path", path), whole("limit", limit, least=0)
     reader = {".npz": read_npz, ".safetensors": read_safetensors}[_suffix(path)]
     with open(path, "rb") as file:
         try:
@@ -66,12 +69,19 @@ def write(
     Raises ValueError for names and dtypes that could not be read again. Then, and where the write
     is interrupted, the old file is untouched and the new one is gone.
     """
-    path = Path(path)
+    path = path_of("path", path)
+    mapping("state", state)
+    for key, text in mapping("metadata", {} if metadata is None else metadata, TEXTS).items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata[{shown(key)}]={shown(text)}; pass {TEXTS}")
     writer = {".npz": write_npz, ".safetensors": write_safetensors}[_suffix(path)]
     arrays = {}
     for name, x in state.items():
-        check_name(name, ValueError)
-        array = to_numpy(x)
+        check_name(instance("a name", name, str, "text as names"), ValueError)
+        try:
+            array = to_numpy(x)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} is {shown(x)}; a file holds arrays of numbers") from None
         if array.dtype.name not in DTYPES.values():
             raise ValueError(f"{name} is {array.dtype}; a file holds {', '.join(DTYPES.values())}")
         little = array.dtype.newbyteorder("<") if array.dtype.kind in "iuf" else array.dtype

@@ -13,10 +13,11 @@ from ..nn import Embedding, Module, WeightNormWrapper
 from ..nn.conv import ConvTranspose
 from ..nn.module import join
 from ..tensors import Tensor
+from ..validation import choice, instance, mapping
 from .convert import convert, match, parameters
 from .files import LIMIT, read, write
 from .metadata import about, framework, lengths, number
-from .names import flatten, locate
+from .names import FRAMEWORKS, flatten, locate
 
 __all__ = ["load", "save", "settings"]
 
@@ -36,7 +37,12 @@ def save(
     rename, like, epsilon: see `convert`. The old file is replaced whole, or not at all.
     Raises what `convert` and `write` raise.
     """
-    state = module.state_dict()
+    state = instance("module", module, Module, "a Module").state_dict()
+    choice("target", target, FRAMEWORKS)
+    if rename is not None:
+        mapping("rename", rename, "a mapping of names, {old: new}")
+    if like is not None:
+        mapping("like", like)
     if target == "minwn" and not rename and like is None:
         write(path, state, about(target, epsilon, _lengths(module)))
         return
@@ -69,6 +75,11 @@ def load(
     and closest names, TypeError for dtypes, ValueError for shapes and values out of range,
     ZeroNormError for a v of zero. Then nothing was loaded.
     """
+    instance("module", module, Module, "a Module")
+    if source is not None:
+        choice("source", source, FRAMEWORKS)
+    if rename is not None:
+        mapping("rename", rename, "a mapping of names, {old: new}")
     arrays, said = read(path, limit=limit)
     source = framework(said, source) or "minwn"
     if epsilon is None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..nn.module import join
+from ..validation import choice, instance, mapping
 
 __all__ = [
     "FRAMEWORKS",
@@ -249,7 +250,8 @@ def flatten(state: Mapping[str, Any], framework: str) -> dict[str, Any]:
 
     Raises ValueError for names that would be read as other levels than they are.
     """
-    flat = dict(_leaves(state, ""))
+    flat = dict(_leaves(mapping("state", state), ""))
+    choice("framework", framework, FRAMEWORKS)
     if framework != "flax":
         return flat
     if not any(name.startswith("params.") for name in flat):
@@ -277,10 +279,12 @@ def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The nested mapping whose levels are the parts of the names between the dots."""
     tree: dict[str, Any] = {}
-    for name, x in flat.items():
-        *levels, last = name.split(".")
+    for name, x in mapping("flat", flat).items():
+        *levels, last = instance("a name", name, str, "text as names").split(".")
         here = tree
         for level in levels:
             here = here.setdefault(level, {})
+            if not isinstance(here, dict):
+                raise ValueError(f"{name!r}: the level {level!r} is an array already")
         here[last] = x
     return tree
