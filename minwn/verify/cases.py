@@ -193,8 +193,9 @@ CASES: dict[str, list[Case]] = {
                     case((2, 4, 2, 3), (2, 4, 3, 4), kernel=(2, 2), **CONV2)],
     "mean_only_batch_norm": [case((4, 3), (3,)), case((2, 2, 3), (2,))],
     "softmax_cross_entropy": [
-        case((3, 4), targets=targets, reduction=reduction)
-        for targets in (LABELS, SOFT) for reduction in ("mean", "sum", "none")
+        Case(inputs, {"reduction": reduction} | labels)
+        for inputs, labels in ((((3, 4),), {"labels": LABELS}), (((3, 4), lambda _: SOFT), {}))
+        for reduction in ("mean", "sum", "none")
     ],
     "weight_norm": [
         *forms((2, 3), (2, 1)), case((2, 1, 2), (1, 1, 2)), case((2, 3), ()),
