@@ -105,16 +105,14 @@ def targets_vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean
     bars = _bars(l_bar, logits, targets, reduction)
     if len(bars) == 1:
         raise ValueError(f"labels of shape {targets.shape} have no cotangent; pass distributions")
-    return _unrows(bars[1](), logits.shape)
+    return _unrows(bars[1], logits.shape)
 
 
 def _bars(l_bar: Any, logits: Any, targets: Any, reduction: str) -> Any:
     rows, targets, _ = _rows(logits, targets, reduction)
-    rule = softmax_cross_entropy.rule
     if targets.ndim == 1:
-        return rule(l_bar, None, rows, labels=targets, reduction=reduction)
-    by_logits, by_targets = rule(l_bar, None, rows, targets, reduction=reduction)
-    return by_logits(), by_targets
+        return softmax_cross_entropy.vjp(l_bar, None, rows, labels=targets, reduction=reduction)
+    return softmax_cross_entropy.vjp(l_bar, None, rows, targets, reduction=reduction)
 
 
 def _minus_log_s(logits: Any) -> Any:
