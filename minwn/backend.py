@@ -140,7 +140,14 @@ def is_extension(dtype: Any) -> bool:
 
 
 def dtype_of(spec: Any) -> numpy.dtype:
-    """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes."""
+    """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
+
+    Raises TypeError for None, which to NumPy means float64.
+    """
+    if isinstance(spec, numpy.dtype):
+        return spec
+    if spec is None:
+        raise TypeError("None is no dtype; name one, such as 'float32'")
     if spec == "bfloat16":
         try:
             import ml_dtypes

@@ -107,7 +107,7 @@ def _pulled(y: Tensor, inputs: Sequence[Tensor], y_bar: Any, **options: Any) -> 
 
 
 def _gradient_of(
-    f: Callable[..., Any], argnums: int | Sequence[int], y_bar: Any, allow_unused: bool
+    f: Callable[..., Any], argnums: Any, y_bar: Any, allow_unused: bool
 ) -> Callable[..., Any]:
     single = isinstance(argnums, Integral)
     many = isinstance(argnums, tuple | list) and all(isinstance(i, Integral) for i in argnums)
@@ -116,7 +116,7 @@ def _gradient_of(
             f"grad: argnums={shown(argnums)} of a function; give the number of an argument, or a "
             f"tuple of numbers, and call what grad returns: grad(f, 0)(x)"
         )
-    numbers = [argnums] if single else list(argnums)
+    numbers: list[int] = [argnums] if single else list(argnums)
 
     def gradient(*args: Any) -> Any:
         if any(not -len(args) <= i < len(args) for i in numbers):
