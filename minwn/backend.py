@@ -103,7 +103,12 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
             xp = _cupy()
         data = xp.from_dlpack(data)
     with on_device_of(data if like is None else like):
-        return xp.asarray(data, dtype=dtype)
+        try:
+            return xp.asarray(data, dtype=dtype)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{data!r:.60} makes no array; pass an array, or numbers in lists of one length"
+            ) from None
 
 
 def beside(data: Any, other: Array, dtype: Any = None) -> Array:
@@ -152,12 +157,12 @@ def dtype_of(spec: Any) -> numpy.dtype:
                 "the dtype 'bfloat16' needs ml_dtypes: pip install 'minwn[interop]'"
             ) from error
         return numpy.dtype(ml_dtypes.bfloat16)
-    dtype = None
-    if isinstance(spec, str | type | numpy.dtype):  # not None, which is float64 to NumPy
+    dtype = spec if isinstance(spec, numpy.dtype) else None
+    if isinstance(spec, str | type):  # not None, which is float64 to NumPy
         with contextlib.suppress(TypeError):
             dtype = numpy.dtype(spec)
     if dtype is None or not (dtype.kind in "biufc" or dtype.name == "bfloat16"):
-        raise TypeError(f"dtype={spec!r:.60}; give that of numbers by its name, such as 'float32'")
+        raise TypeError(f"{spec!r:.60} is no dtype; name one, such as 'float32'")
     return dtype
 
 

@@ -268,7 +268,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 @primitive(widen=False)
 def cast(x: Array, *, dtype: Any) -> Array:
     """x rounded to another dtype."""
-    return x.astype(dtype)
+    return x.astype(backend.dtype_of(dtype))
 
 
 Primitive.cast = cast

@@ -47,6 +47,16 @@ def apart(*shape: int, at: float = 0.0) -> Draw:
     return lambda rng: rng.permutation(0.2 * grid + at).reshape(shape)
 
 
+def between(*shape: int) -> Draw:
+    """Numbers of both signs, at least 0.1 from the whole ones and from those in the middle."""
+    return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
+
+
+def near_one(*shape: int) -> Draw:
+    """Close to 1 and -1: divided by one, the numbers above stay between the whole ones."""
+    return lambda rng: rng.uniform(0.99, 1.01, shape) * rng.choice([-1.0, 1.0], shape)
+
+
 def times(factor: float, *shape: int) -> Draw:
     return lambda rng: factor * signed(*shape)(rng)
 
@@ -138,6 +148,9 @@ CASES: dict[str, list[Case]] = {
         case((2, 2), -1), case((2, 2), 0), case(positive(3), 0.5), case(2, (2, 3)), case(0.3, (3,)),
         case(1, (2,)),
     ],
+    "round": [case(between(2, 3)), case(between(3), decimals=0)],
+    "floor_divide": [case(between(2, 3), near_one(2, 3)), case(between(2, 1), near_one(3))],
+    "remainder": [case(between(2, 3), near_one(2, 3)), case(between(2, 1), near_one(3))],
     "exp": UNARY,
     "log": [case(positive(2, 3))],
     "sqrt": [case(positive(2, 3))],
@@ -193,8 +206,9 @@ CASES: dict[str, list[Case]] = {
                     case((2, 4, 2, 3), (2, 4, 3, 4), kernel=(2, 2), **CONV2)],
     "mean_only_batch_norm": [case((4, 3), (3,)), case((2, 2, 3), (2,))],
     "softmax_cross_entropy": [
-        case((3, 4), targets=targets, reduction=reduction)
-        for targets in (LABELS, SOFT) for reduction in ("mean", "sum", "none")
+        Case(inputs, {"reduction": reduction} | labels)
+        for inputs, labels in ((((3, 4),), {"labels": LABELS}), (((3, 4), lambda _: SOFT), {}))
+        for reduction in ("mean", "sum", "none")
     ],
     "weight_norm": [
         *forms((2, 3), (2, 1)), case((2, 1, 2), (1, 1, 2)), case((2, 3), ()),
@@ -219,10 +233,14 @@ CASES: dict[str, list[Case]] = {
                  case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
 }  # fmt: skip
 
+NAN = math.nan
 # op, inputs, params, z_bar, and the cotangents that its docstring promises
 KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("relu", [[-1.0, 0.0, 2.0]], {}, [3.0, 5.0, 7.0], [[0.0, 0.0, 7.0]]),
     ("abs", [[-1.0, 0.0, 2.0]], {}, [3.0, 5.0, 7.0], [[-3.0, 0.0, 7.0]]),
+    ("round", [[0.5, 1.5, 2.0]], {}, [3.0, 5.0, math.inf], [[0.0, 0.0, 0.0]]),
+    ("floor_divide", [[4.0, 3.0], [2.0, 2.0]], {}, [3.0, math.inf], [[0.0, 0.0], [0.0, 0.0]]),
+    ("remainder", [[4.0, -3.0], [2.0, 2.0]], {}, [3.0, 5.0], [[3.0, 5.0], [-6.0, 10.0]]),
     ("leaky_relu", [[0.0]], {"slope": 0.25}, [8.0], [[2.0]]),
     ("elu", [[0.0]], {"alpha": 0.25}, [8.0], [[2.0]]),
     ("maximum", [[1.0, 1.0], [1.0, 0.0]], {}, [6.0, 4.0], [[3.0, 4.0], [3.0, 0.0]]),
@@ -234,6 +252,18 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
      [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]),
     ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]], {"kernel": (4,), "stride": (4,), "padding": (0,)},
      [[[5.0]]], [[[[5.0, 0.0, 0.0, 0.0]]]]),
+    # An entry that is NaN, and a window of nothing but -inf beside its padding.
+    ("relu", [[NAN]], {}, [5.0], [[5.0]]),
+    ("elu", [[NAN]], {}, [5.0], [[5.0]]),
+    ("abs", [[NAN]], {}, [5.0], [[0.0]]),
+    ("clip", [[NAN]], {"low": 0.0}, [5.0], [[0.0]]),
+    ("maximum", [[NAN, 1.0], [1.0, NAN]], {}, [6.0, 4.0], [[6.0, 4.0], [6.0, 4.0]]),
+    ("minimum", [[NAN, 1.0], [1.0, NAN]], {}, [6.0, 4.0], [[6.0, 4.0], [6.0, 4.0]]),
+    ("max", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
+    ("min", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
+    ("max_pool", [[[[-math.inf, -math.inf, NAN, NAN]]]],
+     {"kernel": (2,), "stride": (2,), "padding": (1,)},
+     [[[3.0, 5.0, 7.0]]], [[[[3.0, 0.0, 5.0, 7.0]]]]),
     # At v = 0:  v_bar = (g / h) w_bar, with h = 2 here.
     *(("weight_norm", [[[0.0, 0.0]], [[3.0]]], {"form": form, "eps": eps}, [[2.0, 4.0]],
        [[[3.0, 6.0]], [[0.0]]])
