@@ -105,9 +105,13 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
     with on_device_of(data if like is None else like):
         try:
             return xp.asarray(data, dtype=dtype)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"{data!r:.60} makes no array; pass an array, or numbers in lists of one length"
+        except (TypeError, ValueError) as error:
+            if error.__traceback__.tb_next is not None:  # data says itself why it is none
+                raise
+            ragged = ", for its shape is inhomogeneous" if isinstance(data, list | tuple) else ""
+            raise type(error)(
+                f"{data!r:.60} makes no array{ragged}; pass an array, or numbers in lists of one "
+                f"length"
             ) from None
 
 

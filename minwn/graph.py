@@ -87,6 +87,11 @@ class Value:
     result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        if type(data) is not Host and not is_array(data):
+            raise TypeError(
+                f"{type(self).__name__}({shown(data)}); pass an array, or make a Tensor of it with "
+                f"tensor(...)"
+            )
         if requires_grad and not is_floating(data.dtype):
             raise TypeError(_no_gradient(data))
         self._data = data

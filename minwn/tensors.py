@@ -14,7 +14,7 @@ from . import backend, ops
 from .backend import Array
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
-from .validation import shown
+from .validation import door, shown, whole
 
 __all__ = ["Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
@@ -132,6 +132,7 @@ class Tensor(Value):
 
     # ---- derivatives ----------------------------------------------------------------------------
 
+    @door
     def backward(
         self, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
     ) -> None:
@@ -228,30 +229,39 @@ class Tensor(Value):
     def __delitem__(self, index: Any) -> None:
         raise TypeError("the entries of a Tensor are not deleted; index those that are to stay")
 
+    @door
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
         return _constant(operator.eq, self, other)
 
+    @door
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
         return _constant(operator.ne, self, other)
 
+    @door
     def __lt__(self, other: Any) -> Tensor:
         return _constant(operator.lt, self, other)
 
+    @door
     def __le__(self, other: Any) -> Tensor:
         return _constant(operator.le, self, other)
 
+    @door
     def __gt__(self, other: Any) -> Tensor:
         return _constant(operator.gt, self, other)
 
+    @door
     def __ge__(self, other: Any) -> Tensor:
         return _constant(operator.ge, self, other)
 
+    @door
     def __and__(self, other: Any) -> Tensor:
         return _bitwise(operator.and_, self, other)
 
+    @door
     def __or__(self, other: Any) -> Tensor:
         return _bitwise(operator.or_, self, other)
 
+    @door
     def __xor__(self, other: Any) -> Tensor:
         return _bitwise(operator.xor, self, other)
 
@@ -336,8 +346,9 @@ class Tensor(Value):
     def transpose(self, *axes: Any) -> Tensor:
         return ops.transpose(self, axes=_spread(axes) or None)
 
+    @door
     def swapaxes(self, a: int, b: int) -> Tensor:
-        order = list(range(self.ndim))
+        order, a, b = list(range(self.ndim)), whole("a", a, None), whole("b", b, None)
         order[a], order[b] = order[b], order[a]
         return ops.transpose(self, axes=tuple(order))
 
@@ -346,6 +357,7 @@ class Tensor(Value):
             raise ValueError(f"reshape: order={order!r}; entries are read in the order 'C' only")
         return ops.reshape(self, shape=_spread(shape))
 
+    @door
     def flatten(self, start: int = 0) -> Tensor:
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
@@ -369,16 +381,19 @@ class Tensor(Value):
         _check_none("min", others)
         return ops.min(self, axis=axis, keepdims=keepdims)
 
+    @door
     def all(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether all entries over axis are true; a constant, like a comparison."""
         _check_none("all", others)
         return _constant(lambda x: x.all(axis=axis, keepdims=keepdims), self)
 
+    @door
     def any(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether one entry over axis is true; a constant, like a comparison."""
         _check_none("any", others)
         return _constant(lambda x: x.any(axis=axis, keepdims=keepdims), self)
 
+    @door
     def argmax(self, axis: int | None = None, **others: Any) -> Array:
         _check_none("argmax", others)
         return self._data.argmax(axis=axis)
@@ -523,7 +538,7 @@ def _check_none(name: str, others: dict[str, Any]) -> None:
 
 def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
     """f(2, 3) and f((2, 3)) mean the same, and so do f() and f(None)."""
-    if numbers == (None,):
+    if len(numbers) == 1 and numbers[0] is None:
         return ()
     together = len(numbers) == 1 and isinstance(numbers[0], tuple | list)
     return tuple(numbers[0]) if together else numbers
@@ -535,6 +550,7 @@ def like(x: Any, other: Tensor) -> Any:
     return x if known else backend.asarray(x, like=other._data, dtype=other.dtype)
 
 
+@door
 def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tensor:
     """A Tensor of the data: an array of any library, a Tensor, or numbers in nested lists.
 

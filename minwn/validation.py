@@ -184,7 +184,7 @@ def explained(
 
 def _name(f: Callable[..., Any]) -> str:
     """What a caller knows f by; each file of `byhand` has its own forward, vjp, ..."""
-    name = f.__qualname__.removesuffix(".__init__").strip("_")
+    name = f.__qualname__.removesuffix(".__init__").replace("__", "").strip("_")
     *_, shelf, file = ("", *f.__module__.split("."))
     return f"{file}.{name}" if shelf == "byhand" and name != file else name
 
@@ -214,7 +214,7 @@ def _given(
     """(parameter, what to call it, the value) of every argument that is not as by default."""
     for key, value in bound.arguments.items():
         parameter = signature.parameters[key]
-        if key == "self":
+        if key == "self" and not hasattr(value, "dtype"):
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             yield from ((key, f"{key}[{i}]", x) for i, x in enumerate(value))
@@ -323,6 +323,21 @@ _WANTED: dict[str, Wanted] = {
     "alpha": _NUMBER,
     "eps": _NUMBER,
     "ddof": (_is_whole, "a whole number"),
-    **dict.fromkeys(("affine", "bias", "keepdims", "requires_grad"), _FLAG),
+    "start": (_is_whole, "a whole number"),
+    **dict.fromkeys(
+        (
+            "affine",
+            "allow_unused",
+            "bias",
+            "create_graph",
+            "elementwise_affine",
+            "keepdims",
+            "mode",
+            "requires_grad",
+            "retain_graph",
+            "strict",
+        ),
+        _FLAG,
+    ),
     **dict.fromkeys(("form", "groups", "reduction", "targets"), _ANYTHING),
 }

@@ -48,7 +48,7 @@ CALLABLE = ("a function", "a type", "a module")
 RAW = re.compile(
     r"NoneType|object has no attribute|type object '|unsupported operand|u?func '|gufunc|ufunc"
     r"|not iterable|not subscriptable|broadcast together|could not be broadcast|could not broadcast"
-    r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous|not callable"
+    r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous shape after|not callable"
     r"|cannot unpack|unhashable|bad operand|not supported between|must be real number"
     r"|cannot be interpreted as an integer|has no len|positional argument|unexpected keyword"
     r"|not understood|recursion|multiple values|object of type|cannot convert|could not convert"

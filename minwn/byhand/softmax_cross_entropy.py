@@ -101,6 +101,7 @@ def vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean") -> An
     return _unrows(_bars(l_bar, logits, targets, reduction)[0], logits.shape)
 
 
+@door
 def targets_vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The cotangent of targets that are distributions:  l_bar (z - x) / n
 
