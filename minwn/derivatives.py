@@ -8,7 +8,7 @@ from typing import Any
 
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
-from .tensors import Tensor, fitting, like, owned, tensor, walk_from
+from .tensors import Argument, Tensor, fitting, like, owned, tensor, walk_from
 from .validation import shown
 
 __all__ = ["grad", "jvp", "vjp"]
@@ -68,7 +68,7 @@ def _inputs(values: Sequence[Any]) -> list[Tensor]:
     twice in the derivative by the argument.
     """
     return [
-        ops.reshape(x, shape=x.shape) if _recording(x) else Tensor(raw(tensor(x)), True)
+        ops.reshape(x, shape=x.shape) if _recording(x) else Argument(raw(tensor(x)), True)
         for x in values
     ]
 

@@ -16,7 +16,7 @@ from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
 from .validation import door, shown, whole
 
-__all__ = ["Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
+__all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
@@ -45,8 +45,6 @@ class Tensor(Value):
     """
 
     __slots__ = ()
-
-    assigned_in_place = False  # whether x += y assigns to x; see `_in_place`
 
     # ---- what it holds --------------------------------------------------------------------------
 
@@ -272,6 +270,11 @@ class Tensor(Value):
 
     # ---- in place -------------------------------------------------------------------------------
 
+    @property
+    def assigned_in_place(self) -> bool:
+        """Whether x += y assigns to x, and does not make a new Tensor."""
+        return self.is_leaf and self.requires_grad
+
     def _in_place(self, operation: Callable[[Any, Any], Any], other: Any) -> Tensor:
         """x += y: a new Tensor. But a Parameter, a Buffer, or a leaf that requires gradients stays
         itself and is assigned the result, of its shape and dtype.
@@ -279,7 +282,7 @@ class Tensor(Value):
         Raises RuntimeError where operations on it are recorded, or the result would have a history,
         ValueError for another shape, and TypeError for another dtype.
         """
-        if not (self.assigned_in_place or (self.is_leaf and self.requires_grad)):
+        if not self.assigned_in_place:
             return operation(self, other)
         sign = _SYMBOLS[operation]
         this = f"x {sign}= y of a {type(self).__name__} of shape {self.shape}"
@@ -493,11 +496,14 @@ class Tensor(Value):
                 return _constant(ufunc, *inputs)
             if name in _BITWISE:
                 return _bitwise(ufunc, *inputs)
+            if name == "divmod":
+                return ops.floor_divide(*inputs), ops.remainder(*inputs)
             op = Primitive.registry.get(_UFUNCS.get(name, name))
             if op is not None:
                 return op(*inputs)
+        way = "; a Tensor changes no array in place: a = a + x" if kwargs.get("out") else ""
         raise TypeError(
-            f"numpy.{name} ({method}) does not know Tensors; use minwn.ops, or .numpy() first"
+            f"numpy.{name} ({method}) does not know Tensors; use minwn.ops, or .numpy() first{way}"
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
@@ -508,6 +514,14 @@ class Tensor(Value):
 
 
 Tensor.result_type = Tensor
+
+
+class Argument(Tensor):
+    """A leaf by which a function is differentiated. In the function it is like any other Tensor:
+    x += y gives a new one."""
+
+    __slots__ = ()
+    assigned_in_place = False
 
 
 def _constant(f: Callable[..., Any], *inputs: Any) -> Tensor:

@@ -122,7 +122,8 @@ def _log(x: Any, y: Any) -> Any:
 @elementwise
 def round(x: Array, *, decimals: int = 0) -> Array:
     """z = x rounded to so many decimals, halves to the even one; with derivative 0"""
-    return x.round(decimals)
+    whole = x.dtype.kind in "biu" and decimals >= 0  # NumPy makes float16 of bool
+    return x.copy() if whole else x.round(decimals)
 
 
 @round.pullback
