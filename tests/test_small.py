@@ -161,7 +161,7 @@ def test_adams_factors_as_arrays_are_its_numbers(dtype, rng):
         g = rng.normal(size=w.shape).astype(dtype)
         p.grad = tensor(g)
         optimiser.step()
-        m = m + (1.0 - 0.8) * (g - m)
+        m = 0.8 * m + (1.0 - 0.8) * g
         q = 0.95 * q + (1.0 - 0.95) * (g * g)
         up = math.sqrt(1.0 - 0.95**t)
         w = w - m / (np.sqrt(q) + 0.1 * up) * (0.01 / (1.0 - 0.8**t) * up)
