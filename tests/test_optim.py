@@ -325,7 +325,7 @@ def test_a_gradient_that_does_not_fit_updates_nothing(kind, options, fault, rng)
     give_gradients(params, rng)
     wrong = np.ones((2, 3, 2)) if fault == "dtype" else np.ones((2, 3), "float32")
     params[-1]._grad = tensor(wrong)
-    with pytest.raises((TypeError, ValueError), match="a gradient of .*for a parameter of"):
+    with pytest.raises((TypeError, ValueError), match=r"a gradient of .*for a parameter of"):
         optimiser.step()
     assert all(p.data is old for p, old in zip(params, before, strict=True))
     assert repr(optimiser.state_dict()["state"]) == repr(state)

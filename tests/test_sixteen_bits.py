@@ -38,7 +38,6 @@ from minwn.byhand import (
     softmax_cross_entropy,
     weight_norm,
 )
-from minwn.graph import Primitive
 from minwn.nn.norm import standardise
 from minwn.nn.pooling import avg_pool, max_pool
 from minwn.ops.matrix import _einsum
@@ -292,8 +291,8 @@ PRIMITIVES: dict[str, list[Row]] = {
         row(ops.where, mask(ROWS, 3), signed(ROWS, 3), signed(3)),
         row(lambda c, x: ops.where(c, x, 0.7), mask(ROWS, 3), signed(3)),
     ],
-    "maximum": binary(ops.maximum) + [row(ops.maximum, equal(ROWS, 3), equal(3))],
-    "minimum": binary(ops.minimum) + [row(ops.minimum, equal(ROWS, 3), equal(3))],
+    "maximum": [*binary(ops.maximum), row(ops.maximum, equal(ROWS, 3), equal(3))],
+    "minimum": [*binary(ops.minimum), row(ops.minimum, equal(ROWS, 3), equal(3))],
     "matmul": [
         row(ops.matmul, positive(5, ROWS), positive(ROWS, 3)),
         row(ops.matmul, positive(ROWS, 3), positive(3, 4)),
@@ -348,7 +347,8 @@ PRIMITIVES: dict[str, list[Row]] = {
     "weight_norm": normed(weight_norm.forward),
     "exponential_scale": normed(exponential_scale.forward, signed),
     "frozen_norm": [
-        row(frozen_norm.forward, draw(*v), positive(*g)) for v, g in LENGTHS for draw in (signed, far)
+        row(frozen_norm.forward, draw(*v), positive(*g))
+        for v, g in LENGTHS for draw in (signed, far)
     ],
     **convolutions(),
 }  # fmt: skip
@@ -630,8 +630,7 @@ ARRAYS: dict[str, list[tuple[Any, tuple[Draw, ...]]]] = {
     ],
     **{
         f"{file.__name__.rpartition('.')[2]}.{name}": [
-            (lambda *xs, f=getattr(file, name): f(*xs),
-             tuple(draw(*v if c == "v" else g) for c in shapes))
+            (getattr(file, name), tuple(draw(*(v if c == "v" else g)) for c in shapes))
             for v, g in LENGTHS for draw in (signed, positive)
         ]
         for file in (weight_norm, exponential_scale, frozen_norm)
@@ -691,7 +690,7 @@ OPTIMISERS: dict[str, list[dict[str, Any]]] = {
     ("name", "index"), [(name, i) for name, given in OPTIMISERS.items() for i in range(len(given))]
 )
 def test_every_step_is_rounded_once(name, index, scale, dtype, rng):
-    """The state is that of float64 to the digits of float32; each step starts from the rounded w."""
+    """Each step starts from the rounded w, and the state is float64's to the digits of float32."""
     options = OPTIMISERS[name][index]
     p = nn.Parameter(rng.normal(size=(40, 3)).astype(dtype))
     q = nn.Parameter(p.data.astype("f8"))
@@ -724,7 +723,10 @@ def test_normalise(v, dim, form, dtype, rng):
 
 @pytest.mark.parametrize(
     ("make", "shape"),
-    [(lambda: nn.Linear(4, 3, rng=0), (ROWS, 4)), (lambda: nn.Conv1d(4, 3, 2, rng=0), (20, 4, 250))],
+    [
+        (lambda: nn.Linear(4, 3, rng=0), (ROWS, 4)),
+        (lambda: nn.Conv1d(4, 3, 2, rng=0), (20, 4, 250)),
+    ],
 )
 def test_data_dependent_init(make, shape, dtype, rng):
     narrow, right = (normalised(make().to("float64"), dim="output") for _ in range(2))

@@ -10,8 +10,10 @@ from ..backend import Generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
+from ..validation import share
 from . import init
 from .module import Module
+from .widen import widen
 
 __all__ = ["Dropout", "Flatten", "Sequential"]
 
@@ -95,17 +97,16 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Generator | int | None = None) -> None:
-        if not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise ValueError(f"p={p!r}; give a probability from 0 to 1")
-        self.p, self.rng = p, init.generator(rng)
+        self.p, self.rng = share("p", p), init.generator(rng)
 
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0:
             return x
+        (x,), narrow = widen(x)
         with on_device_of(raw(x)):
             kept = uniform(self.rng, tuple(x.shape), like=raw(x)) >= self.p
             scale = kept.astype(x.dtype) * (1.0 / (1.0 - self.p) if self.p < 1 else 0.0)
-        return x * scale
+        return narrow(x * scale)
 
     def describe(self) -> str:
         return f"p={self.p}"

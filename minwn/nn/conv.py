@@ -40,9 +40,10 @@ class Convolution(Module):
         rng: Generator | int | None,
         dtype: Any,
     ) -> None:
-        self.in_channels, self.out_channels, self.groups = init.sizes(
+        in_channels, out_channels, groups = init.sizes(
             in_channels=in_channels, out_channels=out_channels, groups=groups
         )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"groups={groups} must divide in_channels={in_channels} "
