@@ -29,6 +29,7 @@ else:
 Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 
 Host = numpy.ndarray
+HostScalar = numpy.generic
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
 _DLPACK_CUDA = 2  # kDLCUDA

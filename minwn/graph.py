@@ -29,6 +29,7 @@ import functools
 import heapq
 import itertools
 import operator
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -36,9 +37,10 @@ from typing import Any, ClassVar
 from .backend import (
     Array,
     Host,
+    HostScalar,
+    accumulator,
     asarray,
     is_array,
-    is_extension,
     is_floating,
     namespace,
     run,
@@ -132,18 +134,26 @@ def raw(x: Any) -> Any:
 
 
 class Primitive:
-    """A differentiable function of arrays. Data is positional, metadata is by keyword."""
+    """A differentiable function of arrays. Data is positional, metadata is by keyword.
+
+    widen: whether 16-bit inputs are computed in float32, forward and pullback, and each answer is
+    rounded once. Only what moves entries and computes nothing, and what keeps its own sums in
+    float32, goes without.
+    """
 
     registry: ClassVar[dict[str, Primitive]] = {}
+    cast: ClassVar[Primitive]  # to another dtype; `ops.shape` puts it here
 
-    def __init__(self, forward: Callable[..., Array]) -> None:
+    def __init__(self, forward: Callable[..., Array], *, widen: bool = True) -> None:
         functools.update_wrapper(self, forward)
         self.name = forward.__name__
         if self.name in self.registry:
             raise ValueError(f"there is a primitive called {self.name!r} already")
         self.registry[self.name] = self
-        self.forward = forward
-        self.used_up = (self, None, None, None)  # the record of a Value whose graph was freed
+        self.forward, self.widen = forward, widen
+        # The parameters that are numbers, by their annotations.
+        hints = forward.__annotations__.items()
+        self.numbers = [k for k, hint in hints if k != "return" and _NUMBER.match(str(hint))]
 
     def pullback(self, rule: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
         """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
@@ -167,21 +177,28 @@ class Primitive:
             elif type(x) not in _WEAK:
                 alike = False
         arrays = tuple(found)
+        for name in self.numbers:
+            if isinstance(params.get(name), HostScalar):
+                params[name] = params[name].item()  # as weak as Python's
         if alike:
-            data = self.forward(*arrays, **params)
+            narrow = _narrow(arrays) if dtype is not None and dtype.itemsize == 2 else None
+            if narrow is None or not self.widen:
+                data = self.forward(*arrays, **params)
+            else:
+                data = self._in_float32(narrow, arrays, params)
         else:
             if kind is None:
                 namespace(*arrays)  # or its error, where two libraries or devices meet
             else:
                 inputs, arrays = _settle(self.name, inputs, arrays)
             first = next(x for x in arrays if type(x) not in _WEAK)
-            dtype = getattr(first, "dtype", None)
-            data = run(first, self.forward, *arrays, **params)
+            narrow = _narrow(arrays)
+            if narrow is None or not self.widen:
+                data = run(first, self.forward, *arrays, **params)
+            else:
+                data = run(first, self._in_float32, narrow, arrays, params)
         if kind is None:
             return data
-        if data.dtype is not dtype and is_extension(dtype) and "dtype" not in params:
-            # bfloat16 beside a Python number is float32 to NumPy; here the number is the weak one.
-            data = data.astype(dtype) if data.dtype.kind == "f" else data
         if type(data) is not Host and not data.shape:
             # NumPy answers with a scalar where we promise an array.
             data = asarray(data, like=data)
@@ -190,9 +207,36 @@ class Primitive:
             z.requires_grad, z._record = True, (self, inputs, arrays, params)
         return z
 
+    def _in_float32(self, narrow: Any, arrays: tuple[Any, ...], params: dict[str, Any]) -> Array:
+        """The forward for arrays of the dtype `narrow`, computed in its accumulator."""
+        wide = accumulator(narrow)
+        data = self.forward(*[_widened(x, narrow, wide) for x in arrays], **params)
+        return data.astype(narrow) if data.dtype == wide else data
+
     def rule(self, *args: Any, **params: Any) -> tuple[Any, ...]:
         """(z_bar, z, *inputs, **params) -> the cotangents; `pullback` puts the real one here."""
         raise NotImplementedError(f"'{self.name}' has no pullback")
+
+    def pull(self, z_bar: Any, z: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The cotangents of the inputs as the rule gives them: a 16-bit z_bar is pulled in float32.
+
+        `fitted` rounds them.
+        """
+        narrow = raw(z_bar).dtype
+        if self.widen and narrow.itemsize == 2:
+            wide = accumulator(narrow)
+            z_bar, z, *inputs = (_widened(x, narrow, wide) for x in (z_bar, z, *inputs))
+        return self.rule(z_bar, z, *inputs, **params)
+
+    def vjp(self, z_bar: Any, z: Any, *inputs: Any, **params: Any) -> tuple[Any, ...]:
+        """All cotangents at once, each in the shape and dtype of its input, or None.
+
+        z_bar, z, inputs: arrays or Values; z may be None where the rule does not use it.
+        """
+        return tuple(
+            None if bar is None else self.fitted(bar() if callable(bar) else bar, raw(x))
+            for bar, x in zip(self.pull(z_bar, z, inputs, params), inputs, strict=True)
+        )
 
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
         """Make a cotangent fit its input. Most operations may not need this, so it refuses."""
@@ -202,8 +246,8 @@ class Primitive:
         """The cotangent in the shape and the dtype of its input, or an error that says both."""
         if x_bar.shape != x.shape:
             x_bar = self.fit(x_bar, x.shape)
-        if x_bar.dtype != x.dtype and is_extension(x.dtype):
-            x_bar = x_bar.astype(x.dtype)
+        if x_bar.dtype != x.dtype and x_bar.dtype == accumulator(x.dtype):
+            x_bar = Primitive.cast(x_bar, dtype=x.dtype)
         if x_bar.dtype != x.dtype:
             raise ValueError(
                 f"{self.name}: cotangent {x_bar.dtype} for input {x.dtype} of shape {x.shape}"
@@ -214,12 +258,28 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
-def primitive(forward: Callable[..., Array]) -> Primitive:
-    """Make a forward function of arrays a primitive; its name becomes the name in the registry."""
-    return Primitive(forward)
+def primitive(forward: Any = None, *, widen: bool = True) -> Any:
+    """Make a forward function of arrays a primitive; its name becomes the name in the registry.
+
+    As `@primitive`, or as `@primitive(widen=False)`: see `Primitive`.
+    """
+    return Primitive(forward) if forward else functools.partial(Primitive, widen=widen)
 
 
 _WEAK = (bool, int, float, complex, type(None))
+_NUMBER = re.compile(r"(int|float)( \| None)?$")
+
+
+def _narrow(arrays: Sequence[Any]) -> Any:
+    """The dtype of the floating arrays among these, where all have one and it has 16 bits."""
+    dtypes = {x.dtype for x in arrays if is_array(x) and is_floating(x.dtype)}
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    return None if dtype is None or accumulator(dtype) == dtype else dtype
+
+
+def _widened(x: Any, narrow: Any, wide: Any) -> Any:
+    """x, in the dtype `wide` where it is an array or Value of the dtype `narrow`."""
+    return Primitive.cast(x, dtype=wide) if getattr(x, "dtype", None) == narrow else x
 
 
 def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, Any]:
@@ -278,6 +338,7 @@ def _walk(
     # nothing on, and the cotangents that nobody has taken in the end are the answer.
     bars, heap = {output: cotangent}, [(-output._time, output)]
     answer = bars if chosen is None else {}
+    this = _Pass()
     # Youngest first. With b = a + a and c = b * b, b must hear from both factors of c before it
     # answers a; both were heard when c, the younger, answered.
     while heap:
@@ -289,47 +350,83 @@ def _walk(
                 continue
             if useful and z._inputs and not any(id(x) in useful for x in z._inputs):
                 continue  # nothing behind z was asked for, and its part of the graph stays
-        op, inputs, arrays, params = z._record
-        if inputs is None:
-            raise RuntimeError(
-                f"the graph behind '{op.name}' was freed by an earlier backward pass; "
-                f"run the forward pass again, or pass retain_graph=True to the earlier one"
-            )
-        if type(z._data) is not Host:
-            use_device_of(z._data)
-        if create_graph:
-            x_bars = op.rule(z_bar, z, *inputs, **params)
-        else:
-            x_bars = op.rule(z_bar, z._data, *arrays, **params)
-        if len(x_bars) != len(inputs):
-            raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
-        for k, x in enumerate(inputs):
-            if not isinstance(x, Value):
-                continue
-            if x._time > z._time:
-                raise RuntimeError(
-                    f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
-                    f"forward pass; run the forward pass again"
-                )
-            x_bar = x_bars[k]
-            if x_bar is None or not x.requires_grad or (useful is not None and id(x) not in useful):
-                continue
-            if callable(x_bar):
-                x_bar = x_bar()
-            data = x._data
-            if x_bar.shape != data.shape or x_bar.dtype is not data.dtype:
-                x_bar = op.fitted(x_bar, data)
-            if x in bars:
-                if type(data) is not Host:
-                    use_device_of(data)
-                bars[x] = bars[x] + x_bar
-            else:
-                bars[x] = x_bar
-                if x._record is not None or chosen is not None:
-                    heapq.heappush(heap, (-x._time, x))
+        try:
+            _hand_on(z, z_bar, bars, heap, useful, create_graph)
+        except BaseException as error:
+            this.failure = f"'{z._op.name}' ({type(error).__name__})"
+            raise
         if not retain_graph:
-            z._record = op.used_up
+            z._record = (z._record[0], None, None, this)
     return answer
+
+
+class _Pass:
+    """One walk: what it has freed refers to it, so that a later one can say what happened."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self) -> None:
+        self.failure: str | None = None  # where it ended with an error
+
+
+def _hand_on(
+    z: Value,
+    z_bar: Any,
+    bars: dict[Value, Any],
+    heap: list[tuple[int, Value]],
+    useful: set[int] | None,
+    create_graph: bool,
+) -> None:
+    """Add to `bars` what z_bar gives each input of z; inputs that had nothing go on the heap."""
+    op, inputs, arrays, params = z._record
+    if inputs is None:
+        raise RuntimeError(_freed(op, params))
+    if type(z._data) is not Host:
+        use_device_of(z._data)
+    given, answer = (inputs, z) if create_graph else (arrays, z._data)
+    if z._data.dtype.itemsize == 2:
+        x_bars = op.pull(z_bar, answer, given, params)
+    else:
+        x_bars = op.rule(z_bar, answer, *given, **params)
+    if len(x_bars) != len(inputs):
+        raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
+    for k, x in enumerate(inputs):
+        if not isinstance(x, Value):
+            continue
+        if x._time > z._time:
+            raise RuntimeError(
+                f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
+                f"forward pass; run the forward pass again"
+            )
+        x_bar = x_bars[k]
+        if x_bar is None or not x.requires_grad or (useful is not None and id(x) not in useful):
+            continue
+        if callable(x_bar):
+            x_bar = x_bar()
+        data = x._data
+        if x_bar.shape != data.shape or x_bar.dtype is not data.dtype:
+            x_bar = op.fitted(x_bar, data)
+        if x in bars:
+            if type(data) is not Host:
+                use_device_of(data)
+            bars[x] = bars[x] + x_bar
+        else:
+            bars[x] = x_bar
+            if x._record is not None or useful is not None:
+                heapq.heappush(heap, (-x._time, x))
+
+
+def _freed(op: Primitive, earlier: _Pass) -> str:
+    if earlier.failure:
+        return (
+            f"an earlier backward pass failed at {earlier.failure}, after it had freed the graph "
+            f"behind '{op.name}', and wrote no .grad; mend what failed there, and run the forward "
+            f"pass again"
+        )
+    return (
+        f"the graph behind '{op.name}' was freed by an earlier backward pass; "
+        f"run the forward pass again, or pass retain_graph=True to the earlier one"
+    )
 
 
 def ends(output: Value) -> list[Value]:

@@ -30,14 +30,14 @@ def product(x: Any, y: Any) -> Any:
 def column_sums(x: Any) -> Any:
     """The sum over the first axis.   (n,) -> ()   (n, k) -> (k,)"""
     if type(x) is Host and x.dtype.char in "fd" and len(x) <= _SMALL and x.ndim <= 2:
-        return _ones(len(x), x.dtype).dot(x)
+        return _ones((len(x),), x.dtype).dot(x)
     return _summed(x, 0)
 
 
 def row_sums(x: Array) -> Array:
     """(n, k) -> (n,)"""
     if type(x) is Host and x.dtype.char in "fd" and x.shape[1] <= _SMALL:
-        return x.dot(_ones(x.shape[1], x.dtype))
+        return x.dot(_ones((x.shape[1],), x.dtype))
     return _summed(x, 1)
 
 
@@ -57,11 +57,10 @@ def row_maxima(x: Array) -> Array:
 
 
 def one_like(x: Array) -> Array:
-    """1 in the shape of x, which has one entry, its dtype, and on its device."""
-    xp = namespace(x)
+    """1 in the shape of x, which has one entry, its dtype, and on its device; read-only."""
     if type(x) is Host:
-        return xp.asarray(1, dtype=x.dtype).reshape(x.shape)
-    return run(x, xp.ones, x.shape, dtype=x.dtype)
+        return _ones(x.shape, x.dtype)
+    return run(x, namespace(x).ones, x.shape, dtype=x.dtype)
 
 
 def zero_beside(x: Any) -> Any:
@@ -82,8 +81,8 @@ def indices(x: Array) -> Array:
 
 
 @functools.lru_cache(maxsize=64)
-def _ones(n: int, dtype: Any) -> Array:
-    return _fixed(full((n,), 1, dtype))
+def _ones(shape: tuple[int, ...], dtype: Any) -> Array:
+    return _fixed(full(shape, 1, dtype))
 
 
 @functools.lru_cache(maxsize=64)

@@ -54,7 +54,7 @@ def share(name: str, value: Any) -> float:
 
 def whole(name: str, value: Any, least: int = 1) -> int:
     """value as a Python int.  Raises ValueError unless it is a whole number >= least."""
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= least:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
         return int(value)
     raise ValueError(f"{name}={shown(value)}; give a whole number >= {least}")
 

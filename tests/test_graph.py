@@ -227,6 +227,44 @@ def test_a_second_backward_explains_that_the_graph_was_freed():
     assert x.grad.item() == first
 
 
+def test_after_an_error_in_a_pullback_a_retry_blames_the_pass_that_failed(monkeypatch):
+    """Nobody else: not the call that comes next, nor a pass of another output before it."""
+    x, w = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    h = ops.exp(x)
+    y = (h * w).sum()
+    other = (ops.tanh(x) * w).sum()
+    other.backward()
+    kept = x.grad.numpy().copy(), w.grad.numpy().copy()
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.exp, "rule", lambda *args, **params: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            y.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), kept[0])
+    np.testing.assert_array_equal(w.grad.numpy(), kept[1])
+    failed = r"an earlier backward pass failed at 'exp' \(ZeroDivisionError\).*no \.grad.*forward"
+    for retry in (y.backward, lambda: minwn.grad(y, [x, w]), lambda: (y * 2.0).backward()):
+        with pytest.raises(RuntimeError, match=failed) as error:
+            retry()
+        assert "retain_graph" not in str(error.value)
+    with pytest.raises(RuntimeError, match="was freed by an earlier backward pass"):
+        other.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), kept[0])
+    (h * 1.0).sum().backward()  # what the failed pass did not free is there
+    np.testing.assert_allclose(x.grad.numpy() - kept[0], np.exp(x.numpy()))
+
+
+def test_an_error_with_retain_graph_leaves_the_graph_as_it_was(monkeypatch):
+    x = leaf(2.0)
+    y = ops.exp(x) * 3.0
+    with monkeypatch.context() as patch:
+        patch.setattr(ops.exp, "rule", lambda *args, **params: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            y.backward(retain_graph=True)
+    assert x.grad is None
+    y.backward()
+    np.testing.assert_allclose(x.grad.numpy(), 3.0 * np.exp(2.0))
+
+
 def test_retain_graph_keeps_it():
     x = leaf(2.0)
     y = ops.exp(x) * x
@@ -672,3 +710,69 @@ def test_rules_see_arrays_at_first_order_and_tensors_with_create_graph(rng):
 def test_the_differences_that_judge_here_are_right():
     found = directional(lambda x: np.sin(3 * x) ** 2, [np.array(0.4)], [np.array(1.0)])
     assert found == pytest.approx(3 * np.sin(2.4), abs=1e-10)
+
+
+# ---- 16 bits ------------------------------------------------------------------------------------
+
+
+NARROW = ("float16", "bfloat16")
+
+
+@pytest.fixture
+def steps():
+    """A primitive that takes three steps, each of which loses digits of a narrow dtype."""
+
+    @primitive
+    def three_steps(x, y, *, scale: float = 1.0):
+        return ((x + 1000.0) * y - 1000.0 * y) * scale
+
+    @three_steps.pullback
+    def _(z_bar, z, x, y, *, scale=1.0):
+        return (z_bar + 1000.0) * y * scale - 1000.0 * y * scale, lambda: z_bar * x * scale
+
+    yield three_steps
+    del minwn.graph.Primitive.registry["three_steps"]
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_a_narrow_primitive_is_computed_in_float32_and_rounded_once(steps, dtype, rng):
+    x, y = (tensor(rng.standard_normal(50), dtype=dtype, requires_grad=True) for _ in "xy")
+    z_bar = tensor(rng.standard_normal(50), dtype=dtype)
+    exact = [a.numpy().astype("float64") for a in (x, y, z_bar)]
+    right = {"z": exact[0] * exact[1], "x": exact[2] * exact[1], "y": exact[2] * exact[0]}
+    for create_graph in (False, True):
+        z = steps(x, y)
+        x_bar, y_bar = minwn.grad(z, [x, y], z_bar, create_graph=create_graph)
+        for name, found in {"z": z, "x": x_bar, "y": y_bar}.items():
+            assert found.dtype == x.dtype
+            rounded = right[name].astype(x.dtype).astype("float64")
+            # float32 keeps 1000 to 3e-5; what is added to the one rounding of the result is less
+            np.testing.assert_allclose(
+                found.numpy().astype("float64"), rounded, rtol=2.0**-8, atol=2e-4, err_msg=name
+            )
+    bare = steps(x.numpy(), y.numpy())
+    assert isinstance(bare, np.ndarray)
+    assert bare.dtype == x.dtype
+    np.testing.assert_array_equal(bare, z.numpy())
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_cotangents_that_meet_and_grad_keep_the_narrow_dtype(dtype):
+    x = tensor(np.ones(3), dtype=dtype, requires_grad=True)
+    (x * 2.0 + ops.exp(x) * 0.5).backward(tensor(np.ones(3), dtype=dtype))
+    assert x.grad.dtype == x.dtype
+    np.testing.assert_allclose(x.grad.numpy().astype("f8"), 2 + np.e / 2, rtol=2.0**-7)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64, np.int8])
+def test_numpy_scalars_are_weak_parameters(steps, kind):
+    """As weak as Python's: the dtype stays, forwards, backwards and at second order."""
+    found = []
+    for scale in (2, kind(2)):
+        x = tensor([0.5, 3.0], requires_grad=True)
+        z = steps(x, x, scale=scale)
+        (x_bar,) = minwn.grad(z.sum(), [x], create_graph=True)
+        (second,) = minwn.grad(x_bar.sum(), [x])
+        assert {z.dtype, x_bar.dtype, second.dtype} == {np.dtype("float32")}
+        found.append([a.numpy() for a in (z, x_bar, second)])
+    np.testing.assert_array_equal(*found)

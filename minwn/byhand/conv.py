@@ -106,8 +106,7 @@ def transpose(
 
 def vjp(y_bar: Any, x: Any, w: Any, b: Any = None, **options: Any) -> tuple[Any, Any, Any]:
     """(x_bar, w_bar, b_bar) of `forward` for the cotangent y_bar; b_bar is None without b."""
-    x_bar, w_bar, b_bar = conv.rule(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **options))
-    return x_bar(), w_bar(), None if b_bar is None else b_bar()
+    return conv.vjp(y_bar, None, x, w, b, **geometry(x.shape, w.shape, **options))
 
 
 def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None, **options: Any) -> Any:

@@ -37,7 +37,7 @@ def composed(v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     return weight_norm.composed(v, exp(s), eps=eps, form=form)
 
 
-@primitive
+@primitive(widen=False)
 def exponential_scale(v: Array, s: Array, *, eps: float = 0.0, form: str = "plain") -> Array:
     """w = e^s v / h(v), one norm for each entry of s.  section 2, arXiv:1602.07868
 

@@ -58,7 +58,7 @@ def forward(v: Any, g: Any, *, n: Array | None = None) -> Any:
     return frozen_norm(v, g, n=_given(v, g, n))
 
 
-@primitive
+@primitive(widen=False)
 def frozen_norm(v: Array, g: Array, *, n: Array) -> Array:
     """w = g v / n for the n that is given."""
     (v, g), narrow = widen(v, g)

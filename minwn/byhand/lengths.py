@@ -90,7 +90,7 @@ def _reduced(v_shape: Shape, shape: Shape) -> tuple[int, ...]:
 # ---- h and its derivatives ----------------------------------------------------------------------
 
 
-@primitive
+@primitive(widen=False)
 def radius(v: Array, *, shape: Shape, eps: float, form: str) -> Array:
     """h(v), of the shape of g. NaN in place of 0, for nothing can be divided by it.
 

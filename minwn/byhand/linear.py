@@ -68,8 +68,7 @@ def _(y_bar, y, x, w, b):
 
 def vjp(y_bar: Any, x: Any, w: Any, b: Any = None) -> tuple[Any, Any, Any]:
     """(x_bar, w_bar, b_bar) for the cotangent y_bar of y; b_bar is None without b."""
-    x_bar, w_bar, b_bar = linear.rule(y_bar, None, x, w, b)
-    return x_bar(), w_bar(), None if b_bar is None else b_bar()
+    return linear.vjp(y_bar, None, x, w, b)
 
 
 def jvp(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any = None) -> Any:

@@ -78,7 +78,7 @@ def _(l_bar, loss, logits, *, targets, reduction):
 def vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The cotangent of the logits for the cotangent l_bar of the loss:  l_bar (s - p) / n"""
     rows, targets, _ = _rows(logits, targets, reduction)
-    flat = softmax_cross_entropy.rule(l_bar, None, rows, targets=targets, reduction=reduction)[0]
+    (flat,) = softmax_cross_entropy.vjp(l_bar, None, rows, targets=targets, reduction=reduction)
     return _unrows(flat, logits.shape)
 
 

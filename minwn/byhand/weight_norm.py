@@ -88,7 +88,7 @@ def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     return g * v / h
 
 
-@primitive
+@primitive(widen=False)
 @quiet()
 def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") -> Array:
     """w = g v / h(v), one norm for each entry of g.  eq. 2, arXiv:1602.07868

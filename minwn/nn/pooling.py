@@ -13,7 +13,7 @@ import functools
 import math
 from typing import Any, ClassVar
 
-from ..backend import Array, accumulator, namespace
+from ..backend import Array, namespace
 from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
@@ -47,17 +47,13 @@ def max_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array
 
 @primitive
 def avg_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array:
-    """z = the mean of each window.   x: (n, c, *size)   z: (n, c, *out)
-
-    16-bit numbers are summed and divided in float32, and rounded once.
-    """
-    wide, out = x.astype(accumulator(x.dtype), copy=False), _out(x, kernel, stride, padding)
-    wide = _padded(wide, 0.0, padding)
-    z = namespace(x).zeros_like(wide, shape=(*x.shape[:2], *out))
+    """z = the mean of each window.   x: (n, c, *size)   z: (n, c, *out)"""
+    out, x = _out(x, kernel, stride, padding), _padded(x, 0.0, padding)
+    z = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
     for _, place in taps(kernel, out, stride, (1,) * len(kernel)):
-        z += wide[(..., *place)]
+        z += x[(..., *place)]
     z /= math.prod(kernel)
-    return z.astype(x.dtype, copy=False)
+    return z
 
 
 @max_pool.pullback

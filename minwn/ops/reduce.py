@@ -14,7 +14,6 @@ from typing import Any
 from ..backend import Array, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
-from .elementwise import exp
 from .shape import Axis, add_up, broadcast_to
 
 __all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
@@ -42,7 +41,7 @@ def _count(x: Any, axis: Axis) -> int:
     return math.prod(x.shape[a] for a in _axes(x, axis))
 
 
-@primitive
+@primitive(widen=False)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = sum of x over axis."""
     return add_up(x, axis, keepdims)
@@ -53,7 +52,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
     return (broadcast_to(z_bar.reshape(_kept(x, axis)), shape=x.shape),)
 
 
-@primitive
+@primitive(widen=False)
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = sum of x over axis / number of entries."""
     return add_up(x, axis, keepdims, _count(x, axis))
@@ -105,12 +104,12 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 @logsumexp.pullback
 def _(z_bar, z, x, *, axis=None, keepdims=False):
-    kept = _kept(x, axis)
-    return (z_bar.reshape(kept) * exp(x - z.reshape(kept)),)  # exp(x - z) is the softmax
+    # Not exp(x - z): a z that was rounded to 16 bits would change every entry.
+    return (z_bar.reshape(_kept(x, axis)) * softmax(x, axis=axis),)
 
 
 @primitive
-def softmax(x: Array, *, axis: int = -1) -> Array:
+def softmax(x: Array, *, axis: Axis = -1) -> Array:
     """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
     exp = namespace(x).exp
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):

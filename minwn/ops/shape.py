@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import backend
 from ..backend import Array, accumulator, namespace
-from ..graph import primitive, raw
+from ..graph import Primitive, primitive, raw
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
@@ -49,7 +49,7 @@ def beside_channels(x: Array, make: Any, shape: Shape, dtype: Any) -> Array:
     return make(shape, dtype=dtype)
 
 
-@primitive
+@primitive(widen=False)
 def sum_to(x: Array, *, shape: Shape) -> Array:
     """Sum x over the axes along which `shape` would broadcast to x.shape.
 
@@ -63,7 +63,7 @@ def sum_to(x: Array, *, shape: Shape) -> Array:
     return add_up(x, axes, True).reshape(shape) if axes else x
 
 
-@primitive
+@primitive(widen=False)
 def broadcast_to(x: Array, *, shape: Shape) -> Array:
     """x repeated to `shape` by the rules of broadcasting."""
     z = namespace(x).empty(shape, dtype=x.dtype)
@@ -81,7 +81,7 @@ def _(z_bar, z, x, *, shape):
     return (sum_to(z_bar, shape=x.shape),)
 
 
-@primitive
+@primitive(widen=False)
 def reshape(x: Array, *, shape: Shape) -> Array:
     """The entries of x, in C order, in another shape; one length may be -1."""
     return x.reshape(shape)
@@ -96,7 +96,7 @@ def _(z_bar, z, x, *, shape):
     return (x_bar,)
 
 
-@primitive
+@primitive(widen=False)
 def transpose(x: Array, *, axes: Shape | None = None) -> Array:
     """z[..., i_k, ...] with axis k of z being axis axes[k] of x; None reverses the axes."""
     return x.transpose(axes)
@@ -112,7 +112,7 @@ def _(z_bar, z, x, *, axes=None):
     return (transpose(z_bar, axes=tuple(back)),)
 
 
-@primitive
+@primitive(widen=False)
 def flip(x: Array, *, axis: Axis = None) -> Array:
     """x with the order of its entries reversed along axis."""
     return namespace(x).flip(x, axis=axis)
@@ -123,7 +123,7 @@ def _(z_bar, z, x, *, axis=None):
     return (flip(z_bar, axis=axis),)
 
 
-@primitive
+@primitive(widen=False)
 def getitem(x: Array, *, index: Any) -> Array:
     """z = x[index], for any index that NumPy understands."""
     return x[_plain(index)]
@@ -165,7 +165,7 @@ def _plain(index: Any) -> Any:
 Widths = Sequence[tuple[int, int]]
 
 
-@primitive
+@primitive(widen=False)
 def pad(x: Array, *, widths: Widths) -> Array:
     """x with widths[a] = (before, after) zeros around axis a."""
     _check_widths("pad", x, widths)
@@ -175,7 +175,7 @@ def pad(x: Array, *, widths: Widths) -> Array:
     return z
 
 
-@primitive
+@primitive(widen=False)
 def crop(x: Array, *, widths: Widths) -> Array:
     """x without the first and last widths[a] = (before, after) entries of axis a."""
     _check_widths("crop", x, widths)
@@ -206,7 +206,7 @@ def _check_widths(name: str, x: Array, widths: Widths) -> None:
         )
 
 
-@primitive
+@primitive(widen=False)
 def _concatenate(*xs: Array, axis: int) -> Array:
     return namespace(*xs).concatenate(xs, axis=axis)
 
@@ -254,10 +254,13 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return concatenate([reshape(x, shape=shape) for x in arrays], axis=at)
 
 
-@primitive
+@primitive(widen=False)
 def cast(x: Array, *, dtype: Any) -> Array:
     """x rounded to another dtype."""
-    return x.astype(dtype)
+    return x.astype(backend.dtype_of(dtype))
+
+
+Primitive.cast = cast
 
 
 @cast.pullback
@@ -266,7 +269,7 @@ def _(z_bar, z, x, *, dtype):
     return (cast(z_bar, dtype=x.dtype) if backend.is_floating(z.dtype) else None,)
 
 
-@primitive
+@primitive(widen=False)
 def move(x: Array, *, device: str) -> Array:
     """x on another device."""
     return backend.move(x, device)

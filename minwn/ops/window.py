@@ -43,7 +43,7 @@ def taps(kernel: Shape, out: Shape, stride: Shape, dilation: Shape) -> Iterator[
         )
 
 
-@primitive
+@primitive(widen=False)
 def unfold(x: Array, *, kernel: Shape, stride: Shape, dilation: Shape, padding: Widths) -> Array:
     """All windows of x.   x: (n, c, *size)   z: (n, c, *kernel, *out)"""
     size = x.shape[2:]
