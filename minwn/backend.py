@@ -412,6 +412,12 @@ def floating(dtype: Any) -> Any:
     return numpy.exp.resolve_dtypes((dtype, None))[1] if dtype.kind in "biu" else dtype
 
 
+def promoted(dtype: Any, number: complex) -> Any:
+    """The dtype of an array of `dtype` times a Python number, which is weak."""
+    known = is_floating(dtype) and not isinstance(number, complex)
+    return dtype if known else numpy.result_type(dtype, number)
+
+
 def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
     """Numbers drawn evenly from [0, 1), of the dtype and on the device of `like`.
 
