@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 from . import backend, ops
-from .graph import Value, ends, raw
-from .tensors import Tensor, like, owned, tensor, walk_from
+from .graph import Value, ends, is_recording, raw
+from .tensors import Tensor, fitting, like, owned, tensor, walk_from
+from .validation import shown
 
 __all__ = ["grad", "jvp", "vjp"]
 
@@ -25,14 +27,17 @@ def grad(
 
         w_bar, b_bar = grad(loss, [w, b])
         f_prime = grad(f)                      # a function: the gradient in f's first argument
+        by_second = grad(f, 1, y_bar)          # in its second, where f returns more than one number
 
-    inputs: one Tensor, giving one gradient, or a sequence, giving a tuple. cotangent: of the
-    output's shape, 1 by default. With `create_graph` the gradients can be differentiated again.
+    inputs: one Tensor, giving one gradient, or a sequence, giving a tuple; for a function the
+    numbers of its arguments. cotangent: of the output's shape, 1 by default. With `create_graph`
+    the gradients can be differentiated again; those of a function can be wherever they depend on
+    a Tensor that requires gradients.
     Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
-    that gradient is None.
+    that gradient is None. A function has a gradient of zeros there, or None with `allow_unused`.
     """
     if callable(output) and not isinstance(output, Tensor):
-        return _gradient_of(output, 0 if inputs is None else inputs)
+        return _gradient_of(output, 0 if inputs is None else inputs, cotangent, allow_unused)
     if inputs is None:
         raise TypeError("grad: pass the Tensors to differentiate with respect to as well")
     single = isinstance(inputs, Value)
@@ -71,17 +76,47 @@ def _inputs(values: Sequence[Any]) -> list[Tensor]:
 def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -> Any:
     """y = f(*inputs), and whether y depends on more than the named ones: on what f closes over.
 
-    Then the derivatives of f depend on that as well, and have to be recorded.
+    Then the derivatives of f depend on that as well, and have to be recorded. A number or an array
+    is a constant.
     """
+    if not is_recording():
+        raise RuntimeError(
+            "nothing to differentiate: under no_grad nothing is recorded; differentiate the "
+            "function outside of it"
+        )
     y = f(*inputs)
+    if isinstance(y, int | float) and named:
+        y = tensor(y, dtype=named[0].dtype)
+    elif isinstance(y, int | float) or backend.is_array(y):
+        y = tensor(y)
     if not isinstance(y, Tensor):
-        raise TypeError(f"the function to differentiate returned a {type(y).__name__}, no Tensor")
+        raise TypeError(
+            f"the function to differentiate returned a {type(y).__name__}, no Tensor; "
+            f"return one Tensor, or a constant number or array"
+        )
     own = {id(x) for x in named}
-    return y, any(id(x) not in own for x in ends(y))
+    return y, y.requires_grad and any(id(x) not in own for x in ends(y))
 
 
-def _gradient_of(f: Callable[..., Any], argnums: int | Sequence[int]) -> Callable[..., Any]:
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+def _pulled(y: Tensor, inputs: Sequence[Tensor], y_bar: Any, **options: Any) -> Sequence[Any]:
+    """The cotangents of the inputs, None where y does not depend on one."""
+    if y.requires_grad:
+        return grad(y, inputs, y_bar, allow_unused=True, **options)
+    fitting(y_bar, y)
+    return [None] * len(inputs)
+
+
+def _gradient_of(
+    f: Callable[..., Any], argnums: int | Sequence[int], y_bar: Any, allow_unused: bool
+) -> Callable[..., Any]:
+    single = isinstance(argnums, Integral)
+    many = isinstance(argnums, tuple | list) and all(isinstance(i, Integral) for i in argnums)
+    if not single and not many:
+        raise TypeError(
+            f"grad: argnums={shown(argnums)} of a function; give the number of an argument, or a "
+            f"tuple of numbers, and call what grad returns: grad(f, 0)(x)"
+        )
+    numbers = [argnums] if single else list(argnums)
 
     def gradient(*args: Any) -> Any:
         if any(not -len(args) <= i < len(args) for i in numbers):
@@ -90,8 +125,15 @@ def _gradient_of(f: Callable[..., Any], argnums: int | Sequence[int]) -> Callabl
         for i, x in zip(numbers, inputs, strict=True):
             full[i] = x
         y, more = _apply(f, full, inputs)
-        found = grad(y, inputs, create_graph=more)
-        return found[0] if isinstance(argnums, int) else found
+        if y_bar is None and y.size != 1:
+            raise ValueError(
+                f"grad: the function returned shape {y.shape}, which has many gradients; pass its "
+                f"cotangent, an array of that shape, as in grad(f, {argnums}, y_bar), or use vjp"
+            )
+        found = _pulled(y, inputs, y_bar, create_graph=more or _recording(y_bar))
+        if not allow_unused:
+            found = _filled(found, inputs)
+        return found[0] if single else tuple(found)
 
     return gradient
 
@@ -101,15 +143,17 @@ def vjp(f: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[..., 
 
     y, pullback = vjp(f, x1, x2)
     x1_bar, x2_bar = pullback(y_bar)       # J^T y_bar, as often as wanted
+
+    Zeros where f does not depend on an argument. Raises TypeError where f returns anything but one
+    Tensor, or a constant number or array; ValueError for a y_bar that does not fit.
     """
     inputs = _inputs(primals)
     y, more = _apply(f, inputs, inputs)
 
     def pullback(y_bar: Any = None) -> tuple[Tensor, ...]:
         create = more or _recording(y_bar)
-        options = {"retain_graph": True, "create_graph": create, "allow_unused": True}
-        bars = grad(y, inputs, y_bar, **options)
-        return tuple(_zeros(x) if b is None else b for x, b in zip(inputs, bars, strict=True))
+        bars = _pulled(y, inputs, y_bar, retain_graph=True, create_graph=create)
+        return _filled(bars, inputs)
 
     return y if more else y.detach(), pullback
 
@@ -120,6 +164,8 @@ def jvp(
     """f(*primals), and its derivative along the tangents: the forward product J x_dot.
 
     By two backward passes: u -> J^T u is linear, and its own pullback is x_dot -> J x_dot.
+    Zeros where f does not depend on its arguments. Raises TypeError and ValueError for tangents
+    that do not fit, and for what f returns as `vjp` does.
     """
     if any(isinstance(xs, Value) or backend.is_array(xs) for xs in (primals, tangents)):
         raise TypeError("jvp: pass the primals and the tangents as two lists, even of one each")
@@ -133,6 +179,8 @@ def jvp(
                 f"jvp: tangent {x_dot.dtype} {x_dot.shape} for a primal {x.dtype} {x.shape}"
             )
     (y, more), u_bar = _apply(f, inputs, inputs), None
+    if not y.requires_grad:
+        return y.detach(), _zeros(y)
     u = Tensor(_zeros(y)._data, True)
     bars = grad(y, inputs, u, create_graph=True, allow_unused=True)
     create = more or _recording(*tangents)
@@ -141,6 +189,10 @@ def jvp(
             part = grad(bar, u, x_dot, retain_graph=True, create_graph=create)
             u_bar = part if u_bar is None else u_bar + part
     return y if create else y.detach(), _zeros(y) if u_bar is None else u_bar
+
+
+def _filled(bars: Sequence[Any], inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(_zeros(x) if b is None else b for x, b in zip(inputs, bars, strict=True))
 
 
 def _zeros(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from .backend import Array
 from .graph import Primitive, Value, raw, walk
 from .small import one_like
 
-__all__ = ["Tensor", "like", "owned", "tensor", "walk_from"]
+__all__ = ["Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
@@ -385,6 +385,20 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
             "nothing to differentiate: the output does not depend on a Tensor that requires "
             "gradients, or was computed under no_grad"
         )
+    cotangent = fitting(cotangent, output)
+    if not create:
+        cotangent = raw(cotangent)
+    elif not isinstance(cotangent, Tensor):
+        cotangent = Tensor(cotangent)
+    return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+
+
+def fitting(cotangent: Any, output: Tensor) -> Any:
+    """The cotangent of an output: 1 for None, an array for numbers in lists.
+
+    Raises ValueError where it is not of the output's shape and dtype, or where None is given for
+    an output of many entries.
+    """
     data = output._data
     if cotangent is None:
         if data.size != 1:
@@ -392,9 +406,7 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
                 f"an output of shape {data.shape} has many gradients; pass its cotangent, "
                 f"an array of that shape, or reduce it to one number"
             )
-        one = one_like(data)
-        cotangent = Tensor(one) if create else one
-        return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+        return one_like(data)
     cotangent = like(cotangent, output)
     backend.namespace(raw(cotangent), data)
     if cotangent.shape != data.shape or cotangent.dtype != data.dtype:
@@ -402,8 +414,4 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
             f"cotangent {cotangent.dtype} {cotangent.shape} for an output "
             f"{data.dtype} {data.shape}; they must agree"
         )
-    if create:
-        cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)
-    else:
-        cotangent = raw(cotangent)
-    return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+    return cotangent

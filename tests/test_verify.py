@@ -121,13 +121,16 @@ def flipped_kernel(y_bar, y, x, w, b=None, **shape):
     return x_bar, lambda: ops.flip(w_bar(), axis=-1), b_bar
 
 
-def no_target(l_bar, loss, logits, *, targets, reduction):
-    p = byhand.softmax_cross_entropy._p(logits, targets)
-    share = byhand.softmax_cross_entropy._share(logits, reduction)
+def no_target(l_bar, loss, logits, p=None, *, labels=None, reduction):
+    entropy = byhand.softmax_cross_entropy
+    inputs, target = ((logits, p), p) if labels is None else (
+        (logits,), entropy._one_hot(logits, labels))  # fmt: skip
+    bar, *rest = RULES["softmax_cross_entropy"](
+        l_bar, loss, *inputs, labels=labels, reduction=reduction
+    )
+    share = entropy._share(logits, reduction)
     l_bar = l_bar.reshape((-1, 1)) if reduction == "none" else l_bar * share
-    return (RULES["softmax_cross_entropy"](
-        l_bar * 0 + 1 if reduction == "none" else l_bar / share, loss, logits,
-        targets=targets, reduction="none")[0] + p,)  # fmt: skip
+    return (lambda: (bar() if callable(bar) else bar) + target * l_bar), *rest
 
 
 def first_order_only(z_bar, z, x):

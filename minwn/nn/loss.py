@@ -23,7 +23,8 @@ def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
     """l = log sum_j e^(x_j) - <p, x> for each row x of the logits and its target distribution p.
 
     logits: (n, k) or (n, k, ...)   targets: labels 0..k-1 of shape (n,) or (n, ...), or
-    distributions of the shape of the logits   reduction: "mean", "sum" or "none"
+    distributions of the shape of the logits, which have a gradient as well
+    reduction: "mean", "sum" or "none"
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
     """
     return softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)

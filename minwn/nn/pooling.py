@@ -4,7 +4,9 @@
     avg_pool    z_p = 1/K sum_k x_q(p,k)       z_bar_p / K goes to all K entries of the window
 
 with q = stride p + k - padding. Entries outside x count as -inf for the maximum and as 0 for the
-mean, as in PyTorch. Both pullbacks end in `fold`, which adds every window back where it was read.
+mean, as in PyTorch. The maximum of a window with a NaN is NaN, and z_bar_p goes to the last NaN. In
+the padding nothing arrives. Both pullbacks end in `fold`, which adds every window back where it was
+read.
 """
 
 from __future__ import annotations
@@ -70,14 +72,25 @@ def _(z_bar, z, x, *, kernel, stride, padding):
 
 
 def _first_largest(x: Array, z: Array, kernel: Shape, stride: Shape, padding: Shape) -> Array:
-    """Whether an entry is the first of its window to be the largest.   -> (n, c, *kernel, *out)"""
-    xp, x, out = namespace(x), _padded(x, -math.inf, padding), z.shape[2:]
+    """Whether an entry is the one of its window that z comes from.   -> (n, c, *kernel, *out)
+
+    The first of the largest; or the last NaN, where there is one.
+    """
+    xp, out = namespace(x), z.shape[2:]
+    places = list(taps(kernel, out, stride, (1,) * len(kernel)))
+    padded = _padded(x, math.nan, padding)  # which is equal to nothing, not even to -inf
     mine = beside_channels(z, xp.empty, (*z.shape[:2], *kernel, *out), bool)
     free = xp.ones_like(z, dtype=bool)
-    for k, place in taps(kernel, out, stride, (1,) * len(kernel)):
-        hit = free & (x[(..., *place)] == z)
+    for k, place in places:
+        hit = free & (padded[(..., *place)] == z)
         mine[(slice(None), slice(None), *k)] = hit
         free ^= hit
+    if free.any():
+        nan = _padded(x != x, False, padding)
+        for k, place in reversed(places):
+            hit = free & nan[(..., *place)]
+            mine[(slice(None), slice(None), *k)] |= hit
+            free ^= hit
     return mine
 
 

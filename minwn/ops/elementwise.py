@@ -1,7 +1,8 @@
 """Functions of each entry by itself. Inputs broadcast; a cotangent is summed back where they did.
 
 At a kink the derivative is the one of the branch named in the docstring, or the mean of both
-sides where it says "shared".
+sides where it says "shared". Where an input is NaN, the cotangent goes where PyTorch sends it: on
+through relu, elu, maximum and minimum, nowhere from abs and clip.
 """
 
 from __future__ import annotations
@@ -92,22 +93,24 @@ def _(z_bar, z, x):
 
 @elementwise
 def power(x: Array, y: Array) -> Array:
-    """z = x^y. The derivative by y is taken as 0 where x = 0 < y, its limit."""
+    """z = x^y. At x = 0 the derivative by y, z log x, is its limit: 0 where y > 0, infinite where
+    y < 0; and 0 where y = 0, where z is constant."""
     return x**y
 
 
 @power.pullback
 def _(z_bar, z, x, y):
-    # At x = 0 and y = 0 the exponent stays 0 and the base of the logarithm becomes 1: z is
-    # constant there, and 0 x^-1 would be 0/0.
-    less, base = y - (raw(y) != 0), x + (raw(x) == 0)
-    return lambda: z_bar * y * x**less, lambda: z_bar * z * _log(base)
+    # At y = 0 the exponent stays 0: 0 x^-1 would be 0/0 at x = 0.
+    return lambda: z_bar * y * x ** (y - (raw(y) != 0)), lambda: z_bar * z * _log(x, y)
 
 
-def _log(x: Any) -> Any:
-    if isinstance(x, int | float):
-        return math.log(x) if x > 0 else math.nan
-    return log(x)
+def _log(x: Any, y: Any) -> Any:
+    """log x; but 0 where x = 0 <= y, so that z log x is not 0 times infinity."""
+    if not isinstance(x, int | float):
+        return log(x + ((raw(x) == 0) & (raw(y) >= 0)))
+    if x == 0:
+        return where(raw(y) >= 0, namespace(raw(y)).zeros_like(raw(y)), -math.inf)
+    return math.log(x) if x > 0 else math.nan
 
 
 # ---- exponentials and roots ---------------------------------------------------------------------
@@ -252,13 +255,15 @@ def _(z_bar, z, condition, x, y):
 
 @elementwise
 def abs(x: Array) -> Array:
-    """z = |x|, with derivative 0 at 0"""
+    """z = |x|, with derivative 0 at 0 and at NaN"""
     return namespace(x).abs(x)
 
 
 @abs.pullback
 def _(z_bar, z, x):
-    return (z_bar * namespace(raw(x)).sign(raw(x)),)
+    x = raw(x)
+    sign = (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)  # `sign` of a NaN is NaN
+    return (z_bar * sign,)
 
 
 @elementwise
@@ -269,7 +274,7 @@ def relu(x: Array) -> Array:
 
 @relu.pullback
 def _(z_bar, z, x):
-    return (z_bar * (raw(z) > 0),)
+    return (z_bar * (raw(z) != 0),)  # above 0, or NaN
 
 
 @elementwise
@@ -293,7 +298,7 @@ def elu(x: Array, *, alpha: float = 1.0) -> Array:
 
 @elu.pullback
 def _(z_bar, z, x, *, alpha=1.0):
-    return (where(raw(x) > 0, z_bar, z_bar * (z + alpha)),)
+    return (where(raw(x) <= 0, z_bar * (z + alpha), z_bar),)
 
 
 @elementwise
@@ -328,29 +333,40 @@ def _(z_bar, z, x, *, approximate="none"):
 
 @elementwise
 def maximum(x: Array, y: Array) -> Array:
-    """z = the larger of x and y; equal ones share the cotangent"""
+    """z = the larger of x and y, NaN where one is; equal ones share the cotangent"""
     return namespace(x, y).maximum(x, y)
 
 
 @elementwise
 def minimum(x: Array, y: Array) -> Array:
-    """z = the smaller of x and y; equal ones share the cotangent"""
+    """z = the smaller of x and y, NaN where one is; equal ones share the cotangent"""
     return namespace(x, y).minimum(x, y)
 
 
 @maximum.pullback
+def _(z_bar, z, x, y):
+    return (
+        lambda: _won(z_bar, raw(x), raw(y), raw(x) < raw(y)),
+        lambda: _won(z_bar, raw(x), raw(y), raw(y) < raw(x)),
+    )
+
+
 @minimum.pullback
 def _(z_bar, z, x, y):
-    tie = raw(x) == raw(y)
     return (
-        lambda: where(tie, 0.5 * z_bar, where(raw(x) == raw(z), z_bar, 0.0)),
-        lambda: where(tie, 0.5 * z_bar, where(raw(y) == raw(z), z_bar, 0.0)),
+        lambda: _won(z_bar, raw(x), raw(y), raw(y) < raw(x)),
+        lambda: _won(z_bar, raw(x), raw(y), raw(x) < raw(y)),
     )
+
+
+def _won(z_bar: Any, x: Any, y: Any, lost: Any) -> Any:
+    """z_bar where this side has not lost, half of it at a tie. Beside a NaN neither side loses."""
+    return where(lost, 0.0, where(x == y, 0.5 * z_bar, z_bar))
 
 
 @elementwise
 def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Array:
-    """z = min(max(x, low), high), with derivative 1 at low and at high"""
+    """z = min(max(x, low), high), with derivative 1 at low and at high, 0 at NaN"""
     if low is not None and high is not None and low > high:
         raise ValueError(f"clip: low={low} is above high={high}")
     z = x if low is None else namespace(x).maximum(x, low)

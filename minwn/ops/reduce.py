@@ -1,7 +1,7 @@
 """Reductions over axes.
 
 Sums of 16-bit numbers are kept in float32. Where several entries tie for a maximum or minimum,
-they share its cotangent equally.
+they share its cotangent equally; so do the NaNs, where there are any.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 @min.pullback
 def _(z_bar, z, x, *, axis=None, keepdims=False):
     kept = _kept(x, axis)
-    hit = (raw(x) == raw(z).reshape(kept)).astype(raw(x).dtype)
+    hit = ((raw(x) == raw(z).reshape(kept)) | (raw(x) != raw(x))).astype(raw(x).dtype)
     share = hit / hit.sum(axis=_axes(x, axis), keepdims=True)
     return (z_bar.reshape(kept) * share,)
 

@@ -65,6 +65,14 @@ def functions() -> Iterator[ByHand]:
                 "softmax_cross_entropy", partial(entropy.forward, **options), (shape,),
                 partial(entropy.vjp, **options), None, partial(entropy.composed, **options),
             )  # fmt: skip
+    x = numpy.array([[0.7, -1.2, 0.1, 2.0], [-0.5, 0.3, 0.9, -2.0], [1.1, 0.4, -0.6, 0.2]])
+    for reduction in entropy.REDUCTIONS:
+        yield ByHand(
+            "softmax_cross_entropy.targets_vjp",
+            lambda p, r=reduction: entropy.forward(x, targets=p, reduction=r), ((3, 4),),
+            lambda l_bar, p, r=reduction: entropy.targets_vjp(l_bar, x, targets=p, reduction=r),
+            None, lambda p, r=reduction: entropy.composed(x, targets=p, reduction=r),
+        )  # fmt: skip
     for gains, name in itertools.product(
         ((2, 1), ()), ("weight_norm", "exponential_scale", "frozen_norm")
     ):

@@ -193,8 +193,9 @@ CASES: dict[str, list[Case]] = {
                     case((2, 4, 2, 3), (2, 4, 3, 4), kernel=(2, 2), **CONV2)],
     "mean_only_batch_norm": [case((4, 3), (3,)), case((2, 2, 3), (2,))],
     "softmax_cross_entropy": [
-        case((3, 4), targets=targets, reduction=reduction)
-        for targets in (LABELS, SOFT) for reduction in ("mean", "sum", "none")
+        Case(inputs, {"reduction": reduction} | labels)
+        for inputs, labels in ((((3, 4),), {"labels": LABELS}), (((3, 4), lambda _: SOFT), {}))
+        for reduction in ("mean", "sum", "none")
     ],
     "weight_norm": [
         *forms((2, 3), (2, 1)), case((2, 1, 2), (1, 1, 2)), case((2, 3), ()),
@@ -219,6 +220,7 @@ CASES: dict[str, list[Case]] = {
                  case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
 }  # fmt: skip
 
+NAN = math.nan
 # op, inputs, params, z_bar, and the cotangents that its docstring promises
 KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("relu", [[-1.0, 0.0, 2.0]], {}, [3.0, 5.0, 7.0], [[0.0, 0.0, 7.0]]),
@@ -234,6 +236,18 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
      [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]),
     ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]], {"kernel": (4,), "stride": (4,), "padding": (0,)},
      [[[5.0]]], [[[[5.0, 0.0, 0.0, 0.0]]]]),
+    # An entry that is NaN, and a window of nothing but -inf beside its padding.
+    ("relu", [[NAN]], {}, [5.0], [[5.0]]),
+    ("elu", [[NAN]], {}, [5.0], [[5.0]]),
+    ("abs", [[NAN]], {}, [5.0], [[0.0]]),
+    ("clip", [[NAN]], {"low": 0.0}, [5.0], [[0.0]]),
+    ("maximum", [[NAN, 1.0], [1.0, NAN]], {}, [6.0, 4.0], [[6.0, 4.0], [6.0, 4.0]]),
+    ("minimum", [[NAN, 1.0], [1.0, NAN]], {}, [6.0, 4.0], [[6.0, 4.0], [6.0, 4.0]]),
+    ("max", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
+    ("min", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
+    ("max_pool", [[[[-math.inf, -math.inf, NAN, NAN]]]],
+     {"kernel": (2,), "stride": (2,), "padding": (1,)},
+     [[[3.0, 5.0, 7.0]]], [[[[3.0, 0.0, 5.0, 7.0]]]]),
     # At v = 0:  v_bar = (g / h) w_bar, with h = 2 here.
     *(("weight_norm", [[[0.0, 0.0]], [[3.0]]], {"form": form, "eps": eps}, [[2.0, 4.0]],
        [[[3.0, 6.0]], [[0.0]]])

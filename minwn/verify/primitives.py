@@ -108,9 +108,6 @@ def _bars(
     """The cotangents of the floating inputs."""
     leaves = [Tensor(x.astype(dtype), True) if holds_floats(x) else x for x in inputs]
     wanted = [x for x in leaves if isinstance(x, Tensor)]
-    target = params.get("targets")
-    if target is not None and holds_floats(target):
-        params = params | {"targets": target.astype(dtype)}
     z = op(*leaves, **params)
     bars = grad(z, wanted, z_bar.astype(raw(z).dtype), create_graph=create_graph, allow_unused=True)
     return [

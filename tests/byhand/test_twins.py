@@ -39,6 +39,18 @@ def cross_entropy(targets, **options):
     )
 
 
+def soft_targets(**options):
+    """The distributions are an input as well."""
+    return (
+        lambda x, p: softmax_cross_entropy.composed(x, targets=p, **options),
+        lambda x, p: softmax_cross_entropy.forward(x, targets=p, **options),
+        lambda l_bar, x, p: (
+            softmax_cross_entropy.vjp(l_bar, x, targets=p, **options),
+            softmax_cross_entropy.targets_vjp(l_bar, x, targets=p, **options),
+        ),
+    )
+
+
 def with_options(file, **options):
     return (
         lambda *xs: file.composed(*xs, **options),
@@ -96,6 +108,9 @@ TWINS = {
         *cross_entropy(targets=np.stack([SOFT[:3], SOFT[2:]], axis=2), reduction="sum"),
         ((3, 4, 2),),
     ),
+    "cross entropy, learned targets": (*soft_targets(), ((5, 4), (5, 4))),
+    "cross entropy, learned none": (*soft_targets(reduction="none"), ((5, 4), (5, 4))),
+    "cross entropy, learned maps": (*soft_targets(reduction="sum"), ((2, 4, 3), (2, 4, 3))),
     "mean-only batch norm": (*with_options(mean_only_batch_norm)[:2], centred, ((5, 3), (3,))),
     "mean-only batch norm, maps": (
         *with_options(mean_only_batch_norm)[:2], centred, ((3, 2, 4, 2), (2,)),

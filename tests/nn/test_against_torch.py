@@ -343,6 +343,21 @@ def test_losses_hold_where_an_exponential_would_overflow():
         assert_close(minwn.grad(loss, mine), torch.autograd.grad(expected, other)[0])
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_maxima_of_windows_with_nan_and_infinity(seed):
+    rng = np.random.default_rng(seed)
+    kernel, stride = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
+    x = rng.choice([np.nan, -np.inf, 0.0, 1.0, np.inf], (1, 2, 4, 5), p=[0.1, 0.5, 0.1, 0.1, 0.2])
+    mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y = nn.MaxPool2d(kernel, stride, padding)(mine)
+    theirs = torch.nn.functional.max_pool2d(other, kernel, stride, padding)
+    np.testing.assert_array_equal(y.data, theirs.detach().numpy())
+    y_bar = rng.normal(size=y.shape)
+    (expected,) = torch.autograd.grad(theirs, other, torch.tensor(y_bar))
+    assert_close(minwn.grad(y, mine, y_bar), expected)
+
+
 # ---- state --------------------------------------------------------------------------------------
 
 

@@ -94,6 +94,27 @@ def test_a_maximum_never_comes_from_the_padding():
     np.testing.assert_array_equal(y, [[[-3.0, -2.0]]])
 
 
+@pytest.mark.parametrize(
+    ("x", "options", "x_bar"),
+    [
+        # The first of a window of -inf, and never its padding.
+        ([-np.inf, -np.inf, 1.0, 2.0], (2, 2, 1), [1, 0, 2, 4]),
+        ([-np.inf] * 4, (3, 2, 1), [1, 2, 0, 0]),
+        # The last NaN of a window, wherever the largest number is.
+        ([np.nan, 1.0, 2.0, np.inf], (2, 2, 0), [1, 0, 0, 2]),
+        ([1.0, np.nan, np.nan, 3.0], (3, 1, 1), [0, 1, 14, 0]),
+        ([np.nan, np.nan], (2, 2, 1), [1, 2]),
+    ],
+)
+def test_the_cotangent_of_a_maximum_arrives_at_one_entry(x, options, x_bar):
+    x = tensor(np.array([[x]]), requires_grad=True)
+    y = nn.MaxPool1d(*options)(x)
+    y_bar = (2.0 ** np.arange(y.size)).reshape(y.shape)
+    for create_graph in (False, True):
+        found = minwn.grad(y, x, y_bar, retain_graph=True, create_graph=create_graph)
+        np.testing.assert_array_equal(found.data, [[x_bar]])
+
+
 def test_sixteen_bit_means_are_summed_in_float32():
     x = np.full((1, 1, 4096), 30.0, "float16")  # the sum, 122880, is out of range for float16
     assert nn.AvgPool1d(4096)(x).item() == 30.0

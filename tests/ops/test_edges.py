@@ -76,6 +76,43 @@ def test_where_ignores_what_it_did_not_choose():
     assert np.array_equal(minwn.grad(bad.sum(), x).data, [1.0, 0.0])
 
 
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "expected"),
+    [
+        (ops.relu, [NAN, -INF, INF], [1, 0, 1]),
+        (ops.elu, [NAN, -INF, INF], [1, 0, 1]),
+        (lambda x: ops.leaky_relu(x, slope=0.25), [NAN, -INF, INF], [0.25, 0.25, 1]),
+        (ops.abs, [NAN, -INF, INF], [0, -1, 1]),
+        (lambda x: ops.clip(x, low=-1.0, high=1.0), [NAN, -INF, INF], [0, 0, 0]),
+        (lambda x: ops.maximum(x, 1.0), [NAN, -INF, INF], [1, 0, 1]),
+        (lambda x: ops.minimum(1.0, x), [NAN, -INF, INF], [1, 1, 0]),
+        (lambda x: ops.maximum(x, NAN), [NAN, 0.0, INF], [1, 1, 1]),
+        (lambda x: ops.minimum(x, np.array([INF, -INF])), [INF, -INF], [0.5, 0.5]),
+        (ops.max, [1.0, NAN, 3.0], [0, 1, 0]),
+        (ops.min, [NAN, -INF, NAN, 0.0], [0.5, 0, 0.5, 0]),
+        (ops.max, [INF, 1.0, INF], [0.5, 0, 0.5]),
+        (lambda x: ops.max(x, axis=1), [[NAN, 1.0], [2.0, 1.0]], [[1, 0], [1, 0]]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_where_the_cotangent_goes_at_nan_and_at_infinity(f, at, expected, create_graph):
+    x = tensor(np.array(at), requires_grad=True)
+    z = f(x)
+    assert np.isnan(z.data).any() == np.isnan(at).any()
+    x_bar = minwn.grad(z, x, np.ones(z.shape), create_graph=create_graph)
+    assert np.array_equal(x_bar.data, expected)
+
+
+def test_beside_a_nan_both_sides_receive_the_cotangent():
+    x, y = tensor([NAN, 1.0, NAN], requires_grad=True), tensor([1.0, NAN, NAN], requires_grad=True)
+    for op in (ops.maximum, ops.minimum):
+        bars = minwn.grad(op(x, y), [x, y], np.array([3.0, 5.0, 7.0], "float32"))
+        assert [bar.data.tolist() for bar in bars] == [[3.0, 5.0, 7.0]] * 2
+
+
 # ---- powers -------------------------------------------------------------------------------------
 
 
@@ -106,6 +143,31 @@ def test_powers_at_the_edge(x, y, z, by_x, by_y):
     else:
         assert minwn.grad(answer, ys).item() == pytest.approx(by_y, rel=1e-15)
         assert slope(lambda y: x**y, y) == pytest.approx(by_y, rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("x", "y", "by_y"),
+    [
+        (0.0, -1.0, -INF),  # z log x = infinity times -infinity
+        (0.0, -0.5, -INF),
+        (0.0, -INF, -INF),
+        (0.0, 0.0, 0.0),
+        (0.0, 0.5, 0.0),
+        (0.0, INF, 0.0),
+        (0.0, NAN, NAN),
+        (1.0, -2.0, 0.0),
+        (INF, -1.0, NAN),  # 0 times infinity; so in PyTorch
+        (NAN, 2.0, NAN),
+    ],
+)
+def test_the_derivative_of_a_power_by_its_exponent_at_the_ends(x, y, by_y, dtype):
+    xs, ys = (tensor(np.array([a], dtype), requires_grad=True) for a in (x, y))
+    with np.errstate(all="ignore"):
+        found = [minwn.grad(base**ys, ys) for base in (xs, x, tensor(np.array([x], dtype)))]
+    for bar in found:
+        assert bar.dtype == dtype
+        assert np.array_equal(bar.data, [by_y], equal_nan=True)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 2.0])

@@ -58,3 +58,45 @@ def test_values_gradients_and_second_order_agree_with_torch(name, rng):
         expected = np.zeros_like(x) if other_second is None else other_second.numpy()
         smooth = x != 0  # at 0 the two take different sides for the second derivative of elu
         np.testing.assert_allclose(found[smooth], expected[smooth], rtol=1e-8, atol=1e-12)
+
+
+EDGES = [np.nan, -np.inf, -1.0, 0.0, 0.5, 1.0, np.inf]
+ROWS = np.array([[np.nan, 1.0, 2.0], [2.0, np.nan, np.nan], [np.inf, -np.inf, np.inf]])
+
+
+def agree_on(ours, theirs, *xs):
+    mine = [tensor(np.array(x), requires_grad=True) for x in xs]
+    others = [torch.tensor(x, requires_grad=True) for x in xs]
+    z, w = ours(*mine), theirs(*others)
+    bars = minwn.grad(z, mine, np.ones(z.shape))
+    expected = torch.autograd.grad(w, others, torch.ones_like(w))
+    np.testing.assert_allclose(z.data, w.detach().numpy(), rtol=1e-15)
+    for bar, other in zip(bars, expected, strict=True):
+        np.testing.assert_allclose(bar.data, other.numpy(), rtol=1e-14)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", [n for n in PAIRS if n not in ("var", "amax", "logsumexp")])
+def test_edges_agree_with_torch(name):
+    agree_on(*PAIRS[name], np.array(EDGES))
+
+
+def test_edges_of_maxima_agree_with_torch():
+    x, y = (a.ravel() for a in np.meshgrid(EDGES, EDGES))
+    agree_on(ops.maximum, torch.maximum, x, y)
+    agree_on(ops.minimum, torch.minimum, x, y)
+    for row in ROWS:  # torch.max of a row, not torch.amax, which makes every entry NaN
+        agree_on(ops.max, torch.max, row)
+        agree_on(ops.min, torch.min, row)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_edges_of_powers_agree_with_torch():
+    bases = [np.nan, -np.inf, -2.0, -1.0, -0.5, -0.0, 0.0, 0.5, 1.0, 2.0, np.inf]
+    exponents = [np.nan, -np.inf, -3.0, -2.0, -1.5, -1.0, 0.0, 1.0, 1.5, 2.0, 3.0, np.inf]
+    x, y = (a.ravel() for a in np.meshgrid(bases, exponents))
+    agree_on(lambda x, y: x**y, lambda x, y: x**y, x, y)
+    for exponent in exponents:
+        agree_on(lambda x, p=exponent: x**p, lambda x, p=exponent: x**p, np.array(bases))
+    for base in bases:
+        agree_on(lambda y, b=base: b**y, lambda y, b=base: b**y, np.array(exponents))
