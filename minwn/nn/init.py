@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import backend
 from ..backend import Array, generator
-from ..validation import not_negative, whole
+from ..validation import not_negative, number, whole
 
 __all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
 
@@ -62,6 +62,7 @@ def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 
 
     He et al. 2015, eq. 15, arXiv:1502.01852
     """
+    slope = number("slope", slope)
     return normal(shape, math.sqrt(2.0 / ((1.0 + slope**2) * fans(shape)[0])), rng, dtype)
 
 
@@ -78,6 +79,7 @@ def orthogonal(
     Saxe et al. 2014, arXiv:1312.6120
     """
     fans(shape)  # raises for a shape that is no matrix
+    gain = number("gain", gain)
     rows, columns = shape[0], math.prod(shape[1:])
     draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
     q = backend.orthonormal_columns(draw)

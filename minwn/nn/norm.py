@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from ..backend import Array, accumulator, run
@@ -26,7 +27,7 @@ from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
 from ..tensors import Tensor
-from ..validation import positive, share, shown, whole
+from ..validation import positive, share, shown
 from . import init
 from .module import Buffer, Module, Parameter
 from .widen import widen
@@ -190,11 +191,11 @@ class LayerNorm(Module):
         dtype: Any = "float32",
     ) -> None:
         several = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
-        if not several:
+        if not several or not all(isinstance(n, Integral) and int(n) >= 1 for n in several):
             raise ValueError(
                 f"normalized_shape={shown(normalized_shape)}; give a whole number >= 1, or several"
             )
-        shape = tuple(whole("normalized_shape", n) for n in several)
+        shape = tuple(map(int, several))
         self.normalized_shape, self.eps = shape, positive("eps", eps)
         wanted = elementwise_affine and bias
         self.weight = Parameter(init.ones(shape, dtype=dtype)) if elementwise_affine else None
