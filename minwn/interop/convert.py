@@ -22,7 +22,8 @@ import numpy as np
 from ..backend import dtype_of, is_floating, to_numpy
 from ..byhand import weight_norm
 from ..graph import raw
-from ..nn.module import did_you_mean, join
+from ..nn.module import join
+from ..validation import did_you_mean
 from .kept import Kept, gain, length_of
 from .layout import KINDS, LAYOUTS
 from .names import FRAMEWORKS, Framework, Keys, flatten, layer_of, leaf_of, locate, place, unflatten

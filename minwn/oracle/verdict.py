@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..backend import dtype_of
-from .diagnosis import Diagnosis, Observation, diagnose
+from .diagnosis import NAMES, Diagnosis, Observation, diagnose
 from .glossary import counted
-from .mistakes import OUTPUTS
+from .mistakes import OUTPUTS, SECOND
 from .report import Report, Rung, Smallest, Worst
 from .smallest import smallest
-from .trial import Trial
+from .trial import FAULTS, Trial
 
-__all__ = ["verdict"]
+__all__ = ["IDS", "verdict"]
 
+# Every name that a diagnosis may have.
+IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *FAULTS)))
 UNSTEADY = {
     "accumulates", "stale_state", "not_deterministic", "returns_cache", "mutates_input",
 }  # fmt: skip
@@ -38,7 +40,7 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
             verdict="UNDEFINED" if undefined else "REFUSED",
             headline="no case has a true answer" if undefined
             else "no case could be judged" if trial.asked
-            else "no function was given, or no case is left",
+            else "no function was given",
             notes=[f"{what}: {found[0]}" for what, found in trial.errors.items()],
             seconds=time.perf_counter() - start, **given,
         )  # fmt: skip
