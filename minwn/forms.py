@@ -67,13 +67,17 @@ def check(form: Any, eps: Any, *, name: str = "eps") -> float:
     """
     if not isinstance(form, str) or form not in FORMS:
         raise unknown(form)
-    if not isinstance(eps, Real) or isinstance(eps, bool) or not 0 <= eps <= LARGEST:
+    if not isinstance(eps, Real) or isinstance(eps, bool) or not _fits(eps):
         raise ValueError(f"{name}={shown(eps)}; choose a finite number >= 0")
     if eps and not FORMS[form].takes_eps:
         raise ValueError(
             f"form={form!r} has no eps, got {name}={eps}; choose form='inside', or {name}=0"
         )
     return float(eps)
+
+
+def _fits(eps: Any) -> bool:
+    return bool(0 <= eps <= LARGEST)
 
 
 def unknown(form: Any) -> ValueError:

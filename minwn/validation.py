@@ -97,7 +97,7 @@ def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple
 
     v: its shape, or how many axes it has, from which axes are counted from 0; or None, where it is
     not known yet
-    Raises ValueError for what is no axis, or one that is named twice, IndexError for one that v has
+    Raises ValueError for what is no axis, or one that is there twice, IndexError for one that v has
     not.
     """
     if value is None:
@@ -109,19 +109,18 @@ def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple
             f"whole"
         )
     found = tuple(map(int, given))
-    if v is not None:
-        rank = v if isinstance(v, int) else len(v)
-        what = f"with {rank} axes" if isinstance(v, int) else f"of shape {v}"
-        for a in found:
-            if not -rank <= a < rank:
-                ways = f"choose from {-rank} to {rank - 1}, a tuple of these, or" if rank else "give"
-                raise IndexError(
-                    f"{name} {a} of a weight {what}; {ways} None for one norm of the whole"
-                )
-        found = tuple(a % rank for a in found)
     if len(set(found)) < len(found):
         raise ValueError(f"{name}={value} names an axis twice; name each axis once")
-    return found
+    if v is None:
+        return found
+    rank, what = (v, f"with {v} axes") if isinstance(v, int) else (len(v), f"of shape {v}")
+    for a in found:
+        if not -rank <= a < rank:
+            ways = f"choose from {-rank} to {rank - 1}, a tuple of these, or" if rank else "give"
+            raise IndexError(
+                f"{name} {a} of a weight {what}; {ways} None for one norm of the whole"
+            )
+    return tuple(a % rank for a in found)
 
 
 def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -20,6 +20,7 @@ ROOT = Path(minwn.__file__).parent
 STOREYS = {
     "backend": 0,
     "blocks": 1,
+    "forms": 2,
     "graph": 1,
     "small": 1,
     "validation": 1,

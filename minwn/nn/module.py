@@ -3,7 +3,7 @@ in which they were assigned, so a name is the path to the attribute: "encoder.la
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 

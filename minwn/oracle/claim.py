@@ -19,9 +19,9 @@ from .mistakes import Terms
 from .rounding import FORMATS, Format
 from .truth import second
 
-__all__ = ["Claim", "Prepared", "claimed", "ordinary"]
+__all__ = ["Claim", "Prepared", "claimed", "ordinary", "ranks_of"]
 
-RANKS = range(1, 33)  # NumPy's arrays have no more axes
+RANKS = range(1, 6)  # of which there are cases
 
 
 @dataclass(frozen=True)
@@ -101,19 +101,19 @@ def claimed(
     kept = _format("dtype", dtype)
     summed = kept if accumulate is None else _format("accumulate", accumulate)
     if ranks is None:
-        ranks = (2,) if axis in (-2, -1, 0, 1) else range(1, 6)
-    known = _ranks(ranks)
+        ranks = (2,) if axis in (-2, -1, 0, 1) else RANKS
+    known = ranks_of(ranks)
     size = None if shape is None else _shape(shape)
-    if size is not None:
-        validation.axes("axis", axis, size)
-    elif not any(_has(axis, rank) for rank in known):
-        validation.axes("axis", axis, max(known))
+    if size is not None or not any(_has(axis, rank) for rank in known):
+        there = validation.axes("axis", axis, max(known) if size is None else size)
+        if there is not None and len(set(there)) < len(there):
+            raise ValueError(f"axis={axis} names an axis twice; name each axis once")
     chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS)
     claim = Claim(axis, form, eps, kept, summed, known, chosen, quick, size)
-    if not claim.chosen():
+    if not claim.chosen() or not any(case.v.size for case in claim.drawn("generic")):
         raise ValueError(
             f"no case is left: groups={list(chosen)} have none with ranks={sorted(known)} and "
-            f"axis={axis}; ask for more ranks or groups, or give a shape"
+            f"axis={axis}; ask for more ranks or groups, or give a shape with entries"
         )
     return claim
 
@@ -132,7 +132,8 @@ def _format(name: str, dtype: Any) -> str:
     return found
 
 
-def _ranks(ranks: Any) -> frozenset[int]:
+def ranks_of(ranks: Any) -> frozenset[int]:
+    """The ranks of v that are asked for. Raises ValueError for what is none, or none at all."""
     if not isinstance(ranks, Iterable) or isinstance(ranks, str | bytes):
         raise ValueError(
             f"ranks={validation.shown(ranks)}; give several, such as (2,) or range(1, 6)"
@@ -154,11 +155,12 @@ def _shape(shape: Any) -> tuple[int, ...]:
 
 
 def _has(axis: Any, rank: int) -> bool:
+    """Whether v of that rank has the axes, each once."""
     try:
-        validation.axes("axis", axis, rank)
-    except (IndexError, ValueError):
+        found = validation.axes("axis", axis, rank)
+    except IndexError:
         return False
-    return True
+    return found is None or len(set(found)) == len(found)
 
 
 def ordinary(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, accumulate: Any) -> bool:

@@ -95,7 +95,7 @@ class Trial:
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
     def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
-        """The answers of a function for v of that rank. What it raises is kept, and raised again."""
+        """The answers of a function for v of that rank; what it raises is kept on the way."""
         try:
             answers = self.accused.call(what, *arrays, copy=copy)
         except Exception as error:
@@ -106,14 +106,19 @@ class Trial:
         return answers
 
     def complain(self, what: str) -> None:
-        """A fault where a function raises whatever it is given of a rank, else a note."""
-        never = [x for x in self.raised if x[0] == what and x not in self.answered]
-        if never:
-            return self.fault("raises", what, self.raised[never[0]][0])
+        """A fault where a function has answered nothing, a note where it raised at times."""
         found = [said for (name, _), each in self.raised.items() if name == what for said in each]
-        if found:
+        if found and not any(name == what for name, _ in self.answered):
+            self.fault("raises", what, found[0])
+        elif found:
             such = ", such as" if len(found) > 1 else ":"
             self.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
+
+    def unanswered(self) -> Iterator[tuple[str, str]]:
+        """(function, evidence) where it raised whatever it was given of a rank."""
+        for (what, rank), said in self.raised.items():
+            if (what, rank) not in self.answered:
+                yield what, f"in every case of rank {rank}: {said[0]}"
 
     def given(self, *wanted: str) -> bool:
         return all(self.accused.has(what) for what in wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
         )  # fmt: skip
     diagnosis, ambiguous = _declared(*_names(trial), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
+    if not wrong and "raises" not in accept:  # what answers nothing does not pass
+        known = len(trial.faults)
+        for what, evidence in trial.unanswered():
+            trial.fault("raises", what, evidence)
+        wrong = trial.faults[known:]
+        diagnosis = [*diagnosis, *wrong]
+        rungs = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in rungs]
+        given["rungs"] = rungs
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
     worst = _worst(trial.observations)
     return Report(
@@ -56,6 +65,11 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
         specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent,
         notes=_notes(trial), seconds=time.perf_counter() - start, **given,
     )  # fmt: skip
+
+
+def _with(rung: Rung, failed: int) -> Rung:
+    """A rung where so many more have failed."""
+    return replace(rung, failed=rung.failed + failed, ratio=rung.ratio + failed)
 
 
 def _names(trial: Trial) -> tuple[list[Diagnosis], bool]:
@@ -191,6 +205,12 @@ def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
 
 def _notes(trial: Trial) -> list[str]:
     notes = list(dict.fromkeys(trial.notes))
+    skipped = [group for group in trial.claim.groups if group != "axes"]
+    if skipped and trial.claim.rank is None:
+        notes.append(
+            f"skipped: {', '.join(skipped)}: in every rank that was asked for, all axes keep a "
+            f"norm, so that no slice has more than one entry"
+        )
     out = [o for o in trial.beyond if o.fails]
     if any(not o.v.size for o in out):
         notes.append("empty slices: g_bar is not 0")

@@ -113,7 +113,7 @@ def of_shape(
     Raises IndexError for an axis that the shape has not.
     """
     given = validation.axes("axis", axis, shape)
-    kept = None if given is None else tuple(sorted(given))
+    kept = None if given is None else tuple(sorted(set(given)))
     for number in range(2):
         yield shape_case(number, shape, kept, Format.of(dtype))
 
@@ -131,9 +131,7 @@ def _same(axis: Axis, kept: tuple[int, ...] | None, rank: int) -> bool:
     return all(-rank <= a < rank for a in given) and {a % rank for a in given} == set(kept)
 
 
-def _placed(
-    id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None
-) -> Case:
+def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
     rows, m = len(draw.v), len(draw.v[0])
     if axis in (None, ()):
         i = draw.alone

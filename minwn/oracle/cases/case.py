@@ -74,9 +74,9 @@ def arrange(
 ) -> tuple[tuple[int, ...], Any]:
     """(shape, kept axes) of an array whose slices keep the given axes, counted as NumPy counts.
 
-    The array has the least rank that has such axes and one more, or the rank asked for. The first of the kept axes has
-    size `rows`, or, if there are others and rows is even, 2, and the next one rows / 2. The last
-    axis that is not kept has size m. All others have size 1.
+    The array has the least rank that has such axes and one more, or the rank asked for. The first
+    of the kept axes has size `rows`, or, if there are others and rows is even, 2, and the next one
+    rows / 2. The last axis that is not kept has size m. All others have size 1.
     """
     given = axis if isinstance(axis, tuple) else (axis,)
     rank = next(r for r in itertools.count(1) if fits(axis, r)) if rank is None else rank

@@ -17,9 +17,7 @@ from .observation import Diagnosis, Observation, differs, fits
 __all__ = ["NAMES", "permuted"]
 
 _WORDS = ("rolled", "reversed", "transposed")
-NAMES = tuple(
-    f"{what}_{word}" for what in ("v", "w_bar", "g", *OUTPUTS) for word in _WORDS
-)
+NAMES = tuple(f"{what}_{word}" for what in ("v", "w_bar", "g", *OUTPUTS) for word in _WORDS)
 
 
 def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:

@@ -24,7 +24,7 @@ def kept_axes(axis: int | tuple[int, ...] | None, ndim: int) -> Axes:
     Raises IndexError for an axis out of range, ValueError for what is none.
     """
     kept = validation.axes("axis", axis, ndim)
-    return None if kept is None else tuple(sorted(kept))
+    return None if kept is None else tuple(sorted(set(kept)))
 
 
 class Terms:
