@@ -10,6 +10,7 @@ or NumPy raises an error inside, and then works out from the arguments what to s
 
 from __future__ import annotations
 
+import difflib
 import dis
 import functools
 import inspect
@@ -22,8 +23,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
-    "choice", "door", "explained", "flag", "function", "instance", "kind_of", "mapping",
-    "not_negative", "number", "path", "positive", "shape_of", "share", "shown", "whole",
+    "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "instance",
+    "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "shape_of",
+    "share", "shown", "whole",
 ]  # fmt: skip
 
 
@@ -90,6 +92,64 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     if isinstance(value, str) and value in known:
         return value
     raise ValueError(f"{name}={shown(value)}; choose from {', '.join(known)}")
+
+
+def names(name: str, value: Any, known: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
+    """value, several names, as a tuple.
+
+    Raises ValueError for one that is not known, and for none at all unless they may be `empty`.
+    """
+    known, word = list(known), name.removesuffix("s")
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+        raise ValueError(f"{name}={shown(value)}; give a list of names, such as {known[:1]}")
+    given = tuple(value)
+    for one in given:
+        if not isinstance(one, str) or one not in known:
+            near = did_you_mean(one, known) if isinstance(one, str) else ""
+            more = f", and {len(known) - 8} more" if len(known) > 8 else ""
+            raise ValueError(
+                f"no {word} {shown(one)}; choose from {', '.join(known[:8])}{more}{near}"
+            )
+    if not given and not empty:
+        raise ValueError(f"{name}={shown(value)} is empty; choose from {', '.join(known)}")
+    return given
+
+
+def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple[int, ...] | None:
+    """value, the axes of an array v that keep a norm each, as a tuple; None for the whole.
+
+    v: its shape, or how many axes it has, from which axes are counted from 0; or None, where it is
+    not known yet
+    Raises ValueError for what is no axis, or one that is there twice, IndexError for one that v has
+    not.
+    """
+    if value is None:
+        return None
+    given = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(a, Integral) and not isinstance(a, bool) for a in given):
+        raise ValueError(
+            f"{name}={shown(value)}; give an axis, a tuple of axes, or None for one norm of the "
+            f"whole"
+        )
+    found = tuple(map(int, given))
+    if len(set(found)) < len(found):
+        raise ValueError(f"{name}={value} names an axis twice; name each axis once")
+    if v is None:
+        return found
+    rank, what = (v, f"with {v} axes") if isinstance(v, int) else (len(v), f"of shape {v}")
+    for a in found:
+        if not -rank <= a < rank:
+            ways = f"choose from {-rank} to {rank - 1}, a tuple of these, or" if rank else "give"
+            raise IndexError(
+                f"{name} {a} of a weight {what}; {ways} None for one norm of the whole"
+            )
+    return tuple(a % rank for a in found)
+
+
+def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """ "; did you mean 'weight'?" for the closest of the names, or "" where none is close."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> Any:

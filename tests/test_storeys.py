@@ -21,6 +21,7 @@ STOREYS = {
     "backend": 0,
     "validation": 0,
     "blocks": 1,
+    "forms": 2,
     "graph": 1,
     "small": 1,
     "ops": 2,

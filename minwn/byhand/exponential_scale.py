@@ -48,7 +48,7 @@ def exponential_scale(v: Array, s: Array, *, eps: float = 0.0, form: str = "plai
 
     16-bit inputs are computed in float32 and rounded once. Raises as `weight_norm.forward` does.
     """
-    weight_norm.check(v, s, eps=eps, form=form)
+    eps = weight_norm.check(v, s, eps=eps, form=form)
     (v, s), narrow = widen(v, s)
     return narrow(weight_norm.forward(v, exp(s), eps=eps, form=form))
 
@@ -67,7 +67,7 @@ def vjp(w_bar: Any, v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") ->
 
     s_bar = <w_bar, w>      v_bar = (e^s / h) (w_bar - <w_bar, x> y)
     """
-    weight_norm.check(v, s, eps=eps, form=form)
+    eps = weight_norm.check(v, s, eps=eps, form=form)
     (w_bar, v, s), narrow = widen(w_bar, v, s)
     g = exp(s)
     v_bar, g_bar = weight_norm.vjp(w_bar, v, g, eps=eps, form=form)
@@ -77,7 +77,7 @@ def vjp(w_bar: Any, v: Any, s: Any, *, eps: float = 0.0, form: str = "plain") ->
 @door
 def jvp(v: Any, s: Any, v_dot: Any, s_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = w s_dot + (e^s / h) (v_dot - <y, v_dot> x)"""
-    weight_norm.check(v, s, eps=eps, form=form)
+    eps = weight_norm.check(v, s, eps=eps, form=form)
     (v, s, v_dot, s_dot), narrow = widen(v, s, v_dot, s_dot)
     g = exp(s)
     return narrow(weight_norm.jvp(v, g, v_dot, g * s_dot, eps=eps, form=form))
@@ -98,7 +98,7 @@ def double_vjp(
 
     The letters are those of the derivation above: A = v_bar_bar, B = s_bar_bar.
     """
-    weight_norm.check(v, s, eps=eps, form=form)
+    eps = weight_norm.check(v, s, eps=eps, form=form)
     (A, B, w_bar, v, s), narrow = widen(v_bar_bar, s_bar_bar, w_bar, v, s)
     g = exp(s)
     by_w_bar, by_v, by_g = weight_norm.double_vjp(A, B * g, w_bar, v, g, eps=eps, form=form)

@@ -10,6 +10,7 @@ import functools
 import math
 from typing import Any
 
+from .. import forms, validation
 from ..backend import (
     Array,
     accumulator,
@@ -32,23 +33,17 @@ __all__ = [
 
 Shape = tuple[int, ...]
 
-FORMS = ("plain", "inside", "outside", "max_q", "max_n", "rms")
+FORMS = forms.NAMES
 
 
 @door
 def kept_shape(shape: Shape, axes: int | tuple[int, ...] | None) -> Shape:
-    """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None."""
-    if axes is None:
-        return ()
-    axes = axes if isinstance(axes, tuple) else (axes,)
-    for a in axes:
-        if not -len(shape) <= a < len(shape):
-            raise IndexError(
-                f"dim {a} of a weight of shape {shape}; choose from {-len(shape)} to "
-                f"{len(shape) - 1}, a tuple of these, or None for one norm of the whole"
-            )
-    kept = {a % len(shape) for a in axes}
-    return tuple(n if a in kept else 1 for a, n in enumerate(shape))
+    """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None.
+
+    Raises IndexError for an axis that there is not, ValueError for what is none.
+    """
+    kept = validation.axes("dim", axes, tuple(shape))
+    return () if kept is None else tuple(n if a in kept else 1 for a, n in enumerate(shape))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -97,7 +92,9 @@ def radius(v: Array, *, shape: Shape, eps: float, form: str) -> Array:
     """h(v), of the shape of g. NaN in place of 0, for nothing can be divided by it.
 
     form="norm" is n itself, 0 included.
+    Raises ValueError for an unknown form, or an eps that it cannot use.
     """
+    eps = eps if form == "norm" else forms.check(form, eps)
     v = v.astype(accumulator(v.dtype), copy=False)
     xp, n = namespace(v), _norm(v, shape)
     if form == "norm":
@@ -110,8 +107,10 @@ def radius(v: Array, *, shape: Shape, eps: float, form: str) -> Array:
         h = n + eps
     elif form == "rms":
         h = n / math.sqrt(count(v, shape)) + eps
-    else:
+    elif form in ("max_q", "max_n"):
         h = xp.maximum(n, _floor(eps, form))
+    else:
+        raise forms.unknown(form)
     return xp.where(h == 0, math.nan, h).astype(h.dtype)
 
 
@@ -127,6 +126,8 @@ def slope(v: Any, h: Any, shape: Shape, eps: float, form: str) -> Any:
         return v / h
     if form in ("max_q", "max_n"):
         return v / h * _above(v, shape, eps, form)
+    if form not in ("outside", "rms", "norm"):
+        raise forms.unknown(form)
     n = h if form == "norm" else radius(v, shape=shape, eps=0.0, form="norm")
     y = v / (n + (raw(n) == 0))
     return y / math.sqrt(count(v, shape)) if form == "rms" else y
@@ -138,6 +139,8 @@ def curvature(A: Any, a: Any, v: Any, g: Any, h: Any, y: Any, eps: float, form: 
         return A - a * y
     if form in ("max_q", "max_n"):
         return (A - a * y) * _above(v, g.shape, eps, form)
+    if form not in ("outside", "rms"):
+        raise forms.unknown(form)
     n = radius(v, shape=g.shape, eps=0.0, form="norm")
     squared = count(v, g.shape) if form == "rms" else 1
     away = raw(n) != 0

@@ -28,7 +28,7 @@
 #endif
 
 enum { FORWARD, VJP, DOUBLE_VJP };                          // what is asked for
-enum { PLAIN, INSIDE, OUTSIDE, MAX_Q, MAX_N, RMS };         // the forms of h, see weight_norm.py
+enum { PLAIN, INSIDE, OUTSIDE, RMS, MAX_Q, MAX_N };         // in the order of forms.NAMES
 enum { VV, WV, AV, AW };                                    // the dot products
 
 template <class T> struct Wide { using type = float; };     // the type of sums

@@ -7,13 +7,15 @@ is one vector; v is not of unit length, and g is the gain, signed, never a gradi
 
 h is the length by which v is divided. Every convention in use is one choice of h:
 
-    form      h                    y = dh/dv             used by
-    plain     n                    v / n                 the paper, PyTorch, R torch, Equinox
-    inside    sqrt(n^2 + eps)      v / h                 Flax, nnabla, Flux
-    outside   n + eps              v / n                 flax.optim
-    max_q     sqrt(max(n^2, eps))  v / h, or 0 below     TensorFlow
-    max_n     max(n, eps)          v / h, or 0 below     Paddle
-    rms       n / k + eps          v / (k n)             EDM2;  k^2 = number of entries of a slice
+    form      h                    y = dh/dv         used by
+    plain     n                    v/n               the paper, PyTorch, R torch, Equinox
+    inside    sqrt(n^2 + eps)      v/h               Flax, nnabla, Flux
+    outside   n + eps              v/n               flax.optim
+    rms       n/sqrt(m) + eps      v/(n sqrt(m))     EDM2
+    max_q     sqrt(max(n^2, eps))  v/n or 0          TensorFlow
+    max_n     max(n, eps)          v/n or 0          Paddle
+
+with m the number of entries of a slice; y is 0 where eps is the larger of the two.
 
 Forward product. Write x = v / h. Then w = g x, and
 
@@ -37,8 +39,8 @@ back is L = <A, v_bar> + B g_bar. With a = <A, y>, c = <A, w_bar> and s = g_bar,
     L = (g / h) (c - s a) + B s
 
 s, a and h move with v: ds/dv = (w_bar - s y) / h = r / h;  da/dv = H A with H = d2h/dv2, which is
-(A - a y) / h for plain and inside, (A - a y) / n for outside, (A - k^2 a y) / (k n) for rms, and as
-plain or 0 for the two maxima. Therefore
+(A - a y) / h for plain and inside, (A - a y) / n for outside, (A - m a y) / (n sqrt(m)) for rms,
+and as plain or 0 for the two maxima. Therefore
 
     dL/dw_bar = (g / h) (A - a x) + B x                  (the forward product along A, B)
     dL/dg     = (c - s a) / h
@@ -50,9 +52,9 @@ taken as 0, which is its limit for inside and the maxima, and the mean of its va
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from .. import forms
 from ..backend import (
     Array,
     asarray,
@@ -77,7 +79,7 @@ __all__ = [
 @door
 def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """The definition, in ops: autodiff finds the derivatives. Right where n^2 is in range."""
-    check(v, g, eps=eps, form=form)
+    eps = check(v, g, eps=eps, form=form)
     q = sum_to(v * v, shape=g.shape)
     h = {
         "plain": lambda: sqrt(q),
@@ -106,7 +108,7 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     """
     if plain_small.serves(v, g, eps, form):
         return plain_small.forward(v, g)
-    check(v, g, eps=eps, form=form)
+    eps = check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v,), (g,)):
         return weight_norm_cuda.forward(v, g, eps, form)
     if form == "plain" and v.dtype.kind != "c":
@@ -133,7 +135,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     """
     if plain_small.serves(v, g, eps, form) and plain_small.alike(w_bar, v):
         return plain_small.vjp(w_bar, v, g)
-    check(v, g, eps=eps, form=form)
+    eps = check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar), (g,)):
         return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
@@ -151,7 +153,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 @quiet()
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
-    check(v, g, eps=eps, form=form)
+    eps = check(v, g, eps=eps, form=form)
     (v, g, v_dot, g_dot), narrow = widen(v, g, v_dot, g_dot)
     h, x, y = _lengths(v, g.shape, eps, form)
     h_dot = dot(y, v_dot, g.shape)
@@ -174,7 +176,7 @@ def double_vjp(
 
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
-    check(v, g, eps=eps, form=form)
+    eps = check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar, v_bar_bar), (g, g_bar_bar)):
         return weight_norm_cuda.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
     (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
@@ -200,23 +202,19 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
 
 
 @door
-def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> None:
-    """Raise ValueError unless g fits v, and eps the form; TypeError unless their dtypes do."""
+def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
+    """eps as Python's number. Raises ValueError unless g fits v, and eps the form; TypeError unless
+    their dtypes do."""
     if v.dtype.kind in "biu" or (v.dtype != g.dtype and v.dtype.kind == g.dtype.kind):
         raise TypeError(f"v of {v.dtype} and g of {g.dtype}; convert both to one floating dtype")
     rows_of(v.shape, g.shape)
-    check_form(eps, form)
+    return forms.check(form, eps)
 
 
 @door
-def check_form(eps: float, form: str) -> None:
-    """Raise ValueError unless the form is known and eps is one that it can use."""
-    if form not in FORMS:
-        raise ValueError(f"form={form!r}; choose from {', '.join(FORMS)}")
-    if form == "plain" and eps != 0.0:
-        raise ValueError(f"form='plain' has no eps, got eps={eps}; choose form='inside', or eps=0")
-    if not 0.0 <= eps < math.inf:
-        raise ValueError(f"eps={eps}; choose a finite number >= 0")
+def check_form(eps: float, form: str) -> float:
+    """eps as Python's number. Raises ValueError unless the form is known and can use it."""
+    return forms.check(form, eps)
 
 
 def _lengths(v: Any, shape: tuple[int, ...], eps: float, form: str) -> tuple[Any, Any, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
-from ..oracle.mistakes import Terms
+from ..oracle.claim import claimed
+from ..oracle.mistakes import Terms, kept_axes
 from .exercise import Judge
 from .judges import same
 
@@ -132,11 +133,13 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
     if what not in ("forward", "backward", "v_bar", "g_bar"):
         raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
 
+    ranks = (1,) if axis is None else (2,)
+    claimed(axis=axis, ranks=ranks, groups=GROUPS)
+
     def judge(answer: Any) -> str | None:
         if not callable(answer):
             return "hand over the function itself, not what it returns"
         asked = _Asked(answer, what, axis)
-        ranks = (1,) if axis is None else (2,)
         side = "forward" if what == "forward" else "backward"
         for dtype in ("float64", "float32"):
             how: dict[str, Any] = {"axis": axis, "ranks": ranks, "groups": GROUPS, "dtype": dtype}
@@ -151,7 +154,7 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
 
 def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None = 0) -> Judge:
     """The judge of one array, w, v_bar or g_bar, at one point."""
-    t = Terms(v, g, w_bar, None if axis is None else (axis,))
+    t = Terms(v, g, w_bar, kept_axes(axis, np.ndim(v)))
     right = getattr(t, output)()
     wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.rules]
     slips = [

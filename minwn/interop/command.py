@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from .. import forms
 from .convert import convert, parameters
 from .files import read, write
 from .layout import KINDS
@@ -53,10 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--like", metavar="FILE", help="a file with the names that the target must have"
     )
-    parser.add_argument(
-        "--eps", type=float, help="of minwn's WeightNorm, with form='inside'; default: plain"
-    )
-    parser.add_argument("--epsilon", type=float, help="Flax's (default 1e-12)")
+    parser.add_argument("--eps", help="of minwn's WeightNorm, with form='inside'; default: plain")
+    parser.add_argument("--epsilon", help="Flax's (default 1e-12)")
     parser.add_argument("--json", metavar="PATH", help="write a report here; '-' prints it")
 
 
@@ -93,14 +93,15 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
         if kind not in KINDS:
             raise _Usage(f"--kind {name}={kind}: choose from {', '.join(KINDS)}")
     dim, rename = _dims(args.dim), _pairs(args.rename, "--rename")
+    asked, epsilon = _eps("eps", args.eps), _eps("epsilon", args.epsilon)
 
     state, said = read(args.input)
     source = framework(said, args.source)
     if source is None:
         raise _Usage(f"{args.input} does not say what it is from; add --from")
-    epsilon = number(said, "epsilon", 1e-12) if args.epsilon is None else args.epsilon
+    epsilon = number(said, "epsilon", 1e-12) if epsilon is None else epsilon
     names, old = parameters(state, source, rename), locate(state, source)
-    form, eps = _lengths(args.eps, {p: lengths(said).get(old[q][0]) for p, q in names.items()})
+    form, eps = _lengths(asked, {p: lengths(said).get(old[q][0]) for p, q in names.items()})
     found = convert(
         state,
         source,
@@ -142,6 +143,19 @@ def _lengths(
     known = {p: x if asked is None else ("inside", asked) for p, x in told.items()}
     found = {p: x for p, x in known.items() if x is not None}
     return {p: form for p, (form, _) in found.items()}, {p: eps for p, (_, eps) in found.items()}
+
+
+def _eps(name: str, text: str | None) -> float | None:
+    """A number that h can use, where one is given."""
+    if text is None:
+        return None
+    number: Any = text
+    with contextlib.suppress(ValueError):
+        number = float(text)
+    try:
+        return forms.check("inside", number, name=name)
+    except ValueError as error:
+        raise _Usage(error) from None
 
 
 def _pairs(options: list[str], flag: str) -> dict[str, str]:

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import forms
 from ..backend import dtype_of, is_floating, to_numpy
-from ..byhand import weight_norm
 from ..graph import raw
-from ..nn.module import did_you_mean, join
-from ..validation import mapping, shown
+from ..nn.module import join
+from ..validation import did_you_mean, mapping, shown, whole
 from .kept import Kept, gain, length_of
 from .layout import KINDS, LAYOUTS
 from .names import FRAMEWORKS, Framework, Keys, flatten, layer_of, leaf_of, locate, place, unflatten
@@ -64,7 +64,7 @@ def convert(
     ValueError for shapes that do not fit, an ambiguous dim, and what the target cannot express.
     """
     ours, theirs = _row(source), _row(target)
-    weight_norm.check_form(epsilon, "inside")
+    epsilon = forms.check("inside", epsilon, name="epsilon")
     rename = {} if rename is None else mapping("rename", rename, "a mapping of names, {old: new}")
     arrays = {name: _array(x, name) for name, x in flatten(state, source).items()}
     located = _renamed(locate(arrays, source), rename)
@@ -79,21 +79,22 @@ def convert(
     places = place(kinds, pairs, target)
     places |= {p: k for p, k in wanted.items() if p in located and (len(k) == 2) == (p in pairs)}
 
-    dims, groups = _spread("dim", dim, located), _spread("groups", groups, located)
-    forms, epsilons = _spread("form", form, located), _spread("eps", eps, located)
+    dims, names = _spread("dim", dim, located), _spread("form", form, located)
+    epsilons = _spread("eps", eps, located)
     biases = {layer_of(p): arrays[k[-1]].size for p, k in located.items() if leaf_of(p) == "bias"}
     result: dict[str, Any] = {}
+    counts = {p: whole("groups", n) for p, n in _spread("groups", groups, located).items()}
+    lengths = {p: (name, forms.check(name, epsilons[p])) for p, name in names.items()}
     for p, keys in located.items():
-        weight_norm.check_form(epsilons[p], forms[p])
-        length = forms[p], epsilons[p]
+        length = lengths[p]
         after_bias = max(ndims.get(join(layer_of(p), "weight"), 0) - 2, 0)
-        one = Kept(ours, keys, kinds[p], groups[p], length_of(ours, keys, length, epsilon))
+        one = Kept(ours, keys, kinds[p], counts[p], length_of(ours, keys, length, epsilon))
         other = Kept(
-            theirs, places[p], kinds[p], groups[p], length_of(theirs, places[p], length, epsilon)
+            theirs, places[p], kinds[p], counts[p], length_of(theirs, places[p], length, epsilon)
         )
         v, g, axes = one.read([arrays[key] for key in keys], p, dims[p])
         if leaf_of(p) == "weight" and layer_of(p) in biases:
-            _check_outputs(p, v.shape, kinds[p], groups[p], biases[layer_of(p)])
+            _check_outputs(p, v.shape, kinds[p], counts[p], biases[layer_of(p)])
         if g is not None and (one.length, one.log) != (other.length, other.log):
             g = gain(g, v, one, other, p)
         made = other.write(v, g, axes, p, after_bias)

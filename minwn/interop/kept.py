@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import validation
 from ..backend import is_floating, quiet
 from ..byhand import weight_norm
 from ..nn import ZeroNormError
@@ -75,9 +76,8 @@ class Kept(NamedTuple):
             if dim is None:
                 raise ValueError(f"{v_key}: dim='output' for a weight of no known layout")
         if dim != "infer":
-            axes = None if dim is None else dim if isinstance(dim, tuple) else (dim,)
-            weight_norm.kept_shape(v, axes)  # IndexError for an axis that v lacks
-            axes = None if axes is None else tuple(sorted({a % len(v) for a in axes}))
+            axes = validation.axes("dim", dim, v)
+            axes = None if axes is None else tuple(sorted(set(axes)))
             if g != shape(axes) and not (axes is None and whole):
                 raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape(axes)}")
             return axes

@@ -3,15 +3,14 @@ in which they were assigned, so a name is the path to the attribute: "encoder.la
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from .. import backend
 from ..graph import raw
 from ..tensors import Tensor
-from ..validation import explained
+from ..validation import did_you_mean, explained
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -234,12 +233,6 @@ class Module:
 def join(*levels: str) -> str:
     """The dotted name of these levels; "" is none."""
     return ".".join(filter(None, levels))
-
-
-def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """ "; did you mean 'weight'?" for the closest of the names, or "" where none is close."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _items(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -77,7 +77,7 @@ class WeightNorm:
         axes = dim if isinstance(dim, tuple) else (dim,)
         if not (dim is None or dim == "output" or all(_is_axis(a) for a in axes)):
             raise ValueError(f"dim={dim!r}; give an axis, a tuple of axes, None or 'output'")
-        weight_norm.check_form(eps, form)
+        eps = weight_norm.check_form(eps, form)
         for field, value in (("name", name), ("dim", dim), ("eps", eps), ("form", form)):
             object.__setattr__(self, field, value)
 

@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .. import backend
+from .. import backend, forms
 from ..byhand import weight_norm
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
-from ..validation import number
 from . import init
 from .module import Module, Parameter, join
 from .substitute import substitute
@@ -71,8 +70,7 @@ class WeightNormWrapper(Module):
     ) -> None:
         if not isinstance(layer, Module):
             raise TypeError(f"layer={layer!r:.60}; give a Module, such as nn.Linear(20, 40)")
-        weight_norm.check_form(epsilon, "inside")
-        epsilon = number("epsilon", epsilon)
+        epsilon = forms.check("inside", epsilon, name="epsilon")
         if not callable(scale_init) and scale_init != "norm":
             raise ValueError(f"scale_init={scale_init!r}; give a function, or 'norm'")
         self.layer, self.epsilon, self.use_scale = layer, epsilon, use_scale

@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
+from .. import forms
 from .rounding import Format
 from .slices import Slices
 
@@ -62,6 +63,8 @@ class SecondBounds(NamedTuple):
     by_g: numpy.ndarray
 
 
+# The roundings of h, but for those of the sum of squares.
+E = {"plain": 0, "inside": 2, "outside": 1, "rms": 3, "max_q": 0, "max_n": 0}
 # How often a number that was rounded to the narrow type occurs: powers of the norm, and two more.
 STORED = {"w": 3, "g_bar": 3, "v_bar": 5, "w_dot": 5, "by_w_bar": 5, "by_g": 5, "by_v": 7}
 
@@ -84,7 +87,7 @@ def bounds(
     """
     if g is None or w_bar is None:
         v, g, w_bar = v.v, v.g, v.w_bar
-    names = ("w", "v_bar", "g_bar")
+    names, eps = ("w", "v_bar", "g_bar"), forms.check(form, eps)
     return Bounds(*_allowed(names, v, g, w_bar, None, None, form, eps, accumulate, probable))
 
 
@@ -103,7 +106,7 @@ def second_bounds(
     """The same for what `second` gives."""
     if g is None or w_bar is None:
         v, g, w_bar, A, B = v.v, v.g, v.w_bar, v.A, v.B
-    names = ("w_dot", "by_w_bar", "by_v", "by_g")
+    names, eps = ("w_dot", "by_w_bar", "by_v", "by_g"), forms.check(form, eps)
     return SecondBounds(*_allowed(names, v, g, w_bar, A, B, form, eps, accumulate, probable))
 
 
@@ -131,7 +134,7 @@ def counts(m: int, form: str, *, autodiff: bool = True) -> dict[str, float]:
 
     autodiff: six times as many for the second order, which may be found by the product rule
     """
-    H = m / 2 + 1 + {"outside": 1, "inside": 2, "rms": 3}.get(form, 0)
+    H = m / 2 + 1 + E[forms.form_of(form).name]
     F = 2 if form == "rms" else 0
     first = {"w": H + 3, "g_bar": m + H + 3, "v_bar": m + 3 * H + 11 + F}
     w_dot, by_v, by_g = m + 3 * H + 11 + F, 2 * m + 5 * H + 20 + F, 2 * m + 3 * H + 12 + F
@@ -206,8 +209,10 @@ def sizes(
         h = numpy.hypot(n, e)
     elif form in ("max_q", "max_n"):
         h, kink = numpy.maximum(n, e), abs(n - e) <= 2 * (m + 4) * tiny * e
-    else:
+    elif form in ("plain", "outside", "rms"):
         h = n / root_m + (e if form != "plain" else 0.0)
+    else:
+        raise forms.unknown(form)
     x = v / h
     away = numpy.where(n == 0, 1.0, n)
     y = {"plain": x, "inside": x}.get(form, v / (away * root_m))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 
+from .. import forms
 from .bounds import counts, sizes
 from .cases import Case
 from .exact import answers
@@ -96,12 +97,13 @@ def bulk(
     """What `expected` gives, uncertified, and the faster the more slices there are."""
     if g is None or w_bar is None:
         v, g, w_bar = v.v, v.g, v.w_bar
-    return _truths([(v, g, w_bar)], form, eps)[0]
+    return _truths([(v, g, w_bar)], form, forms.check(form, eps))[0]
 
 
 def truths(cases: Sequence[Case], *, form: str = "plain", eps: float = 0.0) -> list[Expected]:
     """The same for many cases of one dtype, whose slices are evaluated together."""
-    return _truths([(case.v, case.g, case.w_bar) for case in cases], form, eps)
+    problems = [(case.v, case.g, case.w_bar) for case in cases]
+    return _truths(problems, form, forms.check(form, eps))
 
 
 def _truths(problems: Sequence[tuple[Any, Any, Any]], form: str, eps: float) -> list[Expected]:
@@ -163,6 +165,8 @@ def _evaluate(
 
     In the letters of `truth`.
     """
+    if form not in forms.FORMS:
+        raise forms.unknown(form)
     m = v.shape[1]
     sure = numpy.ones(len(v), dtype=bool)
     for x in (v, g, w_bar):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from .. import forms
 from .rounding import Format
 
 __all__ = ["Numbers", "OracleFault", "attest", "definition", "numbers"]
@@ -96,7 +97,9 @@ def definition(
             return sqrt(q + e)
         if form in ("outside", "rms"):
             return sqrt(q / m if form == "rms" else q) + e
-        return sqrt(max(q, e)) if form == "max_q" else max(sqrt(q), e)
+        if form in ("max_q", "max_n"):
+            return sqrt(max(q, e)) if form == "max_q" else max(sqrt(q), e)
+        raise forms.unknown(form)
 
     def moved(a: Number, i: int, t: Number) -> tuple[Number, Number, Number]:
         """(g, s, h) at v + a A + t e_i and g + a B"""

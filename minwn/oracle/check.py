@@ -25,15 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import dtype_of
+from .. import validation
 from .accused import Accused
-from .cases import GROUPS
-from .claim import Claim, ordinary
+from .claim import claimed, ordinary
 from .report import Report
-from .rounding import FORMATS
 from .rungs import LADDER
 from .trial import Trial
-from .verdict import verdict
+from .verdict import IDS, verdict
 
 __all__ = ["check", "ordinary"]
 
@@ -81,17 +79,17 @@ def check(
     quick: the first cases of each group, not all
 
     Raises OracleFault where the judge contradicts itself, TypeError for other dtypes than float16,
-    bfloat16, float32 and float64, ImportError for bfloat16 without ml_dtypes, and ValueError for a
-    group that is none, or a shape without that axis.
+    bfloat16, float32 and float64, ImportError for bfloat16 without ml_dtypes, IndexError for an
+    axis that no array in question has, and ValueError for an unknown form, group or id, an eps that
+    the form cannot use, and ranks and groups that leave no case.
     """
     start = time.perf_counter()
-    kept, summed = (dtype_of(x).name for x in (dtype, accumulate or dtype))
-    for unknown in {kept, summed} - set(FORMATS):
-        raise TypeError(f"dtype {unknown}; choose float16, bfloat16, float32 or float64")
-    if ranks is None:
-        ranks = (2,) if axis in (-2, -1, 0, 1) else range(1, 6)
-    chosen = tuple(GROUPS if groups is None else groups)
-    claim = Claim(axis, form, float(eps), kept, summed, frozenset(ranks), chosen, quick, shape)
+    accepted = set(validation.names("accept", accept, IDS, empty=True))
+    claim = claimed(
+        axis=axis, form=form, eps=eps, dtype=dtype, accumulate=accumulate, ranks=ranks,
+        groups=groups, shape=shape, quick=quick,
+    )  # fmt: skip
+    threads = validation.whole("threads", threads, 0)
     trial = Trial(Accused(forward, backward, jvp, double_backward), claim, threads=threads)
     with np.errstate(all="ignore"):
         trial.gather()
@@ -99,4 +97,4 @@ def check(
             rung = climb(trial)
             if rung is not None:
                 trial.rungs.append(rung)
-        return verdict(trial, name, set(accept), start)
+        return verdict(trial, name, accepted, start)

@@ -6,27 +6,30 @@ import argparse
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from .. import forms, validation
 from ..terminal import Progress, colours
 from . import adapters
 from .adapters.judge import judge
 from .cases import GROUPS
 from .check import check
+from .claim import RANKS, Claim, claimed, ranks_of
 from .junit import junit
 from .matrix import matrix
 from .page import page
 from .pipe import Pipe, PipeError
 from .report import Report
 from .target import ROLES, Functions, TargetError, load
-from .truth import FORMS
+from .verdict import IDS
 
-__all__ = ["arguments", "main"]
+__all__ = ["arguments", "eps", "form", "main"]
 
+T = TypeVar("T")
 SCHEMA = "minwn-check/1"
 EPILOG = """targets:
   homework.py            the functions forward(v, g) and backward(w_bar, v, g) of a file
@@ -66,8 +69,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--axis", type=_axis, default=...,
         help="that keeps a norm each: 0, -1, 0,1 for several, or none; default 0, or the library's",
     )  # fmt: skip
-    parser.add_argument("--form", choices=FORMS, help="of the length that v is divided by")
-    parser.add_argument("--eps", type=float, help="that goes with the form")
+    lengths = ", ".join(f"{name} {form.h}" for name, form in forms.FORMS.items())
+    parser.add_argument(
+        "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
+    )
+    parser.add_argument("--eps", type=eps, help="that goes with the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
         help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
@@ -75,7 +81,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, by name 1-5")
     parser.add_argument("--groups", type=_groups, help=f"of cases: {','.join(GROUPS)}")
     parser.add_argument(
-        "--accept", action="append", default=[], metavar="ID", help="a difference that is declared"
+        "--accept",
+        action="append",
+        default=[],
+        type=_accepted,
+        metavar="ID",
+        help="a difference that is declared",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
@@ -88,36 +99,70 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--junit", metavar="PATH", help="write JUnit XML")
 
 
+def _told(read: Callable[[str], T]) -> Callable[[str], T]:
+    """What argparse calls with the text of an option; the sentence of a ValueError is printed."""
+
+    def called(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return called
+
+
+@_told
+def form(text: str) -> str:
+    """A form's name."""
+    return forms.form_of(text).name
+
+
+@_told
+def eps(text: str) -> float:
+    """A number that some form can use."""
+    try:
+        number: Any = float(text)
+    except ValueError:
+        number = text
+    return forms.check("inside", number)
+
+
+@_told
 def _axis(text: str) -> Any:
     if text == "none":
         return None
     try:
         axes = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}; write 0, -1, 0,1 or none") from None
+        raise ValueError(f"{text!r}; write 0, -1, 0,1 or none") from None
+    validation.axes("axis", axes)
     return axes if len(axes) > 1 else axes[0]
 
 
-def _ranks(text: str) -> range:
+@_told
+def _ranks(text: str) -> Any:
     first, _, last = text.partition("-")
     if not first.isdecimal() or not (last or first).isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}; write 2, or 1-5")
-    return range(int(first), int(last or first) + 1)
+        raise ValueError(f"{text!r}; write 2, or 1-5")
+    return tuple(sorted(ranks_of(range(int(first), int(last or first) + 1))))
 
 
+@_told
 def _dtypes(text: str) -> list[str]:
-    return _several(text, adapters.DTYPES)
-
-
-def _groups(text: str) -> list[str]:
-    return _several(text, GROUPS)
-
-
-def _several(text: str, known: Sequence[str]) -> list[str]:
     for name in text.split(","):
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"no {name!r}; choose from {','.join(known)}")
+        if name not in adapters.DTYPES:
+            raise ValueError(f"no {name!r}; choose from {','.join(adapters.DTYPES)}")
     return text.split(",")
+
+
+@_told
+def _groups(text: str) -> tuple[str, ...]:
+    return validation.names("groups", text.split(","), GROUPS)
+
+
+@_told
+def _accepted(text: str) -> str:
+    return validation.names("accept", [text], IDS)[0]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -174,20 +219,26 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
-    said = dict(functions.settings)
-    dtypes = args.dtype or said.pop("dtype", "float64")
-    said |= {} if args.axis is ... else {"axis": args.axis}
+    said = {} if args.axis is ... else {"axis": args.axis}
     said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
-    for dtype in [dtypes] if isinstance(dtypes, str) else dtypes:
+    dtypes = args.dtype or functions.settings.get("dtype", "float64")
+    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
+        options = {key: x for key, x in _options(args).items() if key != "accept"}
+        claim = functions.claim(**said, **options, dtype=dtype)
 
-        def run(dtype: str = dtype) -> Report:
-            how = said | {"dtype": dtype, "name": functions.name}
-            return check(**functions.given, **how, **_options(args))
+        def run(claim: Claim = claim) -> Report:
+            how = {name: getattr(claim, name) for name in ("axis", "form", "eps", "dtype")}
+            return check(**functions.given, **how, name=functions.name, **_options(args))
 
-        yield Job(f"{functions.name} {dtype}", run)
+        yield Job(f"{functions.name} {claim.dtype}", run)
 
 
 def _by_name(run: adapters.Implementation, args: argparse.Namespace) -> Iterator[Job]:
+    length = run.length(args.form, args.eps)
+    try:
+        forms.check(*length)
+    except ValueError as error:
+        raise _Usage(f"{run.name}: {error}") from None
     axes = run.axes if args.full else run.axes[:1]
     for axis in axes if args.axis is ... else (args.axis,):
         for dtype in args.dtype or run.dtypes:
@@ -196,8 +247,10 @@ def _by_name(run: adapters.Implementation, args: argparse.Namespace) -> Iterator
                 how = {"axis": axis, "form": args.form, "eps": args.eps, "dtype": dtype}
                 return judge(run, **how, **_options(args))
 
-            length = run.length(args.form, args.eps)
             reason = run.missing() or run.declines(axis, *length, dtype) or _unread(dtype)
+            if reason is None:
+                settings = {"axis": axis, "dtype": dtype, "ranks": args.ranks or RANKS}
+                Functions(name=run.name).claim(**settings, groups=args.groups)
             yield Job(f"{run.name} {dtype}", made, reason)
 
 
@@ -205,7 +258,7 @@ def _by_name(run: adapters.Implementation, args: argparse.Namespace) -> Iterator
 def _unread(dtype: str) -> str | None:
     """Why the judge itself cannot read the dtype here, or None."""
     try:
-        check(dtype=dtype, groups=())
+        claimed(dtype=dtype)
     except (TypeError, ImportError) as error:
         return str(error)
     return None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy
 
+from .. import forms
 from .rounding import Format, nearest
 
 __all__ = ["Surd", "answers"]
@@ -97,6 +98,8 @@ def _radial(
     q: Fraction, m: int, form: str, eps: Fraction, twice: bool
 ) -> tuple[Surd, Surd, Surd] | None:
     """phi and its first derivative by q, and the second where it is wanted; None where h = 0."""
+    if form not in forms.FORMS:
+        raise forms.unknown(form)
     floor = {"max_q": eps, "max_n": eps * eps}.get(form)
     if floor is not None:
         if floor == 0 == q:

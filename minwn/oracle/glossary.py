@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..forms import FORMS
+
 if TYPE_CHECKING:
     from .diagnosis import Diagnosis
 
@@ -86,13 +88,7 @@ _OTHER = {
     "v_bar": "v_bar = (g/h) (w_bar - (d/h) y)",
     "g_bar": "g_bar = d/h",
 }
-_LENGTHS = {
-    "inside": "h = sqrt(n^2 + eps), y = v/h",
-    "outside": "h = n + eps, y = v/n",
-    "rms": "h = n/sqrt(m) + eps, y = v/(n sqrt(m))",
-    "max_q": "h = sqrt(max(n^2, eps)), y = v/n or 0",
-    "max_n": "h = max(n, eps), y = v/n or 0",
-}
+_LENGTHS = {name: f"h = {form.h}, y = {form.y}" for name, form in FORMS.items() if form.takes_eps}
 
 
 def counted(count: int, word: str) -> str:
@@ -103,7 +99,7 @@ def counted(count: int, word: str) -> str:
 def rights(d: Diagnosis, form: str = "plain") -> list[str]:
     """The right formulas beside that of a mistake; none where no formula is at fault."""
     if d.formula.startswith("h ="):
-        return [_LENGTHS.get(form, "h = n").partition(", y")[0]]
+        return [f"h = {FORMS[form].h}"]
     table = _PLAIN if form == "plain" else _PLAIN | _OTHER
     return [table[output] for output in d.outputs if output in table]
 

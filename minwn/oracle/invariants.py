@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .mistakes.terms import Axes, Terms
+from .. import forms
+from .mistakes.terms import Axes, Terms, kept_axes
 from .point import Point, Question
 
 __all__ = ["INVARIANTS", "Ask", "Invariant", "asking", "laws", "laws_at"]
@@ -184,7 +185,12 @@ def laws(
     eps: float = 0.0,
     allowed: Callable[[Any, Any, Any], tuple[Any, Any]],
 ) -> dict[str, float]:
-    """The worst error of each law that applies at (v, g, w_bar), in units of what is allowed."""
+    """The worst error of each law that applies at (v, g, w_bar), in units of what is allowed.
+
+    Raises ValueError for an unknown form, or an eps that it cannot use, and IndexError for axes
+    that v has not.
+    """
+    axes, eps = kept_axes(axes, v.ndim), forms.check(form, eps)
     return laws_at(Point(v, g, w_bar, axes, form, eps, allowed), backward)
 
 

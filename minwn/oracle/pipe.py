@@ -51,6 +51,8 @@ from typing import Any
 
 import numpy
 
+from .claim import claimed
+
 __all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
 
 PROTOCOL = "minwn-pipe-1"
@@ -131,17 +133,23 @@ class Pipe:
                 f"{', '.join(OPS)}"
             )
         try:
-            axis = said.get("axis", [0])
-            if axis is not None:
-                axis = [axis] if isinstance(axis, int) else [int(a) for a in axis]
+            axis, eps = said.get("axis", [0]), said.get("eps", 0.0)
+            if isinstance(axis, list):
                 axis = axis[0] if len(axis) == 1 else tuple(axis)
-            eps = _number(said.get("eps", 0.0))
-            dtypes = tuple(map(str, said.get("dtypes", ()))) or ("float64",)
-        except (TypeError, ValueError, OverflowError) as error:
+            eps = _number(eps) if isinstance(eps, str) else eps
+            dtypes = said.get("dtypes", ["float64"]) or ["float64"]
+            if not isinstance(dtypes, list):
+                raise ValueError(f"dtypes={dtypes!r}; give a list, such as ['float64']")
+            claim = claimed(axis=axis, form=said.get("form", "plain"), eps=eps)
+            for dtype in dtypes:
+                with contextlib.suppress(ImportError):  # of bfloat16: it may have it
+                    claimed(dtype=dtype)
+        except (TypeError, ValueError, IndexError) as error:
             raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
-        form = str(said.get("form", "plain"))
-        self.settings = {"axis": axis, "form": form, "eps": eps, "dtype": dtypes[0]}
-        self.dtypes = dtypes
+        self.settings = {
+            "axis": claim.axis, "form": claim.form, "eps": claim.eps, "dtype": dtypes[0],
+        }  # fmt: skip
+        self.dtypes = tuple(dtypes)
         self.name = str(said.get("name", self.name))
         for op in ops:
             setattr(self, op, self._function(op))

@@ -20,6 +20,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import forms
+from ..validation import whole
 from .bounds import bounds
 from .invariants import INVARIANTS, Invariant, asking, ratio
 from .mistakes import kept_axes
@@ -157,12 +159,14 @@ def law_test(
     test_euler = law_test("I6", mine.backward)
 
     settings: of hypothesis; by default no deadline, and else those of the profile
-    Raises KeyError for an unknown law, ValueError for one that the form or the axis has not.
+    Raises KeyError for an unknown law, ValueError for one that the form or the axis has not, an
+    unknown form, or an eps that it cannot use, and IndexError for an axis out of range.
     """
-    known, hypothesis = _LAWS[law], _hypothesis()
+    known, eps = _LAWS[law], forms.check(form, eps)
+    axes = kept_axes(axis, whole("rank", rank))
+    hypothesis = _hypothesis()
     if not has(law, axis, form):
         raise ValueError(f"{law}, {known.law}, is no law of form={form!r} and axis={axis}")
-    axes = kept_axes(axis, rank)
     reduced = tuple(a for a in range(rank) if a not in (axes or ()))
 
     def allowed(v: Any, g: Any, w_bar: Any) -> Any:
@@ -220,6 +224,8 @@ class WeightNormLaws:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        forms.check(cls.form, cls.eps)
+        kept_axes(cls.axis, whole("rank", cls.rank))
         names = ("axis", "dtype", "form", "eps", "accumulate", "rank", "settings")
         given = {name: getattr(cls, name) for name in names}
         for law in _LAWS:

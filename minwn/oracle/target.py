@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .claim import Claim, claimed
+
 __all__ = ["ROLES", "Functions", "TargetError", "load"]
 
 ROLES = ("forward", "backward", "jvp", "double_backward")
@@ -45,6 +47,16 @@ class Functions:
     module: ModuleType | None = None
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def claim(self, **asked: Any) -> Claim:
+        """What is claimed: the constants, and before them what is asked for.
+
+        Raises TargetError for a setting that is none.
+        """
+        try:
+            return claimed(**self.settings | asked)
+        except (ValueError, TypeError, IndexError, ImportError) as error:
+            raise TargetError(f"{self.name}: {error}") from error
 
     @property
     def given(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..backend import dtype_of
 from .accused import NAMES, Accused, wide
 from .claim import Claim, Prepared
 from .diagnosis import Diagnosis, Observation
+from .glossary import counted
 from .report import Rung
 
 __all__ = ["FAULTS", "Trial"]
@@ -68,6 +69,8 @@ class Trial:
     first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
     errors: dict[str, list[str]] = field(default_factory=dict)
+    answered: set[tuple[str, int]] = field(default_factory=set)  # what, and of which rank
+    raised: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rungs: list[Rung] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
@@ -91,6 +94,32 @@ class Trial:
     def failed(self, what: str, where: str, error: Exception) -> None:
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
+    def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
+        """The answers of a function for v of that rank; what it raises is kept on the way."""
+        try:
+            answers = self.accused.call(what, *arrays, copy=copy)
+        except Exception as error:
+            said = f"{where}{type(error).__name__}: {error}"
+            self.raised.setdefault((what, rank), []).append(said)
+            raise
+        self.answered.add((what, rank))
+        return answers
+
+    def complain(self, what: str) -> None:
+        """A fault where a function has answered nothing, a note where it raised at times."""
+        found = [said for (name, _), each in self.raised.items() if name == what for said in each]
+        if found and not any(name == what for name, _ in self.answered):
+            self.fault("raises", what, found[0])
+        elif found:
+            such = ", such as" if len(found) > 1 else ":"
+            self.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
+
+    def unanswered(self) -> Iterator[tuple[str, str]]:
+        """(function, evidence) where it raised whatever it was given of a rank."""
+        for (what, rank), said in self.raised.items():
+            if (what, rank) not in self.answered:
+                yield what, f"in every case of rank {rank}: {said[0]}"
+
     def given(self, *wanted: str) -> bool:
         return all(self.accused.has(what) for what in wanted)
 
@@ -113,11 +142,12 @@ class Trial:
         case = prepared.case
         self.asked += 1
         arrays = (case.v, case.g) if what == "forward" else (case.w_bar, case.v, case.g)
+        where, copy = f"{case.id} {case.v.shape}: ", case.v.flags.writeable
         try:
-            answers = self.accused.call(what, *arrays, copy=case.v.flags.writeable)
+            answers = self.ask(what, case.v.ndim, where, *arrays, copy=copy)
             self.first.setdefault(what, (arrays, answers))
         except Exception as error:
-            self.failed(what, f"{case.id} {case.v.shape}: ", error)
+            self.failed(what, where, error)
             if case.group == "layout" and "read-only" in str(error):
                 self.fault("mutates_input", what, f"{case.id} ({case.flags[0]}): {error}")
             return {}

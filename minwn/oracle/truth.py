@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
+from .. import forms
 from .certificate import OracleFault, attest
 from .exact import answers
 from .rounding import FORMATS, Format, nearest
@@ -46,7 +47,7 @@ __all__ = [
     "nearest", "second",
 ]  # fmt: skip
 
-FORMS = ("plain", "inside", "outside", "rms", "max_q", "max_n")
+FORMS = forms.NAMES
 
 
 class Expected(NamedTuple):
@@ -85,7 +86,8 @@ def expected(
 
     A slice with an infinity or a NaN in it has no truth, nor has one of zeros where h = 0; a slice
     without entries has g_bar = 0.
-    Raises OracleFault where the two routes disagree, and ImportError for mpmath not installed.
+    Raises ValueError for an unknown form, or an eps that it cannot use; OracleFault where the two
+    routes disagree, and ImportError for mpmath not installed.
     """
     if g is None or w_bar is None:
         v, g, w_bar = v.v, v.g, v.w_bar
@@ -121,6 +123,7 @@ def _rounded(
     names: tuple[str, ...], v: Any, g: Any, w_bar: Any, A: Any, B: Any, form: str, eps: float,
     certify: str,
 ) -> dict[str, numpy.ndarray]:  # fmt: skip
+    eps = forms.check(form, eps)
     slices, target = Slices(v.shape, g.shape), Format.of(v.dtype)
     A, B = (v, g) if A is None else (A, B)  # not used by the first order
     wide = [numpy.asarray(x).astype("float64") for x in (v, w_bar, A, g, B)]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..backend import dtype_of
-from .diagnosis import Diagnosis, Observation, diagnose
+from .diagnosis import NAMES, Diagnosis, Observation, diagnose
 from .glossary import counted
-from .mistakes import OUTPUTS
+from .mistakes import OUTPUTS, SECOND
 from .report import Report, Rung, Smallest, Worst
 from .smallest import smallest
-from .trial import Trial
+from .trial import FAULTS, Trial
 
-__all__ = ["verdict"]
+__all__ = ["IDS", "verdict"]
 
+# Every name that a diagnosis may have.
+IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *FAULTS)))
 UNSTEADY = {
     "accumulates", "stale_state", "not_deterministic", "returns_cache", "mutates_input",
 }  # fmt: skip
@@ -38,12 +41,20 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
             verdict="UNDEFINED" if undefined else "REFUSED",
             headline="no case has a true answer" if undefined
             else "no case could be judged" if trial.asked
-            else "no function was given, or no case is left",
+            else "no function was given",
             notes=[f"{what}: {found[0]}" for what, found in trial.errors.items()],
             seconds=time.perf_counter() - start, **given,
         )  # fmt: skip
     diagnosis, ambiguous = _declared(*_names(trial), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
+    if not wrong and "raises" not in accept:  # what answers nothing does not pass
+        known = len(trial.faults)
+        for what, evidence in trial.unanswered():
+            trial.fault("raises", what, evidence)
+        wrong = trial.faults[known:]
+        diagnosis = [*diagnosis, *wrong]
+        rungs = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in rungs]
+        given["rungs"] = rungs
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
     worst = _worst(trial.observations)
     return Report(
@@ -54,6 +65,11 @@ def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> R
         specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent,
         notes=_notes(trial), seconds=time.perf_counter() - start, **given,
     )  # fmt: skip
+
+
+def _with(rung: Rung, failed: int) -> Rung:
+    """A rung where so many more have failed."""
+    return replace(rung, failed=rung.failed + failed, ratio=rung.ratio + failed)
 
 
 def _names(trial: Trial) -> tuple[list[Diagnosis], bool]:
@@ -189,6 +205,12 @@ def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
 
 def _notes(trial: Trial) -> list[str]:
     notes = list(dict.fromkeys(trial.notes))
+    skipped = [group for group in trial.claim.groups if group != "axes"]
+    if skipped and trial.claim.rank is None:
+        notes.append(
+            f"skipped: {', '.join(skipped)}: in every rank that was asked for, all axes keep a "
+            f"norm, so that no slice has more than one entry"
+        )
     out = [o for o in trial.beyond if o.fails]
     if any(not o.v.size for o in out):
         notes.append("empty slices: g_bar is not 0")

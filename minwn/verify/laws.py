@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy
 
-from .. import byhand
+from .. import byhand, forms
 from ..backend import Generator, quiet
 from .bounds import U64, Bounds, gamma
 from .points import Problem, answers, draw, place
@@ -116,5 +116,7 @@ def length_and_slope(p: Problem) -> tuple[numpy.ndarray, numpy.ndarray]:
         return n + p.eps, abs(p.v) / n
     if p.form == "rms":
         return n / math.sqrt(p.m) + p.eps, abs(p.v) / n / math.sqrt(p.m)
+    if p.form not in ("max_q", "max_n"):
+        raise forms.unknown(p.form)
     floor = math.sqrt(p.eps) if p.form == "max_q" else p.eps
     return numpy.maximum(n, floor), abs(p.v) / n * (n >= floor)

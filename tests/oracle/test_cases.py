@@ -270,5 +270,5 @@ def test_selection():
     assert {c.group for c in cases()} == set(GROUPS)
     with pytest.raises(ValueError, match="group 'x'; choose from dyadic"):
         next(cases(groups=["x"]))
-    with pytest.raises(ValueError, match="axis='x'; choose an int"):
+    with pytest.raises(ValueError, match="axis='x'; give an axis"):
         next(cases(axis="x"))

@@ -316,8 +316,6 @@ def test_a_rival_of_what_is_declared_is_forgiven():
 
 def test_nothing_to_judge():
     assert oracle.check().verdict == "REFUSED"
-    nothing = oracle.check(a.forward, a.right, ranks=[9])
-    assert nothing.verdict == "REFUSED"
     with pytest.raises(TypeError, match="float16, float32 or float64"):
         oracle.check(a.forward, dtype="int64")
 

@@ -131,7 +131,7 @@ def test_what_is_skipped_says_why(run, monkeypatch):
         (("mine.py:it",), "has no 'it'"),
         (("mine.py", "--axis", "x"), "write 0, -1, 0,1 or none"),
         (("mine.py", "--dtype", "float8"), "choose from float64,float32"),
-        (("mine.py", "--groups", "dyadic,x"), "no 'x'; choose from dyadic"),
+        (("mine.py", "--groups", "dyadic,x"), "no group 'x'; choose from dyadic"),
         (("mine.py", "--ranks", "a"), "write 2, or 1-5"),
         (("mine.py", "--html", "no/such/folder.html"), "No such file or directory"),
         (("mine.py", "--quick", "--full"), "not allowed with"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..cases import Case, cases
 from ..check import check
+from ..claim import RANKS, claimed, ranks_of
 from ..report import Report
 from .implementation import Implementation, Roles
 
@@ -35,10 +36,13 @@ def judge(
 
     axis, form, eps: the library's own where they are left out; None is one norm of the whole.
     ranks: of v; by default all from 1 to 5, for the libraries claim them all.
-    Raises ValueError where it is not installed, or does not claim to compute what is asked for.
+    Raises ValueError where it is not installed, or does not claim to compute what is asked for, and
+    as `check` does.
     """
     axis = run.axes[0] if axis is ... else axis
     form, eps = run.length(form, eps)
+    ranks = RANKS if ranks is None else tuple(ranks_of(ranks))
+    claimed(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks)
     reason = run.missing() or run.declines(axis, form, eps, dtype)
     if reason:
         raise ValueError(f"{run.name}: {reason}")
@@ -48,7 +52,7 @@ def judge(
         notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
         report = check(
             **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=run.name,
-            accumulate=run.accumulate.get(dtype), ranks=range(1, 6) if ranks is None else ranks,
+            accumulate=run.accumulate.get(dtype), ranks=ranks,
             **options,
         )  # fmt: skip
     return dataclasses.replace(report, notes=[*notes, *report.notes])

@@ -35,8 +35,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from ... import validation
 from ..rounding import Format
-from .case import Case, Draw, arrange, laid_in
+from .case import Case, Draw, arrange, fits, laid_in
 from .lcg import LCG
 from .letters import ANGLES, LETTERS, RANGE, UNDEFINED, generic
 from .places import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
@@ -55,6 +56,7 @@ __all__ = [
     "Case",
     "arrange",
     "cases",
+    "fits",
     "generic",
     "of_shape",
 ]  # fmt: skip
@@ -69,20 +71,27 @@ def cases(
     *,
     axis: Axis = 0,
     quick: bool = False,
+    rank: int | None = None,
 ) -> Iterator[Case]:
     """The cases of some groups, or of all, for weights that keep a norm along `axis`.
 
     axis: an axis, a tuple of axes, None for one norm of the whole, or "any": axis 0, and all of X.
-    For None, one slice is taken: 0, but number mod 3 in R, and 1 in Z.
+    For None and (), one slice is taken: 0, but number mod 3 in R, and 1 in Z.
     quick: the first of each group; the others are more of the same
-    Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group.
+    rank: of the arrays, but for those of X; None for the least there is
+    Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group, none
+    at all, or what is no axis.
     """
     target = Format.of(dtype)
-    wanted = GROUPS if groups is None else tuple(groups)
-    for unknown in (x for x in wanted if x not in GROUPS):
-        raise ValueError(f"group {unknown!r}; choose from {', '.join(GROUPS)}")
-    if isinstance(axis, str) and axis != "any":
-        raise ValueError(f"axis={axis!r}; choose an int, a tuple of them, None or 'any'")
+    wanted = GROUPS if groups is None else validation.names("groups", groups, GROUPS)
+    if axis != "any":
+        validation.axes("axis", axis)
+    return _cases(target, wanted, axis, quick, rank)
+
+
+def _cases(
+    target: Format, wanted: tuple[str, ...], axis: Axis, quick: bool, rank: int | None
+) -> Iterator[Case]:
     for group in GROUPS:
         if group not in wanted:
             continue
@@ -93,7 +102,7 @@ def cases(
         for number in range(few if quick else every):
             if group == "angle" and ANGLES[number // 2 % 8] > target.p - 1:
                 continue
-            yield _placed(f"{letter}-{number:04d}", group, make(number, target), axis, target)
+            yield _placed(f"{letter}-{number:04d}", group, make(number, target), axis, target, rank)
 
 
 def of_shape(
@@ -101,13 +110,10 @@ def of_shape(
 ) -> Iterator[Case]:
     """Two cases of one shape, drawn as those of X with the letter S; no part of any group.
 
-    Raises ValueError for an axis that the shape has not.
+    Raises IndexError for an axis that the shape has not.
     """
-    given = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    for a in given:
-        if not -len(shape) <= a < len(shape):
-            raise ValueError(f"axis {a} of shape {shape}, which has {len(shape)} axes")
-    kept = None if axis is None else tuple(sorted({a % len(shape) for a in given}))
+    given = validation.axes("axis", axis, shape)
+    kept = None if given is None else tuple(sorted(set(given)))
     for number in range(2):
         yield shape_case(number, shape, kept, Format.of(dtype))
 
@@ -125,19 +131,19 @@ def _same(axis: Axis, kept: tuple[int, ...] | None, rank: int) -> bool:
     return all(-rank <= a < rank for a in given) and {a % rank for a in given} == set(kept)
 
 
-def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format) -> Case:
+def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
     rows, m = len(draw.v), len(draw.v[0])
-    if axis is None:
+    if axis in (None, ()):
         i = draw.alone
         parts: dict[str, Any] = {
             part: [getattr(draw, part)[i]] for part in ("v", "g", "w_bar", "A", "B")
         }
-        shape: Any = (m,)
-        g_shape: Any = ()
-        kept = None
+        shape: Any = (1,) * ((rank or 1) - 1) + (m,)
+        g_shape: Any = () if axis is None else (1,) * len(shape)
+        kept = axis
         draw = replace(draw, **parts)
     else:
-        shape, kept = arrange(rows, m, 0 if axis == "any" else axis)
+        shape, kept = arrange(rows, m, 0 if axis == "any" else axis, rank)
         g_shape = tuple(n if a in kept else 1 for a, n in enumerate(shape))
     case = laid_in(id, group, draw, shape, g_shape, kept, target)
     return laid_out(case, tuple(LAYOUTS)[int(id[2:])]) if group == "layout" else case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ...backend import dtype_of
 from ..rounding import Format
 from ..slices import Slices
 
-__all__ = ["Case", "Draw", "arrange", "laid_in"]
+__all__ = ["Case", "Draw", "arrange", "fits", "laid_in"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,15 +60,26 @@ class Draw:
     alone: int = 0  # the slice that is taken where one norm of the whole is asked for
 
 
-def arrange(rows: int, m: int, axis: int | tuple[int, ...]) -> tuple[tuple[int, ...], Any]:
+def fits(axis: int | tuple[int, ...] | None, rank: int) -> bool:
+    """Whether arrays of that rank have the axes, each once, and one more."""
+    if axis is None:
+        return rank > 0
+    given = axis if isinstance(axis, tuple) else (axis,)
+    kept = {a % rank for a in given if -rank <= a < rank} if rank else set()
+    return len(kept) == len(given) < rank
+
+
+def arrange(
+    rows: int, m: int, axis: int | tuple[int, ...], rank: int | None = None
+) -> tuple[tuple[int, ...], Any]:
     """(shape, kept axes) of an array whose slices keep the given axes, counted as NumPy counts.
 
-    The array has the least rank that has such axes and one more. The first of the kept axes has
-    size `rows`, or, if there are others and rows is even, 2, and the next one rows / 2. The last
-    axis that is not kept has size m. All others have size 1.
+    The array has the least rank that has such axes and one more, or the rank asked for. The first
+    of the kept axes has size `rows`, or, if there are others and rows is even, 2, and the next one
+    rows / 2. The last axis that is not kept has size m. All others have size 1.
     """
     given = axis if isinstance(axis, tuple) else (axis,)
-    rank = max([a + 1 if a >= 0 else -a for a in given] + [len(set(given)) + 1])
+    rank = next(r for r in itertools.count(1) if fits(axis, r)) if rank is None else rank
     kept = sorted({a % rank for a in given})
     shape = [1] * rank
     shape[kept[0]] = rows

@@ -23,15 +23,28 @@ from dataclasses import replace
 
 from ..mistakes import CATALOGUE, OUTPUTS
 from .catalogued import catalogued, distinct, rule
+from .digits import NAMES as DIGITS
 from .digits import few_digits, narrow, noisy
+from .eps import NAMES as EPS
 from .eps import Eps, measured_eps, undeclared_eps
+from .index import NAMES as INDEX
 from .index import masked, only_in_one_group
 from .observation import Diagnosis, Observation, fits
+from .permuted import NAMES as PERMUTED
 from .permuted import permuted
+from .rest import NAMES as REST
 from .rest import unknown
+from .span import NAMES as SPAN
 from .span import fitted
 
-__all__ = ["Diagnosis", "Observation", "diagnose"]
+__all__ = ["NAMES", "Diagnosis", "Observation", "diagnose"]
+
+IN_BACKWARD = "eps_in_bwd_only"
+# All that `diagnose` may answer.
+NAMES = (
+    *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SPAN,
+    *REST,
+)  # fmt: skip
 
 
 def diagnose(
@@ -95,7 +108,7 @@ def _formula(
             return found
     found = undeclared_eps(seen, output, tried())
     if found and output != "w" and forward_right:
-        return [replace(found[0], id="eps_in_bwd_only")]
+        return [replace(found[0], id=IN_BACKWARD)]
     return found or few
 
 

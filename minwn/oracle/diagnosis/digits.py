@@ -19,8 +19,9 @@ from ..glossary import counted
 from ..rounding import FORMATS, Format
 from .observation import SLACK, Diagnosis, Observation, fits
 
-__all__ = ["few_digits", "narrow", "noisy"]
+__all__ = ["NAMES", "few_digits", "narrow", "noisy"]
 
+NAMES = LOW, LOST = "low_precision", "lost_digits"
 NARROW = ("float32", "float16", "bfloat16")
 
 
@@ -51,7 +52,7 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         where = "every number is one of" if stored else "errors are as large as those of"
         return [
             Diagnosis(
-                "low_precision", f"the right numbers, with the digits of {name}",
+                LOW, f"the right numbers, with the digits of {name}",
                 f"keep {first.accumulate or first.dtype} from the first line to the last, and in "
                 "every sum",
                 f"{where} {name}, in {counted(len(seen), 'case')}", (output,), worst,
@@ -115,7 +116,7 @@ def _probable(o: Observation) -> float:
 
 def _lost(seen: Sequence[Observation], output: str, told: str, residual: float) -> Diagnosis:
     return Diagnosis(
-        "lost_digits", "the right numbers, but for a few digits",
+        LOST, "the right numbers, but for a few digits",
         "form no power of n beyond what is needed, and no difference of large numbers; divide last",
         f"{told}, in {counted(len(seen), 'case')}", (output,), residual,
     )  # fmt: skip

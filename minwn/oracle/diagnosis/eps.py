@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ...forms import FORMS
 from ..mistakes import Terms
 from .observation import SLACK, Candidate, Diagnosis, Observation, differs, fits
 from .span import coefficients, rows_of
 
-__all__ = ["Eps", "measured_eps", "undeclared_eps"]
+__all__ = ["NAMES", "Eps", "measured_eps", "undeclared_eps"]
 
-_EPS = {
-    "inside": ("eps_inside", "h = sqrt(n^2 + eps)", lambda h, n, k: h * h - n * n),
-    "outside": ("eps_outside", "h = n + eps", lambda h, n, k: h - n),
-    "max_n": ("eps_max", "h = max(n, eps)", lambda h, n, k: h),
-    "rms": ("eps_rms", "h = n / sqrt(m) + eps", lambda h, n, k: h - n / np.sqrt(k)),
+# What it is called, and eps from h, n, and the number of entries of a slice.
+_EPS: dict[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
+    "inside": ("eps_inside", lambda h, n, m: h * h - n * n),
+    "outside": ("eps_outside", lambda h, n, m: h - n),
+    "max_n": ("eps_max", lambda h, n, m: h),
+    "rms": ("eps_rms", lambda h, n, m: h - n / np.sqrt(m)),
 }
+MISSING = "eps_missing"
+NAMES = (*(name for name, _ in _EPS.values()), MISSING)
 
 Eps = tuple[int, str, float]  # of few digits first: the form, and its eps
 
@@ -28,7 +32,7 @@ Eps = tuple[int, str, float]  # of few digits first: the form, and its eps
 def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
     """What eps may be, by the shortest slice of which an output tells it."""
     for h, n, k in _lengths_seen(seen, output):
-        for form, (_, _, solve) in _EPS.items():
+        for form, (_, solve) in _EPS.items():
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
                 least = 16 * seen[0].u * (n * n if form == "inside" else n)
@@ -47,10 +51,10 @@ def undeclared_eps(
     found: dict[str, Diagnosis] = {}
     if seen[0].form != "plain":
         for d in _try_eps(seen, output, "plain", 0.0):
-            found["plain"] = replace(d, id="eps_missing", formula="h = n, without eps")
+            found["plain"] = replace(d, id=MISSING, formula="h = n, without eps")
     for _, form, eps in sorted(set(tried)):
         if form not in found:
-            name, text, _ = _EPS[form]
+            name, text = _EPS[form][0], f"h = {FORMS[form].h}"
             for d in _try_eps(seen, output, form, eps):
                 found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
     every = sorted(found.values(), key=lambda d: d.residual)

@@ -11,7 +11,7 @@ from ..glossary import counted
 from .digits import few_digits
 from .observation import Diagnosis, Observation
 
-__all__ = ["masked", "only_in_one_group"]
+__all__ = ["NAMES", "masked", "only_in_one_group"]
 
 _ZERO = (
     "zero_slice",
@@ -74,6 +74,14 @@ _SUBSETS: dict[str, Callable[[int], set[int]]] = {
 }
 
 
+_PARTS, _HOW = ("row", "column", "elem"), ("zero", "off")
+NAMES = (
+    _ZERO[0],
+    *(name for name, _, _ in _GROUPS.values()),
+    *("_".join(parts) for parts in itertools.product(_SUBSETS, _PARTS, _HOW)),
+)
+
+
 def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     """Only some indices along an axis are wrong, the same in every case."""
     matrices = [o for o in seen if o.got[output].ndim == 2 and min(o.v.shape) > 2]
@@ -97,10 +105,9 @@ def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         if axis > 0 and slice_axis:
             what = "column"
         how = "zero" if zero else "off"
-        word = name.replace(" ", "_")
         return [
             Diagnosis(
-                f"{word}_{what}_{how}", f"{output}: only the {name} along axis {axis}"
+                f"{name}_{what}_{how}", f"{output}: only the {name} along axis {axis}"
                 + (" and these are 0" if zero else ""),
                 "mend the range of the loop or the block, or the index",
                 f"every other entry of {output} is right in {counted(len(wrong), 'case')}",

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..glossary import counted
-from ..mistakes import Terms
+from ..mistakes import OUTPUTS, Terms
 from .observation import Diagnosis, Observation, differs, fits
 
-__all__ = ["permuted"]
+__all__ = ["NAMES", "permuted"]
+
+_WORDS = ("rolled", "reversed", "transposed")
+NAMES = tuple(f"{what}_{word}" for what in ("v", "w_bar", "g", *OUTPUTS) for word in _WORDS)
 
 
 def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:

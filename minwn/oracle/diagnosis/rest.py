@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from .observation import Diagnosis, Observation
 
-__all__ = ["unknown"]
+__all__ = ["AXIS", "NAMES", "UNKNOWN", "unknown"]
+
+AXIS, UNKNOWN = "axis/index", "unknown"
+NAMES = (AXIS, UNKNOWN)
 
 
 def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> Diagnosis:
@@ -14,11 +17,11 @@ def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> 
     laws = f"broken: {', '.join(broken)}" if broken else "no law is broken"
     if coupled:
         return Diagnosis(
-            "axis/index", f"{output} depends on where in the array an entry or a slice stands",
+            AXIS, f"{output} depends on where in the array an entry or a slice stands",
             "look at the axes of the sums, at the indices, and at broadcasting", laws, (output,),
         )  # fmt: skip
     return Diagnosis(
-        "unknown", f"{output} is wrong in a way that is in no catalogue",
+        UNKNOWN, f"{output} is wrong in a way that is in no catalogue",
         "compare line by line with g_bar = d/n, v_bar = (g/n) (w_bar - (d/n^2) v)",
         f"no formula, permutation, eps, coefficient or precision reproduces {output}; {laws}",
         (output,),

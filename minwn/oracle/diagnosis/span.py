@@ -17,7 +17,7 @@ import numpy as np
 from .monomial import ONE, ZERO, D, Monomial, monomials, totals
 from .observation import Diagnosis, Observation, fits
 
-__all__ = ["coefficients", "fitted", "rows_of"]
+__all__ = ["NAMES", "coefficients", "fitted", "rows_of"]
 
 
 _RIGHT = {"w": "w = g v/n", "g_bar": "g_bar = d/n", "v_bar": "v_bar = (g/n) (w_bar - (d/n^2) v)"}
@@ -101,7 +101,7 @@ def fitted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             return [_coefficient(output, which, text, b if a.is_one else a, residual)]
     return [
         Diagnosis(
-            "coefficient", "v_bar = a w_bar - b v in each slice, with a wrong a or b",
+            COEFFICIENT, "v_bar = a w_bar - b v in each slice, with a wrong a or b",
             "compute " + _RIGHT["v_bar"],
             "no product of powers of n, g and m: one of the numbers that a and b are made of is "
             "of another slice, or is not what it is thought to be", ("v_bar",),
@@ -132,12 +132,21 @@ def _units(o: Observation) -> dict[str, np.ndarray]:
         return {"a": t.g / t.h, "b": t.g / t.h**2 * slope, "g_bar": 1 / t.h, "w": t.g / t.h}
 
 
+# What the factor belongs to, and the name of the mistake.
+_COEFFICIENTS = {
+    "w_bar and v": "coefficients", "whole": "coefficient_of_v_bar",
+    "v": "coefficient_of_v", "w_bar": "coefficient_of_w_bar",
+    "g_bar": "coefficient_of_g_bar", "w": "coefficient_of_w",
+}  # fmt: skip
+COEFFICIENT = "coefficient"
+NAMES = (COEFFICIENT, *_COEFFICIENTS.values())
+
+
 def _coefficient(
     output: str, which: str, text: str, factor: Monomial, residual: float
 ) -> Diagnosis:
-    name = {"w_bar and v": "coefficients", "whole": "coefficient_of_v_bar"}
     return Diagnosis(
-        name.get(which, f"coefficient_of_{which}"), text,
+        _COEFFICIENTS[which], text,
         "compute " + _RIGHT[output],
         f"fitted: {factor} in place of {'d' if which in ('g_bar', 'v') else '1'}, and exact to "
         "rounding in every slice",

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ... import forms, validation
+
 __all__ = ["OUTPUTS", "Axes", "Mistake", "Rule", "Terms", "kept_axes"]
 
 OUTPUTS = ("w", "v_bar", "g_bar")
@@ -19,15 +21,10 @@ Rule = Callable[["Terms"], Any]
 def kept_axes(axis: int | tuple[int, ...] | None, ndim: int) -> Axes:
     """The axes that keep a norm each, counted from 0; None for one norm of the whole.
 
-    Raises IndexError for an axis out of range.
+    Raises IndexError for an axis out of range, ValueError for what is none.
     """
-    if axis is None:
-        return None
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    for a in axes:
-        if not -ndim <= a < ndim:
-            raise IndexError(f"axis {a} of an array with {ndim} axes")
-    return tuple(sorted({a % ndim for a in axes}))
+    kept = validation.axes("axis", axis, ndim)
+    return None if kept is None else tuple(sorted(set(kept)))
 
 
 class Terms:
@@ -38,11 +35,11 @@ class Terms:
     ) -> None:
         v, g, w_bar = (np.asarray(x, dtype="float64") for x in (v, g, w_bar))
         self.v, self.g, self.w_bar, self.axes = v, g, w_bar, axes
-        self.form, self.eps = form, eps
+        self.form, self.eps = form, forms.check(form, eps)
         self.reduced = tuple(a for a in range(v.ndim) if a not in (axes or ()))
         with np.errstate(all="ignore"):
             self.n, self.d = self.lengths(axes)
-            self.h, self.y = self.radius(form, eps)
+            self.h, self.y = self.radius(form, self.eps)
             self.p = self.d / self.h * self.y
         self.m = v.size // max(self.n.size, 1)
 
@@ -74,8 +71,10 @@ class Terms:
         if form == "rms":
             k = math.sqrt(v.size // max(n.size, 1))
             return n / k + eps, unit / k
-        floor = math.sqrt(eps) if form == "max_q" else eps
-        return np.maximum(n, floor), unit * (n >= floor)
+        if form in ("max_q", "max_n"):
+            floor = math.sqrt(eps) if form == "max_q" else eps
+            return np.maximum(n, floor), unit * (n >= floor)
+        raise forms.unknown(form)
 
     # -- the right answers
 

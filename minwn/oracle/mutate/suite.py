@@ -142,14 +142,14 @@ def measured(
     measure, TargetError where there is no target.
     """
     functions = load(target)
-    form = functions.settings.get("form", "plain")
-    if form != "plain":
-        raise SuiteError(f"{target} declares FORM = {form!r}; mutants are of the plain form")
+    claim = functions.claim(dtype="float64")
+    if claim.form != "plain":
+        raise SuiteError(f"{target} declares FORM = {claim.form!r}; mutants are of the plain form")
     roles = tuple(functions.given)
     chosen = [m for m in mutants if relevant(m, roles)]
     with tempfile.TemporaryDirectory() as folder:
         orders = {
-            "tests": tests, "target": target, "axis": functions.settings.get("axis", 0),
+            "tests": tests, "target": target, "axis": claim.axis,
             "points": f"{folder}/points.npz", "results": f"{folder}/results",
             "fork": hasattr(os, "fork"), "jobs": jobs or min(os.cpu_count() or 1, 4),
             "timeout": timeout,

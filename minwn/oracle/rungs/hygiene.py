@@ -15,7 +15,6 @@ import numpy as np
 from ..accused import NAMES, wide
 from ..cases import Case
 from ..claim import Claim
-from ..glossary import counted
 from ..mistakes import Terms
 from ..report import Rung
 from ..rounding import Format
@@ -24,22 +23,16 @@ from ..trial import Trial
 __all__ = ["hygiene"]
 
 
-def hygiene(trial: Trial) -> Rung | None:
-    case = next(iter(trial.claim.drawn("generic")), None)
-    if case is None:
-        return None
+def hygiene(trial: Trial) -> Rung:
+    case = trial.claim.drawn("generic")[0]
     for what in ("forward", "backward"):
         if trial.accused.has(what):
             try:
                 _examine(trial, what, case)
             except Exception as error:
                 trial.fault("raises", what, f"{case.v.shape}: {type(error).__name__}: {error}")
-    for what, found in trial.errors.items():
-        if not any(set(NAMES[what]) & set(o.got) for o in trial.observations):
-            trial.fault("raises", what, found[0])
-        else:
-            such = ", such as" if len(found) > 1 else ":"
-            trial.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
+    for what in ("forward", "backward"):
+        trial.complain(what)
     return Rung("hygiene", 6, len(trial.faults), float(len(trial.faults)))
 
 
@@ -143,7 +136,10 @@ class Longer(NamedTuple):
 @functools.lru_cache(maxsize=16)
 def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
     """Two of one shape, the same for everybody who claims this."""
-    axis = Terms(case.v, case.g, case.w_bar, case.axes).reduced[-1]
+    reduced = Terms(case.v, case.g, case.w_bar, case.axes).reduced
+    if not reduced:  # every entry is a slice, and there are no longer ones
+        return ()
+    axis = reduced[-1]
     v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
     found = []
     for direction, g in ((v, case.g), (np.flip(v).copy(), -2 * case.g)):

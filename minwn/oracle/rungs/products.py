@@ -43,7 +43,7 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
         arrays = (c.v, c.g, c.A, c.B) if what == "jvp" else (c.A, c.B, c.w_bar, c.v, c.g)
         trial.asked += 1
         try:
-            answers = trial.accused.call(what, *arrays)
+            answers = trial.ask(what, c.v.ndim, f"{c.id} {c.v.shape}: ", *arrays)
         except Exception as error:
             trial.failed(what, "", error)
             continue
@@ -71,8 +71,7 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
             f"{name}: wrong in {counted(beyond, 'case')} where n^5 leaves the range of "
             f"{trial.claim.accumulate}"
         )
-    if not seen and what in trial.errors:
-        trial.fault("raises", what, trial.errors[what][0])
+    trial.complain(what)
     if failed:
         trial.later.append(_named(seen, NAMES[what], trial.claim))
     return Rung(name, checked, failed, worst)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import Any
 
 from ...terminal import Progress
 from ..cases import Axis
+from ..command import eps, form
 from ..truth import FORMS, OracleFault
 from . import DATA, DTYPES, GROUPS, export, texts, verify
 from .content import here
@@ -42,8 +42,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--out", default="minwn-vectors", metavar="DIR", help="default: %(default)s")
     make.add_argument("--dtype", **several, choices=DTYPES, help=f"of {', '.join(DTYPES)}")
     make.add_argument("--group", **several, choices=GROUPS, help=f"of {', '.join(GROUPS)}")
-    make.add_argument("--form", choices=FORMS, default="plain", help="of the length")
-    make.add_argument("--eps", type=float, default=0.0, help="for all forms but plain")
+    make.add_argument(
+        "--form", type=form, default="plain", metavar="FORM", help=f"of {', '.join(FORMS)}"
+    )
+    make.add_argument("--eps", type=eps, default=0.0, help="for all forms but plain")
     make.add_argument("--axis", metavar="AXIS", help="that keeps a norm: 0, or 0,2, or 'whole'")
     make.add_argument("--all", action="store_true", help="every case, not the first of each group")
     prove = actions.add_parser("verify", help="prove schema, digests, inputs and answers")
@@ -74,12 +76,14 @@ def main(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
     if args.eps and args.form == "plain":
         raise _Usage(f"--eps {args.eps:g} needs a --form: {', '.join(FORMS[1:])}")
-    if not 0 <= args.eps < math.inf:
-        raise _Usage(f"--eps {args.eps}: a finite number that is not negative")
-    files = texts(
-        args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
-        eps=args.eps, axis=_axis(args.axis), quick=not args.all, certify=args.certify, done=done,
-    )  # fmt: skip
+    axis = _axis(args.axis)
+    try:
+        files = texts(
+            args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
+            eps=args.eps, axis=axis, quick=not args.all, certify=args.certify, done=done,
+        )  # fmt: skip
+    except (ValueError, IndexError) as error:
+        raise _Usage(error) from None
     written = export(Path(args.out), files)
     return {"ok": True, "action": "export", "out": args.out, "files": [str(p) for p in written],
             "bytes": sum(p.stat().st_size for p in written)}  # fmt: skip

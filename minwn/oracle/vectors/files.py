@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ... import forms, validation
 from ..cases import Axis
+from ..claim import RANKS, claimed
 from . import content
 from .schema import SCHEMA_FILE
 from .text import canonical
@@ -46,9 +48,23 @@ def texts(
     quick: False for all cases that there are, not the first of each group
     certify: the second route to the truth, as in `truth.expected`
     done: called with the name of each test that is made
-    Raises OracleFault where the two routes disagree, ImportError for bfloat16 without ml_dtypes.
+    Raises ValueError for an unknown dtype, group or form, an eps that the form cannot use, or what
+    is no axis; IndexError for an axis that no case has. Then, as the files are made, OracleFault
+    where the two routes disagree, ImportError for bfloat16 without ml_dtypes.
     """
-    listed, groups = [], tuple(groups)
+    dtypes = validation.names("dtypes", dtypes, content.DTYPES)
+    groups = validation.names("groups", groups, content.GROUPS)
+    eps = forms.check(form, eps)
+    if axis != "any":
+        claimed(axis=axis, ranks=RANKS)
+    return _texts(dtypes, groups, form, eps, axis, quick, certify, done)
+
+
+def _texts(
+    dtypes: tuple[str, ...], groups: tuple[str, ...], form: str, eps: float, axis: Axis,
+    quick: bool, certify: str, done: Callable[[str], None],
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    listed = []
     published = form == "plain" and axis == "any"
     for dtype in dtypes:
         for group in groups:

@@ -1,0 +1,86 @@
+"""The lengths h by which a direction v may be divided: their names, and which eps each takes.
+
+    n = ||v||, over a slice of m entries        y = dh/dv, 0 where eps is the larger of two
+
+The table says what a form is called and how it is printed. The arithmetic is written elsewhere,
+twice: where weight normalisation is computed, and where it is judged.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from .validation import did_you_mean, shown
+
+__all__ = ["FORMS", "NAMES", "Form", "check", "form_of", "unknown"]
+
+LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True)
+class Form:
+    """One length, as it is printed: h, and its slope y.
+
+    takes_eps: whether h has an eps, a finite number >= 0; without, eps is 0
+    used_by: libraries that divide by it
+    """
+
+    name: str
+    h: str
+    y: str
+    used_by: str
+    takes_eps: bool = True
+
+    def at_zero(self, eps: float) -> bool:
+        """Whether v = 0 can be divided by h."""
+        return self.takes_eps and eps > 0
+
+
+FORMS: dict[str, Form] = {
+    form.name: form
+    for form in (
+        Form("plain", "n", "v/n", "the paper, PyTorch, R torch, Equinox", takes_eps=False),
+        Form("inside", "sqrt(n^2 + eps)", "v/h", "Flax, nnabla, Flux"),
+        Form("outside", "n + eps", "v/n", "flax.optim"),
+        Form("rms", "n/sqrt(m) + eps", "v/(n sqrt(m))", "EDM2"),
+        Form("max_q", "sqrt(max(n^2, eps))", "v/n or 0", "TensorFlow"),
+        Form("max_n", "max(n, eps)", "v/n or 0", "Paddle"),
+    )
+}
+NAMES = tuple(FORMS)
+
+
+def form_of(name: Any, eps: Any = 0.0) -> Form:
+    """The form of that name. Raises ValueError for an unknown one, or an eps that it cannot use."""
+    check(name, eps)
+    return FORMS[name]
+
+
+def check(form: Any, eps: Any, *, name: str = "eps") -> float:
+    """eps as a Python number, which a form can use.
+
+    name: what eps is called where it was given
+    Raises ValueError for an unknown form, or an eps that it cannot use.
+    """
+    if not isinstance(form, str) or form not in FORMS:
+        raise unknown(form)
+    if not isinstance(eps, Real) or isinstance(eps, bool) or not _fits(eps):
+        raise ValueError(f"{name}={shown(eps)}; choose a finite number >= 0")
+    if eps and not FORMS[form].takes_eps:
+        raise ValueError(
+            f"form={form!r} has no eps, got {name}={eps}; choose form='inside', or {name}=0"
+        )
+    return float(eps)
+
+
+def _fits(eps: Any) -> bool:
+    return bool(0 <= eps <= LARGEST)
+
+
+def unknown(form: Any) -> ValueError:
+    """The error for what is no form's name."""
+    text = f"form={shown(form)}; choose from {', '.join(NAMES)}"
+    return ValueError(text + (did_you_mean(form, NAMES) if isinstance(form, str) else ""))
