@@ -9,11 +9,12 @@ from typing import Any
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
 from .tensors import Argument, Tensor, fitting, like, owned, tensor, walk_from
-from .validation import shown
+from .validation import door, function, several, shown
 
 __all__ = ["grad", "jvp", "vjp"]
 
 
+@door
 def grad(
     output: Any,
     inputs: Any = None,
@@ -41,7 +42,7 @@ def grad(
     if inputs is None:
         raise TypeError("grad: pass the Tensors to differentiate with respect to as well")
     single = isinstance(inputs, Value)
-    wanted: list[Any] = [inputs] if single else list(inputs)
+    wanted = [inputs] if single else several("inputs", inputs, "a Tensor, or a list of them")
     for i, x in enumerate(wanted):
         if not isinstance(x, Tensor) or not x.requires_grad:
             raise TypeError(f"grad: input {i} is not a Tensor that requires gradients")
@@ -148,7 +149,7 @@ def vjp(f: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[..., 
     Tensor, or a constant number or array; ValueError for a y_bar that does not fit.
     """
     inputs = _inputs(primals)
-    y, more = _apply(f, inputs, inputs)
+    y, more = _apply(function("f", f), inputs, inputs)
 
     def pullback(y_bar: Any = None) -> tuple[Tensor, ...]:
         create = more or _recording(y_bar)
@@ -169,6 +170,8 @@ def jvp(
     """
     if any(isinstance(xs, Value) or backend.is_array(xs) for xs in (primals, tangents)):
         raise TypeError("jvp: pass the primals and the tangents as two lists, even of one each")
+    primals = several("primals", primals, "a list of arrays or Tensors")
+    tangents = several("tangents", tangents, "a list of arrays or Tensors, one for each primal")
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(tangents)} tangents for {len(primals)} primals")
     inputs = _inputs(primals)
@@ -178,7 +181,7 @@ def jvp(
             raise ValueError(
                 f"jvp: tangent {x_dot.dtype} {x_dot.shape} for a primal {x.dtype} {x.shape}"
             )
-    (y, more), u_bar = _apply(f, inputs, inputs), None
+    (y, more), u_bar = _apply(function("f", f), inputs, inputs), None
     if not y.requires_grad:
         return y.detach(), _zeros(y)
     u = Tensor(_zeros(y)._data, True)

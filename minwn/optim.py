@@ -36,7 +36,7 @@ from .backend import (
     run,
 )
 from .tensors import Tensor
-from .validation import not_negative, number, shown
+from .validation import door, kind_of, mapping, not_negative, number, several, shown
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
 
@@ -148,9 +148,7 @@ class Optimizer:
         params = list(_iterable(given["params"]))
         for i, parameter in enumerate(params):
             if not isinstance(parameter, Tensor):
-                raise TypeError(
-                    f"params: item {i} is a {type(parameter).__name__}, not a Parameter"
-                )
+                raise TypeError(f"params: item {i} is {kind_of(parameter)}, not a Parameter")
             if not parameter.is_leaf:
                 raise ValueError(
                     f"params: item {i}, of shape {parameter.shape}, was computed; "
@@ -186,11 +184,17 @@ class Optimizer:
             ],
         }
 
+    @door
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict` of the same kind of optimiser over the same parameters.
 
         Raises ValueError where groups, options, numbers or shapes differ; then nothing is loaded.
         """
+        if not {"state", "param_groups"} <= set(mapping("state", state, "what state_dict() gave")):
+            raise ValueError(
+                f"state has the keys {list(state)}; pass what state_dict() gave, with 'state' and "
+                f"'param_groups'"
+            )
         parameters = self._parameters()
         ours = self.state_dict()["param_groups"]
         theirs = [dict(group) for group in state["param_groups"]]
@@ -418,10 +422,10 @@ def _as_groups(params: Any) -> list[Mapping[str, Any]]:
 def _iterable(params: Any) -> Iterable[Any]:
     if isinstance(params, Tensor | Mapping) or not isinstance(params, Iterable):
         raise TypeError(
-            f"params is a {type(params).__name__}; pass module.parameters(), a list of Parameters, "
-            f"or a list of groups"
+            f"params is {kind_of(params)}; pass module.parameters(), a list of Parameters, or a "
+            f"list of groups"
         )
-    return params
+    return several("params", params, "module.parameters(), or a list of Parameters")
 
 
 def _check_in_use(parameter: Any) -> None:

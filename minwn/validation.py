@@ -10,6 +10,7 @@ or NumPy raises an error inside, and then works out from the arguments what to s
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import dis
 import functools
@@ -24,8 +25,8 @@ from typing import Any, TypeVar
 
 __all__ = [
     "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "instance",
-    "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "shape_of",
-    "share", "shown", "whole",
+    "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
+    "shape_of", "share", "shown", "whole",
 ]  # fmt: skip
 
 
@@ -162,6 +163,14 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) 
 def mapping(name: str, value: Any, wanted: str = "a mapping from names to arrays") -> Any:
     """value.  Raises TypeError unless it is a mapping."""
     return instance(name, value, Mapping, wanted)
+
+
+def several(name: str, value: Any, wanted: str) -> list[Any]:
+    """The items of value.  Raises TypeError unless it has some: text and mappings have not."""
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        with contextlib.suppress(TypeError):  # an array without axes
+            return list(value)
+    raise TypeError(f"{name}={shown(value)}; pass {wanted}{_hint(value)}")
 
 
 def path(name: str, value: Any) -> Path:
@@ -399,5 +408,6 @@ _WANTED: dict[str, Wanted] = {
         ),
         _FLAG,
     ),
+    "state": (lambda x: isinstance(x, Mapping), "what state_dict() gave"),
     **dict.fromkeys(("form", "groups", "reduction", "targets"), _ANYTHING),
 }

@@ -13,7 +13,7 @@ from ..graph import Value, raw
 from ..ops import mean, softplus
 from ..ops import sum as sum_over
 from ..tensors import Tensor
-from ..validation import choice
+from ..validation import choice, door
 from .widen import widen
 
 __all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
@@ -30,6 +30,7 @@ def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
     return softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
 
 
+@door
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     """l = (prediction - target)^2.
 
@@ -41,6 +42,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     return narrow(_reduce(difference * difference, reduction))
 
 
+@door
 def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
     """l = -t log s(x) - (1 - t) log(1 - s(x)) = log(1 + e^x) - x t, with s the sigmoid.
 

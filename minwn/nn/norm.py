@@ -27,7 +27,7 @@ from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
 from ..tensors import Tensor
-from ..validation import positive, share, shown
+from ..validation import door, positive, share, shown
 from . import init
 from .module import Buffer, Module, Parameter
 from .widen import widen
@@ -57,6 +57,7 @@ class _OverBatch(Module):
 
     output_axis = 0
 
+    @door
     def __init__(self, num_features: int, momentum: float, dtype: Any) -> None:
         (num_features,) = init.sizes(num_features=num_features)
         self.num_features = num_features
@@ -103,6 +104,7 @@ class BatchNorm(_OverBatch):
     weight: Parameter | None
     bias: Parameter | None
 
+    @door
     def __init__(
         self,
         num_features: int,
@@ -159,6 +161,7 @@ class MeanOnlyBatchNorm(_OverBatch):
     Raises ValueError for inputs that do not fit.  eq. 7 and 8, arXiv:1602.07868
     """
 
+    @door
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
         super().__init__(num_features, momentum, dtype)
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype))
@@ -181,6 +184,7 @@ class LayerNorm(Module):
     weight: Parameter | None
     bias: Parameter | None
 
+    @door
     def __init__(
         self,
         normalized_shape: int | Sequence[int],

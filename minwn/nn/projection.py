@@ -25,7 +25,7 @@ from ..backend import is_floating, namespace, run
 from ..byhand import weight_norm
 from ..graph import raw
 from ..tensors import Tensor
-from ..validation import instance, kind_of
+from ..validation import kind_of, several
 from .weight_norm import Dim, WeightNorm, lengths
 
 __all__ = ["normalise_"]
@@ -45,8 +45,8 @@ def normalise_(
     if isinstance(dim, str):
         raise ValueError("a parameter does not say which axis is its output; give dim as a number")
     wanted = "a Parameter, or several, such as module.parameters()"
-    instance("parameters", parameters, Iterable, wanted)
-    given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    alone = isinstance(parameters, Tensor)
+    given = [parameters] if alone else several("parameters", parameters, wanted)
     new = [run(raw(v), _normalised, i, v, dim, eps, form) for i, v in enumerate(given)]
     for v, unit in zip(given, new, strict=True):
         v.assign(unit)
