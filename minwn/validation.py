@@ -103,7 +103,7 @@ def names(name: str, value: Any, known: Iterable[str], *, empty: bool = False) -
     known, word = list(known), name.removesuffix("s")
     if not isinstance(value, Iterable) or isinstance(value, str | bytes):
         raise ValueError(f"{name}={shown(value)}; give a list of names, such as {known[:1]}")
-    given = tuple(value)
+    given = tuple(several(name, value, f"a list of names, such as {known[:1]}"))
     for one in given:
         if not isinstance(one, str) or one not in known:
             near = did_you_mean(one, known) if isinstance(one, str) else ""
@@ -233,7 +233,7 @@ def explained(
     try:
         bound = signature.bind(*args, **options)
     except TypeError as wrong:
-        return TypeError(f"{name}: {wrong}; its arguments are {', '.join(signature.parameters)}")
+        return TypeError(f"{name}: {_unbound(signature, args, options, str(wrong))}")
     given = list(_given(signature, bound))
     for key, label, value in given:
         fits, wanted = _WANTED.get(key, _ARRAY)
@@ -249,6 +249,22 @@ def explained(
     meant = " ".join((inspect.getdoc(f) or "").partition("\n\n")[0].split())
     kind = IndexError if isinstance(error, IndexError) else ValueError
     return kind(f"{name}: {text}" + (f"; {meant}" if meant else ""))
+
+
+def _unbound(
+    signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any], wrong: str
+) -> str:
+    """What to say where the arguments are others than those of the signature."""
+    known = [key for key in signature.parameters if key != "self"]
+    for key in options:
+        if key not in known:
+            elsewhere = {"dim": "axis", "keepdim": "keepdims"}.get(key, "")
+            meant = f"; it is called {elsewhere} here, as in NumPy" if elsewhere in known else ""
+            near = meant or did_you_mean(key, known)
+            return f"there is no argument {key!r}{near}; the arguments are {', '.join(known)}"
+    if "too many" in wrong:
+        wrong = f"{len(args)} arguments without a name are too many"
+    return f"{wrong}; the arguments are {', '.join(known)}"
 
 
 def _name(f: Callable[..., Any]) -> str:

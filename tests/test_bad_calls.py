@@ -41,14 +41,18 @@ HOOKS = ("forward", "update", "check", "compute", "output")
 
 # Arguments that are functions of the caller's, and what may be handed over as one: what that raises
 # when it is called is its own matter.
-FUNCTIONS = ("f", "forward", "backward", "jvp", "double_backward", "batched", "output", "function")
+FUNCTIONS = (
+    "f", "forward", "backward", "jvp", "double_backward", "batched", "output", "function",
+    "allowed", "done",
+)  # fmt: skip
 CALLABLE = ("a function", "a type", "a module")
 
 # Words of Python and NumPy about their own insides.
 RAW = re.compile(
     r"NoneType|object has no attribute|type object '|unsupported operand|u?func '|gufunc|ufunc"
     r"|not iterable|not subscriptable|broadcast together|could not be broadcast|could not broadcast"
-    r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous shape after|not callable"
+    r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous shape after"
+    r"|not callable"
     r"|cannot unpack|unhashable|bad operand|not supported between|must be real number"
     r"|cannot be interpreted as an integer|has no len|positional argument|unexpected keyword"
     r"|not understood|recursion|multiple values|object of type|cannot convert|could not convert"
@@ -199,6 +203,8 @@ def outcome(name: str, given: Call) -> tuple[str, str]:
                 list(result)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.filename is not None:
+            return "sentence", said  # the system's, with the path in it
         return ("sentence" if is_ours(error) and not RAW.search(said) else "raw"), said
     return "works", ""
 

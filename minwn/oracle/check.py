@@ -84,6 +84,15 @@ def check(
     the form cannot use, and ranks and groups that leave no case.
     """
     start = time.perf_counter()
+    functions = {
+        "forward": forward, "backward": backward, "jvp": jvp, "double_backward": double_backward
+    }  # fmt: skip
+    for key, f in functions.items():
+        if f is not None:
+            validation.function(key, f, "a function of arrays")
+    validation.flag("quick", quick)
+    if name is not None:
+        validation.instance("name", name, str, "text")
     accepted = set(validation.names("accept", accept, IDS, empty=True))
     claim = claimed(
         axis=axis, form=form, eps=eps, dtype=dtype, accumulate=accumulate, ranks=ranks,

@@ -139,7 +139,7 @@ def ranks_of(ranks: Any) -> frozenset[int]:
             f"ranks={validation.shown(ranks)}; give several, such as (2,) or range(1, 6)"
         )
     found = set()
-    for rank in ranks:
+    for rank in validation.several("ranks", ranks, "several, such as (2,) or range(1, 6)"):
         found.add(validation.whole("ranks", rank))
         if rank not in RANKS:
             raise ValueError(f"ranks={rank}; give ranks from 1 to {RANKS[-1]}")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import forms
+from ..validation import door, function
 from .mistakes.terms import Axes, Terms, kept_axes
 from .point import Point, Question
 
@@ -174,6 +175,7 @@ INVARIANTS = (
 )
 
 
+@door
 def laws(
     backward: Backward,
     v: np.ndarray,
@@ -190,6 +192,8 @@ def laws(
     Raises ValueError for an unknown form, or an eps that it cannot use, and IndexError for axes
     that v has not.
     """
+    function("backward", backward, "a function (w_bar, v, g) -> (v_bar, g_bar)")
+    function("allowed", allowed, "a function (v, g, w_bar) -> what each may be off by")
     axes, eps = kept_axes(axes, v.ndim), forms.check(form, eps)
     return laws_at(Point(v, g, w_bar, axes, form, eps, allowed), backward)
 

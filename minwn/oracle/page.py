@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..validation import several, shown
 from .glossary import GRADES, GROUPS, NEXT, ORDERS, RUNGS, VERDICTS, letters, rights
 from .invariants import INVARIANTS
 from .picture import pictures
@@ -31,7 +32,10 @@ _STYLE = Path(__file__).with_name("page.css")
 
 def page(reports: Iterable[Report]) -> str:
     """The matrix of implementations and groups of cases, and for each failure its evidence."""
-    reports = list(reports)
+    reports = several("reports", reports, "a list of Reports")
+    for report in reports:
+        if not hasattr(report, "rungs"):
+            raise TypeError(f"reports: {shown(report)} is no Report; pass what check() returned")
     title = "Weight normalisation, judged"
     sections = "\n".join(_section(i, r, alone=len(reports) == 1) for i, r in enumerate(reports))
     return (

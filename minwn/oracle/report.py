@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..validation import path as path_of
 from .diagnosis import Diagnosis
 from .junit import junit
 from .page import page
@@ -192,11 +192,11 @@ class Report:
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report as one HTML file that needs nothing else."""
-        Path(path).write_text(page([self]), encoding="utf-8")
+        path_of("path", path).write_text(page([self]), encoding="utf-8")
 
     def to_junit(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JUnit XML, for a continuous integration that shows tests."""
-        Path(path).write_text(junit([self]), encoding="utf-8")
+        path_of("path", path).write_text(junit([self]), encoding="utf-8")
 
 
 def _plain(x: Any) -> Any:

@@ -37,14 +37,15 @@ from typing import Any, NamedTuple
 import numpy
 
 from .. import forms
+from ..validation import door, shown
 from .certificate import OracleFault, attest
 from .exact import answers
 from .rounding import FORMATS, Format, nearest
 from .slices import Slices
 
 __all__ = [
-    "FORMATS", "FORMS", "Expected", "Format", "OracleFault", "Second", "Slices", "expected",
-    "nearest", "second",
+    "FORMATS", "FORMS", "Expected", "Format", "OracleFault", "Second", "Slices", "check_route",
+    "expected", "nearest", "second",
 ]  # fmt: skip
 
 FORMS = forms.NAMES
@@ -70,6 +71,7 @@ class Second(NamedTuple):
     by_g: numpy.ndarray
 
 
+@door
 def expected(
     v: Any,
     g: numpy.ndarray | None = None,
@@ -95,6 +97,7 @@ def expected(
     return Expected(**found)
 
 
+@door
 def second(
     v: Any,
     g: numpy.ndarray | None = None,
@@ -124,6 +127,7 @@ def _rounded(
     certify: str,
 ) -> dict[str, numpy.ndarray]:  # fmt: skip
     eps = forms.check(form, eps)
+    check_route(certify)
     slices, target = Slices(v.shape, g.shape), Format.of(v.dtype)
     A, B = (v, g) if A is None else (A, B)  # not used by the first order
     wide = [numpy.asarray(x).astype("float64") for x in (v, w_bar, A, g, B)]
@@ -143,6 +147,12 @@ def _rounded(
         else slices.join(x, v.dtype)
         for name, x in found.items()
     }
+
+
+def check_route(certify: Any) -> None:
+    """Raise ValueError unless it names a second route to the truth, or none."""
+    if not isinstance(certify, str) or certify not in ("decimal", "mpmath", ""):
+        raise ValueError(f"certify={shown(certify)}; choose 'decimal', 'mpmath' or '' for neither")
 
 
 def _undefined(x: Any) -> bool:

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy
 
+from ...validation import door, instance
+from ...validation import path as path_of
 from ..bounds import excess
 from .content import DTYPES, GROUPS, find, here
 from .files import DATA, export, read, texts
@@ -59,6 +61,7 @@ class Vector:
     expected: Mapping[str, numpy.ndarray]
     allowed: Mapping[str, numpy.ndarray]
 
+    @door
     def excess(self, output: str, got: Any) -> float:
         """The largest |got - expected| / allowed of an output; right up to 1.
 
@@ -81,10 +84,13 @@ def load(
     dtype, group: only these. bfloat16 needs ml_dtypes, and is left out without it.
     Raises ValueError for a dtype or group that the folder has not, ImportError for bfloat16 alone.
     """
-    folder = Path(path)
+    folder = path_of("path", path)
     index = read(folder / "index.json")
     withdrawn = {erratum["id"] for erratum in index["errata"]}
     paths = [Path(entry["path"]) for entry in index["files"]]
+    for key, value in (("dtype", dtype), ("group", group)):
+        if value is not None:
+            instance(key, value, str, "text, or None for all")
     wanted = [p for p in paths if dtype in (None, p.parent.name) and group in (None, p.stem)]
     if not wanted:
         known = ", ".join(map(Path.as_posix, paths))

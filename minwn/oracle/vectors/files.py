@@ -17,6 +17,7 @@ from typing import Any
 from ... import forms, validation
 from ..cases import Axis
 from ..claim import RANKS, claimed
+from ..truth import check_route
 from . import content
 from .schema import SCHEMA_FILE
 from .text import canonical
@@ -55,7 +56,10 @@ def texts(
     dtypes = validation.names("dtypes", dtypes, content.DTYPES)
     groups = validation.names("groups", groups, content.GROUPS)
     eps = forms.check(form, eps)
-    if axis != "any":
+    validation.flag("quick", quick)
+    validation.function("done", done, "a function of a name")
+    check_route(certify)
+    if not isinstance(axis, str) or axis != "any":
         claimed(axis=axis, ranks=RANKS)
     return _texts(dtypes, groups, form, eps, axis, quick, certify, done)
 
@@ -91,8 +95,12 @@ def _texts(
 
 def export(out: Path, files: Iterable[tuple[str, str]]) -> list[Path]:
     """Write files and their explanation into a folder; the paths."""
-    written = []
-    for path, text in list(files):  # nothing is written where one of them cannot be made
+    out, written = validation.path("out", out), []
+    pairs = validation.several("files", files, "pairs (path, text), such as texts() gives")
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and [type(x) for x in pair] == [str, str]):
+            raise TypeError(f"files: {validation.shown(pair)} is no pair (path, text)")
+    for path, text in pairs:
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode())  # bytes: no other line ends on any system

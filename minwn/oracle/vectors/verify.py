@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...validation import function
+from ...validation import path as path_of
+from ..truth import check_route
 from .content import here, make
 from .files import DATA, read
 from .schema import complaints
@@ -48,7 +51,9 @@ def verify(
     Raises ValueError for what is not JSON, OSError for what cannot be read, OracleFault where the
     two routes disagree.
     """
-    found, path = Verification(), Path(path)
+    check_route(certify)
+    found, path = Verification(), path_of("path", path)
+    function("done", done, "a function of a name")
     if path.name == "index.json":
         path = path.parent
     withdrawn: set[str] = set()
