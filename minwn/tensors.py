@@ -337,7 +337,7 @@ class Tensor(Value):
         return ops.transpose(self)
 
     def transpose(self, *axes: Any) -> Tensor:
-        return ops.transpose(self, axes=None if axes == (None,) else _spread(axes) or None)
+        return ops.transpose(self, axes=_spread(axes) or None)
 
     def swapaxes(self, a: int, b: int) -> Tensor:
         order = list(range(self.ndim))
@@ -536,7 +536,9 @@ def _check_none(name: str, others: dict[str, Any]) -> None:
 
 
 def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
-    """f(2, 3) and f((2, 3)) mean the same."""
+    """f(2, 3) and f((2, 3)) mean the same, and so do f() and f(None)."""
+    if len(numbers) == 1 and numbers[0] is None:
+        return ()
     together = len(numbers) == 1 and isinstance(numbers[0], tuple | list)
     return tuple(numbers[0]) if together else numbers
 
