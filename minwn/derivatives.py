@@ -32,8 +32,8 @@ def grad(
 
     inputs: one Tensor, giving one gradient, or a sequence, giving a tuple; for a function the
     numbers of its arguments. cotangent: of the output's shape, 1 by default. With `create_graph`
-    the gradients can be differentiated again; those of a function can be wherever they depend on
-    a Tensor that requires gradients.
+    the gradients can be differentiated again. A function needs neither flag of the graph: its
+    gradient is recorded where it depends on a Tensor that requires gradients.
     Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
     that gradient is None. A function has a gradient of zeros there, or None with `allow_unused`.
     """
@@ -95,6 +95,8 @@ def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -
             f"the function to differentiate returned a {type(y).__name__}, no Tensor; "
             f"return one Tensor, or a constant number or array"
         )
+    if not backend.is_floating(y.dtype):
+        y = y.detach()  # whole numbers are constant between their jumps
     own = {id(x) for x in named}
     return y, y.requires_grad and any(id(x) not in own for x in ends(y))
 

@@ -1056,6 +1056,9 @@ def test_the_products_of_a_constant_are_zeros(x, constant, y, dtype):
     (x_bar,) = pullback(np.ones(np.shape(y), dtype))
     assert type(x_bar) is Tensor
     assert np.array_equal(x_bar.data, np.zeros((2, 3)))
+    whole = lambda x: ops.cast(x, dtype="int64")  # noqa: E731
+    assert jvp(whole, [x.data], [x.data])[1].dtype == "int64"
+    assert np.array_equal(vjp(whole, x.data)[1](np.ones((2, 3), int))[0].data, np.zeros((2, 3)))
     value, y_dot = jvp(lambda x: constant, [x.data], [x.data])
     assert np.array_equal(value.data, y)
     assert type(y_dot) is Tensor
