@@ -113,7 +113,8 @@ def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple
         raise ValueError(f"{name}={value} names an axis twice; name each axis once")
     if v is None:
         return found
-    rank, what = (v, f"with {v} axes") if isinstance(v, int) else (len(v), f"of shape {v}")
+    rank = v if isinstance(v, int) else len(v)
+    what = f"of shape {v}" if rank is not v else f"with {v} axis" if v == 1 else f"with {v} axes"
     for a in found:
         if not -rank <= a < rank:
             ways = f"choose from {-rank} to {rank - 1}, a tuple of these, or" if rank else "give"

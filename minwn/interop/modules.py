@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import forms
 from ..backend import is_floating, quiet
 from ..nn import Embedding, Module, WeightNormWrapper
 from ..nn.conv import ConvTranspose
@@ -36,7 +37,7 @@ def save(
     rename, like, epsilon: see `convert`. The old file is replaced whole, or not at all.
     Raises what `convert` and `write` raise.
     """
-    state = module.state_dict()
+    state, epsilon = module.state_dict(), forms.check("inside", epsilon, name="epsilon")
     if target == "minwn" and not rename and like is None:
         write(path, state, about(target, epsilon, _lengths(module)))
         return
@@ -69,6 +70,8 @@ def load(
     and closest names, TypeError for dtypes, ValueError for shapes and values out of range,
     ZeroNormError for a v of zero. Then nothing was loaded.
     """
+    if epsilon is not None:
+        epsilon = forms.check("inside", epsilon, name="epsilon")
     arrays, said = read(path, limit=limit)
     source = framework(said, source) or "minwn"
     if epsilon is None:

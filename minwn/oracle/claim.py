@@ -121,10 +121,10 @@ def claimed(
 def _format(name: str, dtype: Any) -> str:
     """The name of a dtype that can be judged."""
     try:
-        found = dtype_of(dtype).name
-    except TypeError:
+        found = None if dtype is None else dtype_of(dtype).name
+    except (TypeError, ValueError):
         found = None
-    if dtype is None or found not in FORMATS:
+    if found not in FORMATS:
         raise TypeError(
             f"{name} {found or validation.shown(dtype)}; choose float16, bfloat16, float32 or "
             f"float64"

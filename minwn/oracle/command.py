@@ -27,7 +27,7 @@ from .report import Report
 from .target import ROLES, Functions, TargetError, load
 from .verdict import IDS
 
-__all__ = ["arguments", "eps", "form", "main"]
+__all__ = ["arguments", "form", "main"]
 
 T = TypeVar("T")
 SCHEMA = "minwn-check/1"
@@ -73,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
     )
-    parser.add_argument("--eps", type=eps, help="that goes with the form")
+    parser.add_argument("--eps", type=_told(forms.typed), help="that goes with the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
         help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
@@ -115,16 +115,6 @@ def _told(read: Callable[[str], T]) -> Callable[[str], T]:
 def form(text: str) -> str:
     """A form's name."""
     return forms.form_of(text).name
-
-
-@_told
-def eps(text: str) -> float:
-    """A number that some form can use."""
-    try:
-        number: Any = float(text)
-    except ValueError:
-        number = text
-    return forms.check("inside", number)
 
 
 @_told
@@ -222,6 +212,8 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
     said = {} if args.axis is ... else {"axis": args.axis}
     said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
+    if isinstance(dtypes, tuple | list) and not dtypes:
+        raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {key: x for key, x in _options(args).items() if key != "accept"}
         claim = functions.claim(**said, **options, dtype=dtype)
