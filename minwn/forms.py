@@ -66,12 +66,13 @@ def check(form: Any, eps: Any, *, name: str = "eps") -> float:
     name: of the argument, where it is not called eps
     Raises ValueError for an unknown form, or an eps that it cannot use.
     """
-    if not isinstance(form, str) or form not in FORMS:
+    found = FORMS.get(form) if isinstance(form, str) else None
+    if found is None:
         raise unknown(form)
-    if not isinstance(eps, Real) or isinstance(eps, bool) or not _fits(eps):
+    if not ((type(eps) is float and 0.0 <= eps <= LARGEST) or _fits(eps)):
         where = "" if name == "eps" else f"{name}: "
         raise ValueError(f"{where}eps={shown(eps)}; choose a finite number >= 0")
-    if eps and not FORMS[form].takes_eps:
+    if eps and not found.takes_eps:
         raise ValueError(f"form={form!r} has no eps, got eps={eps}; choose form='inside', or eps=0")
     return float(eps)
 
@@ -85,7 +86,8 @@ def typed(text: str, *, name: str = "eps") -> float:
 
 
 def _fits(eps: Any) -> bool:
-    return bool(0 <= eps <= LARGEST)
+    number: Any = eps if isinstance(eps, Real) and not isinstance(eps, bool) else -1
+    return bool(0 <= number <= LARGEST)
 
 
 def unknown(form: Any) -> ValueError:

@@ -71,21 +71,23 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     raise ValueError(f"{name}={shown(value)}; choose from {', '.join(known)}")
 
 
-def names(name: str, value: Any, known: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
-    """value, several names, as a tuple.
+def names(
+    name: str, value: Any, known: Iterable[str], *, one: str, empty: bool = False
+) -> tuple[str, ...]:
+    """value, several names, as a tuple. one: what each of them is called.
 
     Raises ValueError for one that is not known, and for none at all unless they may be `empty`.
     """
-    known, word = list(known), name.removesuffix("s")
+    known = list(known)
     if not isinstance(value, Iterable) or isinstance(value, str | bytes):
         raise ValueError(f"{name}={shown(value)}; give a list of names, such as {known[:1]}")
     given = tuple(value)
-    for one in given:
-        if not isinstance(one, str) or one not in known:
-            near = did_you_mean(one, known) if isinstance(one, str) else ""
+    for x in given:
+        if not isinstance(x, str) or x not in known:
+            near = did_you_mean(x, known) if isinstance(x, str) else ""
             more = f", and {len(known) - 8} more" if len(known) > 8 else ""
             raise ValueError(
-                f"no {word} {shown(one)}; choose from {', '.join(known[:8])}{more}{near}"
+                f"{name}: no {one} {shown(x)}; choose from {', '.join(known[:8])}{more}{near}"
             )
     if not given and not empty:
         raise ValueError(f"{name}={shown(value)} is empty; choose from {', '.join(known)}")

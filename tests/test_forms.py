@@ -177,7 +177,7 @@ BAD = [
     Bad("groups", "generic", ValueError, "groups='generic'; give a list of names"),
     Bad("accept", ["eps_insid"], ValueError, "did you mean 'eps_inside'?"),
     Bad("accept", "eps_inside", ValueError, "accept='eps_inside'; give a list of names"),
-    Bad("accept", [3], ValueError, "no accept 3; choose from "),
+    Bad("accept", [3], ValueError, "accept: no id 3; choose from "),
 ]  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def claimed(
         there = validation.axes("axis", axis, max(known) if size is None else size)
         if there is not None and len(set(there)) < len(there):
             raise ValueError(f"axis={axis} names an axis twice; name each axis once")
-    chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS)
+    chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
     claim = Claim(axis, form, eps, kept, summed, known, chosen, quick, size)
     if not claim.chosen() or not any(case.v.size for case in claim.drawn("generic")):
         raise ValueError(

@@ -131,8 +131,8 @@ def _axis(text: str) -> Any:
 
 @_told
 def _ranks(text: str) -> Any:
-    first, _, last = text.partition("-")
-    if not first.isdecimal() or not (last or first).isdecimal():
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or not (last if dash else first).isdecimal():
         raise ValueError(f"{text!r}; write 2, or 1-5")
     return tuple(sorted(ranks_of(range(int(first), int(last or first) + 1))))
 
@@ -147,12 +147,12 @@ def _dtypes(text: str) -> list[str]:
 
 @_told
 def _groups(text: str) -> tuple[str, ...]:
-    return validation.names("groups", text.split(","), GROUPS)
+    return validation.names("groups", text.split(","), GROUPS, one="group")
 
 
 @_told
 def _accepted(text: str) -> str:
-    return validation.names("accept", [text], IDS)[0]
+    return validation.names("accept", [text], IDS, one="id")[0]
 
 
 def main(args: argparse.Namespace) -> int:
