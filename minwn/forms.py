@@ -8,6 +8,7 @@ twice: where weight normalisation is computed, and where it is judged.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from numbers import Real
@@ -15,7 +16,7 @@ from typing import Any
 
 from .validation import did_you_mean, shown
 
-__all__ = ["FORMS", "NAMES", "Form", "check", "form_of", "unknown"]
+__all__ = ["FORMS", "NAMES", "Form", "check", "form_of", "typed", "unknown"]
 
 LARGEST = sys.float_info.max
 
@@ -62,22 +63,31 @@ def form_of(name: Any, eps: Any = 0.0) -> Form:
 def check(form: Any, eps: Any, *, name: str = "eps") -> float:
     """eps as a Python number, which a form can use.
 
-    name: what eps is called where it was given
+    name: of the argument, where it is not called eps
     Raises ValueError for an unknown form, or an eps that it cannot use.
     """
-    if not isinstance(form, str) or form not in FORMS:
+    found = FORMS.get(form) if isinstance(form, str) else None
+    if found is None:
         raise unknown(form)
-    if not isinstance(eps, Real) or isinstance(eps, bool) or not _fits(eps):
-        raise ValueError(f"{name}={shown(eps)}; choose a finite number >= 0")
-    if eps and not FORMS[form].takes_eps:
-        raise ValueError(
-            f"form={form!r} has no eps, got {name}={eps}; choose form='inside', or {name}=0"
-        )
+    if not ((type(eps) is float and 0.0 <= eps <= LARGEST) or _fits(eps)):
+        where = "" if name == "eps" else f"{name}: "
+        raise ValueError(f"{where}eps={shown(eps)}; choose a finite number >= 0")
+    if eps and not found.takes_eps:
+        raise ValueError(f"form={form!r} has no eps, got eps={eps}; choose form='inside', or eps=0")
     return float(eps)
 
 
+def typed(text: str, *, name: str = "eps") -> float:
+    """An eps as it is typed, which some form can use. Raises ValueError as `check` does."""
+    eps: Any = text
+    with contextlib.suppress(ValueError):
+        eps = float(text)
+    return check("inside", eps, name=name)
+
+
 def _fits(eps: Any) -> bool:
-    return bool(0 <= eps <= LARGEST)
+    number: Any = eps if isinstance(eps, Real) and not isinstance(eps, bool) else -1
+    return bool(0 <= number <= LARGEST)
 
 
 def unknown(form: Any) -> ValueError:

@@ -95,21 +95,23 @@ def choice(name: str, value: Any, choices: Iterable[str]) -> str:
     raise ValueError(f"{name}={shown(value)}; choose from {', '.join(known)}")
 
 
-def names(name: str, value: Any, known: Iterable[str], *, empty: bool = False) -> tuple[str, ...]:
-    """value, several names, as a tuple.
+def names(
+    name: str, value: Any, known: Iterable[str], *, one: str, empty: bool = False
+) -> tuple[str, ...]:
+    """value, several names, as a tuple. one: what each of them is called.
 
     Raises ValueError for one that is not known, and for none at all unless they may be `empty`.
     """
-    known, word = list(known), name.removesuffix("s")
+    known = list(known)
     if not isinstance(value, Iterable) or isinstance(value, str | bytes):
         raise ValueError(f"{name}={shown(value)}; give a list of names, such as {known[:1]}")
     given = tuple(several(name, value, f"a list of names, such as {known[:1]}"))
-    for one in given:
-        if not isinstance(one, str) or one not in known:
-            near = did_you_mean(one, known) if isinstance(one, str) else ""
+    for x in given:
+        if not isinstance(x, str) or x not in known:
+            near = did_you_mean(x, known) if isinstance(x, str) else ""
             more = f", and {len(known) - 8} more" if len(known) > 8 else ""
             raise ValueError(
-                f"no {word} {shown(one)}; choose from {', '.join(known[:8])}{more}{near}"
+                f"{name}: no {one} {shown(x)}; choose from {', '.join(known[:8])}{more}{near}"
             )
     if not given and not empty:
         raise ValueError(f"{name}={shown(value)} is empty; choose from {', '.join(known)}")
@@ -137,7 +139,8 @@ def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple
         raise ValueError(f"{name}={value} names an axis twice; name each axis once")
     if v is None:
         return found
-    rank, what = (v, f"with {v} axes") if isinstance(v, int) else (len(v), f"of shape {v}")
+    rank = v if isinstance(v, int) else len(v)
+    what = f"of shape {v}" if rank is not v else f"with {v} axis" if v == 1 else f"with {v} axes"
     for a in found:
         if not -rank <= a < rank:
             ways = f"choose from {-rank} to {rank - 1}, a tuple of these, or" if rank else "give"

@@ -178,3 +178,27 @@ def test_importing_the_plugin_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_settings_that_are_none_get_the_sentence_of_check(run):
+    found = run("""
+    import pytest
+
+    @pytest.mark.parametrize("settings, said", [
+        ({"form": "insid"}, "form='insid'; choose from plain"),
+        ({"form": "inside", "eps": -1}, "eps=-1; choose a finite number >= 0"),
+        ({"eps": 0.5}, "form='plain' has no eps, got eps=0.5"),
+        ({"ranks": ()}, "ranks is empty"), ({"groups": []}, "groups=.. is empty"),
+        ({"accept": ["eps_insid"]}, "did you mean 'eps_inside'"),
+        ({"axis": 7}, "axis 7 of a weight with 5 axes"),
+    ])
+    def test_none(weight_norm_oracle, settings, said):
+        with pytest.raises((ValueError, IndexError), match=said):
+            weight_norm_oracle(forward=forward, backward=backward, **settings)
+
+    @pytest.mark.minwn(form="insid")
+    def test_mark(weight_norm_oracle_part):
+        with pytest.raises(ValueError, match="form='insid'; choose from plain"):
+            weight_norm_oracle_part(forward=forward)
+    """)
+    found.assert_outcomes(passed=7 + len(pytest_plugin.PARTS))

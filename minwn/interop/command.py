@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 from pathlib import Path
@@ -147,13 +146,8 @@ def _lengths(
 
 def _eps(name: str, text: str | None) -> float | None:
     """A number that h can use, where one is given."""
-    if text is None:
-        return None
-    number: Any = text
-    with contextlib.suppress(ValueError):
-        number = float(text)
     try:
-        return forms.check("inside", number, name=name)
+        return None if text is None else forms.typed(text, name=name)
     except ValueError as error:
         raise _Usage(error) from None
 

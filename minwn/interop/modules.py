@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import forms
 from ..backend import is_floating, quiet
 from ..nn import Embedding, Module, WeightNormWrapper
 from ..nn.conv import ConvTranspose
@@ -43,6 +44,7 @@ def save(
         mapping("rename", rename, "a mapping of names, {old: new}")
     if like is not None:
         mapping("like", like)
+    epsilon = forms.check("inside", epsilon, name="epsilon")
     if target == "minwn" and not rename and like is None:
         write(path, state, about(target, epsilon, _lengths(module)))
         return
@@ -80,6 +82,8 @@ def load(
         choice("source", source, FRAMEWORKS)
     if rename is not None:
         mapping("rename", rename, "a mapping of names, {old: new}")
+    if epsilon is not None:
+        epsilon = forms.check("inside", epsilon, name="epsilon")
     arrays, said = read(path, limit=limit)
     source = framework(said, source) or "minwn"
     if epsilon is None:

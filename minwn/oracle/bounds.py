@@ -187,6 +187,7 @@ def sizes(
 
     In float64; slices are scaled by powers of two, so that no square leaves the range.
     """
+    eps = forms.check(form, eps)
     slices, tiny = Slices(v.shape, g.shape), 2.0 ** -Format.of(v.dtype).p
     wide = [None if x is None else numpy.abs(numpy.asarray(x).astype("float64")) for x in
             (v, g, w_bar, A, B)]  # fmt: skip

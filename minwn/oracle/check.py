@@ -70,8 +70,9 @@ def check(
     form, eps: the length h that is meant, as in `byhand.weight_norm`
     dtype: of the arrays that are given; "bfloat16" needs ml_dtypes
     accumulate: the dtype of the sums, where it is wider than dtype
-    ranks: of v; by default 2 alone, where a matrix has that axis, for many an implementation knows
-    no others and would be accused of what it never claimed; ranks=range(1, 6) for all
+    ranks: of v, from 1 to 5; by default 2 alone, where a matrix has that axis, for many an
+    implementation knows no others and would be accused of what it never claimed; ranks=range(1, 6)
+    for all. A function that raises whatever it is given of one of these ranks does not pass
     groups: of cases; all by default
     shape: of v, where two more cases are judged
     threads: from how many at once the functions are called, besides; 0 for none
@@ -93,7 +94,7 @@ def check(
     validation.flag("quick", quick)
     if name is not None:
         validation.instance("name", name, str, "text")
-    accepted = set(validation.names("accept", accept, IDS, empty=True))
+    accepted = set(validation.names("accept", accept, IDS, one="id", empty=True))
     claim = claimed(
         axis=axis, form=form, eps=eps, dtype=dtype, accumulate=accumulate, ranks=ranks,
         groups=groups, shape=shape, quick=quick,

@@ -108,7 +108,7 @@ def claimed(
         there = validation.axes("axis", axis, max(known) if size is None else size)
         if there is not None and len(set(there)) < len(there):
             raise ValueError(f"axis={axis} names an axis twice; name each axis once")
-    chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS)
+    chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
     claim = Claim(axis, form, eps, kept, summed, known, chosen, quick, size)
     if not claim.chosen() or not any(case.v.size for case in claim.drawn("generic")):
         raise ValueError(
@@ -121,10 +121,10 @@ def claimed(
 def _format(name: str, dtype: Any) -> str:
     """The name of a dtype that can be judged."""
     try:
-        found = dtype_of(dtype).name
-    except TypeError:
+        found = None if dtype is None else dtype_of(dtype).name
+    except (TypeError, ValueError):
         found = None
-    if dtype is None or found not in FORMATS:
+    if found not in FORMATS:
         raise TypeError(
             f"{name} {found or validation.shown(dtype)}; choose float16, bfloat16, float32 or "
             f"float64"

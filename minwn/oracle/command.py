@@ -27,7 +27,7 @@ from .report import Report
 from .target import ROLES, Functions, TargetError, load
 from .verdict import IDS
 
-__all__ = ["arguments", "eps", "form", "main"]
+__all__ = ["arguments", "form", "main"]
 
 T = TypeVar("T")
 SCHEMA = "minwn-check/1"
@@ -73,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
     )
-    parser.add_argument("--eps", type=eps, help="that goes with the form")
+    parser.add_argument("--eps", type=_told(forms.typed), help="that goes with the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
         help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
@@ -118,16 +118,6 @@ def form(text: str) -> str:
 
 
 @_told
-def eps(text: str) -> float:
-    """A number that some form can use."""
-    try:
-        number: Any = float(text)
-    except ValueError:
-        number = text
-    return forms.check("inside", number)
-
-
-@_told
 def _axis(text: str) -> Any:
     if text == "none":
         return None
@@ -141,8 +131,8 @@ def _axis(text: str) -> Any:
 
 @_told
 def _ranks(text: str) -> Any:
-    first, _, last = text.partition("-")
-    if not first.isdecimal() or not (last or first).isdecimal():
+    first, dash, last = text.partition("-")
+    if not first.isdecimal() or not (last if dash else first).isdecimal():
         raise ValueError(f"{text!r}; write 2, or 1-5")
     return tuple(sorted(ranks_of(range(int(first), int(last or first) + 1))))
 
@@ -157,12 +147,12 @@ def _dtypes(text: str) -> list[str]:
 
 @_told
 def _groups(text: str) -> tuple[str, ...]:
-    return validation.names("groups", text.split(","), GROUPS)
+    return validation.names("groups", text.split(","), GROUPS, one="group")
 
 
 @_told
 def _accepted(text: str) -> str:
-    return validation.names("accept", [text], IDS)[0]
+    return validation.names("accept", [text], IDS, one="id")[0]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -222,6 +212,8 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
     said = {} if args.axis is ... else {"axis": args.axis}
     said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
+    if isinstance(dtypes, tuple | list) and not dtypes:
+        raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {key: x for key, x in _options(args).items() if key != "accept"}
         claim = functions.claim(**said, **options, dtype=dtype)

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from ... import forms
 from ..cases import Case, cases
 from ..check import check
 from ..claim import RANKS, claimed, ranks_of
@@ -42,10 +43,12 @@ def judge(
     axis = run.axes[0] if axis is ... else axis
     form, eps = run.length(form, eps)
     ranks = RANKS if ranks is None else tuple(ranks_of(ranks))
-    claimed(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks)
+    forms.form_of(form)
+    forms.check("inside", eps)
     reason = run.missing() or run.declines(axis, form, eps, dtype)
     if reason:
         raise ValueError(f"{run.name}: {reason}")
+    claimed(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks, groups=options.get("groups"))
     with run.within(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own, of what is deprecated in it
         roles = run.functions(axis, form, eps)

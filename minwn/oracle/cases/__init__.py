@@ -83,7 +83,7 @@ def cases(
     at all, or what is no axis.
     """
     target = Format.of(dtype)
-    wanted = GROUPS if groups is None else validation.names("groups", groups, GROUPS)
+    wanted = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
     if axis != "any":
         validation.axes("axis", axis)
     return _cases(target, wanted, axis, quick, rank)

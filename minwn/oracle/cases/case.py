@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 
+from ... import validation
 from ...backend import dtype_of
 from ..rounding import Format
 from ..slices import Slices
@@ -78,7 +79,7 @@ def arrange(
     of the kept axes has size `rows`, or, if there are others and rows is even, 2, and the next one
     rows / 2. The last axis that is not kept has size m. All others have size 1.
     """
-    given = axis if isinstance(axis, tuple) else (axis,)
+    given = validation.axes("axis", axis) or ()
     rank = next(r for r in itertools.count(1) if fits(axis, r)) if rank is None else rank
     kept = sorted({a % rank for a in given})
     shape = [1] * rank

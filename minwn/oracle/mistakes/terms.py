@@ -128,6 +128,6 @@ class Mistake:
         self, v: Any, g: Any, w_bar: Any, axes: Axes = (0,), form: str = "plain", eps: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """(v_bar, g_bar) as the mistake gives them, right where it does not show; float64."""
-        t = Terms(v, g, w_bar, axes, form, eps)
+        t = Terms(v, g, w_bar, kept_axes(axes, np.ndim(v)), form, eps)
         v_bar, g_bar = self.output("v_bar", t), self.output("g_bar", t)
         return t.v_bar() if v_bar is None else v_bar, t.g_bar() if g_bar is None else g_bar

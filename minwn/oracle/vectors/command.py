@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ... import forms
 from ...terminal import Progress
 from ..cases import Axis
-from ..command import eps, form
+from ..command import form
 from ..truth import FORMS, OracleFault
 from . import DATA, DTYPES, GROUPS, export, texts, verify
 from .content import here
@@ -45,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument(
         "--form", type=form, default="plain", metavar="FORM", help=f"of {', '.join(FORMS)}"
     )
-    make.add_argument("--eps", type=eps, default=0.0, help="for all forms but plain")
+    make.add_argument("--eps", default="0", help="for all forms but plain")
     make.add_argument("--axis", metavar="AXIS", help="that keeps a norm: 0, or 0,2, or 'whole'")
     make.add_argument("--all", action="store_true", help="every case, not the first of each group")
     prove = actions.add_parser("verify", help="prove schema, digests, inputs and answers")
@@ -74,13 +75,16 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
-    if args.eps and args.form == "plain":
-        raise _Usage(f"--eps {args.eps:g} needs a --form: {', '.join(FORMS[1:])}")
+    try:
+        eps = forms.check(args.form, forms.typed(args.eps))
+    except ValueError as error:
+        need = f"--eps {args.eps} needs a --form: " if args.form == "plain" else ""
+        raise _Usage(f"{need}{error}") from None
     axis = _axis(args.axis)
     try:
         files = texts(
             args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
-            eps=args.eps, axis=axis, quick=not args.all, certify=args.certify, done=done,
+            eps=eps, axis=axis, quick=not args.all, certify=args.certify, done=done,
         )  # fmt: skip
     except (ValueError, IndexError) as error:
         raise _Usage(error) from None

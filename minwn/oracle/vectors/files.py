@@ -53,8 +53,8 @@ def texts(
     is no axis; IndexError for an axis that no case has. Then, as the files are made, OracleFault
     where the two routes disagree, ImportError for bfloat16 without ml_dtypes.
     """
-    dtypes = validation.names("dtypes", dtypes, content.DTYPES)
-    groups = validation.names("groups", groups, content.GROUPS)
+    dtypes = validation.names("dtypes", dtypes, content.DTYPES, one="dtype")
+    groups = validation.names("groups", groups, content.GROUPS, one="group")
     eps = forms.check(form, eps)
     validation.flag("quick", quick)
     validation.function("done", done, "a function of a name")
