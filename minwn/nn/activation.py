@@ -93,7 +93,7 @@ class Softmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, Integral):
+        if not isinstance(axis, int | Integral):
             raise ValueError(f"axis={shown(axis)}; give one axis, a whole number")
         self.axis = int(axis)
 
