@@ -708,6 +708,40 @@ def test_derivation(name, index, dtype, rng):
         near(z, r, dtype, 3.0)
 
 
+COMPOSED: dict[str, list[tuple[Any, tuple[Draw, ...]]]] = {
+    "linear": [(linear.composed, (positive(9, 4), signed(3, 4), signed(3)))],
+    "conv": [(conv.composed, (positive(2, 4, 9), signed(3, 4, 2), signed(3)))],
+    "mean_only_batch_norm": [(mean_only_batch_norm.composed, (signed(9, 3), signed(3)))],
+    "softmax_cross_entropy": [
+        (lambda x: softmax_cross_entropy.composed(x, targets=LABELS[:9]), (signed(9, 2),)),
+        (lambda x, p: softmax_cross_entropy.composed(x, targets=p), (signed(9, 2), positive(9, 2))),
+    ],
+    "frozen_norm": [(frozen_norm.composed, (signed(3, 9), positive(3, 1)))],
+    **{
+        name: [
+            (lambda v, g, f=f, form=form, eps=eps: f(v, g, form=form, eps=eps),
+             (signed(3, 9), positive(3, 1)))
+            for form, eps in FORMS
+        ]
+        for name, f in (
+            ("weight_norm", weight_norm.composed), ("exponential_scale", exponential_scale.composed)
+        )
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_definition_keeps_the_dtype_of_arrays(name, dtype, rng):
+    """Short axes: each of its operations rounds once, and there are fewer than eight of them."""
+    for f, draws in COMPOSED[name]:
+        narrow = [rounded(np.asarray(draw(rng)), dtype) for draw in draws]
+        near(f(*narrow), f(*map(wide, narrow)), dtype, 8)
+
+
+def test_every_definition_has_a_row():
+    assert set(COMPOSED) == set(byhand.__all__)
+
+
 def test_every_derivation_has_a_row():
     files = {name: getattr(byhand, name) for name in byhand.__all__}
     names = {
