@@ -47,7 +47,7 @@ from .backend import (
     run,
     use_device_of,
 )
-from .validation import explained, kind_of, shown
+from .validation import explained, flag, kind_of, shown
 
 __all__ = ["Primitive", "Value", "ends", "is_recording", "no_grad", "primitive", "raw", "walk"]
 
@@ -92,8 +92,10 @@ class Value:
                 f"{type(self).__name__}({shown(data)}); pass an array, or make a Tensor of it with "
                 f"tensor(...)"
             )
-        if requires_grad and not is_floating(data.dtype):
-            raise TypeError(_no_gradient(data))
+        if requires_grad is not False:
+            requires_grad = flag("requires_grad", requires_grad)
+            if requires_grad and not is_floating(data.dtype):
+                raise TypeError(_no_gradient(data))
         self._data = data
         self._requires_grad = requires_grad
         self._grad: Any = None
@@ -115,9 +117,10 @@ class Value:
                 f"'{self._op.name}', so requires_grad is not set on it; .detach() gives one "
                 f"without a history"
             )
+        wanted = flag("requires_grad", wanted)
         if wanted and not is_floating(self._data.dtype):
             raise TypeError(_no_gradient(self._data))
-        self._requires_grad = bool(wanted)
+        self._requires_grad = wanted
 
     def assign(self, data: Array) -> None:
         """Put another array in this leaf, and date it: everything computed from it is now older."""

@@ -428,5 +428,5 @@ _WANTED: dict[str, Wanted] = {
         _FLAG,
     ),
     "state": (lambda x: isinstance(x, Mapping), "what state_dict() gave"),
-    **dict.fromkeys(("form", "groups", "reduction", "targets"), _ANYTHING),
+    **dict.fromkeys(("answer", "form", "groups", "reduction", "targets"), _ANYTHING),
 }

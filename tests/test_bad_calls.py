@@ -32,7 +32,7 @@ from .helpers.good_calls import GOOD, Call, numbers
 
 # Packages that are not for users to call: commands, and what the oracle is made of.
 INNER = (
-    "minwn.bench", "minwn.course", "minwn.verify", "minwn.oracle.adapters", "minwn.oracle.cases",
+    "minwn.bench", "minwn.course.", "minwn.verify", "minwn.oracle.adapters", "minwn.oracle.cases",
     "minwn.oracle.diagnosis", "minwn.oracle.mistakes", "minwn.oracle.mutate", "minwn.oracle.rungs",
 )  # fmt: skip
 
@@ -121,7 +121,8 @@ def public_names() -> dict[str, Any]:
             if isinstance(value, type) and (issubclass(value, BaseException) or is_record(value)):
                 methods = {} if issubclass(value, BaseException) else vars(value)
             else:
-                if value is not minwn.optim.Optimizer:  # a base
+                # A base without a rule of its own, and what always raises.
+                if value not in (minwn.optim.Optimizer, minwn.course.todo):
                     found[path] = value
                 methods = vars(value) if isinstance(value, type) else {}
             if isinstance(value, type) and classes.setdefault(value, path) == path:

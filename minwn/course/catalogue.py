@@ -18,6 +18,7 @@ import numpy as np
 from ..oracle import CATALOGUE, Diagnosis, check
 from ..oracle.claim import claimed
 from ..oracle.mistakes import Terms, kept_axes
+from ..validation import choice, door
 from .exercise import Judge
 from .judges import same
 
@@ -130,7 +131,7 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
     axis: 0 for one norm for each row of v (o, i) with g (o, 1); 1 for columns, with g (1, i); None
     for one vector v (i,) with a number g
     """
-    if what not in ("forward", "backward", "v_bar", "g_bar"):
+    if not isinstance(what, str) or what not in ("forward", "backward", "v_bar", "g_bar"):
         raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
 
     ranks = (1,) if axis is None else (2,)
@@ -152,8 +153,10 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
     return judge
 
 
+@door
 def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None = 0) -> Judge:
     """The judge of one array, w, v_bar or g_bar, at one point."""
+    choice("output", output, ("w", "v_bar", "g_bar"))
     t = Terms(v, g, w_bar, kept_axes(axis, np.ndim(v)))
     right = getattr(t, output)()
     wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.rules]

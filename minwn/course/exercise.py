@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..validation import shown
+
 __all__ = ["Exercise", "Feedback", "Judge", "chapter", "chapter_of", "find"]
 
 Judge = Callable[..., str | None]
@@ -104,6 +106,8 @@ def chapter(number: str) -> dict[str, Exercise]:
 
 def find(id: str) -> Exercise:
     """The exercise of that id. Raises KeyError, with the nearest ids, where there is none."""
+    if not isinstance(id, str):
+        raise KeyError(f"{shown(id)} is not the id of an exercise; give it as text, such as '5.2'")
     known = chapter(chapter_of(id))
     if id not in known:
         near = difflib.get_close_matches(id, known, n=3, cutoff=0.0)

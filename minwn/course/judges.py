@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..validation import door, instance, not_negative, several, shown, whole
 from .exercise import Judge
 
 __all__ = ["array", "choice", "function", "number", "same"]
@@ -22,9 +23,11 @@ __all__ = ["array", "choice", "function", "number", "same"]
 TERMS = 1024  # roundings on the longest way to one entry, which no exercise comes near
 FACTORS = tuple(f for k in range(2, 65) for f in (Fraction(k), Fraction(1, k)))
 FORMATS = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+_SLIPS = "pairs of a wrong value and its sentence"
 Slip = tuple[Any, str]  # a wrong value, or a function that gives it, and what to say of it
 
 
+@door
 def same(
     answer: Any,
     right: Any,
@@ -40,6 +43,12 @@ def same(
     size: of the terms that were added, where they cancel; default: the largest entry of `right`
     digits: how many significant ones are asked for, where the answer was typed
     """
+    for pair in several("slips", slips, _SLIPS):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"slips: {shown(pair)} is no pair; pass {_SLIPS}")
+    instance("name", name, str, "what the answer is called, text")
+    size = None if size is None else not_negative("size", size)
+    digits = None if digits is None else whole("digits", digits)
     wrongs = [([wrong], text) for wrong, text in slips]
     return _judged([_Pair(answer, right, size, digits)], name, wrongs)
 
@@ -105,7 +114,7 @@ def function(
     slips: wrong functions, each with what to say of an answer that agrees with it everywhere
     size: of the terms that are added, a function of the arguments; see `same`
     """
-    names = [name] if isinstance(name, str) else list(name)
+    names = [name] if isinstance(name, str) else several("name", name, "text, or a list of texts")
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):

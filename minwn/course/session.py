@@ -8,11 +8,12 @@ import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..validation import instance, several, shown
+from ..validation import path as path_of
 from .exercise import Exercise, Feedback, chapter, chapter_of, find
 from .unfinished import Unfinished, is_empty
 
@@ -104,14 +105,16 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     Raises Unfinished for a choice that is still empty, ValueError for one that was not offered.
     """
     exercise = find(id)
-    options = tuple(of) or exercise.of
-    shown = ", ".join(repr(option) for option in options)
+    options = tuple(several("of", of, "the choices, a list of texts")) or exercise.of
+    for option in options:
+        instance("of", option, str | int | float, "the choices, a list of texts")
+    offered = ", ".join(repr(option) for option in options)
     if is_empty(choice):
         raise Unfinished(
-            f"Prediction {id} is still empty. In place of the three dots, put one of {shown}."
+            f"Prediction {id} is still empty. In place of the three dots, put one of {offered}."
         )
-    if choice not in options:
-        raise ValueError(f"prediction {id}: {choice!r} is not among {shown}")
+    if not isinstance(choice, str | int | float) or choice not in options:
+        raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
     if id in _session.settled and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
         return
@@ -165,7 +168,7 @@ def progress(save: str | os.PathLike[str] | None = None) -> None:
     if rows:
         print(f"{sum(f.ok for f in questions)} of {total} exercises are right")
     if save is not None:
-        Path(save).write_text(json.dumps(_saved(), indent=2) + "\n", encoding="utf-8")
+        path_of("save", save).write_text(json.dumps(_saved(), indent=2) + "\n", encoding="utf-8")
 
 
 def _state(exercise: Exercise) -> str:

@@ -384,6 +384,22 @@ GOOD: dict[str, Call] = {
     # ---- data
     "data.digits": call(),
     "data.split": call(np.array([0, 1, 0, 1, 0, 1, 0, 1]), 2),
+    # ---- course
+    "course.array": call(numbers(2, 3)),
+    "course.check": call("5.2", 1.0),
+    "course.choice": call("yes", {"no": "think again"}),
+    "course.find": call("5.1"),
+    "course.function": call(square, lambda rng: (rng.standard_normal(3),)),
+    "course.given": call("5.T1"),
+    "course.hint": call("5.2"),
+    "course.number": call(1.0),
+    "course.predict": call("5.1", "doubles"),
+    "course.progress": call("progress.json"),
+    "course.reveal": call("5.1"),
+    "course.same": call(1.0, 1.0),
+    "course.student": call("a name"),
+    "course.weight_norm": call("backward"),
+    "course.weight_norm_at": call("w", V, G, V),
     # ---- oracle
     "oracle.check": call(forward, groups=("dyadic",)),
     "oracle.expected": call(V, G, V),
