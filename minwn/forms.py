@@ -9,7 +9,7 @@ twice: where weight normalisation is computed, and where it is judged.
 from __future__ import annotations
 
 import contextlib
-import sys
+import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -17,8 +17,6 @@ from typing import Any
 from .validation import did_you_mean, shown
 
 __all__ = ["FORMS", "NAMES", "Form", "check", "form_of", "typed", "unknown"]
-
-LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def check(form: Any, eps: Any, *, name: str = "eps") -> float:
     found = FORMS.get(form) if isinstance(form, str) else None
     if found is None:
         raise unknown(form)
-    if not ((type(eps) is float and 0.0 <= eps <= LARGEST) or _fits(eps)):
+    if not ((type(eps) is float and 0.0 <= eps < math.inf) or _fits(eps)):
         where = "" if name == "eps" else f"{name}: "
         raise ValueError(f"{where}eps={shown(eps)}; choose a finite number >= 0")
     if eps and not found.takes_eps:
@@ -86,8 +84,10 @@ def typed(text: str, *, name: str = "eps") -> float:
 
 
 def _fits(eps: Any) -> bool:
-    number: Any = eps if isinstance(eps, Real) and not isinstance(eps, bool) else -1
-    return bool(0 <= number <= LARGEST)
+    try:
+        return isinstance(eps, Real) and not isinstance(eps, bool) and 0 <= float(eps) < math.inf
+    except OverflowError:
+        return False
 
 
 def unknown(form: Any) -> ValueError:

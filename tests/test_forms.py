@@ -11,6 +11,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -386,6 +387,16 @@ def test_dims():
     for dim, door in itertools.product((True, 0.5, "x", ((0,), 1)), doors):
         with pytest.raises(ValueError, match=r"dim=.*; give an axis, a tuple of axes, None or"):
             door(dim)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int8, Fraction])
+def test_any_real_number_is_an_eps(kind):
+    eps = forms.check("inside", kind(2))
+    assert (eps, type(eps)) == (2.0, float)
+    assert nn.WeightNorm(form="outside", eps=kind(2)) == nn.WeightNorm(form="outside", eps=2.0)
+    assert type(forms.check("plain", kind(0))) is float
+    with pytest.raises(ValueError, match="choose a finite number >= 0"):
+        forms.check("inside", 10**400)
 
 
 def test_numpy_scalars_are_as_weak_as_pythons():

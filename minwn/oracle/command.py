@@ -73,7 +73,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
     )
-    parser.add_argument("--eps", type=_told(forms.typed), help="that goes with the form")
+    parser.add_argument("--eps", type=_option(forms.typed), help="that goes with the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
         help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
@@ -81,13 +81,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, by name 1-5")
     parser.add_argument("--groups", type=_groups, help=f"of cases: {','.join(GROUPS)}")
     parser.add_argument(
-        "--accept",
-        action="append",
-        default=[],
-        type=_accepted,
-        metavar="ID",
+        "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="a difference that is declared",
-    )
+    )  # fmt: skip
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
     how.add_argument("--full", action="store_true", help="all cases, and by name all axes")
@@ -99,7 +95,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--junit", metavar="PATH", help="write JUnit XML")
 
 
-def _told(read: Callable[[str], T]) -> Callable[[str], T]:
+def _option(read: Callable[[str], T]) -> Callable[[str], T]:
     """What argparse calls with the text of an option; the sentence of a ValueError is printed."""
 
     def called(text: str) -> T:
@@ -111,13 +107,13 @@ def _told(read: Callable[[str], T]) -> Callable[[str], T]:
     return called
 
 
-@_told
+@_option
 def form(text: str) -> str:
     """A form's name."""
     return forms.form_of(text).name
 
 
-@_told
+@_option
 def _axis(text: str) -> Any:
     if text == "none":
         return None
@@ -129,7 +125,7 @@ def _axis(text: str) -> Any:
     return axes if len(axes) > 1 else axes[0]
 
 
-@_told
+@_option
 def _ranks(text: str) -> Any:
     first, dash, last = text.partition("-")
     if not first.isdecimal() or not (last if dash else first).isdecimal():
@@ -137,7 +133,7 @@ def _ranks(text: str) -> Any:
     return tuple(sorted(ranks_of(range(int(first), int(last or first) + 1))))
 
 
-@_told
+@_option
 def _dtypes(text: str) -> list[str]:
     for name in text.split(","):
         if name not in adapters.DTYPES:
@@ -145,12 +141,12 @@ def _dtypes(text: str) -> list[str]:
     return text.split(",")
 
 
-@_told
+@_option
 def _groups(text: str) -> tuple[str, ...]:
     return validation.names("groups", text.split(","), GROUPS, one="group")
 
 
-@_told
+@_option
 def _accepted(text: str) -> str:
     return validation.names("accept", [text], IDS, one="id")[0]
 
