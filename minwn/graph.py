@@ -211,6 +211,8 @@ class Primitive:
                 params[name] = params[name].item()  # as weak as Python's
         try:
             if alike:
+                if dtype is None:
+                    self._check_numbers(arrays)
                 narrow = _narrow(arrays) if dtype is not None and dtype.itemsize == 2 else None
                 if narrow is None or not self.widen:
                     data = self.forward(*arrays, **params)
@@ -242,6 +244,11 @@ class Primitive:
         if wanted and _mode.recording:
             z._requires_grad, z._record = True, (self, inputs, arrays, params)
         return z
+
+    def _check_numbers(self, arrays: Sequence[Any]) -> None:
+        """Raise TypeError where all that came in is None."""
+        if not any(isinstance(x, int | float | complex) for x in arrays):
+            raise TypeError(f"{self.name.strip('_')}: None is no array; pass an array or a Tensor")
 
     def _check(self, arrays: Sequence[Any]) -> None:
         """Raise TypeError unless all are arrays, or Python numbers: a list would not compute."""

@@ -362,6 +362,8 @@ class Tensor(Value):
 
     @door
     def flatten(self, start: int = 0) -> Tensor:
+        if not -self.ndim <= whole("start", start, None) < max(self.ndim, 1):
+            raise IndexError(f"flatten: start={start} of a Tensor of shape {self.shape}")
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
     def sum(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:

@@ -266,7 +266,7 @@ def _unbound(
             near = meant or did_you_mean(key, known)
             return f"there is no argument {key!r}{near}; the arguments are {', '.join(known)}"
     if "too many" in wrong:
-        wrong = f"{len(args)} arguments without a name are too many"
+        wrong = f"{len(args)} positional arguments are too many; name the others"
     return f"{wrong}; the arguments are {', '.join(known)}"
 
 

@@ -297,8 +297,9 @@ def geometry(
 
 
 def each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, Sequence) else (value,) * d
-    if len(values) != d or not all(isinstance(n, Integral) and int(n) >= least for n in values):
+    values = tuple(value) if isinstance(value, tuple | list) else (value,) * d
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in values)
+    if len(values) != d or not whole or any(n < least for n in values):
         raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")
     return tuple(map(int, values))
 

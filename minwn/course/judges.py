@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..validation import door, instance, not_negative, several, shown, whole
+from ..validation import function as callable_
 from .exercise import Judge
 
 __all__ = ["array", "choice", "function", "number", "same"]
@@ -114,6 +115,9 @@ def function(
     slips: wrong functions, each with what to say of an answer that agrees with it everywhere
     size: of the terms that are added, a function of the arguments; see `same`
     """
+    callable_("reference", reference)
+    callable_("draw", draw, "a function of a Generator that gives the arguments")
+    points = whole("points", points)
     names = [name] if isinstance(name, str) else several("name", name, "text, or a list of texts")
 
     def judge(answer: Any) -> str | None:

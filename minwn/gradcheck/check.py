@@ -101,7 +101,7 @@ def gradcheck(
     directions = whole("directions", directions)
     check_options(
         backward=backward, jvp=jvp, rtol=rtol, names=names, name=name,
-        raise_on_failure=raise_on_failure,
+        localise=localise, raise_on_failure=raise_on_failure,
     )  # fmt: skip
     tensors = backward is None and jvp is None
     if order > 1 and not tensors:

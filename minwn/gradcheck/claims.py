@@ -32,6 +32,7 @@ def check_options(
     rtol: Any = None,
     names: Any = None,
     name: Any = None,
+    localise: Any = True,
     raise_on_failure: Any = True,
 ) -> None:
     """Raise TypeError or ValueError for options of any check that cannot be meant."""
@@ -39,6 +40,7 @@ def check_options(
         function("backward", backward, "a function (y_bar, *inputs) -> gradients")
     if jvp is not None:
         function("jvp", jvp, "a function (*inputs, *tangents) -> y_dot")
+    flag("localise", localise)
     flag("raise_on_failure", raise_on_failure)
     if rtol is not None:
         not_negative("rtol", rtol)

@@ -11,6 +11,7 @@ from ..backend import Array
 from ..derivatives import grad, jvp
 from ..graph import Primitive, Value, raw
 from ..tensors import Argument, Tensor
+from ..validation import shown
 from .subject import Subject, as_tuple, holds_floats
 
 __all__ = ["by_graph", "gradient_function", "graph_product", "operations", "pulled", "recorded"]
@@ -99,6 +100,8 @@ def operations(output: Any) -> Iterator[tuple[Primitive, list[Any], list[int], d
     Raises RuntimeError where the graph has been freed.
     """
     seen, done, stack = set(), set(), list(as_tuple(output))
+    if not stack or not all(isinstance(z, Value) for z in stack):
+        raise TypeError(f"output={shown(output)}; pass a Tensor with its graph, or several")
     while stack:
         z = stack.pop()
         if not isinstance(z, Value) or id(z) in seen:

@@ -13,7 +13,7 @@ from ..backend import Generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
 from ..tensors import Tensor
-from ..validation import door
+from ..validation import flag
 from . import init
 from .module import Module, Parameter
 
@@ -60,7 +60,8 @@ class Convolution(Module):
         conv.geometry(shape, shape, stride, padding, dilation, groups)  # raises for bad options
         rng, bound = init.generator(rng), init.fans(shape)[0] ** -0.5
         self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
-        self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if bias else None
+        wanted = flag("bias", bias)
+        self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if wanted else None
 
     def _options(self) -> dict[str, Any]:
         return {key: vars(self)[key] for key in ("stride", "padding", "dilation", "groups")}
@@ -96,7 +97,6 @@ class Conv(Convolution):
 
     output_axis = 0
 
-    @door
     def __init__(
         self,
         in_channels: int,
@@ -133,7 +133,6 @@ class ConvTranspose(Convolution):
 
     output_axis = 1
 
-    @door
     def __init__(
         self,
         in_channels: int,

@@ -17,7 +17,7 @@ from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
 from ..tensors import Tensor
-from ..validation import door, positive
+from ..validation import flag, positive
 from . import init
 from .linear import Linear
 from .module import Module, Parameter
@@ -42,7 +42,6 @@ class DoRALinear(Module):
 
     output_axis = 0
 
-    @door
     def __init__(
         self,
         base: Linear,
@@ -62,7 +61,7 @@ class DoRALinear(Module):
         (rank,) = init.sizes(rank=rank)
         self.rank = rank
         self.alpha = positive("alpha", rank if alpha is None else alpha)
-        self.frozen_norm = frozen_norm
+        self.frozen_norm = flag("frozen_norm", frozen_norm)
         w0 = base.weight.data
         n = _lengths(w0)
         with quiet(), on_device_of(w0):

@@ -9,7 +9,7 @@ from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
 from ..tensors import Tensor
-from ..validation import door
+from ..validation import flag
 from . import init
 from .module import Module, Parameter
 
@@ -25,7 +25,6 @@ class Linear(Module):
 
     output_axis = 0
 
-    @door
     def __init__(
         self,
         in_features: int,
@@ -40,7 +39,8 @@ class Linear(Module):
         rng = init.generator(rng)
         bound = in_features**-0.5
         self.weight = Parameter(init.uniform((out_features, in_features), bound, rng, dtype))
-        self.bias = Parameter(init.uniform((out_features,), bound, rng, dtype)) if bias else None
+        wanted = flag("bias", bias)
+        self.bias = Parameter(init.uniform((out_features,), bound, rng, dtype)) if wanted else None
 
     def forward(self, x: Any) -> Tensor:
         return linear.forward(x, self.weight, self.bias)
@@ -58,7 +58,6 @@ class Embedding(Module):
 
     output_axis = 1
 
-    @door
     def __init__(
         self,
         num_embeddings: int,

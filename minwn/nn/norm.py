@@ -27,7 +27,7 @@ from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
 from ..tensors import Tensor
-from ..validation import door, positive, share, shown
+from ..validation import flag, positive, share, shown
 from . import init
 from .module import Buffer, Module, Parameter
 from .widen import widen
@@ -57,7 +57,6 @@ class _OverBatch(Module):
 
     output_axis = 0
 
-    @door
     def __init__(self, num_features: int, momentum: float, dtype: Any) -> None:
         (num_features,) = init.sizes(num_features=num_features)
         self.num_features = num_features
@@ -104,7 +103,6 @@ class BatchNorm(_OverBatch):
     weight: Parameter | None
     bias: Parameter | None
 
-    @door
     def __init__(
         self,
         num_features: int,
@@ -116,6 +114,7 @@ class BatchNorm(_OverBatch):
     ) -> None:
         super().__init__(num_features, momentum, dtype)
         self.eps = positive("eps", eps)
+        affine = flag("affine", affine)
         self.weight = Parameter(init.ones((num_features,), dtype=dtype)) if affine else None
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype)) if affine else None
         self.running_var = Buffer(init.ones((num_features,), dtype=dtype))
@@ -161,7 +160,6 @@ class MeanOnlyBatchNorm(_OverBatch):
     Raises ValueError for inputs that do not fit.  eq. 7 and 8, arXiv:1602.07868
     """
 
-    @door
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
         super().__init__(num_features, momentum, dtype)
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype))
@@ -184,7 +182,6 @@ class LayerNorm(Module):
     weight: Parameter | None
     bias: Parameter | None
 
-    @door
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -194,14 +191,16 @@ class LayerNorm(Module):
         *,
         dtype: Any = "float32",
     ) -> None:
-        several = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
+        alone = not isinstance(normalized_shape, tuple | list)
+        several = [normalized_shape] if alone else normalized_shape
         if not several or not all(isinstance(n, Integral) and int(n) >= 1 for n in several):
             raise ValueError(
                 f"normalized_shape={shown(normalized_shape)}; give a whole number >= 1, or several"
             )
         shape = tuple(map(int, several))
         self.normalized_shape, self.eps = shape, positive("eps", eps)
-        wanted = elementwise_affine and bias
+        elementwise_affine = flag("elementwise_affine", elementwise_affine)
+        wanted = flag("bias", bias) and elementwise_affine
         self.weight = Parameter(init.ones(shape, dtype=dtype)) if elementwise_affine else None
         self.bias = Parameter(init.zeros(shape, dtype=dtype)) if wanted else None
 

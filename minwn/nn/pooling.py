@@ -23,7 +23,6 @@ from ..ops import max as largest
 from ..ops.shape import beside_channels
 from ..ops.window import taps
 from ..tensors import Tensor
-from ..validation import door
 from .module import Module
 
 __all__ = [
@@ -134,7 +133,6 @@ class _Pool(Module):
     dimensions: ClassVar[int]
     pool: ClassVar[Any]
 
-    @door
     def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0) -> None:
         d = self.dimensions
         self.kernel_size = each(kernel_size, d, "kernel_size", least=1)

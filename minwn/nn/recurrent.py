@@ -18,7 +18,7 @@ from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
 from ..tensors import Tensor
-from ..validation import door
+from ..validation import flag
 from . import init
 from .module import Module, Parameter
 from .widen import widen
@@ -34,7 +34,6 @@ class _Cell(Module):
     bias_ih: Parameter | None
     bias_hh: Parameter | None
 
-    @door
     def __init__(
         self,
         input_size: int,
@@ -52,7 +51,8 @@ class _Cell(Module):
             return Parameter(init.uniform(shape, bound, rng, dtype))
 
         self.weight_ih, self.weight_hh = drawn(rows, input_size), drawn(rows, hidden_size)
-        self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if bias else (None, None)
+        wanted = flag("bias", bias)
+        self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if wanted else (None, None)
 
     def _widen(self, *inputs: Any) -> Any:
         """The inputs and what `_gates` takes, as they are to be computed; and the way back."""

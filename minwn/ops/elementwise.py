@@ -278,6 +278,8 @@ def fractional(x: Array) -> Array:
 @elementwise
 def where(condition: Array, x: Array, y: Array) -> Array:
     """z = x where the condition holds, y elsewhere; only the chosen side receives a cotangent"""
+    if condition is None or x is None or y is None:
+        raise TypeError("where: None cannot be chosen; pass arrays, Tensors or numbers")
     xp = namespace(condition, x, y)
     return xp.where(condition, _beside(xp, x, y), _beside(xp, y, x))
 

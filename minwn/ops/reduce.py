@@ -149,7 +149,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False, ddof=0):
 
 
 def _spread(x: Any, axis: Axis, ddof: int) -> int:
-    count = _count(x, axis) - ddof
-    if count <= 0:
-        raise ValueError(f"var: {count + ddof} entries with ddof={ddof} leave nothing to divide by")
-    return count
+    count = _count(x, axis)
+    if not count - ddof > 0:
+        raise ValueError(f"var: {count} entries with ddof={ddof} leave nothing to divide by")
+    return count - ddof

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from numbers import Integral
 
 from ..backend import Array, namespace
 from ..graph import primitive
@@ -25,6 +26,11 @@ def window_count(
     Raises ValueError where not even one does.
     """
     room = size + sum(padding) - dilation * (kernel - 1) - 1
+    if not (isinstance(room, Integral) and kernel >= 1 and stride >= 1 and dilation >= 1):
+        raise ValueError(
+            f"window_count: {size=}, {kernel=}, {stride=}, {dilation=}, {padding=}; give whole "
+            f"numbers, kernel, stride and dilation >= 1"
+        )
     if room < 0:
         raise ValueError(
             f"a window of {kernel} entries, dilation {dilation}, does not fit into {size} "
