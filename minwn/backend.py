@@ -142,7 +142,7 @@ def is_extension(dtype: Any) -> bool:
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
 
-    Raises TypeError for what names none; None does not, though NumPy takes it for float64.
+    Raises TypeError for what is none, and for None, which to NumPy means float64.
     """
     if isinstance(spec, numpy.dtype):
         return spec
@@ -157,7 +157,7 @@ def dtype_of(spec: Any) -> numpy.dtype:
     with contextlib.suppress(TypeError, ValueError):
         if spec is not None:
             return numpy.dtype(spec)
-    raise TypeError(f"{spec!r:.60} names no dtype; give one, such as 'float32'")
+    raise TypeError(f"{spec!r:.60} is no dtype; name one, such as 'float32'")
 
 
 @functools.cache

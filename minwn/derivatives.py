@@ -8,7 +8,7 @@ from typing import Any
 
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
-from .tensors import Tensor, fitting, like, owned, tensor, walk_from
+from .tensors import Argument, Tensor, fitting, like, owned, tensor, walk_from
 from .validation import shown
 
 __all__ = ["grad", "jvp", "vjp"]
@@ -31,8 +31,8 @@ def grad(
 
     inputs: one Tensor, giving one gradient, or a sequence, giving a tuple; for a function the
     numbers of its arguments. cotangent: of the output's shape, 1 by default. With `create_graph`
-    the gradients can be differentiated again; those of a function can be wherever they depend on
-    a Tensor that requires gradients.
+    the gradients can be differentiated again. A function needs neither flag of the graph: its
+    gradient is recorded where it depends on a Tensor that requires gradients.
     Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
     that gradient is None. A function has a gradient of zeros there, or None with `allow_unused`.
     """
@@ -68,7 +68,7 @@ def _inputs(values: Sequence[Any]) -> list[Tensor]:
     twice in the derivative by the argument.
     """
     return [
-        ops.reshape(x, shape=x.shape) if _recording(x) else Tensor(raw(tensor(x)), True)
+        ops.reshape(x, shape=x.shape) if _recording(x) else Argument(raw(tensor(x)), True)
         for x in values
     ]
 
@@ -94,6 +94,8 @@ def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -
             f"the function to differentiate returned a {type(y).__name__}, no Tensor; "
             f"return one Tensor, or a constant number or array"
         )
+    if not backend.is_floating(y.dtype):
+        y = y.detach()  # whole numbers are constant between their jumps
     own = {id(x) for x in named}
     return y, y.requires_grad and any(id(x) not in own for x in ends(y))
 
@@ -107,7 +109,7 @@ def _pulled(y: Tensor, inputs: Sequence[Tensor], y_bar: Any, **options: Any) -> 
 
 
 def _gradient_of(
-    f: Callable[..., Any], argnums: int | Sequence[int], y_bar: Any, allow_unused: bool
+    f: Callable[..., Any], argnums: Any, y_bar: Any, allow_unused: bool
 ) -> Callable[..., Any]:
     single = isinstance(argnums, Integral)
     many = isinstance(argnums, tuple | list) and all(isinstance(i, Integral) for i in argnums)
@@ -116,7 +118,7 @@ def _gradient_of(
             f"grad: argnums={shown(argnums)} of a function; give the number of an argument, or a "
             f"tuple of numbers, and call what grad returns: grad(f, 0)(x)"
         )
-    numbers = [argnums] if single else list(argnums)
+    numbers: list[int] = [argnums] if single else list(argnums)
 
     def gradient(*args: Any) -> Any:
         if any(not -len(args) <= i < len(args) for i in numbers):

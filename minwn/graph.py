@@ -80,22 +80,37 @@ def is_recording() -> bool:
 class Value:
     """An array and, where it was computed from Values that require gradients, how."""
 
-    __slots__ = ("_data", "_grad", "_record", "_time", "requires_grad")
+    __slots__ = ("_data", "_grad", "_record", "_requires_grad", "_time")
 
     result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         if requires_grad and not is_floating(data.dtype):
-            raise TypeError(
-                f"a Tensor of {data.dtype} has no gradient; convert it to a float dtype"
-            )
+            raise TypeError(_no_gradient(data))
         self._data = data
-        self.requires_grad = requires_grad
+        self._requires_grad = requires_grad
         self._grad: Any = None
         # How this was computed: the Primitive, its inputs, these as arrays, and its parameters.
         # None for a leaf.
         self._record: Any = None
         self._time = next(_clock)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward passes give this Value a cotangent. Can be set on leaves."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self._record is not None:
+            raise RuntimeError(
+                f"this {type(self).__name__} of shape {self._data.shape} was computed by "
+                f"'{self._op.name}', so requires_grad is not set on it; .detach() gives one "
+                f"without a history"
+            )
+        if wanted and not is_floating(self._data.dtype):
+            raise TypeError(_no_gradient(self._data))
+        self._requires_grad = bool(wanted)
 
     def assign(self, data: Array) -> None:
         """Put another array in this leaf, and date it: everything computed from it is now older."""
@@ -126,6 +141,10 @@ class Value:
 
 
 Value.result_type = Value
+
+
+def _no_gradient(data: Array) -> str:
+    return f"a Tensor of {data.dtype} has no gradient; convert it to a float dtype"
 
 
 def raw(x: Any) -> Any:
@@ -167,7 +186,7 @@ class Primitive:
         wanted, found = False, []
         for x in inputs:
             if isinstance(x, Value):
-                kind, wanted, x = x.result_type, wanted or x.requires_grad, x._data
+                kind, wanted, x = x.result_type, wanted or x._requires_grad, x._data
             found.append(x)
             if type(x) is Host:
                 if dtype is None:
@@ -204,7 +223,7 @@ class Primitive:
             data = asarray(data, like=data)
         z = kind(data)
         if wanted and _mode.recording:
-            z.requires_grad, z._record = True, (self, inputs, arrays, params)
+            z._requires_grad, z._record = True, (self, inputs, arrays, params)
         return z
 
     def _in_float32(self, narrow: Any, arrays: tuple[Any, ...], params: dict[str, Any]) -> Array:
@@ -399,7 +418,7 @@ def _hand_on(
                 f"forward pass; run the forward pass again"
             )
         x_bar = x_bars[k]
-        if x_bar is None or not x.requires_grad or (useful is not None and id(x) not in useful):
+        if x_bar is None or not x._requires_grad or (useful is not None and id(x) not in useful):
             continue
         if callable(x_bar):
             x_bar = x_bar()
@@ -440,7 +459,7 @@ def _behind(output: Value) -> list[Value]:
     while stack:
         record = stack.pop()._record
         for x in () if record is None else record[1] or ():
-            if isinstance(x, Value) and x.requires_grad and id(x) not in seen:
+            if isinstance(x, Value) and x._requires_grad and id(x) not in seen:
                 seen[id(x)] = x
                 if x._record is not None:
                     stack.append(x)

@@ -12,17 +12,25 @@ from typing import Any
 
 from . import backend, ops
 from .backend import Array
-from .graph import Primitive, Value, raw, walk
+from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
+from .validation import shown
 
-__all__ = ["Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
+__all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
-# array < tensor asks the Tensor, from the other side.
-_MIRRORED = {
-    "equal": "__eq__", "not_equal": "__ne__", "less": "__gt__", "greater": "__lt__",
-    "less_equal": "__ge__", "greater_equal": "__le__",
+# np.isnan(x), and array < x, are constants, like x < 0.
+_COMPARISONS = {
+    "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "signbit",
+}  # fmt: skip
+_BITWISE = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
+_WHOLE = {"b", "i", "u"}  # kinds of dtype
+_SYMBOLS = {
+    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
+    operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.matmul: "@",
+    operator.and_: "&", operator.or_: "|", operator.xor: "^",
 }  # fmt: skip
 
 
@@ -31,6 +39,9 @@ class Tensor(Value):
 
     `data` is the array; assigning to it is an update, and makes whatever was computed from the
     Tensor older than it. `grad` is a Tensor, or None before a backward pass.
+
+    Arrays that meet a Tensor in an operation, a batch or labels or an index, are kept by reference:
+    do not write to them before the backward pass.
     """
 
     __slots__ = ()
@@ -45,6 +56,8 @@ class Tensor(Value):
     @data.setter
     def data(self, data: Any) -> None:
         data = raw(data)
+        if data is None:
+            raise TypeError(f"data=None for a Tensor of shape {self.shape}; give an array")
         if not backend.is_array(data):
             data = backend.asarray(data, like=self._data, dtype=self._data.dtype)
         if data.shape != self._data.shape:
@@ -173,29 +186,149 @@ class Tensor(Value):
     def __neg__(self) -> Tensor:
         return ops.negative(self)
 
+    def __pos__(self) -> Tensor:
+        return ops.cast(self, dtype=self.dtype)
+
     def __abs__(self) -> Tensor:
         return ops.abs(self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
+
+    def __round__(self, decimals: int | None = None) -> Tensor:
+        return ops.round(self, decimals=decimals or 0)
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index=index)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "the entries of a Tensor are not assigned; ops.where(mask, value, x) gives a new "
+            "Tensor, ops.put_at one of zeros beside the value, and x.data = array puts a new "
+            "array in a leaf"
+        )
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("the entries of a Tensor are not deleted; index those that are to stay")
+
     def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(operator.eq, self, other)
+        return _constant(operator.eq, self, other)
 
     def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _compared(operator.ne, self, other)
+        return _constant(operator.ne, self, other)
 
     def __lt__(self, other: Any) -> Tensor:
-        return _compared(operator.lt, self, other)
+        return _constant(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Tensor:
-        return _compared(operator.le, self, other)
+        return _constant(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Tensor:
-        return _compared(operator.gt, self, other)
+        return _constant(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Tensor:
-        return _compared(operator.ge, self, other)
+        return _constant(operator.ge, self, other)
+
+    def __and__(self, other: Any) -> Tensor:
+        return _bitwise(operator.and_, self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return _bitwise(operator.or_, self, other)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return _bitwise(operator.xor, self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Tensor:
+        return _bitwise(operator.invert, self)
+
+    # ---- in place -------------------------------------------------------------------------------
+
+    @property
+    def assigned_in_place(self) -> bool:
+        """Whether x += y assigns to x, and does not make a new Tensor."""
+        return self.is_leaf and self.requires_grad
+
+    def _in_place(self, operation: Callable[[Any, Any], Any], other: Any) -> Tensor:
+        """x += y: a new Tensor. But a Parameter, a Buffer, or a leaf that requires gradients stays
+        itself and is assigned the result, of its shape and dtype.
+
+        Raises RuntimeError where operations on it are recorded, or the result would have a history,
+        ValueError for another shape, and TypeError for another dtype.
+        """
+        if not self.assigned_in_place:
+            return operation(self, other)
+        sign = _SYMBOLS[operation]
+        this = f"x {sign}= y of a {type(self).__name__} of shape {self.shape}"
+        if self.requires_grad and is_recording():
+            raise RuntimeError(
+                f"{this} that requires gradients: step within `with no_grad():`, or by an "
+                f"optimiser of minwn.optim; x = x {sign} y gives a new Tensor"
+            )
+        result = operation(self, other)
+        if result.requires_grad:
+            raise RuntimeError(
+                f"{this}, by a Tensor that requires gradients, whose history it cannot keep; use "
+                f"y.detach(), or step within `with no_grad():`"
+            )
+        if result.shape != self.shape:
+            raise ValueError(f"{this} would give it the shape {result.shape}; it keeps its shape")
+        if result.dtype != self.dtype:
+            raise TypeError(
+                f"{this} would make {result.dtype} of {self.dtype}; convert y, or assign "
+                f"x.data = (x {sign} y).to({str(self.dtype)!r})"
+            )
+        self.assign(result._data)
+        return self
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._in_place(operator.add, other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._in_place(operator.sub, other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._in_place(operator.mul, other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._in_place(operator.truediv, other)
+
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self._in_place(operator.floordiv, other)
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self._in_place(operator.mod, other)
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._in_place(operator.pow, other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._in_place(operator.matmul, other)
+
+    def __iand__(self, other: Any) -> Tensor:
+        return self._in_place(operator.and_, other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self._in_place(operator.or_, other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self._in_place(operator.xor, other)
 
     # ---- methods --------------------------------------------------------------------------------
 
@@ -211,29 +344,51 @@ class Tensor(Value):
         order[a], order[b] = order[b], order[a]
         return ops.transpose(self, axes=tuple(order))
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        if order != "C":
+            raise ValueError(f"reshape: order={order!r}; entries are read in the order 'C' only")
         return ops.reshape(self, shape=_spread(shape))
 
     def flatten(self, start: int = 0) -> Tensor:
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        _check_none("sum", others)
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        _check_none("mean", others)
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+        _check_none("var", others)
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        _check_none("max", others)
         return ops.max(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        _check_none("min", others)
         return ops.min(self, axis=axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None) -> Array:
+    def all(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """Whether all entries over axis are true; a constant, like a comparison."""
+        _check_none("all", others)
+        return _constant(lambda x: x.all(axis=axis, keepdims=keepdims), self)
+
+    def any(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """Whether one entry over axis is true; a constant, like a comparison."""
+        _check_none("any", others)
+        return _constant(lambda x: x.any(axis=axis, keepdims=keepdims), self)
+
+    def argmax(self, axis: int | None = None, **others: Any) -> Array:
+        _check_none("argmax", others)
         return self._data.argmax(axis=axis)
+
+    def round(self, decimals: int = 0, **others: Any) -> Tensor:
+        _check_none("round", others)
+        return ops.round(self, decimals=decimals)
 
     def exp(self) -> Tensor:
         return ops.exp(self)
@@ -276,6 +431,20 @@ class Tensor(Value):
     def __index__(self) -> int:
         return self._data.__index__()
 
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __format__(self, spec: str) -> str:
+        """The number of a Tensor of one entry, as in f"{loss:.3f}"; without a spec, its repr."""
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            raise TypeError(
+                f"the format {spec!r} is for one number, and this Tensor has shape {self.shape}; "
+                f"reduce it, or format its entries"
+            )
+        return format(self.item(), spec)
+
     def __repr__(self) -> str:
         text = repr(self._data).partition("(")[2].rpartition(")")[0] or str(self._data)
         note = f", from={self._op.name}" if self._op else ", requires_grad=True"
@@ -308,13 +477,18 @@ class Tensor(Value):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
         if method == "__call__" and not kwargs:
-            if name in _MIRRORED and isinstance(inputs[1], Tensor):
-                return getattr(inputs[1], _MIRRORED[name])(inputs[0])
+            if name in _COMPARISONS:
+                return _constant(ufunc, *inputs)
+            if name in _BITWISE:
+                return _bitwise(ufunc, *inputs)
+            if name == "divmod":
+                return ops.floor_divide(*inputs), ops.remainder(*inputs)
             op = Primitive.registry.get(_UFUNCS.get(name, name))
             if op is not None:
                 return op(*inputs)
+        way = "; a Tensor changes no array in place: a = a + x" if kwargs.get("out") else ""
         raise TypeError(
-            f"numpy.{name} ({method}) does not know Tensors; use minwn.ops, or .numpy() first"
+            f"numpy.{name} ({method}) does not know Tensors; use minwn.ops, or .numpy() first{way}"
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
@@ -327,12 +501,44 @@ class Tensor(Value):
 Tensor.result_type = Tensor
 
 
-def _compared(f: Callable[..., Any], x: Tensor, other: Any) -> Tensor:
-    return Tensor(backend.asarray(backend.run(x._data, f, x._data, raw(other))))
+class Argument(Tensor):
+    """A leaf by which a function is differentiated. In the function it is like any other Tensor:
+    x += y gives a new one."""
+
+    __slots__ = ()
+    assigned_in_place = False
+
+
+def _constant(f: Callable[..., Any], *inputs: Any) -> Tensor:
+    """f of the arrays, without a history."""
+    first = next(x for x in inputs if isinstance(x, Tensor))
+    return Tensor(backend.asarray(backend.run(first._data, f, *map(raw, inputs))))
+
+
+def _bitwise(f: Callable[..., Any], *inputs: Any) -> Tensor:
+    for x in map(raw, inputs):
+        if not isinstance(x, int) and getattr(getattr(x, "dtype", x), "kind", "") not in _WHOLE:
+            raise TypeError(
+                f"&, |, ^ and ~ are for bool and whole numbers, and this is {shown(x)}; "
+                f"compare first, as in (x > 0) & (y > 0)"
+            )
+    return _constant(f, *inputs)
+
+
+def _check_none(name: str, others: dict[str, Any]) -> None:
+    """np.sum(x) calls x.sum(axis=..., out=None). Raises TypeError for any other argument."""
+    for key, value in others.items():
+        if key in ("dim", "keepdim"):
+            here = "axis" if key == "dim" else "keepdims"
+            raise TypeError(f"{name}: {key}={shown(value)} is called {here} here, as in NumPy")
+        if value is not None:
+            raise TypeError(f"{name}: {key}={shown(value)} is no argument of a Tensor's {name}")
 
 
 def _spread(numbers: tuple[Any, ...]) -> tuple[Any, ...]:
-    """f(2, 3) and f((2, 3)) mean the same."""
+    """f(2, 3) and f((2, 3)) mean the same, and so do f() and f(None)."""
+    if len(numbers) == 1 and numbers[0] is None:
+        return ()
     together = len(numbers) == 1 and isinstance(numbers[0], tuple | list)
     return tuple(numbers[0]) if together else numbers
 

@@ -3,16 +3,18 @@ towards NumPy and DLPack, copies, and a sentence for everything that is wrong.""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import operator
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import minwn
-from minwn import Tensor, grad, jvp, no_grad, ops, tensor, vjp
+from minwn import Tensor, grad, jvp, nn, no_grad, ops, tensor, vjp
 
 from .helpers.differences import CLOSE, directional
 from .helpers.foreign import Foreign
@@ -110,11 +112,11 @@ def test_matmul_and_the_unary_operators(x, rng):
     assert (b @ x).requires_grad
     assert np.array_equal((-x).data, -x.data)
     assert np.array_equal(abs(x).data, abs(x.data))
-    y = x
-    y += 1.0
-    y *= 2.0
+    y = +x
     assert y is not x
-    assert np.array_equal(y.data, (x.data + 1) * 2)
+    assert np.array_equal(y.data, x.data)
+    assert not np.shares_memory(y.data, x.data)
+    assert np.array_equal(grad(y.sum(), x).data, np.ones((2, 3)))
 
 
 @pytest.mark.parametrize("symbol", ["eq", "ne", "lt", "le", "gt", "ge"])
@@ -140,10 +142,293 @@ def test_indices(x):
     assert [row.shape for row in x] == [(3,), (3,)]
     with pytest.raises(IndexError):
         x[2]
-    with pytest.raises(TypeError):
-        x[0] = 1.0
     with pytest.raises(TypeError, match="unsized"):
         iter(leaf(1.0))
+
+
+def test_entries_are_not_assigned(x):
+    before = x.data.copy()
+    with pytest.raises(TypeError, match=r"ops\.where\(mask, value, x\).*ops\.put_at.*x\.data ="):
+        x[0] = 1.0
+    with no_grad(), pytest.raises(TypeError, match="not assigned"):
+        x[0, 0] += 1.0
+    with pytest.raises(TypeError, match="not deleted"):
+        del x[0]
+    assert np.array_equal(x.data, before)
+
+
+# ---- rounding, bits, and numbers ----------------------------------------------------------------
+
+
+def test_rounding_has_a_gradient_of_zeros():
+    x = leaf([-2.5, -0.7, 0.5, 1.5, 2.345])
+    cases = {
+        x // 2: [-2, -1, 0, 0, 1], 3 // x: [-2, -5, 6, 2, 1], x // x.data: [1, 1, 1, 1, 1],
+        round(x): [-2, -1, 0, 2, 2], round(x, 1): [-2.5, -0.7, 0.5, 1.5, 2.3],
+        round(10 * x, -1): [-20, -10, 0, 20, 20], x.round(): [-2, -1, 0, 2, 2],
+        divmod(x, 2)[0]: [-2, -1, 0, 0, 1], divmod(3, x)[0]: [-2, -5, 6, 2, 1],
+    }  # fmt: skip
+    for z, expected in cases.items():
+        np.testing.assert_allclose(z.data, expected, rtol=1e-15)
+        assert np.array_equal(grad(z, x, np.full(5, np.inf)).data, np.zeros(5))
+    z = x * round(x)  # the straight part alone
+    assert np.array_equal(grad(z.sum(), x).data, round(x).data)
+
+
+def test_remainders_have_a_gradient():
+    x, y = leaf([5.5, -5.5, 5.5]), leaf([2.0, 2.0, -2.0])
+    for z in (x % y, divmod(x, y)[1], x.data % y, x % y.data):
+        assert np.array_equal(z.data, [1.5, 0.5, -0.5])
+    x_bar, y_bar = grad((x % y).sum(), [x, y])
+    assert np.array_equal(x_bar.data, [1, 1, 1])
+    assert np.array_equal(y_bar.data, [-2, 3, 3])
+    assert np.array_equal((7 % y).data, [1, 1, -1])
+    for whole, rest in (divmod(x.data, y), np.divmod(x, y)):  # NumPy's function, on both sides
+        assert np.array_equal(whole.data, [2, -3, -3])
+        assert grad(rest.sum(), y, retain_graph=True).data.tolist() == [-2, 3, 3]
+
+
+def test_rounding_of_whole_numbers_keeps_them():
+    assert round(tensor([True, False])).dtype == bool
+    assert round(tensor([14, 15, -25]), -1).data.tolist() == [10, 20, -20]
+    x = tensor([-3, 4])
+    for z, expected in [(x // 2, [-2, 2]), (x % 2, [1, 0]), (round(x), [-3, 4]), (+x, [-3, 4])]:
+        assert z.dtype == x.dtype
+        assert z.data.tolist() == expected
+
+
+@pytest.mark.parametrize("symbol", ["and_", "or_", "xor"])
+def test_bits_are_constants_on_both_sides(symbol):
+    f = getattr(operator, symbol)
+    x = leaf([1.0, -2.0, 3.0])
+    mask, other = x > 0, np.array([True, True, False])
+    pairs = [(mask, other), (other, mask), (mask, tensor(other)), (mask, True), (False, mask)]
+    for a, b in pairs:
+        found = f(a, b)
+        assert type(found) is Tensor
+        assert found.dtype == bool
+        assert np.array_equal(found.data, f(minwn.graph.raw(a), minwn.graph.raw(b)))
+    assert np.array_equal(f(tensor([6, 5]), 3).data, f(np.array([6, 5]), 3))
+    for bad in (
+        lambda: f(x, mask),
+        lambda: f(mask, 1.0),
+        lambda: f(other, x),
+        lambda: f(mask, "a"),
+    ):
+        with pytest.raises(TypeError, match=r"&, \|, \^ and ~ are for bool.*\(x > 0\) &"):
+            bad()
+
+
+def test_not_all_and_any():
+    x = leaf([[1.0, -2.0], [3.0, 4.0]])
+    assert np.array_equal((~(x > 0)).data, [[False, True], [False, False]])
+    assert np.array_equal((~tensor([1, -1])).data, [-2, 0])
+    with pytest.raises(TypeError, match=r"~ are for .* a float64 ndarray of shape \(2, 2\)"):
+        operator.invert(x)
+    assert bool((x == x).all())
+    assert not (x == 0).any()
+    assert not (x > 0).all()
+    for found, expected in [
+        ((x > 0).all(axis=0), [True, False]), ((x > 0).all(1, keepdims=True), [[False], [True]]),
+        ((x < 0).any(axis=-1), [True, False]), (x.any(), True), (np.all(x > 0), False),
+        (np.any(x < 0, axis=0), [False, True]),
+    ]:  # fmt: skip
+        assert type(found) is Tensor
+        assert isinstance(found.data, np.ndarray)
+        assert np.array_equal(found.data, expected)
+        assert not found.requires_grad
+    assert (tensor(np.ones((0, 2))) > 0).all()
+
+
+def test_formats():
+    loss = leaf(2.34567)
+    assert f"{loss:.3f}" == "2.346"
+    assert f"{loss * 2:8.1e}" == " 4.7e+00"
+    assert f"{leaf([[2.5]]):.2f}" == "2.50"
+    assert f"{tensor(7):>4d}" == "   7"
+    assert f"{loss}" == str(loss) == "tensor(2.34567, requires_grad=True)"
+    assert f"{loss!r:>40}".endswith("=True)")
+    assert f"{(leaf([1.0, 0.0]) > 0).mean():.1%}" == "50.0%"
+    with pytest.raises(TypeError, match=r"'\.3f' is for one number.*shape \(2,\)"):
+        f"{leaf([1.0, 2.0]):.3f}"
+    pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes")
+    assert f"{tensor(1.5, dtype='bfloat16'):.2f}" == "1.50"
+
+
+# ---- in place -----------------------------------------------------------------------------------
+
+IN_PLACE = {
+    "+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv,
+    "//": operator.ifloordiv, "%": operator.imod, "**": operator.ipow,
+}  # fmt: skip
+KEPT = {
+    "parameter": lambda x, dtype: nn.Parameter(np.array(x, dtype)),
+    "frozen parameter": lambda x, dtype: nn.Parameter(np.array(x, dtype), requires_grad=False),
+    "buffer": lambda x, dtype: nn.Buffer(np.array(x, dtype)),
+    "leaf": lambda x, dtype: leaf(x, dtype),
+}
+
+
+@pytest.mark.parametrize("symbol", IN_PLACE)
+@pytest.mark.parametrize("kind", KEPT)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_in_place_arithmetic_assigns_what_is_kept(symbol, kind, dtype):
+    f = IN_PLACE[symbol]
+    for other in (2, 0.5, np.float64(1.5), np.array([[0.5], [2.0]], dtype), tensor([[2.0, 1.0]]),
+                  leaf(1.5)):  # fmt: skip
+        if isinstance(other, Tensor):
+            other = Tensor(other.data.astype(dtype), other.requires_grad)
+        x = KEPT[kind]([[1.0, 2.0], [3.0, 4.0]], dtype)
+        array, before, time = x.data, x.data.copy(), x._time
+        expected = f(before.copy(), minwn.graph.raw(other))
+        with no_grad():
+            y = f(x, other)
+        assert y is x
+        assert (x.dtype, x.shape) == (dtype, (2, 2))
+        np.testing.assert_allclose(x.data, expected, rtol=2 * float(np.finfo(dtype).eps))
+        assert x._time > time  # dated
+        assert np.array_equal(array, before)  # new memory: what others hold is not written to
+        assert x.is_leaf
+
+
+def test_a_step_by_hand_moves_every_parameter_and_makes_results_older(rng):
+    layer = nn.Linear(3, 2, rng=0)
+    names = [name for name, _ in layer.named_parameters()]
+    y = layer(np.ones((1, 3), "float32")).sum()
+    y.backward(retain_graph=True)
+    before = layer.state_dict()
+    with no_grad():
+        for p in layer.parameters():
+            p -= 0.1 * p.grad
+        layer.weight *= 2
+    assert [name for name, _ in layer.named_parameters()] == names
+    np.testing.assert_allclose(layer.weight.data, 2 * (before["weight"] - 0.1), rtol=1e-6)
+    np.testing.assert_allclose(layer.bias.data, before["bias"] - 0.1, rtol=1e-6)
+    with pytest.raises(RuntimeError, match="was assigned after the forward pass"):
+        y.backward()
+
+
+def test_a_tensor_takes_itself_away():
+    w = leaf([1.0, 2.0])
+    held = w.data
+    with no_grad():
+        w -= w
+    assert np.array_equal(w.data, [0, 0])
+    assert np.array_equal(held, [1, 2])
+
+
+def test_other_tensors_give_new_ones(x):
+    def block(x):
+        x += 1.0
+        x *= x
+        return x
+
+    given = tensor(np.ones(3))
+    for other in (given, x * 1.0, x.detach(), given > 0):
+        before, array = other.data.copy(), other.data
+        for mode in (no_grad, contextlib.nullcontext):
+            with mode():
+                y = other
+                y += block(other + 0.0)
+                assert y is not other
+            assert other.data is array
+            assert np.array_equal(array, before)
+    y = x * 1.0
+    y += x
+    assert np.array_equal(grad(y.sum(), x).data, np.full((2, 3), 2.0))
+
+
+@pytest.mark.parametrize("symbol", IN_PLACE)
+def test_in_place_arithmetic_refuses_while_operations_are_recorded(symbol, x):
+    for kept in (x, nn.Parameter(np.ones((2, 3)))):
+        array, time = kept.data, kept._time
+        words = rf"x {re.escape(symbol)}= y of a \w+ of shape \(2, 3\) that .*no_grad\(\).*optim"
+        with pytest.raises(RuntimeError, match=words):
+            IN_PLACE[symbol](kept, 2.0)
+        assert kept.data is array
+        assert kept._time == time
+
+
+@pytest.mark.parametrize("make", [lambda a: nn.Buffer(a), lambda a: nn.Parameter(a, False)])
+def test_what_has_no_gradient_is_assigned_also_while_operations_are_recorded(make, x):
+    kept = make(np.ones((2, 3)))
+    same = kept
+    kept *= 0.5
+    kept += x.detach()
+    assert kept is same
+    assert np.array_equal(kept.data, 0.5 + x.data)
+    with pytest.raises(RuntimeError, match=r"whose history it cannot keep; use y\.detach\(\)"):
+        kept += x
+    with no_grad():
+        kept += x
+    assert kept is same
+    assert not kept.requires_grad
+    counter = nn.Buffer(np.array(0))
+    counter += 1
+    assert (counter.data, counter.dtype) == (1, np.int64)
+    bits = nn.Buffer(np.array([True, False]))
+    same = bits
+    bits &= np.array([True, True])
+    bits |= np.array([False, True])
+    bits ^= True
+    assert bits is same
+    assert bits.data.tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "words"),
+    [
+        (lambda p: operator.iadd(p, np.ones((4, 2, 3))), ValueError, r"the shape \(4, 2, 3\)"),
+        (lambda p: operator.imatmul(p, np.ones((3, 2))), ValueError, r"the shape \(2, 2\)"),
+        (lambda p: operator.iadd(p, np.ones((2, 3), "f4")), TypeError, "float64.*meets float32"),
+        (lambda p: operator.imul(p, "a"), TypeError, "str"),
+        (lambda p: operator.itruediv(nn.Buffer(np.ones(2, int)), 2), TypeError,
+         r"float64 of int64; convert y, or assign x\.data = \(x / y\)\.to\('int64'\)"),
+    ],
+)  # fmt: skip
+def test_a_step_that_does_not_fit_changes_nothing(step, error, words):
+    p = nn.Parameter(np.ones((2, 3)))
+    array, time = p.data, p._time
+    with no_grad(), pytest.raises(error, match=words):
+        step(p)
+    assert p.data is array
+    assert p._time == time
+
+
+def test_a_function_that_is_differentiated_may_write_in_place(x):
+    def f(x):
+        y = x
+        y *= x
+        with no_grad():
+            x -= 7.0
+        return y.sum()
+
+    a = x.data.copy()
+    for found in (grad(f)(a), vjp(f, a)[1]()[0], grad(f)(x), jvp(f, [a], [np.ones((2, 3))])[1]):
+        expected = 2 * x.data if found.shape else (2 * x.data).sum()
+        np.testing.assert_allclose(found.data, expected, rtol=1e-14)
+    assert np.array_equal(a, x.data)
+    assert minwn.gradcheck(f, (a,), order=2).ok
+
+
+def test_a_step_by_a_product():
+    p = nn.Parameter(np.arange(4.0).reshape(2, 2))
+    same = p
+    with no_grad():
+        p @= np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert p is same
+    assert p.data.tolist() == [[1, 0], [3, 2]]
+
+
+def test_each_thread_has_its_own_no_grad(x):
+    def step():
+        y = x
+        y += 1.0
+
+    with no_grad(), ThreadPoolExecutor(1) as pool:
+        with pytest.raises(RuntimeError, match="requires gradients"):
+            pool.submit(step).result()
+        step()
 
 
 def test_methods_are_the_operations(rng):
@@ -210,6 +495,12 @@ def test_to_a_dtype(x):
     assert not mask.requires_grad
     with pytest.raises(TypeError, match="nonsense"):
         x.to("nonsense")
+    y = x.to("float32")
+    for call in (y.to, y.astype, lambda dtype: ops.cast(y, dtype=dtype), nn.Linear(2, 2, rng=0).to,
+                 lambda dtype: nn.Linear(2, 2, dtype=dtype),
+                 lambda dtype: nn.init.zeros((2,), dtype=dtype)):  # fmt: skip
+        with pytest.raises(TypeError, match="None is no dtype; name one, such as 'float32'"):
+            call(None)
 
 
 def test_to_a_device(x, monkeypatch):
@@ -344,6 +635,7 @@ def test_assigning_data(x):
         (1.0, ValueError, r"\(\)"),
         (np.zeros((2, 3), int), TypeError, "int64 for a Tensor that requires gradients"),
         ("abc", ValueError, "abc"),
+        (None, TypeError, r"data=None for a Tensor of shape \(2, 3\)"),
     ],
 )
 def test_data_that_does_not_fit_changes_nothing(x, data, error, words):
@@ -352,6 +644,28 @@ def test_data_that_does_not_fit_changes_nothing(x, data, error, words):
         x.data = data
     assert x.data is array
     assert x._time == time
+
+
+def test_requires_grad_is_for_floating_leaves(x):
+    constant = tensor([1.0, 2.0])
+    constant.requires_grad = True
+    constant.sum().backward()
+    assert constant.grad.data.tolist() == [1.0, 1.0]
+    constant.requires_grad = False
+    assert not (constant * 2).requires_grad
+    for data in ([1, 2], [True], 1j):
+        whole = tensor(data)
+        with pytest.raises(TypeError, match="has no gradient; convert it to a float dtype"):
+            whole.requires_grad = True
+        assert not whole.requires_grad
+        whole.requires_grad = False
+    y = x * 2.0
+    for wanted in (False, True):
+        with pytest.raises(
+            RuntimeError, match=r"\(2, 3\) was computed by 'multiply'.*\.detach\(\)"
+        ):
+            y.requires_grad = wanted
+    assert y.requires_grad
 
 
 def test_assigning_grad(x):
@@ -423,6 +737,52 @@ def test_ufuncs_are_the_operations(x):
         assert np.array_equal(found.data, expected.data)
 
 
+def test_numpys_reductions_are_the_methods(x):
+    for found, expected in [
+        (np.sum(x), x.sum()), (np.sum(x, axis=0), x.sum(axis=0)),
+        (np.sum(x, axis=1, keepdims=True), x.sum(axis=1, keepdims=True)),
+        (np.mean(x), x.mean()), (np.mean(x, axis=(0, 1)), x.mean()), (np.max(x), x.max()),
+        (np.min(x, axis=1), x.min(axis=1)), (np.var(x, axis=0, ddof=1), x.var(axis=0, ddof=1)),
+        (np.transpose(x), x.T), (np.transpose(x, (1, 0)), x.T), (x.transpose(None), x.T),
+        (np.reshape(x, (3, 2)), x.reshape(3, 2)), (np.swapaxes(x, 0, 1), x.T),
+        (np.round(x, 1), x.round(1)),
+    ]:  # fmt: skip
+        assert type(found) is Tensor
+        assert found.requires_grad
+        assert np.array_equal(found.data, expected.data)
+    assert np.argmax(x) == x.data.argmax()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x: x.sum(dim=0), "sum: dim=0 is called axis here"),
+        (lambda x: x.sum(0, keepdim=True), "sum: keepdim=True is called keepdims here"),
+        (lambda x: x.mean(dim=(0, 1)), r"mean: dim=\(0, 1\) is called axis"),
+        (lambda x: x.max(dim=None), "max: dim=None is called axis"),
+        (lambda x: x.var(unbiased=False), "var: unbiased=False is no argument"),
+        (lambda x: np.sum(x, dtype="float32"), "sum: dtype='float32' is no argument"),
+        (lambda x: np.sum(x, initial=0), "sum: initial=0 is no argument"),
+        (lambda x: np.mean(x, out=np.zeros(())), "mean: out=.* is no argument"),
+    ],
+)
+def test_other_arguments_of_a_reduction_are_named(x, call, words):
+    with pytest.raises(TypeError, match=words):
+        call(x)
+
+
+def test_numpys_predicates_are_constants(x):
+    for found, expected in [
+        (np.isnan(x), np.zeros((2, 3), bool)), (np.isfinite(x), np.ones((2, 3), bool)),
+        (np.equal(x, x.data), np.ones((2, 3), bool)), (np.less(x, 0.0), x.data < 0),
+        (np.logical_not(x > 0), x.data <= 0), (np.invert(x > 0), x.data <= 0),
+        (np.logical_and(x > 0, x.data > 1), x.data > 1),
+    ]:  # fmt: skip
+        assert type(found) is Tensor
+        assert not found.requires_grad
+        assert np.array_equal(found.data, expected)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -441,7 +801,7 @@ def test_other_ufuncs_are_refused(x, call):
 
 def test_arrays_are_not_changed_in_place_by_tensors(x):
     a = np.zeros((2, 3))
-    with pytest.raises(TypeError, match=r"numpy\.add"):
+    with pytest.raises(TypeError, match=r"numpy\.add.*\.numpy\(\) first; .* a = a \+ x"):
         a += x
     assert np.array_equal(a, np.zeros((2, 3)))
 
@@ -696,6 +1056,9 @@ def test_the_products_of_a_constant_are_zeros(x, constant, y, dtype):
     (x_bar,) = pullback(np.ones(np.shape(y), dtype))
     assert type(x_bar) is Tensor
     assert np.array_equal(x_bar.data, np.zeros((2, 3)))
+    whole = lambda x: ops.cast(x, dtype="int64")  # noqa: E731
+    assert jvp(whole, [x.data], [x.data])[1].dtype == "int64"
+    assert np.array_equal(vjp(whole, x.data)[1](np.ones((2, 3), int))[0].data, np.zeros((2, 3)))
     value, y_dot = jvp(lambda x: constant, [x.data], [x.data])
     assert np.array_equal(value.data, y)
     assert type(y_dot) is Tensor

@@ -10,7 +10,7 @@ from .. import backend
 from ..backend import Array
 from ..derivatives import grad, jvp
 from ..graph import Primitive, Value, raw
-from ..tensors import Tensor
+from ..tensors import Argument, Tensor
 from .subject import Subject, as_tuple, holds_floats
 
 __all__ = ["by_graph", "gradient_function", "graph_product", "operations", "pulled", "recorded"]
@@ -18,7 +18,9 @@ __all__ = ["by_graph", "gradient_function", "graph_product", "operations", "pull
 
 def recorded(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
     """New leaves for the checked arguments, and the outputs computed from them."""
-    args = [Tensor(x, k in subject.x) if holds_floats(x) else x for k, x in enumerate(subject.args)]
+    args = [
+        Argument(x, k in subject.x) if holds_floats(x) else x for k, x in enumerate(subject.args)
+    ]
     with backend.quiet():
         outputs = [z for z in as_tuple(subject.f(*args)) if holds_floats(raw(z))]
     if not all(isinstance(z, Tensor) for z in outputs):
@@ -73,7 +75,9 @@ def gradient_function(subject: Subject, u: Array) -> tuple[Any, list[Array]]:
     n = len(subject.checked)
 
     def gradient(*args: Tensor) -> tuple[Tensor, ...]:
-        leaves = [x.reshape(x.shape) if x.requires_grad else Tensor(x.data, True) for x in args[:n]]
+        leaves = [
+            x.reshape(x.shape) if x.requires_grad else Argument(x.data, True) for x in args[:n]
+        ]
         given = dict(zip(subject.checked, leaves, strict=True))
         full = [
             given.get(k, Tensor(x) if holds_floats(x) else x) for k, x in enumerate(subject.args)

@@ -26,6 +26,7 @@ class Parameter(Tensor):
     """A Tensor that its Module trains."""
 
     __slots__ = ("_twin",)
+    assigned_in_place = True
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         Tensor.__init__(self, raw(data), requires_grad)
@@ -36,6 +37,7 @@ class Buffer(Tensor):
     """A Tensor that belongs to a Module's state but is not trained, e.g. a running mean."""
 
     __slots__ = ()
+    assigned_in_place = True
 
 
 class Module:

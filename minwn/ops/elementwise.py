@@ -17,9 +17,9 @@ from ..small import zero_beside
 from .shape import sum_to
 
 __all__ = [
-    "abs", "add", "clip", "cos", "divide", "elu", "erf", "exp", "gelu", "leaky_relu", "log",
-    "maximum", "minimum", "multiply", "negative", "power", "relu", "sigmoid", "sin", "softplus",
-    "sqrt", "subtract", "tanh", "where",
+    "abs", "add", "clip", "cos", "divide", "elu", "erf", "exp", "floor_divide", "gelu",
+    "leaky_relu", "log", "maximum", "minimum", "multiply", "negative", "power", "relu", "remainder",
+    "round", "sigmoid", "sin", "softplus", "sqrt", "subtract", "tanh", "where",
 ]  # fmt: skip
 
 
@@ -111,6 +111,51 @@ def _log(x: Any, y: Any) -> Any:
     if x == 0:
         return where(raw(y) >= 0, namespace(raw(y)).zeros_like(raw(y)), -math.inf)
     return math.log(x) if x > 0 else math.nan
+
+
+# ---- rounding -----------------------------------------------------------------------------------
+
+# Between its jumps each of these is constant in what is rounded; at a jump the derivative is taken
+# as 0 too, so that a gradient that passes through one is zeros.
+
+
+@elementwise
+def round(x: Array, *, decimals: int = 0) -> Array:
+    """z = x rounded to so many decimals, halves to the even one; with derivative 0"""
+    whole = x.dtype.kind in "biu" and decimals >= 0  # NumPy makes float16 of bool
+    return x.copy() if whole else x.round(decimals)
+
+
+@round.pullback
+def _(z_bar, z, x, *, decimals=0):
+    return (_nothing(z_bar, z),)
+
+
+@elementwise
+def floor_divide(x: Array, y: Array) -> Array:
+    """z = the largest whole number <= x / y, with derivative 0"""
+    return x // y
+
+
+@floor_divide.pullback
+def _(z_bar, z, x, y):
+    return lambda: _nothing(z_bar, z), lambda: _nothing(z_bar, z)
+
+
+@elementwise
+def remainder(x: Array, y: Array) -> Array:
+    """z = x - y (x // y), which has the sign of y; with dz/dx = 1 and dz/dy = -(x // y)"""
+    return x % y
+
+
+@remainder.pullback
+def _(z_bar, z, x, y):
+    return z_bar, lambda: -z_bar * floor_divide(x, y)
+
+
+def _nothing(z_bar: Any, z: Any) -> Any:
+    """Zeros, of an infinite z_bar as well, and linear in it for higher orders."""
+    return where(namespace(raw(z)).zeros_like(raw(z), dtype=bool), z_bar, 0.0)
 
 
 # ---- exponentials and roots ---------------------------------------------------------------------

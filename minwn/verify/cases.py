@@ -47,6 +47,16 @@ def apart(*shape: int, at: float = 0.0) -> Draw:
     return lambda rng: rng.permutation(0.2 * grid + at).reshape(shape)
 
 
+def between(*shape: int) -> Draw:
+    """Numbers of both signs, at least 0.1 from the whole ones and from those in the middle."""
+    return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape)
+
+
+def near_one(*shape: int) -> Draw:
+    """Close to 1 and -1: divided by one, the numbers above stay between the whole ones."""
+    return lambda rng: rng.uniform(0.99, 1.01, shape) * rng.choice([-1.0, 1.0], shape)
+
+
 def times(factor: float, *shape: int) -> Draw:
     return lambda rng: factor * signed(*shape)(rng)
 
@@ -138,6 +148,9 @@ CASES: dict[str, list[Case]] = {
         case((2, 2), -1), case((2, 2), 0), case(positive(3), 0.5), case(2, (2, 3)), case(0.3, (3,)),
         case(1, (2,)),
     ],
+    "round": [case(between(2, 3)), case(between(3), decimals=0)],
+    "floor_divide": [case(between(2, 3), near_one(2, 3)), case(between(2, 1), near_one(3))],
+    "remainder": [case(between(2, 3), near_one(2, 3)), case(between(2, 1), near_one(3))],
     "exp": UNARY,
     "log": [case(positive(2, 3))],
     "sqrt": [case(positive(2, 3))],
@@ -225,6 +238,9 @@ NAN = math.nan
 KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("relu", [[-1.0, 0.0, 2.0]], {}, [3.0, 5.0, 7.0], [[0.0, 0.0, 7.0]]),
     ("abs", [[-1.0, 0.0, 2.0]], {}, [3.0, 5.0, 7.0], [[-3.0, 0.0, 7.0]]),
+    ("round", [[0.5, 1.5, 2.0]], {}, [3.0, 5.0, math.inf], [[0.0, 0.0, 0.0]]),
+    ("floor_divide", [[4.0, 3.0], [2.0, 2.0]], {}, [3.0, math.inf], [[0.0, 0.0], [0.0, 0.0]]),
+    ("remainder", [[4.0, -3.0], [2.0, 2.0]], {}, [3.0, 5.0], [[3.0, 5.0], [-6.0, 10.0]]),
     ("leaky_relu", [[0.0]], {"slope": 0.25}, [8.0], [[2.0]]),
     ("elu", [[0.0]], {"alpha": 0.25}, [8.0], [[2.0]]),
     ("maximum", [[1.0, 1.0], [1.0, 0.0]], {}, [6.0, 4.0], [[3.0, 4.0], [3.0, 0.0]]),

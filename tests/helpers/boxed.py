@@ -17,7 +17,7 @@ ATTRIBUTES = ("shape", "dtype", "ndim", "size", "flags")
 VIEWS = ("reshape", "squeeze", "swapaxes", "transpose")
 METHODS = (
     "all", "any", "argmax", "argmin", "astype", "copy", "cumsum", "max", "mean", "min", "prod",
-    "repeat", "sum",
+    "repeat", "round", "sum",
 )  # fmt: skip
 BINARY = (
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor",

@@ -7,7 +7,7 @@ from __future__ import annotations
 UFUNCS = dict.fromkeys(
     (
         "abs", "add", "cos", "divide", "exp", "expm1", "frexp", "hypot", "isfinite", "isnan",
-        "ldexp", "log", "logaddexp", "maximum", "minimum", "multiply", "sign", "sin", "sqrt",
+        "ldexp", "log", "logaddexp", "maximum", "minimum", "multiply", "sin", "sqrt",
         "subtract", "tanh",
     ),
     "out dtype",
@@ -55,6 +55,7 @@ METHODS = {
     "prod": "axis dtype keepdims",
     "repeat": "axis",
     "reshape": "",
+    "round": "",
     "squeeze": "axis",
     "sum": "axis dtype keepdims",
     "swapaxes": "",

@@ -37,6 +37,16 @@ def apart(*shape: int, at: float = 0.0) -> Draw:
     return lambda rng: rng.permutation(0.1 * np.arange(count) - 0.7 + at).reshape(shape)
 
 
+def between(*shape: int) -> Draw:
+    """Numbers of both signs, at least 0.2 from the whole ones."""
+    return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.25, 0.75, shape)
+
+
+def near_one(*shape: int) -> Draw:
+    """Numbers close to 1 and -1: divided by one, the numbers above stay between the whole ones."""
+    return lambda rng: rng.uniform(0.98, 1.02, shape) * rng.choice([-1.0, 1.0], shape)
+
+
 def mask(*shape: int) -> Draw:
     return lambda rng: rng.random(shape) < 0.5
 
@@ -306,6 +316,13 @@ CASES: dict[str, list[Case]] = {
         *(case(lambda x, p=p: x**p, positive(3), like=lambda x, p=p: x**p) for p in (0.5, -1.5)),
         *(case(lambda y, b=b: b**y, (3, 2), like=lambda y, b=b: b**y) for b in (2, 0.3, 1)),
     ],
+    "round": [
+        *unary(ops.round, np.round, lambda *s: lambda rng: between(*s)(rng) + 0.5),
+        case(ops.round, lambda rng: between(3)(rng) / 100 + 0.005, like=np.round, decimals=2),
+        case(ops.round, lambda rng: 10 * between(3)(rng) + 5, like=np.round, decimals=-1),
+    ],
+    "floor_divide": binary(ops.floor_divide, np.floor_divide, between, near_one),
+    "remainder": binary(ops.remainder, np.remainder, between, near_one),
     "exp": unary(ops.exp, np.exp),
     "log": unary(ops.log, np.log, positive),
     "sqrt": unary(ops.sqrt, np.sqrt, positive),
@@ -461,8 +478,18 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("fault", FAULTS)
+FLAT = {"floor_divide", "round"}  # a derivative of 0 has no other sign or size
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (name, fault)
+        for name in CASES
+        for fault in FAULTS
+        if fault == "an entry" or name not in FLAT
+    ],
+)
 def test_a_planted_fault_is_found(name, fault, rng, monkeypatch):
     op, c = Primitive.registry[name], CASES[name][0]
     right = op.rule

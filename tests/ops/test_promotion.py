@@ -150,13 +150,13 @@ def test_the_dtype_of_an_exponential_is_that_of_numpy():
     ],
 )
 def test_none_is_no_dtype(make):
-    with pytest.raises(TypeError, match="None names no dtype; give one, such as 'float32'"):
+    with pytest.raises(TypeError, match="None is no dtype; name one, such as 'float32'"):
         make()
 
 
 @pytest.mark.parametrize("spec", ["floatt", 7, [1], "float 32", object()])
 def test_what_names_no_dtype_is_shown(spec):
-    with pytest.raises(TypeError, match="names no dtype"):
+    with pytest.raises(TypeError, match="is no dtype"):
         dtype_of(spec)
 
 
