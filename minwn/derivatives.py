@@ -9,7 +9,7 @@ from typing import Any
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
 from .tensors import Argument, Tensor, fitting, like, owned, tensor, walk_from
-from .validation import door, function, several, shown
+from .validation import door, flag, function, several, shown
 
 __all__ = ["grad", "jvp", "vjp"]
 
@@ -37,6 +37,7 @@ def grad(
     Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
     that gradient is None. A function has a gradient of zeros there, or None with `allow_unused`.
     """
+    flag("allow_unused", allow_unused)
     if callable(output) and not isinstance(output, Tensor):
         return _gradient_of(output, 0 if inputs is None else inputs, cotangent, allow_unused)
     if inputs is None:

@@ -40,6 +40,8 @@ from .validation import door, kind_of, mapping, not_negative, number, several, s
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
 
+_HOST = namespace()  # asked for once: a step calls it for each parameter
+
 State = dict[str, Any]  # what an optimiser remembers of one parameter: arrays and a step count
 
 
@@ -112,12 +114,12 @@ class Optimizer:
                 if self._away or type(w) is not Host or type(grad) is not Host:
                     self._away = True
                     _check_device(w, grad)
-                moves.append((parameter, w, grad, state, group, dtype))
-        for parameter, w, grad, state, group, dtype in moves:
-            if dtype.char in "fd" and not self._away:
-                parameter.assign(self.update(w, grad, state, group))
-            else:
+                moves.append((parameter, w, grad, state, group))
+        for parameter, w, grad, state, group in moves:
+            if self._away or w.dtype.itemsize == 2:
                 parameter.assign(run(w, self._updated, w, grad, state, group))
+            else:
+                parameter.assign(self.update(w, grad, state, group))
 
     def _updated(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
         """`update` for any device and dtype."""
@@ -260,7 +262,8 @@ class SGD(Optimizer):
         return options
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, momentum = namespace(w), options["momentum"]
+        xp = _HOST if type(w) is Host else namespace(w)
+        momentum = options["momentum"]
         if options["weight_decay"]:
             grad = grad + options["weight_decay"] * w
         if momentum:
@@ -271,7 +274,8 @@ class SGD(Optimizer):
                 if b.dtype is not w.dtype:
                     b = _follow(w, w.dtype, state)["b"]
                 b *= momentum
-                b += (1.0 - options["dampening"]) * grad
+                rest = 1.0 - options["dampening"]
+                b += grad if rest == 1.0 else rest * grad
             grad = grad + momentum * b if options["nesterov"] else b
         new = xp.empty_like(w)
         xp.multiply(grad, options["lr"], out=new)
@@ -302,7 +306,7 @@ class Adam(Optimizer):
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp = namespace(w)
+        xp = _HOST if type(w) is Host else namespace(w)
         new = xp.empty_like(w)
         grad, m, q, factors = _moments(xp, w, grad, state, options, new)
         _, _, beta2, rest, _, _, eps, rate = factors
@@ -334,7 +338,7 @@ class Adamax(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp = namespace(w)
+        xp = _HOST if type(w) is Host else namespace(w)
         new = xp.empty_like(w)
         grad, m, q, factors = _moments(xp, w, grad, state, options, new)
         _, _, beta2, _, eps, rate, _, _ = factors

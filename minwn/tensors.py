@@ -14,7 +14,7 @@ from . import backend, ops
 from .backend import Array
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
-from .validation import door, shown, whole
+from .validation import door, flag, shown, whole
 
 __all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
@@ -604,6 +604,8 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
 
 def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: bool) -> Any:
     """`graph.walk`, from a Tensor, once its cotangent has been found to fit."""
+    if retain is not False or create is not False:
+        retain, create = flag("retain_graph", retain), flag("create_graph", create)
     if not isinstance(output, Tensor) or not output.requires_grad:
         raise RuntimeError(
             "nothing to differentiate: the output does not depend on a Tensor that requires "

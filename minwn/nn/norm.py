@@ -157,7 +157,8 @@ class MeanOnlyBatchNorm(_OverBatch):
     In training m is the mean of the batch, and running_mean = (1 - momentum) running_mean
     + momentum m; in evaluation m is running_mean.   bias, running_mean: (c,)
 
-    Raises ValueError for inputs that do not fit.  eq. 7 and 8, arXiv:1602.07868
+    Raises ValueError for inputs that do not fit, and in training for an empty batch.
+    eq. 7 and 8, arXiv:1602.07868
     """
 
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
@@ -167,6 +168,11 @@ class MeanOnlyBatchNorm(_OverBatch):
     def forward(self, x: Any) -> Tensor:
         self._check(x)
         if self.training:
+            if not raw(x).size:
+                raise ValueError(
+                    f"MeanOnlyBatchNorm in training: {tuple(x.shape)} has no entries to take a "
+                    f"mean of; use a larger batch, or eval()"
+                )
             return mean_only_batch_norm.forward(x, self.bias)
         (x, bias, m), narrow = widen(x, self.bias, self.running_mean)
         return narrow(x + along(bias - m, x))

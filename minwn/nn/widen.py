@@ -18,8 +18,8 @@ def widen(x: Any, *others: Any) -> tuple[list[Any], Callable[[Any], Any]]:
     raises its TypeError.
     """
     dtype, values = x.dtype, [x, *others]
-    wide = accumulator(dtype)
-    if wide is dtype or any(y is not None and y.dtype != dtype for y in others):
+    wide = accumulator(dtype) if dtype.itemsize == 2 else dtype
+    if wide == dtype or any(y is not None and y.dtype != dtype for y in others):
         return values, _same
     return [y if y is None else cast(y, dtype=wide) for y in values], lambda y: cast(y, dtype=dtype)
 

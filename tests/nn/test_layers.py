@@ -355,6 +355,7 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.BatchNorm(4)(X), ValueError, ["(n, 4, ...)", "(2, 3, 4, 4)"]),
     (lambda: nn.BatchNorm(3)(X[:1, :, 0, 0]), ValueError, ["(1, 3)", "eval()"]),
     (lambda: nn.MeanOnlyBatchNorm(3, momentum=2), ValueError, ["momentum=2"]),
+    (lambda: nn.MeanOnlyBatchNorm(3)(np.ones((0, 3), "f4")), ValueError, ["(0, 3) has no entries"]),
     (lambda: nn.MeanOnlyBatchNorm(4)(X), ValueError, ["(n, 4, ...)", "(2, 3, 4, 4)"]),
     (lambda: nn.LayerNorm(()), ValueError, ["normalized_shape=()"]),
     (lambda: nn.LayerNorm((4, 0)), ValueError, ["(4, 0)"]),
