@@ -231,7 +231,7 @@ class Primitive:
                 else:
                     data = run(first, self._in_float32, narrow, arrays, params)
         except Exception as error:
-            said = explained(error, self.forward, inputs, params)
+            said = explained(error, self.forward, inputs, params, advice=self.advice)
             if said is None:
                 raise
             raise said from error
@@ -245,6 +245,8 @@ class Primitive:
             z._requires_grad, z._record = True, (self, inputs, arrays, params)
         return z
 
+    advice = ""  # where inputs do not fit together
+
     def _check_numbers(self, arrays: Sequence[Any]) -> None:
         """Raise TypeError where all that came in is None."""
         if not any(isinstance(x, int | float | complex) for x in arrays):
@@ -254,7 +256,11 @@ class Primitive:
         """Raise TypeError unless all are arrays, or Python numbers: a list would not compute."""
         for i, x in enumerate(arrays):
             if type(x) not in _WEAK and not is_array(x):
-                names = [*inspect.signature(self.forward).parameters, *["xs"] * i]
+                known = inspect.signature(self.forward).parameters.values()
+                names = [p.name for p in known if p.kind is not p.KEYWORD_ONLY]
+                if i >= len(names) and known and names[-1:] != ["xs"]:
+                    return  # metadata without its name; the call itself fails
+                names += names[-1:] * i
                 raise TypeError(
                     f"{self.name.strip('_')}: input {i} is {kind_of(x)}, "
                     f"{names[i]}={shown(x)}; pass an array or a Tensor"

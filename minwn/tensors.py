@@ -14,7 +14,7 @@ from . import backend, ops
 from .backend import Array
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
-from .validation import door, flag, shown, whole
+from .validation import did_you_mean, door, flag, shown, whole
 
 __all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
@@ -31,6 +31,19 @@ _SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
     operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.matmul: "@",
     operator.and_: "&", operator.or_: "|", operator.xor: "^",
+}  # fmt: skip
+
+
+# What is written elsewhere as a method of that name, for x.name.
+_ELSEWHERE = {
+    "argmin": "(-x).argmax(axis)", "clone": "copy.deepcopy(x), or x + 0 in a graph",
+    "contiguous": "x", "cpu": "x.to('cpu')", "cuda": "x.to('cuda')", "dim": "x.ndim",
+    "double": "x.to('float64')", "expand": "ops.broadcast_to(x, shape=...)",
+    "float": "x.to('float32')", "half": "x.to('float16')", "matmul": "x @ y",
+    "permute": "x.transpose(...)", "pow": "x ** y", "softmax": "ops.softmax(x, axis=...)",
+    "squeeze": "x.reshape(...)", "std": "x.var(...).sqrt()", "t": "x.T",
+    "tolist": "x.numpy().tolist()", "type": "x.to(dtype)", "unsqueeze": "x[None]",
+    "view": "x.reshape(...)", "zero_": "x.grad = None for gradients",
 }  # fmt: skip
 
 
@@ -105,6 +118,11 @@ class Tensor(Value):
         return self._op is None
 
     def item(self) -> Any:
+        if self._data.size != 1:
+            raise ValueError(
+                f"a Tensor of shape {self.shape} is no number, only one of size 1 is; reduce it "
+                f"first, with .sum() or .mean(), or take one entry"
+            )
         return self._data.item()
 
     def numpy(self) -> Any:
@@ -431,12 +449,19 @@ class Tensor(Value):
     # ---- manners --------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._data)
+        if not self.shape:
+            raise TypeError("a Tensor of shape () is unsized, it has no axes; take its .item()")
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"the truth of a Tensor of shape {self.shape} is ambiguous; compare, then use "
+                f".all() or .any(), as in (x > 0).all()"
+            )
         return bool(self._data)
 
     def __float__(self) -> float:
@@ -446,7 +471,9 @@ class Tensor(Value):
         return int(self.item())
 
     def __index__(self) -> int:
-        return self._data.__index__()
+        if self._data.size != 1 or self.dtype.kind not in "biu":
+            raise TypeError(f"{shown(self)} is no whole number; take one with int(x)")
+        return int(self._data)
 
     def __trunc__(self) -> int:
         return int(self)
@@ -461,6 +488,12 @@ class Tensor(Value):
                 f"reduce it, or format its entries"
             )
         return format(self.item(), spec)
+
+    def __getattr__(self, name: str) -> Any:
+        here = _ELSEWHERE.get(name)
+        hint = f"; write {here}" if here else did_you_mean(name, dir(type(self)))
+        text = f"{type(self).__name__} has no attribute {name!r}{hint}"
+        raise AttributeError(text, name=name, obj=self)
 
     def __repr__(self) -> str:
         text = repr(self._data).partition("(")[2].rpartition(")")[0] or str(self._data)

@@ -223,14 +223,17 @@ def explained(
     args: Sequence[Any],
     options: Mapping[str, Any],
     name: str = "",
+    advice: str = "",
 ) -> Exception | None:
     """What to raise in place of an error of f(*args, **options); None where that says it itself.
 
     That is so where minwn raised it, or a function of the caller's. Else, in this order: an
     argument that f does not have, one that is not what its name stands for (see `_WANTED`; an array
-    by default), arguments that do not fit together.
+    by default), arguments that do not fit together, for which there may be advice.
     """
-    if not isinstance(error, _VAGUE) or _speaks_for_itself(error):
+    lacking = getattr(error, "obj", None)  # of an AttributeError
+    about_one = lacking is not None and any(lacking is x for x in args)
+    if not isinstance(error, _VAGUE) or (_speaks_for_itself(error) and not about_one):
         return None
     name, signature = name or _name(f), inspect.signature(f)
     try:
@@ -239,9 +242,10 @@ def explained(
         return TypeError(f"{name}: {_unbound(signature, args, options, str(wrong))}")
     given = list(_given(signature, bound))
     for key, label, value in given:
-        fits, wanted = _WANTED.get(key, _ARRAY)
+        fits, wanted = _WANTED.get(key, _ANYTHING if _by_keyword(signature, key) else _ARRAY)
         if not fits(value):
-            return TypeError(f"{name}: {label}={shown(value)}; pass {wanted}{_hint(value)}")
+            hint = _hint(value) if fits is _is_array else ""
+            return TypeError(f"{name}: {label}={shown(value)}; pass {wanted}{hint}")
     if not given:
         return None
     lost = _lost_axis(given)
@@ -251,7 +255,7 @@ def explained(
     text = f"{', '.join(most)} and {last} do not fit together" if most else f"{last} does not fit"
     meant = " ".join((inspect.getdoc(f) or "").partition("\n\n")[0].split())
     kind = IndexError if isinstance(error, IndexError) else ValueError
-    return kind(f"{name}: {text}" + (f"; {meant}" if meant else ""))
+    return kind("; ".join(filter(None, (f"{name}: {text}", advice, meant))))
 
 
 def _unbound(
@@ -264,9 +268,10 @@ def _unbound(
             elsewhere = {"dim": "axis", "keepdim": "keepdims"}.get(key, "")
             meant = f"; it is called {elsewhere} here, as in NumPy" if elsewhere in known else ""
             near = meant or did_you_mean(key, known)
-            return f"there is no argument {key!r}{near}; the arguments are {', '.join(known)}"
+            wrong = f"unexpected keyword argument {key!r}{near}"
+            break
     if "too many" in wrong:
-        wrong = f"{len(args)} positional arguments are too many; name the others"
+        wrong = f"{len(args)} positional arguments are too many"
     return f"{wrong}; the arguments are {', '.join(known)}"
 
 
@@ -321,6 +326,12 @@ def _lost_axis(given: Sequence[tuple[str, str, Any]]) -> str:
             there = f"choose from {-x.ndim} to {x.ndim - 1}" if x.ndim else "it has none"
             return f"there is no axis {a} in {label}={shown(x)}; {there}"
     return ""
+
+
+def _by_keyword(signature: inspect.Signature, key: str) -> bool:
+    """Whether it is given by its name alone. Arrays are positional."""
+    parameter = signature.parameters.get(key)
+    return parameter is None or parameter.kind is parameter.KEYWORD_ONLY
 
 
 def _may_be_none(parameter: inspect.Parameter) -> bool:
@@ -397,6 +408,7 @@ _WANTED: dict[str, Wanted] = {
         "a whole number, or one pair (before, after) of them for each dimension",
     ),
     "index": (_is_index, "whole numbers, slices, None, '...', or arrays of whole numbers or bools"),
+    "n": _ARRAY,
     "arrays": (
         lambda x: isinstance(x, tuple | list) and all(map(_is_array, x)),
         "a list of arrays or Tensors",

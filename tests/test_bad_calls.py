@@ -54,7 +54,7 @@ RAW = re.compile(
     r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous shape after"
     r"|not callable"
     r"|cannot unpack|unhashable|bad operand|not supported between|must be real number"
-    r"|cannot be interpreted as an integer|has no len|takes \d+ positional|unexpected keyword"
+    r"|cannot be interpreted as an integer|has no len|takes \d+ positional|got an unexpected keyword"
     r"|not understood|recursion|multiple values|object of type|cannot convert|could not convert"
     r"|invalid literal|required positional|truth value of|zip\(\)|index out of range"
     r"|object arrays|Cannot cast|is an invalid|takes no arguments|too many values|not enough values"

@@ -26,6 +26,8 @@ __all__ = [
 class elementwise(Primitive):
     """A primitive whose inputs broadcast against each other."""
 
+    advice = "lengths must be equal, or one of them 1, counted from the last axis"
+
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
         try:
             return sum_to(x_bar, shape=shape)
@@ -414,6 +416,8 @@ def _won(z_bar: Any, x: Any, y: Any, lost: Any) -> Any:
 @elementwise
 def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Array:
     """z = min(max(x, low), high), with derivative 1 at low and at high, 0 at NaN"""
+    if raw(low) is not low or raw(high) is not high:
+        raise TypeError("clip: low and high are numbers; ops.maximum and minimum take Tensors")
     if low is not None and high is not None and low > high:
         raise ValueError(f"clip: low={low} is above high={high}")
     z = x if low is None else namespace(x).maximum(x, low)
