@@ -404,7 +404,12 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
 
 def generator(seed: Generator | int | None) -> Generator:
     """A Generator as it is; a new one from a seed, or from the operating system's for None."""
-    return numpy.random.default_rng(seed)
+    try:
+        return numpy.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng={seed!r:.60}; give a Generator, a whole number >= 0 as seed, or None"
+        ) from error
 
 
 def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:

@@ -17,7 +17,7 @@ __all__ = ["choice", "not_negative", "number", "positive", "share", "shown", "wh
 
 def shown(value: Any) -> str:
     """The value in at most 60 letters: an array or Tensor by its dtype and shape, else its repr."""
-    if hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != ():
+    if hasattr(value, "dtype") and isinstance(getattr(value, "shape", ()), tuple) and value.shape:
         return f"a {value.dtype} {type(value).__name__} of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

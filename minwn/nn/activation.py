@@ -5,11 +5,11 @@ The functions themselves are in `ops`.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .. import ops
 from ..tensors import Tensor
+from ..validation import number
 from .module import Module
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
@@ -106,6 +106,4 @@ class Softmax(Module):
 
 
 def _finite(value: Any, name: str) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r}; give a finite number")
-    return value
+    return number(name, value)
