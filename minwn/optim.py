@@ -47,6 +47,9 @@ class Optimizer:
         if not seen:
             raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
         self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
+        # What WeightNorm had made of these by now, where only some modules that share one have it.
+        twins = {parameter: getattr(parameter, "_twin", None) for parameter in self.state}
+        self._twins = {p: twin for p, twin in twins.items() if twin is not None}
         self._away = False  # whether a parameter was ever on another device than the host
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
@@ -63,8 +66,9 @@ class Optimizer:
         moves = []
         for group in self.param_groups:
             for parameter in group["params"]:
+                if getattr(parameter, "_twin", None) is not None:
+                    self._check_in_use(parameter)
                 if parameter._grad is None:
-                    _check_in_use(parameter)
                     continue
                 w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
                 if grad.dtype is not w.dtype and grad.dtype != w.dtype:
@@ -87,6 +91,14 @@ class Optimizer:
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter._grad = None
+
+    def _check_in_use(self, parameter: Any) -> None:
+        if self._twins.get(parameter) is not parameter._twin:
+            raise RuntimeError(
+                f"a parameter of shape {parameter.shape} was replaced by WeightNorm.apply() or "
+                f"remove() after this optimiser was made, and is no longer trained; make the "
+                f"optimiser afterwards"
+            )
 
     def _parameters(self) -> list[Any]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
@@ -362,15 +374,6 @@ def _iterable(params: Any) -> Iterable[Any]:
             f"or a list of groups"
         )
     return params
-
-
-def _check_in_use(parameter: Any) -> None:
-    if getattr(parameter, "_twin", None) is not None:
-        raise RuntimeError(
-            f"a parameter of shape {parameter.shape} was replaced by WeightNorm.apply() or "
-            f"remove() after this optimiser was made, and is no longer trained; make the "
-            f"optimiser afterwards"
-        )
 
 
 def _copy(value: Any, like: Tensor | None = None) -> Any:

@@ -25,6 +25,7 @@ from ..backend import is_floating, namespace, run
 from ..byhand import weight_norm
 from ..graph import raw
 from ..tensors import Tensor
+from ..validation import shown
 from .weight_norm import Dim, WeightNorm, lengths
 
 __all__ = ["normalise_"]
@@ -40,9 +41,11 @@ def normalise_(
     finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
     Then nothing has been assigned.
     """
-    WeightNorm(dim=dim, eps=eps, form=form)  # raises for settings that make no sense
+    eps = WeightNorm(dim=dim, eps=eps, form=form).eps  # raises for settings that make no sense
     if isinstance(dim, str):
         raise ValueError("a parameter does not say which axis is its output; give dim as a number")
+    if not isinstance(parameters, Iterable):
+        raise TypeError(f"parameters={shown(parameters)}; pass a Parameter, or several")
     given = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     new = [run(raw(v), _normalised, i, v, dim, eps, form) for i, v in enumerate(given)]
     for v, unit in zip(given, new, strict=True):
@@ -55,9 +58,10 @@ def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
     if not is_floating(v.dtype):
         raise TypeError(f"item {i} is {v.dtype}; only floating parameters have a norm")
     if not v.is_leaf:
+        how = f" by '{v._op.name}'" if v._op else ""
         raise ValueError(
-            f"item {i}, of shape {v.shape}, was computed by '{v._op.name}'; pass what it was "
-            f"computed from, such as layer.weight_v"
+            f"item {i}, of shape {v.shape}, was computed{how}; pass what it was computed from, "
+            f"such as layer.weight_v"
         )
     xp, shape = namespace(v.data), weight_norm.kept_shape(v.shape, dim)
     ones = xp.ones_like(v.data, shape=shape)
