@@ -437,16 +437,13 @@ def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:
 
 
 def generator(seed: Generator | int | None) -> Generator:
-    """A Generator as it is; a new one from a seed, or from the operating system's for None.
-
-    Raises TypeError for what is neither.
-    """
+    """A Generator as it is; a new one from a seed, or from the operating system's for None."""
     try:
         return numpy.random.default_rng(seed)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"rng={seed!r:.60}; give a numpy Generator, a whole number >= 0 as its seed, or None"
-        ) from None
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng={seed!r:.60}; give a Generator, a whole number >= 0 as seed, or None"
+        ) from error
 
 
 def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:

@@ -80,6 +80,9 @@ class Optimizer:
         if not seen:
             raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
         self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
+        # What WeightNorm had made of these by now, where only some modules that share one have it.
+        twins = {parameter: getattr(parameter, "_twin", None) for parameter in self.state}
+        self._twins = {p: twin for p, twin in twins.items() if twin is not None}
         self._away = False  # whether a parameter was ever on another device than the host
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
@@ -104,8 +107,9 @@ class Optimizer:
                 group.update(self.check(group))
                 self._checked[id(group)] = tuple(group.values())
             for parameter in group["params"]:
+                if getattr(parameter, "_twin", None) is not None:
+                    self._check_in_use(parameter)
                 if parameter._grad is None:
-                    _check_in_use(parameter)
                     continue
                 w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
                 dtype = w.dtype
@@ -135,6 +139,14 @@ class Optimizer:
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter._grad = None
+
+    def _check_in_use(self, parameter: Any) -> None:
+        if self._twins.get(parameter) is not parameter._twin:
+            raise RuntimeError(
+                f"a parameter of shape {parameter.shape} was replaced by WeightNorm.apply() or "
+                f"remove() after this optimiser was made, and is no longer trained; make the "
+                f"optimiser afterwards"
+            )
 
     def _parameters(self) -> list[Any]:
         return [parameter for group in self.param_groups for parameter in group["params"]]
@@ -430,15 +442,6 @@ def _iterable(params: Any) -> Iterable[Any]:
             f"list of groups"
         )
     return several("params", params, "module.parameters(), or a list of Parameters")
-
-
-def _check_in_use(parameter: Any) -> None:
-    if getattr(parameter, "_twin", None) is not None:
-        raise RuntimeError(
-            f"a parameter of shape {parameter.shape} was replaced by WeightNorm.apply() or "
-            f"remove() after this optimiser was made, and is no longer trained; make the "
-            f"optimiser afterwards"
-        )
 
 
 def _copy(value: Any, like: Tensor | None = None) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import backend, ops
-from .backend import Array
+from .backend import Array, Host
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
 from .validation import did_you_mean, door, flag, shown, whole
@@ -542,7 +542,10 @@ class Tensor(Value):
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.detach()._data.__dlpack__(**kwargs)
+        data = self._data
+        if isinstance(data, Host) and not data.flags.writeable:
+            data = backend.copy(data)  # who takes it does not know that it must not write there
+        return data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
         return self._data.__dlpack_device__()

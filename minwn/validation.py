@@ -32,7 +32,7 @@ __all__ = [
 
 def shown(value: Any) -> str:
     """The value in at most 60 letters: an array or Tensor by its dtype and shape, else its repr."""
-    if hasattr(value, "dtype") and hasattr(value, "shape") and value.shape != ():
+    if hasattr(value, "dtype") and isinstance(getattr(value, "shape", ()), tuple) and value.shape:
         return f"a {value.dtype} {type(value).__name__} of shape {tuple(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
@@ -251,6 +251,10 @@ def explained(
     lost = _lost_axis(given)
     if lost:
         return IndexError(f"{name}: {lost}")
+    alone = [label for key, label, x in given if not hasattr(x, "shape") and isinstance(x, Number)]
+    alone = [label for label in alone if not _by_keyword(signature, label)]
+    if alone and not advice:
+        advice = f"{alone[0]} is one number, pass an array or a Tensor"
     *most, last = (f"{label}={shown(value)}" for _, label, value in given)
     text = f"{', '.join(most)} and {last} do not fit together" if most else f"{last} does not fit"
     meant = " ".join((inspect.getdoc(f) or "").partition("\n\n")[0].split())

@@ -443,3 +443,105 @@ def test_a_weight_that_was_normalised_afterwards_is_noticed(rng):
     assert layer.bias.data is bias
     SGD(layer.parameters(), lr=0.1).step()
     assert layer.bias.data is not bias
+
+
+def _after_apply(rng, norm, layer):
+    norm.apply(layer)
+
+
+def _after_remove(rng, norm, layer):
+    norm.remove(layer)
+
+
+REPLACED = {  # what is done before the optimiser is made, which parameters it has, and what is then
+    "apply": (None, lambda n: n.parameters(), _after_apply),
+    "apply, in groups": (
+        None, lambda n: [{"params": [n.bias]}, {"params": [n.weight], "lr": 0.5}], _after_apply,
+    ),
+    "remove": (_after_apply, lambda n: n.parameters(), _after_remove),
+    "remove, g alone": (_after_apply, lambda n: [n.weight_g], _after_remove),
+    "remove, v alone": (_after_apply, lambda n: [n.weight_v], _after_remove),
+    "remove and apply": (
+        _after_apply, lambda n: n.parameters(),
+        lambda rng, norm, layer: norm.apply(norm.remove(layer)),
+    ),
+    "another name": (
+        None, lambda n: n.parameters(), lambda rng, norm, layer: norm.apply(layer, "bias"),
+    ),
+    "exponential": (
+        None, lambda n: n.parameters(),
+        lambda rng, norm, layer: nn.ExponentialWeightNorm().apply(layer),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("held", ["no gradients", "gradients", "gradients since", "frozen"])
+@pytest.mark.parametrize("name", REPLACED)
+@pytest.mark.parametrize("make", [SGD, Adam], ids=lambda make: make.__name__)
+def test_an_optimiser_made_before_what_replaced_its_parameters(make, name, held, rng):
+    before, choose, after = REPLACED[name]
+    layer, norm = nn.Linear(3, 2, rng=rng), WeightNorm()
+    if before is not None:
+        before(rng, norm, layer)
+    if held == "frozen":
+        for parameter in layer.parameters():
+            parameter.requires_grad = False
+    optimiser = make(choose(layer), lr=0.1)
+    own = [p for group in optimiser.param_groups for p in group["params"]]
+
+    def give():
+        for parameter in own:
+            parameter.grad = tensor(np.ones(parameter.shape, "float32"))
+
+    if held == "gradients":
+        give()
+    after(rng, norm, layer)
+    if held == "gradients since":
+        give()
+    data = [parameter.data for parameter in own]
+    with pytest.raises(RuntimeError, match=r"was replaced by WeightNorm.apply\(\) or remove\(\)"):
+        optimiser.step()
+    assert all(p.data is old for p, old in zip(own, data, strict=True))
+    make(layer.parameters(), lr=0.1).step()
+
+
+def test_a_tie_half_applied(rng):
+    """One of two layers that share a weight is normalised; the other trains it as it is."""
+    norm, one, two = WeightNorm(), nn.Linear(3, 2, rng=rng), nn.Linear(3, 2, rng=rng)
+    two.weight = one.weight
+    both = nn.Sequential(one, two)
+    early = SGD(both.parameters(), lr=0.1)
+    norm.apply(one)
+    between = SGD(both.parameters(), lr=0.1)  # has the weight of two, and g and v of one
+    for parameter in both.parameters():
+        parameter.grad = tensor(np.zeros(parameter.shape, "float32"))
+    with pytest.raises(RuntimeError, match="was replaced"):
+        early.step()
+    two.weight.grad = None
+    between.step()
+    two.weight = nn.Parameter(two.weight.data)
+    norm.apply(two)
+    three, four = nn.Linear(3, 2, rng=rng), nn.Linear(3, 2, rng=rng)
+    four.weight = three.weight
+    norm.apply(three)
+    between = SGD([four.weight], lr=0.1)
+    norm.apply(four)
+    with pytest.raises(RuntimeError, match="was replaced"):
+        between.step()
+    assert four.weight_g is three.weight_g
+    norm.remove(three)
+    between = SGD([four.weight_g], lr=0.1)
+    norm.remove(four)
+    with pytest.raises(RuntimeError, match="was replaced"):
+        between.step()
+    SGD(four.parameters(), lr=0.1).step()
+
+
+def test_a_copy_of_an_optimiser_goes_on(rng):
+    layer = nn.Linear(3, 2, rng=rng)
+    WeightNorm().apply(layer)
+    layer, optimiser = copy.deepcopy((layer, SGD(layer.parameters(), lr=0.1)))
+    layer(tensor(np.ones((1, 3), "float32"))).sum().backward()
+    before = layer.weight_v.data
+    optimiser.step()
+    assert layer.weight_v.data is not before

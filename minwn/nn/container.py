@@ -77,9 +77,9 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1) -> None:
-        if not isinstance(start_dim, int | Integral) or isinstance(start_dim, bool):
+        if not isinstance(start_dim, Integral) or isinstance(start_dim, bool):
             raise ValueError(f"start_dim={shown(start_dim)}; give a whole number")
-        self.start_dim = int(start_dim)
+        self.start_dim: int = int(start_dim)
 
     def forward(self, x: Any) -> Tensor:
         shape = tuple(x.shape)

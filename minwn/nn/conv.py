@@ -26,7 +26,7 @@ class Convolution(Module):
     """What the six share: options that are checked once, and the first values."""
 
     dimensions: ClassVar[int]
-    output_axis: ClassVar[int]
+    output_axis: int | None
     bias: Parameter | None
 
     def _build(
@@ -131,7 +131,7 @@ class ConvTranspose(Convolution):
     Raises ValueError for options and inputs that do not fit.
     """
 
-    output_axis = 1
+    output_axis: int | None = 1
 
     def __init__(
         self,
@@ -154,6 +154,8 @@ class ConvTranspose(Convolution):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
             dtype,
         )  # fmt: skip
+        if groups > 1:
+            self.output_axis = None  # along axis 1 lies one output of each group
 
     def forward(self, y: Any) -> Tensor:
         self._check(y)

@@ -1,8 +1,9 @@
 """Data-dependent initialisation: gains and biases from one batch, layer by layer.
 
-    t = <v, x> / ||v||      g = 1 / sqrt(Var t)      b = -g E t      so  y = g t + b
+    t = <v, x> / ||v||      g = init_scale / sqrt(Var t)      b = -g E t      so  y = g t + b
 
-has mean 0 and variance 1 over the batch, for every output. Salimans & Kingma 2016, eq. 5 and 6,
+has mean 0 and variance init_scale^2, which is 1 in the paper, over the batch, for every output.
+Salimans & Kingma 2016, eq. 5 and 6,
 arXiv:1602.07868. Mean and variance run over everything but the outputs, positions included, and
 the variance is that of the population: its sum is divided by the number of entries.
 """
@@ -16,7 +17,7 @@ from ..backend import Array, accumulator, namespace, quiet, run, to_numpy, unit_
 from ..byhand import weight_norm
 from ..graph import no_grad, raw
 from ..ops import mean, var
-from ..validation import instance, not_negative
+from ..validation import instance, not_negative, positive
 from .conv import Convolution, ConvTranspose
 from .linear import Linear
 from .module import Module
@@ -26,25 +27,26 @@ __all__ = ["data_dependent_init"]
 M = TypeVar("M", bound=Module)
 
 
-def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0) -> M:
+def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0, init_scale: float = 1.0) -> M:
     """Set g and b of every layer with a WeightNorm to what the batch asks for; return the model.
 
     The model is called once with the inputs. Each layer is set when it is first called, by what
     reaches it through the layers before it, and goes on with its new g and b. A layer without bias
-    gets a g alone: variance 1, and the mean that it has. eps is added to the variance. v, the rest
-    of the model, its running statistics and the random numbers of its Dropout stay as they are.
+    gets a g alone: that variance, and the mean that it has. eps is added to the variance of t. v,
+    the rest of the model, its running statistics and the random numbers of its Dropout stay as they
+    are. init_scale is the standard deviation that every output gets, as in openai's weightnorm.
 
     The layers are Linear, convolutions and transposed convolutions, normalised along their output
     axis (WeightNorm(dim="output")); not transposed convolutions with groups, whose outputs share
-    gains. Raises TypeError for other layers; ValueError for a model without any, another dim, a
-    layer that is not called or shares only its bias, and outputs that do not vary over the batch
-    (unless eps > 0). Then nothing has changed.
+    gains. Raises TypeError for other layers and for what is no Module; ValueError for a model
+    without any, another dim, a layer that is not called or shares only its bias, and outputs that
+    do not vary over the batch (unless eps > 0). Then nothing has changed.
     """
     instance("model", model, Module, "a Module")
-    eps = not_negative("eps", eps)
+    eps, init_scale = not_negative("eps", eps), positive("init_scale", init_scale)
     trial, done = copy.deepcopy(model), set[int]()
     watches = [
-        _Watch(name or type(layer).__name__, layer, done, eps)
+        _Watch(name or type(layer).__name__, layer, done, eps, init_scale)
         for name, layer in trial.named_modules()
         if layer._computed
     ]
@@ -70,9 +72,12 @@ def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0) -> M:
 class _Watch:
     """Stands in for the forward of one layer, and sets the layer the first time."""
 
-    def __init__(self, name: str, layer: Any, done: set[int], eps: float) -> None:
+    def __init__(
+        self, name: str, layer: Any, done: set[int], eps: float, init_scale: float
+    ) -> None:
         _check(name, layer)
         self.name, self.layer, self.done, self.eps = name, layer, done, eps
+        self.init_scale = init_scale
         self.computed = layer._computed["weight"]
         self.v = vars(layer)[self.computed.v_name]
         self.scale, self.bias = vars(layer)[self.computed.g_name], layer.bias
@@ -94,7 +99,7 @@ class _Watch:
         return self.forward(x)
 
     def set(self, x: Any) -> None:
-        """g = 1 / sqrt(Var t + eps), b = -g E t"""
+        """g = init_scale / sqrt(Var t + eps), b = -g E t"""
         xp = namespace(self.v.data)
         self.computed.put_gain(self.layer, xp.ones_like(self.scale.data))
         if self.bias is not None:
@@ -108,7 +113,7 @@ class _Watch:
             centre, spread = mean(t, axis=batch), var(t, axis=batch)
         if self.eps == 0:
             self.check_spread(t, batch, spread)
-        g = 1.0 / (spread + self.eps) ** 0.5
+        g = self.init_scale / (spread + self.eps) ** 0.5
         self.computed.put_gain(self.layer, g)
         if self.bias is not None:
             self.bias.data = (-g * centre).astype(self.bias.dtype)

@@ -17,7 +17,7 @@ from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
 from ..tensors import Tensor
-from ..validation import flag, positive
+from ..validation import flag, positive, shown
 from . import init
 from .linear import Linear
 from .module import Module, Parameter
@@ -52,16 +52,15 @@ class DoRALinear(Module):
         rng: Generator | int | None = None,
     ) -> None:
         if not isinstance(base, Linear):
-            raise TypeError(f"base={base!r:.60}; DoRALinear is for a Linear")
+            raise TypeError(f"base={shown(base)}; DoRALinear is for a Linear")
         if base._computed:
             raise ValueError(
                 f"the weights {sorted(base._computed)} of base are normalised by WeightNorm; "
                 f"remove() it first"
             )
-        (rank,) = init.sizes(rank=rank)
-        self.rank = rank
-        self.alpha = positive("alpha", rank if alpha is None else alpha)
-        self.frozen_norm = flag("frozen_norm", frozen_norm)
+        (self.rank,) = init.sizes(rank=rank)
+        alpha = positive("alpha", self.rank if alpha is None else alpha)
+        self.alpha, self.frozen_norm = alpha, flag("frozen_norm", frozen_norm)
         w0 = base.weight.data
         n = _lengths(w0)
         with quiet(), on_device_of(w0):

@@ -9,7 +9,7 @@ from ..graph import no_grad
 from .dora import DoRALinear
 from .module import Module, Parameter
 from .substitute import rebuilt
-from .weight_norm_wrapper import WeightNormWrapper
+from .weight_norm_wrapper import WeightNormWrapper, cast_buffers
 
 __all__ = ["fold"]
 
@@ -20,8 +20,9 @@ def fold(model: Module) -> Module:
     WeightNorm is removed, of every name; a WeightNormWrapper gives way to its layer with the
     normalised weights, a DoRALinear to the Linear that it amounts to. The copy computes what the
     model computes, to the rounding of its weights, shares nothing with it, and is in the same mode;
-    the model stays as it is. Where the model calls recompute() on a layer, the copy may go on
-    doing so: that is the weight it has.
+    the model stays as it is. What was in a wrapper gets the one dtype that its parameters are
+    promoted to, and no longer promotes its inputs. Where the model calls recompute() on a layer,
+    the copy may go on doing so: that is the weight it has.
     Raises TypeError for what is no Module, ZeroNormError where v / ||v|| is undefined.
     """
     if not isinstance(model, Module):
@@ -51,10 +52,11 @@ def _folded(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
 def _plain(module: Module) -> Module:
     """The module without a computed weight of its own; those below it are left."""
     while isinstance(module, WeightNormWrapper):
-        weights = module.normalised()
         # New parameters, for outside of the wrapper the old ones may be in use as they are.
-        replaced = {v: Parameter(weights[path].data) for path, v in module.matching().items()}
-        module = rebuilt(module.layer, replaced, {})
+        weights, dtype = module.replacements()
+        module = rebuilt(module.layer, {v: Parameter(w.data) for v, w in weights.items()}, {})
+        for below in module.modules() if dtype is not None else ():
+            cast_buffers(below, dtype)
     if isinstance(module, DoRALinear):
         return module.merge()
     declared = {name: computed.declared for name, computed in module._computed.items()}

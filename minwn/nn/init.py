@@ -1,5 +1,5 @@
 """First values of parameters, as arrays on the host. Every draw is by an explicit `rng`: a
-numpy Generator, a seed, or None for a new one.
+numpy Generator, a seed, or None for a new one. dtype: None is float32, as in `tensor`.
 
 fan_in = entries of the weight that one output sums over; fan_out = outputs that one input feeds;
 both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
@@ -8,11 +8,12 @@ both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 from .. import backend
 from ..backend import Array, generator
-from ..validation import not_negative, number, shape_of, whole
+from ..validation import not_negative, number, shown, whole
 
 __all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
 
@@ -24,9 +25,27 @@ def sizes(**named: Any) -> tuple[int, ...]:
     return tuple(whole(name, value) for name, value in named.items())
 
 
+def _shape(shape: Any) -> Shape:
+    sizes = (shape,) if isinstance(shape, Integral) else shape
+    if not isinstance(sizes, tuple | list) or not all(isinstance(n, Integral) for n in sizes):
+        raise ValueError(f"shape={shown(shape)}; give whole numbers, such as (40, 20)")
+    return tuple(whole("shape", n, least=0) for n in sizes)
+
+
+def _float(dtype: Any) -> Any:
+    """The dtype, float32 for None.  Raises TypeError for one that is not floating."""
+    try:
+        known = backend.dtype_of("float32" if dtype is None else dtype)
+        if backend.is_floating(known):
+            return known
+    except TypeError:
+        pass
+    raise TypeError(f"dtype={shown(dtype)}; give a float dtype, such as 'float32'")
+
+
 def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight (out, in, *kernel).  Raises ValueError where one is empty."""
-    shape = shape_of("shape", shape)
+    shape = _shape(shape)
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"a weight of shape {shape} has no fans; give (out, in, ...), each >= 1")
     taps = math.prod(shape[2:])
@@ -35,8 +54,8 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def uniform(shape: Shape, bound: float, rng: Any = None, dtype: Any = "float32") -> Array:
     """U(-bound, bound).  Raises ValueError for a bound below 0."""
-    shape, bound = shape_of("shape", shape), not_negative("bound", bound)
-    return generator(rng).uniform(-bound, bound, shape).astype(backend.dtype_of(dtype))
+    shape, bound, dtype = _shape(shape), not_negative("bound", bound), _float(dtype)
+    return generator(rng).uniform(-bound, bound, shape).astype(dtype)
 
 
 def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float32") -> Array:
@@ -44,18 +63,18 @@ def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float
 
     Raises ValueError for a std below 0.
     """
-    shape, std = shape_of("shape", shape), not_negative("std", std)
-    return (std * generator(rng).standard_normal(shape)).astype(backend.dtype_of(dtype))
+    shape, std, dtype = _shape(shape), not_negative("std", std), _float(dtype)
+    return backend.asarray(std * generator(rng).standard_normal(shape)).astype(dtype)
 
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """0 everywhere"""
-    return backend.full(shape_of("shape", shape), 0.0, backend.dtype_of(dtype))
+    return backend.full(_shape(shape), 0.0, _float(dtype))
 
 
 def ones(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """1 everywhere"""
-    return backend.full(shape_of("shape", shape), 1.0, backend.dtype_of(dtype))
+    return backend.full(_shape(shape), 1.0, _float(dtype))
 
 
 def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 0.0) -> Array:
@@ -80,9 +99,9 @@ def orthogonal(
     Saxe et al. 2014, arXiv:1312.6120
     """
     fans(shape)  # raises for a shape that is no matrix
-    gain = number("gain", gain)
+    gain, dtype = number("gain", gain), _float(dtype)
     rows, columns = shape[0], math.prod(shape[1:])
     draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
     q = backend.orthonormal_columns(draw)
     q = q if rows >= columns else q.T
-    return (gain * q).reshape(shape).astype(backend.dtype_of(dtype))
+    return (gain * q).reshape(shape).astype(dtype)

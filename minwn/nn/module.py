@@ -3,14 +3,15 @@ in which they were assigned, so a name is the path to the attribute: "encoder.la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from .. import backend
 from ..graph import raw
 from ..tensors import Tensor
-from ..validation import did_you_mean, explained
+from ..validation import did_you_mean, explained, shown
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -22,22 +23,38 @@ class NamesError(KeyError):
         return str(self.args[0])
 
 
+class _Thread(threading.local):
+    in_forward = False  # whether this thread is inside the call of a Module
+
+
+_thread = _Thread()
+
+
 class Parameter(Tensor):
-    """A Tensor that its Module trains."""
+    """A Tensor that its Module trains. It shares the memory of the array that it is made of.
+
+    Raises TypeError for what is no array or Tensor, and for integers that require gradients.
+    """
 
     __slots__ = ("_twin",)
     assigned_in_place = True
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        Tensor.__init__(self, raw(data), requires_grad)
+        Tensor.__init__(self, _array(type(self), data), requires_grad)
         self._twin: Any = None  # what a tied Parameter was replaced by; see nn.weight_norm
 
 
 class Buffer(Tensor):
-    """A Tensor that belongs to a Module's state but is not trained, e.g. a running mean."""
+    """A Tensor that belongs to a Module's state but is not trained, e.g. a running mean.
+
+    Raises TypeError for what is no array or Tensor.
+    """
 
     __slots__ = ()
     assigned_in_place = True
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        Tensor.__init__(self, _array(type(self), data), requires_grad)
 
 
 class Module:
@@ -45,7 +62,12 @@ class Module:
     attributes, and a method `forward`.
 
     A weight that is computed from other parameters (see `WeightNorm`) is no parameter: it can be
-    read under its name, but it is never part of the state or of a copy.
+    read under its name, but it is never part of the state or of a copy. Inside a forward, of this
+    module or of any other, reading it raises StaleWeightError where it is older than its parts.
+
+    In the place of a Parameter only another one, or None, can be assigned; so for a Buffer. Other
+    values raise TypeError, and names that read the same in the state ValueError: when they are
+    assigned, or in a dict that was filled later, when the module is next listed.
     """
 
     training = True
@@ -56,51 +78,79 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no method forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """forward(*args); raises StaleWeightError where it used a weight older than its parts."""
+        """forward(*args).
+
+        Raises StaleWeightError where it reads a weight that is older than its parts, and TypeError
+        where it takes an input for an array that is none.
+        """
+        outermost = not _thread.in_forward
+        if outermost:
+            _thread.in_forward = True
         try:
-            result = self.forward(*args, **kwargs)
+            return self.forward(*args, **kwargs)
         except Exception as error:
             said = explained(error, self.forward, args, kwargs, type(self).__name__)
             if said is None:
                 raise
             raise said from error
-        # After the forward, not before: a forward may begin by recomputing its weight.
-        for computed in self._computed.values():
-            computed.check_fresh(self)
-        return result
+        finally:
+            if outermost:
+                _thread.in_forward = False
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(_no_attribute(self, name))
+        computed = self._computed.get(name)
+        if computed is None:
+            raise AttributeError(_no_attribute(self, name))
+        if _thread.in_forward:
+            computed.check_fresh(self)
+        return computed.weight
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._computed:
-            parts = self._computed[name]
-            raise AttributeError(
-                f"{type(self).__name__}.{name} is computed from {parts.g_name} and "
-                f"{parts.v_name}; assign those, or call remove() of its WeightNorm first"
-            )
+            raise AttributeError(_is_computed(self, name))
+        old = vars(self).get(name)
+        if value is not None and isinstance(old, _OWNED):
+            _check_place(self, name, old, value)
+        if isinstance(value, _FOUND):
+            _check_names(self, name, value)
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._computed:
+            raise AttributeError(_is_computed(self, name))
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> Iterable[str]:
+        return [*object.__dir__(self), *self._computed]
 
     # ---- what it owns ---------------------------------------------------------------------------
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(dotted name, module) for this module ("") and all below it, each once."""
+        """(dotted name, module) for this module ("") and all below it, each once.
+
+        Raises ValueError, as all listings do, where two names read the same.
+        """
         seen: set[int] = set()
+        names: set[str] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             path, module = stack.pop()
             if id(module) in seen:
                 continue
             seen.add(id(module))
+            _add_name(names, path)
             yield path, module
             below = [(join(path, n), x) for n, x in _items(vars(module)) if isinstance(x, Module)]
             stack.extend(reversed(below))
 
     def _named(self, kind: type[Tensor]) -> Iterator[tuple[str, Any]]:
+        names: set[str] = set()
         for path, module in self.named_modules():
             for name, value in _items(vars(module)):
+                full = join(path, name)
+                _add_name(names, full)
                 if isinstance(value, kind):
-                    yield join(path, name), value
+                    yield full, value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, parameter): a module's own in the order of assignment, then those of the
@@ -119,7 +169,11 @@ class Module:
 
     def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, parameter) of this module alone, without the modules below it."""
-        return ((name, x) for name, x in _items(vars(self)) if isinstance(x, Parameter))
+        names: set[str] = set()
+        for name, value in _items(vars(self)):
+            _add_name(names, name)
+            if isinstance(value, Parameter):
+                yield name, value
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         return self._named(Buffer)
@@ -139,8 +193,11 @@ class Module:
         Values are converted to the dtype and device that the module has. Weights that are computed
         are computed anew. `strict=False` ignores names found on one side only. Raises KeyError
         with the missing, unexpected and closest names, and ValueError for shapes and for numbers
-        that are out of range for the dtype here; then nothing has been loaded.
+        that are out of range for the dtype here, and TypeError for what maps no names to arrays;
+        then nothing has been loaded.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state={shown(state)}; pass the names and arrays of a state_dict()")
         own = self._state()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
@@ -149,12 +206,9 @@ class Module:
         arrays = {}
         for name, target in own.items():
             if name in state:
-                value = raw(state[name])
-                array = backend.asarray(value, like=target.data)
+                array = _loaded(name, state[name], target.data)
                 if array.shape != target.shape:
                     raise ValueError(f"{name}: shape {array.shape} for {target.shape}")
-                if array.dtype.kind not in "biuf" and not backend.is_floating(array.dtype):
-                    raise ValueError(f"{name}: cannot load {array.dtype}")
                 with backend.quiet(), backend.on_device_of(array):
                     arrays[name] = array.astype(target.dtype, copy=True)
                     xp = backend.namespace(array)
@@ -175,7 +229,7 @@ class Module:
                 computed.recompute(module)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: x for name, x in vars(self).items() if name not in self._computed}
+        state = dict(vars(self))
         if self._computed:
             state["_computed"] = {name: c.without_weight() for name, c in self._computed.items()}
         return state
@@ -197,10 +251,15 @@ class Module:
         return self.train(False)
 
     def to(self, where: Any) -> Module:
-        """Move to a device, or convert floating parameters and buffers to a dtype, in place."""
+        """Move to a device, or convert floating parameters and buffers to a dtype, in place.
+
+        Raises TypeError for what is neither a device nor a float dtype.
+        """
         moves = backend.is_device(where)
-        if not moves and not backend.is_floating(backend.dtype_of(where)):
-            raise TypeError(f"to({where!r}): parameters are floating; choose a float dtype")
+        if not moves and not _is_floating(where):
+            raise TypeError(
+                f"to({where!r}): parameters are floating; choose a float dtype, or a device"
+            )
         for tensor in {id(t): t for t in self._state().values()}.values():
             if moves or backend.is_floating(tensor.dtype):
                 tensor.data = tensor.detach().to(where).data
@@ -235,15 +294,106 @@ def join(*levels: str) -> str:
     return ".".join(filter(None, levels))
 
 
+_OWNED = (Parameter, Buffer, Module)
+_HOLDERS = (list, tuple, dict)
+_FOUND = (*_OWNED, *_HOLDERS)
+
+
 def _items(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """(name, Tensor or Module) among the attributes, and within lists, tuples and dicts of them."""
     for name, value in attributes.items():
-        if isinstance(value, Parameter | Buffer | Module):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            yield from _items({f"{name}.{i}": x for i, x in enumerate(value)})
-        elif isinstance(value, dict):
-            yield from _items({f"{name}.{key}": x for key, x in value.items()})
+        if isinstance(value, _FOUND):
+            yield from _held(name, value)
+
+
+def _held(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, _OWNED):
+        yield name, value
+        return
+    for key, x in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(x, _FOUND):
+            yield from _held(f"{name}.{key}", x)
+
+
+def _add_name(names: set[str], name: str) -> None:
+    if name in names:
+        raise ValueError(
+            f"two parameters, buffers or modules have names that read {name!r}, so a state could "
+            f"hold only one of them; give one another name, or another key in its dict"
+        )
+    names.add(name)
+
+
+def _check_names(module: Module, name: str, value: Any) -> None:
+    """Raise ValueError where what is assigned would be listed under an ambiguous name."""
+    if not name or "." in name:
+        for _ in _held(name, value):
+            raise ValueError(
+                f"{name!r} cannot be the name of a parameter, buffer or module of a "
+                f"{type(module).__name__}: in the names of a state a dot leads one level down"
+            )
+    if isinstance(value, _HOLDERS):
+        holder = Module()
+        vars(holder)[name] = value
+        for _ in holder._named(Tensor):
+            pass
+
+
+def _check_place(module: Module, name: str, old: Any, value: Any) -> None:
+    """Raise TypeError where something that is trained or saved would be lost without a word."""
+    kind = next(kind for kind in _OWNED if isinstance(old, kind))
+    if isinstance(value, kind):
+        return
+    if kind is Module:
+        if callable(value) or isinstance(value, _FOUND):
+            return
+        way_out = "give another Module, a function, or None"
+    else:
+        way_out = (
+            f"to change its numbers assign layer.{name}.data, or give a new "
+            f"{kind.__name__}(array), or None"
+        )
+    raise TypeError(
+        f"{type(module).__name__}.{name} is a {kind.__name__}, got {shown(value)}; {way_out}"
+    )
+
+
+def _is_computed(module: Module, name: str) -> str:
+    parts = module._computed[name]
+    return (
+        f"{type(module).__name__}.{name} is computed from {parts.g_name} and {parts.v_name}; "
+        f"assign those, or call remove() of its WeightNorm first"
+    )
+
+
+def _array(kind: type, data: Any) -> Any:
+    """The array of what a Parameter or Buffer is made of."""
+    array = raw(data)
+    if backend.is_array(array):
+        return array if hasattr(array, "__setitem__") else backend.asarray(array)  # never a scalar
+    raise TypeError(
+        f"{kind.__name__}({shown(data)}): pass an array or a Tensor, for instance "
+        f"{kind.__name__}(minwn.tensor([1.0, 2.0]))"
+    )
+
+
+def _loaded(name: str, value: Any, like: Any) -> Any:
+    """The value as a real array beside `like`; ValueError where it is none."""
+    try:
+        array = backend.asarray(raw(value), like=like)
+        real = array.dtype.kind in "biuf" or backend.is_floating(array.dtype)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: cannot load {shown(value)}; give an array") from error
+    if not real:
+        raise ValueError(f"{name}: cannot load {array.dtype}")
+    return array
+
+
+def _is_floating(dtype: Any) -> bool:
+    try:
+        return dtype is not None and backend.is_floating(backend.dtype_of(dtype))
+    except TypeError:
+        return False
 
 
 def _shape(x: Tensor) -> str:
@@ -251,12 +401,13 @@ def _shape(x: Tensor) -> str:
 
 
 def _no_attribute(module: Module, name: str) -> str:
-    names = [*(n for n, _ in _items(vars(module))), *module._computed]
+    names = [*vars(module), *module._computed]
     return f"{type(module).__name__} has no attribute {name!r}{did_you_mean(name, names)}"
 
 
 def _mismatch(missing: list[str], unexpected: list[str]) -> str:
     lines = ["the names do not match this module; nothing was loaded"]
-    lines += [f"  unexpected {n!r}{did_you_mean(n, missing, cutoff=0.4)}" for n in unexpected]
+    for name in unexpected:
+        lines.append(f"  unexpected {name!r}{did_you_mean(str(name), missing, cutoff=0.4)}")
     lines += [f"  missing {name!r}" for name in missing]
     return "\n".join(lines)

@@ -41,7 +41,7 @@ def normalise_(
     finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
     Then nothing has been assigned.
     """
-    WeightNorm(dim=dim, eps=eps, form=form)  # raises for settings that make no sense
+    eps = WeightNorm(dim=dim, eps=eps, form=form).eps  # raises for settings that make no sense
     if isinstance(dim, str):
         raise ValueError("a parameter does not say which axis is its output; give dim as a number")
     wanted = "a Parameter, or several, such as module.parameters()"
@@ -58,9 +58,10 @@ def _normalised(i: int, v: Any, dim: Any, eps: float, form: str) -> Any:
     if not is_floating(v.dtype):
         raise TypeError(f"item {i} is {v.dtype}; only floating parameters have a norm")
     if not v.is_leaf:
+        how = f" by '{v._op.name}'" if v._op else ""
         raise ValueError(
-            f"item {i}, of shape {v.shape}, was computed by '{v._op.name}'; pass what it was "
-            f"computed from, such as layer.weight_v"
+            f"item {i}, of shape {v.shape}, was computed{how}; pass what it was computed from, "
+            f"such as layer.weight_v"
         )
     xp, shape = namespace(v.data), weight_norm.kept_shape(v.shape, dim)
     ones = xp.ones_like(v.data, shape=shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy as copied
 from typing import Any
 
 from ..graph import Value
@@ -21,6 +22,7 @@ def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
     are not replaced, buffers and everything else are shared: running statistics move on. Modules
     are found where `parameters` finds them; what holds one in another way, such as a function kept
     as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
+    Raises TypeError for what is no Module, or no mapping.
     """
     instance("module", module, Module, "a Module")
     instance("replaced", replaced, Mapping, "a mapping from Parameters to Tensors")
@@ -49,6 +51,9 @@ def rebuilt(value: Any, replaced: Mapping[Parameter, Tensor], known: dict[int, A
             known[id(value)] = copy = object.__new__(type(value))
             for name, x in vars(value).items():
                 copy.__dict__[name] = rebuilt(x, replaced, known)
+            if value._computed:  # a copy that recomputes leaves the weight of the original alone
+                own = {name: copied(computed) for name, computed in value._computed.items()}
+                copy.__dict__["_computed"] = own
         return known[id(value)]
     if isinstance(value, dict):
         changed = {

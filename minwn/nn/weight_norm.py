@@ -7,17 +7,19 @@
     norm.remove(layer)             # weight_g, weight_v -> weight
 
 The class `nn_utils_weight_norm` of R torch, with its methods and its explicit recompute, made
-safe. The computed weight is not a parameter: it is never saved, and never copied.
+safe. The computed weight is not a parameter: it is never saved, never copied, and never written to.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, ClassVar
 
 from ..backend import (
     Array,
+    Host,
     asarray,
     copy,
     is_floating,
@@ -29,13 +31,14 @@ from ..backend import (
 from ..byhand import weight_norm
 from ..graph import is_recording
 from ..tensors import Tensor
-from .module import Module, Parameter, did_you_mean
+from ..validation import did_you_mean, shown
+from .module import Module, Parameter
 
 __all__ = ["StaleWeightError", "WeightNorm", "ZeroNormError"]
 
 
 class StaleWeightError(RuntimeError):
-    """A layer was called with a weight that is not the one its g and v give."""
+    """A forward used a weight that is not the one its g and v give."""
 
 
 class ZeroNormError(ValueError):
@@ -45,12 +48,23 @@ class ZeroNormError(ValueError):
 Dim = int | tuple[int, ...] | str | None
 
 
+class _Own:
+    """What `dim` is where it is not given; None would be one norm of the whole."""
+
+    def __repr__(self) -> str:
+        return "<its own dim>"
+
+
+OWN: Any = _Own()
+
+
 @dataclass(frozen=True)
 class WeightNorm:
     """The reparameterisation w = g v / h(v) of one weight of a Module.  eq. 2, arXiv:1602.07868
 
     name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
-    negative from the end); None for one norm of the whole; "output" for the layer's output axis.
+    negative from the end); None for one norm of the whole; "output" for the layer's output axis,
+    which a transposed convolution with groups has not.
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.
@@ -83,18 +97,22 @@ class WeightNorm:
 
     # ---- the six methods ------------------------------------------------------------------------
 
-    def apply(self, module: Module, name: str | None = None, dim: Dim = None) -> Module:
+    def apply(self, module: Module, name: str | None = None, dim: Dim = OWN) -> Module:
         """Replace the parameter by `name_g` and `name_v`, with w unchanged; return the module.
 
-        name, dim: used in place of this object's own, for this module, from now on. The place in
-        the parameters' order and requires_grad are kept; modules that share a parameter share
-        its g and v once this has been applied to each of them.
-        Raises ValueError where the name is normalised already, is not a floating parameter, or is
-        shared with a module where it has become something else; IndexError for a dim the weight
-        lacks; ZeroNormError for zero slices. Then nothing changed.
+        name, dim: where given, used in place of this object's own for this module, from now on; an
+        explicit dim=None is one norm of the whole. The place in the parameters' order and
+        requires_grad are kept; modules that share a parameter share its g and v once this has been
+        applied to each of them.
+        Raises TypeError for what is no Module; ValueError where the name is normalised already, is
+        a part of another computed weight, is not a floating parameter, or is shared with a module
+        where it has become something else; IndexError for a dim the weight lacks; ZeroNormError for
+        zero slices. Then nothing changed.
         """
         used = replace(
-            self, name=self.name if name is None else name, dim=self.dim if dim is None else dim
+            self,
+            name=self.name if name is None else name,
+            dim=self.dim if dim is OWN else dim,
         )
         name = used.name
         g_name, v_name = f"{name}_{self._letter}", f"{name}_v"
@@ -120,7 +138,8 @@ class WeightNorm:
         if parts is None:
             g = Parameter(scale, weight.requires_grad)
             v = Parameter(copy(weight.data), weight.requires_grad)
-            parts = _remember(weight, key, (g, v))
+            parts = (g, v)
+        _remember(weight, key, parts)
         computed = Computed(self, used, shape)
         _swap(module, [name], dict(zip((g_name, v_name), parts, strict=True)))
         module.__dict__["_computed"] = {**module._computed, name: computed}
@@ -136,7 +155,7 @@ class WeightNorm:
         Raises ValueError where this was not applied to the module, or g's shape is not dim's.
         """
         weight = None
-        for computed in module._computed.values():
+        for computed in _computed(module).values():
             if computed.declared is self or computed.declared == self:
                 weight = computed.recompute(module)
         return self._folded(module) if weight is None else weight
@@ -145,33 +164,38 @@ class WeightNorm:
         """The same as `recompute`."""
         return self.recompute(module)
 
-    def compute_weight(self, module: Module, name: str | None = None, dim: Dim = None) -> Tensor:
+    def compute_weight(self, module: Module, name: str | None = None, dim: Dim = OWN) -> Tensor:
         """g v / h(v) for the g and v that the module has now, changing nothing.
 
-        Raises ValueError where they are missing, or g's shape is not that of `dim`.
+        name, dim: where given, used in place of those that were applied; an explicit dim=None is
+        one norm of the whole.
+        Raises TypeError for what is no Module, and ValueError where g or v is missing, or g's shape
+        is not that of `dim`.
         """
         if name is None:
             used = self._applied(module)[-1].used
-        elif name in module._computed:
-            used = module._computed[name].used
         else:
-            used = replace(self, name=name)
-        used = used if dim is None else replace(used, dim=dim)
+            own = replace(self, name=name)
+            used = _computed(module)[name].used if name in _computed(module) else own
+        used = used if dim is OWN else replace(used, dim=dim)
         g, v = used._parts(module)
         return used._weight(v, g)
 
     def remove(self, module: Module, name: str | None = None) -> Module:
         """Make the weight one parameter again, in the place of its g and v; return the module.
 
-        Raises ValueError where there is nothing to remove, and ZeroNormError where v is zero.
-        Then nothing changed.
+        A forward that calls recompute() finds nothing to compute after this; `fold` makes a plain
+        copy in which such a forward goes on working.
+        Raises TypeError for what is no Module, ValueError where there is nothing to remove, and
+        ZeroNormError where v is zero. Then nothing changed.
         """
         if name is None:
             names = [computed.used.name for computed in self._applied(module)]
             if len(names) > 1 and self.name not in names:
                 raise ValueError(f"there are {names} to remove; pass one of them as name")
             name = self.name if self.name in names else names[0]
-        if name not in module._computed:
+        name = replace(self, name=name).name  # or its error for what is no name
+        if name not in _computed(module):
             raise ValueError(_not_applied(module, name))
         used = module._computed[name].used
         g, v = used._parts(module)
@@ -180,10 +204,11 @@ class WeightNorm:
         parts = _recall(v, key)
         if parts is None:
             w = used._weight(v.data, g.data)
-            parts = _remember(v, key, (Parameter(w, g.requires_grad or v.requires_grad),))
+            parts = (Parameter(w, g.requires_grad or v.requires_grad),)
+        _remember(v, key, parts)
+        _remember(g, None, parts)  # for an optimiser that has g alone
         left = {n: computed for n, computed in module._computed.items() if n != name}
         module.__dict__["_computed"] = left
-        del module.__dict__[name]
         _swap(module, [f"{name}_{used._letter}", f"{name}_v"], {name: parts[0]})
         return module
 
@@ -201,7 +226,7 @@ class WeightNorm:
         return length
 
     def _applied(self, module: Module) -> list[Computed]:
-        found = [c for c in module._computed.values() if c.declared is self or c.declared == self]
+        found = [c for c in _computed(module).values() if c.declared is self or c.declared == self]
         if not found:
             raise ValueError(_not_applied(module, self.name))
         return found
@@ -210,20 +235,29 @@ class WeightNorm:
         for name, declared in vars(module).get("_folded", {}).items():
             if declared == self and name not in module._computed:
                 return getattr(module, name)
-        raise ValueError(_not_applied(module, self.name))
+        way_out = ""
+        if isinstance(vars(module).get(self.name), Parameter):
+            way_out = (
+                "; where it was removed and the forward calls recompute(), make the plain model "
+                "with nn.fold(model) in place of remove()"
+            )
+        raise ValueError(_not_applied(module, self.name) + way_out)
 
     def _parts(self, module: Module) -> tuple[Tensor, Tensor]:
         """g and v, as the module has them now; an error where g's shape is not that of dim."""
         g, v = (vars(module).get(f"{self.name}_{x}") for x in (self._letter, "v"))
         if not isinstance(g, Tensor) or not isinstance(v, Tensor):
-            raise ValueError(
-                f"{type(module).__name__} has no {self.name}_{self._letter} and {self.name}_v; "
-                f"apply() makes them"
-            )
+            raise ValueError(self._no_parts(module))
         shape = self._kept(module, v.shape)
         if g.shape != shape:
             raise ValueError(self._misfit(g, v, shape))
         return g, v
+
+    def _no_parts(self, module: Module) -> str:
+        names = [f"{self.name}_{letter}" for letter in (self._letter, "v")]
+        lost = [n for n in names if not isinstance(vars(module).get(n), Tensor)]
+        way_out = "assign a Parameter" if self.name in module._computed else "apply() makes them"
+        return f"{type(module).__name__} has no {' and '.join(lost)}; {way_out}"
 
     def _misfit(self, g: Tensor, v: Tensor, shape: tuple[int, ...]) -> str:
         return (
@@ -235,12 +269,7 @@ class WeightNorm:
         """The shape of g for a weight of `shape`."""
         if not isinstance(self.dim, str):
             return weight_norm.kept_shape(shape, self.dim)
-        axis = getattr(module, "output_axis", None)
-        if axis is None:
-            raise ValueError(
-                f"{type(module).__name__} does not say which axis of {self.name} is its output; "
-                f"give dim as a number"
-            )
+        axis = output_axis(module, self.name, "dim")
         return weight_norm.kept_shape(shape, axis)
 
     def _lengths(self, module: Module, v: Tensor, shape: tuple[int, ...]) -> Any:
@@ -250,6 +279,22 @@ class WeightNorm:
             f"choose another dim, or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, "
             f"form='inside')",
         )  # fmt: skip
+
+
+def output_axis(module: Module, name: str, argument: str) -> int:
+    """The axis of a weight along which the outputs of its layer lie; ValueError for none."""
+    axis = getattr(module, "output_axis", None)
+    if axis is not None:
+        return int(axis)
+    kind, groups = type(module).__name__, getattr(module, "groups", 1)
+    if groups > 1:
+        raise ValueError(
+            f"{kind} with groups={groups}: no axis of {name} keeps a norm for each output; give "
+            f"{argument}=1 for norms that one output of each group shares"
+        )
+    raise ValueError(
+        f"{kind} does not say which axis of {name} is its output; give {argument} as a number"
+    )
 
 
 def lengths(
@@ -280,6 +325,61 @@ def _is_axis(a: Any) -> bool:
     return isinstance(a, Integral) and not isinstance(a, bool)
 
 
+class ComputedWeight(Tensor):
+    """The w that a module shows under the name of the weight: read, and not written to.
+
+    On NumPy its memory is read-only; CuPy has no such thing.
+    """
+
+    __slots__ = ()
+    _names: ClassVar[tuple[str, str, str]]  # of the weight, of g and of v
+
+    def _refuse(self, *_: Any) -> Any:
+        name, g, v = self._names
+        how = f" by '{self._op.name}'" if self._op else ""
+        raise RuntimeError(
+            f"{name} of shape {self.shape} was computed{how} from {g} and {v}; assign those, or "
+            f"call remove() of its WeightNorm first"
+        )
+
+    def assign(self, data: Any) -> None:
+        self._refuse()
+
+    @property
+    def data(self) -> Array:
+        """The array, which on NumPy is read-only."""
+        return self._data
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        self._refuse()
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = _refuse
+    __ipow__ = __imatmul__ = __iand__ = __ior__ = __ixor__ = _refuse
+
+    @property
+    def is_leaf(self) -> bool:
+        return False
+
+    # A copy is a Tensor of its own, without a history.
+
+    def __copy__(self) -> Tensor:
+        return self.detach()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        memo[id(self)] = plain = Tensor(copy(self._data))
+        return plain
+
+    def __reduce__(self) -> Any:
+        return Tensor, (self._data,)
+
+
+@functools.cache
+def _computed_from(*names: str) -> type[ComputedWeight]:
+    """ComputedWeight for a weight, its g and its v of these names."""
+    return type("ComputedWeight", (ComputedWeight,), {"__slots__": (), "_names": names})
+
+
 class Computed:
     """One weight of one module, as computed last: what Module keeps in place of a parameter."""
 
@@ -288,20 +388,34 @@ class Computed:
         self.shape = shape  # of g
         self.g_name, self.v_name = f"{used.name}_{used._letter}", f"{used.name}_v"
         self.weight: Any = None
+        self.g: Any = None  # what the weight was computed from; the module may have others by now
+        self.v: Any = None
 
     def recompute(self, module: Module) -> Tensor:
         used, own = self.used, vars(module)
-        v, g = own[self.v_name], own[self.g_name]
+        v, g = own.get(self.v_name), own.get(self.g_name)
+        if not isinstance(v, Tensor) or not isinstance(g, Tensor):
+            raise ValueError(used._no_parts(module))
         if g.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
-        self.weight = own[used.name] = used._weight(v, g)
+        weight = used._weight(v, g)
+        # Not a new object: this one is what the graph behind it knows, and a step is to stay fast.
+        weight.__class__ = _computed_from(used.name, self.g_name, self.v_name)
+        if type(weight._data) is Host:
+            weight._data.setflags(write=False)
+        self.weight, self.g, self.v = weight, g, v
         return self.weight
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
         own, weight = vars(module), self.weight
-        g, v = own[self.g_name], own[self.v_name]
-        if weight.older_than(g) or weight.older_than(v):
+        g, v = own.get(self.g_name), own.get(self.v_name)
+        if g is not self.g or v is not self.v:
+            # Dates alone would not show an older Parameter in the place of the one that was used.
+            if not isinstance(g, Tensor) or not isinstance(v, Tensor):
+                raise StaleWeightError(self.used._no_parts(module))
+            why = f"is older than its {self.g_name} and {self.v_name}, which were replaced"
+        elif g._time > weight._time or v._time > weight._time:
             why = f"is older than its {self.g_name} and {self.v_name}"
         elif not is_recording():
             return
@@ -336,13 +450,24 @@ class Computed:
 
 def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
     """The parameter to be split, or an error that says why it cannot be."""
-    own, kind = vars(module), type(module).__name__
+    computed, own, kind = _computed(module), vars(module), type(module).__name__
     value = own.get(name)
-    if name in module._computed:
+    if name in computed:
         raise ValueError(f"{kind}.{name} is weight-normalised already; remove() it first")
+    for other, known in computed.items():
+        if name in (known.g_name, known.v_name):
+            raise ValueError(
+                f"{kind}.{name} is what {kind}.{other} is computed from, and cannot be normalised "
+                f"itself; remove() the WeightNorm of {other!r} first"
+            )
     if isinstance(value, Parameter):
         if not is_floating(value.dtype):
             raise ValueError(f"{kind}.{name} is {value.dtype}; only floating weights have a norm")
+        if hasattr(type(module), name):
+            raise ValueError(
+                f"the class {kind} has an attribute {name!r} of its own, which would hide the "
+                f"computed weight; set it on each object, in __init__"
+            )
         for taken in parts:
             if taken in own:
                 raise ValueError(f"{kind} has an attribute {taken!r} already")
@@ -354,6 +479,13 @@ def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
     names = [n for n, p in own.items() if isinstance(p, Parameter)]
     hint = did_you_mean(name, names) or f"; it has {names}"
     raise ValueError(f"{kind} has no parameter {name!r}{hint}")
+
+
+def _computed(module: Any) -> Any:
+    """The computed weights of a Module; TypeError for anything else."""
+    if not isinstance(module, Module):
+        raise TypeError(f"module={shown(module)}; pass a Module, such as nn.Linear(20, 40)")
+    return module._computed
 
 
 def _not_applied(module: Module, name: str) -> str:
@@ -377,12 +509,11 @@ def _swap(module: Module, old: list[str], new: dict[str, Any]) -> None:
 
 # Modules that share a weight must share its g and v (and, after remove, the weight again). Each
 # module is split by a call of its own, so the old parameter remembers what it became, as long as
-# neither has been assigned since.
+# neither has been assigned since. An optimiser that has the old one finds it replaced.
 
 
-def _remember(old: Any, key: Any, new: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+def _remember(old: Any, key: Any, new: tuple[Parameter, ...]) -> None:
     old._twin = (key, [x._time for x in (old, *new)], new)
-    return new
 
 
 def _recall(old: Any, key: Any) -> tuple[Parameter, ...] | None:

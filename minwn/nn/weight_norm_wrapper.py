@@ -16,11 +16,13 @@ from typing import Any
 from .. import backend, forms
 from ..byhand import weight_norm
 from ..graph import raw
-from ..ops import reshape
+from ..ops import cast, reshape
 from ..tensors import Tensor
+from ..validation import shown
 from . import init
-from .module import Module, Parameter, join
+from .module import Buffer, Module, Parameter, join
 from .substitute import substitute
+from .weight_norm import output_axis
 
 __all__ = ["WeightNormWrapper"]
 
@@ -31,7 +33,8 @@ class WeightNormWrapper(Module):
     """Calls `layer` with every matching parameter v replaced by scale v / sqrt(||v||^2 + epsilon).
 
     layer: any Module; one without WeightNorm inside. epsilon: added to the squared norm.
-    dtype: of the replaced weights; None keeps that of the parameter. param_dtype: of the scales.
+    dtype: what the replaced weights are rounded to; None for that of the parameter. param_dtype: of
+    the scales.
     use_scale: whether there are scales to train; without, each slice has length 1.
     scale_init: a function (shape, rng=, dtype=) -> array such as those of `nn.init`, or "norm" for
     the norms that the weights have now, which keeps the function of the layer. rng: for it.
@@ -48,11 +51,15 @@ class WeightNormWrapper(Module):
     scale w_bar / sqrt(epsilon); for epsilon=0, NaN.
     The norm is taken in the wider dtype of parameter and scale, float32 at least, and the weight
     rounded once, to `dtype`; parameters and scales keep the dtypes they have.
+    Nothing else in this library promotes silently, and this does, as Flax: a call computes in the
+    widest dtype among its floating inputs, the replaced weights and the other parameters (float32
+    for float16 beside bfloat16), and returns it. So dtype="float16" around a float32 layer with a
+    bias gives weights with the rounding of float16, and a float32 result.
 
-    Raises TypeError for what is no Module, a filter that is one string, a parameter or a dtype that
-    is not floating; IndexError for an axis out of range; ValueError for a filter that matches
-    nothing, an owner without an output axis, a WeightNorm inside, scales of the wrong shape or not
-    finite.  Salimans & Kingma 2016, arXiv:1602.07868
+    Raises TypeError for what is no Module, a filter that is not a set of strings, a parameter or a
+    dtype that is not floating; IndexError for an axis out of range; ValueError for a filter that
+    matches nothing, an owner without an output axis, a WeightNorm inside, paths that read the same,
+    scales of the wrong shape or not finite.  Salimans & Kingma 2016, arXiv:1602.07868
     """
 
     def __init__(
@@ -69,10 +76,10 @@ class WeightNormWrapper(Module):
         rng: Any = None,
     ) -> None:
         if not isinstance(layer, Module):
-            raise TypeError(f"layer={layer!r:.60}; give a Module, such as nn.Linear(20, 40)")
+            raise TypeError(f"layer={shown(layer)}; give a Module, such as nn.Linear(20, 40)")
         epsilon = forms.check("inside", epsilon, name="epsilon")
         if not callable(scale_init) and scale_init != "norm":
-            raise ValueError(f"scale_init={scale_init!r}; give a function, or 'norm'")
+            raise ValueError(f"scale_init={shown(scale_init)}; give a function, or 'norm'")
         self.layer, self.epsilon, self.use_scale = layer, epsilon, use_scale
         self.dtype = None if dtype is None else _floating("dtype", dtype)
         self.feature_axes = _checked_axes(feature_axes)
@@ -95,11 +102,31 @@ class WeightNormWrapper(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """layer(*args) with the normalised weights."""
-        weights = {v: self._weight(path, v) for path, v in self.matching().items()}
-        return substitute(self.layer, weights)(*args, **kwargs)
+        weights, dtype = self.replacements(_floats([*args, kwargs]))
+        layer = substitute(self.layer, weights)
+        if dtype is not None:
+            args, kwargs = _cast(args, dtype), _cast(kwargs, dtype)
+            for module in layer.modules():
+                if not module.training:  # in training they move, and are the layer's own
+                    cast_buffers(module, dtype)
+        return layer(*args, **kwargs)
+
+    def replacements(self, given: Iterable[Any] = ()) -> tuple[dict[Parameter, Tensor], Any]:
+        """What a call has in the place of the layer's parameters; and the dtype that they and the
+        given inputs were promoted to, or None where they all have one."""
+        new = {v: self._weight(path, v) for path, v in self.matching().items()}
+        rest = [v for v in self.layer.parameters() if v not in new and backend.is_floating(v.dtype)]
+        dtypes = {x.dtype for x in (*new.values(), *rest, *given)}
+        if len(dtypes) == 1:
+            return new, None
+        dtype = max(dtypes, key=lambda d: d.itemsize)
+        if sum(d.itemsize == dtype.itemsize for d in dtypes) > 1:
+            dtype = backend.accumulator(dtype)  # neither float16 nor bfloat16 holds the other
+        new |= {v: v for v in rest if v.dtype != dtype}
+        return {v: w.to(dtype) for v, w in new.items()}, dtype
 
     def normalised(self) -> dict[str, Tensor]:
-        """By path, the weights that a call computes with."""
+        """By path, the weights that a call computes with, as rounded to `dtype`."""
         return {path: self._weight(path, v) for path, v in self.matching().items()}
 
     def describe(self) -> str:
@@ -158,12 +185,9 @@ class WeightNormWrapper(Module):
             raise TypeError(f"{path} is {v.dtype}; only floating parameters have a norm")
         if axes == "output":
             # Each entry of a bias belongs to an output of its own.
-            axes = getattr(owner, "output_axis", None) if v.ndim > 1 else tuple(range(v.ndim))
-            if axes is None:
-                raise ValueError(
-                    f"{type(owner).__name__} does not say which axis of {path} {v.shape} is its "
-                    f"output; give feature_axes as a number"
-                )
+            axes = tuple(range(v.ndim))
+            if v.ndim > 1:
+                axes = output_axis(owner, f"{path} {v.shape}", "feature_axes")
         axes = () if axes is None else axes if isinstance(axes, tuple) else (axes,)
         for a in axes:
             if not -v.ndim <= a < v.ndim:
@@ -175,10 +199,13 @@ class WeightNormWrapper(Module):
 
 
 def _floating(name: str, spec: Any) -> Any:
-    dtype = backend.dtype_of(spec)
-    if not backend.is_floating(dtype):
-        raise TypeError(f"{name}={spec!r}; choose a float dtype")
-    return dtype
+    try:
+        dtype = backend.dtype_of(spec)
+        if spec is not None and backend.is_floating(dtype):
+            return dtype
+    except TypeError:
+        pass
+    raise TypeError(f"{name}={shown(spec)}; choose a float dtype")
 
 
 def _checked_axes(axes: Any) -> Axes:
@@ -196,6 +223,8 @@ def _checked_filter(words: Any) -> frozenset[str] | None:
         )
     if words is None:
         return None
+    if not isinstance(words, Iterable):
+        raise TypeError(f"variable_filter={shown(words)}; give strings, parts of paths")
     words = frozenset(words)
     if not all(isinstance(word, str) for word in words):
         raise TypeError(f"variable_filter={set(words)}; give strings, parts of paths")
@@ -205,6 +234,7 @@ def _checked_filter(words: Any) -> frozenset[str] | None:
 def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:
     """("0/conv/weight", parameter, the module that owns it), each parameter once."""
     seen: set[int] = set()
+    paths: set[str] = set()
     for prefix, module in layer.named_modules():
         if module._computed:
             raise ValueError(
@@ -214,4 +244,39 @@ def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:
         for name, value in module.own_parameters():
             if id(value) not in seen:
                 seen.add(id(value))
-                yield join(prefix, name).replace(".", "/"), value, module
+                path = join(prefix, name).replace(".", "/")
+                if path in paths:
+                    raise ValueError(
+                        f"two parameters have the path {path!r}; write the keys of dicts without /"
+                    )
+                paths.add(path)
+                yield path, value, module
+
+
+def cast_buffers(module: Module, dtype: Any) -> None:
+    """Put floating Buffers of the dtype in the place of others; these stay as they are."""
+    for name, value in vars(module).items():
+        if isinstance(value, Buffer) and backend.is_floating(value.dtype):
+            vars(module)[name] = Buffer(value.detach().to(dtype))
+
+
+def _floats(value: Any) -> Iterator[Any]:
+    """The floating arrays and Tensors in lists, tuples and dicts."""
+    if isinstance(value, list | tuple | dict):
+        for x in value.values() if isinstance(value, dict) else value:
+            yield from _floats(x)
+    elif (isinstance(value, Tensor) or backend.is_array(value)) and backend.is_floating(
+        value.dtype
+    ):
+        yield value
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    """The same with these in the dtype."""
+    if isinstance(value, dict):
+        return {key: _cast(x, dtype) for key, x in value.items()}
+    if isinstance(value, list | tuple):
+        return getattr(value, "_make", type(value))([_cast(x, dtype) for x in value])
+    for x in _floats(value):
+        return cast(x, dtype=dtype)
+    return value

@@ -145,10 +145,8 @@ def check_gradients(
 
     def loss(*parts: Tensor) -> Tensor:
         """The real thing, with these in the place of g and v."""
-        for name, part in zip(names, parts, strict=True):
-            layer, _, own = name.partition(".")
-            setattr(getattr(net, layer), own, part)
-        return nn.cross_entropy(net(Tensor(images)), labels)
+        replaced = dict(zip((named[name] for name in names), parts, strict=True))
+        return nn.cross_entropy(nn.substitute(net, replaced)(Tensor(images)), labels)
 
     values = [named[name].data for name in names]
     report = gradcheck(

@@ -93,10 +93,11 @@ KINDS = [
 def points(quick: bool) -> Iterator[tuple[Kind, WeightNorm]]:
     """Every layer with every single axis, pairs of axes, the whole, and a form with eps."""
     for kind in KINDS:
-        rank = len(kind.make(numpy.random.default_rng(0)).weight.shape)
-        dims: list[Any] = ["output", None, (0, -1), *range(rank)]
+        layer = kind.make(numpy.random.default_rng(0))
+        output = 1 if layer.output_axis is None else "output"  # in groups, outputs share norms
+        dims: list[Any] = [output, None, (0, -1), *range(layer.weight.ndim)]
         yield from ((kind, WeightNorm(dim=dim)) for dim in (dims[:2] if quick else dims))
-        yield kind, WeightNorm(dim="output", eps=0.5, form="inside")
+        yield kind, WeightNorm(dim=output, eps=0.5, form="inside")
 
 
 def check(kind: Kind, norm: WeightNorm, rng: Generator) -> list[Finding]:

@@ -77,6 +77,31 @@ def test_the_numbers_are_those_of_the_paper(rng):
     np.testing.assert_allclose(layer.bias.data, -t.mean(axis=0) * g, rtol=0, atol=200 * U)
 
 
+@pytest.mark.parametrize("norm", [WeightNorm(), ExponentialWeightNorm()], ids=["g", "e^s"])
+@pytest.mark.parametrize("init_scale", [0.1, 3, np.float64(0.5)], ids=repr)
+def test_init_scale_is_the_deviation_of_every_output(norm, init_scale, rng):
+    net, x = (
+        nn.Sequential(f64("Linear", 4, 5), nn.Tanh(), f64("Linear", 5, 3)),
+        rng.normal(size=(30, 4)),
+    )
+    for layer in (net[0], net[2]):
+        norm.apply(layer)
+    data_dependent_init(net, x, init_scale=init_scale)
+    first = net[0](x)
+    for y in (first, net[2](first.tanh())):
+        np.testing.assert_allclose(y.data.mean(axis=0), 0.0, **EXACT)
+        np.testing.assert_allclose(y.data.std(axis=0), init_scale, **EXACT)
+    data_dependent_init(net, x, eps=0.04, init_scale=init_scale)
+    v = net[0].weight_v.data
+    t = x @ (v / np.linalg.norm(v, axis=1, keepdims=True)).T
+    exact = init_scale / np.sqrt(t.var(axis=0) + 0.04)
+    g = getattr(net[0], f"weight_{norm._letter}").data[:, 0]
+    np.testing.assert_allclose(np.exp(g) if norm._letter == "s" else g, exact, rtol=50 * U)
+    for bad in (0, -1.0, None, np.inf, "1"):
+        with pytest.raises(ValueError, match=r"init_scale=.*; give a finite number > 0"):
+            data_dependent_init(net, x, init_scale=bad)
+
+
 class Net(nn.Module):
     """Layers in lists and dicts, called in another order, one of them twice, and recomputed as the
     documentation says."""
@@ -196,7 +221,7 @@ REFUSED = {
     "inputs of a transposed convolution": (
         normalised(f64("ConvTranspose1d", 4, 3, 2)), FLAT, ValueError, "dim=0 gives gains"),
     "groups of a transposed convolution": (
-        normalised(f64("ConvTranspose1d", 4, 6, 2, **GROUPED), dim="output"), FLAT, ValueError,
+        normalised(f64("ConvTranspose1d", 4, 6, 2, **GROUPED), dim=1), FLAT, ValueError,
         "ConvTranspose1d with groups=2; one gain serves an output of each group"),
     "a bias": (normalised(f64("Linear", 4, 3), "bias"), X, TypeError,
                r"Linear: \['bias'\] of a Linear normalised"),

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from minwn import nn
 from minwn.nn import init
 
 SHAPE = (60, 50, 4)
@@ -67,3 +68,70 @@ def test_constants():
     assert init.zeros((2, 3)).dtype == init.ones((2, 3)).dtype == "float32"
     assert not init.zeros((2, 3)).any()
     assert (init.ones((2, 3), dtype="float16") == 1).all()
+
+
+ALL = {
+    **{name: draw for name, (draw, _, _) in DRAWS.items()},
+    "orthogonal": lambda **k: init.orthogonal((4, 3), **k),
+    "zeros": lambda **k: init.zeros(SHAPE, **k),
+    "ones": lambda **k: init.ones(SHAPE, **k),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_dtype_is_float32_and_only_floats_are_drawn(name):
+    np.testing.assert_array_equal(ALL[name](rng=7, dtype=None), ALL[name](rng=7))
+    assert ALL[name](rng=7, dtype=None).dtype == "float32"
+    for dtype in ("int32", "bool", complex, "float33", 3, object()):
+        with pytest.raises(TypeError, match=r"dtype=.*; give a float dtype, such as 'float32'"):
+            ALL[name](rng=7, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda d: nn.Linear(3, 2, dtype=d), lambda d: nn.Conv1d(3, 2, 2, dtype=d),
+     lambda d: nn.Embedding(3, 2, dtype=d), lambda d: nn.LSTMCell(3, 2, dtype=d),
+     lambda d: nn.LayerNorm(3, dtype=d), lambda d: nn.BatchNorm1d(3, dtype=d)],
+)  # fmt: skip
+def test_a_layer_without_a_dtype_is_float32(make):
+    assert {x.dtype.name for x in make(None).state_dict().values()} == {"float32"}
+    with pytest.raises(TypeError, match=r"dtype='int32'; give a float dtype"):
+        make("int32")
+
+
+@pytest.mark.parametrize("number", [np.float64(0.5), np.float32(0.5), np.float16(0.5)], ids=repr)
+def test_numbers_of_numpy_are_those_of_python(number):
+    for draw in (lambda x: init.uniform(SHAPE, x, 7), lambda x: init.normal(SHAPE, x, 7),
+                 lambda x: init.he(SHAPE, 7, slope=x),
+                 lambda x: init.orthogonal((3, 4), 7, gain=x)):  # fmt: skip
+        np.testing.assert_array_equal(draw(number), draw(0.5))
+    assert nn.Linear(np.int64(3), np.uint8(2), rng=0).describe() == "3 -> 2"
+
+
+BAD = {
+    "bound": (lambda x: init.uniform(SHAPE, x), [-1.0, None, "x", np.nan, np.inf, True, [1.0]]),
+    "std": (lambda x: init.normal(SHAPE, x), [-1.0, None, "x", np.nan, np.inf, True, [1.0]]),
+    "slope": (lambda x: init.he(SHAPE, slope=x), [None, "x", np.nan, np.inf, [1.0]]),
+    "gain": (lambda x: init.orthogonal((2, 2), gain=x), [None, "x", np.nan, [1.0]]),
+    "shape": (lambda x: init.ones(x), [None, "x", 1.5, (2, 1.5), (2, -1), [None]]),
+    "in_features": (lambda x: nn.Linear(x, 2), [None, "x", 1.5, 0, -1, True, [2]]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_out_of_range_is_named(name):
+    call, values = BAD[name]
+    for value in values:
+        with pytest.raises(ValueError, match=rf"{name}=.*; give"):
+            call(value)
+    for shape in (None, "x", 3):
+        with pytest.raises(ValueError, match="shape"):
+            init.glorot(shape)
+
+
+@pytest.mark.parametrize("rng", ["seed", -1, 1.5, object()], ids=repr)
+def test_what_cannot_seed_is_refused(rng):
+    for call in (lambda: nn.Linear(2, 2, rng=rng), lambda: nn.Dropout(rng=rng),
+                 lambda: init.normal((2,), rng=rng)):  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match=r"rng=.*; give a Generator, a whole num"):
+            call()

@@ -196,6 +196,10 @@ def test_dropout_keeps_the_mean_in_training_and_everything_in_evaluation(p, rng)
     np.testing.assert_allclose(minwn.grad(y, x, u).data, expected, rtol=1e-15)
     assert layer.eval()(x) is x
     assert (nn.Dropout(p, rng=3)(x).data == nn.Dropout(p, rng=3)(x).data).all()
+    for weak in (np.float64(p), np.float32(p)):
+        z = nn.Dropout(weak, rng=3)(x)
+        assert z.dtype == x.dtype
+        assert ((z.data == 0) == (nn.Dropout(float(weak), rng=3)(x).data == 0)).all()
 
 
 def small(seed: int, dtype: str = "float32") -> nn.Sequential:
@@ -368,6 +372,15 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.Sequential(nn.ReLU())["relu"], IndexError, ["'relu'"]),
     (lambda: nn.Flatten(4)(X), IndexError, ["start_dim=4", "(2, 3, 4, 4)"]),
     (lambda: nn.Dropout(1.5), ValueError, ["p=1.5"]),
+    (lambda: nn.Dropout(None), ValueError, ["p=None"]),
+    (lambda: nn.Flatten(None), ValueError, ["start_dim=None"]),
+    (lambda: nn.Flatten(0.5), ValueError, ["start_dim=0.5"]),
+    (lambda: nn.LeakyReLU("0.1"), ValueError, ["negative_slope='0.1'"]),
+    (lambda: nn.DoRALinear(nn.Linear(2, 2), 1, alpha=np.inf), ValueError, ["alpha=inf"]),
+    (lambda: nn.DoRALinear(None, 1), TypeError, ["base=None", "Linear"]),
+    (lambda: nn.normalise_(None), TypeError, ["parameters=None"]),
+    (lambda: nn.substitute(nn.ReLU(), None), TypeError, ["replaced=None"]),
+    (lambda: nn.Sequential(None), TypeError, ["'0'", "NoneType"]),
     (lambda: nn.cross_entropy(X[0, 0], [0, 1, 2, 4]), ValueError, ["4 classes"]),
     (lambda: nn.cross_entropy(X[0, 0], [0] * 4, "avg"), ValueError, ["'avg'", "mean"]),
     (lambda: nn.mse_loss(X, X[0]), ValueError, ["(3, 4, 4)", "(2, 3, 4, 4)"]),

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from minwn import Tensor, WeightNorm, nn
+from minwn import StaleWeightError, Tensor, WeightNorm, nn, no_grad, tensor
 
 
 class Scale(nn.Module):
@@ -97,6 +97,307 @@ def test_reassigning_an_attribute_keeps_its_place():
     assert names(net)[:3] == ["shift", "last.weight", "blocks.0.factor"]
     del net.last
     assert names(net)[:2] == ["shift", "blocks.0.factor"]
+
+
+# ---- names that read the same -------------------------------------------------------------------
+
+
+def square(rng=0):
+    return nn.Linear(2, 2, rng=rng)
+
+
+class Holder(nn.Module):
+    def __init__(self, **attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+SAME = {  # name: (make, the name that would stand for two)
+    "keys": (lambda: Holder(parts={"1": square(), 1: square(1)}), "parts.1"),
+    "keys of one module": (lambda: Holder(parts=dict.fromkeys(["1", 1], square())), "parts.1"),
+    "keys of parameters": (
+        lambda: Holder(parts={None: nn.Parameter(np.ones(2)), "None": nn.Parameter(np.ones(2))}),
+        "parts.None",
+    ),
+    "a buffer and a parameter": (
+        lambda: Holder(parts={"1": nn.Parameter(np.ones(2)), 1: nn.Buffer(np.ones(2))}), "parts.1",
+    ),
+    "keys deep below": (lambda: Holder(parts=[({"x": {2.0: square(), "2.0": square()}},)]),
+                        "parts.0.0.x.2.0"),
+    "a key with a dot": (
+        lambda: Holder(parts={"a": {"b": square()}, "a.b": square()}), "parts.a.b",
+    ),
+    "a key that reads like a weight": (
+        lambda: Holder(parts={"a": square(), "a.weight": nn.Parameter(np.ones(2))}),
+        "parts.a.weight",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_two_names_that_read_the_same_cannot_be_made(name):
+    make, twice = SAME[name]
+    with pytest.raises(
+        ValueError, match=rf"names that read '{re.escape(twice)}', so a state .*key"
+    ):
+        make()
+
+
+LISTINGS = {
+    "state_dict": lambda net: net.state_dict(),
+    "load_state_dict": lambda net: net.load_state_dict({}, strict=False),
+    "named_parameters": lambda net: list(net.named_parameters()),
+    "parameters": lambda net: list(net.parameters()),
+    "named_modules": lambda net: list(net.named_modules()),
+    "train": lambda net: net.train(),
+    "to": lambda net: net.to("float64"),
+    "zero_grad": lambda net: net.zero_grad(),
+    "own_parameters": lambda net: list(net.own_parameters()),
+    "named_buffers": lambda net: list(net.named_buffers()),
+}
+
+
+@pytest.mark.parametrize("listing", LISTINGS)
+def test_what_a_dict_was_filled_with_later_is_not_lost_in_a_listing(listing):
+    net = Holder(parts={})
+    net.parts["1"] = square()
+    net.parts[1] = nn.Parameter(np.ones(3)) if listing == "own_parameters" else square()
+    if listing == "own_parameters":
+        net.parts["1"] = nn.Parameter(np.ones(3))
+    with pytest.raises(ValueError, match=r"names that read 'parts\.1"):
+        LISTINGS[listing](net)
+    assert "parts.1" in repr(net)  # which still helps to find it
+    assert not hasattr(net, "part")
+    del net.parts[1]
+    LISTINGS[listing](net)
+
+
+@pytest.mark.parametrize("name", ["a.b", "layers.0", "", ".", "a."])
+def test_a_name_with_a_dot_would_read_as_a_path(name):
+    net = Holder(layers=[square()], a=Holder(b=square()))
+    for value in (square(), nn.Parameter(np.ones(2)), nn.Buffer(np.ones(2)), [square()],
+                  {"x": (square(),)}):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"{re.escape(repr(name))} cannot be the name .* dot"):
+            setattr(net, name, value)
+    setattr(net, name, [1, 2])  # neither saved nor trained
+    assert len(net.state_dict()) == 4
+
+
+def test_keys_that_read_apart_are_fine():
+    net = Holder(parts={0.5: square(), 1: square(), "1.0": square(), (1, 2): square()})
+    assert [name for name, _ in net.named_modules()][1:] == [
+        "parts.0.5", "parts.1", "parts.1.0", "parts.(1, 2)",
+    ]  # fmt: skip
+    Holder(settings={"1": 0.1, 1: 0.2})  # no state
+
+
+@pytest.mark.parametrize("name", [0, "", "a.b", "forward", "training"])
+def test_sequential_refuses_names_that_cannot_be_attributes(name):
+    with pytest.raises(ValueError, match="cannot be the name of a module"):
+        nn.Sequential({name: square(), "other": square()})
+
+
+# ---- what takes the place of what ---------------------------------------------------------------
+
+NO_PARAMETER = {
+    "array": np.ones((2, 2), "float32"),
+    "float64": np.ones((2, 2)),
+    "Tensor": tensor(np.ones((2, 2))),
+    "leaf": tensor(np.ones((2, 2)), requires_grad=True),
+    "Buffer": nn.Buffer(np.ones((2, 2))),
+    "number": 1.0,
+    "scalar": np.float32(1),
+    "list": [1.0],
+    "list of parameters": [nn.Parameter(np.ones(2))],
+    "dict": {},
+    "word": "weight",
+    "module": nn.ReLU(),
+    "function": abs,
+    "class": nn.Parameter,
+}
+
+
+@pytest.mark.parametrize("value", NO_PARAMETER.values(), ids=NO_PARAMETER)
+def test_only_a_parameter_takes_the_place_of_a_parameter(value):
+    layer = square()
+    WeightNorm("weight").apply(layer)
+    for name in ("bias", "weight_g", "weight_v"):
+        before, state = getattr(layer, name), arrays(layer)
+        words = (
+            rf"Linear.{name} is a Parameter, got .*; .* layer.{name}.data, .* Parameter\(array\)"
+        )
+        with pytest.raises(TypeError, match=words):
+            setattr(layer, name, value)
+        assert getattr(layer, name) is before
+        assert same(arrays(layer), state)
+    layer.bias = new = nn.Parameter(np.ones(2))
+    assert layer.bias is new
+    layer.bias = None
+    assert names(layer) == ["weight_g", "weight_v"]
+
+
+def test_a_product_does_not_replace_a_parameter_silently():
+    layer = square()
+    before = layer.weight
+    with pytest.raises(
+        TypeError, match=r"Linear.weight is a Parameter, got a float32 Tensor of sh"
+    ):
+        layer.weight = layer.weight * 2
+    with no_grad(), pytest.raises(TypeError, match=r"assign layer.weight.data"):
+        layer.weight = layer.weight * 2
+    assert layer.weight is before
+    layer.weight.data = layer.weight.data * 2  # as the sentence says
+    assert layer.weight is before
+    layer.weight = nn.Parameter(layer.weight.data * 2)
+    assert names(layer) == ["weight", "bias"]
+
+
+@pytest.mark.skipif(not hasattr(Tensor, "__imul__"), reason="needs in-place arithmetic of Tensors")
+def test_in_place_arithmetic_keeps_parameters_and_buffers():
+    net = nn.Sequential(square(), nn.BatchNorm1d(2))
+    layer, norm, w = net[0], net[1], net[0].weight.data.copy()
+    weight, bias, mean, before = layer.weight, layer.bias, norm.running_mean, names(net)
+    with no_grad():
+        layer.weight *= 2
+        layer.bias -= layer.bias
+        norm.running_mean += 3.0
+    assert layer.weight is weight
+    assert layer.bias is bias
+    assert norm.running_mean is mean
+    assert names(net) == before
+    np.testing.assert_array_equal(net.state_dict()["0.weight"], 2 * w)
+    np.testing.assert_array_equal(net.state_dict()["0.bias"], np.zeros(2))
+    np.testing.assert_array_equal(net.state_dict()["1.running_mean"], [3.0, 3.0])
+    with pytest.raises((RuntimeError, TypeError)):
+        layer.weight *= 2  # recorded
+    assert layer.weight is weight
+    np.testing.assert_array_equal(weight.data, 2 * w)
+    WeightNorm().apply(layer)
+    g = layer.weight_g.data
+    with no_grad():
+        layer.weight_g *= 2  # dates it
+        with pytest.raises(StaleWeightError):
+            layer(np.ones((1, 2), "float32"))
+        with pytest.raises(RuntimeError, match=r"weight of shape \(2, 2\) was computed"):
+            layer.weight *= 2
+    np.testing.assert_array_equal(layer.weight_g.data, 2 * g)
+
+
+def test_only_a_buffer_takes_the_place_of_a_buffer():
+    layer = nn.BatchNorm1d(3)
+    for value in (np.ones(3), tensor(np.ones(3)), 0.9 * layer.running_mean + 0.1, 1.0, [0.0] * 3):
+        with pytest.raises(TypeError, match=r"BatchNorm.running_mean is a Buffer, got .*\.data"):
+            layer.running_mean = value
+    layer.running_mean = nn.Buffer(np.ones(3, "float32"))
+    assert [name for name, _ in layer.named_buffers()] == ["running_mean", "running_var"]
+
+
+def test_a_module_gives_way_to_what_can_be_called_or_is_listed():
+    net = nn.Sequential(square(), nn.Tanh())
+    for value in (3, "relu", np.ones(2), tensor(np.ones(2))):
+        with pytest.raises(
+            TypeError, match=r"Sequential.1 is a Module, got .*; give another Module"
+        ):
+            setattr(net, "1", value)
+    for value in (nn.ReLU(), np.tanh, [nn.ReLU()], None):
+        setattr(net, "1", value)
+
+
+def test_everything_else_is_assigned_as_ever():
+    net = Net()
+    net.plain = np.ones(2)  # was a Tensor, neither trained nor saved
+    net.name, net.sizes, net.extra = 3, None, tensor(np.ones(2), requires_grad=True)
+    assert names(net) == PARAMETERS
+
+
+# ---- sentences ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [nn.Parameter, nn.Buffer])
+@pytest.mark.parametrize("value", [[1.0, 2.0], None, "ones", 3.0, {"a": 1}, object()], ids=repr)
+def test_a_parameter_is_made_of_an_array(kind, value):
+    with pytest.raises(TypeError, match=rf"{kind.__name__}\(.*\): pass an array or a Tensor"):
+        kind(value)
+
+
+def test_a_parameter_of_integers_or_of_a_scalar():
+    with pytest.raises(TypeError, match="int64 has no gradient; convert it to a float dtype"):
+        nn.Parameter(np.array([1, 2]))
+    scalar = nn.Parameter(np.float32(3))
+    assert isinstance(scalar.data, np.ndarray)
+    assert scalar.shape == ()
+
+
+@pytest.mark.parametrize("x", [None, [[1.0, 2.0]], "x", 3.0, (1.0,)], ids=repr)
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Linear(2, 3, rng=0), nn.Conv1d(1, 1, 1, rng=0), nn.Flatten(), nn.Dropout(),
+     nn.LayerNorm(2), nn.BatchNorm1d(2), nn.MaxPool1d(2), nn.LSTMCell(2, 3, rng=0), nn.Softmax(),
+     nn.Sequential(nn.Conv1d(1, 1, 1, rng=0)), nn.WeightNormWrapper(nn.Linear(2, 3, rng=0))],
+    ids=lambda layer: type(layer).__name__,
+)  # fmt: skip
+def test_an_input_that_is_no_array_is_named(layer, x):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        layer(x)
+    text = str(caught.value)
+    assert "object has no attribute" not in text, text
+    assert re.search(r"input 0 is|pass an array|numbers", text), text
+
+
+def test_an_input_by_name_that_is_no_array_is_named():
+    with pytest.raises(TypeError, match=r"Conv1d: x=\[1.0\]; pass an array or a Tensor"):
+        nn.Conv1d(1, 1, 1, rng=0)(x=[1.0])
+
+
+def test_an_error_raised_by_hand_is_not_blamed_on_an_input_of_none():
+    class Sets(nn.Linear):
+        def forward(self, x):
+            self.weight = x
+
+    layer = Sets(2, 2, rng=0)
+    WeightNorm().apply(layer)
+    with pytest.raises(AttributeError, match=r"Sets.weight is computed from weight_g and"):
+        layer(None)
+
+
+def test_an_attribute_missing_elsewhere_is_not_blamed_on_the_input():
+    class Odd(nn.Module):
+        def forward(self, x):
+            return self.missing(x) if isinstance(x, str) else {}.nothing
+
+    with pytest.raises(AttributeError, match="Odd has no attribute 'missing'"):
+        Odd()("x")
+    with pytest.raises(AttributeError, match="'dict' object has no attribute 'nothing'"):
+        Odd()(None)
+
+
+@pytest.mark.parametrize("state", [None, [1, 2], "file.npz", 3], ids=repr)
+def test_a_state_is_a_mapping_of_names(state):
+    net = Net()
+    with pytest.raises(TypeError, match=r"state=.*; pass the names and arrays of a state_dict"):
+        net.load_state_dict(state)
+
+
+def test_a_state_may_have_names_that_are_no_words():
+    with pytest.raises(KeyError, match="unexpected 1"):
+        Net().load_state_dict({1: np.ones(2)})
+
+
+@pytest.mark.parametrize("value", [None, "x", object(), ["a"], [[1], [1, 2]]], ids=repr)
+def test_a_state_holds_arrays(value):
+    net = Net()
+    before = arrays(net)
+    with pytest.raises(ValueError, match=r"shift: (cannot load|shape)"):
+        net.load_state_dict({"shift": value}, strict=False)
+    assert same(arrays(net), before)
+
+
+@pytest.mark.parametrize("where", [None, 3, "float33", object(), "gpu"], ids=repr)
+def test_to_nowhere_is_refused(where):
+    net = Net()
+    with pytest.raises(TypeError, match=r"to\(.*\): .* choose a float dtype, or a device"):
+        net.to(where)
+    assert net.last.weight.dtype == "float32"
 
 
 # ---- state --------------------------------------------------------------------------------------

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
+import operator
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import minwn
-from minwn import StaleWeightError, Tensor, WeightNorm, ZeroNormError, nn, no_grad
+from minwn import StaleWeightError, Tensor, WeightNorm, ZeroNormError, nn, no_grad, optim
 from minwn.byhand import weight_norm
 from minwn.graph import raw
+from minwn.nn import ExponentialWeightNorm
 
 U32, U = 2.0**-24, 2.0**-53
 FORMS = [("inside", 0.7), ("outside", 0.3), ("max_q", 0.5), ("max_n", 0.6), ("rms", 0.4)]
@@ -438,6 +443,279 @@ def test_compute_weight_changes_nothing(rng):
         WeightNorm(dim=0).compute_weight(layer)
 
 
+def test_an_explicit_dim_of_none_is_the_whole(rng):
+    layer, norm = linear(rng), WeightNorm(dim=0)
+    w = layer.weight.data.copy()
+    norm.apply(layer, dim=None)
+    assert layer.weight_g.shape == ()
+    np.testing.assert_allclose(layer.weight_g.data, np.linalg.norm(w), rtol=10 * U)
+    np.testing.assert_allclose(norm.recompute(layer).data, w, rtol=10 * U)
+    np.testing.assert_allclose(norm.compute_weight(layer).data, w, rtol=10 * U)
+    np.testing.assert_allclose(norm.compute_weight(layer, dim=None).data, w, rtol=10 * U)
+    rows = WeightNorm(dim=None).apply(linear(rng), dim=0)
+    assert rows.weight_g.shape == (5, 1)
+    with refused(rows, ValueError, r"weight_g of shape \(5, 1\) for dim=None .*needs \(\)"):
+        WeightNorm(dim=None).compute_weight(rows, dim=None)
+    assert WeightNorm(dim=None).compute_weight(rows).shape == (5, 3)
+    for method in (WeightNorm.apply, WeightNorm.compute_weight):
+        assert "dim: 'Dim' = <its own dim>" in str(inspect.signature(method))
+
+
+# ---- what was read when -------------------------------------------------------------------------
+
+
+class Parent(nn.Module):
+    """Uses the weight of a layer below without calling it, as tied embeddings are used."""
+
+    def __init__(self, layer, before=None):
+        self.emb, self.before = layer, before
+
+    def forward(self, x):
+        if self.before is not None:
+            self.before(self.emb)
+        return x @ self.emb.weight.T
+
+
+def test_a_parent_that_reads_a_stale_weight_is_told(rng):
+    layer, norm, x = linear(rng), WeightNorm(), Tensor(rng.normal(size=(4, 3)))
+    norm.apply(layer)
+    parent = nn.Sequential(Parent(layer))
+    parent(x)
+    w = layer.weight.data.copy()
+    layer.weight_g.data = 2 * layer.weight_g.data
+    with pytest.raises(StaleWeightError, match=r"Linear.weight is older than its weight_g and wei"):
+        parent(x)
+    with no_grad(), pytest.raises(StaleWeightError, match="is older"):
+        parent(x)
+    np.testing.assert_array_equal(layer.weight.data, w)  # outside of a forward it can be looked at
+    norm.recompute(layer)
+    np.testing.assert_allclose(parent(x).data, x.data @ (2 * w).T, rtol=1e-12)
+    parent(x).sum().backward()
+    with pytest.raises(StaleWeightError, match="was used up by a backward pass"):
+        parent(x)
+    with no_grad():
+        norm.recompute(layer)
+    with pytest.raises(StaleWeightError, match="computed under no_grad"):
+        parent(x)
+    for _ in range(2):  # a forward that recomputes first may then read
+        Parent(layer, norm.recompute)(x).sum().backward()
+
+
+def test_reading_before_recomputing_is_reading_a_stale_weight(rng):
+    class Late(nn.Module):
+        def __init__(self, layer):
+            self.layer = layer
+
+        def forward(self, x):
+            first = self.layer.weight
+            norm.recompute(self.layer)
+            return (x @ first.T).sum() + (x @ self.layer.weight.T).sum()
+
+    layer, norm, x = linear(rng), WeightNorm(), Tensor(rng.normal(size=(4, 3)))
+    late = Late(norm.apply(layer))
+    late(x)
+    layer.weight_v.data = 1 + layer.weight_v.data
+    with pytest.raises(StaleWeightError, match="is older"):
+        late(x)
+    with pytest.raises(StaleWeightError, match="is older"):
+        late(x)  # the failed call stopped before it recomputed
+    norm.recompute(layer)
+    late(x)
+
+
+def test_a_failed_forward_leaves_no_trace(rng):
+    layer, norm = linear(rng), WeightNorm()
+    norm.apply(layer)
+    with pytest.raises(ValueError, match="linear"):
+        layer(np.ones((1, 7)))
+    layer.weight_g.data = 2 * layer.weight_g.data
+    assert layer.weight.shape == (5, 3)  # stale, and read outside of any forward
+
+
+def test_an_older_parameter_in_the_place_of_g_or_v_is_noticed(rng):
+    a, b, norm, x = linear(rng), linear(rng), WeightNorm(), np.ones((1, 3))
+    norm.apply(b)  # its g and v are older than the weight of a
+    norm.apply(a)
+    for name in ("weight_g", "weight_v"):
+        own, other = getattr(a, name), getattr(b, name)
+        setattr(a, name, other)
+        with pytest.raises(
+            StaleWeightError, match="older than its weight_g and weight_v, which we"
+        ):
+            a(x)
+        norm.recompute(a)
+        np.testing.assert_array_equal(a(x).data, x @ norm.compute_weight(a).data.T + a.bias.data)
+        setattr(a, name, own)
+        with pytest.raises(StaleWeightError):
+            a(x)
+        norm.recompute(a)
+        a(x)
+
+
+def test_a_tied_weight_is_as_fresh_as_its_own_module(rng):
+    one, two, norm, x = linear(rng), linear(rng), WeightNorm(), np.ones((1, 3))
+    two.weight = one.weight
+    for layer in (one, two):
+        norm.apply(layer)
+    one.weight_g.data = 2 * one.weight_g.data
+    norm.recompute(one)
+    one(x)
+    with pytest.raises(StaleWeightError):
+        two(x)
+    norm.recompute(two)
+    np.testing.assert_array_equal(one.weight.data, two.weight.data)
+    for duplicate in (copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))):
+        both = duplicate(nn.Sequential({"one": one, "two": two}))
+        assert both["one"].weight_g is both["two"].weight_g
+        both["one"](x)
+        both["two"](x)
+
+
+def test_copies_loads_and_conversions_inside_a_forward_are_fresh(rng):
+    class Inside(nn.Module):
+        def __init__(self, layer):
+            self.layer = layer
+
+        def forward(self, x):
+            twin = pickle.loads(pickle.dumps(copy.deepcopy(self.layer)))
+            twin.load_state_dict(self.layer.state_dict())
+            return twin.to("float64").weight.data
+
+    layer, norm = linear(rng), WeightNorm()
+    norm.apply(layer)
+    layer.weight_g.data = 3 * layer.weight_g.data  # stale here, and not in a copy
+    w = Inside(layer)(np.ones((1, 3)))
+    np.testing.assert_array_equal(w, norm.recompute(layer).data)
+
+
+def test_each_thread_has_a_forward_of_its_own(rng):
+    layer, norm, x = linear(rng), WeightNorm(), np.ones((1, 3))
+    norm.apply(layer)
+    layer.weight_g.data = 2 * layer.weight_g.data
+    inside, go = threading.Event(), threading.Event()
+
+    class Waits(nn.Module):
+        def forward(self, x):
+            inside.set()
+            assert go.wait(10)
+            return layer(x)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Waits(), x)
+        assert inside.wait(10)
+        assert layer.weight.shape == (5, 3)  # no forward in this thread
+        norm.recompute(layer)
+        go.set()
+        waiting.result()
+
+
+@pytest.mark.parametrize("lose", [delattr, lambda layer, name: setattr(layer, name, None)])
+@pytest.mark.parametrize("name", ["weight_g", "weight_v"])
+def test_a_lost_part_is_named(lose, name, rng):
+    layer, norm = linear(rng), WeightNorm()
+    norm.apply(layer)
+    part = getattr(layer, name)
+    lose(layer, name)
+    words = f"Linear has no {name}; assign a Parameter"
+    with pytest.raises(StaleWeightError, match=words):
+        layer(np.ones((1, 3)))
+    for call in (norm.recompute, norm.compute_weight, norm.remove, copy.deepcopy):
+        with pytest.raises(ValueError, match=words):
+            call(layer)
+    setattr(layer, name, part)
+    layer(np.ones((1, 3)))
+
+
+# ---- the memory of the weight -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["recorded", "no_grad", "frozen"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        WeightNorm(),
+        WeightNorm(dim=None),
+        WeightNorm(eps=0.1, form="inside"),
+        ExponentialWeightNorm(),
+    ],
+)
+def test_a_computed_weight_is_read_only(norm, dtype, how, rng):
+    layer = norm.apply(linear(rng, dtype=dtype))
+    gain = f"weight_{norm._letter}"
+    if how == "frozen":
+        getattr(layer, gain).requires_grad = layer.weight_v.requires_grad = False
+    with no_grad() if how == "no_grad" else contextlib.nullcontext():
+        norm.recompute(layer)
+    assert layer.weight.requires_grad is (how == "recorded")
+    w = layer.weight.data.copy()
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight.data[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight.numpy()[0, 0] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        layer.weight.detach().data += 1
+    words = rf"weight of shape \(5, 3\) was computed.* from {gain} and weight_v; .*remove\(\)"
+
+    def in_place(x):
+        x -= 1
+
+    for write in (
+        lambda: layer.weight.assign(w), lambda: setattr(layer.weight, "data", w),
+        lambda: in_place(layer.weight), lambda: operator.imul(layer.weight, 2),
+        lambda: operator.itruediv(layer.weight, 2), lambda: operator.ipow(layer.weight, 2),
+        lambda: operator.imatmul(layer.weight, layer.weight),
+    ):  # fmt: skip
+        for context in (no_grad(), contextlib.nullcontext()):
+            with context, pytest.raises(RuntimeError, match=words):
+                write()
+    np.testing.assert_array_equal(layer.weight.data, w)
+    assert not layer.weight.is_leaf
+    with pytest.raises(ValueError, match="was computed"):
+        optim.SGD([layer.weight], lr=0.1)
+    with pytest.raises(ValueError, match="was computed"):
+        nn.normalise_(layer.weight)
+    for part in (layer.weight_v, vars(layer)[gain]):
+        assert not np.shares_memory(part.data, layer.weight.data)
+        part.data[...] = part.data  # which is the optimiser's to write to
+
+
+def test_attributes_of_computed_weights_are_not_assigned_or_deleted(rng):
+    layer = linear(rng)
+    WeightNorm().apply(layer)
+    with refused(layer, AttributeError, "Linear.weight is computed from weight_g and weight_v"):
+        del layer.weight
+    with refused(layer, AttributeError, "Linear.weight is computed from weight_g and weight_v"):
+        layer.weight = layer.weight * 2
+
+
+def test_what_leaves_by_dlpack_is_a_copy(rng):
+    torch = pytest.importorskip("torch", reason="torch is the one that takes it")
+    layer = linear(rng)
+    WeightNorm().apply(layer)
+    w = layer.weight.data.copy()
+    for mine in (layer.weight, layer.weight.detach()):
+        theirs = torch.from_dlpack(mine)
+        np.testing.assert_array_equal(theirs.numpy(), w)
+        theirs.zero_()
+    np.testing.assert_array_equal(layer.weight.data, w)
+    v = torch.from_dlpack(layer.weight_v)  # as ever: the same memory
+    assert np.shares_memory(v.numpy(), layer.weight_v.data)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_a_copy_of_the_weight_is_a_plain_tensor(duplicate, rng):
+    layer = linear(rng)
+    WeightNorm().apply(layer)
+    twin = duplicate(layer.weight)
+    assert type(twin) is Tensor
+    assert twin.is_leaf
+    np.testing.assert_array_equal(twin.data, layer.weight.data)
+    assert type(layer.weight * 2) is Tensor
+
+
 # ---- state and copies ---------------------------------------------------------------------------
 
 
@@ -462,7 +740,9 @@ def test_a_computed_weight_is_an_attribute_but_no_state(rng):
     layer = linear(rng)
     before = list(vars(layer))
     WeightNorm().apply(layer)
-    assert vars(layer)["weight"] is layer.weight
+    assert layer.weight is layer.weight
+    assert hasattr(layer, "weight")
+    assert "weight" in dir(layer)
     assert set(layer.__getstate__()) == {*before, "_computed", "weight_g", "weight_v"} - {"weight"}
     assert layer.__getstate__()["_computed"]["weight"].weight is None
     WeightNorm().remove(layer)
@@ -510,6 +790,104 @@ def test_a_computed_weight_cannot_be_assigned(rng):
             layer.weight = value
     with refused(layer, RuntimeError, "was computed by 'weight_norm'"):
         layer.weight.data = np.ones((5, 3))
+
+
+def test_the_parts_of_a_weight_are_not_normalised_again(rng):
+    layer, norm = linear(rng), WeightNorm()
+    norm.apply(layer)
+    for name in ("weight_g", "weight_v"):
+        words = f"Linear.{name} is what Linear.weight is computed from, .*; remove.* of 'weight' fi"
+        for again in (WeightNorm(name), ExponentialWeightNorm(name, dim=None)):
+            with refused(layer, ValueError, words):
+                again.apply(layer)
+    ExponentialWeightNorm("bias", None).apply(layer)
+    for name in ("bias_s", "bias_v"):
+        with refused(layer, ValueError, f"Linear.{name} is what Linear.bias is computed from"):
+            norm.apply(layer, name, None)
+    copy.deepcopy(layer).to("float32")
+    norm.remove(layer, "bias")
+    norm.remove(layer)
+    assert names(layer) == ["weight", "bias"]
+
+
+def test_an_attribute_of_the_class_would_hide_the_weight(rng):
+    class Optional(nn.Module):
+        kernel = None
+
+        def __init__(self):
+            self.kernel = nn.Parameter(rng.normal(size=(2, 3)))
+
+    with refused(
+        module := Optional(), ValueError, "class Optional has an attribute 'kernel' of it"
+    ):
+        WeightNorm("kernel").apply(module)
+
+
+@pytest.mark.parametrize("build", [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d])
+def test_in_groups_a_transposed_convolution_has_no_axis_of_outputs(build, rng):
+    layer = build(4, 6, 2, groups=2, rng=rng)
+    words = f"{build.__name__} with groups=2: no axis of weight .* for each output; give dim=1"
+    with refused(layer, ValueError, words):
+        WeightNorm(dim="output").apply(layer)
+    with pytest.raises(ValueError, match=r"no axis of weight \(4, 3, 2.* give feature_axes=1 for"):
+        nn.WeightNormWrapper(layer)
+    assert WeightNorm(dim=1).apply(layer).weight_g.shape[:2] == (1, 3)
+    one = WeightNorm(dim="output").apply(build(4, 6, 2, rng=rng))
+    assert one.weight_g.shape[:2] == (1, 6)
+    two = WeightNorm(dim="output").apply(nn.Conv1d(4, 6, 2, groups=2, rng=rng))
+    assert two.weight_g.shape == (6, 1, 1)
+
+
+def test_a_forward_that_recomputes_after_remove_is_told_of_fold(rng):
+    class Own(nn.Linear):
+        norm = WeightNorm()
+
+        def forward(self, x):
+            self.norm.recompute(self)
+            return super().forward(x)
+
+    layer, x = Own(3, 5, rng=rng, dtype="float64"), rng.normal(size=(4, 3))
+    Own.norm.apply(layer)
+    plain, y = nn.fold(layer), layer(x).data
+    np.testing.assert_allclose(plain(x).data, y, rtol=1e-12)
+    Own.norm.remove(layer)
+    with pytest.raises(ValueError, match=r"was not applied .* nn.fold\(model\) in place of remove"):
+        layer(x)
+
+
+@pytest.mark.parametrize("module", [None, 3, "layer", [1.0], np.ones(2)], ids=repr)
+def test_what_is_no_module_is_refused(module):
+    norm = WeightNorm()
+    for call in (norm.apply, norm.recompute, norm, norm.compute_weight, norm.remove,
+                 lambda m: norm.compute_weight(m, "weight"), lambda m: norm.remove(m, "weight"),
+                 lambda m: nn.substitute(m, {}), nn.data_dependent_init):  # fmt: skip
+        with pytest.raises(TypeError, match=r"mod.*=.*; pass a Module"):
+            call(module)
+
+
+@pytest.mark.parametrize("name", [3, ["weight"], "", np.ones(2)], ids=repr)
+def test_what_is_no_name_is_refused(name, rng):
+    layer, norm = linear(rng), WeightNorm()
+    norm.apply(layer)
+    for call in (norm.apply, norm.compute_weight, norm.remove):
+        with refused(layer, ValueError, "name=.*; give the name of a parameter"):
+            call(layer, name)
+
+
+@pytest.mark.parametrize("eps", [np.float64(1e-3), np.float32(0.25), np.int64(1)], ids=repr)
+def test_an_eps_of_numpy_is_weak(eps, rng):
+    x = Tensor(rng.normal(size=(4, 3)).astype("float32"))
+    for form in ("inside", "outside", "max_q", "max_n", "rms"):
+        weak, strong = (linear(np.random.default_rng(0), dtype="float32") for _ in range(2))
+        WeightNorm(eps=float(eps), form=form).apply(weak)
+        norm = WeightNorm(eps=eps, form=form)
+        norm.apply(strong)
+        assert type(norm.eps) in (int, float)
+        for layer in (weak, strong):
+            layer(x).sum().backward()
+        for a, b in zip(weak.parameters(), strong.parameters(), strict=True):
+            assert a.grad.dtype == b.grad.dtype == "float32"
+            np.testing.assert_array_equal(a.grad.data, b.grad.data)
 
 
 BAD_SETTINGS = {

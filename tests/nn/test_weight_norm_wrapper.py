@@ -378,6 +378,108 @@ def test_a_slice_of_zeros(epsilon, rng):
     assert np.isnan(plain).any(axis=1).tolist() == [False, False, True, False]
 
 
+FLOATS = ["float16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("given", FLOATS)
+@pytest.mark.parametrize("dtype", [None, *FLOATS, "bfloat16"])
+@pytest.mark.parametrize("stored", FLOATS)
+def test_a_call_is_computed_in_the_widest_dtype_it_meets(stored, dtype, given, bias, rng):
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 needs it")
+    layer = nn.Linear(6, 4, bias, rng=rng, dtype=stored)
+    wrapper = WeightNormWrapper(layer, dtype=dtype, param_dtype="float64", epsilon=0.1)
+    x = tensor(rng.normal(size=(5, 6)), dtype=given, requires_grad=True)
+    y = wrapper(x)
+    met = {given, dtype or stored} | ({stored} if bias else set())
+    wide = (
+        "float32"
+        if met == {"float16", "bfloat16"}
+        else max(met - {"bfloat16"} or met, key=lambda name: int(name.lstrip("bfloat")))
+    )
+    wide = "float32" if "bfloat16" in met and wide == "float16" else wide
+    assert y.dtype == wide
+    # The weight is rounded to `dtype` first, the rest happens in the wide one.
+    w = wrapper.normalised()["weight"].data
+    assert w.dtype == (dtype or stored)
+    w, b = w.astype("float64"), layer.bias.data.astype("float64") if bias else 0.0
+    exact = x.data.astype("float64") @ w.T + b
+    np.testing.assert_allclose(y.data, exact, rtol=0, atol=40 * U[wide] * np.abs(exact).max())
+    y.sum().backward()
+    for leaf in (x, *wrapper.parameters()):
+        assert leaf.grad.dtype == leaf.dtype
+
+
+def test_dtypes_as_in_flax(rng, flax):
+    import jax.numpy as jnp
+
+    for stored in FLOATS:
+        for dtype in (None, *FLOATS):
+            for given in FLOATS:
+                for bias in (True, False):
+                    layer = nn.Linear(6, 4, bias, rng=rng, dtype=stored)
+                    ours = WeightNormWrapper(layer, dtype=dtype, param_dtype=stored)
+                    dense = flax.Dense(4, use_bias=bias, param_dtype=stored)
+                    theirs = flax.WeightNorm(dense, dtype=dtype, param_dtype=stored)
+                    own = {"kernel": jnp.array(layer.weight.data.T)}
+                    own |= {"bias": jnp.array(layer.bias.data)} if bias else {}
+                    scale = jnp.array(vars(ours)["weight/scale"].data)
+                    params = {"layer_instance": own, "layer_instance/kernel/scale": scale}
+                    x = rng.normal(size=(5, 6)).astype(given)
+                    z = theirs.apply({"params": params}, x)
+                    y = ours(x)
+                    assert y.dtype == z.dtype, (stored, dtype, given, bias)
+                    narrow = max(U[stored], U[dtype or stored], U[given])
+                    np.testing.assert_allclose(y.data, z, rtol=0, atol=60 * narrow)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_tree_in_another_dtype(training, rng):
+    def build(dtype):
+        return nn.Sequential(
+            nn.Conv1d(2, 3, 2, rng=0, dtype=dtype), nn.BatchNorm1d(3, dtype=dtype), nn.Tanh(),
+            nn.ConvTranspose1d(3, 2, 2, rng=3, dtype=dtype),
+        )  # fmt: skip
+
+    net, twin = build("float32"), build("float64")
+    wrapper = WeightNormWrapper(net, dtype="float64", variable_filter=["0/w", "3/w"])
+    twin.load_state_dict(net.state_dict())
+    exact = WeightNormWrapper(twin, variable_filter=["0/w", "3/w"])
+    wrapper.train(training)
+    exact.train(training)
+    x = rng.normal(size=(4, 2, 5)).astype("float32")
+    for _ in range(2):  # running statistics move on, in the dtype that they have
+        y, z = wrapper(x), exact(x.astype("float64"))
+        assert y.dtype == "float64"
+        np.testing.assert_allclose(y.data, z.data, rtol=0, atol=1e-6)
+    mean, same = net[1].running_mean, twin[1].running_mean
+    assert mean.dtype == "float32"
+    np.testing.assert_allclose(mean.data, same.data, rtol=1e-6)
+    assert np.any(mean.data) == training
+    plain = nn.fold(wrapper).eval()
+    assert {p.dtype.name for p in plain.parameters()} == {"float64"}
+    np.testing.assert_allclose(plain(x.astype("float64")).data, wrapper.eval()(x).data, atol=1e-12)
+    assert net[1].running_var.dtype == "float32"
+
+
+def test_states_in_tuples_are_promoted_and_integers_are_not(rng):
+    cell = WeightNormWrapper(nn.LSTMCell(3, 2, rng=0), dtype="float64")
+    h, c = cell(np.ones((4, 3), "float32"), (np.ones((4, 2), "float32"), np.zeros((4, 2))))
+    assert h.dtype == c.dtype == "float64"
+    table = WeightNormWrapper(nn.Embedding(5, 3, rng=0), dtype="float64")
+    assert table(np.array([1, 4])).dtype == "float64"
+
+
+def test_paths_that_read_the_same_are_refused():
+    class Slashed(nn.Module):
+        def __init__(self):
+            self.parts = {"a/b": linear(), "a": {"b": linear()}}
+
+    with pytest.raises(ValueError, match=r"two parameters have the path 'parts/a/b/weight'; .* /"):
+        WeightNormWrapper(Slashed())
+
+
 # ---- first scales -------------------------------------------------------------------------------
 
 
@@ -407,6 +509,18 @@ def test_functions_that_make_scales(rng):
     seven = wrap(linear(), scale_init=lambda shape, rng, dtype: Tensor(np.full(shape, 7.0)))
     assert own(seven)["weight/scale"].data.tolist() == [7.0] * 4
     assert own(wrap(linear()))["weight/scale"].data.tolist() == [1.0] * 4
+
+
+def test_an_epsilon_of_numpy_is_weak(rng):
+    one, two = (
+        WeightNormWrapper(nn.Linear(3, 4, rng=0), epsilon=e) for e in (0.1, np.float64(0.1))
+    )
+    x = rng.normal(size=(5, 3)).astype("float32")
+    one(x).sum().backward()
+    two(x).sum().backward()
+    for p, q in zip(one.parameters(), two.parameters(), strict=True):
+        assert q.grad.dtype == "float32"
+        np.testing.assert_array_equal(p.grad.data, q.grad.data)
 
 
 # ---- errors -------------------------------------------------------------------------------------
