@@ -311,7 +311,7 @@ def _given(
     """(parameter, what to call it, the value) of every argument that is not as by default."""
     for key, value in bound.arguments.items():
         parameter = signature.parameters[key]
-        if key == "self" and not hasattr(value, "dtype"):
+        if key == "self" and not _is_array(value):
             continue
         if parameter.kind is parameter.VAR_POSITIONAL:
             yield from ((key, f"{key}[{i}]", x) for i, x in enumerate(value))

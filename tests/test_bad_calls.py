@@ -36,14 +36,14 @@ INNER = (
     "minwn.oracle.diagnosis", "minwn.oracle.mistakes", "minwn.oracle.mutate", "minwn.oracle.rungs",
 )  # fmt: skip
 
-# What a class has for its subclasses to replace, and is not called by a user.
-HOOKS = ("forward", "update", "check", "compute", "output")
+# What a class has for its subclasses to replace, or for another file, and no user calls.
+HOOKS = ("forward", "update", "check", "compute", "output", "replacements")
 
 # Arguments that are functions of the caller's, and what may be handed over as one: what that raises
 # when it is called is its own matter.
 FUNCTIONS = (
     "f", "forward", "backward", "jvp", "double_backward", "batched", "output", "function",
-    "allowed", "done",
+    "allowed", "done", "scale_init",
 )  # fmt: skip
 CALLABLE = ("a function", "a type", "a module")
 
@@ -54,7 +54,8 @@ RAW = re.compile(
     r"|setting an array element|only integer|only length-1|only size-1|inhomogeneous shape after"
     r"|not callable"
     r"|cannot unpack|unhashable|bad operand|not supported between|must be real number"
-    r"|cannot be interpreted as an integer|has no len|takes \d+ positional|got an unexpected keyword"
+    r"|cannot be interpreted as an integer|has no len|takes \d+ positional"
+    r"|got an unexpected keyword"
     r"|not understood|recursion|multiple values|object of type|cannot convert|could not convert"
     r"|invalid literal|required positional|truth value of|zip\(\)|index out of range"
     r"|object arrays|Cannot cast|is an invalid|takes no arguments|too many values|not enough values"

@@ -278,14 +278,15 @@ def geometry(
     if not isinstance(groups, Integral) or groups < 1 or w[0] % groups:
         raise ValueError(f"groups={groups} for a weight of shape {w}; it must divide {w[0]}")
     pairs: tuple[tuple[int, ...], ...]
-    if padding == "same":
+    named = isinstance(padding, str)
+    if named and padding == "same":
         if any(s != 1 for s in strides):
             raise ValueError(f"padding='same' needs stride 1, got stride {strides}")
         spare = [dil * (k - 1) for dil, k in zip(dilations, w[2:], strict=True)]
         pairs = tuple((n // 2, n - n // 2) for n in spare)
-    elif padding == "valid":
+    elif named and padding == "valid":
         pairs = ((0, 0),) * d
-    elif isinstance(padding, str):
+    elif named:
         raise ValueError(f"padding={padding!r}; choose 'same', 'valid' or numbers")
     elif isinstance(padding, Sequence) and any(isinstance(p, Sequence) for p in padding):
         if len(padding) != d or not all(isinstance(p, Sequence) for p in padding):

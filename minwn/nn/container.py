@@ -11,7 +11,7 @@ from ..backend import Generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
-from ..validation import share, shown
+from ..validation import kind_of, share, shown
 from . import init
 from .module import Module
 from .widen import widen
@@ -37,7 +37,7 @@ class Sequential(Module):
         for name, module in named.items():
             if not isinstance(module, Module):
                 raise TypeError(
-                    f"Sequential: {name!r} is a {type(module).__name__}; pass Modules, "
+                    f"Sequential: {name!r} is {kind_of(module)}; pass Modules, "
                     f"for instance nn.ReLU() with brackets"
                 )
             if not isinstance(name, str) or not name or "." in name or hasattr(self, name):
@@ -64,9 +64,9 @@ class Sequential(Module):
             return Sequential(dict(list(layers.items())[index]))
         if isinstance(index, int) and -len(layers) <= index < len(layers):
             return list(layers.values())[index]
-        if index in layers:
+        if isinstance(index, str) and index in layers:
             return layers[index]
-        raise IndexError(f"Sequential has no module {index!r}; it has {list(layers)}")
+        raise IndexError(f"Sequential has no module {shown(index)}; it has {list(layers)}")
 
 
 class Flatten(Module):

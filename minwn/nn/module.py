@@ -11,7 +11,7 @@ from typing import Any
 from .. import backend
 from ..graph import raw
 from ..tensors import Tensor
-from ..validation import did_you_mean, explained, shown
+from ..validation import did_you_mean, explained, flag, instance, shown
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -130,6 +130,7 @@ class Module:
 
         Raises ValueError, as all listings do, where two names read the same.
         """
+        instance("prefix", prefix, str, "text")
         seen: set[int] = set()
         names: set[str] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
@@ -201,7 +202,7 @@ class Module:
         own = self._state()
         missing = [name for name in own if name not in state]
         unexpected = [name for name in state if name not in own]
-        if strict and (missing or unexpected):
+        if flag("strict", strict) and (missing or unexpected):
             raise NamesError(_mismatch(missing, unexpected))
         arrays = {}
         for name, target in own.items():
@@ -243,6 +244,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Set `training` here and below; layers such as Dropout act differently by it."""
+        mode = flag("mode", mode)
         for module in self.modules():
             module.training = mode
         return self

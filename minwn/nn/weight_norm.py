@@ -89,8 +89,9 @@ class WeightNorm:
         if isinstance(dim, list):
             dim = tuple(dim)
         axes = dim if isinstance(dim, tuple) else (dim,)
-        if not (dim is None or dim == "output" or all(_is_axis(a) for a in axes)):
-            raise ValueError(f"dim={dim!r}; give an axis, a tuple of axes, None or 'output'")
+        named = isinstance(dim, str) and dim == "output"
+        if not (dim is None or named or all(_is_axis(a) for a in axes)):
+            raise ValueError(f"dim={shown(dim)}; give an axis, a tuple of axes, None or 'output'")
         eps = weight_norm.check_form(eps, form)
         for field, value in (("name", name), ("dim", dim), ("eps", eps), ("form", form)):
             object.__setattr__(self, field, value)

@@ -18,7 +18,7 @@ from ..byhand import weight_norm
 from ..graph import raw
 from ..ops import cast, reshape
 from ..tensors import Tensor
-from ..validation import shown
+from ..validation import flag, several, shown
 from . import init
 from .module import Buffer, Module, Parameter, join
 from .substitute import substitute
@@ -78,7 +78,9 @@ class WeightNormWrapper(Module):
         if not isinstance(layer, Module):
             raise TypeError(f"layer={shown(layer)}; give a Module, such as nn.Linear(20, 40)")
         epsilon = forms.check("inside", epsilon, name="epsilon")
-        if not callable(scale_init) and scale_init != "norm":
+        use_scale = flag("use_scale", use_scale)
+        named = isinstance(scale_init, str) and scale_init == "norm"
+        if not callable(scale_init) and not named:
             raise ValueError(f"scale_init={shown(scale_init)}; give a function, or 'norm'")
         self.layer, self.epsilon, self.use_scale = layer, epsilon, use_scale
         self.dtype = None if dtype is None else _floating("dtype", dtype)
@@ -211,9 +213,10 @@ def _floating(name: str, spec: Any) -> Any:
 def _checked_axes(axes: Any) -> Axes:
     axes = tuple(axes) if isinstance(axes, list) else axes
     numbers = axes if isinstance(axes, tuple) else (axes,)
-    if axes is None or axes == "output" or all(type(a) is int for a in numbers):
+    named = isinstance(axes, str) and axes == "output"
+    if axes is None or named or all(type(a) is int for a in numbers):
         return axes
-    raise TypeError(f"feature_axes={axes!r}; give an axis, a tuple of axes, None or 'output'")
+    raise TypeError(f"feature_axes={shown(axes)}; give an axis, a tuple of axes, None or 'output'")
 
 
 def _checked_filter(words: Any) -> frozenset[str] | None:
@@ -223,12 +226,10 @@ def _checked_filter(words: Any) -> frozenset[str] | None:
         )
     if words is None:
         return None
-    if not isinstance(words, Iterable):
+    found = several("variable_filter", words, "strings, parts of paths")
+    if not all(isinstance(word, str) for word in found):
         raise TypeError(f"variable_filter={shown(words)}; give strings, parts of paths")
-    words = frozenset(words)
-    if not all(isinstance(word, str) for word in words):
-        raise TypeError(f"variable_filter={set(words)}; give strings, parts of paths")
-    return words
+    return frozenset(found)
 
 
 def _paths(layer: Module) -> Iterator[tuple[str, Parameter, Module]]:

@@ -380,7 +380,7 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.DoRALinear(None, 1), TypeError, ["base=None", "Linear"]),
     (lambda: nn.normalise_(None), TypeError, ["parameters=None"]),
     (lambda: nn.substitute(nn.ReLU(), None), TypeError, ["replaced=None"]),
-    (lambda: nn.Sequential(None), TypeError, ["'0'", "NoneType"]),
+    (lambda: nn.Sequential(None), TypeError, ["'0'", "None"]),
     (lambda: nn.cross_entropy(X[0, 0], [0, 1, 2, 4]), ValueError, ["4 classes"]),
     (lambda: nn.cross_entropy(X[0, 0], [0] * 4, "avg"), ValueError, ["'avg'", "mean"]),
     (lambda: nn.mse_loss(X, X[0]), ValueError, ["(3, 4, 4)", "(2, 3, 4, 4)"]),
