@@ -106,7 +106,8 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
         try:
             return xp.asarray(data, dtype=dtype)
         except (TypeError, ValueError) as error:
-            if error.__traceback__.tb_next is not None:  # data says itself why it is none
+            trace = error.__traceback__
+            if trace is not None and trace.tb_next is not None:  # data says itself why it is none
                 raise
             ragged = ", for its shape is inhomogeneous" if isinstance(data, list | tuple) else ""
             raise type(error)(

@@ -156,7 +156,7 @@ def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def instance(name: str, value: Any, kind: type | tuple[type, ...], wanted: str) -> Any:
+def instance(name: str, value: Any, kind: Any, wanted: str) -> Any:
     """value.  Raises TypeError unless it is an instance of the kind."""
     if isinstance(value, kind):
         return value

@@ -80,7 +80,7 @@ BAD: dict[str, Callable[[], Any]] = {
     "a generator": lambda: (i for i in (1, 2)),
     "a type": lambda: float,
     "a slice": lambda: slice(None),
-    "bytes": lambda: b"text",
+    "bytes": lambda: b"ab",
     "a module": lambda: nn.Linear(3, 2, rng=0),
     "another shape": lambda: numbers(5, 7),
     "a 0-d array": lambda: np.array(1.0, "float32"),
@@ -238,7 +238,8 @@ def survey(names: list[str]) -> Iterator[tuple[str, str, str, str, str]]:
         given = GOOD[name]
         for argument, put in replaced(given, resolve(name, given.fresh())):
             for thing, make in BAD.items():
-                if argument in FUNCTIONS and thing in CALLABLE:
+                own = argument in FUNCTIONS and thing in CALLABLE
+                if own or (argument, thing) == ("order", "7"):  # which is right, and takes long
                     continue
                 yield (name, argument, thing, *outcome(name, put(make())))
 

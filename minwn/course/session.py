@@ -106,14 +106,15 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     """
     exercise = find(id)
     options = tuple(several("of", of, "the choices, a list of texts")) or exercise.of
-    for option in options:
-        instance("of", option, str | int | float, "the choices, a list of texts")
+    for one in options:
+        instance("of", one, str | int | float, "the choices, a list of texts")
     offered = ", ".join(repr(option) for option in options)
     if is_empty(choice):
         raise Unfinished(
             f"Prediction {id} is still empty. In place of the three dots, put one of {offered}."
         )
-    if not isinstance(choice, str | int | float) or choice not in options:
+    offers = isinstance(choice, str | int | float) and choice in options
+    if not offers:
         raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
     if id in _session.settled and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")

@@ -198,7 +198,7 @@ class LayerNorm(Module):
         dtype: Any = "float32",
     ) -> None:
         alone = not isinstance(normalized_shape, tuple | list)
-        several = [normalized_shape] if alone else normalized_shape
+        several: Any = [normalized_shape] if alone else normalized_shape
         if not several or not all(isinstance(n, Integral) and int(n) >= 1 for n in several):
             raise ValueError(
                 f"normalized_shape={shown(normalized_shape)}; give a whole number >= 1, or several"
