@@ -8,23 +8,55 @@
     SGD([{"params": head}, {"params": body, "lr": 0.01}], lr=0.1)
 
 and `param_groups[0]["lr"] = 0.05` changes an option on the way. A step puts new arrays into the
-parameters and leaves the old ones as they were. Below, w is a parameter, g its gradient with
-weight_decay w added, t the number of the step.
+parameters and leaves the old ones as they were. What is remembered of 16-bit parameters is float32,
+and their steps are computed in float32 and rounded once. Below, w is a parameter, g its gradient
+with weight_decay w added, t the number of the step.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from .backend import Array, Host, asarray, copy, device, is_array, move, namespace, run
+from .backend import (
+    Array,
+    Host,
+    accumulator,
+    asarray,
+    copy,
+    device,
+    is_array,
+    move,
+    namespace,
+    on_device_of,
+    run,
+)
 from .tensors import Tensor
+from .validation import not_negative, number, shown
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
 
+_HOST = namespace()  # asked for once: a step calls it for each parameter
+
 State = dict[str, Any]  # what an optimiser remembers of one parameter: arrays and a step count
+
+
+def _betas(name: str, value: Any) -> tuple[float, ...]:
+    if isinstance(value, tuple | list) or is_array(value):
+        with contextlib.suppress(TypeError, ValueError):  # of one entry, or of an array without any
+            first, second = (number(name, x, fits=lambda x: 0 <= x < 1) for x in value)
+            return first, second
+    raise ValueError(f"{name}={shown(value)}; give two numbers, each >= 0 and < 1")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise ValueError(f"{name}={shown(value)}; give True or False")
 
 
 class Optimizer:
@@ -34,10 +66,11 @@ class Optimizer:
     that was computed, or options out of range.
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]]  # option -> from, and below
+    takes: ClassVar[dict[str, Callable[[str, Any], Any]]]  # option -> its check, as in validation
     remembered: ClassVar[tuple[str, ...]]  # what the state of a parameter holds
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
+        self._checked: dict[int, tuple[Any, ...]] = {}  # id of a group -> the options found good
         self.param_groups = [self._group(given, options) for given in _as_groups(params)]
         seen: set[int] = set()
         for i, parameter in enumerate(self._parameters()):
@@ -50,37 +83,52 @@ class Optimizer:
         self._away = False  # whether a parameter was ever on another device than the host
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        """The next w, as a new array. May change `state`, and nothing else."""
+        """The next w, as a new array. May change `state`, and nothing else.
+
+        w and grad are float32 for a 16-bit parameter; the answer is rounded afterwards.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no method update")
 
     def step(self) -> None:
         """Update every parameter that has a gradient.
 
-        What is remembered of a parameter goes to the device that the parameter has moved to.
-        Raises TypeError for a gradient of another dtype or device, and RuntimeError for a parameter
-        that WeightNorm has replaced since; then nothing has been updated.
+        What is remembered of a parameter follows it to another device or dtype.
+        Raises TypeError for a gradient of another dtype or device, ValueError for one of another
+        shape or an option out of range, and RuntimeError for a parameter that WeightNorm has
+        replaced since; then nothing has been updated.
         """
         moves = []
         for group in self.param_groups:
+            known = self._checked.get(id(group), ())
+            if len(group) != len(known) or not all(map(operator.is_, group.values(), known)):
+                group.update(self.check(group))
+                self._checked[id(group)] = tuple(group.values())
             for parameter in group["params"]:
                 if parameter._grad is None:
                     _check_in_use(parameter)
                     continue
                 w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
-                if grad.dtype is not w.dtype and grad.dtype != w.dtype:
-                    raise TypeError(
-                        f"a gradient of {grad.dtype} for a parameter of {w.dtype}, "
-                        f"of shape {w.shape}; convert one with .to(dtype)"
-                    )
+                dtype = w.dtype
+                if (grad.dtype is not dtype and grad.dtype != dtype) or grad.shape != w.shape:
+                    raise _misfit(w, grad)
                 if self._away or type(w) is not Host or type(grad) is not Host:
                     self._away = True
-                    _follow(w, grad, state)
+                    _check_device(w, grad)
                 moves.append((parameter, w, grad, state, group))
         for parameter, w, grad, state, group in moves:
-            if type(w) is Host:
-                parameter.assign(self.update(w, grad, state, group))
+            if self._away or w.dtype.itemsize == 2:
+                parameter.assign(run(w, self._updated, w, grad, state, group))
             else:
-                parameter.assign(run(w, self.update, w, grad, state, group))
+                parameter.assign(self.update(w, grad, state, group))
+
+    def _updated(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
+        """`update` for any device and dtype."""
+        wide = accumulator(w.dtype)
+        _follow(w, wide, state)
+        if wide == w.dtype:
+            return self.update(w, grad, state, options)
+        new = self.update(w.astype(wide), grad.astype(wide), state, options)
+        return new.astype(w.dtype)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -110,17 +158,14 @@ class Optimizer:
                     f"params: item {i}, of shape {parameter.shape}, was computed; "
                     f"pass the parameters that it was computed from"
                 )
-        group = {**options, **given, "params": params}
-        self.check(group)
-        return group
+        return {**self.check({**options, **given}), "params": params}
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        """Raise ValueError for options out of range."""
-        for name, (low, high) in self.ranges.items():
-            values = options[name] if isinstance(options[name], tuple | list) else [options[name]]
-            for value in values:
-                if not isinstance(value, int | float) or not low <= value < high:
-                    raise ValueError(f"{name}={options[name]!r}; give a number in [{low}, {high})")
+    def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options as a step uses them. Raises ValueError for one missing or out of range."""
+        missing = [name for name in self.takes if name not in options]
+        if missing:
+            raise ValueError(f"a group lacks {', '.join(missing)}; give it a value")
+        return {name: check(name, options[name]) for name, check in self.takes.items()}
 
     # ---- saving ---------------------------------------------------------------------------------
 
@@ -156,8 +201,7 @@ class Optimizer:
                 f"the saved groups {theirs} do not match {ours}; "
                 f"make the {type(self).__name__} with the parameters and groups that were saved"
             )
-        for group in theirs:
-            self.check(group)
+        theirs = [self.check(group) for group in theirs]
         loaded: dict[Tensor, State] = {parameter: {} for parameter in parameters}
         for i, saved in state["state"].items():
             if i not in range(len(parameters)) or set(saved) != set(self.remembered):
@@ -174,7 +218,7 @@ class Optimizer:
             loaded[parameters[i]] = {k: _copy(x, parameters[i]) for k, x in saved.items()}
         self.state = loaded
         for group, saved in zip(self.param_groups, theirs, strict=True):
-            group.update({key: value for key, value in saved.items() if key != "params"})
+            group.update(saved)
 
 
 class SGD(Optimizer):
@@ -184,9 +228,9 @@ class SGD(Optimizer):
     Raises ValueError also for nesterov without momentum, or with dampening.
     """
 
-    ranges: ClassVar = {
-        "lr": (0, math.inf), "momentum": (0, math.inf), "weight_decay": (0, math.inf),
-        "dampening": (-math.inf, math.inf),
+    takes: ClassVar = {
+        "lr": not_negative, "momentum": not_negative, "nesterov": _flag,
+        "weight_decay": not_negative, "dampening": number,
     }  # fmt: skip
     remembered = ("b",)
 
@@ -204,25 +248,30 @@ class SGD(Optimizer):
             dampening=dampening,
         )  # fmt: skip
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        super().check(options)
+    def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        options = super().check(options)
         if options["nesterov"] and (not options["momentum"] or options["dampening"]):
             raise ValueError(
                 f"nesterov needs momentum > 0 and no dampening, got momentum="
                 f"{options['momentum']}, dampening={options['dampening']}"
             )
+        return options
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp, momentum = namespace(w), options["momentum"]
+        xp = _HOST if type(w) is Host else namespace(w)
+        momentum = options["momentum"]
         if options["weight_decay"]:
             grad = grad + options["weight_decay"] * w
         if momentum:
-            b = state.get("b")
-            if b is None:
+            if not state:
                 b = state["b"] = xp.array(grad)
             else:
+                b = state["b"]
+                if b.dtype is not w.dtype:
+                    b = _follow(w, w.dtype, state)["b"]
                 b *= momentum
-                b += (1.0 - options["dampening"]) * grad
+                rest = 1.0 - options["dampening"]
+                b += grad if rest == 1.0 else rest * grad
             grad = grad + momentum * b if options["nesterov"] else b
         new = xp.empty_like(w)
         xp.multiply(grad, options["lr"], out=new)
@@ -237,8 +286,8 @@ class Adam(Optimizer):
     the fraction is multiplied by sqrt(1 - beta2^t) above and below.
     """
 
-    ranges: ClassVar = {
-        "lr": (0, math.inf), "betas": (0, 1), "eps": (0, math.inf), "weight_decay": (0, math.inf),
+    takes: ClassVar = {
+        "lr": not_negative, "betas": _betas, "eps": not_negative, "weight_decay": not_negative,
     }  # fmt: skip
     remembered = ("t", "m", "q")
 
@@ -252,17 +301,11 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def check(self, options: Mapping[str, Any]) -> None:
-        super().check(options)
-        betas = options["betas"]
-        if not isinstance(betas, tuple | list) or len(betas) != 2:
-            raise ValueError(f"betas={betas!r}; give two numbers in [0, 1)")
-
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp = namespace(w)
+        xp = _HOST if type(w) is Host else namespace(w)
         new = xp.empty_like(w)
         grad, m, q, factors = _moments(xp, w, grad, state, options, new)
-        _, beta2, rest, _, _, eps, rate = factors
+        _, _, beta2, rest, _, _, eps, rate = factors
         xp.multiply(grad, grad, out=new)
         new *= rest
         q *= beta2
@@ -291,10 +334,10 @@ class Adamax(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, w: Array, grad: Array, state: State, options: Mapping[str, Any]) -> Array:
-        xp = namespace(w)
+        xp = _HOST if type(w) is Host else namespace(w)
         new = xp.empty_like(w)
         grad, m, q, factors = _moments(xp, w, grad, state, options, new)
-        _, beta2, _, eps, rate, _, _ = factors
+        _, _, beta2, _, eps, rate, _, _ = factors
         xp.abs(grad, out=new)
         new += eps
         q *= beta2
@@ -318,33 +361,54 @@ def _moments(
     dtype = w.dtype if type(w) is Host and w.dtype.kind == "f" else None
     factors = _factors(options["lr"], *options["betas"], options["eps"], t, dtype)
     m = state["m"]
-    xp.subtract(grad, m, out=new)
-    new *= factors[0]
+    if m.dtype is not w.dtype:
+        m = _follow(w, w.dtype, state)["m"]
+    # Not m + (1 - beta1) (g - m): where m is much larger than g, that loses g.
+    xp.multiply(grad, factors[1], out=new)
+    m *= factors[0]
     m += new
     return grad, m, state["q"], factors
 
 
 @functools.lru_cache(maxsize=16)
 def _factors(lr: float, beta1: float, beta2: float, eps: float, t: int, dtype: Any) -> Any:
-    """1 - beta1, beta2, 1 - beta2; eps and lr / (1 - beta1^t); both times sqrt(1 - beta2^t)
+    """beta1, 1 - beta1, beta2, 1 - beta2; eps and lr / (1 - beta1^t); both times sqrt(1 - beta2^t)
 
     With a dtype, as arrays of it, which NumPy takes in half the time of Python's numbers.
     """
     root, rate = math.sqrt(1.0 - beta2**t), lr / (1.0 - beta1**t)
-    values = 1.0 - beta1, beta2, 1.0 - beta2, eps, rate, eps * root, rate * root
+    values = beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps, rate, eps * root, rate * root
     return values if dtype is None else [asarray(dtype.type(value)) for value in values]
 
 
-def _follow(w: Array, grad: Array, state: State) -> None:
-    """Move what is remembered to the device of w. Raises TypeError where the gradient is not."""
+def _misfit(w: Array, grad: Array) -> Exception:
+    if grad.dtype != w.dtype:
+        return TypeError(
+            f"a gradient of {grad.dtype} for a parameter of {w.dtype}, of shape {w.shape}; "
+            f"convert one with .to(dtype)"
+        )
+    return ValueError(
+        f"a gradient of shape {grad.shape} for a parameter of shape {w.shape}; call zero_grad() "
+        f"and backward() again"
+    )
+
+
+def _check_device(w: Array, grad: Array) -> None:
     if device(grad) != device(w):
         raise TypeError(
             f"a gradient on {device(grad)} for a parameter on {device(w)}, of shape {w.shape}; "
             f"call zero_grad() after moving a module, and backward() again"
         )
+
+
+def _follow(w: Array, dtype: Any, state: State) -> State:
+    """The state, once its arrays are of this dtype and on the device of w."""
     for name, value in state.items():
-        if is_array(value) and device(value) != device(w):
-            state[name] = move(value, device(w))
+        if is_array(value) and (value.dtype != dtype or device(value) != device(w)):
+            moved = value if device(value) == device(w) else move(value, device(w))
+            with on_device_of(moved):
+                state[name] = moved.astype(dtype)
+    return state
 
 
 def _as_groups(params: Any) -> list[Mapping[str, Any]]:
@@ -374,9 +438,9 @@ def _check_in_use(parameter: Any) -> None:
 
 
 def _copy(value: Any, like: Tensor | None = None) -> Any:
-    """A copy of an array, in the dtype and on the device of `like`; a number as it is."""
+    """A copy of an array, as it is remembered of the parameter `like`; a number as it is."""
     if not is_array(value):
         return value
     if like is not None:
-        value = asarray(value, like=like.data, dtype=like.dtype)
+        value = asarray(value, like=like.data, dtype=accumulator(like.dtype))
     return copy(value)

@@ -210,6 +210,217 @@ def test_a_mistake_is_answered_with_its_values(index):
         make()
 
 
+# ---- options ------------------------------------------------------------------------------------
+
+NUMBERS = [np.float64, np.float32, np.float16, lambda x: np.linspace(x, x + 1, 3)[0]]
+
+
+@every_option
+@pytest.mark.parametrize("kind_of_number", NUMBERS)
+@pytest.mark.parametrize("later", [False, True])
+def test_a_scalar_of_numpy_is_as_weak_as_a_number(kind, options, kind_of_number, later, rng):
+    """The same steps as with the Python number that it is, in the same dtype."""
+    options = {"lr": 1e-3, **options}
+    scalars: dict[str, Any] = {
+        k: tuple(map(kind_of_number, x)) if k == "betas" else x if x is True else kind_of_number(x)
+        for k, x in options.items()
+    }
+    plain: dict[str, Any] = {
+        k: tuple(map(float, x)) if k == "betas" else x if x is True else float(x)
+        for k, x in scalars.items()
+    }
+    given, same = parameters(rng, "float32"), []
+    same = [copy.deepcopy(p) for p in given]
+    one = kind(given, **options) if later else kind(given, **scalars)
+    other = kind(same, **plain)
+    if later:
+        one.param_groups[0].update(scalars)
+    for _ in range(3):
+        give_gradients(given, rng)
+        for p, q in zip(given, same, strict=True):
+            q.grad = p.grad
+        one.step()
+        other.step()
+        for p, q in zip(given, same, strict=True):
+            np.testing.assert_array_equal(p.data, q.data, strict=True)
+    assert {k: x for k, x in one.param_groups[0].items() if k != "params"} == {
+        k: x for k, x in other.param_groups[0].items() if k != "params"
+    }
+
+
+def test_whole_numbers_of_numpy_are_numbers():
+    p = nn.Parameter(np.ones(2, "float32"))
+    p.grad = tensor(np.ones(2, "float32"))
+    SGD([p], lr=np.int64(1), momentum=np.int64(1)).step()
+    np.testing.assert_array_equal(p.data, np.zeros(2, "float32"), strict=True)
+
+
+@pytest.mark.parametrize(
+    "betas",
+    [(0.5, 0.25), [0.5, 0.25], np.array([0.5, 0.25]), np.array([0.5, 0.25], "float32")],
+)
+def test_betas_are_any_two_numbers(betas):
+    assert Adam([W], betas=betas).param_groups[0]["betas"] == (0.5, 0.25)
+    later = Adam([nn.Parameter(np.ones(2))])
+    later.param_groups[0]["betas"] = betas
+    later.step()
+    assert later.param_groups[0]["betas"] == (0.5, 0.25)
+
+
+BAD_LATER: list[tuple[Any, str, Any, str]] = [
+    (SGD, "lr", (1, 2, 3), r"lr=\(1, 2, 3\); give a finite number >= 0"),
+    (SGD, "lr", None, "lr=None"),
+    (SGD, "lr", "0.1", "lr='0.1'"),
+    (SGD, "lr", True, "lr=True"),
+    (SGD, "lr", np.array([0.1]), r"lr=a float64 ndarray of shape \(1,\)"),
+    (SGD, "lr", float("nan"), "lr=nan"),
+    (SGD, "momentum", -1.0, "momentum=-1.0"),
+    (SGD, "nesterov", "yes", "nesterov='yes'; give True or False"),
+    (SGD, "dampening", float("inf"), "dampening=inf"),
+    (Adam, "betas", 0.9, "betas=0.9; give two numbers"),
+    (Adam, "betas", (0.9, 1.0), r"betas=\(0.9, 1.0\)"),
+    (Adam, "betas", (0.9, 0.99, 0.999), r"betas=\(0.9, 0.99, 0.999\)"),
+    (Adam, "betas", np.zeros((2, 2)), r"betas=a float64 ndarray of shape \(2, 2\)"),
+    (Adamax, "eps", [1e-8], r"eps=\[1e-08\]"),
+    (Adamax, "weight_decay", np.float64(-1), "weight_decay="),
+]
+
+
+@pytest.mark.parametrize("index", range(len(BAD_LATER)))
+def test_a_bad_option_is_refused_where_it_is_given_and_where_it_is_set(index, rng):
+    kind, name, value, said = BAD_LATER[index]
+    with pytest.raises(ValueError, match=said):
+        kind([W], **{"lr": 0.1, name: value})
+    params = parameters(rng)
+    optimiser = kind([{"params": params[:2]}, {"params": params[2:]}], lr=0.1)
+    give_gradients(params, rng)
+    optimiser.step()
+    before, state = [p.data for p in params], copy.deepcopy(optimiser.state_dict()["state"])
+    optimiser.param_groups[1][name] = value
+    for _ in range(2):  # and again
+        with pytest.raises(ValueError, match=said):
+            optimiser.step()
+        assert all(p.data is old for p, old in zip(params, before, strict=True))
+        assert repr(optimiser.state_dict()["state"]) == repr(state)
+    optimiser.param_groups[1][name] = optimiser.param_groups[0][name]
+    optimiser.step()
+    assert not any(p.data is old for p, old in zip(params, before, strict=True))
+
+
+def test_an_option_that_was_taken_away_is_missed():
+    optimiser = SGD([nn.Parameter(np.ones(2))], lr=0.1)
+    del optimiser.param_groups[0]["momentum"]
+    with pytest.raises(ValueError, match="a group lacks momentum"):
+        optimiser.step()
+
+
+@every_option
+@pytest.mark.parametrize("fault", ["dtype", "shape"])
+def test_a_gradient_that_does_not_fit_updates_nothing(kind, options, fault, rng):
+    params = parameters(rng, "float32")
+    optimiser = kind(params, **{"lr": 0.1, **options})
+    give_gradients(params, rng)
+    optimiser.step()
+    before, state = [p.data for p in params], copy.deepcopy(optimiser.state_dict()["state"])
+    give_gradients(params, rng)
+    wrong = np.ones((2, 3, 2)) if fault == "dtype" else np.ones((2, 3), "float32")
+    params[-1]._grad = tensor(wrong)
+    with pytest.raises((TypeError, ValueError), match=r"a gradient of .*for a parameter of"):
+        optimiser.step()
+    assert all(p.data is old for p, old in zip(params, before, strict=True))
+    assert repr(optimiser.state_dict()["state"]) == repr(state)
+
+
+# ---- small betas, and dtypes --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("beta", [0.0, 1e-3, 0.1])
+def test_a_large_gradient_is_forgotten_as_fast_as_beta_says(beta):
+    """m of two gradients, 1e6 and 1e-3, is beta (1 - beta) 1e6 + (1 - beta) 1e-3: no digits of the
+    second are lost beside the first."""
+    p = nn.Parameter(np.zeros(1, "float32"))
+    optimiser = Adamax([p], lr=1.0, eps=1e-3, betas=(beta, 0.0))
+    for grad in (1e6, 1e-3):
+        p.grad, before = tensor(np.array([grad], "float32")), p.data.copy()
+        optimiser.step()
+    m = beta * (1 - beta) * 1e6 + (1 - beta) * 1e-3
+    np.testing.assert_allclose(optimiser.state[p]["m"], [m], rtol=4 * 2.0**-24)
+    step = m / ((1e-3 + 1e-3) * (1 - beta**2))
+    np.testing.assert_allclose(p.data - before, [-step], rtol=1e-6)
+    if beta == 0:
+        assert p.data - before == pytest.approx(-0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "size"), [(Adam, 1e-3), (Adamax, 2e-3)])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("grad", [1e-4, 1e-7, 300.0])
+def test_the_first_step_in_sixteen_bits_is_the_rate(kind, size, dtype, grad):
+    """lr g / (|g| + eps), with g as rounded, whatever the size of g: eps is no 0."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes")
+    p = tensor(np.zeros(3), dtype=dtype, requires_grad=True)
+    p.grad = tensor(np.array([grad, -grad, 0.0]), dtype=dtype)
+    g = p.grad.data[0].astype("float64")
+    kind([p]).step()
+    assert p.dtype == dtype
+    right = size * g / (g + 1e-8)
+    np.testing.assert_allclose(p.data.astype("float64"), [-right, right, 0], rtol=2.0**-8)
+
+
+@every_option
+def test_a_saved_state_of_sixteen_bits_is_float32_and_an_older_one_is_taken(kind, options, rng):
+    params = parameters(rng, "float16")
+    optimiser = kind(params, **options)
+    give_gradients(params, rng)
+    optimiser.step()
+    saved = optimiser.state_dict()
+    arrays = lambda s: [  # noqa: E731
+        x for values in s["state"].values() for x in values.values() if not isinstance(x, int)
+    ]
+    assert {x.dtype.name for x in arrays(saved)} <= {"float32"}
+    other = kind(params, **options)
+    other.load_state_dict(saved)
+    for x, y in zip(arrays(saved), arrays(other.state_dict()), strict=True):
+        np.testing.assert_array_equal(x, y, strict=True)
+    for values in saved["state"].values():  # as it was saved before: in 16 bits
+        values.update({k: x if isinstance(x, int) else x.astype("f2") for k, x in values.items()})
+    other.load_state_dict(saved)
+    for x, y in zip(arrays(saved), arrays(other.state_dict()), strict=True):
+        np.testing.assert_array_equal(x.astype("f4"), y, strict=True)
+
+
+@every_option
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [("float32", "float64", "float64"), ("float64", "float32", "float32"),
+     ("float32", "float16", "float32"), ("float16", "float64", "float64")],
+)  # fmt: skip
+def test_the_state_follows_a_module_to_another_dtype(kind, options, before, after, kept, rng):
+    """As for an optimiser made afterwards that has loaded the state."""
+    layer = nn.Linear(3, 2, rng=rng).to(before)
+    optimiser = kind(layer.parameters(), **options)
+
+    def step(optimiser: Any, layer: Any) -> None:
+        seeded = np.random.default_rng(3)
+        for p in layer.parameters():
+            p.grad = tensor(seeded.normal(size=p.shape).astype(p.dtype))
+        optimiser.step()
+
+    step(optimiser, layer)
+    layer.to(after)
+    twin = copy.deepcopy(layer)
+    other = kind(twin.parameters(), **options)
+    other.load_state_dict(optimiser.state_dict())
+    for _ in range(2):
+        step(optimiser, layer)
+        step(other, twin)
+    for p, q in zip(layer.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_array_equal(p.data, q.data, strict=True)
+        assert p.dtype == after
+        state = optimiser.state[p].values()
+        assert {x.dtype.name for x in state if not isinstance(x, int)} <= {kept}
+
+
 def test_a_gradient_of_another_dtype_updates_nothing(rng):
     params = parameters(rng, "float32")
     optimiser = SGD(params, lr=0.1)
