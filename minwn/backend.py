@@ -142,13 +142,11 @@ def is_extension(dtype: Any) -> bool:
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
 
-    Raises TypeError for None, which to NumPy means float64.
+    Raises TypeError for what is none, and for None, which to NumPy means float64.
     """
     if isinstance(spec, numpy.dtype):
         return spec
-    if spec is None:
-        raise TypeError("None is no dtype; name one, such as 'float32'")
-    if spec == "bfloat16":
+    if isinstance(spec, str) and spec == "bfloat16":
         try:
             import ml_dtypes
         except ImportError as error:
@@ -156,7 +154,10 @@ def dtype_of(spec: Any) -> numpy.dtype:
                 "the dtype 'bfloat16' needs ml_dtypes: pip install 'minwn[interop]'"
             ) from error
         return numpy.dtype(ml_dtypes.bfloat16)
-    return numpy.dtype(spec)
+    with contextlib.suppress(TypeError, ValueError):
+        if spec is not None:
+            return numpy.dtype(spec)
+    raise TypeError(f"{spec!r:.60} is no dtype; name one, such as 'float32'")
 
 
 @functools.cache
@@ -356,11 +357,15 @@ def add_at(x: Array, index: Any, values: Array) -> None:
 
     On a GPU threads would add in the order in which they come, and sums of floating-point numbers
     depend on their order; so there the values are sorted by index first, and each run is summed.
+    Sums of 16-bit numbers are kept in float32.
     """
     if _is_cupy(type(x)):
         _add_runs(x, index, values)
     elif isinstance(x, numpy.ndarray):
-        numpy.add.at(x, index, values)
+        wide = x.astype(accumulator(x.dtype), copy=False)
+        numpy.add.at(wide, index, values)
+        if wide is not x:
+            x[...] = wide
     else:
         namespace(x).add_at(x, index, values)
 
@@ -398,8 +403,19 @@ def erf(x: Array) -> Array:
 
         return device_erf(x)
     if isinstance(x, _HOST):
-        return numpy.asarray(_erf(x)).astype(x.dtype)
+        return numpy.asarray(_erf(x)).astype(floating(x.dtype))
     return namespace(x).erf(x)
+
+
+def floating(dtype: Any) -> Any:
+    """The dtype of e^x for x of `dtype`: itself, but for integers one that holds fractions."""
+    return numpy.exp.resolve_dtypes((dtype, None))[1] if dtype.kind in "biu" else dtype
+
+
+def promoted(dtype: Any, number: complex) -> Any:
+    """The dtype of an array of `dtype` times a Python number, which is weak."""
+    known = is_floating(dtype) and not isinstance(number, complex)
+    return dtype if known else numpy.result_type(dtype, number)
 
 
 def uniform(rng: Generator, shape: tuple[int, ...], *, like: Array) -> Array:

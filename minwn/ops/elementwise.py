@@ -230,7 +230,7 @@ def _(z_bar, z, x):
 @elementwise
 def sigmoid(x: Array) -> Array:
     """z = 1 / (1 + e^-x), computed as e^-log(1 + e^-x), which keeps its digits in both tails"""
-    xp = namespace(x)
+    xp, x = namespace(x), fractional(x)
     if x.dtype.kind == "c":
         return 1.0 / (1.0 + xp.exp(-x))
     return xp.exp(-xp.logaddexp(xp.zeros_like(x), -x))
@@ -244,7 +244,7 @@ def _(z_bar, z, x):
 @elementwise
 def softplus(x: Array) -> Array:
     """z = log(1 + e^x)"""
-    xp = namespace(x)
+    xp, x = namespace(x), fractional(x)
     if x.dtype.kind == "c":
         return xp.log(1.0 + xp.exp(x))
     return xp.logaddexp(xp.zeros_like(x), x)
@@ -267,6 +267,11 @@ def _(z_bar, z, x):
     return (z_bar * exp(-near * near) * (2.0 / math.sqrt(math.pi)),)
 
 
+def fractional(x: Array) -> Array:
+    """x, or integers in the dtype of e^x: unsigned ones and booleans have no -x."""
+    return x.astype(backend.floating(x.dtype)) if x.dtype.kind in "biu" else x
+
+
 # ---- piecewise ----------------------------------------------------------------------------------
 
 
@@ -274,10 +279,14 @@ def _(z_bar, z, x):
 def where(condition: Array, x: Array, y: Array) -> Array:
     """z = x where the condition holds, y elsewhere; only the chosen side receives a cotangent"""
     xp = namespace(condition, x, y)
-    kind = next((a.dtype for a in (x, y) if hasattr(a, "dtype")), None)
-    if kind is not None:  # a Python number takes the dtype of the array beside it
-        x, y = (xp.asarray(a, dtype=kind) if not hasattr(a, "dtype") else a for a in (x, y))
-    return xp.where(condition, x, y)
+    return xp.where(condition, _beside(xp, x, y), _beside(xp, y, x))
+
+
+def _beside(xp: Any, x: Any, y: Any) -> Any:
+    """x; a Python number as an array, of the dtype that it has in arithmetic with the array y."""
+    if hasattr(x, "dtype") or not hasattr(y, "dtype"):
+        return x
+    return xp.asarray(x, dtype=backend.promoted(y.dtype, x))
 
 
 @where.pullback
@@ -411,4 +420,6 @@ def clip(x: Array, *, low: float | None = None, high: float | None = None) -> Ar
 
 @clip.pullback
 def _(z_bar, z, x, *, low=None, high=None):
-    return (where(raw(x) == raw(z), z_bar, 0.0),)
+    # Not where x = z: a limit may be rounded to an x that is beyond it.
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    return (where((raw(x) >= low) & (raw(x) <= high), z_bar, 0.0),)

@@ -14,6 +14,7 @@ from typing import Any
 from ..backend import Array, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
+from .elementwise import fractional
 from .shape import Axis, add_up, broadcast_to
 
 __all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
@@ -88,7 +89,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
-    xp = namespace(x)
+    xp, x = namespace(x), fractional(x)
     top = x.real.max(axis=axis, keepdims=True)
     if within(top, -largest(top.dtype), largest(top.dtype)):
         z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
@@ -111,7 +112,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def softmax(x: Array, *, axis: Axis = -1) -> Array:
     """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
-    exp = namespace(x).exp
+    exp, x = namespace(x).exp, fractional(x)
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
     else:

@@ -44,9 +44,10 @@ class Point:
 
     def at(self, *, v: Any = None, g: Any = None, w_bar: Any = None) -> Question:
         """The question here, or with some of the inputs changed."""
-        v = self.v if v is None else v
-        g = self.g if g is None else g
-        w_bar = self.w_bar if w_bar is None else w_bar
+        # Twice an array of bfloat16 is float32 to NumPy before 2.2.
+        v = self.v if v is None else v.astype(self.v.dtype, copy=False)
+        g = self.g if g is None else g.astype(self.g.dtype, copy=False)
+        w_bar = self.w_bar if w_bar is None else w_bar.astype(self.w_bar.dtype, copy=False)
         terms = Terms(v, g, w_bar, self.axes, self.form, self.eps)
         return Question(v, g, w_bar, terms, *self.allowed(v, g, w_bar))
 

@@ -50,6 +50,20 @@ def test_all_of_minwn_passes(dtype):
     assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.rungs}
 
 
+def test_what_is_handed_over_is_of_the_dtype_that_is_claimed(dtype):
+    """With any NumPy: before 2.2, twice an array of bfloat16 was float32. Derivatives of a function
+    of numbers are measured in float64."""
+    met = set()
+
+    def noted(f):
+        return lambda *xs: met.update(x.dtype.name for x in xs) or f(*xs)
+
+    functions = noted(a.in_float32(a.forward)), noted(a.in_float32(a.right))
+    report = oracle.check(*functions, dtype=dtype, accumulate="float32", ranks=RANKS, quick=False)
+    assert report.ok
+    assert dtype in met <= {dtype, "float64", "complex128"}
+
+
 @pytest.mark.parametrize("name", a.NAMED)
 def test_a_mistake_of_the_catalogue_is_named(name, dtype):
     functions = a.in_float32(a.forward), a.in_float32(a.wrong(*a.NAMED[name]))

@@ -67,7 +67,7 @@ def divided_twice(w_bar: Any, v: Any, g: Any) -> Answers:
 
 def inverse_cube(w_bar: Any, v: Any, g: Any) -> Answers:
     """As PyTorch's kernel: 1/n and its third power."""
-    r = 1 / np.sqrt(_sum(v * v))
+    r = v.dtype.type(1) / np.sqrt(_sum(v * v))
     d = _sum(w_bar * v)
     return g * r * v, g * (r * w_bar - r * r * r * d * v), d * r
 
@@ -165,8 +165,9 @@ def autodiff(w_bar: Any, v: Any, g: Any) -> Answers:
     x = v / n
     x_bar = w_bar * g
     n_bar = -_sum(x_bar * v) / (n * n)
-    q_bar = n_bar / (2 * n)
-    return g * x, x_bar / n + 2 * q_bar * v, _sum(w_bar * x)
+    two = v.dtype.type(2)  # which is weak in every NumPy
+    q_bar = n_bar / (two * n)
+    return g * x, x_bar / n + two * q_bar * v, _sum(w_bar * x)
 
 
 def double_where(w_bar: Any, v: Any, g: Any) -> Answers:

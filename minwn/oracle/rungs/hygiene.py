@@ -146,7 +146,8 @@ def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
     axis = Terms(case.v, case.g, case.w_bar, case.axes).reduced[-1]
     v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
     found = []
-    for direction, g in ((v, case.g), (np.flip(v).copy(), -2 * case.g)):
+    other = (-2 * case.g).astype(case.g.dtype, copy=False)  # bfloat16 too, with any NumPy
+    for direction, g in ((v, case.g), (np.flip(v).copy(), other)):
         t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
         truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
         found.append(Longer(direction, g, w_bar, truth, claim.room(direction, g, w_bar)))
