@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from .backend import Array, Host, full, namespace, run
+from .backend import Array, Host, accumulator, full, is_array, namespace, run
 
 __all__ = [
     "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero_beside",
@@ -31,14 +31,22 @@ def column_sums(x: Any) -> Any:
     """The sum over the first axis.   (n,) -> ()   (n, k) -> (k,)"""
     if type(x) is Host and x.dtype.char in "fd" and len(x) <= _SMALL and x.ndim <= 2:
         return _ones((len(x),), x.dtype).dot(x)
-    return x.sum(axis=0)
+    return _summed(x, 0)
 
 
 def row_sums(x: Array) -> Array:
     """(n, k) -> (n,)"""
     if type(x) is Host and x.dtype.char in "fd" and x.shape[1] <= _SMALL:
         return x.dot(_ones((x.shape[1],), x.dtype))
-    return x.sum(axis=1)
+    return _summed(x, 1)
+
+
+def _summed(x: Any, axis: int) -> Any:
+    """16-bit numbers of an array are summed in float32, and rounded once."""
+    wide = accumulator(x.dtype)
+    if wide == x.dtype or not is_array(x):
+        return x.sum(axis=axis)
+    return x.sum(axis=axis, dtype=wide).astype(x.dtype)
 
 
 def row_maxima(x: Array) -> Array:

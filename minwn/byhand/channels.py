@@ -6,6 +6,7 @@ from typing import Any
 
 from ..backend import Array, namespace
 from ..graph import raw
+from ..ops import sum as sum_over
 from ..ops.shape import channels_are_last
 from ..small import column_sums
 
@@ -26,7 +27,7 @@ def totals(x: Any) -> Any:
     """The sum of each channel.   (n, c, ...) -> (c,)"""
     if raw(x) is x and channels_are_last(x):
         return column_sums(channels_last(x).reshape(-1, x.shape[1]))
-    return x.sum(axis=others(x))
+    return sum_over(x, axis=others(x))
 
 
 def last(x: Array) -> Array:

@@ -268,7 +268,7 @@ def geometry(
         )
     strides = each(stride, d, "stride", least=1)
     dilations = each(dilation, d, "dilation", least=1)
-    if not isinstance(groups, int) or groups < 1 or w[0] % groups:
+    if not isinstance(groups, Integral) or groups < 1 or w[0] % groups:
         raise ValueError(f"groups={groups} for a weight of shape {w}; it must divide {w[0]}")
     pairs: tuple[tuple[int, ...], ...]
     if padding == "same":
@@ -286,14 +286,14 @@ def geometry(
         pairs = tuple(each(p, 2, "padding", least=0) for p in padding)
     else:
         pairs = tuple((p, p) for p in each(padding, d, "padding", least=0))
-    return {"stride": strides, "dilation": dilations, "padding": pairs, "groups": groups}
+    return {"stride": strides, "dilation": dilations, "padding": pairs, "groups": int(groups)}
 
 
 def each(value: Any, d: int, name: str, *, least: int) -> tuple[int, ...]:
     values = tuple(value) if isinstance(value, Sequence) else (value,) * d
     if len(values) != d or not all(isinstance(n, Integral) and int(n) >= least for n in values):
         raise ValueError(f"{name}={value!r}; expected a number >= {least}, or {d} of them")
-    return values
+    return tuple(map(int, values))
 
 
 def _check_channels(x: Any, w: Any, b: Any, got: int, expected: int, bias: int) -> None:

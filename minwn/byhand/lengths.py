@@ -115,6 +115,7 @@ def radius(v: Array, *, shape: Shape, eps: float, form: str) -> Array:
 
 @radius.pullback
 def _(h_bar, h, v, *, shape, eps, form):
+    (v,), _ = widen(v)  # h is wide
     return (h_bar * slope(v, h, shape, eps, form),)
 
 

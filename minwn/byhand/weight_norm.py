@@ -63,7 +63,7 @@ from ..backend import (
     within,
 )
 from ..graph import primitive, raw
-from ..ops import maximum, sqrt, sum_to
+from ..ops import add, divide, maximum, sqrt, sum_to
 from . import plain, plain_small, weight_norm_cuda
 from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
@@ -79,11 +79,11 @@ def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     q = sum_to(v * v, shape=g.shape)
     h = {
         "plain": lambda: sqrt(q),
-        "inside": lambda: sqrt(q + eps),
-        "outside": lambda: sqrt(q) + eps,
+        "inside": lambda: sqrt(add(q, eps)),
+        "outside": lambda: add(sqrt(q), eps),
         "max_q": lambda: sqrt(maximum(q, eps)),
         "max_n": lambda: maximum(sqrt(q), eps),
-        "rms": lambda: sqrt(q / count(v, g.shape)) + eps,
+        "rms": lambda: add(sqrt(divide(q, count(v, g.shape))), eps),
     }[form]()
     return g * v / h
 

@@ -5,11 +5,12 @@ The functions themselves are in `ops`.
 
 from __future__ import annotations
 
-import math
+from numbers import Integral
 from typing import Any
 
 from .. import ops
 from ..tensors import Tensor
+from ..validation import choice, number, shown
 from .module import Module
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
@@ -26,7 +27,7 @@ class LeakyReLU(Module):
     """y = x where x > 0, negative_slope x elsewhere.  Raises ValueError for a slope not finite."""
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = _finite(negative_slope, "negative_slope")
+        self.negative_slope = number("negative_slope", negative_slope)
 
     def forward(self, x: Any) -> Tensor:
         return ops.leaky_relu(x, slope=self.negative_slope)
@@ -39,7 +40,7 @@ class ELU(Module):
     """y = x where x > 0, alpha (e^x - 1) elsewhere.  Raises ValueError for an alpha not finite."""
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = _finite(alpha, "alpha")
+        self.alpha = number("alpha", alpha)
 
     def forward(self, x: Any) -> Tensor:
         return ops.elu(x, alpha=self.alpha)
@@ -55,9 +56,7 @@ class GELU(Module):
     """
 
     def __init__(self, approximate: str = "none") -> None:
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"approximate={approximate!r}; choose 'none' or 'tanh'")
-        self.approximate = approximate
+        self.approximate = choice("approximate", approximate, ("none", "tanh"))
 
     def forward(self, x: Any) -> Tensor:
         return ops.gelu(x, approximate=self.approximate)
@@ -88,24 +87,18 @@ class Tanh(Module):
 
 
 class Softmax(Module):
-    """y = e^x / (the sum of e^x over axis) = e^(x - logsumexp x).  Raises IndexError for the axis.
+    """y = e^x / (the sum of e^x over axis).  Raises IndexError for an axis that x does not have.
 
     For a loss, pass the logits to `cross_entropy` instead: the logarithm of y loses digits.
     """
 
     def __init__(self, axis: int = -1) -> None:
-        if not isinstance(axis, int):
-            raise ValueError(f"axis={axis!r}; give one axis, a whole number")
-        self.axis = axis
+        if not isinstance(axis, int | Integral):
+            raise ValueError(f"axis={shown(axis)}; give one axis, a whole number")
+        self.axis = int(axis)
 
     def forward(self, x: Any) -> Tensor:
-        return ops.exp(x - ops.logsumexp(x, axis=self.axis, keepdims=True))
+        return ops.softmax(x, axis=self.axis)
 
     def describe(self) -> str:
         return f"axis={self.axis}"
-
-
-def _finite(value: Any, name: str) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name}={value!r}; give a finite number")
-    return value

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 from ..backend import Generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
+from ..validation import share, shown
 from . import init
 from .module import Module
+from .widen import widen
 
 __all__ = ["Dropout", "Flatten", "Sequential"]
 
@@ -69,11 +72,14 @@ class Sequential(Module):
 class Flatten(Module):
     """All axes from start_dim on made one, in C order.   x: (n, a, b, ...)   y: (n, a b ...)
 
-    Raises IndexError for a start_dim that x does not have.
+    Raises ValueError for a start_dim that is no whole number, IndexError for one that x does not
+    have.
     """
 
     def __init__(self, start_dim: int = 1) -> None:
-        self.start_dim = start_dim
+        if not isinstance(start_dim, int | Integral) or isinstance(start_dim, bool):
+            raise ValueError(f"start_dim={shown(start_dim)}; give a whole number")
+        self.start_dim = int(start_dim)
 
     def forward(self, x: Any) -> Tensor:
         shape = tuple(x.shape)
@@ -95,17 +101,16 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Generator | int | None = None) -> None:
-        if not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise ValueError(f"p={p!r}; give a probability from 0 to 1")
-        self.p, self.rng = p, init.generator(rng)
+        self.p, self.rng = share("p", p), init.generator(rng)
 
     def forward(self, x: Any) -> Any:
         if not self.training or self.p == 0:
             return x
+        (x,), narrow = widen(x)
         with on_device_of(raw(x)):
             kept = uniform(self.rng, tuple(x.shape), like=raw(x)) >= self.p
             scale = kept.astype(x.dtype) * (1.0 / (1.0 - self.p) if self.p < 1 else 0.0)
-        return x * scale
+        return narrow(x * scale)
 
     def describe(self) -> str:
         return f"p={self.p}"

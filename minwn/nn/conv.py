@@ -6,6 +6,7 @@ drawn from U(-b, b) with b = 1/sqrt(weight.shape[1] kernel entries), as in PyTor
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 from ..backend import Generator
@@ -40,16 +41,17 @@ class Convolution(Module):
         rng: Generator | int | None,
         dtype: Any,
     ) -> None:
-        self.in_channels, self.out_channels, self.groups = init.sizes(
+        in_channels, out_channels, groups = init.sizes(
             in_channels=in_channels, out_channels=out_channels, groups=groups
         )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"groups={groups} must divide in_channels={in_channels} "
                 f"and out_channels={out_channels}"
             )
         self.kernel_size = each(kernel_size, self.dimensions, "kernel_size", least=1)
-        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.stride, self.padding, self.dilation = map(_plain, (stride, padding, dilation))
         outer, inner = in_channels, out_channels
         if self.output_axis == 0:
             outer, inner = out_channels, in_channels
@@ -75,6 +77,11 @@ class Convolution(Module):
         own = vars(self)
         said += [f"{k}={own[k]!r}" for k, usual in defaults.items() if own.get(k, usual) != usual]
         return ", ".join(said)
+
+
+def _plain(value: Any) -> Any:
+    """A whole number as Python's; anything else as it was given."""
+    return int(value) if isinstance(value, Integral) else value
 
 
 class Conv(Convolution):
@@ -140,7 +147,7 @@ class ConvTranspose(Convolution):
         dtype: Any = "float32",
     ) -> None:
         each(output_padding, self.dimensions, "output_padding", least=0)
-        self.output_padding = output_padding
+        self.output_padding = _plain(output_padding)
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
             dtype,

@@ -10,13 +10,13 @@ the variance is that of the population: its sum is divided by the number of entr
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any, TypeVar
 
 from ..backend import Array, accumulator, namespace, quiet, run, to_numpy, unit_roundoff
 from ..byhand import weight_norm
 from ..graph import no_grad, raw
 from ..ops import mean, var
+from ..validation import not_negative
 from .conv import Convolution, ConvTranspose
 from .linear import Linear
 from .module import Module
@@ -40,8 +40,7 @@ def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0) -> M:
     layer that is not called or shares only its bias, and outputs that do not vary over the batch
     (unless eps > 0). Then nothing has changed.
     """
-    if not isinstance(eps, int | float) or not 0 <= eps < math.inf:
-        raise ValueError(f"eps={eps!r}; give a finite number >= 0")
+    eps = not_negative("eps", eps)
     trial, done = copy.deepcopy(model), set[int]()
     watches = [
         _Watch(name or type(layer).__name__, layer, done, eps)

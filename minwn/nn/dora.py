@@ -10,7 +10,6 @@ one for each row of the weight (out, in), that is for each output.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..backend import Generator, asarray, copy, namespace, on_device_of, quiet, run
@@ -18,6 +17,7 @@ from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
 from ..tensors import Tensor
+from ..validation import positive
 from . import init
 from .linear import Linear
 from .module import Module, Parameter
@@ -58,11 +58,10 @@ class DoRALinear(Module):
                 f"the weights {sorted(base._computed)} of base are normalised by WeightNorm; "
                 f"remove() it first"
             )
-        (self.rank,) = init.sizes(rank=rank)
-        alpha = rank if alpha is None else alpha
-        if not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
-            raise ValueError(f"alpha={alpha!r}; give a finite number > 0")
-        self.alpha, self.frozen_norm = alpha, frozen_norm
+        (rank,) = init.sizes(rank=rank)
+        self.rank = rank
+        self.alpha = positive("alpha", rank if alpha is None else alpha)
+        self.frozen_norm = frozen_norm
         w0 = base.weight.data
         n = _lengths(w0)
         with quiet(), on_device_of(w0):

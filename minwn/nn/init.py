@@ -8,11 +8,11 @@ both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any
 
 from .. import backend
 from ..backend import Array, generator
+from ..validation import not_negative, number, whole
 
 __all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
 
@@ -21,10 +21,7 @@ Shape = tuple[int, ...]
 
 def sizes(**named: Any) -> tuple[int, ...]:
     """The values, where all are whole numbers >= 1; else a ValueError that names the first."""
-    for name, value in named.items():
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name}={value!r}; give a whole number >= 1")
-    return tuple(named.values())
+    return tuple(whole(name, value) for name, value in named.items())
 
 
 def fans(shape: Shape) -> tuple[int, int]:
@@ -37,7 +34,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def uniform(shape: Shape, bound: float, rng: Any = None, dtype: Any = "float32") -> Array:
     """U(-bound, bound).  Raises ValueError for a bound below 0."""
-    _check_width("bound", bound)
+    bound = not_negative("bound", bound)
     return generator(rng).uniform(-bound, bound, shape).astype(backend.dtype_of(dtype))
 
 
@@ -46,13 +43,8 @@ def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float
 
     Raises ValueError for a std below 0.
     """
-    _check_width("std", std)
+    std = not_negative("std", std)
     return (std * generator(rng).standard_normal(shape)).astype(backend.dtype_of(dtype))
-
-
-def _check_width(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name}={value!r}; give a finite number >= 0")
 
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
@@ -70,6 +62,7 @@ def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 
 
     He et al. 2015, eq. 15, arXiv:1502.01852
     """
+    slope = number("slope", slope)
     return normal(shape, math.sqrt(2.0 / ((1.0 + slope**2) * fans(shape)[0])), rng, dtype)
 
 
@@ -86,6 +79,7 @@ def orthogonal(
     Saxe et al. 2014, arXiv:1312.6120
     """
     fans(shape)  # raises for a shape that is no matrix
+    gain = number("gain", gain)
     rows, columns = shape[0], math.prod(shape[1:])
     draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))
     q = backend.orthonormal_columns(draw)

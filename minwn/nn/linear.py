@@ -33,9 +33,8 @@ class Linear(Module):
         rng: Generator | int | None = None,
         dtype: Any = "float32",
     ) -> None:
-        self.in_features, self.out_features = init.sizes(
-            in_features=in_features, out_features=out_features
-        )
+        in_features, out_features = init.sizes(in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
         rng = init.generator(rng)
         bound = in_features**-0.5
         self.weight = Parameter(init.uniform((out_features, in_features), bound, rng, dtype))
@@ -65,10 +64,8 @@ class Embedding(Module):
         rng: Generator | int | None = None,
         dtype: Any = "float32",
     ) -> None:
-        self.num_embeddings, self.embedding_dim = init.sizes(
-            num_embeddings=num_embeddings, embedding_dim=embedding_dim
-        )
-        shape = (num_embeddings, embedding_dim)
+        shape = init.sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings, self.embedding_dim = shape
         self.weight = Parameter(init.normal(shape, 1.0, init.generator(rng), dtype))
 
     def forward(self, x: Any) -> Tensor:

@@ -1,4 +1,7 @@
-"""Losses, as functions. Each gives one number for the mean or the sum, or one for each term."""
+"""Losses, as functions. Each gives one number for the mean or the sum, or one for each term.
+
+16-bit numbers are computed in float32, terms and sum, and rounded once.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from ..graph import Value, raw
 from ..ops import mean, softplus
 from ..ops import sum as sum_over
 from ..tensors import Tensor
+from ..validation import choice
+from .widen import widen
 
 __all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
 
@@ -31,8 +36,9 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     prediction, target: of one shape   reduction: "mean" (over every entry), "sum" or "none"
     Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
     """
-    difference = prediction - _beside(prediction, target)
-    return _reduce(difference * difference, reduction)
+    (prediction, target), narrow = widen(prediction, _beside(prediction, target))
+    difference = prediction - target
+    return narrow(_reduce(difference * difference, reduction))
 
 
 def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
@@ -41,7 +47,8 @@ def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tenso
     logits x, targets t in [0, 1]: of one shape   reduction: "mean", "sum" or "none"
     Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
     """
-    return _reduce(softplus(logits) - logits * _beside(logits, targets), reduction)
+    (x, t), narrow = widen(logits, _beside(logits, targets))
+    return narrow(_reduce(softplus(x) - x * t, reduction))
 
 
 def _beside(prediction: Any, target: Any) -> Any:
@@ -57,6 +64,5 @@ def _beside(prediction: Any, target: Any) -> Any:
 
 
 def _reduce(terms: Any, reduction: str) -> Tensor:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction={reduction!r}; choose from mean, sum, none")
+    choice("reduction", reduction, ("mean", "sum", "none"))
     return terms if reduction == "none" else mean(terms) if reduction == "mean" else sum_over(terms)

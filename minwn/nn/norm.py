@@ -10,22 +10,27 @@ over the N entries that share one m. Writing mean() for that average,
 and, moving everything in <z_bar, z_dot> off x_dot,
 
     x_bar = (z_bar - mean(z_bar) - z mean(z z_bar)) / s
+
+16-bit numbers are computed in float32, from the statistics to the bias, and rounded once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
-from ..backend import Array, run
+from ..backend import Array, accumulator, run
 from ..byhand import mean_only_batch_norm
 from ..byhand.channels import along, others
 from ..graph import primitive, raw
 from ..ops import mean, sqrt, var
 from ..tensors import Tensor
+from ..validation import positive, share, shown
 from . import init
 from .module import Buffer, Module, Parameter
+from .widen import widen
 
 __all__ = [
     "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "MeanOnlyBatchNorm",
@@ -53,10 +58,9 @@ class _OverBatch(Module):
     output_axis = 0
 
     def __init__(self, num_features: int, momentum: float, dtype: Any) -> None:
-        (self.num_features,) = init.sizes(num_features=num_features)
-        if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
-            raise ValueError(f"momentum={momentum!r}; give a number from 0 to 1")
-        self.momentum = momentum
+        (num_features,) = init.sizes(num_features=num_features)
+        self.num_features = num_features
+        self.momentum = share("momentum", momentum)
         self.running_mean = Buffer(init.zeros((num_features,), dtype=dtype))
 
     def __call__(self, x: Any) -> Tensor:
@@ -67,7 +71,13 @@ class _OverBatch(Module):
         return y
 
     def _follow(self, x: Array) -> None:
-        _average(self.running_mean, mean(x, axis=others(x)), self.momentum)
+        x = x.astype(accumulator(x.dtype), copy=False)
+        self._average(self.running_mean, mean(x, axis=others(x)))
+
+    def _average(self, running: Buffer, now: Array) -> None:
+        old = running.data.astype(accumulator(running.dtype), copy=False)
+        new = (1.0 - self.momentum) * old + self.momentum * now
+        running.assign(new.astype(running.dtype, copy=False))
 
     def _check(self, x: Any) -> None:
         if len(x.shape) < 2 or x.shape[1] != self.num_features:
@@ -103,7 +113,7 @@ class BatchNorm(_OverBatch):
         dtype: Any = "float32",
     ) -> None:
         super().__init__(num_features, momentum, dtype)
-        self.eps = _positive(eps)
+        self.eps = positive("eps", eps)
         self.weight = Parameter(init.ones((num_features,), dtype=dtype)) if affine else None
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype)) if affine else None
         self.running_var = Buffer(init.ones((num_features,), dtype=dtype))
@@ -116,17 +126,22 @@ class BatchNorm(_OverBatch):
                     f"{type(self).__name__} in training needs two entries of each channel or more, "
                     f"got {tuple(x.shape)}; use a larger batch, or eval()"
                 )
+            (x, weight, bias), narrow = widen(x, self.weight, self.bias)
             z = standardise(x, axis=others(x), eps=self.eps)
-            y = z if self.weight is None else z * along(self.weight, x)
+            y = z if weight is None else z * along(weight, x)
         else:
-            scale = 1.0 / sqrt(self.running_var + self.eps)
-            scale = scale if self.weight is None else scale * self.weight
-            y = (x - along(self.running_mean, x)) * along(scale, x)
-        return y if self.bias is None else y + along(self.bias, x)
+            (x, weight, bias, m, q), narrow = widen(
+                x, self.weight, self.bias, self.running_mean, self.running_var
+            )
+            scale = 1.0 / sqrt(q + self.eps)
+            scale = scale if weight is None else scale * weight
+            y = (x - along(m, x)) * along(scale, x)
+        return narrow(y if bias is None else y + along(bias, x))
 
     def _follow(self, x: Array) -> None:
         super()._follow(x)
-        _average(self.running_var, var(x, axis=others(x), ddof=1), self.momentum)
+        x = x.astype(accumulator(x.dtype), copy=False)
+        self._average(self.running_var, var(x, axis=others(x), ddof=1))
 
     def describe(self) -> str:
         return f"eps={self.eps}, {super().describe()}"
@@ -141,7 +156,8 @@ class MeanOnlyBatchNorm(_OverBatch):
     In training m is the mean of the batch, and running_mean = (1 - momentum) running_mean
     + momentum m; in evaluation m is running_mean.   bias, running_mean: (c,)
 
-    Raises ValueError for inputs that do not fit.  eq. 7 and 8, arXiv:1602.07868
+    Raises ValueError for inputs that do not fit, and in training for an empty batch.
+    eq. 7 and 8, arXiv:1602.07868
     """
 
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
@@ -151,8 +167,14 @@ class MeanOnlyBatchNorm(_OverBatch):
     def forward(self, x: Any) -> Tensor:
         self._check(x)
         if self.training:
+            if not raw(x).size:
+                raise ValueError(
+                    f"MeanOnlyBatchNorm in training: {tuple(x.shape)} has no entries to take a "
+                    f"mean of; use a larger batch, or eval()"
+                )
             return mean_only_batch_norm.forward(x, self.bias)
-        return x + along(self.bias - self.running_mean, x)
+        (x, bias, m), narrow = widen(x, self.bias, self.running_mean)
+        return narrow(x + along(bias - m, x))
 
 
 class LayerNorm(Module):
@@ -175,12 +197,12 @@ class LayerNorm(Module):
         dtype: Any = "float32",
     ) -> None:
         several = normalized_shape if isinstance(normalized_shape, Sequence) else [normalized_shape]
-        shape = tuple(several)
-        if not shape or not all(isinstance(n, int) and n >= 1 for n in shape):
+        if not several or not all(isinstance(n, Integral) and int(n) >= 1 for n in several):
             raise ValueError(
-                f"normalized_shape={normalized_shape!r}; give a whole number >= 1, or several"
+                f"normalized_shape={shown(normalized_shape)}; give a whole number >= 1, or several"
             )
-        self.normalized_shape, self.eps = shape, _positive(eps)
+        shape = tuple(map(int, several))
+        self.normalized_shape, self.eps = shape, positive("eps", eps)
         wanted = elementwise_affine and bias
         self.weight = Parameter(init.ones(shape, dtype=dtype)) if elementwise_affine else None
         self.bias = Parameter(init.zeros(shape, dtype=dtype)) if wanted else None
@@ -192,20 +214,10 @@ class LayerNorm(Module):
                 f"LayerNorm takes (..., {', '.join(map(str, self.normalized_shape))}), "
                 f"got {tuple(x.shape)}"
             )
+        (x, weight, bias), narrow = widen(x, self.weight, self.bias)
         z = standardise(x, axis=axis, eps=self.eps)
-        y = z if self.weight is None else z * self.weight
-        return y if self.bias is None else y + self.bias
+        y = z if weight is None else z * weight
+        return narrow(y if bias is None else y + bias)
 
     def describe(self) -> str:
         return f"eps={self.eps}"
-
-
-def _average(running: Buffer, now: Array, momentum: float) -> None:
-    new = (1.0 - momentum) * running.data + momentum * now
-    running.assign(new.astype(running.dtype, copy=False))
-
-
-def _positive(eps: Any) -> float:
-    if not isinstance(eps, int | float) or not 0 < eps < math.inf:
-        raise ValueError(f"eps={eps!r}; give a finite number > 0")
-    return eps

@@ -5,6 +5,8 @@ Two weights of one module can be normalised side by side, each by its own Weight
 
     for name in ("weight_ih", "weight_hh"):
         WeightNorm(name).apply(cell)         # one norm for each gate of each unit
+
+16-bit numbers are computed in float32, from the gates to the state, and rounded once.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from ..ops import sigmoid, split, tanh
 from ..tensors import Tensor
 from . import init
 from .module import Module, Parameter
+from .widen import widen
 
 __all__ = ["GRUCell", "LSTMCell"]
 
@@ -39,21 +42,25 @@ class _Cell(Module):
         rng: Generator | int | None = None,
         dtype: Any = "float32",
     ) -> None:
-        self.input_size, self.hidden_size = init.sizes(
-            input_size=input_size, hidden_size=hidden_size
-        )
-        rng, rows = init.generator(rng), self.parts * hidden_size
+        input_size, hidden_size = init.sizes(input_size=input_size, hidden_size=hidden_size)
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rng, rows, bound = init.generator(rng), self.parts * hidden_size, hidden_size**-0.5
 
         def drawn(*shape: int) -> Parameter:
-            return Parameter(init.uniform(shape, hidden_size**-0.5, rng, dtype))
+            return Parameter(init.uniform(shape, bound, rng, dtype))
 
         self.weight_ih, self.weight_hh = drawn(rows, input_size), drawn(rows, hidden_size)
         self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if bias else (None, None)
 
-    def _gates(self, x: Any, h: Any) -> tuple[list[Any], list[Any]]:
+    def _widen(self, *inputs: Any) -> Any:
+        """The inputs and what `_gates` takes, as they are to be computed; and the way back."""
+        return widen(*inputs, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+
+    def _gates(
+        self, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
+    ) -> tuple[list[Any], list[Any]]:
         """The parts from the input, and those from the state.   each: (..., hidden_size)"""
-        by_x = linear.forward(x, self.weight_ih, self.bias_ih)
-        by_h = linear.forward(h, self.weight_hh, self.bias_hh)
+        by_x, by_h = linear.forward(x, w_ih, b_ih), linear.forward(h, w_hh, b_hh)
         return split(by_x, self.parts, axis=-1), split(by_h, self.parts, axis=-1)
 
     def _start(self, x: Any) -> Any:
@@ -98,9 +105,10 @@ class LSTMCell(_Cell):
             raise ValueError("LSTMCell: the state is a pair (h, c), or None for zeros")
         h, c = state
         self._check(x, h=h, c=c)
-        i, f, u, o = (a + b for a, b in zip(*self._gates(x, h), strict=True))
+        (x, h, c, *weights), narrow = self._widen(x, h, c)
+        i, f, u, o = (a + b for a, b in zip(*self._gates(x, h, *weights), strict=True))
         c = sigmoid(f) * c + sigmoid(i) * tanh(u)
-        return sigmoid(o) * tanh(c), c
+        return narrow(sigmoid(o) * tanh(c)), narrow(c)
 
 
 class GRUCell(_Cell):
@@ -120,6 +128,7 @@ class GRUCell(_Cell):
         """h' from the state h; None is zeros."""
         h = self._start(x) if h is None else h
         self._check(x, h=h)
-        (r_x, z_x, u_x), (r_h, z_h, u_h) = self._gates(x, h)
+        (x, h, *weights), narrow = self._widen(x, h)
+        (r_x, z_x, u_x), (r_h, z_h, u_h) = self._gates(x, h, *weights)
         u = tanh(u_x + sigmoid(r_x + r_h) * u_h)
-        return u + sigmoid(z_x + z_h) * (h - u)
+        return narrow(u + sigmoid(z_x + z_h) * (h - u))

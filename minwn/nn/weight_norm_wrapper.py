@@ -18,6 +18,7 @@ from ..byhand import weight_norm
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
+from ..validation import number
 from . import init
 from .module import Module, Parameter, join
 from .substitute import substitute
@@ -71,6 +72,7 @@ class WeightNormWrapper(Module):
         if not isinstance(layer, Module):
             raise TypeError(f"layer={layer!r:.60}; give a Module, such as nn.Linear(20, 40)")
         weight_norm.check_form(epsilon, "inside")
+        epsilon = number("epsilon", epsilon)
         if not callable(scale_init) and scale_init != "norm":
             raise ValueError(f"scale_init={scale_init!r}; give a function, or 'norm'")
         self.layer, self.epsilon, self.use_scale = layer, epsilon, use_scale
