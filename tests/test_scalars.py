@@ -75,6 +75,7 @@ def drawn(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Tensor:
 OPS: dict[str, list[tuple[Any, dict[str, Any], tuple[tuple[int, ...], ...]]]] = {
     # name: the function, its numbers, the shapes of its inputs
     "leaky_relu": [(ops.leaky_relu, {"slope": 0.25}, ((3, 4),))],
+    "round": [(ops.round, {"decimals": 1}, ((3, 4),))],
     "elu": [(ops.elu, {"alpha": 0.75}, ((3, 4),))],
     "clip": [(ops.clip, {"low": 0.75, "high": 1.25}, ((3, 4),)), (ops.clip, {"low": 1.0}, ((3,),))],
     "_concatenate": [(_concatenate, {"axis": 1}, ((3, 4), (3, 2)))],
