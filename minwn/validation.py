@@ -17,7 +17,6 @@ import functools
 import inspect
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Number, Real
 from pathlib import Path
@@ -231,9 +230,11 @@ def explained(
     argument that f does not have, one that is not what its name stands for (see `_WANTED`; an array
     by default), arguments that do not fit together, for which there may be advice.
     """
-    lacking = getattr(error, "obj", None)  # of an AttributeError
+    origin, lacking = _origin(error), getattr(error, "obj", None)  # of an AttributeError
     about_one = lacking is not None and any(lacking is x for x in args)
-    if not isinstance(error, _VAGUE) or (_speaks_for_itself(error) and not about_one):
+    if not isinstance(error, _VAGUE) or not (
+        origin == "inside" or (origin == "ours" and about_one)
+    ):
         return None
     name, signature = name or _name(f), inspect.signature(f)
     try:
@@ -289,20 +290,22 @@ def _name(f: Callable[..., Any]) -> str:
 # What Python and NumPy raise where they were handed something else than they expected.
 _VAGUE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
 _HOME = __name__.partition(".")[0]
-_WITHIN = {_HOME, "numpy", "cupy", "ml_dtypes", *sys.stdlib_module_names}
+# What minwn calls: an error from there is about what minwn was given.
+_WITHIN = {_HOME, "numpy", "cupy", "ml_dtypes", "contextlib", "copy", "functools"}
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 
-def _speaks_for_itself(error: Exception) -> bool:
-    """Whether a `raise` of minwn's made it, or it comes from code that is not minwn's at all."""
+def _origin(error: Exception) -> str:
+    """ "ours" where a `raise` of minwn's made it; "inside" where Python or NumPy did, called by
+    minwn; "other" where it comes from code that is not minwn's."""
     trace, home, raised = error.__traceback__, "", False
     while trace is not None:
         frame, place, trace = trace.tb_frame, trace.tb_lasti, trace.tb_next
         home = str(frame.f_globals.get("__name__")).partition(".")[0]
         if home not in _WITHIN:
-            return True
+            return "other"
         raised = frame.f_code.co_code[place] == _RAISE
-    return home == _HOME and raised
+    return "ours" if home == _HOME and raised else "inside"
 
 
 def _given(

@@ -247,6 +247,26 @@ def survey(names: list[str]) -> Iterator[tuple[str, str, str, str, str]]:
 # ---- the tests ----------------------------------------------------------------------------------
 
 
+def raised(call: Callable[..., Any], *args: Any) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        call(*args)
+    return caught.value
+
+
+def test_the_test_tells_a_sentence_from_what_python_says():
+    """Of functions behind the doors, which say nothing themselves."""
+    from minwn.byhand.channels import along
+    from minwn.ops.shape import add_up
+
+    errors = [raised(add_up, None, 0, False), raised(add_up, np.ones(2), "a", False),
+              raised(along, None, np.ones((1, 2))), raised(along, np.ones(2), None)]  # fmt: skip
+    for error in errors:
+        assert not is_ours(error), error
+        assert RAW.search(str(error)), error
+    assert is_ours(raised(nn.Linear, 0, 1))
+    assert not RAW.search(str(raised(nn.Linear, 0, 1)))
+
+
 def test_every_public_name_has_a_row():
     assert sorted(set(public_names()) - set(GOOD)) == []
 
@@ -264,6 +284,8 @@ for _name in GOOD:
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_bad_call_is_answered_by_a_sentence(group, folder):
-    raw = [row for row in survey(GROUPS[group]) if row[3] == "raw"]
+    rows = list(survey(GROUPS[group]))
+    assert len(rows) >= len(GROUPS[group])
+    raw = [row for row in rows if row[3] == "raw"]
     lines = [f"{name}, {argument}={thing}: {said}" for name, argument, thing, _, said in raw]
     assert not lines, "\n".join([f"{len(lines)} calls", *lines[:40]])

@@ -9,7 +9,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, accumulator, namespace
 from ..graph import Primitive, primitive, raw
-from ..validation import door
+from ..validation import door, whole
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
@@ -222,7 +222,7 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays one after the other along an axis they have."""
     if isinstance(arrays, tuple | list) and not arrays:
         raise ValueError("concatenate: nothing to join; pass at least one array")
-    return _concatenate(*arrays, axis=axis)
+    return _concatenate(*arrays, axis=whole("axis", axis, None))
 
 
 @door
@@ -231,6 +231,7 @@ def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
 
     Raises ValueError where the lengths do not add up to that axis.
     """
+    axis = whole("axis", axis, None)
     total = x.shape[axis]
     if isinstance(lengths, int):
         if lengths < 1 or total % lengths:
@@ -252,6 +253,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     if isinstance(arrays, tuple | list) and not arrays:
         raise ValueError("stack: nothing to stack; pass at least one array")
     first = raw(arrays[0])
+    axis = whole("axis", axis, None)
     if not -first.ndim - 1 <= axis <= first.ndim:
         raise IndexError(
             f"stack: axis={axis} for arrays of shape {first.shape}; choose from "
