@@ -14,7 +14,7 @@ from . import backend, ops
 from .backend import Array, Host
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
-from .validation import did_you_mean, door, flag, shown, whole
+from .validation import door, flag, shown, whole
 
 __all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
@@ -31,19 +31,6 @@ _SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
     operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.matmul: "@",
     operator.and_: "&", operator.or_: "|", operator.xor: "^",
-}  # fmt: skip
-
-
-# What is written elsewhere as a method of that name, for x.name.
-_ELSEWHERE = {
-    "argmin": "(-x).argmax(axis)", "clone": "copy.deepcopy(x), or x + 0 in a graph",
-    "contiguous": "x", "cpu": "x.to('cpu')", "cuda": "x.to('cuda')", "dim": "x.ndim",
-    "double": "x.to('float64')", "expand": "ops.broadcast_to(x, shape=...)",
-    "float": "x.to('float32')", "half": "x.to('float16')", "matmul": "x @ y",
-    "permute": "x.transpose(...)", "pow": "x ** y", "softmax": "ops.softmax(x, axis=...)",
-    "squeeze": "x.reshape(...)", "std": "x.var(...).sqrt()", "t": "x.T",
-    "tolist": "x.numpy().tolist()", "type": "x.to(dtype)", "unsqueeze": "x[None]",
-    "view": "x.reshape(...)", "zero_": "x.grad = None for gradients",
 }  # fmt: skip
 
 
@@ -489,12 +476,6 @@ class Tensor(Value):
             )
         return format(self.item(), spec)
 
-    def __getattr__(self, name: str) -> Any:
-        here = _ELSEWHERE.get(name)
-        hint = f"; write {here}" if here else did_you_mean(name, dir(type(self)))
-        text = f"{type(self).__name__} has no attribute {name!r}{hint}"
-        raise AttributeError(text, name=name, obj=self)
-
     def __repr__(self) -> str:
         text = repr(self._data).partition("(")[2].rpartition(")")[0] or str(self._data)
         note = f", from={self._op.name}" if self._op else ", requires_grad=True"
@@ -552,6 +533,34 @@ class Tensor(Value):
 
 
 Tensor.result_type = Tensor
+
+
+class _Elsewhere:
+    """A name that other libraries have; asked for, it says what is written here in its place.
+
+    Not by `__getattr__`, which would make every attribute of a Tensor slower to read.
+    """
+
+    def __init__(self, name: str, here: str) -> None:
+        self.name, self.here = name, here
+
+    def __get__(self, x: Any, kind: type) -> Any:
+        text = f"{kind.__name__} has no attribute {self.name!r}; write {self.here}"
+        raise AttributeError(text, name=self.name, obj=x)
+
+
+_ELSEWHERE = {
+    "argmin": "(-x).argmax(axis)", "clone": "copy.deepcopy(x), or x + 0 in a graph",
+    "contiguous": "x", "cpu": "x.to('cpu')", "cuda": "x.to('cuda')", "dim": "x.ndim",
+    "double": "x.to('float64')", "expand": "ops.broadcast_to(x, shape=...)",
+    "float": "x.to('float32')", "half": "x.to('float16')", "matmul": "x @ y",
+    "permute": "x.transpose(...)", "pow": "x ** y", "softmax": "ops.softmax(x, axis=...)",
+    "squeeze": "x.reshape(...)", "std": "x.var(...).sqrt()", "t": "x.T",
+    "tolist": "x.numpy().tolist()", "type": "x.to(dtype)", "unsqueeze": "x[None]",
+    "view": "x.reshape(...)", "zero_": "x.grad = None for gradients",
+}  # fmt: skip
+for _name, _here in _ELSEWHERE.items():
+    setattr(Tensor, _name, _Elsewhere(_name, _here))
 
 
 class Argument(Tensor):

@@ -52,7 +52,6 @@ MISTAKES = {
     "a number of many": (lambda: float(X), "reduce it first, with .sum() or .mean()"),
     "a length of none": (lambda: len(X.sum()), "take its .item()"),
     "view": (lambda: X.view(3, 2), "Tensor has no attribute 'view'; write x.reshape(...)"),
-    "a misspelt method": (lambda: X.reshap(3, 2), "'reshap'; did you mean 'reshape'?"),
     "a Tensor of a list": (lambda: minwn.Tensor([1.0]), "Tensor([1.0]); pass an array, or make"),
     "ragged lists": (lambda: tensor([[1.0], [1.0, 2.0]]), "numbers in lists of one length"),
     "a dtype": (lambda: nn.Linear(3, 2, dtype="float31"), "'float31'; give a float dtype"),
