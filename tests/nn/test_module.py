@@ -252,7 +252,6 @@ def test_a_product_does_not_replace_a_parameter_silently():
     assert names(layer) == ["weight", "bias"]
 
 
-@pytest.mark.skipif(not hasattr(Tensor, "__imul__"), reason="needs in-place arithmetic of Tensors")
 def test_in_place_arithmetic_keeps_parameters_and_buffers():
     net = nn.Sequential(square(), nn.BatchNorm1d(2))
     layer, norm, w = net[0], net[1], net[0].weight.data.copy()
@@ -314,7 +313,7 @@ def test_everything_else_is_assigned_as_ever():
 
 
 @pytest.mark.parametrize("kind", [nn.Parameter, nn.Buffer])
-@pytest.mark.parametrize("value", [[1.0, 2.0], None, "ones", 3.0, {"a": 1}, object()], ids=repr)
+@pytest.mark.parametrize("value", [[1.0, 2.0], None, "ones", 3.0, {"a": 1}, ...], ids=repr)
 def test_a_parameter_is_made_of_an_array(kind, value):
     with pytest.raises(TypeError, match=rf"{kind.__name__}\(.*\): pass an array or a Tensor"):
         kind(value)
@@ -383,7 +382,7 @@ def test_a_state_may_have_names_that_are_no_words():
         Net().load_state_dict({1: np.ones(2)})
 
 
-@pytest.mark.parametrize("value", [None, "x", object(), ["a"], [[1], [1, 2]]], ids=repr)
+@pytest.mark.parametrize("value", [None, "x", ..., ["a"], [[1], [1, 2]]], ids=repr)
 def test_a_state_holds_arrays(value):
     net = Net()
     before = arrays(net)
@@ -392,7 +391,7 @@ def test_a_state_holds_arrays(value):
     assert same(arrays(net), before)
 
 
-@pytest.mark.parametrize("where", [None, 3, "float33", object(), "gpu"], ids=repr)
+@pytest.mark.parametrize("where", [None, 3, "float33", ..., "gpu"], ids=repr)
 def test_to_nowhere_is_refused(where):
     net = Net()
     with pytest.raises(TypeError, match=r"to\(.*\): .* choose a float dtype, or a device"):
