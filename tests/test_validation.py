@@ -54,7 +54,7 @@ MISTAKES = {
     "view": (lambda: X.view(3, 2), "Tensor has no attribute 'view'; write x.reshape(...)"),
     "a Tensor of a list": (lambda: minwn.Tensor([1.0]), "Tensor([1.0]); pass an array, or make"),
     "ragged lists": (lambda: tensor([[1.0], [1.0, 2.0]]), "numbers in lists of one length"),
-    "a dtype": (lambda: nn.Linear(3, 2, dtype="float31"), "'float31'; give a float dtype"),
+    "a dtype": (lambda: nn.Linear(3, 2, dtype="float31"), "'float31' is no dtype; name one"),
     "a dtype for the bias": (lambda: nn.Linear(3, 2, "float64"), "bias='float64'; give True or F"),
     "a seed": (lambda: nn.Linear(3, 2, rng="seed"), "rng='seed'; give a Generator, a whole number"),
     "a model for its parameters": (lambda: optim.SGD(nn.ReLU(), 0.1), "params is a ReLU; pass mod"),

@@ -33,13 +33,10 @@ def _shape(shape: Any) -> Shape:
 
 
 def _float(dtype: Any) -> Any:
-    """The dtype, float32 for None.  Raises TypeError for one that is not floating."""
-    try:
-        known = backend.dtype_of("float32" if dtype is None else dtype)
-        if backend.is_floating(known):
-            return known
-    except TypeError:
-        pass
+    """The dtype.  Raises TypeError for one that is not floating."""
+    known = backend.dtype_of(dtype)
+    if backend.is_floating(known):
+        return known
     raise TypeError(f"dtype={shown(dtype)}; give a float dtype, such as 'float32'")
 
 

@@ -258,7 +258,7 @@ class Module:
         Raises TypeError for what is neither a device nor a float dtype.
         """
         moves = backend.is_device(where)
-        if not moves and not _is_floating(where):
+        if not moves and not backend.is_floating(backend.dtype_of(where)):
             raise TypeError(
                 f"to({where!r}): parameters are floating; choose a float dtype, or a device"
             )
@@ -389,13 +389,6 @@ def _loaded(name: str, value: Any, like: Any) -> Any:
     if not real:
         raise ValueError(f"{name}: cannot load {array.dtype}")
     return array
-
-
-def _is_floating(dtype: Any) -> bool:
-    try:
-        return dtype is not None and backend.is_floating(backend.dtype_of(dtype))
-    except TypeError:
-        return False
 
 
 def _shape(x: Tensor) -> str:
