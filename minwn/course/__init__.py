@@ -3,7 +3,7 @@
 A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student` and
 `todo`. The rest is for authors.
 
-To write a notebook, write two files; notebook 5 is the pattern.
+To write a notebook, write three files; notebook 5 is the pattern.
 
 `tutorials/src/NN_title.py`, in py:percent (see `source` for the markers):
 
@@ -23,17 +23,20 @@ To write a notebook, write two files; notebook 5 is the pattern.
 `minwn/course/exercises/nNN.py`, with EXERCISES, a tuple of `Exercise` in the order of the text:
 
     Exercise("6.1", "what a step does to n", choice("grows", {"shrinks": "It grows: ..."}),
-             because="...", of=("grows", "shrinks"), right=("grows",), wrong=(("shrinks", "It"),))
+             because="...", of=("grows", "shrinks"))
     Exercise("6.2", "the step by hand", function(reference, draw, "your v", slips=(...)),
-             hints=(nudge, more, all but the answer), because="...", reveals="6.1",
-             right=(one, another way of it), wrong=((answer, "part of what is said"), ...))
+             hints=(nudge, more, all but the answer), because="...", reveals="6.1")
+
+`tests/course/answers/nNN.py`, with ANSWERS, by id; it is not in the wheel, where learners are:
+
+    "6.2": Answers(right=(one, another way), wrong=((answer, "part of its message"), ...))
 
 Judges: `array`, `number` (typed: right to so many digits), `choice`, `function` (at random points),
 `weight_norm("backward")` (the oracle's catalogue), or a function of your own that returns None for
 a right answer, or a sentence. A sentence says what the answer is, never what it should be. Where an
 exercise has `hints` it is checked; where it has `of` and no hints it is predicted. For numbers that
 differ from learner to learner, give `variant=draw`, where draw(rng) returns a dict that `given(id)`
-shows; `right` and the slips of `number`, and the examples, are then functions of that dict.
+shows; `right` and the slips of `number`, and the answers, are then functions of that dict.
 
 Then: minwn tutorials build && minwn tutorials lint && minwn tutorials html NN --out pages, look at
 the page, and run pytest tests/course. Second person, plain words, short sentences; each letter

@@ -1,4 +1,4 @@
-"""An exercise: what it is called, who judges an answer, and what answers a test must try.
+"""An exercise: what it is called, and who judges an answer.
 
 A judge is a function of an answer. It returns None where the answer is right, and otherwise the
 sentence that its author may read: what the answer is, in place of what it should be, with a number
@@ -35,8 +35,8 @@ class Exercise:
     of: the choices of a prediction or of a question with choices
     reveals: the id of the prediction that a right answer settles
     variant: of a random generator, one student's numbers; the judge then gets (answer, numbers)
-    right, wrong: examples for the tests, wrong ones as (answer, part of the sentence); where there
-    is a variant, each answer is a function of the numbers
+
+    Answers that must be right, and wrong, are in tests/course/answers.
     """
 
     id: str
@@ -47,8 +47,6 @@ class Exercise:
     of: tuple[str, ...] = ()
     reveals: str = ""
     variant: Callable[[Any], Mapping[str, Any]] | None = None
-    right: tuple[Any, ...] = ()
-    wrong: tuple[tuple[Any, str], ...] = ()
 
     @property
     def prediction(self) -> bool:

@@ -165,9 +165,6 @@ EXERCISES = (
         }),
         because="The step is across v, so the new v is the long side of a triangle.",
         of=("grows", "shrinks", "stays", "depends"),
-        right=("grows",),
-        wrong=(("shrinks", "long side"), ("stays", "tangent"), ("depends", "whatever the loss"),
-               ("up", "not a choice")),
     ),
     Exercise(
         "6.2",
@@ -180,13 +177,6 @@ EXERCISES = (
         ),
         because="Each step adds its own square to that of the length: nothing is ever taken away.",
         reveals="6.1",
-        right=(
-            _grown,
-            lambda n, size, lr: np.hypot(n, lr * size),
-            lambda n, size, lr: n * np.sqrt(1 + (lr * size / n) ** 2),
-        ),
-        wrong=(*((f, text[:20]) for f, text in GROWN), (lambda *x: None, "is None"),
-               (5.0, "the function itself")),
     ),
     Exercise(
         "6.3",
@@ -200,8 +190,6 @@ EXERCISES = (
         because="The gradient is half as long, and a step turns a vector of twice the length half "
         "as far.",
         of=("the same", "half", "a quarter", "twice"),
-        right=("a quarter",),
-        wrong=(("the same", "w stays"), ("half", "two effects"), ("twice", "turns less")),
     ),
     Exercise(
         "6.4",
@@ -215,8 +203,6 @@ EXERCISES = (
         ),
         because="What counts is lr / n^2, the effective learning rate.",
         reveals="6.3",
-        right=(_rate, lambda lr, c: c * lr * c, lambda lr, c: np.float32(_rate(lr, c))),
-        wrong=(*((f, text[:20]) for f, text in RATE), (0.4, "the function itself")),
     ),
     Exercise(
         "6.5",
@@ -229,8 +215,6 @@ EXERCISES = (
         }),
         because="The larger lr has made v longer, until nothing of its advantage is left.",
         of=("ten times as large", "about the same", "a tenth"),
-        right=("about the same",),
-        wrong=(("ten times as large", "nothing of its advantage"), ("a tenth", "cancel")),
     ),
     Exercise(
         "6.6",
@@ -244,12 +228,6 @@ EXERCISES = (
             "fourth root",
         ),
         because="The fourth power of the length grows in proportion to the number of steps.",
-        right=(
-            _law,
-            lambda n_0, lr, size, t: np.sqrt(np.sqrt(n_0**4 + 2 * t * (lr * size) ** 2)),
-            lambda n_0, lr, size, t: n_0 * (1 + 2 * t * (lr * size / n_0**2) ** 2) ** (1 / 4),
-        ),
-        wrong=(*((f, text[:20]) for f, text in LAW), (2.0, "the function itself")),
     ),
     Exercise(
         "6.7",
@@ -262,8 +240,6 @@ EXERCISES = (
         }),
         because="The length of v does not reach w; but a shorter v turns further in each step.",
         of=("smaller weights", "larger steps", "nothing"),
-        right=("larger steps",),
-        wrong=(("smaller weights", "does not reach w"), ("nothing", "turns further")),
     ),
     Exercise(
         "6.8",
@@ -277,11 +253,6 @@ EXERCISES = (
         ),
         because="There the growth by steps and the loss by decay are equal.",
         reveals="6.7",
-        right=(
-            _rest,
-            lambda lr, lam, size: (lr * size**2 / (2 * lam - lr * lam**2)) ** (1 / 4),
-        ),
-        wrong=(*((f, text[:20]) for f, text in REST), (1.0, "the function itself")),
     ),
     Exercise(
         "6.9",
@@ -292,8 +263,6 @@ EXERCISES = (
         }),
         because="Adam divides each entry by a size of its own: its step is not across v any more.",
         of=("yes", "no"),
-        right=("yes",),
-        wrong=(("no", "size of its own"),),
     ),
     Exercise(
         "6.10",
@@ -331,19 +300,6 @@ EXERCISES = (
             "growth of the square, less the square of the step",
         ),
         because="It is 2 <v, step>, and 0 for a step across v.",
-        right=(
-            _excess,
-            lambda v, new: 2 * (v @ (new - v)),
-            lambda v, new: np.array([(new**2).sum() - (v**2).sum() - ((new - v) ** 2).sum()]),
-        ),
-        wrong=(
-            (lambda v, new: float(new @ new - v @ v), "whole growth"),
-            (lambda v, new: float(v @ (new - v)), "2 a b"),
-            (lambda v, new: np.linalg.norm(new) - np.linalg.norm(v) - np.linalg.norm(new - v),
-             "about their squares"),
-            (lambda v, new: -_excess(v, new), "wrong sign"),
-            (lambda v, new: v * (new - v), "is asked for"),
-        ),
     ),
     Exercise(
         "6.T1",
@@ -358,14 +314,6 @@ EXERCISES = (
             "the root of the sum of two squares; with these numbers it is a whole number",
         ),
         variant=numbers,
-        right=(_of(_grown), lambda x: round(_of(_grown)(x)), lambda x: str(_of(_grown)(x))),
-        wrong=(
-            (_of(GROWN[0][0]), "as if the step were along v"),
-            (_of(GROWN[2][0]), "square of the length"),
-            (lambda x: x["length of v"], "infinitely small"),
-            (lambda x: 1000, "too large"),
-            (lambda x: "long", "a number is asked for"),
-        ),
     ),
     Exercise(
         "6.T2",
@@ -386,9 +334,6 @@ EXERCISES = (
             "that factor, times the 100 steps that were needed so far",
         ),
         because="Growth never ends, but it becomes very slow.",
-        right=(1600, 1600.0, "1600", 100 * 2**4),
-        wrong=((200, "in proportion"), (400, "square of the length"), (800, "third power"),
-               (1500, "from here on"), (100, "too small")),
     ),
     Exercise(
         "6.T3",
@@ -405,8 +350,5 @@ EXERCISES = (
         ),
         because="Decay of v sets how far each step turns v, and nothing else.",
         of=("a penalty on w", "a limit for g", "a learning rate", "no change at all"),
-        right=("a learning rate",),
-        wrong=(("a penalty on w", "does not know"), ("a limit for g", "of its own"),
-               ("no change at all", "turns further")),
     ),
 )  # fmt: skip

@@ -180,9 +180,6 @@ EXERCISES = (
         because="Each ReLU throws away about half of the square: 20 layers leave the root of one "
         "millionth.",
         of=("all of it", "a half", "a thousandth", "a thousand times"),
-        right=("a thousandth",),
-        wrong=(("all of it", "throws away"), ("a half", "in each layer"),
-               ("a thousand times", "nothing larger")),
     ),
     Exercise(
         "7.2",
@@ -195,21 +192,6 @@ EXERCISES = (
             "the first has to be 1, the second 0; mean and standard deviation run along axis=0",
         ),
         because="y = g t + b has mean 0 and variance 1 for each output.",
-        right=(
-            _gain_and_bias,
-            lambda t: [(g := 1 / np.sqrt(t.var(axis=0, keepdims=True))),
-                       -(t.mean(axis=0, keepdims=True) * g)],
-            lambda t: (
-                1 / np.sqrt(((t - t.mean(0)) ** 2).mean(0)),
-                -t.mean(0) / np.sqrt((t * t).mean(0) - t.mean(0) ** 2),
-            ),
-        ),
-        wrong=(
-            *((f, text[:22]) for f, text in _GAINS),
-            (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "is asked for"),
-            (lambda t: 1 / t.std(axis=0), "return 2 values"),
-            (lambda t: _gain_and_bias(t)[::-1], "your g is wrong"),
-        ),
     ),
     Exercise(
         "7.3",
@@ -221,8 +203,6 @@ EXERCISES = (
         }),
         because="The second layer was set for inputs that the first does not give any more.",
         of=("all", "only the first", "none"),
-        right=("only the first",),
-        wrong=(("all", "any more"), ("none", "nothing before it")),
     ),
     Exercise(
         "7.4",
@@ -235,21 +215,6 @@ EXERCISES = (
         ),
         because="Each layer was set by what reaches it through the layers before, as they are now.",
         reveals="7.3",
-        right=(
-            _initialised(),
-            lambda x, vs: tuple([g[None], b[None]] for g, b in _initialised()(x, vs)),
-            lambda x, vs: np.array(_initialised()(x, vs), dtype=object),
-        ),
-        wrong=(
-            (_initialised(unit=False), "the length of v as well"),
-            (_initialised(apart=True), "hand on"),
-            (_initialised(relu=False), "the ReLU after it is missing"),
-            (lambda x, vs: _initialised()(x, vs)[:1], "1 pairs"),
-            (lambda x, vs: None, "a pair (g, b) for each layer"),
-            (lambda x, vs: [(2 * g, b) for g, b in _initialised()(x, vs)], "your g of layer 0"),
-            (lambda x, vs: [(g, -b) for g, b in _initialised()(x, vs)], "wrong sign"),
-            ([], "the function itself"),
-        ),
     ),
     Exercise(
         "7.5",
@@ -260,8 +225,6 @@ EXERCISES = (
         }),
         because="The mean rises by just as much, and is taken off.",
         of=("rises by 5", "rises by less", "stays"),
-        right=("stays",),
-        wrong=(("rises by 5", "as well"), ("rises by less", "just as much")),
     ),
     Exercise(
         "7.6",
@@ -296,20 +259,6 @@ EXERCISES = (
         ),
         because="The mean of y over the batch is b, whatever the layer before it does.",
         reveals="7.5",
-        right=(
-            _centred,
-            lambda t, b: t + (b - t.sum(axis=0, keepdims=True) / len(t)),
-            lambda t, b: (np.eye(len(t)) - np.full((len(t), len(t)), 1 / len(t))) @ t + b,
-        ),
-        wrong=(
-            (lambda t, b: t - t.mean() + b, "each output has its own"),
-            (lambda t, b: t - t.mean(axis=0), "b is missing"),
-            (lambda t, b: (t - t.mean(axis=0)) / t.std(axis=0) + b, "that is batch norm"),
-            (lambda t, b: t - t.mean(axis=1, keepdims=True) + b, "over the batch"),
-            (lambda t, b: t - t.mean(axis=1) + b, "could not be broadcast"),
-            (lambda t, b: t - t.sum(axis=0) + b, "the sum, not the mean"),
-            (lambda t, b: (t + b) - (t + b).mean(axis=0), "b is missing"),
-        ),
     ),
     Exercise(
         "7.7",
@@ -356,27 +305,6 @@ EXERCISES = (
             "so t_bar_j is y_bar_j less 1/m of a sum; and b, which is added to all, gets a sum",
         ),
         because="The gradient is centred, too: its mean over the batch is 0.",
-        right=(
-            _back,
-            lambda y_bar: [
-                y_bar - y_bar.sum(axis=0, keepdims=True) / len(y_bar),
-                y_bar.sum(axis=0, keepdims=True),
-            ],
-            lambda y_bar: (_centred(y_bar, np.zeros(3)), np.ones(len(y_bar)) @ y_bar),
-        ),
-        wrong=(
-            (lambda y_bar: (y_bar, y_bar.sum(axis=0)), "the mean as a constant"),
-            (lambda y_bar: (y_bar - y_bar.sum(axis=0), y_bar.sum(axis=0)), "1/m of a part"),
-            (lambda y_bar: (y_bar + y_bar.mean(axis=0), y_bar.sum(axis=0)), "the sign"),
-            (
-                lambda y_bar: (y_bar * (1 - 1 / len(y_bar)), y_bar.sum(axis=0)),
-                "its own y only",
-            ),
-            (lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)), "your b_bar is a mean"),
-            (lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)), "which is 0"),
-            (lambda y_bar: (_back(y_bar)[0], y_bar), "is asked for"),
-            (lambda y_bar: _back(y_bar)[0], "return 2 values"),
-        ),
     ),
     Exercise(
         "7.8",
@@ -387,8 +315,6 @@ EXERCISES = (
         }),
         because="The mean of one number is that number; nothing of the example is left.",
         of=("t + b", "b", "an error"),
-        right=("b",),
-        wrong=(("t + b", "nothing is left"), ("an error", "b is left")),
     ),
     Exercise(
         "7.T1",
@@ -412,14 +338,6 @@ EXERCISES = (
             "b has to bring that mean to 0",
         ),
         variant=numbers,
-        right=(_b, lambda x: str(_b(x)), lambda x: [_b(x)]),
-        wrong=(
-            (lambda x: -x["mean of t"], "g is missing"),
-            (lambda x: -_b(x), "wrong sign"),
-            (lambda x: 1 / x["standard deviation of t"], "this is g"),
-            (lambda x: -x["mean of t"] * x["standard deviation of t"], "you multiply"),
-            (lambda x: 1000, "too large"),
-        ),
     ),
     Exercise(
         "7.T2",
@@ -436,9 +354,6 @@ EXERCISES = (
         ),
         because="It moves every t and the mean alike, and y stays: such a bias cannot learn.",
         of=("the sum of y_bar", "the mean of y_bar", "zero", "one"),
-        right=("zero",),
-        wrong=(("the sum of y_bar", "after the mean is off"), ("the mean of y_bar", "look at"),
-               ("one", "alike")),
     ),
     Exercise(
         "7.T3",
@@ -459,8 +374,5 @@ EXERCISES = (
             "take it off the first entry",
         ),
         because="And the other three get -0.25 each, though their y_bar is 0: they move the mean.",
-        right=(0.75, 3 / 4, "0.75", np.float32(0.75)),
-        wrong=((1, "its own part"), (0, "mean of all four"), (-0.25, "other three"),
-               (0.25, "to be taken off"), (1.25, "not added"), (True, "a number")),
     ),
 )  # fmt: skip

@@ -31,10 +31,6 @@ def _largest(v: np.ndarray) -> np.ndarray:
     return np.abs(v).max(axis=1, keepdims=True)
 
 
-def _safe(v: np.ndarray, g: np.ndarray) -> np.ndarray:
-    return _plain(v / _largest(v), g)
-
-
 # ---- any size -----------------------------------------------------------------------------------
 
 SIZES = (  # of the three rows of v, and what they are called
@@ -98,10 +94,6 @@ def _sized(answer: Any) -> str | None:
 # ---- half precision -----------------------------------------------------------------------------
 
 
-def _wide(v: np.ndarray, g: np.ndarray) -> np.ndarray:
-    return _plain(v.astype("float32"), g.astype("float32")).astype("float16")
-
-
 def judge_half(answer: Any) -> str | None:
     """float16 in and out, and within one unit in the last place for every size."""
     if not callable(answer):
@@ -151,11 +143,6 @@ def _length(v: np.ndarray, eps: float, place: str) -> np.ndarray:
     if place == "inside":
         return np.sqrt(_dot(v, v) + eps)
     return _n(v) + eps if place == "outside" else np.maximum(_n(v), eps)
-
-
-def _lengths_but(**rules: Any) -> Any:
-    """The lengths with some places wrong, as functions of (v, eps)."""
-    return lambda v, eps, place: rules[place](v, eps) if place in rules else _length(v, eps, place)
 
 
 _ON_THE_SUM = (
@@ -292,9 +279,6 @@ EXERCISES = (
         }),
         because="The squares are infinite, so is their root, and a number over infinity is 0.",
         of=("(3, 4)", "zeros", "infinity", "an error"),
-        right=("zeros",),
-        wrong=(("(3, 4)", "squares are infinite"), ("infinity", "one divides by it"),
-               ("an error", "no error"), ("0", "not a choice")),
     ),
     Exercise(
         "8.2",
@@ -307,28 +291,6 @@ EXERCISES = (
             "np.abs(v).max(axis=1, keepdims=True) is (o, 1); with the new rows, do as before",
         ),
         because="A row may be scaled by any positive number, and so it may be scaled first.",
-        right=(
-            _safe,
-            lambda v, g: g * (v / _largest(v)) / np.linalg.norm(v / _largest(v), axis=1)[:, None],
-            lambda v, g: _plain(np.ldexp(v, -np.frexp(_largest(v))[1]), g),
-            lambda v, g: np.stack(
-                [g[k] * row / np.abs(row).max() / np.sqrt(((row / np.abs(row).max()) ** 2).sum())
-                 for k, row in enumerate(v)]
-            ),
-        ),
-        wrong=(
-            (_plain, "rows of size 1e200 your w is 0"),
-            (lambda v, g: _plain(v / np.abs(v).max(), g), "one row each your w is"),
-            *zip(
-                (f for f, _ in SAFE_SLIPS),
-                ("turned round", "is not scaled", "row before", "no length", "treat it as",
-                 "gain g is missing"),
-                strict=True,
-            ),
-            (lambda v, g: _plain(np.where(_n(v) > 1e100, v / 1e200, v), g), "size 1e-200 your w"),
-            (lambda v, g: g * v / np.maximum(_n(v), 1e-12), "size 1e200 your w is 0"),
-            (_safe(np.ones((2, 3)), np.ones((2, 1))), "the function itself"),
-        ),
     ),
     Exercise(
         "8.3",
@@ -339,8 +301,6 @@ EXERCISES = (
         }),
         because="The square of 256 is 65536, and the largest float16 is 65504.",
         of=("16", "256", "65504"),
-        right=("256",),
-        wrong=(("65504", "the square comes before"), ("16", "65536"), ("1e19", "not a choice")),
     ),
     Exercise(
         "8.4",
@@ -352,30 +312,6 @@ EXERCISES = (
             "float32 has room for the square of any float16; convert back once, at the end",
         ),
         because="Compute in float32, and round once.",
-        right=(
-            _wide,
-            lambda v, g: _plain(v.astype("float64"), g.astype("float64")).astype("float16"),
-            lambda v, g: (
-                g * (v / np.linalg.norm(v.astype("float32"), axis=1, keepdims=True))
-            ).astype("float16"),
-        ),
-        wrong=(
-            (_plain, "about 300 your w is 0"),
-            (lambda v, g: _plain(v.astype("float32"), g), "your w is float32"),
-            (
-                lambda v, g: (
-                    g * v / np.sqrt((v * v).sum(axis=1, keepdims=True, dtype="float32"))
-                ).astype("float16"),
-                "about 300 your w is 0",
-            ),
-            (
-                lambda v, g: g * v / _n(v.astype("float32")).astype("float16"),
-                "infinity was divided by infinity",
-            ),
-            (lambda v, g: _safe(v, g), "units in its last place"),
-            (lambda v, g: _wide(v, g).T, "has shape"),
-            (lambda v, g: v, "units in the last place of float16"),
-        ),
     ),
     Exercise(
         "8.5",
@@ -386,8 +322,6 @@ EXERCISES = (
         }),
         because="0 over 0 is NaN, and NaN times 0 is NaN.",
         of=("zeros", "NaN", "infinity"),
-        right=("NaN",),
-        wrong=(("zeros", "comes too late"), ("infinity", "0 over 0"), ("one", "not a choice")),
     ),
     Exercise(
         "8.6",
@@ -397,34 +331,6 @@ EXERCISES = (
             "each place is one line; only the order of sum, root, and eps differs",
             "inside: eps joins the sum of squares before the root, once for each row",
             'outside: the root first; and np.maximum compares two numbers, for the place "max"',
-        ),
-        right=(
-            _length,
-            lambda v, eps, place: _length(v, eps, place)[:, 0],
-            lambda v, eps, place: {
-                "inside": lambda n: np.hypot(n, np.sqrt(eps)),
-                "outside": lambda n: n + eps,
-                "max": lambda n: np.where(n > eps, n, eps),
-            }[place](np.linalg.norm(v, axis=1)),
-        ),
-        wrong=(
-            *(
-                (_lengths_but(**{place: rule}), fragment)
-                for place, rule, fragment in (
-                    ("inside", LENGTH_SLIPS["inside"][0][0], "the square of eps"),
-                    ("inside", LENGTH_SLIPS["inside"][1][0], "which is the place outside"),
-                    ("inside", LENGTH_SLIPS["inside"][2][0], "the root of each of the two"),
-                    ("inside", _ON_THE_SUM[0], "once for each entry"),
-                    ("inside", LENGTH_SLIPS["inside"][4][0], "root itself is missing"),
-                    ("outside", LENGTH_SLIPS["outside"][0][0], "below the root"),
-                    ("outside", LENGTH_SLIPS["outside"][1][0], "added twice"),
-                    ("max", LENGTH_SLIPS["max"][0][0], "with the square of the length"),
-                    ("max", LENGTH_SLIPS["max"][1][0], "the smaller of the two"),
-                    ("max", LENGTH_SLIPS["max"][2][0], "with the largest entry"),
-                )
-            ),
-            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
-            (lambda v, eps, place: None, "is None"),
         ),
     ),
     Exercise(
@@ -436,8 +342,6 @@ EXERCISES = (
         }),
         because="Below the root stand squares, and 1e-12 is the square of 1e-6.",
         of=("1e-24", "1e-12", "1e-6"),
-        right=("1e-6",),
-        wrong=(("1e-12", "stand squares"), ("1e-24", "stand squares"), ("never", "not a choice")),
     ),
     Exercise(
         "8.8",
@@ -456,30 +360,6 @@ EXERCISES = (
         ),
         because="Here the slope of h is v/h, so that h takes the place of every n.",
         reveals="8.7",
-        right=(
-            _inside_v_bar,
-            lambda w_bar, v, g, eps: (
-                g * w_bar / _h(v, eps) - g * _dot(w_bar, v) / (_dot(v, v) + eps) ** 1.5 * v
-            ),
-            lambda w_bar, v, g, eps: np.stack([
-                g[k] / np.sqrt(v[k] @ v[k] + eps)
-                * (w_bar[k] - (w_bar[k] @ v[k]) / (v[k] @ v[k] + eps) * v[k])
-                for k in range(len(v))
-            ]),
-        ),
-        wrong=(
-            *zip(
-                (f for f, _ in INSIDE_SLIPS),
-                ("without eps", "below <w_bar, v> you have n^2", "factor in front has not",
-                 "slope of h = n + eps", "divides by h once", "projection is missing",
-                 "gain g is missing"),
-                strict=True,
-            ),
-            (
-                lambda w_bar, v, g, e: (_inside_v_bar(w_bar, v, g, e), _dot(w_bar, v) / _h(v, e)),
-                "and numbers are asked for",
-            ),
-        ),
     ),
     Exercise(
         "8.T1",
@@ -502,13 +382,6 @@ EXERCISES = (
             "the first entry over the length, times g",
         ),
         variant=row,
-        right=(_first, lambda x: round(_first(x), 3)),
-        wrong=(
-            (lambda x: 0, "as written"), (_second, "second entry"),
-            (lambda x: x["g"], "the length of w"), (lambda x: _first(x) / x["g"], "g is missing"),
-            (lambda x: -_first(x), "wrong sign"), (lambda x: x["v"][0], "v itself"),
-            (lambda x: "inf", "your first entry of w is inf"),
-        ),
     ),
     Exercise(
         "8.T2",
@@ -525,9 +398,6 @@ EXERCISES = (
         ),
         because="Each row is divided by its own length, and no other.",
         of=("nothing", "one row", "one column", "everything"),
-        right=("one row",),
-        wrong=(("nothing", "divided by somewhere"), ("everything", "length of its own"),
-               ("one column", "shared along"), ("two rows", "not a choice")),
     ),
     Exercise(
         "8.T3",
@@ -546,8 +416,5 @@ EXERCISES = (
             "the square of 1e-4",
         ),
         because="Inside the root an eps is a square of a length.",
-        right=(1e-8, "1e-8", np.float64(1e-4) ** 2, [1e-8]),
-        wrong=((1e-4, "acts at the length 0.01"), (1e-2, "length 0.1"), (1e-16, "too often"),
-               (-1e-8, "wrong sign"), (True, "a number is asked for")),
     ),
 )  # fmt: skip
