@@ -57,13 +57,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn tutorials`; 1 where something is amiss, 2 where it was asked wrongly."""
+    """Run `minwn tutorials`; 1 where a notebook has a fault, 2 where nothing could be done."""
     try:
         return args.tutorials(args)
-    except _Usage as error:
+    except (_Usage, ImportError, OSError) as error:
         print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
         return 2
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
         return 1
 

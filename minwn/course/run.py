@@ -9,8 +9,9 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ran", "execute"]
+__all__ = ["MISSING", "Ran", "execute"]
 
+MISSING = "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -33,9 +34,7 @@ def execute(data: dict[str, Any], *, timeout: float = 60, on: bool = False) -> R
         import nbformat
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError:
-        raise ImportError(
-            "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
-        ) from None
+        raise ImportError(MISSING) from None
     found = nbformat.reads(json.dumps(data), as_version=4)
     with tempfile.TemporaryDirectory() as place:
         client = nbclient.NotebookClient(

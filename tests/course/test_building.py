@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 
 import pytest
 
@@ -257,6 +258,14 @@ def test_build_and_lint(tmp_path, capsys):
     assert run("lint") == 0
     assert "nothing is amiss" in capsys.readouterr().out
     assert run("html", "77", "--out", str(tmp_path)) == 2
+
+
+def test_without_jupytext_a_command_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    for words in (("build", "--check"), ("lint",), ("html", "--out", str(tmp_path))):
+        assert run(*words) == 2
+        assert "pip install 'minwn[notebooks]'" in capsys.readouterr().err
+    assert run("list") == 0
 
 
 def test_an_installation_finds_its_own_notebooks(tmp_path, monkeypatch):
