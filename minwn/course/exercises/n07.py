@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.mean_only_batch_norm import forward, vjp
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 
@@ -112,14 +113,6 @@ def _alike(pairs: Layers, want: Layers) -> bool:
         for pair, right in zip(pairs, want, strict=True)
         for x, y in zip(pair, right, strict=True)
     )
-
-
-def _centred(t: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return t - t.mean(axis=0) + b
-
-
-def _back(y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return y_bar - y_bar.mean(axis=0), y_bar.sum(axis=0)
 
 
 def numbers(rng: np.random.Generator) -> Numbers:
@@ -230,7 +223,7 @@ EXERCISES = (
         "7.6",
         "mean-only batch norm, forward",
         function(
-            _centred, batch, "your y",
+            forward, batch, "your y",
             slips=(
                 (
                     lambda t, b: t - t.mean() + b,
@@ -264,7 +257,7 @@ EXERCISES = (
         "7.7",
         "mean-only batch norm, backward",
         function(
-            _back, cotangent, ("your t_bar", "your b_bar"),
+            vjp, cotangent, ("your t_bar", "your b_bar"),
             slips=(
                 (
                     lambda y_bar: (y_bar, y_bar.sum(axis=0)),
@@ -288,12 +281,12 @@ EXERCISES = (
                     "your mean runs over the outputs of one example; it should run over the batch",
                 ),
                 (
-                    lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)),
+                    lambda y_bar: (vjp(y_bar)[0], y_bar.mean(axis=0)),
                     "your b_bar is a mean; b is added to every example, so what comes back is a "
                     "sum",
                 ),
                 (
-                    lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)),
+                    lambda y_bar: (vjp(y_bar)[0], vjp(y_bar)[0].sum(axis=0)),
                     "your b_bar is the sum of t_bar, which is 0; b is added after the mean is off",
                 ),
             ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.weight_norm import vjp
 from ...oracle import expected
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
@@ -201,8 +202,7 @@ def _row_and_eps(rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 
 def _inside_v_bar(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray, eps: float) -> np.ndarray:
-    h = np.sqrt(_dot(v, v) + eps)
-    return g / h * (w_bar - _dot(w_bar, v) / h**2 * v)
+    return vjp(w_bar, v, g, eps=eps, form="inside")[0]
 
 
 def _point(rng: np.random.Generator) -> tuple[np.ndarray, ...]:

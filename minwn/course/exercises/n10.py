@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.weight_norm import vjp
 from ...oracle import expected
 from ..catalogue import weight_norm
 from ..exercise import Exercise
@@ -50,12 +51,6 @@ def _backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
     return found["kernel"].T, found["scale"][:, None]
 
 
-def _right(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
-    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
-    return g / n * (w_bar - g_bar * v / n), g_bar
-
-
 def _point(rng: np.random.Generator) -> Arrays:
     """w_bar, v, g; rows short enough for the eps to show."""
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
@@ -88,7 +83,7 @@ def judge_backward(answer: Any) -> str | None:
         _point,
         ("your v_bar", "your g_bar"),
         slips=(
-            (_right, mended),
+            (vjp, mended),
             (
                 lambda w_bar, v, g: (_backward(w_bar, v, abs(g))[0], _backward(w_bar, v, g)[1]),
                 "the sign of g is lost on the way",

@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercises.n02 import SLIPS, _t1, _unbroadcast, _walked
+from minwn.course.exercises.n02 import SLIPS, _t1, _walked
 from minwn.derivatives import grad
 from minwn.tensors import tensor
 
 from . import Answers
+
+
+def _unbroadcast(x_bar: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    extra = x_bar.ndim - len(shape)
+    x_bar = x_bar.sum(axis=tuple(range(extra)))
+    ones = tuple(k for k, n in enumerate(shape) if n == 1 and x_bar.shape[k] != 1)
+    return x_bar.sum(axis=ones, keepdims=True)
 
 
 def _by_minwn(f: Any, z_bar: float, *xs: float) -> tuple[Any, ...]:

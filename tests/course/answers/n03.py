@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minwn.course.exercises.n03 import _back, _but, _dot, _front, _linear, _t1
+from minwn.course.exercises.n03 import _but, _front, _t1
 
 from . import Answers
+
+
+def _linear(x: Any, w: Any, b: Any) -> Any:
+    return x @ w.T + b
+
+
+def _back(y_bar: Any, x: Any, w: Any) -> Any:
+    rows, sent = x.reshape(-1, x.shape[-1]), y_bar.reshape(-1, y_bar.shape[-1])
+    return y_bar @ w, sent.T @ rows, sent.sum(axis=0)
+
+
+def _dot(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any) -> Any:
+    return x_dot @ w.T + x @ w_dot.T + b_dot
+
 
 ANSWERS = {
     "3.1": Answers(

@@ -6,10 +6,8 @@ import numpy as np
 
 from minwn.course.exercises.n04 import (
     COUNTS,
-    _back,
     _conv,
     _count,
-    _filled,
     _flipped,
     _gap,
     _matrix,
@@ -19,6 +17,24 @@ from minwn.course.exercises.n04 import (
 )
 
 from . import Answers
+
+
+def _filled(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) -> np.ndarray:
+    """The matrix of a convolution, entry by entry."""
+    a = np.zeros((_count(size, len(w), stride, padding, dilation), size))
+    for p in range(len(a)):
+        for k in range(len(w)):
+            q = stride * p + dilation * k - padding
+            if 0 <= q < size:
+                a[p, q] = w[k]
+    return a
+
+
+def _back(
+    y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
+) -> np.ndarray:
+    return _filled(w, size, stride, padding, dilation).T @ y_bar
+
 
 ANSWERS = {
     "4.1": Answers(

@@ -12,11 +12,16 @@ from minwn.oracle.mistakes import by_id
 from . import Answers
 
 
+def _all_nodes(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, Any]:
+    nodes = _nodes(w_bar, v, g)
+    return nodes | {"v_bar": w_bar * g / _n(v) + 2 * nodes["s_bar"] * v}
+
+
 def _nodes_but(**changed: Any) -> Any:
     """The nodes with some of them wrong, as functions of (nodes, w_bar, v, g)."""
 
     def answer(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, Any]:
-        nodes: dict[str, Any] = _nodes(w_bar, v, g)
+        nodes = _all_nodes(w_bar, v, g)
         return nodes | {name: rule(nodes, w_bar, v, g) for name, rule in changed.items()}
 
     return answer
@@ -61,7 +66,7 @@ ANSWERS = {
         ),
     ),
     "5.3": Answers(
-        right=(_nodes, _nodes_but(r_bar=lambda x, w_bar, v, g: x["r_bar"][:, 0])),
+        right=(_all_nodes, _nodes_but(r_bar=lambda x, w_bar, v, g: x["r_bar"][:, 0])),
         wrong=(
             (_nodes_but(r_bar=lambda x, w_bar, v, g: w_bar * v), "(3, 1) is asked for"),
             (_nodes_but(n_bar=lambda x, w_bar, v, g: -x["n_bar"]), "n_bar has the right size and"),

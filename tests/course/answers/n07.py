@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from minwn.course.exercises.n07 import _GAINS, _b, _back, _centred, _gain_and_bias, _initialised
+from minwn.course.exercises.n07 import _GAINS, _b, _gain_and_bias, _initialised
 
 from . import Answers
+
+
+def _centred(t: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return t - t.mean(axis=0) + b
+
+
+def _back(y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return y_bar - y_bar.mean(axis=0), y_bar.sum(axis=0)
+
 
 ANSWERS = {
     "7.1": Answers(

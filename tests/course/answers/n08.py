@@ -14,7 +14,6 @@ from minwn.course.exercises.n08 import (
     _dot,
     _first,
     _h,
-    _inside_v_bar,
     _largest,
     _length,
     _n,
@@ -23,6 +22,11 @@ from minwn.course.exercises.n08 import (
 )
 
 from . import Answers
+
+
+def _inside_v_bar(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray, eps: float) -> np.ndarray:
+    h = np.sqrt(_dot(v, v) + eps)
+    return g / h * (w_bar - _dot(w_bar, v) / h**2 * v)
 
 
 def _safe(v: np.ndarray, g: np.ndarray) -> np.ndarray:
