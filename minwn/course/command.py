@@ -12,7 +12,7 @@ from typing import Any
 from .formats import FORMATS, build
 from .html import page
 from .lint import committed, complaints
-from .places import notebooks, sources, tutorials
+from .locations import notebooks, sources, tutorials
 from .source import notebook, read, solution
 
 __all__ = ["arguments", "main"]
@@ -69,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 class _Usage(ValueError):
-    """An option that cannot be used."""
+    """The options do not go together."""
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """Number, title and minutes, read from the notebook itself: jupytext is not needed."""
+    """Number, title and minutes, from the notebook itself, which needs no jupytext."""
     text = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
     minutes = re.search(r"\*\*(\d+) minutes\*\*", text)
     title = re.sub(r"^#\s*(\d+\s+)?", "", text.splitlines()[0])

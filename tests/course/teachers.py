@@ -1,7 +1,7 @@
-"""The parts of tutorials/TEACHERS.md that the notebooks and the exercises know better.
+"""Writes the parts of tutorials/TEACHERS.md that come from the notebooks and the exercises.
 
-    python -m tests.course.teachers            # write them again
-    python -m tests.course.teachers --check    # 1 where they are not what would be written
+    python -m tests.course.teachers            # write them
+    python -m tests.course.teachers --check    # exit 1 if they are not up to date
 
 Each part stands between two comments, <!-- outcomes --> and <!-- /outcomes -->, and so on. The
 messages come from the wrong answers in `answers`, which only a checkout has.
@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from minwn.course.exercise import Exercise, chapter
-from minwn.course.places import notebooks, tutorials
+from minwn.course.locations import notebooks, tutorials
 from minwn.course.session import judged
 
 from .answers import answers
 
 __all__ = ["PARTS", "messages", "written"]
 
-COMMON = 4  # messages of an exercise: its author put the commonest mistakes first
+COMMON = 4  # messages for each exercise, whose wrong answers begin with the most common
 FORMAL = re.compile(
     r"hand over|is not a choice|is asked for|raised \w+Error|is None;|, which is too "
 )
@@ -48,7 +48,7 @@ def _title(text: str) -> str:
 def messages(
     exercise: Exercise, wrong: tuple[tuple[Any, str], ...], common: int = COMMON
 ) -> list[str]:
-    """What students read after the commonest wrong answers, each sentence once."""
+    """The messages for the most common wrong answers, each once."""
     numbers = exercise.variant(np.random.default_rng(0)) if exercise.variant else {}
     found: list[str] = []
     for answer, _ in wrong:
@@ -105,7 +105,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def written(text: str) -> str:
-    """The text with each part as it should be. Raises ValueError where a part has no place."""
+    """The text with each part up to date. Raises ValueError for a part without its comments."""
     for name, part in PARTS.items():
         head, begin, rest = text.partition(f"<!-- {name} -->\n")
         _, end, tail = rest.partition(f"<!-- /{name} -->\n")
@@ -116,7 +116,7 @@ def written(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file again, or with --check only compare."""
+    """Write the file, or with --check only compare."""
     path = tutorials() / "TEACHERS.md"
     old = path.read_text(encoding="utf-8")
     new = written(old)

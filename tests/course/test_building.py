@@ -1,4 +1,4 @@
-"""From sources to notebooks: nothing is lost, nothing is told, and faults are found."""
+"""From sources to notebooks: nothing is lost, no solution is left in, and faults are found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from minwn.course import command, lint
 from minwn.course.formats import FORMATS, build
-from minwn.course.places import sources, tutorials
+from minwn.course.locations import sources, tutorials
 
 jupytext = pytest.importorskip("jupytext", reason="notebooks are built with jupytext")
 
@@ -269,11 +269,11 @@ def test_without_jupytext_a_command_says_what_to_install(tmp_path, monkeypatch, 
 
 
 def test_an_installation_finds_its_own_notebooks(tmp_path, monkeypatch):
-    from minwn.course import places
+    from minwn.course import locations
 
-    monkeypatch.setattr(places, "PACKAGE", tmp_path / "site" / "minwn")
+    monkeypatch.setattr(locations, "PACKAGE", tmp_path / "site" / "minwn")
     with pytest.raises(FileNotFoundError, match="without its notebooks"):
-        places.tutorials()
+        locations.tutorials()
     inside = tmp_path / "site" / "minwn" / "_tutorials"
     (inside / "src").mkdir(parents=True)
-    assert places.tutorials() == inside
+    assert locations.tutorials() == inside

@@ -1,4 +1,4 @@
-"""Every exercise of the course knows its right answers, and names its wrong ones."""
+"""Every exercise accepts its right answers, and has a sentence for its wrong ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from minwn.course import exercises
 from minwn.course.exercise import Exercise, chapter
-from minwn.course.places import sources
+from minwn.course.locations import sources
 from minwn.course.session import judged
 
 from .answers import answers
@@ -26,7 +26,7 @@ SEEDS = range(5)  # of a variant
 
 
 def verdicts(exercise, answer):
-    """What the judge says: once, or for several students where each has numbers of his own."""
+    """The judge's verdicts: one, or one for each of several students with their own numbers."""
     if exercise.variant is None:
         return [judged(exercise, answer, {})]
     drawn = [exercise.variant(np.random.default_rng(seed)) for seed in SEEDS]
@@ -57,12 +57,12 @@ def test_an_exercise_is_complete(exercise):
     assert ANSWERS[exercise.id].right
     assert ANSWERS[exercise.id].wrong
     assert exercise.title
-    if exercise.of:
-        offered = {answer for answer in exercise.of if exercise.judge(answer) is None}
+    if exercise.choices:
+        offered = {answer for answer in exercise.choices if exercise.judge(answer) is None}
         assert len(offered) == 1
     if not exercise.prediction:
         assert len(set(exercise.hints)) == 3
-    for text in (*exercise.hints, exercise.title, exercise.because):
+    for text in (*exercise.hints, exercise.title, exercise.explanation):
         assert "!" not in text
         assert not re.search(r"\b(normaliz|color)", text)
 

@@ -1,4 +1,4 @@
-"""Every notebook, run: solutions to the end, students' to the first empty place. And grading."""
+"""Every notebook runs: solutions to the end, students' to the first empty answer. And grading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from minwn.course import grading
 from minwn.course.exercise import chapter
-from minwn.course.places import notebooks
+from minwn.course.locations import notebooks
 
 for extra in ("ipykernel", "matplotlib"):
     pytest.importorskip(extra, reason=f"notebooks need {extra}")

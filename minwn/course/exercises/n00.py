@@ -21,7 +21,7 @@ def _n(v: np.ndarray) -> np.ndarray:
 
 
 def judge_shape(answer: Any) -> str | None:
-    """Of T2: the shape (3,), by whatever is a shape."""
+    """Of 0.T2: the shape (3,), as a tuple, a list or one number."""
     if isinstance(answer, int | np.integer):
         answer = (answer,)
     if not isinstance(answer, tuple | list):
@@ -46,8 +46,8 @@ EXERCISES = (
             "(7,)": "It is (3, 4): each number of the column meets each of the row.",
             "an error": "There is no error: both are repeated until the shapes are (3, 4).",
         }),
-        because="Both are repeated until the shapes are (3, 4).",
-        of=("(3, 4)", "(7,)", "an error"),
+        explanation="Both are repeated until the shapes are (3, 4).",
+        choices=("(3, 4)", "(7,)", "an error"),
     ),
     Exercise(
         "0.2",
@@ -56,7 +56,7 @@ EXERCISES = (
             lambda v: _n(v)[:, 0],
             matrix,
             "your result",
-            slips=(
+            common_errors=(
                 (lambda v: (v * v).sum(axis=1), "this is the sum of squares; the root is missing"),
                 (lambda v: np.abs(v).sum(axis=1), "this is the sum of |v|, not of squares"),
                 (lambda v: v.sum(axis=1), "this is the sum of the row; square its entries first"),
@@ -82,7 +82,7 @@ EXERCISES = (
             lambda v: v / _n(v),
             matrix,
             "your result",
-            slips=(
+            common_errors=(
                 (lambda v: v / np.linalg.norm(v), "you divide every row by the same length"),
                 (
                     lambda v: v / np.linalg.norm(v, axis=0),
@@ -103,7 +103,7 @@ EXERCISES = (
         "the length of a vector",
         number(
             7, "your length",
-            slips=(
+            common_errors=(
                 (49, "this is the sum of squares; the root is missing"),
                 (11, "this is the sum of the entries; square them first"),
                 (3, "this is how many entries there are; the length meant is that of the arrow"),
@@ -137,7 +137,7 @@ EXERCISES = (
             "both numbers are there, but where?",
             "what does v.T do to a shape?",
         ),
-        because="The two axes have changed places: a transpose too many, or too few.",
-        of=("the axis of a sum", "the number of digits", "the order of the axes"),
+        explanation="The two axes have changed places: a transpose too many, or too few.",
+        choices=("the axis of a sum", "the number of digits", "the order of the axes"),
     ),
 )  # fmt: skip

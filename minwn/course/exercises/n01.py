@@ -16,7 +16,7 @@ Real = Callable[[Any], Any]
 
 
 def curve(rng: np.random.Generator) -> tuple[Real, float, float]:
-    """A smooth f that takes complex numbers as well, a point x and a coarse step h."""
+    """A smooth f of real and complex numbers, a point x and a coarse step h."""
     a, c = rng.uniform(1, 2), rng.uniform(1, 3)
     return lambda x: np.sin(a * x) + c * np.exp(x / 2), rng.uniform(0.5, 1), rng.uniform(0.1, 0.2)
 
@@ -61,7 +61,7 @@ def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _over(denominator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """|a - b| over something else, 0 where that is 0 / 0."""
+    """|a - b| over another denominator; 0 in place of 0 / 0."""
 
     def wrong(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -71,7 +71,7 @@ def _over(denominator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _measured(f: Real, x: Any, y_bar: Any, h: float, how: str = "") -> np.ndarray:
-    """The measured pullback, or a way to get it wrong."""
+    """The pullback by differences. how: a common error in it, or "" for none."""
     x, x_bar = x.copy(), np.zeros_like(x)
     weights = np.ones_like(y_bar) if how == "ones" else y_bar
     for index in np.ndindex(*x.shape):
@@ -91,12 +91,12 @@ def _mistaken(how: str) -> Callable[..., np.ndarray]:
 
 
 def judge_complex(answer: Any) -> str | None:
-    """The judge of 1.4, which also knows a difference by its digits."""
+    """The judge of 1.4, which also recognises a difference by its lost digits."""
     known = function(
         _complex,
         lambda rng: curve(rng)[:2],
         "your derivative",
-        slips=(
+        common_errors=(
             (lambda f, x: f(x + 1e-20j).imag, "you have the imaginary part, not divided by h"),
             (lambda f, x: f(x).real / 1e-20, "you take the real part, which is f(x) itself"),
             (lambda f, x: 0.0, "your result is 0: has the step left the imaginary axis?"),
@@ -106,8 +106,8 @@ def judge_complex(answer: Any) -> str | None:
             ),
         ),
     )
-    said = known(answer)
-    if said and callable(answer):
+    message = known(answer)
+    if message and callable(answer):
         f, x = curve(np.random.default_rng(0))[:2]
         got, right = answer(f, x), _complex(f, x)
         off = abs(got - right) / abs(right) if np.ndim(got) == 0 and np.isreal(got) else 1
@@ -116,16 +116,16 @@ def judge_complex(answer: Any) -> str | None:
                 f"your derivative is wrong by {off:.0e} of itself: either something is still "
                 "subtracted, or the step is not tiny"
             )
-    return said
+    return message
 
 
 def judge_relative(answer: Any) -> str | None:
-    """The judge of 1.7, without the warnings of 0/0."""
+    """The judge of 1.7, without NumPy's warnings about 0/0."""
     known = function(
         _relative,
         pairs,
         "your error",
-        slips=(
+        common_errors=(
             (
                 _over(lambda a, b: abs(a)),
                 "you divide by |a| alone; a and b should be treated alike",
@@ -150,8 +150,8 @@ def judge_relative(answer: Any) -> str | None:
         ),
     )
     with np.errstate(all="ignore"):
-        said = known(answer)
-        if said and "wrong in" in said:
+        message = known(answer)
+        if message and "wrong in" in message:
             tiny = np.array([2e-9])
             got = float(np.ravel(answer(tiny, tiny / 2))[0])
             if got < 0.45:
@@ -159,11 +159,11 @@ def judge_relative(answer: Any) -> str | None:
                     f"for a = 2e-9, b = 1e-9 your error is {got:.2g}: what you add to the "
                     "denominator hides it"
                 )
-    return said
+    return message
 
 
 def judge_fooled(answer: Any) -> str | None:
-    """Whether the gradient without the projection is right at this point, and something is left."""
+    """Whether the gradient without the projection is right at this point, and not 0."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return "hand over three arrays: (v, g, w_bar)"
     v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
@@ -190,7 +190,7 @@ def judge_fooled(answer: Any) -> str | None:
 
 
 def cube(rng: np.random.Generator) -> dict[str, Any]:
-    """x and h of T1."""
+    """x and h of 1.T1."""
     return {"x": float(rng.integers(2, 10)), "h": float(rng.choice([0.1, 0.2, 0.5]))}
 
 
@@ -208,8 +208,8 @@ EXERCISES = (
             "stays the same": "It falls and then rises: first the curve is less and less bent "
             "between the points, then rounding takes over.",
         }),
-        because="The curve is less bent between closer points, until rounding takes over.",
-        of=("keeps falling", "stays the same", "first falls, then rises"),
+        explanation="The curve is less bent between closer points, until rounding takes over.",
+        choices=("keeps falling", "stays the same", "first falls, then rises"),
     ),
     Exercise(
         "1.2",
@@ -218,7 +218,7 @@ EXERCISES = (
             _central,
             curve,
             "your slope",
-            slips=(
+            common_errors=(
                 (
                     lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
                     "you multiply by h: /2*h divides by 2 and then multiplies; write / (2 * h)",
@@ -254,7 +254,7 @@ EXERCISES = (
             lambda u, F, M: (3 * u * F / M) ** (1 / 3),
             lambda rng: (2.0 ** -rng.integers(20, 54), rng.uniform(1, 50), rng.uniform(1, 50)),
             "your step",
-            slips=(
+            common_errors=(
                 (
                     lambda u, F, M: (u * F / M) ** (1 / 3),
                     "a factor under the root is missing; differentiate h^2 and 1/h once more",
@@ -283,7 +283,8 @@ EXERCISES = (
             "the derivative of M h^2/6 is M h/3; that of u F/h has a minus sign and h^2 below",
             "setting the two equal gives h cubed",
         ),
-        because="In float64, with F and M near 1, it is about 7e-6; in float32 it is about 6e-3.",
+        explanation="In float64, with F and M near 1, it is about 7e-6; in float32 it is about "
+        "6e-3.",
     ),
     Exercise(
         "1.4",
@@ -305,8 +306,8 @@ EXERCISES = (
                         "entry "
             "first, which does not feel a tiny imaginary part.",
         }),
-        because="The norm takes |z| of each entry first, and is thus treated as a constant.",
-        of=("the derivative", "another number", "an error"),
+        explanation="The norm takes |z| of each entry first, and is thus treated as a constant.",
+        choices=("the derivative", "another number", "an error"),
     ),
     Exercise(
         "1.6",
@@ -316,7 +317,7 @@ EXERCISES = (
             bent,
             "your gap",
             size=lambda f, x, h: (abs(f(x)) + 1) / h,
-            slips=(
+            common_errors=(
                 (
                     lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h,
                     "your left slope has the wrong sign: from x - h to x, f rises by f(x) - f(x - "
@@ -353,7 +354,7 @@ EXERCISES = (
             _measured,
             layer,
             "your gradient",
-            slips=(
+            common_errors=(
                 (
                     _mistaken("ones"),
                     "you sum the outputs: that is a cotangent of ones, whatever y_bar is",
@@ -390,8 +391,8 @@ EXERCISES = (
             "5": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
             "3": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
         }),
-        because="With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
-        of=("1", "3", "5"),
+        explanation="With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
+        choices=("1", "3", "5"),
     ),
     Exercise(
         "1.10",
@@ -402,14 +403,14 @@ EXERCISES = (
             "the term is a multiple of <w_bar, v>, in each row",
             "take a v with two entries, and turn it by a right angle",
         ),
-        because="A cotangent across v cannot see the projection: draw cotangents at random.",
+        explanation="A cotangent across v cannot see the projection: draw cotangents at random.",
     ),
     Exercise(
         "1.T1",
         "a central difference on paper",
         number(
             _slope, "your quotient", digits=6,
-            slips=(
+            common_errors=(
                 (lambda x: 3 * x["x"] ** 2,
                  "that is the derivative; the quotient has an error, too"),
                 (
@@ -426,7 +427,7 @@ EXERCISES = (
             "divide by 2 h: one term is the derivative, the other is the error",
         ),
         variant=cube,
-        because="The error is h^2, a sixth of h^2 times the third derivative, which is 6.",
+        explanation="The error is h^2, a sixth of h^2 times the third derivative, which is 6.",
     ),
     Exercise(
         "1.T2",
@@ -440,8 +441,9 @@ EXERCISES = (
             "what is the sum of the outputs, for any x?",
             "what is the gradient of something that never changes?",
         ),
-        because="So a gradient that is twice too large, or zero, or negative, passes such a check.",
-        of=("zeros", "ones", "p"),
+        explanation="So a gradient that is twice too large, or zero, or negative, passes such a "
+        "check.",
+        choices=("zeros", "ones", "p"),
     ),
     Exercise(
         "1.T3",
@@ -455,7 +457,7 @@ EXERCISES = (
             "a rounding error grows when h shrinks",
             "think of relu, and of an input that is 0.0005 away from 0",
         ),
-        because="It lay between x - h and x + h, and no longer does when h is smaller.",
-        of=("a wrong formula", "rounding", "a kink"),
+        explanation="It lay between x - h and x + h, and no longer does when h is smaller.",
+        choices=("a wrong formula", "rounding", "a kink"),
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ NAMES = ("x_bar", "w_bar", "b_bar")
 
 
 def layer(rng: np.random.Generator) -> Arrays:
-    """x (5, 3), w (4, 3), b (4,): no two axes alike."""
+    """x (5, 3), w (4, 3), b (4,): three different sizes."""
     return rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)
 
 
@@ -29,7 +29,7 @@ def back(rng: np.random.Generator) -> Arrays:
 
 
 def tangents(rng: np.random.Generator) -> Arrays:
-    """x, w, and how x, w and b move."""
+    """x, w, and the tangents of x, w and b."""
     return (*layer(rng)[:2], *layer(rng))
 
 
@@ -48,8 +48,8 @@ def _but(k: int, rule: Any) -> Any:
     return answer
 
 
-# wrong parts of the pullback, and what is said of them
-SLIPS = (
+# wrong pullbacks, each with its sentence
+ERRORS = (
     (_but(1, lambda y_bar, x, w: _back(y_bar, x, w)[1] / len(x)),
      "your w_bar is a mean over the rows of x; it is a sum"),
     (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "your w_bar does not use y_bar"),
@@ -67,11 +67,11 @@ SLIPS = (
      "your b_bar sums over the outputs as well; each has a bias of its own"),
 )  # fmt: skip
 
-_judge_back = function(_back, back, NAMES, slips=SLIPS)
+_judge_back = function(_back, back, NAMES, common_errors=ERRORS)
 
 
 def judge_back(answer: Any) -> str | None:
-    """The pullback; errors of NumPy about shapes are said in the words of the notebook."""
+    """The pullback; NumPy's errors about shapes become a sentence in the notebook's words."""
     try:
         return _judge_back(answer)
     except ValueError as error:
@@ -85,10 +85,10 @@ def judge_back(answer: Any) -> str | None:
 
 
 def judge_batched(answer: Any) -> str | None:
-    """The pullback for any axes in front; first for the plain case, then for others by name."""
-    said = judge_back(answer)
-    if said:
-        return f"for x of shape (5, 3): {said}"
+    """The pullback for any leading axes: first two axes in all, then three, one, and no rows."""
+    message = judge_back(answer)
+    if message:
+        return f"for x of shape (5, 3): {message}"
     for front, words in (
         ((2, 5), "two axes in front"),
         ((), "no axis in front"),
@@ -99,9 +99,9 @@ def judge_batched(answer: Any) -> str | None:
             return tuple(rng.normal(size=s) for s in ((*front, 4), (*front, 3), (4, 3)))
 
         try:
-            said = function(
+            message = function(
                 _back, draw, NAMES,
-                slips=(
+                common_errors=(
                     (
                         _but(1, lambda y_bar, x, w: _front(y_bar)[0].T @ _front(x)[0]),
                         "your w_bar is that of the first batch alone",
@@ -109,19 +109,19 @@ def judge_batched(answer: Any) -> str | None:
                 ),
             )(answer)  # fmt: skip
         except (ValueError, IndexError) as error:
-            said = f"your answer raised {type(error).__name__}: {error}"
-        if said:
-            return f"for x of shape {(*front, 3)}, with {words}: {said}"
+            message = f"your answer raised {type(error).__name__}: {error}"
+        if message:
+            return f"for x of shape {(*front, 3)}, with {words}: {message}"
     return None
 
 
 def _front(x: Any) -> Any:
-    """x with two axes in front of the last."""
+    """x with exactly two axes before the last."""
     return x if x.ndim == 3 else x.reshape((1,) * (3 - x.ndim) + x.shape)
 
 
 def judge_shape(answer: Any) -> str | None:
-    """Of T2: the shape (7, 4) of w_bar."""
+    """Of 3.T2: the shape (7, 4) of w_bar."""
     if not isinstance(answer, tuple | list):
         return f"a shape is a tuple, such as (2, 4); this is {answer!r}"
     found = tuple(answer)
@@ -137,7 +137,7 @@ def judge_shape(answer: Any) -> str | None:
 
 
 def column(rng: np.random.Generator) -> dict[str, Any]:
-    """y_bar of T1, three rows of two."""
+    """y_bar of 3.T1, three rows of two."""
     y_bar = rng.permutation([-4, -3, -2, -1, 1, 2, 3, 5, 6, 7, 8, 9])[:6].reshape(3, 2)
     while not y_bar[:, 0].sum():
         y_bar = np.roll(y_bar, 1)
@@ -156,8 +156,8 @@ EXERCISES = (
             "(4, 5)": "It is (5, 4): a row for each row of x, with a number for each output.",
             "(5, 3)": "It is (5, 4): the 3 inputs are summed away, and the 4 outputs are left.",
         }),
-        because="A row for each row of x, and in it a number for each output.",
-        of=("(5, 3)", "(4, 5)", "(5, 4)"),
+        explanation="A row for each row of x, and in it a number for each output.",
+        choices=("(5, 3)", "(4, 5)", "(5, 4)"),
     ),
     Exercise(
         "3.2",
@@ -166,7 +166,7 @@ EXERCISES = (
             linear.forward,
             layer,
             "your y",
-            slips=(
+            common_errors=(
                 (lambda x, w, b: x @ w.T, "the bias b is missing"),
                 (lambda x, w, b: x @ w.T - b, "you subtract the bias"),
                 (lambda x, w, b: (x @ w.T) * b, "you multiply by the bias; add it"),
@@ -203,7 +203,7 @@ EXERCISES = (
             "w was used in every row of every batch: all axes in front are summed, as m was",
             "x.reshape(-1, x.shape[-1]) makes one m of all axes in front; the same for y_bar",
         ),
-        because="To the weights it does not matter how the rows are arranged.",
+        explanation="To the weights it does not matter how the rows are arranged.",
     ),
     Exercise(
         "3.5",
@@ -212,7 +212,7 @@ EXERCISES = (
             linear.jvp,
             tangents,
             "your y_dot",
-            slips=(
+            common_errors=(
                 (lambda x, w, p, q, r: p @ w.T + r, "x w_dot^T is missing: w moves as well"),
                 (lambda x, w, p, q, r: x @ q.T + r, "x_dot w^T is missing: x moves as well"),
                 (lambda x, w, p, q, r: p @ w.T + x @ q.T, "b_dot is missing: b moves as well"),
@@ -243,15 +243,15 @@ EXERCISES = (
             "fails": "It passes. Both halves belong to the same function, x w^T, which is not the "
                      "layer.",
         }),
-        because="Both halves belong to the same function, x w^T, which is not the layer.",
-        of=("passes", "fails"),
+        explanation="Both halves belong to the same function, x w^T, which is not the layer.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "3.T1",
         "b_bar on paper",
         number(
             _t1, "your b_bar",
-            slips=(
+            common_errors=(
                 (lambda x: _t1(x) / 3, "that is a mean; what comes back is added up"),
                 (lambda x: float(sum(x["y_bar"][0])),
                  "that is the sum of a row; b_1 is in a column"),
@@ -276,7 +276,7 @@ EXERCISES = (
             "what shape does the gradient of anything have?",
             "that of w",
         ),
-        because="A cotangent has the shape of what it belongs to.",
+        explanation="A cotangent has the shape of what it belongs to.",
     ),
     Exercise(
         "3.T3",
@@ -290,7 +290,7 @@ EXERCISES = (
             "which of the three looks at numbers, entry by entry?",
             "notebook 1 was about it",
         ),
-        because="And a layer that is not square would have told you for nothing.",
-        of=("the shapes", "differences", "more digits"),
+        explanation="And a layer that is not square would have told you for nothing.",
+        choices=("the shapes", "differences", "more digits"),
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ Numbers = dict[str, Any]
 
 
 def options(rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """kernel, stride, padding, dilation: none of them 1, or equal to its neighbours' default."""
+    """kernel, stride, padding, dilation: an ignored option changes the answer."""
     return 3, int(rng.integers(2, 4)), int(rng.integers(1, 3)), 2
 
 
@@ -55,7 +55,7 @@ def grouped(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(size=(4, 13)), rng.normal(size=(6, 2, 3)), *rest, 2
 
 
-# ---- what is right, and what is often written in its place ---------------------------------------
+# ---- references and common errors ----------------------------------------------------------------
 
 
 def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -66,7 +66,7 @@ def _windows(
     x: np.ndarray, kernel: int, stride: int, padding: int, dilation: int, *, step: int = 0,
     pad: Any = None,
 ) -> np.ndarray:  # fmt: skip
-    """step: from one entry of a window to the next, in place of the dilation. pad: before, after"""
+    """step: between the entries of a window, instead of the dilation. pad: before, after."""
     out = _count(len(x), kernel, stride, padding, dilation)
     wide = np.pad(x, (padding, padding) if pad is None else pad)
     starts = [(step or dilation) * k for k in range(kernel)]
@@ -86,7 +86,7 @@ def _back(
 
 
 def _scattered(add: bool = True, shift: bool = True) -> Callable[..., np.ndarray]:
-    """add: to what is there, or write over it. shift: by the padding, or drop what sticks out."""
+    """add: to earlier entries, or overwrite them. shift: by the padding, or cut off the end."""
 
     def back(
         y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
@@ -110,7 +110,7 @@ def _conv(
     x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int, groups: int,
     *, reads: Any = None,
 ) -> np.ndarray:  # fmt: skip
-    """reads: of the group, the channels that it reads"""
+    """reads: the channels that a group reads, if not its own."""
     few, each = w.shape[1], len(w) // groups
     found = []
     for i in range(groups):
@@ -199,13 +199,13 @@ EXERCISES = (
             "5": "There are 4: one that starts at place 8 of the 10 would need a place 10.",
             "8": "There are 4: with stride 1 there would be 8.",
         }),
-        because="With the padding there are 10 places, and windows start at 0, 2, 4 and 6.",
-        of=("3", "4", "5", "8"),
+        explanation="With the padding there are 10 places, and windows start at 0, 2, 4 and 6.",
+        choices=("3", "4", "5", "8"),
     ),
     Exercise(
         "4.2",
         "the number of windows",
-        function(_count, geometry, "your count", slips=COUNTS, points=8),
+        function(_count, geometry, "your count", common_errors=COUNTS, points=8),
         (
             "first, how many places does one window cover, from its first entry to its last?",
             "then, how many places are left over on the right of the first window? The padding "
@@ -213,7 +213,7 @@ EXERCISES = (
             "each stride that fits into what is left over is one more window: divide with //, and "
             "do not forget the first window",
         ),
-        because="The first window, and one more for each stride that fits.",
+        explanation="The first window, and one more for each stride that fits.",
         reveals="4.1",
     ),
     Exercise(
@@ -221,7 +221,7 @@ EXERCISES = (
         "every window as a column",
         function(
             _windows, row, "your matrix of windows",
-            slips=(
+            common_errors=(
                 (
                     _with(_windows, step=1),
                     "inside your windows the entries are neighbours: the dilation is missing",
@@ -257,7 +257,7 @@ EXERCISES = (
             "a slice start : stop : stride does it; the stop is where exactly `out` entries are "
             "taken, so use count",
         ),
-        because="A convolution is now a product of matrices: w @ windows.",
+        explanation="A convolution is now a product of matrices: w @ windows.",
     ),
     Exercise(
         "4.4",
@@ -269,15 +269,16 @@ EXERCISES = (
             "1000000": "It is 3: nearly all places are 0, and the others hold the same three "
             "weights again and again.",
         }),
-        because="Each row holds the same three weights, one place further on; all the rest is 0.",
-        of=("3", "1000", "2998", "1000000"),
+        explanation="Each row holds the same three weights, one place further on; all the rest is "
+        "0.",
+        choices=("3", "1000", "2998", "1000000"),
     ),
     Exercise(
         "4.5",
         "the matrix of a convolution",
         function(
             _matrix, taps, "your matrix",
-            slips=(
+            common_errors=(
                 (
                     lambda w, *how: _matrix(w[::-1], *how),
                     "the weights in your rows run backwards",
@@ -300,7 +301,7 @@ EXERCISES = (
             "it is a column of the matrix: the rows of np.eye(size) are those vectors",
             "np.stack(..., axis=1) puts columns side by side",
         ),
-        because="Column q of a matrix is what it makes of the q-th unit vector.",
+        explanation="Column q of a matrix is what it makes of the q-th unit vector.",
         reveals="4.4",
     ),
     Exercise(
@@ -311,15 +312,15 @@ EXERCISES = (
             "averaged": "It is zero: what no window reads changes no output, whatever its "
             "neighbours do.",
         }),
-        because="What no window reads changes no output, and so not the loss.",
-        of=("zero", "copied", "averaged"),
+        explanation="What no window reads changes no output, and so not the loss.",
+        choices=("zero", "copied", "averaged"),
     ),
     Exercise(
         "4.7",
         "the input gradient, without the matrix",
         function(
             _back, returned, "your x_bar",
-            slips=(
+            common_errors=(
                 (
                     _scattered(add=False),
                     "where windows overlap, your later one overwrites the earlier; what comes back "
@@ -344,7 +345,7 @@ EXERCISES = (
             "for each k, the places of all p at once are the slice that you used in exercise 4.3; "
             "add to it with +=",
         ),
-        because="It is what the transpose of the matrix does, without the matrix.",
+        explanation="It is what the transpose of the matrix does, without the matrix.",
         reveals="4.6",
     ),
     Exercise(
@@ -352,7 +353,7 @@ EXERCISES = (
         "the gap of an adjoint test",
         function(
             _gap, pair, "your gap",
-            slips=(
+            common_errors=(
                 (
                     lambda f, b, x, y_bar: f(x) @ y_bar - x @ b(y_bar),
                     "your gap has a sign; take its size",
@@ -385,7 +386,7 @@ EXERCISES = (
             "forward(x) is as long as y_bar; backward(y_bar) is as long as x",
             "the gap is the size of the difference of the two numbers: abs",
         ),
-        because="Two numbers, two calls, and no matrix.",
+        explanation="Two numbers, two calls, and no matrix.",
     ),
     Exercise(
         "4.9",
@@ -394,15 +395,15 @@ EXERCISES = (
             "fails": "It passes: with ones all around, only the sum of the weights counts, and "
             "the order does not change it.",
         }),
-        because="With ones all around only the sum of the weights counts, and not their order.",
-        of=("passes", "fails"),
+        explanation="With ones all around only the sum of the weights counts, and not their order.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "4.10",
         "channels and groups",
         function(
             _conv, grouped, "your y",
-            slips=(
+            common_errors=(
                 (
                     _with(_conv, reads=lambda i, few, groups: slice(i, None, groups)),
                     "your groups take every second channel; a group takes neighbours",
@@ -433,14 +434,14 @@ EXERCISES = (
             "with groups, do that for each group by itself: its channels of x are "
             "few = w.shape[1] neighbours, its outputs len(w) // groups neighbours",
         ),
-        because="Groups are a matrix in blocks, with zeros between them.",
+        explanation="Groups are a matrix in blocks, with zeros between them.",
     ),
     Exercise(
         "4.T1",
         "the number of outputs, on paper",
         number(
             lambda x: _count(**x), "your number of outputs", digits=4,
-            slips=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
+            common_errors=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
         ),
         (
             "as in exercise 4.2, with these numbers",
@@ -462,8 +463,9 @@ EXERCISES = (
             "the transpose takes y_bar and gives x_bar",
             "x_bar is as long as x, y_bar as long as y",
         ),
-        because="It takes 8 numbers and gives 16: a transposed convolution makes a signal longer.",
-        of=("(8, 16)", "(16, 8)", "(3, 8)", "(16, 16)"),
+        explanation="It takes 8 numbers and gives 16: a transposed convolution makes a signal "
+        "longer.",
+        choices=("(8, 16)", "(16, 8)", "(3, 8)", "(16, 16)"),
     ),
     Exercise(
         "4.T3",
@@ -479,8 +481,8 @@ EXERCISES = (
             "suppose that A ignores the padding, and B is the transpose of that; what is the gap?",
             "the test knows two functions and nothing of what they are for",
         ),
-        because="Whether A is the convolution that you want is another question, for a slow and "
-        "plain program, such as your matrix.",
-        of=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
+        explanation="Whether A is the convolution that you want is another question, for a slow "
+        "and plain program, such as your matrix.",
+        choices=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
     ),
 )  # fmt: skip

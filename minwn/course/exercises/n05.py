@@ -15,7 +15,7 @@ __all__ = ["BLIND", "EXERCISES"]
 
 Arrays = tuple[np.ndarray, ...]
 NODES = ("r_bar", "g_bar", "n_bar", "s_bar", "v_bar")
-# What a point must tell from the truth, and what a point that does not has in common.
+# Mistakes that a good point shows, and a cause for each that stays hidden.
 BLIND = {
     "missing_g": "g is 1 in every row",
     "missing_1_over_n": "n is 1 in every row",
@@ -27,7 +27,7 @@ BLIND = {
 
 
 def point(rng: np.random.Generator) -> Arrays:
-    """w_bar, v, g: every number another, g of both signs, n neither 1 nor |g|."""
+    """w_bar, v, g: all numbers different, g of both signs, n neither 1 nor |g|."""
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), g
 
@@ -52,7 +52,7 @@ def _across(x: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def judge_nodes(answer: Any) -> str | None:
-    """The first node, on the way back, that is wrong; v_bar is a question for the catalogue."""
+    """The message for the first wrong node of the walk back; the catalogue judges v_bar."""
     rows = []
     for seed in range(3):
         arrays = point(np.random.default_rng(seed))
@@ -60,24 +60,23 @@ def judge_nodes(answer: Any) -> str | None:
         if not isinstance(got, dict) or not set(NODES) <= set(got):
             return f"return a dict with the keys {', '.join(NODES)}"
         rows.append((got, _nodes(*arrays), arrays))
-    slips = {
-        "n_bar": (
+    common_errors = {
+        "n_bar": [(
             lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v),
             "n_bar divides by n once: the derivative of g/n by n divides by it twice",
-        ),
-        "g_bar": (lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n"),
-        "s_bar": (
+        )],
+        "g_bar": [(lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n")],
+        "s_bar": [(
             lambda x, w_bar, v, g: x["n_bar"] / (2 * _n(v) ** 2),
             "s_bar divides by s: it should be by its root",
-        ),
-    }
+        )],
+    }  # fmt: skip
     for node in NODES[:-1]:
         for got, right, arrays in rows:
-            slip = slips.get(node)
-            known = [(slip[0](right, *arrays), slip[1])] if slip else []
-            said = same(got[node], right[node], node, slips=known)
-            if said:
-                return f"{said} (the nodes before it are right)" if node != "r_bar" else said
+            known = [(rule(right, *arrays), text) for rule, text in common_errors.get(node, ())]
+            message = same(got[node], right[node], node, common_errors=known)
+            if message:
+                return f"{message} (the nodes before it are right)" if node != "r_bar" else message
     judge = weight_norm("v_bar")
     return judge(lambda *arrays: answer(*arrays)["v_bar"])
 
@@ -137,8 +136,8 @@ EXERCISES = (
             "doubles": "w stays: the length of v is divided out, so only its direction counts.",
             "halves": "w stays: v doubles and so does its length, and the two cancel.",
         }),
-        because="The length of v is divided out.",
-        of=("doubles", "halves", "stays"),
+        explanation="The length of v is divided out.",
+        choices=("doubles", "halves", "stays"),
     ),
     Exercise(
         "5.2",
@@ -169,8 +168,8 @@ EXERCISES = (
             "depends on w_bar": "It is zero for every w_bar. Stretching v leaves w alone, so the "
             "loss cannot change along v.",
         }),
-        because="Stretching v leaves w alone, so the loss does not change along v.",
-        of=("zero", "g_bar", "depends on w_bar"),
+        explanation="Stretching v leaves w alone, so the loss does not change along v.",
+        choices=("zero", "g_bar", "depends on w_bar"),
     ),
     Exercise(
         "5.5",
@@ -190,7 +189,7 @@ EXERCISES = (
             _across,
             lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=(3, 4))),
             "your part across v",
-            slips=(
+            common_errors=(
                 (lambda x, v: _dot(x, v) / _dot(v, v) * v, "it is the part along v; keep the rest"),
                 (
                     lambda x, v: x - _dot(x, v) * v,
@@ -226,8 +225,8 @@ EXERCISES = (
         choice("passes", {
             "fails": "It passes: at g = n the factor g/n is 1, and leaving out a 1 is no change.",
         }),
-        because="At g = n the factor g/n is 1, and leaving out a 1 changes nothing.",
-        of=("passes", "fails"),
+        explanation="At g = n the factor g/n is 1, and leaving out a 1 changes nothing.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "5.8",
@@ -238,7 +237,7 @@ EXERCISES = (
             "a factor hides where it is 1; a sign hides where everything is positive",
             "draw v, g and w_bar at random; then look whether one of your g is negative",
         ),
-        because="No number in it is special, so no mistake can hide behind one.",
+        explanation="No number in it is special, so no mistake can hide behind one.",
         reveals="5.7",
     ),
     Exercise(
@@ -246,7 +245,7 @@ EXERCISES = (
         "g_bar on paper",
         number(
             _g_bar, "your g_bar",
-            slips=(
+            common_errors=(
                 (_d, "you have <w_bar, v>; it still has to be divided by a length"),
                 (lambda x: _d(x) / _length(x) ** 2, "you have divided by n once too often"),
                 (lambda x: x["g"] * _g_bar(x), "this is <w_bar, w>: a factor g too many"),
@@ -273,15 +272,15 @@ EXERCISES = (
             "which of the two parts does P keep?",
             "put w_bar = 2 v into your function of exercise 5.5 and look",
         ),
-        because="P keeps only what is across v.",
-        of=("zero", "w_bar", "(g/n) w_bar", "infinite"),
+        explanation="P keeps only what is across v.",
+        choices=("zero", "w_bar", "(g/n) w_bar", "infinite"),
     ),
     Exercise(
         "5.T3",
         "v_bar of a v that is ten times as long",
         number(
             0.1, "your factor",
-            slips=(
+            common_errors=(
                 (10.0, "it shrinks: the longer v is, the less a step of v turns it"),
                 (1.0, "w stays as it is, but a step of v turns a longer v by less"),
                 (0.01, "count again: g/n has one n, and the part across v has none"),
@@ -292,6 +291,6 @@ EXERCISES = (
             "the part across v depends on the direction of v alone",
             "try it: hand 10 * v to your function, and divide by what v gave",
         ),
-        because="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
+        explanation="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
     ),
 )  # fmt: skip

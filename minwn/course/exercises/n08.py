@@ -40,7 +40,7 @@ SIZES = (  # of the three rows of v, and what they are called
     ((1e-200, 1e-200, 1e-200), "of size 1e-200"),
     ((1e200, 1.0, 1e-200), "of the sizes 1e200, 1 and 1e-200, one row each"),
 )
-SAFE_SLIPS = (
+SAFE_ERRORS = (
     (
         lambda v, g: _plain(v / v.max(axis=1, keepdims=True), g),
         "a row whose largest entry is negative is turned round: scale by an amount, without sign",
@@ -66,10 +66,10 @@ def _rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def judge_safe(answer: Any) -> str | None:
-    """At ordinary numbers first; then rows of every size."""
+    """First at numbers near 1, then for rows of every size."""
     with np.errstate(all="ignore"):
-        said = function(_plain, _rows, "your w", slips=SAFE_SLIPS)(answer)
-        return said or _sized(answer)
+        message = function(_plain, _rows, "your w", common_errors=SAFE_ERRORS)(answer)
+        return message or _sized(answer)
 
 
 def _sized(answer: Any) -> str | None:
@@ -96,7 +96,7 @@ def _sized(answer: Any) -> str | None:
 
 
 def judge_half(answer: Any) -> str | None:
-    """float16 in and out, and within one unit in the last place for every size."""
+    """float16 in and out, and an error of at most one unit in the last place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     rng = np.random.default_rng(16)
@@ -150,7 +150,7 @@ _ON_THE_SUM = (
     lambda v, e: np.sqrt((v * v + e).sum(axis=1, keepdims=True)),
     "you add eps to every square, and so once for each entry; once for each row is meant",
 )
-LENGTH_SLIPS = {
+LENGTH_ERRORS = {
     "inside": (
         (lambda v, e: np.sqrt(_dot(v, v) + e * e), "you add the square of eps below the root"),
         (lambda v, e: _n(v) + e, "here eps is added to the root, which is the place outside"),
@@ -179,7 +179,7 @@ LENGTH_SLIPS = {
 
 
 def judge_length(answer: Any) -> str | None:
-    """Place by place."""
+    """The message for the first wrong place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     for place in PLACES:
@@ -187,16 +187,16 @@ def judge_length(answer: Any) -> str | None:
             lambda v, e, place=place: _length(v, e, place),
             _row_and_eps,
             f'with "{place}" your h',
-            slips=[(f, f'with "{place}": {text}') for f, text in LENGTH_SLIPS[place]],
+            common_errors=[(f, f'with "{place}": {text}') for f, text in LENGTH_ERRORS[place]],
         )
-        said = judge(lambda v, e, place=place: answer(v, e, place))
-        if said:
-            return said
+        message = judge(lambda v, e, place=place: answer(v, e, place))
+        if message:
+            return message
     return None
 
 
 def _row_and_eps(rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Rows of which one is shorter than eps, one is longer, and one is zero."""
+    """Three rows: longer than eps, shorter than eps, and zero."""
     v = rng.normal(size=(3, 4)) * np.array([[1.0], [0.02], [0.0]])
     return v, 0.3
 
@@ -220,7 +220,7 @@ def _h(v: np.ndarray, e: float) -> np.ndarray:
     return np.sqrt(_dot(v, v) + e)
 
 
-INSIDE_SLIPS = (
+INSIDE_ERRORS = (
     (
         lambda w_bar, v, g, e: g / _n(v) * (w_bar - _dot(w_bar, v) / _n(v) ** 2 * v),
         "this is the gradient without eps, and the function has one",
@@ -248,7 +248,7 @@ INSIDE_SLIPS = (
     ),
 )
 
-# ---- numbers of one's own -----------------------------------------------------------------------
+# ---- numbers for each student -------------------------------------------------------------------
 
 
 def row(rng: np.random.Generator) -> dict[str, Any]:
@@ -277,8 +277,8 @@ EXERCISES = (
             "infinity": "It is zeros: the length is infinite, but one divides by it.",
             "an error": "There is no error, only zeros; NumPy may warn, and many others do not.",
         }),
-        because="The squares are infinite, so is their root, and a number over infinity is 0.",
-        of=("(3, 4)", "zeros", "infinity", "an error"),
+        explanation="The squares are infinite, so is their root, and a number over infinity is 0.",
+        choices=("(3, 4)", "zeros", "infinity", "an error"),
     ),
     Exercise(
         "8.2",
@@ -290,7 +290,7 @@ EXERCISES = (
             "divide each row by its own largest entry, by amount: then no square exceeds 1",
             "np.abs(v).max(axis=1, keepdims=True) is (o, 1); with the new rows, do as before",
         ),
-        because="A row may be scaled by any positive number, and so it may be scaled first.",
+        explanation="A row may be scaled by any positive number, and so it may be scaled first.",
     ),
     Exercise(
         "8.3",
@@ -299,8 +299,8 @@ EXERCISES = (
             "65504": "It is 256. The largest float16 is 65504, but the square comes before it.",
             "16": "It is 256, whose square is 65536; the largest float16 is 65504.",
         }),
-        because="The square of 256 is 65536, and the largest float16 is 65504.",
-        of=("16", "256", "65504"),
+        explanation="The square of 256 is 65536, and the largest float16 is 65504.",
+        choices=("16", "256", "65504"),
     ),
     Exercise(
         "8.4",
@@ -311,7 +311,7 @@ EXERCISES = (
             "convert v and g first, before anything is squared",
             "float32 has room for the square of any float16; convert back once, at the end",
         ),
-        because="Compute in float32, and round once.",
+        explanation="Compute in float32, and round once.",
     ),
     Exercise(
         "8.5",
@@ -320,8 +320,8 @@ EXERCISES = (
             "zeros": "It is NaN: 0 over 0. That g is 0 comes too late, for 0 times NaN is NaN.",
             "infinity": "It is NaN: 0 over 0. Infinity would be another number over 0.",
         }),
-        because="0 over 0 is NaN, and NaN times 0 is NaN.",
-        of=("zeros", "NaN", "infinity"),
+        explanation="0 over 0 is NaN, and NaN times 0 is NaN.",
+        choices=("zeros", "NaN", "infinity"),
     ),
     Exercise(
         "8.6",
@@ -340,8 +340,8 @@ EXERCISES = (
             "1e-12": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
             "1e-24": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
         }),
-        because="Below the root stand squares, and 1e-12 is the square of 1e-6.",
-        of=("1e-24", "1e-12", "1e-6"),
+        explanation="Below the root stand squares, and 1e-12 is the square of 1e-6.",
+        choices=("1e-24", "1e-12", "1e-6"),
     ),
     Exercise(
         "8.8",
@@ -350,7 +350,7 @@ EXERCISES = (
             _inside_v_bar,
             _inside_point,
             "your v_bar",
-            slips=INSIDE_SLIPS,
+            common_errors=INSIDE_ERRORS,
         ),
         (
             "only the length has changed: w = g v / h; how does h move when v does?",
@@ -358,7 +358,7 @@ EXERCISES = (
             "take the closed form of notebook 5, and ask of each n whether it came from the "
             "length or from its slope",
         ),
-        because="Here the slope of h is v/h, so that h takes the place of every n.",
+        explanation="Here the slope of h is v/h, so that h takes the place of every n.",
         reveals="8.7",
     ),
     Exercise(
@@ -366,7 +366,7 @@ EXERCISES = (
         "w of a row that is far from 1",
         number(
             _first, "your first entry of w",
-            slips=(
+            common_errors=(
                 (lambda x: 0.0, "this is what the formula as written gives for large rows"),
                 (_second, "this is the second entry of w"),
                 (lambda x: x["v"][0], "this is v itself"),
@@ -396,15 +396,15 @@ EXERCISES = (
             "which entries of w are divided by the length 0?",
             "try it: put a row of zeros into your v of section 1",
         ),
-        because="Each row is divided by its own length, and no other.",
-        of=("nothing", "one row", "one column", "everything"),
+        explanation="Each row is divided by its own length, and no other.",
+        choices=("nothing", "one row", "one column", "everything"),
     ),
     Exercise(
         "8.T3",
         "an eps for a shortest length",
         number(
             1e-8, "your eps",
-            slips=(
+            common_errors=(
                 (1e-4, "that eps acts at the length 0.01: below the root stand squares"),
                 (1e-2, "that eps acts at the length 0.1: below the root stand squares"),
                 (1e-16, "that eps acts at the length 1e-8; you have squared once too often"),
@@ -415,6 +415,6 @@ EXERCISES = (
             "eps and the square of the length are to be equal",
             "the square of 1e-4",
         ),
-        because="Inside the root an eps is a square of a length.",
+        explanation="Inside the root an eps is a square of a length.",
     ),
 )  # fmt: skip

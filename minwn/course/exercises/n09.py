@@ -76,7 +76,7 @@ HIDES = {  # what a point may have in common where a mutant is right
 
 
 def another_way(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    """The same by w: no mutant, though it looks like one."""
+    """The gradient by w: it looks like a mutant and is right."""
     n = np.sqrt((v * v).sum(axis=1, keepdims=True))
     w = g * v / n
     g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
@@ -84,21 +84,23 @@ def another_way(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
 
 
 def overwriting(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    """The right numbers, with w_bar used up on the way."""
+    """The right gradient, but it overwrites w_bar."""
     answer = backward(w_bar, v, g)
     w_bar -= (w_bar * v).sum(axis=1, keepdims=True) / (v * v).sum(axis=1, keepdims=True) * v
     return answer
 
 
 def point(seed: int, size: float = 1.0) -> Arrays:
-    """v, g, w_bar with nothing special in them."""
+    """v, g, w_bar: generic numbers."""
     rng = np.random.default_rng(seed)
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return size * rng.normal(size=(3, 4)), g, rng.normal(size=(3, 4))
 
 
-def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-12) -> list[str]:
-    """The mutants that are right at a point, to so small a part of the numbers that are added."""
+def survivors(
+    v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, tolerance: float = 1e-12
+) -> list[str]:
+    """The mutants that are right at a point. tolerance: relative to the terms of the sums."""
     right = expected(v, g, w_bar)
     scale = np.abs(w_bar).max()
     sizes = (np.abs(g / np.sqrt((v * v).sum(axis=1, keepdims=True))).max() * scale, scale)
@@ -107,7 +109,7 @@ def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-
         with np.errstate(all="ignore"):
             got = mutant(w_bar.copy(), v.copy(), g.copy())
         pairs = zip(got, (right.v_bar, right.g_bar), sizes, strict=True)
-        if all(np.abs(x - np.asarray(y)).max() <= room * size for x, y, size in pairs):
+        if all(np.abs(x - np.asarray(y)).max() <= tolerance * size for x, y, size in pairs):
             found.append(name)
     return found
 
@@ -116,7 +118,7 @@ def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-
 
 
 def _changed(v_bar: Any = None, g_bar: Any = None) -> Callable[..., Arrays]:
-    """The right gradient with one answer changed."""
+    """The right gradient with v_bar or g_bar changed."""
 
     def wrong(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
         x, y = backward(w_bar, v, g)
@@ -138,7 +140,7 @@ def _cancelling(x: np.ndarray) -> np.ndarray:
     return x
 
 
-TRIED = (  # a gradient, the size of v, whether it must pass, and what to say if it does not fare so
+TRIED = (  # a gradient, the size of v, whether a check must accept it, and the message if not
     (backward, 1.0, True, "your check rejects the right gradient: numbers are rounded, so leave "
      "them a little room"),
     (another_way, 1.0, True, "your check rejects the right gradient, computed in another order: "
@@ -171,7 +173,7 @@ def judge_check(answer: Any) -> str | None:
     """A function (backward, v, g, w_bar) -> bool."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
-    for gradient, size, passes, said in TRIED:
+    for gradient, size, passes, message in TRIED:
         for seed in range(2):
             with np.errstate(all="ignore"):
                 found = answer(gradient, *point(seed, size))
@@ -179,12 +181,12 @@ def judge_check(answer: Any) -> str | None:
                 kind = "None" if found is None else f"{type(found).__name__}"
                 return f"return True or False; this is {kind}"
             if bool(found) is not passes:
-                return said
+                return message
     return None
 
 
 def judge_point(answer: Any, most: int | None = None) -> str | None:
-    """Whether every mutant is wrong at (v, g, w_bar); v with no more than `most` entries."""
+    """Whether every mutant is wrong at (v, g, w_bar), where v has `most` entries or fewer."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return "hand over three arrays: (v, g, w_bar)"
     v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
@@ -217,7 +219,7 @@ def judge_point(answer: Any, most: int | None = None) -> str | None:
 
 
 def judge_untouched(answer: Any) -> str | None:
-    """A function (backward, v, g, w_bar) -> bool: whether the arguments stay as they are."""
+    """A function (backward, v, g, w_bar) -> bool: whether the arguments stay unchanged."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
 
@@ -249,12 +251,12 @@ def judge_untouched(answer: Any) -> str | None:
         (spoils(1, nudge), False, "your function does not see a change of 1e-9; here no room is "
          "needed, for nothing is computed"),
     )  # fmt: skip
-    for gradient, passes, said in tried:
+    for gradient, passes, message in tried:
         found = answer(gradient, *point(0))
         if not isinstance(found, bool | np.bool_):
             return f"return True or False; this is {found!r:.40}"
         if bool(found) is not passes:
-            return said
+            return message
     return None
 
 
@@ -277,8 +279,8 @@ EXERCISES = (
             "all 16": "It is 9. Where lengths and gains are 1, no factor shows.",
             "12 to 15": "It is 9. Where lengths and gains are 1, no factor shows.",
         }),
-        because="It is 9. Where lengths and gains are 1, no factor shows.",
-        of=("all 16", "12 to 15", "11 or fewer"),
+        explanation="It is 9. Where lengths and gains are 1, no factor shows.",
+        choices=("all 16", "12 to 15", "11 or fewer"),
     ),
     Exercise(
         "9.2",
@@ -291,7 +293,7 @@ EXERCISES = (
             "ask whether the difference is small enough, not whether it is too large: NaN is "
             "neither",
         ),
-        because="It lets rounding pass, and nothing else that was tried.",
+        explanation="It lets rounding pass, and nothing else that was tried.",
     ),
     Exercise(
         "9.3",
@@ -304,7 +306,7 @@ EXERCISES = (
             "np.random.default_rng(0).normal(size=(3, 4)) has nothing special in it; give g both "
             "signs by hand",
         ),
-        because="Nothing is special about it, so that nothing hides.",
+        explanation="Nothing is special about it, so that nothing hides.",
     ),
     Exercise(
         "9.4",
@@ -316,7 +318,7 @@ EXERCISES = (
             "two rows and two columns are enough; a number such as 0.3, which no float holds "
             "exactly, keeps float32 from being right",
         ),
-        because="With one row or one column less, some of the mutants are simply right.",
+        explanation="With one row or one column less, some of the mutants are simply right.",
     ),
     Exercise(
         "9.5",
@@ -325,8 +327,8 @@ EXERCISES = (
             "a better point": "Nothing does: put w = g v / n into it, and the closed form is back.",
             "less room": "Nothing does: put w = g v / n into it, and the closed form is back.",
         }),
-        because="Put w = g v / n into it, and the closed form is back.",
-        of=("a better point", "less room", "nothing"),
+        explanation="Put w = g v / n into it, and the closed form is back.",
+        choices=("a better point", "less room", "nothing"),
     ),
     Exercise(
         "9.6",
@@ -337,14 +339,14 @@ EXERCISES = (
             "before = w_bar is only another name for the same array; w_bar.copy() is another array",
             "copy all three, call the gradient, and compare with np.array_equal",
         ),
-        because="Copies from before, compared entry by entry.",
+        explanation="Copies from before, compared entry by entry.",
     ),
     Exercise(
         "9.T1",
         "the score of a test suite",
         number(
             _score, "your score",
-            slips=(
+            common_errors=(
                 (lambda x: x["killed"] / x["planted"],
                  "you count the mutants that are equal to the truth; nobody can kill these"),
                 (lambda x: (x["killed"] + x["equal"]) / x["planted"],
@@ -374,8 +376,8 @@ EXERCISES = (
             "compare it with a check that returns True, whatever it is given",
             "a result that could not have been another tells nothing",
         ),
-        because="A result that could not have been another tells nothing.",
-        of=("the gradient is right", "the mutants are right", "there are too few mutants",
+        explanation="A result that could not have been another tells nothing.",
+        choices=("the gradient is right", "the mutants are right", "there are too few mutants",
             "nothing"),
     ),
     Exercise(
@@ -391,7 +393,7 @@ EXERCISES = (
             "the factor g/n is 1 there, and leaving out a 1 changes nothing",
             "which of the four could you change so that g/n is no longer 1?",
         ),
-        because="The fault is invisible at g = n, and not small.",
-        of=("the room", "the point", "the mutant", "the truth"),
+        explanation="The fault is invisible at g = n, and not small.",
+        choices=("the room", "the point", "the mutant", "the truth"),
     ),
 )  # fmt: skip

@@ -17,7 +17,7 @@ __all__ = ["EXERCISES"]
 Arrays = tuple[np.ndarray, ...]
 EPS = 1e-6
 
-# ---- the two that are accused, as they stand in the notebook ------------------------------------
+# ---- the two implementations under test, as in the notebook -------------------------------------
 
 
 def their_weight(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def _backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
 
 
 def _point(rng: np.random.Generator) -> Arrays:
-    """w_bar, v, g; rows short enough for the eps to show."""
+    """w_bar, v, g; the rows are so short that eps shows."""
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return rng.normal(size=(3, 4)), 0.01 * rng.normal(size=(3, 4)), g
 
@@ -62,7 +62,7 @@ def _v_g(rng: np.random.Generator) -> Arrays:
 
 
 def judge_backward(answer: Any) -> str | None:
-    """Theirs, in this order and these shapes, and with the mistake in it."""
+    """Their gradients in our order and shapes, with their mistake."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     got = answer(*_point(np.random.default_rng(0)))
@@ -82,7 +82,7 @@ def judge_backward(answer: Any) -> str | None:
         _backward,
         _point,
         ("your v_bar", "your g_bar"),
-        slips=(
+        common_errors=(
             (vjp, mended),
             (
                 lambda w_bar, v, g: (_backward(w_bar, v, abs(g))[0], _backward(w_bar, v, g)[1]),
@@ -117,7 +117,7 @@ def judge_id(answer: Any) -> str | None:
 
 
 def judge_mended(answer: Any) -> str | None:
-    """Of 10.6: their gradients, mended, in their own shapes."""
+    """Of 10.6: their gradients without the mistake, in their shapes."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
 
@@ -127,11 +127,11 @@ def judge_mended(answer: Any) -> str | None:
             raise TypeError("return a dict with the keys 'kernel' and 'scale', as they do")
         return np.asarray(found["kernel"]).T, np.asarray(found["scale"])[:, None]
 
-    said = weight_norm("backward")(adapted)
-    if said and "eps = " in said:
-        size = said.partition("eps = ")[2].partition(";")[0]
+    message = weight_norm("backward")(adapted)
+    if message and "eps = " in message:
+        size = message.partition("eps = ")[2].partition(";")[0]
         return f"there is still an eps of {size} in your gradients, and none in their_weight"
-    return said
+    return message
 
 
 # ---- the bug report -----------------------------------------------------------------------------
@@ -178,29 +178,29 @@ def _case(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
 
 def _numbers(got: Any, wanted: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
     theirs, right = port(w_bar, v, g)[0], np.asarray(expected(v, g, w_bar).v_bar)
-    said = same(got, theirs, "got: your v_bar", digits=3)
-    if said and same(got, right, digits=3) is None:
+    message = same(got, theirs, "got: your v_bar", digits=3)
+    if message and same(got, right, digits=3) is None:
         return "got: this is the true v_bar; what port gives belongs here"
-    if said:
-        return said
-    said = same(wanted, right, "expected: your v_bar", digits=3)
-    if said and same(wanted, theirs, digits=3) is None:
+    if message:
+        return message
+    message = same(wanted, right, "expected: your v_bar", digits=3)
+    if message and same(wanted, theirs, digits=3) is None:
         return "expected: this is what port gives; the true v_bar belongs here"
-    return said
+    return message
 
 
 def _fix(fix: Any) -> str | None:
     if not callable(fix):
         return "fix: hand over a function (w_bar, v, g) -> (v_bar, g_bar)"
-    said = weight_norm("backward")(fix)
-    return f"fix: {said}" if said else None
+    message = weight_norm("backward")(fix)
+    return f"fix: {message}" if message else None
 
 
-# ---- numbers of one's own -----------------------------------------------------------------------
+# ---- numbers for each student -------------------------------------------------------------------
 
 
 def lengths(rng: np.random.Generator) -> dict[str, Any]:
-    """Of 10.T2: a length, and an eps that is not small beside it."""
+    """Of 10.T2: a length, and an eps that is not small in comparison."""
     return {
         "n": (0.004, 0.006, 0.01, 0.02)[rng.integers(4)],
         "eps": (0.001, 0.002)[rng.integers(2)],
@@ -218,8 +218,8 @@ EXERCISES = (
         choice("passes", {
             "fails": "It passes: the gradient is wrong by less than one part in a million.",
         }),
-        because="What is wrong with it is smaller than the room that the check leaves.",
-        of=("passes", "fails"),
+        explanation="What is wrong with it is smaller than the room that the check leaves.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "10.2",
@@ -228,7 +228,7 @@ EXERCISES = (
             _forward,
             _v_g,
             "your w",
-            slips=(
+            common_errors=(
                 (lambda v, g: abs(g) * _forward(v, g) / g, "the sign of g is lost on the way"),
                 (lambda v, g: _forward(v, np.ones_like(g)), "the gains have not arrived"),
                 (
@@ -242,7 +242,7 @@ EXERCISES = (
             "v.T has one column for each output; g[:, 0] has one axis",
             "translate both, call their_weight, and translate back what it returns",
         ),
-        because="Translated, called, translated back.",
+        explanation="Translated, called, translated back.",
     ),
     Exercise(
         "10.3",
@@ -253,7 +253,7 @@ EXERCISES = (
             "their function returns a dict; the oracle asks for a pair, (v_bar, g_bar)",
             "kernel is to be transposed back, and scale to get an axis: scale[:, None] is (o, 1)",
         ),
-        because="Theirs, to the last digit, with whatever is wrong in it.",
+        explanation="Theirs, to the last digit, with whatever is wrong in it.",
     ),
     Exercise(
         "10.4",
@@ -264,14 +264,14 @@ EXERCISES = (
             "report.diagnosis is a list of what was named, the most likely first",
             "report.diagnosis[0].id is the id, as a text",
         ),
-        because="There is an eps in the gradient, and none in the function.",
+        explanation="There is an eps in the gradient, and none in the function.",
     ),
     Exercise(
         "10.5",
         "how large their eps is",
         number(
             EPS, "your eps",
-            slips=(
+            common_errors=(
                 (1e-12, "this is its square; is their eps below the root?"),
                 (1e-3, "this is its root; is their eps below the root?"),
             ),
@@ -291,7 +291,7 @@ EXERCISES = (
             "take it out of that line, and leave everything else as it is",
             "a smaller eps is still an eps: the oracle sees 1e-12 as well",
         ),
-        because="The gradient belongs to the function again.",
+        explanation="The gradient belongs to the function again.",
     ),
     Exercise(
         "10.7",
@@ -299,8 +299,8 @@ EXERCISES = (
         choice("yes", {
             "no": "It passed: with one row, the sum over the whole array is the sum over the row.",
         }),
-        because="With one row, the sum over the whole array is the sum over the row.",
-        of=("yes", "no"),
+        explanation="With one row, the sum over the whole array is the sum over the row.",
+        choices=("yes", "no"),
     ),
     Exercise(
         "10.8",
@@ -313,7 +313,7 @@ EXERCISES = (
             "np.vdot adds up everything; a sum along axis=1 with keepdims=True has a number for "
             "each row",
         ),
-        because="A case that anybody can follow, a name, and a fix that holds.",
+        explanation="A case that anybody can follow, a name, and a fix that holds.",
     ),
     Exercise(
         "10.T1",
@@ -328,15 +328,16 @@ EXERCISES = (
             "it has no idea which function you meant; it only looks at the one that you gave",
             "and the oracle: which answers does it compare with the truth?",
         ),
-        because="The gradient belongs to its function; but it is not the function that was meant.",
-        of=("both", "only the gradient check", "only the oracle", "neither"),
+        explanation="The gradient belongs to its function; but it is not the function that was "
+        "meant.",
+        choices=("both", "only the gradient check", "only the oracle", "neither"),
     ),
     Exercise(
         "10.T2",
         "how much an eps takes away",
         number(
             _part, "your part",
-            slips=(
+            common_errors=(
                 (lambda x: x["eps"] / x["n"],
                  "that is nearly it where eps is small; here it is not: one divides by n + eps"),
                 (lambda x: x["n"] / (x["n"] + x["eps"]), "this is the part that is left"),
@@ -363,7 +364,7 @@ EXERCISES = (
             "the error is smaller than what rounding may do",
             "could a right implementation give this number?",
         ),
-        because="A right implementation may give this number as well.",
-        of=("a bug", "a lost digit", "nothing"),
+        explanation="A right implementation may give this number as well.",
+        choices=("a bug", "a lost digit", "nothing"),
     ),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Right and wrong answers to every exercise, one file for each notebook: ANSWERS, by id.
 
-They are here and not in the package: a learner who installs minwn cannot import them.
+They are not in the package, so that a learner who installs minwn cannot import them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers that must be right, and wrong ones, each with a part of the message that it must get.
+    """Right answers, and pairs (a wrong answer, a part of its message).
 
-    Where the exercise has a variant, each answer is a function of the numbers.
+    If the exercise has a variant, each answer is a function of the student's numbers.
     """
 
     right: tuple[Any, ...]

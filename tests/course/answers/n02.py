@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercises.n02 import SLIPS, _t1, _walked
+from minwn.course.exercises.n02 import ERRORS, _t1, _walked
 from minwn.derivatives import grad
 from minwn.tensors import tensor
 
@@ -60,7 +60,7 @@ ANSWERS = {
     "2.3": Answers(
         right=(_by_minwn, _walked("sum")),
         wrong=(
-            *((_walked(keep), text[:30]) for keep, text in SLIPS),
+            *((_walked(keep), text[:30]) for keep, text in ERRORS),
             (lambda f, z_bar, x, y: (0.0, 0.0), "nothing comes back"),
             (lambda f, z_bar, x, y: [-bar for bar in _by_minwn(f, z_bar, x, y)], "wrong sign"),
             (lambda f, z_bar, x, y: _by_minwn(f, z_bar, x, y)[0], "one array for each x"),

@@ -18,7 +18,7 @@ def _all_nodes(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, Any
 
 
 def _nodes_but(**changed: Any) -> Any:
-    """The nodes with some of them wrong, as functions of (nodes, w_bar, v, g)."""
+    """The nodes with some replaced by functions of (nodes, w_bar, v, g)."""
 
     def answer(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, Any]:
         nodes = _all_nodes(w_bar, v, g)

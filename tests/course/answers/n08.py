@@ -8,9 +8,9 @@ import numpy as np
 
 from minwn.course.exercises.n08 import (
     _ON_THE_SUM,
-    INSIDE_SLIPS,
-    LENGTH_SLIPS,
-    SAFE_SLIPS,
+    INSIDE_ERRORS,
+    LENGTH_ERRORS,
+    SAFE_ERRORS,
     _dot,
     _first,
     _h,
@@ -38,7 +38,7 @@ def _wide(v: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 def _lengths_but(**rules: Any) -> Any:
-    """The lengths with some places wrong, as functions of (v, eps)."""
+    """The lengths with some places replaced by functions of (v, eps)."""
     return lambda v, eps, place: rules[place](v, eps) if place in rules else _length(v, eps, place)
 
 
@@ -68,7 +68,7 @@ ANSWERS = {
             (_plain, "rows of size 1e200 your w is 0"),
             (lambda v, g: _plain(v / np.abs(v).max(), g), "one row each your w is"),
             *zip(
-                (f for f, _ in SAFE_SLIPS),
+                (f for f, _ in SAFE_ERRORS),
                 (
                     "turned round",
                     "is not scaled",
@@ -132,16 +132,16 @@ ANSWERS = {
             *(
                 (_lengths_but(**{place: rule}), fragment)
                 for place, rule, fragment in (
-                    ("inside", LENGTH_SLIPS["inside"][0][0], "the square of eps"),
-                    ("inside", LENGTH_SLIPS["inside"][1][0], "which is the place outside"),
-                    ("inside", LENGTH_SLIPS["inside"][2][0], "the root of each of the two"),
+                    ("inside", LENGTH_ERRORS["inside"][0][0], "the square of eps"),
+                    ("inside", LENGTH_ERRORS["inside"][1][0], "which is the place outside"),
+                    ("inside", LENGTH_ERRORS["inside"][2][0], "the root of each of the two"),
                     ("inside", _ON_THE_SUM[0], "once for each entry"),
-                    ("inside", LENGTH_SLIPS["inside"][4][0], "root itself is missing"),
-                    ("outside", LENGTH_SLIPS["outside"][0][0], "below the root"),
-                    ("outside", LENGTH_SLIPS["outside"][1][0], "added twice"),
-                    ("max", LENGTH_SLIPS["max"][0][0], "with the square of the length"),
-                    ("max", LENGTH_SLIPS["max"][1][0], "the smaller of the two"),
-                    ("max", LENGTH_SLIPS["max"][2][0], "with the largest entry"),
+                    ("inside", LENGTH_ERRORS["inside"][4][0], "root itself is missing"),
+                    ("outside", LENGTH_ERRORS["outside"][0][0], "below the root"),
+                    ("outside", LENGTH_ERRORS["outside"][1][0], "added twice"),
+                    ("max", LENGTH_ERRORS["max"][0][0], "with the square of the length"),
+                    ("max", LENGTH_ERRORS["max"][1][0], "the smaller of the two"),
+                    ("max", LENGTH_ERRORS["max"][2][0], "with the largest entry"),
                 )
             ),
             (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
@@ -169,7 +169,7 @@ ANSWERS = {
         ),
         wrong=(
             *zip(
-                (f for f, _ in INSIDE_SLIPS),
+                (f for f, _ in INSIDE_ERRORS),
                 (
                     "without eps",
                     "below <w_bar, v> you have n^2",

@@ -14,7 +14,7 @@ from . import Answers
 
 
 def _pairs(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> Any:
-    """What a gradient gives, each beside the truth."""
+    """Pairs (v_bar, expected) and (g_bar, expected) of a gradient."""
     right = expected(v, g, w_bar)
     return tuple(
         zip(gradient(w_bar, v, g), (np.asarray(right.v_bar), np.asarray(right.g_bar)), strict=True)
