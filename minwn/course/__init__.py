@@ -1,9 +1,9 @@
-"""The course: notebooks whose checks name the mistake, and not only the fact of one.
+"""The course: notebooks whose checks name the mistake in a wrong answer.
 
 A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student` and
 `todo`. The rest is for authors.
 
-To write a notebook, write two files; notebook 5 is the pattern.
+To write a notebook, write three files; notebook 5 is the pattern.
 
 `tutorials/src/NN_title.py`, in py:percent (see `source` for the markers):
 
@@ -14,30 +14,35 @@ To write a notebook, write two files; notebook 5 is the pattern.
                         predict("6.1", choice, of=("grows", "shrinks"))   and later reveal("6.1")
         **Implement.**  a function with its task as a comment, "# 6.2: return ...", above the
                         markers; then check("6.2", function) in a cell of its own
-        a cell that draws, and below it "**Figure.** One sentence that says what is to be seen."
+        a cell that draws, and below it "**Figure.** One sentence that says what it shows."
         **Modify.**     a number to change and look again
     ## Exit ticket      three questions, check("6.T1", ...) to check("6.T3", ...)
-    ## Where this goes wrong in real libraries    one true case that the reader can look up
+    ## Where this goes wrong in real libraries    one real case that the reader can look up
     progress()
 
 `minwn/course/exercises/nNN.py`, with EXERCISES, a tuple of `Exercise` in the order of the text:
 
     Exercise("6.1", "what a step does to n", choice("grows", {"shrinks": "It grows: ..."}),
-             because="...", of=("grows", "shrinks"), right=("grows",), wrong=(("shrinks", "It"),))
-    Exercise("6.2", "the step by hand", function(reference, draw, "your v", slips=(...)),
-             hints=(nudge, more, all but the answer), because="...", reveals="6.1",
-             right=(one, another way of it), wrong=((answer, "part of what is said"), ...))
+             explanation="...", choices=("grows", "shrinks"))
+    Exercise("6.2", "the step by hand", function(reference, draw, "your v", common_errors=(...)),
+             hints=(nudge, more, all but the answer), explanation="...", reveals="6.1")
 
-Judges: `array`, `number` (typed: right to so many digits), `choice`, `function` (at random points),
-`weight_norm("backward")` (the oracle's catalogue), or a function of your own that returns None for
-a right answer, or a sentence. A sentence says what the answer is, never what it should be. Where an
-exercise has `hints` it is checked; where it has `of` and no hints it is predicted. For numbers that
-differ from learner to learner, give `variant=draw`, where draw(rng) returns a dict that `given(id)`
-shows; `right` and the slips of `number`, and the examples, are then functions of that dict.
+`tests/course/answers/nNN.py`, with ANSWERS, by id; the wheel does not contain it:
+
+    "6.2": Answers(right=(one, another way), wrong=((answer, "part of its message"), ...))
+
+Judges: `array`, `number` (typed, to some digits), `choice`, `function` (at random points),
+`weight_norm("backward")` (the oracle's catalogue), or your own function, which returns None for a
+right answer and otherwise a sentence. A sentence says what the answer is, not what it should be. An
+exercise with `hints` is checked; one with `choices` and no hints is a prediction. For numbers that
+differ between learners, give `variant=draw`: draw(rng) returns a dict that `given(id)` shows. Then
+`number` takes functions of that dict, for the expected value and the common errors, and so do the
+answers.
 
 Then: minwn tutorials build && minwn tutorials lint && minwn tutorials html NN --out pages, look at
-the page, and run pytest tests/course. Second person, plain words, short sentences; each letter
-before its first use; no exclamation marks; less than 60 s on two cores, and no network.
+the page, and run pytest tests/course. Use the second person, plain words and short sentences;
+explain each letter before its first use; no exclamation marks; less than 60 s on two cores, and no
+network.
 """
 
 from .catalogue import weight_norm, weight_norm_at

@@ -1,11 +1,11 @@
-"""Judges of weight normalisation: the oracle finds the mistake, and this file says it to a learner.
+"""Judges of weight normalisation: the oracle finds the mistake, this file explains it to a learner.
 
-The oracle's own report shows the right formula beside the wrong one. Here the name of the mistake
-becomes a sentence about the answer alone, and then a number of the answer at the point
+The oracle's own report shows the right formula. A learner reads a sentence about the answer alone
+instead, and then a number of the answer at the point
 
     v = (3, 4)    g = 10    w_bar = (5, 10)
 
-which can be followed on paper: n = 5, <w_bar, v> = 55.
+which one can check on paper: n = 5, <w_bar, v> = 55.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..validation import choice, door
 from .exercise import Judge
 from .judges import same
 
-__all__ = ["SENTENCES", "weight_norm", "weight_norm_at"]
+__all__ = ["sentence", "weight_norm", "weight_norm_at"]
 
-SENTENCES = {
+OF_MISTAKES = {  # by the ids of the oracle's catalogue
     # w
     "w_no_g": "your w has length 1: the gain g is missing",
     "w_no_norm": "your w is g v: it is not divided by the length of v",
@@ -103,7 +103,8 @@ SENTENCES = {
     "norm_mean_in_formula": "your length is the root of a mean of squares; a sum is meant",
     "norm_max": "your length is the largest |v|; the root of a sum of squares is meant",
     "norm_max_in_formula": "your length is the largest |v|; the root of a sum of squares is meant",
-    # what is no formula
+}
+OF_DIAGNOSES = {  # by the ids of diagnoses that are no row of the catalogue
     "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
     "coefficient_of_w_bar": "the factor of w_bar in your v_bar is wrong; that of v is right",
@@ -121,15 +122,22 @@ WHERE = "at v = (3, 4), g = 10, w_bar = (5, 10)"
 GROUPS = ("dyadic", "generic")
 
 
+def sentence(id: str) -> str | None:
+    """What a learner reads about the mistake with this id; None where only its formula tells."""
+    return OF_MISTAKES.get(id) or OF_DIAGNOSES.get(id)
+
+
 def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
     """The judge of a function that belongs to w = g v / ||v||.
 
     what: the function is
         "forward"    (v, g) -> w
         "backward"   (w_bar, v, g) -> (v_bar, g_bar)
-        "v_bar"      (w_bar, v, g) -> v_bar, and likewise "g_bar"
+        "v_bar"      (w_bar, v, g) -> v_bar
+        "g_bar"      (w_bar, v, g) -> g_bar
     axis: 0 for one norm for each row of v (o, i) with g (o, 1); 1 for columns, with g (1, i); None
     for one vector v (i,) with a number g
+    Raises ValueError for any other what or axis.
     """
     if not isinstance(what, str) or what not in ("forward", "backward", "v_bar", "g_bar"):
         raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
@@ -140,15 +148,15 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
     def judge(answer: Any) -> str | None:
         if not callable(answer):
             return "hand over the function itself, not what it returns"
-        asked = _Asked(answer, what, axis)
+        adapted = _Adapted(answer, what, axis)
         side = "forward" if what == "forward" else "backward"
         for dtype in ("float64", "float32"):
             how: dict[str, Any] = {"axis": axis, "ranks": ranks, "groups": GROUPS, "dtype": dtype}
-            report = check(**{side: getattr(asked, side)}, **how)
-            asked.settle()
-            if report.ok or not asked.narrow:
+            report = check(**{side: getattr(adapted, side)}, **how)
+            adapted.reraise()
+            if report.ok or not adapted.narrow:
                 break
-        return None if report.ok else _sentence(report.diagnosis, asked)
+        return None if report.ok else _message(report.diagnosis, adapted)
 
     return judge
 
@@ -158,25 +166,25 @@ def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None 
     """The judge of one array, w, v_bar or g_bar, at one point."""
     choice("output", output, ("w", "v_bar", "g_bar"))
     t = Terms(v, g, w_bar, kept_axes(axis, np.ndim(v)))
-    right = getattr(t, output)()
+    expected = getattr(t, output)()
     wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.rules]
-    slips = [
-        (value, SENTENCES.get(m.id, _axes(m.formula)))
+    common_errors = [
+        (value, sentence(m.id) or _about_axes(m.formula))
         for m, value in wrong
-        if value is not None and same(value, right) is not None
+        if value is not None and same(value, expected) is not None
     ]
-    return lambda answer: same(answer, right, f"your {output}", slips=slips)
+    return lambda answer: same(answer, expected, f"your {output}", common_errors=common_errors)
 
 
-class _Asked:
-    """The answer, as the oracle asks for it; what it raised is kept and raised again."""
+class _Adapted:
+    """The answer with the signature that the oracle calls; keeps an exception for `reraise`."""
 
     def __init__(self, answer: Callable[..., Any], what: str, axis: int | None) -> None:
         self.answer, self.what, self.axis = answer, what, axis
         self.error: Exception | None = None
-        self.narrow = False  # whether it answers in float32 where float64 is given
+        self.narrow = False  # whether float64 arguments gave a float32 result
 
-    def settle(self) -> None:
+    def reraise(self) -> None:
         if self.error is not None:
             raise self.error
 
@@ -191,7 +199,7 @@ class _Asked:
         """x with the axes of length 1 that `like` has."""
         if x is None:
             return x
-        x = np.array(x)  # a copy: handing an argument on is no mistake here
+        x = np.array(x)  # a copy: an answer may return its argument
         self.narrow |= x.dtype == np.float32 and like.dtype == np.float64
         x_shape, shape = (tuple(n for n in y.shape if n != 1) for y in (x, like))
         return x.reshape(like.shape) if x_shape == shape else x
@@ -200,23 +208,23 @@ class _Asked:
         return self._shaped(self._call(v, self._gain(g)), v)
 
     def backward(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
-        got = self._call(w_bar, v, self._gain(g))
+        result = self._call(w_bar, v, self._gain(g))
         if self.what == "backward":
-            if not isinstance(got, tuple | list) or len(got) != 2:
+            if not isinstance(result, tuple | list) or len(result) != 2:
                 self.error = TypeError("return two arrays, v_bar and g_bar")
                 raise self.error
-            v_bar, g_bar = got
+            v_bar, g_bar = result
         else:
             t = Terms(v, g, w_bar, None if self.axis is None else (self.axis,))
-            v_bar = got if self.what == "v_bar" else t.v_bar()
-            g_bar = got if self.what == "g_bar" else t.g_bar()
+            v_bar = result if self.what == "v_bar" else t.v_bar()
+            g_bar = result if self.what == "g_bar" else t.g_bar()
         return self._shaped(v_bar, v), self._shaped(g_bar, g)
 
     def _gain(self, g: Any) -> Any:
         return g[()] if np.ndim(g) == 0 else g
 
     def at_point(self) -> Callable[[Any, Any], tuple[Any, Any]]:
-        """The pullback of the answer, with the gain of the point above, for vectors of two."""
+        """The answer as (v, w_bar) -> (v_bar, g_bar) for vectors of two, with g = 10."""
         shape = {0: (1, 2), 1: (2, 1), None: (2,)}[self.axis]
         g = np.full({0: (1, 1), 1: (1, 1), None: ()}[self.axis], 10.0)
 
@@ -227,32 +235,32 @@ class _Asked:
         return pull
 
 
-def _sentence(found: list[Diagnosis], asked: _Asked) -> str:
-    """What to say of the first mistake, with a number from the answer."""
-    if not found:
+def _message(diagnoses: list[Diagnosis], adapted: _Adapted) -> str:
+    """The sentence for the first diagnosis, with a number from the answer."""
+    if not diagnoses:
         return "this is not it, and the oracle cannot say why"
-    d = found[0]
+    d = diagnoses[0]
     output = d.outputs[0] if d.outputs else ""
     if d.id == "wrong_shape":
         return f"{d.evidence.partition(': ')[2] or d.evidence}"
-    text = SENTENCES.get(d.id)
+    text = sentence(d.id)
     if text is None and output in d.formula.split("=")[0]:
         text = f"your {d.formula}"
-    text = text or _axes(d.formula)
-    number = _number(output, asked) if output in ("v_bar", "g_bar") else ""
+    text = text or _about_axes(d.formula)
+    number = _number(output, adapted) if output in ("v_bar", "g_bar") else ""
     return f"{text}; {number}" if number else text
 
 
-def _axes(formula: str) -> str:
+def _about_axes(formula: str) -> str:
     formula = formula.replace("the slice", "each row")
     if formula.startswith(("the norm is", "n ", "d ", "n^2 ")):
         return f"in your answer {formula.partition(': ')[0]}; look at the axes of your sums"
     return f"in your answer {formula}"
 
 
-def _number(output: str, asked: _Asked) -> str:
-    """One number of the answer beside what it must be; "" where this point does not tell."""
-    pull = asked.at_point()
+def _number(output: str, adapted: _Adapted) -> str:
+    """One number of the answer, and what it must be; "" where the answer is right at this point."""
+    pull = adapted.at_point()
     v, w_bar = np.array([3.0, 4.0]), np.array([5.0, 10.0])
     try:
         v_bar, g_bar = pull(v, w_bar)
@@ -270,6 +278,6 @@ def _number(output: str, asked: _Asked) -> str:
                 f"{WHERE} a small step of v across itself raises <w_bar, w> by 4 for each unit, "
                 f"and your v_bar says {across:.4g}"
             )
-    except Exception:  # it was judged elsewhere; here it cannot be asked
+    except Exception:  # the oracle has judged the answer; it need not take vectors of two
         return ""
     return ""

@@ -12,7 +12,7 @@ from typing import Any
 from .formats import FORMATS, build
 from .html import page
 from .lint import committed, complaints
-from .places import notebooks, sources, tutorials
+from .locations import notebooks, sources, tutorials
 from .source import notebook, read, solution
 
 __all__ = ["arguments", "main"]
@@ -57,19 +57,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn tutorials`; 1 where something is amiss, 2 where it was asked wrongly."""
+    """Run `minwn tutorials`; 1 where a notebook has a fault, 2 where nothing could be done."""
     try:
         return args.tutorials(args)
-    except _Usage as error:
+    except (_Usage, ImportError, OSError) as error:
         print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
         return 2
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         print(f"minwn tutorials {args.what}: {error}", file=sys.stderr)
         return 1
 
 
 class _Usage(ValueError):
-    """An option that cannot be used."""
+    """The options do not go together."""
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -85,7 +85,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """Number, title and minutes, read from the notebook itself: jupytext is not needed."""
+    """Number, title and minutes, from the notebook itself, which needs no jupytext."""
     text = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
     minutes = re.search(r"\*\*(\d+) minutes\*\*", text)
     title = re.sub(r"^#\s*(\d+\s+)?", "", text.splitlines()[0])

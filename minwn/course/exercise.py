@@ -1,8 +1,8 @@
-"""An exercise: what it is called, who judges an answer, and what answers a test must try.
+"""An exercise: its title, its judge, its hints.
 
-A judge is a function of an answer. It returns None where the answer is right, and otherwise the
-sentence that its author may read: what the answer is, in place of what it should be, with a number
-from the answer itself, and never the solution. Judges are made in `judges` and `catalogue`.
+A judge is a function of an answer. It returns None for a right answer, otherwise the sentence that
+the learner reads: what the answer is, with a number from the answer itself, and never the solution.
+`judges` and `catalogue` make judges.
 """
 
 from __future__ import annotations
@@ -27,37 +27,35 @@ Judge = Callable[..., str | None]
 class Exercise:
     """One question of the course, or one prediction.
 
-    id: "5.2", or "5.T1" in the exit ticket; what stands before the dot is the notebook
+    id: "5.2", or "5.T1" in the exit ticket; the number before the dot is the notebook's
     title: a few words, for `progress`
-    judge: None where the answer is right, else a sentence; see the module
+    judge: returns None for a right answer, otherwise a sentence
     hints: three, from a nudge to all but the answer
-    because: a sentence for who has it right
-    of: the choices of a prediction or of a question with choices
-    reveals: the id of the prediction that a right answer settles
+    explanation: shown after a right answer
+    choices: of a prediction or of a question with choices
+    reveals: the id of the prediction that a right answer reveals
     variant: of a random generator, one student's numbers; the judge then gets (answer, numbers)
-    right, wrong: examples for the tests, wrong ones as (answer, part of the sentence); where there
-    is a variant, each answer is a function of the numbers
+
+    Right and wrong answers, for the tests, are in tests/course/answers.
     """
 
     id: str
     title: str
     judge: Judge
     hints: tuple[str, str, str] | tuple[()] = ()
-    because: str = ""
-    of: tuple[str, ...] = ()
+    explanation: str = ""
+    choices: tuple[str, ...] = ()
     reveals: str = ""
     variant: Callable[[Any], Mapping[str, Any]] | None = None
-    right: tuple[Any, ...] = ()
-    wrong: tuple[tuple[Any, str], ...] = ()
 
     @property
     def prediction(self) -> bool:
-        """Whether it is stored first and compared later; a prediction has no hints."""
-        return bool(self.of) and not self.hints
+        """Whether it is a prediction: stored first, compared later, without hints."""
+        return bool(self.choices) and not self.hints
 
     @property
     def ticket(self) -> bool:
-        """Whether it is one of the three questions at the end."""
+        """Whether it is a question of the exit ticket."""
         return ".T" in self.id
 
 
@@ -74,17 +72,17 @@ class Feedback:
         return self.ok
 
     def __str__(self) -> str:
-        said = f"{self.id} {'right' if self.ok else 'not yet'}"
-        return f"{said}: {self.message}" if self.message else said
+        verdict = f"{self.id} {'right' if self.ok else 'not yet'}"
+        return f"{verdict}: {self.message}" if self.message else verdict
 
     __repr__ = __str__
 
     def _ipython_display_(self) -> None:
-        """Nothing: `check` has printed it."""
+        """Show nothing: `check` has already printed the feedback."""
 
 
 def chapter_of(id: str) -> str:
-    """ "05" of "5.2" and of "5.T1". Raises KeyError where that is no id."""
+    """The notebook of an exercise: "05" for "5.2" and "5.T1". Raises KeyError for other texts."""
     found = re.fullmatch(r"(\d+)\.(T?\d+)", str(id))
     if not found:
         raise KeyError(f"{id!r} is not the id of an exercise; they look like '5.2' and '5.T1'")
@@ -93,7 +91,7 @@ def chapter_of(id: str) -> str:
 
 @cache
 def chapter(number: str) -> dict[str, Exercise]:
-    """The exercises of one notebook, "05", by id; none where the notebook has none."""
+    """The exercises of one notebook, "05", by id; {} for an unknown notebook."""
     name = f"{__package__}.exercises.n{number}"
     if importlib.util.find_spec(name) is None:
         return {}
@@ -105,7 +103,7 @@ def chapter(number: str) -> dict[str, Exercise]:
 
 
 def find(id: str) -> Exercise:
-    """The exercise of that id. Raises KeyError, with the nearest ids, where there is none."""
+    """The exercise with this id. Raises KeyError, which names the nearest ids."""
     if not isinstance(id, str):
         raise KeyError(f"{shown(id)} is not the id of an exercise; give it as text, such as '5.2'")
     known = chapter(chapter_of(id))

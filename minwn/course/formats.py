@@ -1,11 +1,11 @@
-"""The same notebook for three hands: plain, nbgrader and otter.
+"""A tutorial in three formats: plain, nbgrader and otter.
 
-    plain      NN_title.ipynb for learners and solutions/NN_title.ipynb; checks are their own
+    plain      NN_title.ipynb for learners, and solutions/NN_title.ipynb
     nbgrader   one instructor's notebook: solution cells, then locked cells that `assert check(...)`
-    otter      one instructor's notebook: a question for each exercise, with tests that ask `check`
+    otter      one instructor's notebook: a question for each exercise, with tests that call `check`
 
-Both graders read the markers `# BEGIN SOLUTION` and `# END SOLUTION`; nbgrader reads no
-`# SOLUTION` at the end of a line, which therefore becomes a block.
+Both graders read the markers `# BEGIN SOLUTION` and `# END SOLUTION`. nbgrader does not read
+`# SOLUTION` at the end of a line, so such a line becomes a block.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ PREDICT = re.compile(r"^predict\(\s*\"([\w.]+)\"", re.MULTILINE)
 
 
 def build(tutorial: Tutorial, form: str = "plain") -> dict[Path, str]:
-    """The files of one notebook in a format, by their path below the target."""
+    """The files of one notebook in a format, by path relative to the target directory.
+
+    Raises ValueError for an unknown format.
+    """
     if form not in FORMATS:
         raise ValueError(f"format {form!r}; choose {', '.join(FORMATS)}")
     return FORMATS[form](tutorial)
@@ -116,7 +119,7 @@ def _otter(tutorial: Tutorial) -> dict[Path, str]:
 
 
 def _question(answer: Cell, tests: Cell) -> list[Cell]:
-    """An answer and its checks; what else is in the cell of the checks comes below."""
+    """An answer and its checks; the other lines of the checks' cell follow in a cell below."""
     found = list(CHECK.finditer(tests.source))
     bodies = [
         f"def test_{k}(env):\n"
@@ -130,7 +133,7 @@ def _question(answer: Cell, tests: Cell) -> list[Cell]:
 
 
 def _wrapped(answer: Cell, name: str, points: int, tests: list[str]) -> list[Cell]:
-    """An answer between the raw cells by which otter knows a question."""
+    """An answer between the raw cells that mark a question for otter."""
     name = re.sub(r"\W", "_", name)
     texts = (
         f"# BEGIN QUESTION\nname: {name}\npoints: {points}",
@@ -151,7 +154,7 @@ def _solved(source: str) -> bool:
 
 
 def _parted(tutorial: Tutorial) -> Iterator[Cell]:
-    """The cells, with an answer and its check in two, of which graders lock the second."""
+    """The cells; one that holds an answer and its check becomes two, as graders lock the second."""
     for cell in tutorial.cells:
         lines = cell.source.splitlines()
         first = next((k for k, line in enumerate(lines) if CHECK.match(line)), None)

@@ -1,8 +1,8 @@
-"""Grading: each notebook in a process of its own, under a time limit, judged by its own checks.
+"""Grading: each notebook runs in its own process, with a time limit, and its checks judge it.
 
-The notebook is run from its first cell to its last, past whatever fails, and every `check` in it
-adds its verdict to a file. What a check never reached is "missing". The code of the notebook is run
-as it is: grade strangers' notebooks in a container.
+The notebook runs from its first cell to its last, past cells that fail. Every `check` in it appends
+its verdict to a file. An exercise without a verdict is "missing". The code of a notebook
+runs as it is: grade strangers' notebooks in a container.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IDS = re.compile(r"\b(?:check|predict|reveal)\(\s*\\?[\"'](\d+)\.T?\d+")
 
 
 def grade(path: Path | str, *, timeout: float = 300) -> dict[str, Any]:
-    """What is right in a notebook, as data. A notebook that cannot be run is graded, too.
+    """The result of each exercise of a notebook. A notebook that cannot run gets a `problem`.
 
     {"notebook", "exercises": [{"id", "title", "state", "message"}], "predictions", "right", "of",
      "errors": [{"cell", "message"}], "problem", "seconds"}
@@ -77,9 +77,9 @@ def _code(data: Any) -> list[str]:
 
 
 def _run(path: Path, timeout: float) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
-    """(the problem or "", the errors, the records) of a notebook, run by another process."""
-    with tempfile.TemporaryDirectory() as place:
-        record, report = Path(place, "record"), Path(place, "report.json")
+    """(the problem or "", the errors, the records) of a notebook, run in another process."""
+    with tempfile.TemporaryDirectory() as directory:
+        record, report = Path(directory, "record"), Path(directory, "report.json")
         done = subprocess.Popen(
             [sys.executable, "-m", __name__, str(path), str(report), str(timeout)],
             env={**os.environ, RECORD: str(record), "MPLBACKEND": "agg"},
@@ -88,12 +88,12 @@ def _run(path: Path, timeout: float) -> tuple[str, list[dict[str, Any]], list[di
         )  # fmt: skip
         problem, errors = "", []
         try:
-            _, said = done.communicate(timeout=timeout + 30)
+            _, printed = done.communicate(timeout=timeout + 30)
         except subprocess.TimeoutExpired:
             problem = f"it ran for more than {timeout:g} s"
         else:
             if done.returncode:
-                problem = (said.strip().splitlines() or ["it could not be run"])[-1]
+                problem = (printed.strip().splitlines() or ["it could not be run"])[-1]
         finally:
             _end(done)
         if report.is_file():
@@ -102,7 +102,7 @@ def _run(path: Path, timeout: float) -> tuple[str, list[dict[str, Any]], list[di
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """One record a line; what is no record, such as a line cut short, is left out."""
+    """One record a line; anything else, such as a truncated line, is skipped."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
@@ -115,7 +115,7 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a process and the kernel that it started."""
+    """Kill a process and the kernel that it started."""
     try:
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -127,15 +127,15 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _child(path: str, report: str, timeout: str) -> None:
-    """Run the notebook here, and write down which cells failed."""
+    """Run the notebook in this process, and write which cells failed to `report`."""
     data = json.loads(Path(path).read_text(encoding="utf-8"))
     try:
-        ran = execute(data, timeout=float(timeout), on=True)
+        ran = execute(data, timeout=float(timeout), allow_errors=True)
     except (TimeoutError, RuntimeError, ImportError) as error:
         sys.exit(str(error))
     except Exception as error:
         sys.exit(f"this is not a notebook that can be run ({type(error).__name__}: {error})")
-    errors = [{"cell": index, "message": said} for index, said in ran.errors]
+    errors = [{"cell": index, "message": message} for index, message in ran.errors]
     Path(report).write_text(json.dumps(errors), encoding="utf-8")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .grade import grade
+from .run import MISSING
 
 __all__ = ["arguments", "main"]
 
@@ -32,7 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn grade`; 1 where a notebook is not right throughout, 2 where there is none."""
+    """Run `minwn grade`; 1 where a notebook is not right throughout, 2 where none can be run."""
+    if find_spec("nbclient") is None:
+        print(f"minwn grade: {MISSING}", file=sys.stderr)
+        return 2
     absent = [path for path in args.notebooks if not Path(path).is_file()]
     if absent:
         print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A notebook as a page: run, with a description for each figure where a screen reader looks."""
+"""A notebook as an HTML page: executed, with an alt text for each figure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ MISSING = re.compile(r'alt="No description has been provided for this image"')
 
 
 def page(data: dict[str, Any], *, title: str, timeout: float = 60) -> str:
-    """The page of a notebook given as data, after running it.
+    """Run a notebook given as data, and return its page.
 
-    Raises ImportError without nbconvert, and RuntimeError where a cell fails.
+    Raises ImportError without nbconvert, and RuntimeError if a cell fails.
     """
     try:
         from nbconvert import HTMLExporter
@@ -25,15 +25,15 @@ def page(data: dict[str, Any], *, title: str, timeout: float = 60) -> str:
         raise ImportError("pages are made with nbconvert; pip install 'minwn[notebooks]'") from None
     ran = execute(data, timeout=timeout)
     if ran.errors:
-        index, said = ran.errors[0]
-        raise RuntimeError(f"cell {index}: {said}")
+        index, message = ran.errors[0]
+        raise RuntimeError(f"cell {index}: {message}")
     body, _ = HTMLExporter().from_notebook_node(ran.notebook, {"metadata": {"name": title}})
     texts = iter(described(ran.notebook))
     return MISSING.sub(lambda found: f'alt="{next(texts, "a figure")}"', body)
 
 
 def described(notebook: Any) -> list[str]:
-    """What the text below each picture says of it, in the order of the pictures."""
+    """The caption below each picture, in the order of the pictures."""
     texts = []
     for cell, below in zip(notebook.cells, [*notebook.cells[1:], None], strict=True):
         pictures = [

@@ -1,4 +1,4 @@
-"""What every notebook must have, and what none may have."""
+"""The rules for notebooks: required parts, and what is not allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECTIONS = (
 
 
 def complaints(tutorial: Tutorial) -> list[str]:
-    """What is missing or wrong in a source, as sentences; empty where all is well."""
+    """The faults of a source, one sentence each."""
     known = chapter(tutorial.number)
     found = [*_opening(tutorial), *_headings(tutorial), *_parts(tutorial)]
     found += [*_figures(tutorial), *_ids(tutorial, known), *_words(tutorial)]
@@ -33,7 +33,7 @@ def complaints(tutorial: Tutorial) -> list[str]:
 
 
 def committed(source: Path, root: Path) -> list[str]:
-    """Where the notebooks in `root` are not those that the source makes, or hold outputs."""
+    """The notebooks in `root` that differ from what the source makes, or hold outputs."""
     found = []
     for name, text in build(read(source)).items():
         path = root / name
@@ -143,7 +143,7 @@ def _ids(tutorial: Tutorial, known: dict[str, Exercise]) -> Iterator[str]:
             yield f"{id} is predicted and never revealed"
         if not exercise.prediction and len(exercise.hints) != 3:
             yield f"{id} has {len(exercise.hints)} hints, not 3"
-        for option in exercise.of:
+        for option in exercise.choices:
             if f'"{option}"' not in text:
                 yield f"{id} knows the choice {option!r}, which the notebook does not offer"
 

@@ -1,4 +1,4 @@
-"""Running a notebook: every cell in a fresh kernel, in an empty directory, with a time limit."""
+"""Runs a notebook in a fresh kernel, in an empty directory, with a time limit for each cell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ran", "execute"]
+__all__ = ["MISSING", "Ran", "execute"]
 
+MISSING = "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -22,31 +23,29 @@ class Ran:
     errors: tuple[tuple[int, str], ...]
 
 
-def execute(data: dict[str, Any], *, timeout: float = 60, on: bool = False) -> Ran:
-    """Run a notebook given as data; at the first error it stops, unless it is to go `on`.
+def execute(data: dict[str, Any], *, timeout: float = 60, allow_errors: bool = False) -> Ran:
+    """Run a notebook given as data. It stops at the first error unless errors are allowed.
 
-    timeout: seconds for a cell. Raises ImportError without nbclient, TimeoutError, and RuntimeError
-    where the kernel dies.
+    timeout: seconds for a cell
+    Raises ImportError without nbclient, TimeoutError, and RuntimeError if the kernel dies.
     """
     try:
         import nbclient
         import nbformat
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ImportError:
-        raise ImportError(
-            "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
-        ) from None
+        raise ImportError(MISSING) from None
     found = nbformat.reads(json.dumps(data), as_version=4)
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as directory:
         client = nbclient.NotebookClient(
             found,
             timeout=timeout,
             kernel_name="python3",
-            allow_errors=on,
-            resources={"metadata": {"path": place}},
+            allow_errors=allow_errors,
+            resources={"metadata": {"path": directory}},
         )
-        # A notebook shows its pictures, whatever backend is set where it is run.
-        own = {"IPYTHONDIR": place, "PYTHONHASHSEED": "0"}
+        # The caller's matplotlib backend must not change what the notebook shows.
+        own = {"IPYTHONDIR": directory, "PYTHONHASHSEED": "0"}
         own["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
         try:
             client.execute(env={**os.environ, **own})

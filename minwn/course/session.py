@@ -1,4 +1,4 @@
-"""What a learner has done in this kernel, and the five words with which they do it."""
+"""The functions a learner calls, and the record of what they have done in this kernel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .unfinished import Unfinished, is_empty
 
 __all__ = ["RECORD", "check", "given", "hint", "predict", "progress", "reveal", "student"]
 
-RECORD = "MINWN_COURSE_RECORD"  # a file to which each answer is added as a line, for `minwn grade`
+RECORD = "MINWN_COURSE_RECORD"  # a file; `minwn grade` reads the verdicts appended to it
 
 
 @dataclass
@@ -30,11 +30,11 @@ class Session:
     feedback: dict[str, Feedback] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     hints: dict[str, int] = field(default_factory=dict)
-    predictions: dict[str, str] = field(default_factory=dict)
-    settled: set[str] = field(default_factory=set)
+    predictions: dict[str, str | int | float] = field(default_factory=dict)
+    revealed: set[str] = field(default_factory=set)
 
     def numbers(self, exercise: Exercise) -> Mapping[str, Any]:
-        """The numbers of an exercise for this student: the same at each call."""
+        """This student's numbers for an exercise: the same at each call."""
         if exercise.variant is None:
             return {}
         seed = zlib.crc32(f"{self.name}:{exercise.id}".encode())
@@ -45,19 +45,19 @@ _session = Session()
 
 
 def check(id: str, answer: Any) -> Feedback:
-    """Judge an answer: print whether it is right and, where it is not, what it is instead.
+    """Judge an answer and print the verdict; for a wrong answer, print what it is instead.
 
-    Never raises for a wrong answer, and never says the solution. Raises Unfinished for an answer
-    that is still empty, and KeyError for an exercise that is none.
+    Does not raise for a wrong answer, and does not print the solution. Raises Unfinished for an
+    empty answer, and KeyError for an unknown id.
     """
     exercise = find(id)
     if is_empty(answer):
         raise Unfinished(
             f"Exercise {id} is still empty. Put your answer in place of the three dots."
         )
-    said = judged(exercise, answer, _session.numbers(exercise))
+    message = judged(exercise, answer, _session.numbers(exercise))
     left = len(exercise.hints) - _session.hints.get(id, 0)
-    feedback = Feedback(id, said is None, said or exercise.because, left)
+    feedback = Feedback(id, message is None, message or exercise.explanation, left)
     _session.feedback[id] = feedback
     _session.tries[id] = _session.tries.get(id, 0) + 1
     _record(feedback)
@@ -72,7 +72,7 @@ def check(id: str, answer: Any) -> Feedback:
 
 
 def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str | None:
-    """What the judge says of an answer; an error in the answer is a sentence, too."""
+    """The judge's sentence, or None; an exception raised by the answer becomes a sentence."""
     try:
         return exercise.judge(answer, numbers) if exercise.variant else exercise.judge(answer)
     except Unfinished:
@@ -87,7 +87,7 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
 
 
 def hint(id: str) -> None:
-    """Print one more hint at each call: three levels, of which none is the solution."""
+    """Print the next of three hints; none of them is the solution."""
     exercise = find(id)
     given = _session.hints.get(id, 0)
     if not exercise.hints:
@@ -102,12 +102,13 @@ def hint(id: str) -> None:
 def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     """Store what you expect, before you look. `reveal(id)`, or a later check, compares.
 
-    Raises Unfinished for a choice that is still empty, ValueError for one that was not offered.
+    of: the choices offered
+    Raises Unfinished for an empty choice, ValueError for one that was not offered.
     """
     exercise = find(id)
-    options = tuple(several("of", of, "the choices, a list of texts")) or exercise.of
-    for one in options:
-        instance("of", one, str | int | float, "the choices, a list of texts")
+    options = tuple(several("of", of, "the choices, a list of texts")) or exercise.choices
+    for option in options:
+        instance("of", option, str | int | float, "the choices, a list of texts")
     offered = ", ".join(repr(option) for option in options)
     if is_empty(choice):
         raise Unfinished(
@@ -116,7 +117,7 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     offers = isinstance(choice, str | int | float) and choice in options
     if not offers:
         raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
-    if id in _session.settled and choice != _session.predictions[id]:
+    if id in _session.revealed and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
         return
     _session.predictions[id] = choice
@@ -124,22 +125,26 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
 
 
 def reveal(id: str) -> None:
-    """Compare your prediction with what happened."""
+    """Compare your prediction with the result."""
     exercise = find(id)
     choice = _session.predictions.get(id)
     if choice is None:
         print(f"{id}: predict first, then look")
         return
-    said = exercise.judge(choice)
-    _session.settled.add(id)
-    feedback = Feedback(id, said is None, f"you predicted {choice!r}. {said or exercise.because}")
+    message = exercise.judge(choice)
+    _session.revealed.add(id)
+    text = f"you predicted {choice!r}. {message or exercise.explanation}"
+    feedback = Feedback(id, message is None, text)
     _session.feedback[id] = feedback
     _record(feedback)
     _say(feedback.ok, f"{id} {'as predicted' if feedback.ok else 'a surprise'}: {feedback.message}")
 
 
 def given(id: str) -> dict[str, Any]:
-    """The numbers of an exercise that has its own for each student; see `student`."""
+    """Your numbers for an exercise that draws them for each student; see `student`.
+
+    Raises ValueError for an exercise whose numbers are the same for everyone.
+    """
     exercise = find(id)
     if exercise.variant is None:
         raise ValueError(f"exercise {id} has the same numbers for everyone")
@@ -147,12 +152,12 @@ def given(id: str) -> dict[str, Any]:
 
 
 def student(name: str) -> None:
-    """Say who you are: exercises with numbers of their own draw them from this name."""
+    """Set your name, the seed of exercises with numbers for each student."""
     _session.name = str(name)
 
 
 def progress(save: str | os.PathLike[str] | None = None) -> None:
-    """Print what is done in this notebook; `save` writes it to a JSON file as well."""
+    """Print the state of each exercise of this notebook; `save`: a JSON file to write it to."""
     seen = {*_session.feedback, *_session.predictions, *_session.hints}
     rows = [
         (exercise.id, exercise.title, _state(exercise), _helped(exercise))
@@ -206,7 +211,7 @@ def _record(feedback: Feedback) -> None:
 
 
 def _say(ok: bool, text: str) -> None:
-    """One line with a mark, coloured where colours are shown: the words say it all without."""
+    """Print one line with a mark, in colour where the output shows colours."""
     in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
     coloured = "NO_COLOR" not in os.environ and (in_notebook or sys.stdout.isatty())
     mark = "\u2713" if ok else "\u2717"

@@ -1,4 +1,4 @@
-"""One source for each notebook: py:percent, with the solutions in it.
+"""Reads the source of a notebook: py:percent, with the solutions in it.
 
     # %%
     def weight(v, g):
@@ -10,8 +10,8 @@
 
     guess = "stays"  # SOLUTION
 
-A learner gets `todo("5.2", "return g v / n, ...")` for the comment and the block, and `guess = ...`
-for the line. The solution keeps everything but the markers.
+In the learner's notebook `todo("5.2", "return g v / n, ...")` replaces the comment and the block,
+and `guess = ...` the line. The solution keeps everything except the markers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 @dataclass(frozen=True)
 class Cell:
-    """kind: "markdown", "code" or "raw". id: as long as the source stays, it stays."""
+    """kind: "markdown", "code" or "raw". id: changes only with the source."""
 
     kind: str
     source: str
@@ -44,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Tutorial:
-    """A source, read: number "05", stem "05_weight_normalisation", and its cells."""
+    """A source after reading: number "05", stem "05_weight_normalisation", and its cells."""
 
     stem: str
     cells: tuple[Cell, ...]
@@ -55,7 +55,7 @@ class Tutorial:
 
     @property
     def title(self) -> str:
-        """What the first heading says, without its number."""
+        """The first heading without its number."""
         first = self.cells[0].source.splitlines()[0] if self.cells else ""
         return re.sub(r"^#\s*(\d+\s+)?", "", first)
 
@@ -65,13 +65,13 @@ class Tutorial:
         return int(found[1]) if found else None
 
     def map(self, change: Callable[[str], str]) -> Tutorial:
-        """The same with the code of every cell changed; ids stay."""
+        """A copy in which `change` was applied to every code cell; ids stay."""
         cells = (replace(c, source=change(c.source)) if c.kind == "code" else c for c in self.cells)
         return replace(self, cells=tuple(cells))
 
 
 def read(path: Path | str) -> Tutorial:
-    """The source at a path. Raises ImportError without jupytext, ValueError for markers astray."""
+    """Read a source. Raises ImportError without jupytext, ValueError for unmatched markers."""
     try:
         import jupytext
     except ImportError:
@@ -92,7 +92,7 @@ def read(path: Path | str) -> Tutorial:
 
 
 def _identified(cells: Iterable[Cell]) -> Iterable[Cell]:
-    """Ids that come from what is in a cell: an edit moves no id but its own."""
+    """The cells with ids made from their contents: an edit changes only its own cell's id."""
     seen: dict[str, int] = {}
     for cell in cells:
         digest = hashlib.sha256(f"{cell.kind}\n{cell.source}".encode()).hexdigest()[:12]
@@ -100,11 +100,11 @@ def _identified(cells: Iterable[Cell]) -> Iterable[Cell]:
         yield replace(cell, id=digest if count == 1 else f"{digest}-{count}")
 
 
-# ---- what learners get, and what teachers get ---------------------------------------------------
+# ---- for learners, and for teachers --------------------------------------------------------------
 
 
 def student(tutorial: Tutorial) -> Tutorial:
-    """Without the solutions. Raises ValueError for a marker without its partner, or its task."""
+    """Without the solutions. Raises ValueError for a marker without its partner or its task."""
     return tutorial.map(_emptied)
 
 
@@ -135,7 +135,7 @@ def _emptied(source: str) -> str:
 
 
 def _todo(kept: list[str]) -> str:
-    """The call that stands for a solution; the comment that says its task is taken away."""
+    """The call to `todo` for a solution; removes the comment with its task from `kept`."""
     more: list[str] = []
     while kept and kept[-1].lstrip().startswith("#"):
         line = kept.pop()
@@ -156,7 +156,7 @@ def _unmarked(source: str) -> str:
 
 
 def notebook(tutorial: Tutorial) -> dict[str, Any]:
-    """The notebook as data, format 4.5, without outputs."""
+    """The notebook as data, in format 4.5, without outputs."""
     return {
         "cells": [_cell(cell) for cell in tutorial.cells],
         "metadata": {"kernelspec": KERNEL, "language_info": {"name": "python"}},
@@ -176,5 +176,5 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 
 def written(tutorial: Tutorial) -> str:
-    """The notebook as the text of its file, the same to the byte at each build."""
+    """The text of the notebook's file, identical at each build."""
     return json.dumps(notebook(tutorial), indent=1, ensure_ascii=False) + "\n"

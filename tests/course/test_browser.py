@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from minwn.course.places import notebooks
+from minwn.course.locations import notebooks
 
 pytestmark = pytest.mark.browser
 

@@ -1,16 +1,17 @@
-"""From sources to notebooks: nothing is lost, nothing is told, and faults are found."""
+"""From sources to notebooks: nothing is lost, no solution is left in, and faults are found."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+import sys
 
 import pytest
 
 from minwn.course import command, lint
 from minwn.course.formats import FORMATS, build
-from minwn.course.places import sources, tutorials
+from minwn.course.locations import sources, tutorials
 
 jupytext = pytest.importorskip("jupytext", reason="notebooks are built with jupytext")
 
@@ -259,12 +260,20 @@ def test_build_and_lint(tmp_path, capsys):
     assert run("html", "77", "--out", str(tmp_path)) == 2
 
 
-def test_an_installation_finds_its_own_notebooks(tmp_path, monkeypatch):
-    from minwn.course import places
+def test_without_jupytext_a_command_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jupytext", None)
+    for words in (("build", "--check"), ("lint",), ("html", "--out", str(tmp_path))):
+        assert run(*words) == 2
+        assert "pip install 'minwn[notebooks]'" in capsys.readouterr().err
+    assert run("list") == 0
 
-    monkeypatch.setattr(places, "PACKAGE", tmp_path / "site" / "minwn")
+
+def test_an_installation_finds_its_own_notebooks(tmp_path, monkeypatch):
+    from minwn.course import locations
+
+    monkeypatch.setattr(locations, "PACKAGE", tmp_path / "site" / "minwn")
     with pytest.raises(FileNotFoundError, match="without its notebooks"):
-        places.tutorials()
+        locations.tutorials()
     inside = tmp_path / "site" / "minwn" / "_tutorials"
     (inside / "src").mkdir(parents=True)
-    assert places.tutorials() == inside
+    assert locations.tutorials() == inside

@@ -1,4 +1,4 @@
-"""The judges of values: right in any form that means the same, and wrong by name."""
+"""The judges of values: a right answer passes in any form, a wrong one gets its sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from minwn import tensor
 from minwn.course import array, choice, function, number, same, weight_norm, weight_norm_at
-from minwn.course.catalogue import SENTENCES
+from minwn.course.catalogue import OF_DIAGNOSES, OF_MISTAKES, sentence
 from minwn.oracle import CATALOGUE
 from minwn.oracle.mistakes import Terms
 
@@ -63,9 +63,12 @@ def test_the_right_value_is_never_told():
     assert number(5.0)(10.0) == "your answer is 10, which is too large"
 
 
-def test_slips_come_first_and_must_fit_everywhere():
+def test_common_errors_come_first_and_must_fit_everywhere():
     judge = function(
-        lambda x: x**3, lambda rng: (rng.normal(),), "y", slips=[(lambda x: x**2, "squared")]
+        lambda x: x**3,
+        lambda rng: (rng.normal(),),
+        "y",
+        common_errors=[(lambda x: x**2, "squared")],
     )
     assert judge(lambda x: x * x * x) is None
     assert judge(lambda x: x * x) == "squared"
@@ -92,7 +95,7 @@ def test_a_function_of_two_results():
 
 
 def test_typed_numbers_and_choices():
-    judge = number(np.pi, slips=[(2 * np.pi, "the whole turn")])
+    judge = number(np.pi, common_errors=[(2 * np.pi, "the whole turn")])
     assert judge(3.14) is None
     assert judge("3.142") is None
     assert judge(6.28) == "the whole turn"
@@ -123,14 +126,14 @@ def test_right_functions_pass_along_every_axis(axis):
 
 def test_every_mistake_of_the_catalogue_has_its_sentence():
     named = {m.id for m in CATALOGUE if m.family != "axis"}
-    assert named <= set(SENTENCES)
-    for text in SENTENCES.values():
+    assert named == set(OF_MISTAKES)
+    for text in (*OF_MISTAKES.values(), *OF_DIAGNOSES.values()):
         assert not text.endswith((".", "?"))
         assert "!" not in text
 
 
 BACKWARD = [m for m in CATALOGUE if set(m.where) & {"v_bar", "g_bar"}]
-# For a matrix and axis 0 these are no mistakes: the axis that they take is the right one.
+# For a matrix and axis 0 these are not mistakes: they take the right axis.
 HARMLESS = ("first_", "rank_", "last_only_")
 
 
@@ -143,8 +146,8 @@ def test_every_wrong_gradient_is_named(mistake):
     assert said
     assert "unknown" not in said
     if mistake.family != "axis":
-        rivals = {SENTENCES[m.id] for m in BACKWARD if m.family != "axis"}
-        assert said.startswith(SENTENCES[mistake.id]) or said.split("; at v")[0] in rivals
+        rivals = {sentence(m.id) for m in BACKWARD if m.family != "axis"}
+        assert said.startswith(sentence(mistake.id)) or said.split("; at v")[0] in rivals
     assert "slice" not in said
 
 

@@ -1,4 +1,4 @@
-"""Every notebook, run: solutions to the end, students' to the first empty place. And grading."""
+"""Every notebook runs: solutions to the end, students' to the first empty answer. And grading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from minwn.course import grading
 from minwn.course.exercise import chapter
-from minwn.course.places import notebooks
+from minwn.course.locations import notebooks
 
 for extra in ("ipykernel", "matplotlib"):
     pytest.importorskip(extra, reason=f"notebooks need {extra}")
@@ -111,12 +111,13 @@ def test_what_is_no_notebook_is_a_problem_and_no_crash(tmp_path, text):
     assert report["of"] == 0
 
 
-def test_the_command(tmp_path, capsys):
-    def run(*words):
-        parser = argparse.ArgumentParser()
-        grading.arguments(parser)
-        return grading.main(parser.parse_args([str(word) for word in words]))
+def run(*words):
+    parser = argparse.ArgumentParser()
+    grading.arguments(parser)
+    return grading.main(parser.parse_args([str(word) for word in words]))
 
+
+def test_the_command(tmp_path, capsys):
     path = written(tmp_path, IMPORT, 'check("0.T1", 49)')
     assert run(path, "--json") == 1
     (report,) = json.loads(capsys.readouterr().out)
@@ -126,6 +127,14 @@ def test_the_command(tmp_path, capsys):
     assert "0 of 5" in said
     assert "0.T1  not yet" in said
     assert run(tmp_path / "absent.ipynb") == 2
+
+
+def test_without_nbclient_nobody_is_graded(monkeypatch, capsys):
+    monkeypatch.setattr(grading, "find_spec", lambda name: None)
+    assert run(notebooks()[0]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "pip install 'minwn[notebooks]'" in err
 
 
 def test_a_page_describes_its_figures():

@@ -21,7 +21,7 @@ def _n(v: np.ndarray) -> np.ndarray:
 
 
 def judge_shape(answer: Any) -> str | None:
-    """Of T2: the shape (3,), by whatever is a shape."""
+    """Of 0.T2: the shape (3,), as a tuple, a list or one number."""
     if isinstance(answer, int | np.integer):
         answer = (answer,)
     if not isinstance(answer, tuple | list):
@@ -46,10 +46,8 @@ EXERCISES = (
             "(7,)": "It is (3, 4): each number of the column meets each of the row.",
             "an error": "There is no error: both are repeated until the shapes are (3, 4).",
         }),
-        because="Both are repeated until the shapes are (3, 4).",
-        of=("(3, 4)", "(7,)", "an error"),
-        right=("(3, 4)",),
-        wrong=(("(7,)", "each number of the column"), ("an error", "repeated")),
+        explanation="Both are repeated until the shapes are (3, 4).",
+        choices=("(3, 4)", "(7,)", "an error"),
     ),
     Exercise(
         "0.2",
@@ -58,7 +56,7 @@ EXERCISES = (
             lambda v: _n(v)[:, 0],
             matrix,
             "your result",
-            slips=(
+            common_errors=(
                 (lambda v: (v * v).sum(axis=1), "this is the sum of squares; the root is missing"),
                 (lambda v: np.abs(v).sum(axis=1), "this is the sum of |v|, not of squares"),
                 (lambda v: v.sum(axis=1), "this is the sum of the row; square its entries first"),
@@ -76,28 +74,6 @@ EXERCISES = (
             "the sum over a row is a sum along axis=1",
             "the step that is left is np.sqrt",
         ),
-        right=(
-            lambda v: np.sqrt((v * v).sum(axis=1)),
-            _n,
-            lambda v: np.linalg.norm(v, axis=1),
-            lambda v: [float(np.sqrt(sum(x * x for x in row))) for row in v],
-            lambda v: np.sqrt(np.einsum("oi,oi->o", v, v)).astype("float32"),
-        ),
-        wrong=(
-            (lambda v: (v * v).sum(axis=1), "the root is missing"),
-            (lambda v: np.abs(v).sum(axis=1), "sum of |v|"),
-            (lambda v: v.sum(axis=1), "square its entries"),
-            (lambda v: np.sqrt((v * v).mean(axis=1)), "mean of squares"),
-            (lambda v: np.abs(v).max(axis=1), "largest entry"),
-            (lambda v: np.linalg.norm(v, axis=0), "(4,), and (3,) is asked for"),
-            (lambda v: np.linalg.norm(v), "(), and (3,) is asked for"),
-            (lambda v: 2 * _n(v), "2 times what it should be"),
-            (lambda v: _n(v.astype("float32")).astype("float64"), "digits of float32"),
-            (lambda v: print(end=""), "is None"),
-            (lambda v: v.lengths, "AttributeError"),
-            (lambda v: np.sqrt(np.multiply(v, v, out=v).sum(axis=1)), "changes its arguments"),
-            (5.0, "the function itself"),
-        ),
     ),
     Exercise(
         "0.3",
@@ -106,7 +82,7 @@ EXERCISES = (
             lambda v: v / _n(v),
             matrix,
             "your result",
-            slips=(
+            common_errors=(
                 (lambda v: v / np.linalg.norm(v), "you divide every row by the same length"),
                 (
                     lambda v: v / np.linalg.norm(v, axis=0),
@@ -121,28 +97,13 @@ EXERCISES = (
             "the lengths must be a column: of shape (o, 1), not (o,)",
             "keepdims=True in the sum keeps the summed axis, with length 1",
         ),
-        right=(
-            lambda v: v / _n(v),
-            lambda v: v / np.linalg.norm(v, axis=1)[:, None],
-            lambda v: (v.T / np.linalg.norm(v, axis=1)).T,
-            lambda v: np.stack([row / np.sqrt(row @ row) for row in v]),
-        ),
-        wrong=(
-            (lambda v: v / np.linalg.norm(v), "the same length"),
-            (lambda v: v / np.linalg.norm(v, axis=0), "rows were meant"),
-            (lambda v: v / (v * v).sum(axis=1, keepdims=True), "the root is missing"),
-            (lambda v: v * _n(v), "you multiply"),
-            (lambda v: v / np.linalg.norm(v, axis=1), "could not be broadcast"),
-            (lambda v: (v / _n(v)).T, "transposed"),
-            (lambda v: -v / _n(v), "wrong sign"),
-        ),
     ),
     Exercise(
         "0.T1",
         "the length of a vector",
         number(
             7, "your length",
-            slips=(
+            common_errors=(
                 (49, "this is the sum of squares; the root is missing"),
                 (11, "this is the sum of the entries; square them first"),
                 (3, "this is how many entries there are; the length meant is that of the arrow"),
@@ -153,9 +114,6 @@ EXERCISES = (
             "the squares are 4, 9 and 36",
             "add the squares, then take the root",
         ),
-        right=(7, 7.0, "7", np.float32(7), [7]),
-        wrong=((49, "root is missing"), (11, "square them"), (3, "the arrow"), (-7, "wrong sign"),
-               (8, "too large")),
     ),
     Exercise(
         "0.T2",
@@ -166,9 +124,6 @@ EXERCISES = (
             "of the shape (5, 3), axis 0 is the 5",
             "what is left is one number for each column",
         ),
-        right=((3,), [3], 3),
-        wrong=(((5,), "summed away"), ((1, 3), "keepdims"), ((), "everything"), ("3", "a tuple"),
-               ((8,), "one of the two axes")),
     ),
     Exercise(
         "0.T3",
@@ -182,9 +137,7 @@ EXERCISES = (
             "both numbers are there, but where?",
             "what does v.T do to a shape?",
         ),
-        because="The two axes have changed places: a transpose too many, or too few.",
-        of=("the axis of a sum", "the number of digits", "the order of the axes"),
-        right=("the order of the axes",),
-        wrong=(("the axis of a sum", "both axes"), ("the number of digits", "nothing to do")),
+        explanation="The two axes have changed places: a transpose too many, or too few.",
+        choices=("the axis of a sum", "the number of digits", "the order of the axes"),
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ Real = Callable[[Any], Any]
 
 
 def curve(rng: np.random.Generator) -> tuple[Real, float, float]:
-    """A smooth f that takes complex numbers as well, a point x and a coarse step h."""
+    """A smooth f of real and complex numbers, a point x and a coarse step h."""
     a, c = rng.uniform(1, 2), rng.uniform(1, 3)
     return lambda x: np.sin(a * x) + c * np.exp(x / 2), rng.uniform(0.5, 1), rng.uniform(0.1, 0.2)
 
@@ -61,7 +61,7 @@ def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _over(denominator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """|a - b| over something else, 0 where that is 0 / 0."""
+    """|a - b| over another denominator; 0 in place of 0 / 0."""
 
     def wrong(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -71,7 +71,7 @@ def _over(denominator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _measured(f: Real, x: Any, y_bar: Any, h: float, how: str = "") -> np.ndarray:
-    """The measured pullback, or a way to get it wrong."""
+    """The pullback by differences. how: a common error in it, or "" for none."""
     x, x_bar = x.copy(), np.zeros_like(x)
     weights = np.ones_like(y_bar) if how == "ones" else y_bar
     for index in np.ndindex(*x.shape):
@@ -91,12 +91,12 @@ def _mistaken(how: str) -> Callable[..., np.ndarray]:
 
 
 def judge_complex(answer: Any) -> str | None:
-    """The judge of 1.4, which also knows a difference by its digits."""
+    """The judge of 1.4, which also recognises a difference by its lost digits."""
     known = function(
         _complex,
         lambda rng: curve(rng)[:2],
         "your derivative",
-        slips=(
+        common_errors=(
             (lambda f, x: f(x + 1e-20j).imag, "you have the imaginary part, not divided by h"),
             (lambda f, x: f(x).real / 1e-20, "you take the real part, which is f(x) itself"),
             (lambda f, x: 0.0, "your result is 0: has the step left the imaginary axis?"),
@@ -106,8 +106,8 @@ def judge_complex(answer: Any) -> str | None:
             ),
         ),
     )
-    said = known(answer)
-    if said and callable(answer):
+    message = known(answer)
+    if message and callable(answer):
         f, x = curve(np.random.default_rng(0))[:2]
         got, right = answer(f, x), _complex(f, x)
         off = abs(got - right) / abs(right) if np.ndim(got) == 0 and np.isreal(got) else 1
@@ -116,16 +116,16 @@ def judge_complex(answer: Any) -> str | None:
                 f"your derivative is wrong by {off:.0e} of itself: either something is still "
                 "subtracted, or the step is not tiny"
             )
-    return said
+    return message
 
 
 def judge_relative(answer: Any) -> str | None:
-    """The judge of 1.7, without the warnings of 0/0."""
+    """The judge of 1.7, without NumPy's warnings about 0/0."""
     known = function(
         _relative,
         pairs,
         "your error",
-        slips=(
+        common_errors=(
             (
                 _over(lambda a, b: abs(a)),
                 "you divide by |a| alone; a and b should be treated alike",
@@ -150,8 +150,8 @@ def judge_relative(answer: Any) -> str | None:
         ),
     )
     with np.errstate(all="ignore"):
-        said = known(answer)
-        if said and "wrong in" in said:
+        message = known(answer)
+        if message and "wrong in" in message:
             tiny = np.array([2e-9])
             got = float(np.ravel(answer(tiny, tiny / 2))[0])
             if got < 0.45:
@@ -159,11 +159,11 @@ def judge_relative(answer: Any) -> str | None:
                     f"for a = 2e-9, b = 1e-9 your error is {got:.2g}: what you add to the "
                     "denominator hides it"
                 )
-    return said
+    return message
 
 
 def judge_fooled(answer: Any) -> str | None:
-    """Whether the gradient without the projection is right at this point, and something is left."""
+    """Whether the gradient without the projection is right at this point, and not 0."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return "hand over three arrays: (v, g, w_bar)"
     v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
@@ -190,7 +190,7 @@ def judge_fooled(answer: Any) -> str | None:
 
 
 def cube(rng: np.random.Generator) -> dict[str, Any]:
-    """x and h of T1."""
+    """x and h of 1.T1."""
     return {"x": float(rng.integers(2, 10)), "h": float(rng.choice([0.1, 0.2, 0.5]))}
 
 
@@ -208,10 +208,8 @@ EXERCISES = (
             "stays the same": "It falls and then rises: first the curve is less and less bent "
             "between the points, then rounding takes over.",
         }),
-        because="The curve is less bent between closer points, until rounding takes over.",
-        of=("keeps falling", "stays the same", "first falls, then rises"),
-        right=("first falls, then rises",),
-        wrong=(("keeps falling", "few digits left"), ("stays the same", "less bent")),
+        explanation="The curve is less bent between closer points, until rounding takes over.",
+        choices=("keeps falling", "stays the same", "first falls, then rises"),
     ),
     Exercise(
         "1.2",
@@ -220,7 +218,7 @@ EXERCISES = (
             _central,
             curve,
             "your slope",
-            slips=(
+            common_errors=(
                 (
                     lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
                     "you multiply by h: /2*h divides by 2 and then multiplies; write / (2 * h)",
@@ -248,24 +246,6 @@ EXERCISES = (
             "the points are x + h and x - h; how far is it from one to the other?",
             "mind the brackets: a/2*h is not a/(2*h)",
         ),
-        right=(
-            _central,
-            lambda f, x, h: f(x + h) / (2 * h) - f(x - h) / (2 * h),
-            lambda f, x, h: 0.5 * (f(x + h) - f(x - h)) / h,
-            lambda f, x, h: ((f(x + h) - f(x)) / h + (f(x) - f(x - h)) / h) / 2,
-        ),
-        wrong=(
-            (lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h, "you multiply by h"),
-            (lambda f, x, h: (f(x + h) - f(x - h)) / h, "how far apart"),
-            (lambda f, x, h: (f(x + h) - f(x)) / h, "to the right"),
-            (lambda f, x, h: (f(x) - f(x - h)) / h, "to the left"),
-            (lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2, "second difference"),
-            (lambda f, x, h: _central(f, x, 1e-5), "not the h that is given"),
-            (lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h), "wrong sign"),
-            (lambda f, x, h: f(x + h) - f(x - h), "divide by the distance"),
-            (lambda f, x, h: None, "is None"),
-            (0.5, "the function itself"),
-        ),
     ),
     Exercise(
         "1.3",
@@ -274,7 +254,7 @@ EXERCISES = (
             lambda u, F, M: (3 * u * F / M) ** (1 / 3),
             lambda rng: (2.0 ** -rng.integers(20, 54), rng.uniform(1, 50), rng.uniform(1, 50)),
             "your step",
-            slips=(
+            common_errors=(
                 (
                     lambda u, F, M: (u * F / M) ** (1 / 3),
                     "a factor under the root is missing; differentiate h^2 and 1/h once more",
@@ -303,21 +283,8 @@ EXERCISES = (
             "the derivative of M h^2/6 is M h/3; that of u F/h has a minus sign and h^2 below",
             "setting the two equal gives h cubed",
         ),
-        because="In float64, with F and M near 1, it is about 7e-6; in float32 it is about 6e-3.",
-        right=(
-            lambda u, F, M: (3 * u * F / M) ** (1 / 3),
-            lambda u, F, M: np.cbrt(3 * u * F / M),
-            lambda u, F, M: np.exp(np.log(3 * u * F / M) / 3),
-        ),
-        wrong=(
-            (lambda u, F, M: (u * F / M) ** (1 / 3), "factor under the root"),
-            (lambda u, F, M: (6 * u * F / M) ** (1 / 3), "the two terms are equal"),
-            (lambda u, F, M: u ** (1 / 3), "neither F nor M"),
-            (lambda u, F, M: (3 * u * F / M) ** 0.5, "square root"),
-            (lambda u, F, M: 3 * u * F / M, "h cubed"),
-            (lambda u, F, M: (3 * u * M / F) ** (1 / 3), "changed places"),
-            (lambda u, F, M: u, "the same number"),
-        ),
+        explanation="In float64, with F and M near 1, it is about 7e-6; in float32 it is about "
+        "6e-3.",
     ),
     Exercise(
         "1.4",
@@ -327,20 +294,6 @@ EXERCISES = (
             "evaluate f at x + 1j * h, once",
             "of the result, the derivative stands in the imaginary part: .imag",
             "look at the series above: what stands beside i f'(x)?",
-        ),
-        right=(
-            _complex,
-            lambda f, x: np.imag(f(complex(x, 1e-30))) / 1e-30,
-            lambda f, x: f(x + 1e-200j).imag * 1e200,
-        ),
-        wrong=(
-            (lambda f, x: f(x + 1e-20j).imag, "not divided by h"),
-            (lambda f, x: f(x + 1e-20j).real / 1e-20, "real part"),
-            (lambda f, x: (f(x + 1e-20) - f(x)) / 1e-20, "left the imaginary axis"),
-            (lambda f, x: _central(f, x, 1e-5), "still subtracted"),
-            (lambda f, x: f(x + 1e-3j).imag / 1e-3, "not tiny"),
-            (lambda f, x: f(x + 1e-20j).imag / 2e-20, "as for two points"),
-            (lambda f, x: -f(x + 1e-20j).imag / 1e-20, "wrong sign"),
         ),
     ),
     Exercise(
@@ -353,10 +306,8 @@ EXERCISES = (
                         "entry "
             "first, which does not feel a tiny imaginary part.",
         }),
-        because="The norm takes |z| of each entry first, and is thus treated as a constant.",
-        of=("the derivative", "another number", "an error"),
-        right=("another number",),
-        wrong=(("the derivative", "as a constant"), ("an error", "the danger")),
+        explanation="The norm takes |z| of each entry first, and is thus treated as a constant.",
+        choices=("the derivative", "another number", "an error"),
     ),
     Exercise(
         "1.6",
@@ -366,7 +317,7 @@ EXERCISES = (
             bent,
             "your gap",
             size=lambda f, x, h: (abs(f(x)) + 1) / h,
-            slips=(
+            common_errors=(
                 (
                     lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h,
                     "your left slope has the wrong sign: from x - h to x, f rises by f(x) - f(x - "
@@ -385,18 +336,6 @@ EXERCISES = (
             "the left slope is the rise from x - h to x, over h",
             "subtract: a smooth curve has nearly the same slope on both sides",
         ),
-        right=(
-            _gap,
-            lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h,
-            lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / -h,
-        ),
-        wrong=(
-            (lambda f, x, h: (f(x + h) - f(x)) / h - (f(x - h) - f(x)) / h, "left slope"),
-            (lambda f, x, h: (f(x + h) - 2 * f(x) + f(x - h)) / h**2, "once too often"),
-            (lambda f, x, h: f(x + h) - 2 * f(x) + f(x - h), "rise over h"),
-            (lambda f, x, h: -_gap(f, x, h), "right minus left"),
-            (_central, "the mean of the two"),
-        ),
     ),
     Exercise(
         "1.7",
@@ -407,31 +346,6 @@ EXERCISES = (
             "where both are zero the denominator is zero, too; replace it there before you divide",
             "np.where(larger == 0, 1, larger) is a denominator that is never zero",
         ),
-        right=(
-            _relative,
-            lambda a, b: [
-                abs(x - y) / max(abs(x), abs(y)) if x or y else 0.0
-                for x, y in zip(a, b, strict=True)
-            ],
-            lambda a, b: np.divide(
-                abs(a - b), np.maximum(abs(a), abs(b)), where=(a != 0) | (b != 0),
-                out=np.zeros(len(a)),
-            ),
-        ),
-        wrong=(
-            (lambda a, b: abs(a - b) / np.maximum(abs(a), abs(b)), "is NaN in 1 of 9"),
-            (_over(lambda a, b: abs(a)), "|a| alone"),
-            (_over(lambda a, b: abs(b)), "|b| alone"),
-            (_over(lambda a, b: abs(a) + abs(b)), "the larger of the two"),
-            (_over(lambda a, b: np.maximum(1, np.maximum(abs(a), abs(b)))), "never below 1"),
-            (_over(lambda a, b: np.maximum(abs(a), abs(b)) + 1e-8), "to the denominator hides it"),
-            (
-                lambda a, b: (a - b) / np.maximum(np.maximum(abs(a), abs(b)), 1e-300),
-                "has a sign",
-            ),
-            (lambda a, b: abs(a - b), "absolute error"),
-            (lambda a, b: _relative(a, b).max(), "(9,) is asked for"),
-        ),
     ),
     Exercise(
         "1.8",
@@ -440,7 +354,7 @@ EXERCISES = (
             _measured,
             layer,
             "your gradient",
-            slips=(
+            common_errors=(
                 (
                     _mistaken("ones"),
                     "you sum the outputs: that is a cotangent of ones, whatever y_bar is",
@@ -469,24 +383,6 @@ EXERCISES = (
             "move one entry only: step = np.zeros_like(x); step[index] = h",
             "the number whose slope you want is (y_bar * f(x)).sum(); central takes its difference",
         ),
-        right=(
-            _measured,
-            lambda f, x, y_bar, h: np.array([
-                np.vdot(y_bar, (f(x + h * e) - f(x - h * e)) / (2 * h))
-                for e in np.eye(x.size).reshape(-1, *x.shape)
-            ]).reshape(x.shape),
-        ),
-        wrong=(
-            (_mistaken("ones"), "a cotangent of ones"),
-            (_mistaken("one-sided"), "one-sided"),
-            (_mistaken("no 2"), "2 h apart"),
-            (_mistaken("all"), "all entries at once"),
-            (_mistaken("stays"), "stay moved"),
-            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / 12, "<y_bar, y> is a sum"),
-            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h).ravel(), "(6,), and (3, 2)"),
-            (lambda f, x, y_bar, h: np.add(x, h, out=x), "changes its arguments"),
-            (lambda f, x, y_bar, h: f(x), "(3, 4), and (3, 2)"),
-        ),
     ),
     Exercise(
         "1.9",
@@ -495,10 +391,8 @@ EXERCISES = (
             "5": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
             "3": "It is 1. With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
         }),
-        because="With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
-        of=("1", "3", "5"),
-        right=("1",),
-        wrong=(("5", "It is 1"), ("3", "It is 1"), ("2", "not a choice")),
+        explanation="With n = 1, g = 1 and w_bar = 1, what is left out, or put in, is a 1.",
+        choices=("1", "3", "5"),
     ),
     Exercise(
         "1.10",
@@ -509,26 +403,14 @@ EXERCISES = (
             "the term is a multiple of <w_bar, v>, in each row",
             "take a v with two entries, and turn it by a right angle",
         ),
-        because="A cotangent across v cannot see the projection: draw cotangents at random.",
-        right=(
-            (np.array([[3.0, 4.0]]), np.array([[2.0]]), np.array([[-4.0, 3.0]])),
-            ([[1.0, 0.0], [0.0, 2.0]], [[1.0], [-1.0]], [[0.0, 5.0], [1.0, 0.0]]),
-        ),
-        wrong=(
-            (([[3.0, 4.0]], [[2.0]], [[1.0, 1.0]]), "your <w_bar, v> is 7"),
-            (([[3.0, 4.0]], [[0.0]], [[1.0, 1.0]]), "take another g"),
-            (([[3.0, 4.0]], [[2.0]], [[0.0, 0.0]]), "nothing is pulled back"),
-            (([[0.0, 0.0]], [[2.0]], [[1.0, 1.0]]), "not defined"),
-            (([3.0, 4.0], 2.0, [-4.0, 3.0]), "g is (o, 1)"),
-            (([[3.0, 4.0]], [[-4.0, 3.0]]), "three arrays"),
-        ),
+        explanation="A cotangent across v cannot see the projection: draw cotangents at random.",
     ),
     Exercise(
         "1.T1",
         "a central difference on paper",
         number(
             _slope, "your quotient", digits=6,
-            slips=(
+            common_errors=(
                 (lambda x: 3 * x["x"] ** 2,
                  "that is the derivative; the quotient has an error, too"),
                 (
@@ -545,16 +427,7 @@ EXERCISES = (
             "divide by 2 h: one term is the derivative, the other is the error",
         ),
         variant=cube,
-        because="The error is h^2, a sixth of h^2 times the third derivative, which is 6.",
-        right=(_slope, lambda x: 3 * x["x"] ** 2 + x["h"] ** 2, lambda x: str(round(_slope(x), 6))),
-        wrong=(
-            (lambda x: 3 * x["x"] ** 2, "that is the derivative"),
-            (lambda x: 3 * x["x"] ** 2 + 3 * x["x"] * x["h"] + x["h"] ** 2, "one-sided"),
-            (lambda x: 2 * _slope(x), "which is 2 h"),
-            (lambda x: -_slope(x), "wrong sign"),
-            (lambda x: _slope(x) + 1, "too large"),
-            (lambda x: "large", "a number is asked for"),
-        ),
+        explanation="The error is h^2, a sixth of h^2 times the third derivative, which is 6.",
     ),
     Exercise(
         "1.T2",
@@ -568,10 +441,9 @@ EXERCISES = (
             "what is the sum of the outputs, for any x?",
             "what is the gradient of something that never changes?",
         ),
-        because="So a gradient that is twice too large, or zero, or negative, passes such a check.",
-        of=("zeros", "ones", "p"),
-        right=("zeros",),
-        wrong=(("ones", "always sum to 1"), ("p", "try it"), ("0", "not a choice")),
+        explanation="So a gradient that is twice too large, or zero, or negative, passes such a "
+        "check.",
+        choices=("zeros", "ones", "p"),
     ),
     Exercise(
         "1.T3",
@@ -585,9 +457,7 @@ EXERCISES = (
             "a rounding error grows when h shrinks",
             "think of relu, and of an input that is 0.0005 away from 0",
         ),
-        because="It lay between x - h and x + h, and no longer does when h is smaller.",
-        of=("a wrong formula", "rounding", "a kink"),
-        right=("a kink",),
-        wrong=(("a wrong formula", "goes away"), ("rounding", "not of the size")),
+        explanation="It lay between x - h and x + h, and no longer does when h is smaller.",
+        choices=("a wrong formula", "rounding", "a kink"),
     ),
 )  # fmt: skip

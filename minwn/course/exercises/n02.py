@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...derivatives import grad
-from ...tensors import tensor
+from ...ops import sum_to
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 
@@ -18,7 +17,7 @@ __all__ = ["EXERCISES"]
 
 
 class _Node:
-    """A number, and its slope by each of the numbers that it was made from."""
+    """A number with its inputs, and its derivative with respect to each."""
 
     def __init__(self, value: float, edges: tuple[tuple[_Node, float], ...] = ()) -> None:
         self.value, self.edges = value, edges
@@ -37,8 +36,7 @@ class _Node:
 
 
 def _walked(keep: str) -> Callable[..., tuple[float, ...]]:
-    """gradient(f, z_bar, *xs) by a walk that adds up ("sum"), or makes one of the usual "
-    "mistakes."""
+    """gradient(f, z_bar, *xs) by a walk that adds up ("sum"), or makes a common error."""
 
     def gradient(f: Any, z_bar: float, *xs: float) -> tuple[float, ...]:
         leaves = [_Node(x) for x in xs]
@@ -65,7 +63,7 @@ def _walked(keep: str) -> Callable[..., tuple[float, ...]]:
 
 
 def _sorted(output: _Node) -> list[_Node]:
-    """The nodes behind the output, each before what it was made from."""
+    """The nodes that the output depends on, each before its inputs."""
     seen: list[_Node] = []
 
     def visit(node: _Node) -> None:
@@ -76,12 +74,6 @@ def _sorted(output: _Node) -> list[_Node]:
 
     visit(output)
     return seen[::-1]
-
-
-def _by_minwn(f: Any, z_bar: float, *xs: float) -> tuple[Any, ...]:
-    leaves = [tensor(np.array(x), requires_grad=True) for x in xs]
-    found = grad(f(*leaves), leaves, np.array(float(z_bar)), allow_unused=True)
-    return tuple(0.0 if bar is None else bar.numpy() for bar in found)
 
 
 def _diamond(x: Any, y: Any) -> Any:
@@ -95,7 +87,7 @@ def _long(x: Any, y: Any) -> Any:
     return (a * b) * (b + x)
 
 
-# what is asked, f, and the gradient of f on paper
+# the text of f, f, and its gradient, derived on paper
 GRAPHS: tuple[tuple[str, Any, Any], ...] = (
     ("x * y", lambda x, y: x * y, lambda x, y: (y, x)),
     ("a * (a + x) with a = x * "
@@ -109,7 +101,7 @@ GRAPHS: tuple[tuple[str, Any, Any], ...] = (
         ),
     ),
 )  # fmt: skip
-SLIPS = (
+ERRORS = (
     ("ones", "your walk starts from 1; it should start from the z_bar that is handed in"),
     ("passed on", "cotangents are handed on as they are: the rule of the operation is not used"),
     ("last", "a node that is used twice keeps only what came last; what comes back is added up"),
@@ -124,8 +116,7 @@ SLIPS = (
 
 
 def judge_gradient(answer: Any) -> str | None:
-    """The gradient function that the learner's walk makes, on graphs from a line to two "
-    "diamonds."""
+    """The learner's gradient function, on graphs from one product to two diamonds."""
     if not callable(answer):
         return "hand over the function gradient itself, not what it returns"
     asked = ((z_bar, x, y) for z_bar, x, y in ((-1.5, 2.0, 3.0), (0.7, 1.3, -0.4)))
@@ -135,28 +126,25 @@ def judge_gradient(answer: Any) -> str | None:
         if not isinstance(got, tuple | list) or len(got) != 2:
             return "gradient should return one array for each x; has its last line been changed?"
         right = np.array([z_bar * slope for slope in paper(x, y)])
-        slips = [(np.array(_walked(keep)(f, z_bar, x, y)), text) for keep, text in SLIPS]
-        slips = [(wrong, text) for wrong, text in slips if same(wrong, right) is not None]
-        slips += [(0 * right, "nothing comes back to x and y: does the walk begin at the output?")]
+        common_errors = [(np.array(_walked(keep)(f, z_bar, x, y)), text) for keep, text in ERRORS]
+        common_errors = [
+            (wrong, text) for wrong, text in common_errors if same(wrong, right) is not None
+        ]
+        common_errors += [
+            (0 * right, "nothing comes back to x and y: does the walk begin at the output?")
+        ]
         found = np.array([np.asarray(bar, dtype=float).reshape(()) for bar in got])
-        said = same(found, right, "your gradient", slips=slips)
-        if said:
-            return f"for {name}: {said}"
+        message = same(found, right, "your gradient", common_errors=common_errors)
+        if message:
+            return f"for {name}: {message}"
     return None
 
 
 # ---- the other judges ---------------------------------------------------------------------------
 
 
-def _unbroadcast(x_bar: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    extra = x_bar.ndim - len(shape)
-    x_bar = x_bar.sum(axis=tuple(range(extra)))
-    ones = tuple(k for k, n in enumerate(shape) if n == 1 and x_bar.shape[k] != 1)
-    return x_bar.sum(axis=ones, keepdims=True)
-
-
 def judge_unbroadcast(answer: Any) -> str | None:
-    """The sum over what was repeated, case by case, with the shape as it was."""
+    """The sum over the repeated axes, in the original shape, case by case."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     rng = np.random.default_rng(0)
@@ -170,12 +158,12 @@ def judge_unbroadcast(answer: Any) -> str | None:
     )
     for full, shape, story in cases:
         x_bar = rng.normal(size=full)
-        right = _unbroadcast(x_bar, shape)
+        right = sum_to(x_bar, shape=shape)
         got = answer(x_bar.copy(), shape)
         where = f"from {full} to {shape} ({story})"
         if np.shape(got) != shape:
             return f"{where}, your result has the shape {np.shape(got)}"
-        slips = [
+        common_errors = [
             (right * (right.size / x_bar.size), "you take a mean; what comes back is added up"),
             (
                 x_bar[(0,) * (len(full) - len(shape))][tuple(slice(0, n) for n in shape)],
@@ -183,10 +171,12 @@ def judge_unbroadcast(answer: Any) -> str | None:
             ),
             (np.full(shape, x_bar.sum()), "you sum over everything"),
         ]
-        slips = [(wrong, text) for wrong, text in slips if same(wrong, right) is not None]
-        said = same(got, right, "your result", slips=slips)
-        if said:
-            return f"{where}: {said}"
+        common_errors = [
+            (wrong, text) for wrong, text in common_errors if same(wrong, right) is not None
+        ]
+        message = same(got, right, "your result", common_errors=common_errors)
+        if message:
+            return f"{where}: {message}"
     return None
 
 
@@ -204,7 +194,7 @@ CURVES: tuple[tuple[Any, ...], ...] = (
 
 
 def judge_second(answer: Any) -> str | None:
-    """The second derivative, of functions written with the operators of the tape."""
+    """The second derivative of functions that use the operators of the tape."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     points = [(curve, x) for curve in CURVES for x in (0.8, -1.1)]
@@ -216,24 +206,18 @@ def judge_second(answer: Any) -> str | None:
             "gradient? That Node does not remember x"
         )
     first, right, third = (np.array([c[k](x) for c, x in points]) for k in (1, 2, 3))
-    slips = (
+    common_errors = (
         (first, "this is the first derivative; walk back once more, from it"),
         (first**2, "this is the square of the first derivative; its own derivative is asked for"),
         (third, "this is the third derivative: one walk too many"),
         (0 * right, "this is 0: the first gradient does not remember how it was computed"),
         (first * right, "your second walk starts from the first gradient, in place of 1"),
     )
-    return same(got, right, "your second derivative", slips=slips)
-
-
-def _second(f: Any, x: float, *, start: str = "") -> float:
-    leaf = tensor(np.array(x), requires_grad=True)
-    first = grad(f(leaf), leaf, create_graph=True)
-    return float(grad(first, leaf, first.detach() if start else None).numpy())
+    return same(got, right, "your second derivative", common_errors=common_errors)
 
 
 def diamond(rng: np.random.Generator) -> dict[str, Any]:
-    """x and k of T1."""
+    """x and k of 2.T1."""
     return {"x": float(rng.integers(2, 8)), "k": float(rng.integers(2, 6))}
 
 
@@ -251,10 +235,8 @@ EXERCISES = (
             "the larger one": "It is the sum: when x moves, both ways carry the change to the "
                               "output.",
         }),
-        because="When x moves, both ways carry the change to the output.",
-        of=("the last one", "the larger one", "the sum"),
-        right=("the sum",),
-        wrong=(("the last one", "both ways"), ("the larger one", "both ways")),
+        explanation="When x moves, both ways carry the change to the output.",
+        choices=("the last one", "the larger one", "the sum"),
     ),
     Exercise(
         "2.2",
@@ -265,7 +247,7 @@ EXERCISES = (
                 rng.normal(size=3), *(lambda a, b: (a * b, a, b))(*rng.normal(size=(2, 3)))
             ),
             ("a_bar", "b_bar"),
-            slips=(
+            common_errors=(
                 (
                     lambda z_bar, z, a, b: (z_bar * a, z_bar * b),
                     "each input gets its own value; when a moves by 1, a b moves by what?",
@@ -294,22 +276,6 @@ EXERCISES = (
             "a_bar is z_bar times the slope of z by a",
             "the slope of a b by a is b",
         ),
-        right=(
-            lambda z_bar, z, a, b: (z_bar * b, z_bar * a),
-            lambda z_bar, z, a, b: [b * z_bar, a * z_bar],
-            lambda z_bar, z, a, b: tuple(z_bar * x for x in (b, a)),
-        ),
-        wrong=(
-            (lambda z_bar, z, a, b: (z_bar * a, z_bar * b), "its own value"),
-            (lambda z_bar, z, a, b: (b, a), "z_bar is missing"),
-            (lambda z_bar, z, a, b: (z_bar, z_bar), "the rule of a sum"),
-            (lambda z_bar, z, a, b: (z_bar * z, z_bar * z), "z_bar times z"),
-            (lambda z_bar, z, a, b: (z_bar + b, z_bar + a), "multiplied by a slope"),
-            (lambda z_bar, z, a, b: (z_bar / b, z_bar / a), "you divide"),
-            (lambda z_bar, z, a, b: z_bar * b, "return 2 values"),
-            (lambda z_bar, z, a, b: (z_bar * b, -z_bar * a),
-             "b_bar has the right size and the wrong"),
-        ),
     ),
     Exercise(
         "2.3",
@@ -321,16 +287,7 @@ EXERCISES = (
             "bars[x] = bars[x] + x_bar if x in bars else x_bar",
         ),
         reveals="2.1",
-        because="Whatever is made of these operations has a gradient now.",
-        right=(_by_minwn, _walked("sum")),
-        wrong=(
-            *((_walked(keep), text[:30]) for keep, text in SLIPS),
-            (lambda f, z_bar, x, y: (0.0, 0.0), "nothing comes back"),
-            (lambda f, z_bar, x, y: [-bar for bar in _by_minwn(f, z_bar, x, y)], "wrong sign"),
-            (lambda f, z_bar, x, y: _by_minwn(f, z_bar, x, y)[0], "one array for each x"),
-            (lambda f, z_bar, x, y: {}[x], "KeyError"),
-            (3.0, "function gradient itself"),
-        ),
+        explanation="Whatever is made of these operations has a gradient now.",
     ),
     Exercise(
         "2.4",
@@ -341,10 +298,8 @@ EXERCISES = (
             "2": "It is 3, and not 2: c had kept its 1 and received another, and it sends on the "
                  "2.",
         }),
-        because="c had kept its 1, received another, and sent the 2 on to a, which had 1.",
-        of=("1", "2", "3"),
-        right=("3",),
-        wrong=(("1", "It is 3"), ("2", "and not 2")),
+        explanation="c had kept its 1, received another, and sent the 2 on to a, which had 1.",
+        choices=("1", "2", "3"),
     ),
     Exercise(
         "2.5",
@@ -357,41 +312,7 @@ EXERCISES = (
             "then, for each axis where shape says 1 and x_bar does not, x_bar.sum(axis=k, "
             "keepdims=True)",
         ),
-        because="Repeating on the way there is summing on the way back.",
-        right=(
-            _unbroadcast,
-            lambda x_bar, shape: np.einsum(
-                x_bar, list(range(x_bar.ndim)),
-                [k for k, n in enumerate((1,) * (x_bar.ndim - len(shape)) + shape) if n != 1],
-            ).reshape(shape),
-        ),
-        wrong=(
-            (lambda x_bar, shape: x_bar, "has the shape (3, 4)"),
-            (lambda x_bar, shape: x_bar.sum(axis=0), "(nothing was repeated)"),
-            (
-                lambda x_bar, shape: x_bar.sum(axis=tuple(range(x_bar.ndim - len(shape)))),
-                "from (3, 4) to (3, 1)",
-            ),
-            (
-                lambda x_bar, shape: _unbroadcast(x_bar, shape)
-                * (np.prod(shape) / x_bar.size),
-                "you take a mean",
-            ),
-            (
-                lambda x_bar, shape: x_bar[(0,) * (x_bar.ndim - len(shape))][
-                    tuple(slice(0, n) for n in shape)
-                ],
-                "the first of the copies",
-            ),
-            (
-                lambda x_bar, shape: x_bar
-                if x_bar.shape == shape
-                else np.full(shape, x_bar.sum()),
-                "sum over everything",
-            ),
-            (lambda x_bar, shape: np.squeeze(_unbroadcast(x_bar, shape)), "has the shape (3,)"),
-            (lambda x_bar, shape: x_bar.reshape(shape), "cannot reshape"),
-        ),
+        explanation="Repeating on the way there is summing on the way back.",
     ),
     Exercise(
         "2.6",
@@ -402,24 +323,14 @@ EXERCISES = (
             "that Node was computed on the tape as well, so you can walk back from it",
             "first = backward(y, 1.0)[x], and the same line once more with first in place of y",
         ),
-        because="The walk is written in operations of the tape, so it was recorded.",
-        right=(_second, lambda f, x: np.array([_second(f, x)])),
-        wrong=(
-            (lambda f, x: _by_minwn(f, 1.0, x)[0], "the first derivative"),
-            (lambda f, x: _by_minwn(f, 1.0, x)[0] ** 2, "the square of the first"),
-            (lambda f, x: 0.0, "does not remember how"),
-            (lambda f, x: {}[x], "did not come to x"),
-            (lambda f, x: _second(f, x, start="first"), "in place of 1"),
-            (lambda f, x: -_second(f, x), "wrong sign"),
-            (lambda f, x: _second(f, x) / 2, "1/2 times what it should be"),
-        ),
+        explanation="The walk is written in operations of the tape, so it was recorded.",
     ),
     Exercise(
         "2.T1",
         "a diamond on paper",
         number(
             _t1, "your x_bar", digits=6,
-            slips=(
+            common_errors=(
                 (lambda x: x["x"] ** 2, "that is what comes through the factor x alone"),
                 (
                     lambda x: 2 * x["x"] * (x["x"] + x["k"]),
@@ -443,14 +354,6 @@ EXERCISES = (
             "what comes to x through a is a_bar times 2 x",
         ),
         variant=diamond,
-        right=(_t1, lambda x: str(_t1(x))),
-        wrong=(
-            (lambda x: x["x"] ** 2, "through the factor x alone"),
-            (lambda x: 2 * x["x"] * (x["x"] + x["k"]), "through a alone"),
-            (lambda x: x["x"] * (x["x"] + x["k"]) + x["x"] ** 2, "used twice as well"),
-            (lambda x: _t1(x) + 1, "too large"),
-            (lambda x: None, "None"),
-        ),
     ),
     Exercise(
         "2.T2",
@@ -465,13 +368,8 @@ EXERCISES = (
             "when one entry of b moves, 32 entries of y move",
             "what comes back from all of them is added up",
         ),
-        because="b moves all rows at once.",
-        of=("the sum over the 32 rows", "the mean over the 32 rows", "its last row"),
-        right=("the sum over the 32 rows",),
-        wrong=(
-            ("the mean over the 32 rows", "a loss that is a mean"),
-            ("its last row", "none counts more"),
-        ),
+        explanation="b moves all rows at once.",
+        choices=("the sum over the 32 rows", "the mean over the 32 rows", "its last row"),
     ),
     Exercise(
         "2.T3",
@@ -485,9 +383,7 @@ EXERCISES = (
             "for the first derivative, only the value of the rule matters",
             "for the second, the result of the rule has to remember where it came from",
         ),
-        because="The first walk has the right numbers, and forgets that they came from b.",
-        of=("both", "only the second", "neither"),
-        right=("only the second",),
-        wrong=(("both", "nothing but numbers"), ("neither", "no longer remembers")),
+        explanation="The first walk has the right numbers, and forgets that they came from b.",
+        choices=("both", "only the second", "neither"),
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand import linear
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -17,7 +18,7 @@ NAMES = ("x_bar", "w_bar", "b_bar")
 
 
 def layer(rng: np.random.Generator) -> Arrays:
-    """x (5, 3), w (4, 3), b (4,): no two axes alike."""
+    """x (5, 3), w (4, 3), b (4,): three different sizes."""
     return rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), rng.normal(size=4)
 
 
@@ -27,24 +28,13 @@ def back(rng: np.random.Generator) -> Arrays:
     return rng.normal(size=(5, 4)), x, w
 
 
-def batched(rng: np.random.Generator) -> Arrays:
-    """The same with two axes in front, with none, or with one."""
-    front = ((2, 5), (), (6,))[int(rng.integers(3))]
-    return rng.normal(size=(*front, 4)), rng.normal(size=(*front, 3)), rng.normal(size=(4, 3))
-
-
 def tangents(rng: np.random.Generator) -> Arrays:
-    """x, w, and how x, w and b move."""
+    """x, w, and the tangents of x, w and b."""
     return (*layer(rng)[:2], *layer(rng))
 
 
-def _linear(x: Any, w: Any, b: Any) -> Any:
-    return x @ w.T + b
-
-
 def _back(y_bar: Any, x: Any, w: Any) -> Arrays:
-    rows, sent = x.reshape(-1, x.shape[-1]), y_bar.reshape(-1, y_bar.shape[-1])
-    return y_bar @ w, sent.T @ rows, sent.sum(axis=0)
+    return linear.vjp(y_bar, x, w, np.zeros(len(w)))
 
 
 def _but(k: int, rule: Any) -> Any:
@@ -58,12 +48,8 @@ def _but(k: int, rule: Any) -> Any:
     return answer
 
 
-def _dot(x: Any, w: Any, x_dot: Any, w_dot: Any, b_dot: Any) -> Any:
-    return x_dot @ w.T + x @ w_dot.T + b_dot
-
-
-# wrong parts of the pullback, and what is said of them
-SLIPS = (
+# wrong pullbacks, each with its sentence
+ERRORS = (
     (_but(1, lambda y_bar, x, w: _back(y_bar, x, w)[1] / len(x)),
      "your w_bar is a mean over the rows of x; it is a sum"),
     (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "your w_bar does not use y_bar"),
@@ -81,11 +67,11 @@ SLIPS = (
      "your b_bar sums over the outputs as well; each has a bias of its own"),
 )  # fmt: skip
 
-_judge_back = function(_back, back, NAMES, slips=SLIPS)
+_judge_back = function(_back, back, NAMES, common_errors=ERRORS)
 
 
 def judge_back(answer: Any) -> str | None:
-    """The pullback; errors of NumPy about shapes are said in the words of the notebook."""
+    """The pullback; NumPy's errors about shapes become a sentence in the notebook's words."""
     try:
         return _judge_back(answer)
     except ValueError as error:
@@ -99,10 +85,10 @@ def judge_back(answer: Any) -> str | None:
 
 
 def judge_batched(answer: Any) -> str | None:
-    """The pullback for any axes in front; first for the plain case, then for others by name."""
-    said = judge_back(answer)
-    if said:
-        return f"for x of shape (5, 3): {said}"
+    """The pullback for any leading axes: first two axes in all, then three, one, and no rows."""
+    message = judge_back(answer)
+    if message:
+        return f"for x of shape (5, 3): {message}"
     for front, words in (
         ((2, 5), "two axes in front"),
         ((), "no axis in front"),
@@ -113,9 +99,9 @@ def judge_batched(answer: Any) -> str | None:
             return tuple(rng.normal(size=s) for s in ((*front, 4), (*front, 3), (4, 3)))
 
         try:
-            said = function(
+            message = function(
                 _back, draw, NAMES,
-                slips=(
+                common_errors=(
                     (
                         _but(1, lambda y_bar, x, w: _front(y_bar)[0].T @ _front(x)[0]),
                         "your w_bar is that of the first batch alone",
@@ -123,19 +109,19 @@ def judge_batched(answer: Any) -> str | None:
                 ),
             )(answer)  # fmt: skip
         except (ValueError, IndexError) as error:
-            said = f"your answer raised {type(error).__name__}: {error}"
-        if said:
-            return f"for x of shape {(*front, 3)}, with {words}: {said}"
+            message = f"your answer raised {type(error).__name__}: {error}"
+        if message:
+            return f"for x of shape {(*front, 3)}, with {words}: {message}"
     return None
 
 
 def _front(x: Any) -> Any:
-    """x with two axes in front of the last."""
+    """x with exactly two axes before the last."""
     return x if x.ndim == 3 else x.reshape((1,) * (3 - x.ndim) + x.shape)
 
 
 def judge_shape(answer: Any) -> str | None:
-    """Of T2: the shape (7, 4) of w_bar."""
+    """Of 3.T2: the shape (7, 4) of w_bar."""
     if not isinstance(answer, tuple | list):
         return f"a shape is a tuple, such as (2, 4); this is {answer!r}"
     found = tuple(answer)
@@ -151,7 +137,7 @@ def judge_shape(answer: Any) -> str | None:
 
 
 def column(rng: np.random.Generator) -> dict[str, Any]:
-    """y_bar of T1, three rows of two."""
+    """y_bar of 3.T1, three rows of two."""
     y_bar = rng.permutation([-4, -3, -2, -1, 1, 2, 3, 5, 6, 7, 8, 9])[:6].reshape(3, 2)
     while not y_bar[:, 0].sum():
         y_bar = np.roll(y_bar, 1)
@@ -170,19 +156,17 @@ EXERCISES = (
             "(4, 5)": "It is (5, 4): a row for each row of x, with a number for each output.",
             "(5, 3)": "It is (5, 4): the 3 inputs are summed away, and the 4 outputs are left.",
         }),
-        because="A row for each row of x, and in it a number for each output.",
-        of=("(5, 3)", "(4, 5)", "(5, 4)"),
-        right=("(5, 4)",),
-        wrong=(("(4, 5)", "a row for each row"), ("(5, 3)", "summed away")),
+        explanation="A row for each row of x, and in it a number for each output.",
+        choices=("(5, 3)", "(4, 5)", "(5, 4)"),
     ),
     Exercise(
         "3.2",
         "the layer",
         function(
-            _linear,
+            linear.forward,
             layer,
             "your y",
-            slips=(
+            common_errors=(
                 (lambda x, w, b: x @ w.T, "the bias b is missing"),
                 (lambda x, w, b: x @ w.T - b, "you subtract the bias"),
                 (lambda x, w, b: (x @ w.T) * b, "you multiply by the bias; add it"),
@@ -197,22 +181,6 @@ EXERCISES = (
             "w.T has the shape (i, o)",
         ),
         reveals="3.1",
-        right=(
-            _linear,
-            lambda x, w, b: np.einsum("mi,oi->mo", x, w) + b[None, :],
-            lambda x, w, b: [[float(r @ w[o] + b[o]) for o in range(len(w))] for r in x],
-            lambda x, w, b: (w @ x.T + b[:, None]).T,
-        ),
-        wrong=(
-            (lambda x, w, b: x @ w + b, "ValueError"),
-            (lambda x, w, b: x @ w.T, "b is missing"),
-            (lambda x, w, b: w @ x.T + b[:, None], "transposed"),
-            (lambda x, w, b: x @ w.T / 3 + b, "it is a sum"),
-            (lambda x, w, b: x @ w.T + b.sum(), "sum of all biases"),
-            (lambda x, w, b: (x @ w.T) * b, "multiply by the bias"),
-            (lambda x, w, b: x @ w.T - b, "subtract"),
-            (lambda x, w, b: x[0] @ w.T + b, "(4,), and (5, 4)"),
-        ),
     ),
     Exercise(
         "3.3",
@@ -225,33 +193,6 @@ EXERCISES = (
             "transposed",
             "b_bar (o,): b went into each row, so the rows of y_bar are added up",
         ),
-        right=(
-            _back,
-            lambda y_bar, x, w: (
-                np.einsum("mo,oi->mi", y_bar, w), np.einsum("mo,mi->oi", y_bar, x), y_bar.sum(0)
-            ),
-            lambda y_bar, x, w: [(w.T @ y_bar.T).T, (x.T @ y_bar).T, np.ones(len(x)) @ y_bar],
-            lambda y_bar, x, w: (
-                y_bar @ w, sum(np.outer(a, b) for a, b in zip(y_bar, x, strict=True)),
-                y_bar.sum(axis=0, keepdims=True),
-            ),
-        ),
-        wrong=(
-            (_but(0, lambda y_bar, x, w: y_bar @ w.T), "two axes meet"),
-            (_but(0, lambda y_bar, x, w: (y_bar @ w).T),
-             "x_bar has the right values, but is trans"),
-            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "x_bar is wrong in"),
-            (_but(1, lambda y_bar, x, w: x.T @ y_bar), "w_bar has the right values, but is trans"),
-            (_but(1, lambda y_bar, x, w: y_bar.T @ x / 5), "w_bar is a mean"),
-            (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "does not use y_bar"),
-            (_but(2, lambda y_bar, x, w: y_bar), "(5, 4), and (4,)"),
-            (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)), "b_bar is a mean"),
-            (_but(2, lambda y_bar, x, w: y_bar.sum(axis=1)), "(5,), and (4,)"),
-            (_but(2, lambda y_bar, x, w: np.full(4, 5)), "counts the rows"),
-            (_but(2, lambda y_bar, x, w: np.ones(4)), "1 everywhere"),
-            (_but(2, lambda y_bar, x, w: y_bar[-1]), "the last row"),
-            (lambda y_bar, x, w: _back(y_bar, x, w)[:2], "return 3 values"),
-        ),
     ),
     Exercise(
         "3.4",
@@ -262,62 +203,16 @@ EXERCISES = (
             "w was used in every row of every batch: all axes in front are summed, as m was",
             "x.reshape(-1, x.shape[-1]) makes one m of all axes in front; the same for y_bar",
         ),
-        because="To the weights it does not matter how the rows are arranged.",
-        right=(
-            _back,
-            lambda y_bar, x, w: (
-                y_bar @ w, np.tensordot(y_bar, x, (range(x.ndim - 1), range(x.ndim - 1))),
-                y_bar.sum(axis=tuple(range(x.ndim - 1))),
-            ),
-        ),
-        wrong=(
-            (lambda y_bar, x, w: (y_bar @ w, y_bar.T @ x, y_bar.sum(axis=0)),
-             "(2, 5, 3), with two axes"),
-            (
-                lambda y_bar, x, w: (
-                    y_bar @ w, np.swapaxes(y_bar, -1, -2) @ x, y_bar.reshape(-1, 4).sum(0)
-                ),
-                "w_bar has shape (2, 4, 3), and (4, 3)",
-            ),
-            (
-                lambda y_bar, x, w: (y_bar @ w, _back(y_bar, x, w)[1], y_bar.sum(axis=0)),
-                "b_bar has shape (5, 4), and (4,)",
-            ),
-            (
-                lambda y_bar, x, w: (
-                    y_bar @ w, np.tensordot(y_bar, x, ((0, 1), (0, 1))) if x.ndim == 3
-                    else y_bar.T @ x, _back(y_bar, x, w)[2],
-                ),
-                "with no axis in front",
-            ),
-            (
-                lambda y_bar, x, w: (
-                    y_bar @ w, _front(y_bar)[0].T @ _front(x)[0], _back(y_bar, x, w)[2]
-                ),
-                "the first batch alone",
-            ),
-            (
-                lambda y_bar, x, w: (
-                    y_bar @ w, *(p / max(len(x), 1) for p in _back(y_bar, x, w)[1:])
-                ),
-                "w_bar is a mean",
-            ),
-            (
-                lambda y_bar, x, w: (
-                    y_bar @ w, _back(y_bar, x, w)[1], y_bar.reshape(-1, 4).mean(axis=0)
-                ),
-                "b_bar is a mean",
-            ),
-        ),
+        explanation="To the weights it does not matter how the rows are arranged.",
     ),
     Exercise(
         "3.5",
         "the forward product",
         function(
-            _dot,
+            linear.jvp,
             tangents,
             "your y_dot",
-            slips=(
+            common_errors=(
                 (lambda x, w, p, q, r: p @ w.T + r, "x w_dot^T is missing: w moves as well"),
                 (lambda x, w, p, q, r: x @ q.T + r, "x_dot w^T is missing: x moves as well"),
                 (lambda x, w, p, q, r: p @ w.T + x @ q.T, "b_dot is missing: b moves as well"),
@@ -326,11 +221,11 @@ EXERCISES = (
                     "you multiply the two changes; in a product one factor moves at a time",
                 ),
                 (
-                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + p @ q.T,
+                    lambda x, w, p, q, r: linear.jvp(x, w, p, q, r) + p @ q.T,
                     "x_dot w_dot^T is too much: it is small of second order",
                 ),
                 (
-                    lambda x, w, p, q, r: _dot(x, w, p, q, r) + x @ w.T,
+                    lambda x, w, p, q, r: linear.jvp(x, w, p, q, r) + x @ w.T,
                     "x w^T itself is in your sum; a change has only terms with a dot",
                 ),
             ),
@@ -340,20 +235,6 @@ EXERCISES = (
             "each term has exactly one letter with a dot",
             "three terms: one for x_dot, one for w_dot, one for b_dot",
         ),
-        right=(
-            _dot,
-            lambda x, w, p, q, r: _linear(p, w, r) + _linear(x, q, 0),
-            lambda x, w, p, q, r: np.einsum("mi,oi->mo", p, w) + np.einsum("oi,mi->mo", q, x) + r,
-        ),
-        wrong=(
-            (lambda x, w, p, q, r: p @ w.T + r, "w moves as well"),
-            (lambda x, w, p, q, r: x @ q.T + r, "x moves as well"),
-            (lambda x, w, p, q, r: p @ w.T + x @ q.T, "b moves as well"),
-            (lambda x, w, p, q, r: p @ q.T + r, "one factor moves at a time"),
-            (lambda x, w, p, q, r: _dot(x + p, w, p, q, r), "x_dot w_dot^T is too much"),
-            (lambda x, w, p, q, r: _dot(x, w, p, q, r) + x @ w.T, "terms with a dot"),
-            (lambda x, w, p, q, r: _dot(x, w, p, q, r).T, "transposed"),
-        ),
     ),
     Exercise(
         "3.6",
@@ -362,17 +243,15 @@ EXERCISES = (
             "fails": "It passes. Both halves belong to the same function, x w^T, which is not the "
                      "layer.",
         }),
-        because="Both halves belong to the same function, x w^T, which is not the layer.",
-        of=("passes", "fails"),
-        right=("passes",),
-        wrong=(("fails", "It passes"),),
+        explanation="Both halves belong to the same function, x w^T, which is not the layer.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "3.T1",
         "b_bar on paper",
         number(
             _t1, "your b_bar",
-            slips=(
+            common_errors=(
                 (lambda x: _t1(x) / 3, "that is a mean; what comes back is added up"),
                 (lambda x: float(sum(x["y_bar"][0])),
                  "that is the sum of a row; b_1 is in a column"),
@@ -387,13 +266,6 @@ EXERCISES = (
             "it is the sum of the first column",
         ),
         variant=column,
-        right=(_t1, lambda x: np.sum(x["y_bar"], axis=0)[0]),
-        wrong=(
-            (lambda x: _t1(x) / 3, "mean"),
-            (lambda x: 1000, "too large"),
-            (lambda x: -_t1(x), ""),
-            (lambda x: "b", "a number is asked for"),
-        ),
     ),
     Exercise(
         "3.T2",
@@ -404,10 +276,7 @@ EXERCISES = (
             "what shape does the gradient of anything have?",
             "that of w",
         ),
-        because="A cotangent has the shape of what it belongs to.",
-        right=((7, 4), [7, 4]),
-        wrong=(((4, 7), "transposed"), ((9, 7), "y_bar"), ((9, 4), "x_bar"), ((7,), "shape of w"),
-               (28, "a tuple")),
+        explanation="A cotangent has the shape of what it belongs to.",
     ),
     Exercise(
         "3.T3",
@@ -421,9 +290,7 @@ EXERCISES = (
             "which of the three looks at numbers, entry by entry?",
             "notebook 1 was about it",
         ),
-        because="And a layer that is not square would have told you for nothing.",
-        of=("the shapes", "differences", "more digits"),
-        right=("differences",),
-        wrong=(("the shapes", "every product"), ("more digits", "the wrong places")),
+        explanation="And a layer that is not square would have told you for nothing.",
+        choices=("the shapes", "differences", "more digits"),
     ),
 )  # fmt: skip

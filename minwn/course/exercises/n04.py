@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand import conv
+from ...ops.window import window_count
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -16,7 +18,7 @@ Numbers = dict[str, Any]
 
 
 def options(rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """kernel, stride, padding, dilation: none of them 1, or equal to its neighbours' default."""
+    """kernel, stride, padding, dilation: an ignored option changes the answer."""
     return 3, int(rng.integers(2, 4)), int(rng.integers(1, 3)), 2
 
 
@@ -53,18 +55,18 @@ def grouped(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.normal(size=(4, 13)), rng.normal(size=(6, 2, 3)), *rest, 2
 
 
-# ---- what is right, and what is often written in its place ---------------------------------------
+# ---- references and common errors ----------------------------------------------------------------
 
 
 def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    return window_count(size, kernel, stride, dilation, (padding, padding))
 
 
 def _windows(
     x: np.ndarray, kernel: int, stride: int, padding: int, dilation: int, *, step: int = 0,
     pad: Any = None,
 ) -> np.ndarray:  # fmt: skip
-    """step: from one entry of a window to the next, in place of the dilation. pad: before, after"""
+    """step: between the entries of a window, instead of the dilation. pad: before, after."""
     out = _count(len(x), kernel, stride, padding, dilation)
     wide = np.pad(x, (padding, padding) if pad is None else pad)
     starts = [(step or dilation) * k for k in range(kernel)]
@@ -76,25 +78,15 @@ def _matrix(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) 
     return np.stack([w @ _windows(e, *how) for e in np.eye(size)], axis=1)
 
 
-def _filled(w: np.ndarray, size: int, stride: int, padding: int, dilation: int) -> np.ndarray:
-    """The same, entry by entry."""
-    a = np.zeros((_count(size, len(w), stride, padding, dilation), size))
-    for p in range(len(a)):
-        for k in range(len(w)):
-            q = stride * p + dilation * k - padding
-            if 0 <= q < size:
-                a[p, q] = w[k]
-    return a
-
-
 def _back(
     y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
 ) -> np.ndarray:
-    return _filled(w, size, stride, padding, dilation).T @ y_bar
+    how = {"stride": stride, "padding": padding, "dilation": dilation}
+    return conv.vjp(y_bar[None, None], np.zeros((1, 1, size)), w[None, None], **how)[0][0, 0]
 
 
 def _scattered(add: bool = True, shift: bool = True) -> Callable[..., np.ndarray]:
-    """add: to what is there, or write over it. shift: by the padding, or drop what sticks out."""
+    """add: to earlier entries, or overwrite them. shift: by the padding, or cut off the end."""
 
     def back(
         y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
@@ -118,7 +110,7 @@ def _conv(
     x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int, groups: int,
     *, reads: Any = None,
 ) -> np.ndarray:  # fmt: skip
-    """reads: of the group, the channels that it reads"""
+    """reads: the channels that a group reads, if not its own."""
     few, each = w.shape[1], len(w) // groups
     found = []
     for i in range(groups):
@@ -207,15 +199,13 @@ EXERCISES = (
             "5": "There are 4: one that starts at place 8 of the 10 would need a place 10.",
             "8": "There are 4: with stride 1 there would be 8.",
         }),
-        because="With the padding there are 10 places, and windows start at 0, 2, 4 and 6.",
-        of=("3", "4", "5", "8"),
-        right=("4",),
-        wrong=(("3", "start at"), ("5", "would need"), ("8", "with stride 1"), (4, "not a choice")),
+        explanation="With the padding there are 10 places, and windows start at 0, 2, 4 and 6.",
+        choices=("3", "4", "5", "8"),
     ),
     Exercise(
         "4.2",
         "the number of windows",
-        function(_count, geometry, "your count", slips=COUNTS, points=8),
+        function(_count, geometry, "your count", common_errors=COUNTS, points=8),
         (
             "first, how many places does one window cover, from its first entry to its last?",
             "then, how many places are left over on the right of the first window? The padding "
@@ -223,27 +213,15 @@ EXERCISES = (
             "each stride that fits into what is left over is one more window: divide with //, and "
             "do not forget the first window",
         ),
-        because="The first window, and one more for each stride that fits.",
+        explanation="The first window, and one more for each stride that fits.",
         reveals="4.1",
-        right=(
-            _count,
-            lambda size, kernel, stride, padding, dilation: len(
-                range(0, size + 2 * padding - dilation * (kernel - 1), stride)
-            ),
-            lambda *how: np.array([float(_count(*how))]),
-        ),
-        wrong=(
-            *((f, text[:24]) for f, text in COUNTS),
-            (lambda *how: None, "is None"),
-            (4, "the function itself"),
-        ),
     ),
     Exercise(
         "4.3",
         "every window as a column",
         function(
             _windows, row, "your matrix of windows",
-            slips=(
+            common_errors=(
                 (
                     _with(_windows, step=1),
                     "inside your windows the entries are neighbours: the dilation is missing",
@@ -279,40 +257,7 @@ EXERCISES = (
             "a slice start : stop : stride does it; the stop is where exactly `out` entries are "
             "taken, so use count",
         ),
-        because="A convolution is now a product of matrices: w @ windows.",
-        right=(
-            _windows,
-            lambda x, kernel, stride, padding, dilation: [
-                [
-                    x[q] if 0 <= q < len(x) else 0.0
-                    for p in range(_count(len(x), kernel, stride, padding, dilation))
-                    for q in [stride * p + dilation * k - padding]
-                ]
-                for k in range(kernel)
-            ],
-            lambda x, *how: _windows(x.astype("float32"), *how),
-        ),
-        wrong=(
-            (_with(_windows, step=1), "the dilation is missing"),
-            (
-                lambda x, kernel, stride, padding, dilation: _windows(
-                    x, kernel, stride, padding, dilation, pad=(0, 2 * padding)
-                ),
-                "starts at x[0]",
-            ),
-            (
-                lambda x, kernel, stride, padding, dilation: _windows(
-                    np.pad(x, padding, mode="edge"), kernel, stride, 0, dilation
-                ),
-                "should be 0",
-            ),
-            (lambda x, *how: _windows(x, *how)[::-1], "from right to left"),
-            (lambda x, *how: _windows(x, *how).T, "transposed"),
-            (lambda x, kernel, stride, padding, dilation: _windows(x, kernel, stride, 0, dilation),
-             "is asked for"),
-            (lambda x, kernel, stride, padding, dilation: _windows(x, kernel, 1, padding, dilation),
-             "is asked for"),
-        ),
+        explanation="A convolution is now a product of matrices: w @ windows.",
     ),
     Exercise(
         "4.4",
@@ -324,23 +269,22 @@ EXERCISES = (
             "1000000": "It is 3: nearly all places are 0, and the others hold the same three "
             "weights again and again.",
         }),
-        because="Each row holds the same three weights, one place further on; all the rest is 0.",
-        of=("3", "1000", "2998", "1000000"),
-        right=("3",),
-        wrong=(("1000", "each row"), ("2998", "again and again"), ("1000000", "nearly all")),
+        explanation="Each row holds the same three weights, one place further on; all the rest is "
+        "0.",
+        choices=("3", "1000", "2998", "1000000"),
     ),
     Exercise(
         "4.5",
         "the matrix of a convolution",
         function(
             _matrix, taps, "your matrix",
-            slips=(
+            common_errors=(
                 (
                     lambda w, *how: _matrix(w[::-1], *how),
                     "the weights in your rows run backwards",
                 ),
                 (
-                    lambda w, size, stride, padding, dilation: _filled(
+                    lambda w, size, stride, padding, dilation: _matrix(
                         w, size + padding, stride, 0, dilation
                     )[: _count(size, len(w), stride, padding, dilation), :size],
                     "your first row starts at x[0]; the padding comes before it",
@@ -357,25 +301,8 @@ EXERCISES = (
             "it is a column of the matrix: the rows of np.eye(size) are those vectors",
             "np.stack(..., axis=1) puts columns side by side",
         ),
-        because="Column q of a matrix is what it makes of the q-th unit vector.",
+        explanation="Column q of a matrix is what it makes of the q-th unit vector.",
         reveals="4.4",
-        right=(
-            _matrix,
-            _filled,
-            lambda w, size, *how: np.array(
-                [w @ _windows(np.eye(size)[q], len(w), *how) for q in range(size)]
-            ).T,
-        ),
-        wrong=(
-            (lambda w, *how: _matrix(w, *how).T, "transposed"),
-            (lambda w, *how: _matrix(w[::-1], *how), "run backwards"),
-            (
-                lambda w, size, stride, padding, dilation: _matrix(w, size, stride, 0, dilation),
-                "is asked for",
-            ),
-            (lambda w, *how: (_matrix(w, *how) != 0).astype(float), "ones in them"),
-            (lambda w, size, *how: w, "is asked for"),
-        ),
     ),
     Exercise(
         "4.6",
@@ -385,17 +312,15 @@ EXERCISES = (
             "averaged": "It is zero: what no window reads changes no output, whatever its "
             "neighbours do.",
         }),
-        because="What no window reads changes no output, and so not the loss.",
-        of=("zero", "copied", "averaged"),
-        right=("zero",),
-        wrong=(("copied", "no window reads"), ("averaged", "neighbours")),
+        explanation="What no window reads changes no output, and so not the loss.",
+        choices=("zero", "copied", "averaged"),
     ),
     Exercise(
         "4.7",
         "the input gradient, without the matrix",
         function(
             _back, returned, "your x_bar",
-            slips=(
+            common_errors=(
                 (
                     _scattered(add=False),
                     "where windows overlap, your later one overwrites the earlier; what comes back "
@@ -420,37 +345,15 @@ EXERCISES = (
             "for each k, the places of all p at once are the slice that you used in exercise 4.3; "
             "add to it with +=",
         ),
-        because="It is what the transpose of the matrix does, without the matrix.",
+        explanation="It is what the transpose of the matrix does, without the matrix.",
         reveals="4.6",
-        right=(
-            _back,
-            _scattered(),
-            lambda y_bar, w, size, *how: np.einsum("pq,p->q", _filled(w, size, *how), y_bar),
-        ),
-        wrong=(
-            (_scattered(add=False), "overwrites the earlier"),
-            (_scattered(shift=False), "shifted by the padding"),
-            (_flipped, "run backwards"),
-            (
-                lambda y_bar, w, size, *how: _back(y_bar, np.ones_like(w), size, *how),
-                "multiplied by a weight",
-            ),
-            (
-                lambda y_bar, w, size, stride, padding, dilation: np.pad(
-                    _back(y_bar, w, size, stride, padding, dilation), padding
-                ),
-                "is asked for",
-            ),
-            (lambda y_bar, w, size, *how: -_back(y_bar, w, size, *how), "wrong sign"),
-            (lambda y_bar, w, size, *how: print(end=""), "is None"),
-        ),
     ),
     Exercise(
         "4.8",
         "the gap of an adjoint test",
         function(
             _gap, pair, "your gap",
-            slips=(
+            common_errors=(
                 (
                     lambda f, b, x, y_bar: f(x) @ y_bar - x @ b(y_bar),
                     "your gap has a sign; take its size",
@@ -483,19 +386,7 @@ EXERCISES = (
             "forward(x) is as long as y_bar; backward(y_bar) is as long as x",
             "the gap is the size of the difference of the two numbers: abs",
         ),
-        because="Two numbers, two calls, and no matrix.",
-        right=(
-            _gap,
-            lambda f, b, x, y_bar: np.abs(np.sum(f(x) * y_bar) - np.sum(x * b(y_bar))),
-        ),
-        wrong=(
-            (lambda f, b, x, y_bar: f(x) @ y_bar - x @ b(y_bar), "take its size"),
-            (lambda f, b, x, y_bar: abs(f(x).sum() - b(y_bar).sum()), "two sums"),
-            (lambda f, b, x, y_bar: abs(x @ b(y_bar)), "one side only"),
-            (lambda f, b, x, y_bar: abs(f(x) @ y_bar + x @ b(y_bar)), "you add"),
-            (lambda f, b, x, y_bar: abs(f(x) @ x), "raised ValueError"),
-            (lambda f, b, x, y_bar: abs(f(x) * y_bar - b(y_bar)[:3]), "is asked for"),
-        ),
+        explanation="Two numbers, two calls, and no matrix.",
     ),
     Exercise(
         "4.9",
@@ -504,17 +395,15 @@ EXERCISES = (
             "fails": "It passes: with ones all around, only the sum of the weights counts, and "
             "the order does not change it.",
         }),
-        because="With ones all around only the sum of the weights counts, and not their order.",
-        of=("passes", "fails"),
-        right=("passes",),
-        wrong=(("fails", "only the sum"),),
+        explanation="With ones all around only the sum of the weights counts, and not their order.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "4.10",
         "channels and groups",
         function(
             _conv, grouped, "your y",
-            slips=(
+            common_errors=(
                 (
                     _with(_conv, reads=lambda i, few, groups: slice(i, None, groups)),
                     "your groups take every second channel; a group takes neighbours",
@@ -545,49 +434,14 @@ EXERCISES = (
             "with groups, do that for each group by itself: its channels of x are "
             "few = w.shape[1] neighbours, its outputs len(w) // groups neighbours",
         ),
-        because="Groups are a matrix in blocks, with zeros between them.",
-        right=(
-            _conv,
-            lambda x, w, stride, padding, dilation, groups: np.stack([
-                sum(
-                    w[o, c] @ _windows(
-                        x[o // (len(w) // groups) * w.shape[1] + c],
-                        w.shape[2], stride, padding, dilation,
-                    )
-                    for c in range(w.shape[1])
-                )
-                for o in range(len(w))
-            ]),
-        ),
-        wrong=(
-            (
-                _with(_conv, reads=lambda i, few, groups: slice(i, None, groups)),
-                "takes neighbours",
-            ),
-            (_with(_conv, reads=lambda i, few, groups: slice(0, few)), "channels of the first"),
-            (lambda x, w, *how: _conv(x, w, *how)[[0, 3, 1, 4, 2, 5]], "wrong order"),
-            (lambda x, w, *how: _conv(x, w, *how) / w.shape[1], "a mean"),
-            (lambda x, w, *how: _conv(x, w, *how).T, "transposed"),
-            (
-                lambda x, w, stride, padding, dilation, groups: _conv(
-                    x[:2], w, stride, padding, dilation, 1
-                ),
-                "channels of the first",
-            ),
-            (
-                lambda x, w, stride, padding, dilation, groups: _conv(
-                    x, w[:3], stride, padding, dilation, 1
-                ),
-                "is asked for",
-            ),
-        ),
+        explanation="Groups are a matrix in blocks, with zeros between them.",
     ),
     Exercise(
         "4.T1",
         "the number of outputs, on paper",
         number(
             lambda x: _count(**x), "your number of outputs", digits=4,
-            slips=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
+            common_errors=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
         ),
         (
             "as in exercise 4.2, with these numbers",
@@ -595,13 +449,6 @@ EXERCISES = (
             "size and two paddings, less one window: how many strides fit?",
         ),
         variant=numbers,
-        right=(lambda x: _count(**x), lambda x: str(_count(**x)), lambda x: float(_count(**x))),
-        wrong=(
-            (lambda x: _count(**x) - 1, "the first window"),
-            (lambda x: x["size"] + 2 * x["padding"] - 2 * (x["kernel"] - 1), "with stride 1"),
-            (lambda x: 500, "too large"),
-            (lambda x: "many", "a number is asked for"),
-        ),
     ),
     Exercise(
         "4.T2",
@@ -616,11 +463,9 @@ EXERCISES = (
             "the transpose takes y_bar and gives x_bar",
             "x_bar is as long as x, y_bar as long as y",
         ),
-        because="It takes 8 numbers and gives 16: a transposed convolution makes a signal longer.",
-        of=("(8, 16)", "(16, 8)", "(3, 8)", "(16, 16)"),
-        right=("(16, 8)",),
-        wrong=(("(8, 16)", "A itself"), ("(3, 8)", "windows"), ("(16, 16)", "not square"),
-               ((16, 8), "not a choice")),
+        explanation="It takes 8 numbers and gives 16: a transposed convolution makes a signal "
+        "longer.",
+        choices=("(8, 16)", "(16, 8)", "(3, 8)", "(16, 16)"),
     ),
     Exercise(
         "4.T3",
@@ -636,11 +481,8 @@ EXERCISES = (
             "suppose that A ignores the padding, and B is the transpose of that; what is the gap?",
             "the test knows two functions and nothing of what they are for",
         ),
-        because="Whether A is the convolution that you want is another question, for a slow and "
-        "plain program, such as your matrix.",
-        of=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
-        right=("B is the transpose of A",),
-        wrong=(("A is right", "compares A with B"), ("A and B are right", "both use"),
-               ("nothing", "no room for chance")),
+        explanation="Whether A is the convolution that you want is another question, for a slow "
+        "and plain program, such as your matrix.",
+        choices=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ __all__ = ["BLIND", "EXERCISES"]
 
 Arrays = tuple[np.ndarray, ...]
 NODES = ("r_bar", "g_bar", "n_bar", "s_bar", "v_bar")
-# What a point must tell from the truth, and what a point that does not has in common.
+# Mistakes that a good point shows, and a cause for each that stays hidden.
 BLIND = {
     "missing_g": "g is 1 in every row",
     "missing_1_over_n": "n is 1 in every row",
@@ -27,7 +27,7 @@ BLIND = {
 
 
 def point(rng: np.random.Generator) -> Arrays:
-    """w_bar, v, g: every number another, g of both signs, n neither 1 nor |g|."""
+    """w_bar, v, g: all numbers different, g of both signs, n neither 1 nor |g|."""
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), g
 
@@ -41,40 +41,18 @@ def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _nodes(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, np.ndarray]:
+    """All but v_bar, which the catalogue judges."""
     n, r_bar = _n(v), _dot(w_bar, v)
     n_bar = -r_bar * g / n**2
-    s_bar = n_bar / (2 * n)
-    return {
-        "r_bar": r_bar, "g_bar": r_bar / n, "n_bar": n_bar, "s_bar": s_bar,
-        "v_bar": w_bar * g / n + 2 * s_bar * v,
-    }  # fmt: skip
-
-
-def _nodes_but(**changed: Any) -> Any:
-    """The nodes with some of them wrong, as functions of (nodes, w_bar, v, g)."""
-
-    def answer(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> dict[str, Any]:
-        nodes: dict[str, Any] = _nodes(w_bar, v, g)
-        return nodes | {name: rule(nodes, w_bar, v, g) for name, rule in changed.items()}
-
-    return answer
-
-
-def _closed(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    n, d = _n(v), _dot(w_bar, v)
-    return g / n * (w_bar - d / n**2 * v), d / n
+    return {"r_bar": r_bar, "g_bar": r_bar / n, "n_bar": n_bar, "s_bar": n_bar / (2 * n)}
 
 
 def _across(x: np.ndarray, v: np.ndarray) -> np.ndarray:
     return x - _dot(x, v) / _dot(v, v) * v
 
 
-def _mistaken(name: str) -> Any:
-    return lambda w_bar, v, g: by_id(name).compute(v, g, w_bar)
-
-
 def judge_nodes(answer: Any) -> str | None:
-    """The first node, on the way back, that is wrong; v_bar is a question for the catalogue."""
+    """The message for the first wrong node of the walk back; the catalogue judges v_bar."""
     rows = []
     for seed in range(3):
         arrays = point(np.random.default_rng(seed))
@@ -82,24 +60,23 @@ def judge_nodes(answer: Any) -> str | None:
         if not isinstance(got, dict) or not set(NODES) <= set(got):
             return f"return a dict with the keys {', '.join(NODES)}"
         rows.append((got, _nodes(*arrays), arrays))
-    slips = {
-        "n_bar": (
+    common_errors = {
+        "n_bar": [(
             lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v),
             "n_bar divides by n once: the derivative of g/n by n divides by it twice",
-        ),
-        "g_bar": (lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n"),
-        "s_bar": (
+        )],
+        "g_bar": [(lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n")],
+        "s_bar": [(
             lambda x, w_bar, v, g: x["n_bar"] / (2 * _n(v) ** 2),
             "s_bar divides by s: it should be by its root",
-        ),
-    }
+        )],
+    }  # fmt: skip
     for node in NODES[:-1]:
         for got, right, arrays in rows:
-            slip = slips.get(node)
-            known = [(slip[0](right, *arrays), slip[1])] if slip else []
-            said = same(got[node], right[node], node, slips=known)
-            if said:
-                return f"{said} (the nodes before it are right)" if node != "r_bar" else said
+            known = [(rule(right, *arrays), text) for rule, text in common_errors.get(node, ())]
+            message = same(got[node], right[node], node, common_errors=known)
+            if message:
+                return f"{message} (the nodes before it are right)" if node != "r_bar" else message
     judge = weight_norm("v_bar")
     return judge(lambda *arrays: answer(*arrays)["v_bar"])
 
@@ -151,10 +128,6 @@ def _g_bar(x: dict[str, Any]) -> float:
     return _d(x) / _length(x)
 
 
-_rng = np.random.default_rng(5)
-_W_BAR, _V, _G = point(_rng)
-_UNIT = _V / _n(_V)
-
 EXERCISES = (
     Exercise(
         "5.1",
@@ -163,10 +136,8 @@ EXERCISES = (
             "doubles": "w stays: the length of v is divided out, so only its direction counts.",
             "halves": "w stays: v doubles and so does its length, and the two cancel.",
         }),
-        because="The length of v is divided out.",
-        of=("doubles", "halves", "stays"),
-        right=("stays",),
-        wrong=(("doubles", "divided out"), ("halves", "cancel"), ("both", "not a choice")),
+        explanation="The length of v is divided out.",
+        choices=("doubles", "halves", "stays"),
     ),
     Exercise(
         "5.2",
@@ -178,24 +149,6 @@ EXERCISES = (
             "three steps: square and sum, take the root, then divide g v by it",
         ),
         reveals="5.1",
-        right=(
-            lambda v, g: g * v / _n(v),
-            lambda v, g: v / _n(v) * g,
-            lambda v, g: v * (g / np.linalg.norm(v, axis=1, keepdims=True)),
-            lambda v, g: np.stack([g[k] * v[k] / np.sqrt(v[k] @ v[k]) for k in range(len(v))]),
-            lambda v, g: np.einsum("oz,oi->oi", g, v / np.sqrt(np.diag(v @ v.T))[:, None]),
-        ),
-        wrong=(
-            (lambda v, g: v / _n(v), "the gain g is missing"),
-            (lambda v, g: g * v, "not divided by the length"),
-            (lambda v, g: g * v / (v * v).sum(axis=1, keepdims=True), "the root is missing"),
-            (lambda v, g: g * v / np.abs(v).sum(axis=1, keepdims=True), "sum of |v|"),
-            (lambda v, g: g * v / np.linalg.norm(v), "over the whole array"),
-            (lambda v, g: g * v / np.linalg.norm(v, axis=0, keepdims=True), "axis 0"),
-            (lambda v, g: abs(g) * v / _n(v), "sign of g"),
-            (lambda v, g: g * _n(v) * v, "multiplied by the length"),
-            (lambda v, g: g * v / np.linalg.norm(v, axis=1), "could not be broadcast"),
-        ),
     ),
     Exercise(
         "5.3",
@@ -206,34 +159,6 @@ EXERCISES = (
             "d(g/n)/dn is negative, with n squared below; d(sqrt s)/ds is one over twice the root",
             "v feeds two nodes: w gets it times r, s gets it squared; add what both send back",
         ),
-        right=(_nodes, _nodes_but(r_bar=lambda x, w_bar, v, g: x["r_bar"][:, 0])),
-        wrong=(
-            (_nodes_but(r_bar=lambda x, w_bar, v, g: w_bar * v), "(3, 1) is asked for"),
-            (_nodes_but(n_bar=lambda x, w_bar, v, g: -x["n_bar"]), "n_bar has the right size and"),
-            (
-                _nodes_but(n_bar=lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v)),
-                "n_bar divides by n once",
-            ),
-            (_nodes_but(g_bar=lambda x, w_bar, v, g: x["r_bar"]), "has lost its n"),
-            (
-                _nodes_but(s_bar=lambda x, w_bar, v, g: x["n_bar"] / _n(v)),
-                "s_bar is 2 times what it should be",
-            ),
-            (
-                _nodes_but(s_bar=lambda x, w_bar, v, g: x["n_bar"] * 2 * _n(v)),
-                "s_bar is wrong in 3 of 3",
-            ),
-            (_nodes_but(v_bar=lambda x, w_bar, v, g: w_bar * g / _n(v)), "without the projection"),
-            (
-                _nodes_but(v_bar=lambda x, w_bar, v, g: w_bar * g / _n(v) + x["s_bar"] * v),
-                "half of what it should be",
-            ),
-            (
-                _nodes_but(v_bar=lambda x, w_bar, v, g: 2 * x["s_bar"] * v),
-                "the factor of w_bar in your v_bar is wrong",
-            ),
-            (lambda w_bar, v, g: _closed(w_bar, v, g), "return a dict with the keys r_bar"),
-        ),
     ),
     Exercise(
         "5.4",
@@ -243,10 +168,8 @@ EXERCISES = (
             "depends on w_bar": "It is zero for every w_bar. Stretching v leaves w alone, so the "
             "loss cannot change along v.",
         }),
-        because="Stretching v leaves w alone, so the loss does not change along v.",
-        of=("zero", "g_bar", "depends on w_bar"),
-        right=("zero",),
-        wrong=(("g_bar", "It is zero"), ("depends on w_bar", "every w_bar")),
+        explanation="Stretching v leaves w alone, so the loss does not change along v.",
+        choices=("zero", "g_bar", "depends on w_bar"),
     ),
     Exercise(
         "5.5",
@@ -258,52 +181,6 @@ EXERCISES = (
             "in the second term v occurs twice, so n must occur there twice more",
         ),
         reveals="5.4",
-        right=(
-            _closed,
-            lambda w_bar, v, g: _closed(w_bar, v, g),
-            lambda w_bar, v, g: [
-                g * (w_bar * _dot(v, v) - _dot(w_bar, v) * v) / _n(v) ** 3, _dot(w_bar, v) / _n(v)
-            ],
-            lambda w_bar, v, g: (_closed(w_bar, v, g)[0], _closed(w_bar, v, g)[1][:, 0]),
-            lambda w_bar, v, g: tuple(
-                x.astype("float32")
-                for x in _closed(*(y.astype("float32") for y in (w_bar, v, g)))
-            ),
-        ),
-        wrong=(
-            *(
-                (_mistaken(name), text)
-                for name, text in (
-                    ("no_projection", "your <v_bar, v> is 110 and must be 0"),
-                    ("missing_g", "the gain g is missing"),
-                    ("missing_1_over_n", "not divided by n in front"),
-                    ("missing_g_over_n", "where g = n nobody would notice"),
-                    ("passed_through", "handed on unchanged"),
-                    ("proj_n0", "right only for unit v"),
-                    ("proj_n1", "divides by n once"),
-                    ("proj_n3", "once too often"),
-                    ("proj_sign", "adds what it should take away"),
-                    ("proj_half", "half of what it should be"),
-                    ("proj_twice", "twice what it should be"),
-                    ("proj_g_lost", "reaches only one of your two terms"),
-                    ("proj_on_w", "w is not of unit length"),
-                    ("proj_uses_sum_not_dot", "needs a dot product with v"),
-                    ("proj_uses_mean_not_dot", "layer normalisation"),
-                    ("proj_swapped", "should be the part along v"),
-                    ("factor_inverted", "upside down"),
-                    ("v_bar_negated", "wrong sign"),
-                    ("v_bar_only_projection", "the part to be taken away"),
-                    ("g_bar_no_norm", "your g_bar is 55"),
-                    ("g_bar_n2", "once too often"),
-                    ("g_bar_times_g", "a factor g too many"),
-                    ("g_bar_scalar_sum", "each row has its own"),
-                    ("global_norm_and_dot", "over the whole array"),
-                    ("flipped_norm_and_dot", "over axis 0 only"),
-                )
-            ),
-            (lambda w_bar, v, g: _closed(w_bar, v, g)[0], "return two arrays"),
-            (lambda w_bar, v, g: _closed(w_bar, v, g)[::-1], "has shape"),
-        ),
     ),
     Exercise(
         "5.6",
@@ -312,7 +189,7 @@ EXERCISES = (
             _across,
             lambda rng: (rng.normal(size=(3, 4)), rng.normal(size=(3, 4))),
             "your part across v",
-            slips=(
+            common_errors=(
                 (lambda x, v: _dot(x, v) / _dot(v, v) * v, "it is the part along v; keep the rest"),
                 (
                     lambda x, v: x - _dot(x, v) * v,
@@ -341,23 +218,6 @@ EXERCISES = (
             "u is v divided by its length, for each row",
             "what you return has a dot product of 0 with v, row by row; print it",
         ),
-        right=(
-            _across,
-            lambda x, v: x - _dot(x, v / _n(v)) * (v / _n(v)),
-            lambda x, v: np.stack(
-                [(np.eye(4) - np.outer(b, b) / (b @ b)) @ a for a, b in zip(x, v, strict=True)]
-            ),
-        ),
-        wrong=(
-            (lambda x, v: _dot(x, v) / _dot(v, v) * v, "keep the rest"),
-            (lambda x, v: x - _dot(x, v) * v, "only where v has length 1"),
-            (lambda x, v: x - _dot(x, v) / _n(v) * v, "occurs twice"),
-            (lambda x, v: x - _dot(x, v) / _dot(x, x) * x, "along x"),
-            (lambda x, v: x - (x * v).sum() / (v * v).sum() * v, "over all rows"),
-            (lambda x, v: x + _dot(x, v) / _dot(v, v) * v, "taken away"),
-            (lambda x, v: None, "is None"),
-            (_across(_W_BAR, _V), "the function itself"),
-        ),
     ),
     Exercise(
         "5.7",
@@ -365,10 +225,8 @@ EXERCISES = (
         choice("passes", {
             "fails": "It passes: at g = n the factor g/n is 1, and leaving out a 1 is no change.",
         }),
-        because="At g = n the factor g/n is 1, and leaving out a 1 changes nothing.",
-        of=("passes", "fails"),
-        right=("passes",),
-        wrong=(("fails", "leaving out a 1"),),
+        explanation="At g = n the factor g/n is 1, and leaving out a 1 changes nothing.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "5.8",
@@ -379,29 +237,15 @@ EXERCISES = (
             "a factor hides where it is 1; a sign hides where everything is positive",
             "draw v, g and w_bar at random; then look whether one of your g is negative",
         ),
-        because="No number in it is special, so no mistake can hide behind one.",
+        explanation="No number in it is special, so no mistake can hide behind one.",
         reveals="5.7",
-        right=(
-            (_V, _G, _W_BAR),
-            [_V[:2], np.array([[2.0], [-3.0]]), _W_BAR[:2]],
-            (np.array([[3.0, 4.0]]), np.array([[-10.0]]), np.array([[5.0, 10.0]])),
-        ),
-        wrong=(
-            ((_UNIT, np.ones((3, 1)), np.ones((3, 4))), "missing_g hides at your point"),
-            ((_V, _n(_V), _W_BAR), "missing_g_over_n hides at your point"),
-            ((_V, abs(_G), _W_BAR), "no g is negative"),
-            ((_V, _G, _across(_W_BAR, _V)), "no_projection hides at your point"),
-            ((_UNIT, _G, _W_BAR), "n is 1 in every row"),
-            ((_V, _G[:, 0], _W_BAR), "g is (o, 1)"),
-            (_V, "hand over three arrays"),
-        ),
     ),
     Exercise(
         "5.T1",
         "g_bar on paper",
         number(
             _g_bar, "your g_bar",
-            slips=(
+            common_errors=(
                 (_d, "you have <w_bar, v>; it still has to be divided by a length"),
                 (lambda x: _d(x) / _length(x) ** 2, "you have divided by n once too often"),
                 (lambda x: x["g"] * _g_bar(x), "this is <w_bar, w>: a factor g too many"),
@@ -414,16 +258,6 @@ EXERCISES = (
             "the dot product of w_bar with the unit vector along v",
         ),
         variant=numbers,
-        right=(_g_bar, lambda x: round(_g_bar(x), 3), lambda x: np.float32(_g_bar(x))),
-        wrong=(
-            (_d, "divided by a length"),
-            (lambda x: _d(x) / _length(x) ** 2, "once too often"),
-            (lambda x: x["g"] * _g_bar(x), "a factor g too many"),
-            (lambda x: sum(x["w_bar"]) / _length(x), "multiply by v first"),
-            (lambda x: -_g_bar(x), "wrong sign"),
-            (lambda x: _g_bar(x) + 100, "too large"),
-            (lambda x: "large", "a number is asked for"),
-        ),
     ),
     Exercise(
         "5.T2",
@@ -438,20 +272,15 @@ EXERCISES = (
             "which of the two parts does P keep?",
             "put w_bar = 2 v into your function of exercise 5.5 and look",
         ),
-        because="P keeps only what is across v.",
-        of=("zero", "w_bar", "(g/n) w_bar", "infinite"),
-        right=("zero",),
-        wrong=(
-            ("w_bar", "if w were v"), ("(g/n) w_bar", "across v"), ("infinite", "divided by zero"),
-            ("one", "not a choice"),
-        ),
+        explanation="P keeps only what is across v.",
+        choices=("zero", "w_bar", "(g/n) w_bar", "infinite"),
     ),
     Exercise(
         "5.T3",
         "v_bar of a v that is ten times as long",
         number(
             0.1, "your factor",
-            slips=(
+            common_errors=(
                 (10.0, "it shrinks: the longer v is, the less a step of v turns it"),
                 (1.0, "w stays as it is, but a step of v turns a longer v by less"),
                 (0.01, "count again: g/n has one n, and the part across v has none"),
@@ -462,9 +291,6 @@ EXERCISES = (
             "the part across v depends on the direction of v alone",
             "try it: hand 10 * v to your function, and divide by what v gave",
         ),
-        because="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
-        right=(0.1, 1 / 10, np.float32(0.1), "0.1", [0.1]),
-        wrong=((10, "it shrinks"), (1, "turns a longer v by less"), (0.01, "count again"),
-               (True, "a number is asked for")),
+        explanation="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ Numbers = dict[str, Any]
 
 
 def side(rng: np.random.Generator) -> tuple[float, ...]:
-    """n, the length of v_bar, lr: no two alike, none 1."""
+    """n, the length of v_bar, lr: all different, none of them 1."""
     return tuple(float(x) for x in rng.uniform((1.5, 2.0, 0.2), (3.0, 4.0, 0.7)))
 
 
@@ -163,30 +163,21 @@ EXERCISES = (
             "stays": "It grows, if only a little: the step leaves the circle along its tangent.",
             "depends": "It grows, whatever the loss: the step is across v in every case.",
         }),
-        because="The step is across v, so the new v is the long side of a triangle.",
-        of=("grows", "shrinks", "stays", "depends"),
-        right=("grows",),
-        wrong=(("shrinks", "long side"), ("stays", "tangent"), ("depends", "whatever the loss"),
-               ("up", "not a choice")),
+        explanation="The step is across v, so the new v is the long side of a triangle.",
+        choices=("grows", "shrinks", "stays", "depends"),
     ),
     Exercise(
         "6.2",
         "the length after a step",
-        function(_grown, side, "your length", slips=GROWN, points=5),
+        function(_grown, side, "your length", common_errors=GROWN, points=5),
         (
             "draw v, the step, and the new v: where is the right angle?",
             "v and the step are the short sides; how long is the step?",
             "the step has the length lr times that of v_bar; then Pythagoras",
         ),
-        because="Each step adds its own square to that of the length: nothing is ever taken away.",
+        explanation="Each step adds its own square to that of the length: nothing is ever taken "
+        "away.",
         reveals="6.1",
-        right=(
-            _grown,
-            lambda n, size, lr: np.hypot(n, lr * size),
-            lambda n, size, lr: n * np.sqrt(1 + (lr * size / n) ** 2),
-        ),
-        wrong=(*((f, text[:20]) for f, text in GROWN), (lambda *x: None, "is None"),
-               (5.0, "the function itself")),
     ),
     Exercise(
         "6.3",
@@ -197,26 +188,22 @@ EXERCISES = (
             "half": "It is a quarter: there are two effects, and each of them halves it.",
             "twice": "It is a quarter: a longer vector turns less.",
         }),
-        because="The gradient is half as long, and a step turns a vector of twice the length half "
-        "as far.",
-        of=("the same", "half", "a quarter", "twice"),
-        right=("a quarter",),
-        wrong=(("the same", "w stays"), ("half", "two effects"), ("twice", "turns less")),
+        explanation="The gradient is half as long, and a step turns a vector of twice the length "
+        "half as far.",
+        choices=("the same", "half", "a quarter", "twice"),
     ),
     Exercise(
         "6.4",
         "the learning rate for a longer v",
-        function(_rate, factor, "your lr", slips=RATE, points=5),
+        function(_rate, factor, "your lr", common_errors=RATE, points=5),
         (
             "the angle of a step is lr times the length of v_bar, divided by n; which of the "
             "three change when v becomes c v?",
             "v_bar is divided by c (exit ticket of notebook 5), and n is multiplied by c",
             "so the angle is divided by c twice; which lr makes up for that?",
         ),
-        because="What counts is lr / n^2, the effective learning rate.",
+        explanation="What counts is lr / n^2, the effective learning rate.",
         reveals="6.3",
-        right=(_rate, lambda lr, c: c * lr * c, lambda lr, c: np.float32(_rate(lr, c))),
-        wrong=(*((f, text[:20]) for f, text in RATE), (0.4, "the function itself")),
     ),
     Exercise(
         "6.5",
@@ -227,15 +214,13 @@ EXERCISES = (
             "a tenth": "In the end it is the same: v is longer, but just so much that the two "
             "cancel.",
         }),
-        because="The larger lr has made v longer, until nothing of its advantage is left.",
-        of=("ten times as large", "about the same", "a tenth"),
-        right=("about the same",),
-        wrong=(("ten times as large", "nothing of its advantage"), ("a tenth", "cancel")),
+        explanation="The larger lr has made v longer, until nothing of its advantage is left.",
+        choices=("ten times as large", "about the same", "a tenth"),
     ),
     Exercise(
         "6.6",
         "the law of the fourth power",
-        function(_law, walk, "your length", slips=LAW, points=5),
+        function(_law, walk, "your length", common_errors=LAW, points=5),
         (
             "write s for n^2: in one step s becomes s + lr^2 G^2 / s",
             "and then s^2 becomes s^2 + 2 lr^2 G^2 and a small rest; that is the same number in "
@@ -243,13 +228,7 @@ EXERCISES = (
             "so after t steps s^2, which is n^4, has grown by t times that number; take the "
             "fourth root",
         ),
-        because="The fourth power of the length grows in proportion to the number of steps.",
-        right=(
-            _law,
-            lambda n_0, lr, size, t: np.sqrt(np.sqrt(n_0**4 + 2 * t * (lr * size) ** 2)),
-            lambda n_0, lr, size, t: n_0 * (1 + 2 * t * (lr * size / n_0**2) ** 2) ** (1 / 4),
-        ),
-        wrong=(*((f, text[:20]) for f, text in LAW), (2.0, "the function itself")),
+        explanation="The fourth power of the length grows in proportion to the number of steps.",
     ),
     Exercise(
         "6.7",
@@ -260,28 +239,21 @@ EXERCISES = (
             "nothing": "It makes for larger steps: w is not changed by it, but a shorter v turns "
             "further in each step.",
         }),
-        because="The length of v does not reach w; but a shorter v turns further in each step.",
-        of=("smaller weights", "larger steps", "nothing"),
-        right=("larger steps",),
-        wrong=(("smaller weights", "does not reach w"), ("nothing", "turns further")),
+        explanation="The length of v does not reach w; but a shorter v turns further in each step.",
+        choices=("smaller weights", "larger steps", "nothing"),
     ),
     Exercise(
         "6.8",
         "the length at rest",
-        function(_rest, decay, "your length", slips=REST, points=5),
+        function(_rest, decay, "your length", common_errors=REST, points=5),
         (
             "Pythagoras again: one short side is (1 - lr lam) n, the other lr G / n; the long side "
             "is the new length",
             "at rest the new length is the old: write n^2 on the left",
             "multiply by n^2, and bring all n^4 to one side",
         ),
-        because="There the growth by steps and the loss by decay are equal.",
+        explanation="There the growth by steps and the loss by decay are equal.",
         reveals="6.7",
-        right=(
-            _rest,
-            lambda lr, lam, size: (lr * size**2 / (2 * lam - lr * lam**2)) ** (1 / 4),
-        ),
-        wrong=(*((f, text[:20]) for f, text in REST), (1.0, "the function itself")),
     ),
     Exercise(
         "6.9",
@@ -290,17 +262,16 @@ EXERCISES = (
             "no": "It can: Adam divides each entry by a size of its own, and so its step is not "
             "across v any more.",
         }),
-        because="Adam divides each entry by a size of its own: its step is not across v any more.",
-        of=("yes", "no"),
-        right=("yes",),
-        wrong=(("no", "size of its own"),),
+        explanation="Adam divides each entry by a size of its own: its step is not across v any "
+        "more.",
+        choices=("yes", "no"),
     ),
     Exercise(
         "6.10",
         "what is not Pythagoras",
         function(
             _excess, vectors, "your rest",
-            slips=(
+            common_errors=(
                 (
                     lambda v, new: float(new @ new - v @ v),
                     "this is the whole growth; the square of the step is to be taken away",
@@ -330,27 +301,14 @@ EXERCISES = (
             "the step is new - v",
             "growth of the square, less the square of the step",
         ),
-        because="It is 2 <v, step>, and 0 for a step across v.",
-        right=(
-            _excess,
-            lambda v, new: 2 * (v @ (new - v)),
-            lambda v, new: np.array([(new**2).sum() - (v**2).sum() - ((new - v) ** 2).sum()]),
-        ),
-        wrong=(
-            (lambda v, new: float(new @ new - v @ v), "whole growth"),
-            (lambda v, new: float(v @ (new - v)), "2 a b"),
-            (lambda v, new: np.linalg.norm(new) - np.linalg.norm(v) - np.linalg.norm(new - v),
-             "about their squares"),
-            (lambda v, new: -_excess(v, new), "wrong sign"),
-            (lambda v, new: v * (new - v), "is asked for"),
-        ),
+        explanation="It is 2 <v, step>, and 0 for a step across v.",
     ),
     Exercise(
         "6.T1",
         "a step on paper",
         number(
             _of(_grown), "your length",
-            slips=tuple((_of(f), text) for f, text in GROWN if text[:8] != "you take"),
+            common_errors=tuple((_of(f), text) for f, text in GROWN if text[:8] != "you take"),
         ),
         (
             "first the length of the step",
@@ -358,21 +316,13 @@ EXERCISES = (
             "the root of the sum of two squares; with these numbers it is a whole number",
         ),
         variant=numbers,
-        right=(_of(_grown), lambda x: round(_of(_grown)(x)), lambda x: str(_of(_grown)(x))),
-        wrong=(
-            (_of(GROWN[0][0]), "as if the step were along v"),
-            (_of(GROWN[2][0]), "square of the length"),
-            (lambda x: x["length of v"], "infinitely small"),
-            (lambda x: 1000, "too large"),
-            (lambda x: "long", "a number is asked for"),
-        ),
     ),
     Exercise(
         "6.T2",
         "steps to twice the length",
         number(
             1600, "your number of steps",
-            slips=(
+            common_errors=(
                 (200, "that would be growth in proportion to the steps; it is slower"),
                 (400, "that would be for the square of the length; it is its fourth power that "
                  "grows evenly"),
@@ -385,10 +335,7 @@ EXERCISES = (
             "n is to be twice as large; by what factor is n^4?",
             "that factor, times the 100 steps that were needed so far",
         ),
-        because="Growth never ends, but it becomes very slow.",
-        right=(1600, 1600.0, "1600", 100 * 2**4),
-        wrong=((200, "in proportion"), (400, "square of the length"), (800, "third power"),
-               (1500, "from here on"), (100, "too small")),
+        explanation="Growth never ends, but it becomes very slow.",
     ),
     Exercise(
         "6.T3",
@@ -403,10 +350,7 @@ EXERCISES = (
             "and what does a step do to a shorter v?",
             "look at the right-hand side of the last figure but one",
         ),
-        because="Decay of v sets how far each step turns v, and nothing else.",
-        of=("a penalty on w", "a limit for g", "a learning rate", "no change at all"),
-        right=("a learning rate",),
-        wrong=(("a penalty on w", "does not know"), ("a limit for g", "of its own"),
-               ("no change at all", "turns further")),
+        explanation="Decay of v sets how far each step turns v, and nothing else.",
+        choices=("a penalty on w", "a limit for g", "a learning rate", "no change at all"),
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.mean_only_batch_norm import forward, vjp
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 
@@ -18,7 +19,7 @@ Layers = list[tuple[np.ndarray, np.ndarray]]
 
 
 def outputs(rng: np.random.Generator) -> tuple[np.ndarray]:
-    """t (batch, o): for each output another mean and another spread, neither 0 nor 1."""
+    """t (batch, o): each output has its own mean and spread, neither 0 nor 1."""
     return (rng.normal(size=(7, 3)) * rng.uniform(1.5, 4, 3) + rng.uniform(1, 3, 3),)
 
 
@@ -37,7 +38,7 @@ def network(rng: np.random.Generator) -> tuple[np.ndarray, list[np.ndarray]]:
     return rng.normal(size=(40, 5)) + 0.5, vs
 
 
-# ---- what is right, and what is often written in its place ---------------------------------------
+# ---- references and common errors ----------------------------------------------------------------
 
 
 def _gain_and_bias(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -48,8 +49,8 @@ def _gain_and_bias(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _initialised(
     relu: bool = True, scaled: bool = True, unit: bool = True, apart: bool = False
 ) -> Callable[..., Layers]:
-    """relu: between layers. scaled: y = g t + b goes on, or t. unit: t is v/n x, or v x. apart: the
-    layers are set from one pass in which none is set yet."""
+    """relu: between layers. scaled: the next layer gets y = g t + b, or t. unit: t is v/n x, or v x
+    apart: all layers are initialised from one pass through the uninitialised network."""
 
     def initialise(x: np.ndarray, vs: list[np.ndarray]) -> Layers:
         found = []
@@ -65,10 +66,10 @@ def _initialised(
 
 
 def judge_initialise(answer: Any) -> str | None:
-    """g and b of each layer, in order; the first layer that is wrong is spoken of."""
+    """g and b of each layer; the message is about the first wrong layer."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
-    slips = (
+    common_errors = (
         (
             _initialised(unit=False),
             "your g makes up for the length of v as well; let t be made with v / n, of length 1",
@@ -94,15 +95,15 @@ def judge_initialise(answer: Any) -> str | None:
     right = [_initialised()(x, vs) for _, x, vs in rows]
     if all(_alike(row[0], want) for row, want in zip(rows, right, strict=True)):
         return None
-    for slip, text in slips:
-        if all(_alike(pairs, slip(x, vs)) for pairs, x, vs in rows):
+    for wrong, text in common_errors:
+        if all(_alike(pairs, wrong(x, vs)) for pairs, x, vs in rows):
             return text
     for layer in range(len(right[0])):
         for (pairs, _, _), want in zip(rows, right, strict=True):
             for k, name in enumerate(("g", "b")):
-                said = same(pairs[layer][k], want[layer][k], f"your {name} of layer {layer}")
-                if said:
-                    return f"{said} (the layers before it are right)" if layer else said
+                message = same(pairs[layer][k], want[layer][k], f"your {name} of layer {layer}")
+                if message:
+                    return f"{message} (the layers before it are right)" if layer else message
     return None
 
 
@@ -114,16 +115,8 @@ def _alike(pairs: Layers, want: Layers) -> bool:
     )
 
 
-def _centred(t: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return t - t.mean(axis=0) + b
-
-
-def _back(y_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return y_bar - y_bar.mean(axis=0), y_bar.sum(axis=0)
-
-
 def numbers(rng: np.random.Generator) -> Numbers:
-    """Of 7.T1: numbers with which one can divide in the head."""
+    """Of 7.T1: numbers for mental arithmetic."""
     return {
         "mean of t": int(rng.integers(2, 10)),
         "standard deviation of t": float(rng.choice([0.25, 0.5, 2.0, 4.0])),
@@ -177,39 +170,21 @@ EXERCISES = (
             "a thousand times": "About a thousandth: rows of length 1 make nothing larger, and "
             "each ReLU throws away about half of the square.",
         }),
-        because="Each ReLU throws away about half of the square: 20 layers leave the root of one "
-        "millionth.",
-        of=("all of it", "a half", "a thousandth", "a thousand times"),
-        right=("a thousandth",),
-        wrong=(("all of it", "throws away"), ("a half", "in each layer"),
-               ("a thousand times", "nothing larger")),
+        explanation="Each ReLU throws away about half of the square: 20 layers leave the root of "
+        "one millionth.",
+        choices=("all of it", "a half", "a thousandth", "a thousand times"),
     ),
     Exercise(
         "7.2",
         "gain and bias from a batch",
-        function(_gain_and_bias, outputs, ("your g", "your b"), slips=_GAINS),
+        function(_gain_and_bias, outputs, ("your g", "your b"), common_errors=_GAINS),
         (
             "adding b moves the mean, and only g changes the spread: begin with g",
             "y = g t + b has the standard deviation |g| times that of t, and the mean "
             "g mean(t) + b",
             "the first has to be 1, the second 0; mean and standard deviation run along axis=0",
         ),
-        because="y = g t + b has mean 0 and variance 1 for each output.",
-        right=(
-            _gain_and_bias,
-            lambda t: [(g := 1 / np.sqrt(t.var(axis=0, keepdims=True))),
-                       -(t.mean(axis=0, keepdims=True) * g)],
-            lambda t: (
-                1 / np.sqrt(((t - t.mean(0)) ** 2).mean(0)),
-                -t.mean(0) / np.sqrt((t * t).mean(0) - t.mean(0) ** 2),
-            ),
-        ),
-        wrong=(
-            *((f, text[:22]) for f, text in _GAINS),
-            (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "is asked for"),
-            (lambda t: 1 / t.std(axis=0), "return 2 values"),
-            (lambda t: _gain_and_bias(t)[::-1], "your g is wrong"),
-        ),
+        explanation="y = g t + b has mean 0 and variance 1 for each output.",
     ),
     Exercise(
         "7.3",
@@ -219,10 +194,8 @@ EXERCISES = (
             "any more.",
             "none": "The first has it: nothing before it has changed. The others have not.",
         }),
-        because="The second layer was set for inputs that the first does not give any more.",
-        of=("all", "only the first", "none"),
-        right=("only the first",),
-        wrong=(("all", "any more"), ("none", "nothing before it")),
+        explanation="The second layer was set for inputs that the first does not give any more.",
+        choices=("all", "only the first", "none"),
     ),
     Exercise(
         "7.4",
@@ -233,23 +206,9 @@ EXERCISES = (
             "what does the next layer see? Not t, and not y: what is between two layers?",
             "at the end of the loop x becomes the ReLU of g t + b, with the g and b just found",
         ),
-        because="Each layer was set by what reaches it through the layers before, as they are now.",
+        explanation="Each layer was set by what reaches it through the layers before, as they are "
+        "now.",
         reveals="7.3",
-        right=(
-            _initialised(),
-            lambda x, vs: tuple([g[None], b[None]] for g, b in _initialised()(x, vs)),
-            lambda x, vs: np.array(_initialised()(x, vs), dtype=object),
-        ),
-        wrong=(
-            (_initialised(unit=False), "the length of v as well"),
-            (_initialised(apart=True), "hand on"),
-            (_initialised(relu=False), "the ReLU after it is missing"),
-            (lambda x, vs: _initialised()(x, vs)[:1], "1 pairs"),
-            (lambda x, vs: None, "a pair (g, b) for each layer"),
-            (lambda x, vs: [(2 * g, b) for g, b in _initialised()(x, vs)], "your g of layer 0"),
-            (lambda x, vs: [(g, -b) for g, b in _initialised()(x, vs)], "wrong sign"),
-            ([], "the function itself"),
-        ),
     ),
     Exercise(
         "7.5",
@@ -258,17 +217,15 @@ EXERCISES = (
             "rises by 5": "It stays: the mean rises by 5 as well, and is taken off.",
             "rises by less": "It stays: the mean rises by just as much, and is taken off.",
         }),
-        because="The mean rises by just as much, and is taken off.",
-        of=("rises by 5", "rises by less", "stays"),
-        right=("stays",),
-        wrong=(("rises by 5", "as well"), ("rises by less", "just as much")),
+        explanation="The mean rises by just as much, and is taken off.",
+        choices=("rises by 5", "rises by less", "stays"),
     ),
     Exercise(
         "7.6",
         "mean-only batch norm, forward",
         function(
-            _centred, batch, "your y",
-            slips=(
+            forward, batch, "your y",
+            common_errors=(
                 (
                     lambda t, b: t - t.mean() + b,
                     "you take off one mean for all outputs; each output has its own",
@@ -294,29 +251,15 @@ EXERCISES = (
             "axis=0; NumPy then repeats the o numbers, and b, for each example",
             "t, less its mean, plus b",
         ),
-        because="The mean of y over the batch is b, whatever the layer before it does.",
+        explanation="The mean of y over the batch is b, whatever the layer before it does.",
         reveals="7.5",
-        right=(
-            _centred,
-            lambda t, b: t + (b - t.sum(axis=0, keepdims=True) / len(t)),
-            lambda t, b: (np.eye(len(t)) - np.full((len(t), len(t)), 1 / len(t))) @ t + b,
-        ),
-        wrong=(
-            (lambda t, b: t - t.mean() + b, "each output has its own"),
-            (lambda t, b: t - t.mean(axis=0), "b is missing"),
-            (lambda t, b: (t - t.mean(axis=0)) / t.std(axis=0) + b, "that is batch norm"),
-            (lambda t, b: t - t.mean(axis=1, keepdims=True) + b, "over the batch"),
-            (lambda t, b: t - t.mean(axis=1) + b, "could not be broadcast"),
-            (lambda t, b: t - t.sum(axis=0) + b, "the sum, not the mean"),
-            (lambda t, b: (t + b) - (t + b).mean(axis=0), "b is missing"),
-        ),
     ),
     Exercise(
         "7.7",
         "mean-only batch norm, backward",
         function(
-            _back, cotangent, ("your t_bar", "your b_bar"),
-            slips=(
+            vjp, cotangent, ("your t_bar", "your b_bar"),
+            common_errors=(
                 (
                     lambda y_bar: (y_bar, y_bar.sum(axis=0)),
                     "your t_bar is y_bar, handed on: it treats the mean as a constant; but the "
@@ -339,12 +282,12 @@ EXERCISES = (
                     "your mean runs over the outputs of one example; it should run over the batch",
                 ),
                 (
-                    lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)),
+                    lambda y_bar: (vjp(y_bar)[0], y_bar.mean(axis=0)),
                     "your b_bar is a mean; b is added to every example, so what comes back is a "
                     "sum",
                 ),
                 (
-                    lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)),
+                    lambda y_bar: (vjp(y_bar)[0], vjp(y_bar)[0].sum(axis=0)),
                     "your b_bar is the sum of t_bar, which is 0; b is added after the mean is off",
                 ),
             ),
@@ -355,28 +298,7 @@ EXERCISES = (
             "through the mean, each y_k changes by -1/m when t_j rises by 1",
             "so t_bar_j is y_bar_j less 1/m of a sum; and b, which is added to all, gets a sum",
         ),
-        because="The gradient is centred, too: its mean over the batch is 0.",
-        right=(
-            _back,
-            lambda y_bar: [
-                y_bar - y_bar.sum(axis=0, keepdims=True) / len(y_bar),
-                y_bar.sum(axis=0, keepdims=True),
-            ],
-            lambda y_bar: (_centred(y_bar, np.zeros(3)), np.ones(len(y_bar)) @ y_bar),
-        ),
-        wrong=(
-            (lambda y_bar: (y_bar, y_bar.sum(axis=0)), "the mean as a constant"),
-            (lambda y_bar: (y_bar - y_bar.sum(axis=0), y_bar.sum(axis=0)), "1/m of a part"),
-            (lambda y_bar: (y_bar + y_bar.mean(axis=0), y_bar.sum(axis=0)), "the sign"),
-            (
-                lambda y_bar: (y_bar * (1 - 1 / len(y_bar)), y_bar.sum(axis=0)),
-                "its own y only",
-            ),
-            (lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)), "your b_bar is a mean"),
-            (lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)), "which is 0"),
-            (lambda y_bar: (_back(y_bar)[0], y_bar), "is asked for"),
-            (lambda y_bar: _back(y_bar)[0], "return 2 values"),
-        ),
+        explanation="The gradient is centred, too: its mean over the batch is 0.",
     ),
     Exercise(
         "7.8",
@@ -385,17 +307,15 @@ EXERCISES = (
             "t + b": "It gives b: the mean of one number is that number, and nothing is left.",
             "an error": "There is no error: the mean of one number is that number, and b is left.",
         }),
-        because="The mean of one number is that number; nothing of the example is left.",
-        of=("t + b", "b", "an error"),
-        right=("b",),
-        wrong=(("t + b", "nothing is left"), ("an error", "b is left")),
+        explanation="The mean of one number is that number; nothing of the example is left.",
+        choices=("t + b", "b", "an error"),
     ),
     Exercise(
         "7.T1",
         "a bias on paper",
         number(
             _b, "your b",
-            slips=(
+            common_errors=(
                 (lambda x: -x["mean of t"], "g is missing: t is scaled before b is added"),
                 (lambda x: x["mean of t"] / x["standard deviation of t"],
                  "it has the wrong sign: b is to take the mean away"),
@@ -412,14 +332,6 @@ EXERCISES = (
             "b has to bring that mean to 0",
         ),
         variant=numbers,
-        right=(_b, lambda x: str(_b(x)), lambda x: [_b(x)]),
-        wrong=(
-            (lambda x: -x["mean of t"], "g is missing"),
-            (lambda x: -_b(x), "wrong sign"),
-            (lambda x: 1 / x["standard deviation of t"], "this is g"),
-            (lambda x: -x["mean of t"] * x["standard deviation of t"], "you multiply"),
-            (lambda x: 1000, "too large"),
-        ),
     ),
     Exercise(
         "7.T2",
@@ -434,18 +346,15 @@ EXERCISES = (
             "its gradient is the sum of t_bar over the batch",
             "print t_bar.sum(axis=0) for the t_bar of exercise 7.7",
         ),
-        because="It moves every t and the mean alike, and y stays: such a bias cannot learn.",
-        of=("the sum of y_bar", "the mean of y_bar", "zero", "one"),
-        right=("zero",),
-        wrong=(("the sum of y_bar", "after the mean is off"), ("the mean of y_bar", "look at"),
-               ("one", "alike")),
+        explanation="It moves every t and the mean alike, and y stays: such a bias cannot learn.",
+        choices=("the sum of y_bar", "the mean of y_bar", "zero", "one"),
     ),
     Exercise(
         "7.T3",
         "a centred gradient",
         number(
             0.75, "your number",
-            slips=(
+            common_errors=(
                 (1.0, "its own part through the mean is missing"),
                 (0.0, "that is the mean of all four; one of them is asked for"),
                 (-0.25, "that is the entry of the other three"),
@@ -458,9 +367,7 @@ EXERCISES = (
             "the mean of 1, 0, 0, 0 is a quarter",
             "take it off the first entry",
         ),
-        because="And the other three get -0.25 each, though their y_bar is 0: they move the mean.",
-        right=(0.75, 3 / 4, "0.75", np.float32(0.75)),
-        wrong=((1, "its own part"), (0, "mean of all four"), (-0.25, "other three"),
-               (0.25, "to be taken off"), (1.25, "not added"), (True, "a number")),
+        explanation="And the other three get -0.25 each, though their y_bar is 0: they move the "
+        "mean.",
     ),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.weight_norm import vjp
 from ...oracle import expected
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
@@ -31,10 +32,6 @@ def _largest(v: np.ndarray) -> np.ndarray:
     return np.abs(v).max(axis=1, keepdims=True)
 
 
-def _safe(v: np.ndarray, g: np.ndarray) -> np.ndarray:
-    return _plain(v / _largest(v), g)
-
-
 # ---- any size -----------------------------------------------------------------------------------
 
 SIZES = (  # of the three rows of v, and what they are called
@@ -43,7 +40,7 @@ SIZES = (  # of the three rows of v, and what they are called
     ((1e-200, 1e-200, 1e-200), "of size 1e-200"),
     ((1e200, 1.0, 1e-200), "of the sizes 1e200, 1 and 1e-200, one row each"),
 )
-SAFE_SLIPS = (
+SAFE_ERRORS = (
     (
         lambda v, g: _plain(v / v.max(axis=1, keepdims=True), g),
         "a row whose largest entry is negative is turned round: scale by an amount, without sign",
@@ -69,10 +66,10 @@ def _rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def judge_safe(answer: Any) -> str | None:
-    """At ordinary numbers first; then rows of every size."""
+    """First at numbers near 1, then for rows of every size."""
     with np.errstate(all="ignore"):
-        said = function(_plain, _rows, "your w", slips=SAFE_SLIPS)(answer)
-        return said or _sized(answer)
+        message = function(_plain, _rows, "your w", common_errors=SAFE_ERRORS)(answer)
+        return message or _sized(answer)
 
 
 def _sized(answer: Any) -> str | None:
@@ -98,12 +95,8 @@ def _sized(answer: Any) -> str | None:
 # ---- half precision -----------------------------------------------------------------------------
 
 
-def _wide(v: np.ndarray, g: np.ndarray) -> np.ndarray:
-    return _plain(v.astype("float32"), g.astype("float32")).astype("float16")
-
-
 def judge_half(answer: Any) -> str | None:
-    """float16 in and out, and within one unit in the last place for every size."""
+    """float16 in and out, and an error of at most one unit in the last place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     rng = np.random.default_rng(16)
@@ -153,16 +146,11 @@ def _length(v: np.ndarray, eps: float, place: str) -> np.ndarray:
     return _n(v) + eps if place == "outside" else np.maximum(_n(v), eps)
 
 
-def _lengths_but(**rules: Any) -> Any:
-    """The lengths with some places wrong, as functions of (v, eps)."""
-    return lambda v, eps, place: rules[place](v, eps) if place in rules else _length(v, eps, place)
-
-
 _ON_THE_SUM = (
     lambda v, e: np.sqrt((v * v + e).sum(axis=1, keepdims=True)),
     "you add eps to every square, and so once for each entry; once for each row is meant",
 )
-LENGTH_SLIPS = {
+LENGTH_ERRORS = {
     "inside": (
         (lambda v, e: np.sqrt(_dot(v, v) + e * e), "you add the square of eps below the root"),
         (lambda v, e: _n(v) + e, "here eps is added to the root, which is the place outside"),
@@ -191,7 +179,7 @@ LENGTH_SLIPS = {
 
 
 def judge_length(answer: Any) -> str | None:
-    """Place by place."""
+    """The message for the first wrong place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     for place in PLACES:
@@ -199,23 +187,22 @@ def judge_length(answer: Any) -> str | None:
             lambda v, e, place=place: _length(v, e, place),
             _row_and_eps,
             f'with "{place}" your h',
-            slips=[(f, f'with "{place}": {text}') for f, text in LENGTH_SLIPS[place]],
+            common_errors=[(f, f'with "{place}": {text}') for f, text in LENGTH_ERRORS[place]],
         )
-        said = judge(lambda v, e, place=place: answer(v, e, place))
-        if said:
-            return said
+        message = judge(lambda v, e, place=place: answer(v, e, place))
+        if message:
+            return message
     return None
 
 
 def _row_and_eps(rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Rows of which one is shorter than eps, one is longer, and one is zero."""
+    """Three rows: longer than eps, shorter than eps, and zero."""
     v = rng.normal(size=(3, 4)) * np.array([[1.0], [0.02], [0.0]])
     return v, 0.3
 
 
 def _inside_v_bar(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray, eps: float) -> np.ndarray:
-    h = np.sqrt(_dot(v, v) + eps)
-    return g / h * (w_bar - _dot(w_bar, v) / h**2 * v)
+    return vjp(w_bar, v, g, eps=eps, form="inside")[0]
 
 
 def _point(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -233,7 +220,7 @@ def _h(v: np.ndarray, e: float) -> np.ndarray:
     return np.sqrt(_dot(v, v) + e)
 
 
-INSIDE_SLIPS = (
+INSIDE_ERRORS = (
     (
         lambda w_bar, v, g, e: g / _n(v) * (w_bar - _dot(w_bar, v) / _n(v) ** 2 * v),
         "this is the gradient without eps, and the function has one",
@@ -261,7 +248,7 @@ INSIDE_SLIPS = (
     ),
 )
 
-# ---- numbers of one's own -----------------------------------------------------------------------
+# ---- numbers for each student -------------------------------------------------------------------
 
 
 def row(rng: np.random.Generator) -> dict[str, Any]:
@@ -290,11 +277,8 @@ EXERCISES = (
             "infinity": "It is zeros: the length is infinite, but one divides by it.",
             "an error": "There is no error, only zeros; NumPy may warn, and many others do not.",
         }),
-        because="The squares are infinite, so is their root, and a number over infinity is 0.",
-        of=("(3, 4)", "zeros", "infinity", "an error"),
-        right=("zeros",),
-        wrong=(("(3, 4)", "squares are infinite"), ("infinity", "one divides by it"),
-               ("an error", "no error"), ("0", "not a choice")),
+        explanation="The squares are infinite, so is their root, and a number over infinity is 0.",
+        choices=("(3, 4)", "zeros", "infinity", "an error"),
     ),
     Exercise(
         "8.2",
@@ -306,29 +290,7 @@ EXERCISES = (
             "divide each row by its own largest entry, by amount: then no square exceeds 1",
             "np.abs(v).max(axis=1, keepdims=True) is (o, 1); with the new rows, do as before",
         ),
-        because="A row may be scaled by any positive number, and so it may be scaled first.",
-        right=(
-            _safe,
-            lambda v, g: g * (v / _largest(v)) / np.linalg.norm(v / _largest(v), axis=1)[:, None],
-            lambda v, g: _plain(np.ldexp(v, -np.frexp(_largest(v))[1]), g),
-            lambda v, g: np.stack(
-                [g[k] * row / np.abs(row).max() / np.sqrt(((row / np.abs(row).max()) ** 2).sum())
-                 for k, row in enumerate(v)]
-            ),
-        ),
-        wrong=(
-            (_plain, "rows of size 1e200 your w is 0"),
-            (lambda v, g: _plain(v / np.abs(v).max(), g), "one row each your w is"),
-            *zip(
-                (f for f, _ in SAFE_SLIPS),
-                ("turned round", "is not scaled", "row before", "no length", "treat it as",
-                 "gain g is missing"),
-                strict=True,
-            ),
-            (lambda v, g: _plain(np.where(_n(v) > 1e100, v / 1e200, v), g), "size 1e-200 your w"),
-            (lambda v, g: g * v / np.maximum(_n(v), 1e-12), "size 1e200 your w is 0"),
-            (_safe(np.ones((2, 3)), np.ones((2, 1))), "the function itself"),
-        ),
+        explanation="A row may be scaled by any positive number, and so it may be scaled first.",
     ),
     Exercise(
         "8.3",
@@ -337,10 +299,8 @@ EXERCISES = (
             "65504": "It is 256. The largest float16 is 65504, but the square comes before it.",
             "16": "It is 256, whose square is 65536; the largest float16 is 65504.",
         }),
-        because="The square of 256 is 65536, and the largest float16 is 65504.",
-        of=("16", "256", "65504"),
-        right=("256",),
-        wrong=(("65504", "the square comes before"), ("16", "65536"), ("1e19", "not a choice")),
+        explanation="The square of 256 is 65536, and the largest float16 is 65504.",
+        choices=("16", "256", "65504"),
     ),
     Exercise(
         "8.4",
@@ -351,31 +311,7 @@ EXERCISES = (
             "convert v and g first, before anything is squared",
             "float32 has room for the square of any float16; convert back once, at the end",
         ),
-        because="Compute in float32, and round once.",
-        right=(
-            _wide,
-            lambda v, g: _plain(v.astype("float64"), g.astype("float64")).astype("float16"),
-            lambda v, g: (
-                g * (v / np.linalg.norm(v.astype("float32"), axis=1, keepdims=True))
-            ).astype("float16"),
-        ),
-        wrong=(
-            (_plain, "about 300 your w is 0"),
-            (lambda v, g: _plain(v.astype("float32"), g), "your w is float32"),
-            (
-                lambda v, g: (
-                    g * v / np.sqrt((v * v).sum(axis=1, keepdims=True, dtype="float32"))
-                ).astype("float16"),
-                "about 300 your w is 0",
-            ),
-            (
-                lambda v, g: g * v / _n(v.astype("float32")).astype("float16"),
-                "infinity was divided by infinity",
-            ),
-            (lambda v, g: _safe(v, g), "units in its last place"),
-            (lambda v, g: _wide(v, g).T, "has shape"),
-            (lambda v, g: v, "units in the last place of float16"),
-        ),
+        explanation="Compute in float32, and round once.",
     ),
     Exercise(
         "8.5",
@@ -384,10 +320,8 @@ EXERCISES = (
             "zeros": "It is NaN: 0 over 0. That g is 0 comes too late, for 0 times NaN is NaN.",
             "infinity": "It is NaN: 0 over 0. Infinity would be another number over 0.",
         }),
-        because="0 over 0 is NaN, and NaN times 0 is NaN.",
-        of=("zeros", "NaN", "infinity"),
-        right=("NaN",),
-        wrong=(("zeros", "comes too late"), ("infinity", "0 over 0"), ("one", "not a choice")),
+        explanation="0 over 0 is NaN, and NaN times 0 is NaN.",
+        choices=("zeros", "NaN", "infinity"),
     ),
     Exercise(
         "8.6",
@@ -398,34 +332,6 @@ EXERCISES = (
             "inside: eps joins the sum of squares before the root, once for each row",
             'outside: the root first; and np.maximum compares two numbers, for the place "max"',
         ),
-        right=(
-            _length,
-            lambda v, eps, place: _length(v, eps, place)[:, 0],
-            lambda v, eps, place: {
-                "inside": lambda n: np.hypot(n, np.sqrt(eps)),
-                "outside": lambda n: n + eps,
-                "max": lambda n: np.where(n > eps, n, eps),
-            }[place](np.linalg.norm(v, axis=1)),
-        ),
-        wrong=(
-            *(
-                (_lengths_but(**{place: rule}), fragment)
-                for place, rule, fragment in (
-                    ("inside", LENGTH_SLIPS["inside"][0][0], "the square of eps"),
-                    ("inside", LENGTH_SLIPS["inside"][1][0], "which is the place outside"),
-                    ("inside", LENGTH_SLIPS["inside"][2][0], "the root of each of the two"),
-                    ("inside", _ON_THE_SUM[0], "once for each entry"),
-                    ("inside", LENGTH_SLIPS["inside"][4][0], "root itself is missing"),
-                    ("outside", LENGTH_SLIPS["outside"][0][0], "below the root"),
-                    ("outside", LENGTH_SLIPS["outside"][1][0], "added twice"),
-                    ("max", LENGTH_SLIPS["max"][0][0], "with the square of the length"),
-                    ("max", LENGTH_SLIPS["max"][1][0], "the smaller of the two"),
-                    ("max", LENGTH_SLIPS["max"][2][0], "with the largest entry"),
-                )
-            ),
-            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
-            (lambda v, eps, place: None, "is None"),
-        ),
     ),
     Exercise(
         "8.7",
@@ -434,10 +340,8 @@ EXERCISES = (
             "1e-12": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
             "1e-24": "It is 1e-6: below the root stand squares, and 1e-12 is the square of 1e-6.",
         }),
-        because="Below the root stand squares, and 1e-12 is the square of 1e-6.",
-        of=("1e-24", "1e-12", "1e-6"),
-        right=("1e-6",),
-        wrong=(("1e-12", "stand squares"), ("1e-24", "stand squares"), ("never", "not a choice")),
+        explanation="Below the root stand squares, and 1e-12 is the square of 1e-6.",
+        choices=("1e-24", "1e-12", "1e-6"),
     ),
     Exercise(
         "8.8",
@@ -446,7 +350,7 @@ EXERCISES = (
             _inside_v_bar,
             _inside_point,
             "your v_bar",
-            slips=INSIDE_SLIPS,
+            common_errors=INSIDE_ERRORS,
         ),
         (
             "only the length has changed: w = g v / h; how does h move when v does?",
@@ -454,39 +358,15 @@ EXERCISES = (
             "take the closed form of notebook 5, and ask of each n whether it came from the "
             "length or from its slope",
         ),
-        because="Here the slope of h is v/h, so that h takes the place of every n.",
+        explanation="Here the slope of h is v/h, so that h takes the place of every n.",
         reveals="8.7",
-        right=(
-            _inside_v_bar,
-            lambda w_bar, v, g, eps: (
-                g * w_bar / _h(v, eps) - g * _dot(w_bar, v) / (_dot(v, v) + eps) ** 1.5 * v
-            ),
-            lambda w_bar, v, g, eps: np.stack([
-                g[k] / np.sqrt(v[k] @ v[k] + eps)
-                * (w_bar[k] - (w_bar[k] @ v[k]) / (v[k] @ v[k] + eps) * v[k])
-                for k in range(len(v))
-            ]),
-        ),
-        wrong=(
-            *zip(
-                (f for f, _ in INSIDE_SLIPS),
-                ("without eps", "below <w_bar, v> you have n^2", "factor in front has not",
-                 "slope of h = n + eps", "divides by h once", "projection is missing",
-                 "gain g is missing"),
-                strict=True,
-            ),
-            (
-                lambda w_bar, v, g, e: (_inside_v_bar(w_bar, v, g, e), _dot(w_bar, v) / _h(v, e)),
-                "and numbers are asked for",
-            ),
-        ),
     ),
     Exercise(
         "8.T1",
         "w of a row that is far from 1",
         number(
             _first, "your first entry of w",
-            slips=(
+            common_errors=(
                 (lambda x: 0.0, "this is what the formula as written gives for large rows"),
                 (_second, "this is the second entry of w"),
                 (lambda x: x["v"][0], "this is v itself"),
@@ -502,13 +382,6 @@ EXERCISES = (
             "the first entry over the length, times g",
         ),
         variant=row,
-        right=(_first, lambda x: round(_first(x), 3)),
-        wrong=(
-            (lambda x: 0, "as written"), (_second, "second entry"),
-            (lambda x: x["g"], "the length of w"), (lambda x: _first(x) / x["g"], "g is missing"),
-            (lambda x: -_first(x), "wrong sign"), (lambda x: x["v"][0], "v itself"),
-            (lambda x: "inf", "your first entry of w is inf"),
-        ),
     ),
     Exercise(
         "8.T2",
@@ -523,18 +396,15 @@ EXERCISES = (
             "which entries of w are divided by the length 0?",
             "try it: put a row of zeros into your v of section 1",
         ),
-        because="Each row is divided by its own length, and no other.",
-        of=("nothing", "one row", "one column", "everything"),
-        right=("one row",),
-        wrong=(("nothing", "divided by somewhere"), ("everything", "length of its own"),
-               ("one column", "shared along"), ("two rows", "not a choice")),
+        explanation="Each row is divided by its own length, and no other.",
+        choices=("nothing", "one row", "one column", "everything"),
     ),
     Exercise(
         "8.T3",
         "an eps for a shortest length",
         number(
             1e-8, "your eps",
-            slips=(
+            common_errors=(
                 (1e-4, "that eps acts at the length 0.01: below the root stand squares"),
                 (1e-2, "that eps acts at the length 0.1: below the root stand squares"),
                 (1e-16, "that eps acts at the length 1e-8; you have squared once too often"),
@@ -545,9 +415,6 @@ EXERCISES = (
             "eps and the square of the length are to be equal",
             "the square of 1e-4",
         ),
-        because="Inside the root an eps is a square of a length.",
-        right=(1e-8, "1e-8", np.float64(1e-4) ** 2, [1e-8]),
-        wrong=((1e-4, "acts at the length 0.01"), (1e-2, "length 0.1"), (1e-16, "too often"),
-               (-1e-8, "wrong sign"), (True, "a number is asked for")),
+        explanation="Inside the root an eps is a square of a length.",
     ),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...byhand.weight_norm import vjp as backward
 from ...oracle import expected
 from ...oracle.mutate import MUTANTS as ALL
 from ..exercise import Exercise
@@ -74,15 +75,8 @@ HIDES = {  # what a point may have in common where a mutant is right
 }
 
 
-def backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    """v_bar and g_bar, right."""
-    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
-    d = (w_bar * v).sum(axis=1, keepdims=True)
-    return g / n * (w_bar - d / n**2 * v), d / n
-
-
 def another_way(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    """The same by w: no mutant, though it looks like one."""
+    """The gradient by w: it looks like a mutant and is right."""
     n = np.sqrt((v * v).sum(axis=1, keepdims=True))
     w = g * v / n
     g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
@@ -90,21 +84,23 @@ def another_way(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
 
 
 def overwriting(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    """The right numbers, with w_bar used up on the way."""
+    """The right gradient, but it overwrites w_bar."""
     answer = backward(w_bar, v, g)
     w_bar -= (w_bar * v).sum(axis=1, keepdims=True) / (v * v).sum(axis=1, keepdims=True) * v
     return answer
 
 
 def point(seed: int, size: float = 1.0) -> Arrays:
-    """v, g, w_bar with nothing special in them."""
+    """v, g, w_bar: generic numbers."""
     rng = np.random.default_rng(seed)
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return size * rng.normal(size=(3, 4)), g, rng.normal(size=(3, 4))
 
 
-def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-12) -> list[str]:
-    """The mutants that are right at a point, to so small a part of the numbers that are added."""
+def survivors(
+    v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, tolerance: float = 1e-12
+) -> list[str]:
+    """The mutants that are right at a point. tolerance: relative to the terms of the sums."""
     right = expected(v, g, w_bar)
     scale = np.abs(w_bar).max()
     sizes = (np.abs(g / np.sqrt((v * v).sum(axis=1, keepdims=True))).max() * scale, scale)
@@ -113,7 +109,7 @@ def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-
         with np.errstate(all="ignore"):
             got = mutant(w_bar.copy(), v.copy(), g.copy())
         pairs = zip(got, (right.v_bar, right.g_bar), sizes, strict=True)
-        if all(np.abs(x - np.asarray(y)).max() <= room * size for x, y, size in pairs):
+        if all(np.abs(x - np.asarray(y)).max() <= tolerance * size for x, y, size in pairs):
             found.append(name)
     return found
 
@@ -122,7 +118,7 @@ def survivors(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, room: float = 1e-
 
 
 def _changed(v_bar: Any = None, g_bar: Any = None) -> Callable[..., Arrays]:
-    """The right gradient with one answer changed."""
+    """The right gradient with v_bar or g_bar changed."""
 
     def wrong(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
         x, y = backward(w_bar, v, g)
@@ -144,7 +140,7 @@ def _cancelling(x: np.ndarray) -> np.ndarray:
     return x
 
 
-TRIED = (  # a gradient, the size of v, whether it must pass, and what to say if it does not fare so
+TRIED = (  # a gradient, the size of v, whether a check must accept it, and the message if not
     (backward, 1.0, True, "your check rejects the right gradient: numbers are rounded, so leave "
      "them a little room"),
     (another_way, 1.0, True, "your check rejects the right gradient, computed in another order: "
@@ -177,7 +173,7 @@ def judge_check(answer: Any) -> str | None:
     """A function (backward, v, g, w_bar) -> bool."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
-    for gradient, size, passes, said in TRIED:
+    for gradient, size, passes, message in TRIED:
         for seed in range(2):
             with np.errstate(all="ignore"):
                 found = answer(gradient, *point(seed, size))
@@ -185,12 +181,12 @@ def judge_check(answer: Any) -> str | None:
                 kind = "None" if found is None else f"{type(found).__name__}"
                 return f"return True or False; this is {kind}"
             if bool(found) is not passes:
-                return said
+                return message
     return None
 
 
 def judge_point(answer: Any, most: int | None = None) -> str | None:
-    """Whether every mutant is wrong at (v, g, w_bar); v with no more than `most` entries."""
+    """Whether every mutant is wrong at (v, g, w_bar), where v has `most` entries or fewer."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return "hand over three arrays: (v, g, w_bar)"
     v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
@@ -223,7 +219,7 @@ def judge_point(answer: Any, most: int | None = None) -> str | None:
 
 
 def judge_untouched(answer: Any) -> str | None:
-    """A function (backward, v, g, w_bar) -> bool: whether the arguments stay as they are."""
+    """A function (backward, v, g, w_bar) -> bool: whether the arguments stay unchanged."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
 
@@ -255,12 +251,12 @@ def judge_untouched(answer: Any) -> str | None:
         (spoils(1, nudge), False, "your function does not see a change of 1e-9; here no room is "
          "needed, for nothing is computed"),
     )  # fmt: skip
-    for gradient, passes, said in tried:
+    for gradient, passes, message in tried:
         found = answer(gradient, *point(0))
         if not isinstance(found, bool | np.bool_):
             return f"return True or False; this is {found!r:.40}"
         if bool(found) is not passes:
-            return said
+            return message
     return None
 
 
@@ -275,62 +271,6 @@ def _score(x: dict[str, Any]) -> float:
     return x["killed"] / (x["planted"] - x["equal"])
 
 
-# ---- examples -----------------------------------------------------------------------------------
-
-
-def _pairs(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> Any:
-    """What a gradient gives, each beside the truth."""
-    right = expected(v, g, w_bar)
-    return tuple(
-        zip(gradient(w_bar, v, g), (np.asarray(right.v_bar), np.asarray(right.g_bar)), strict=True)
-    )
-
-
-def _checks(rule: Callable[..., Any], of: slice = slice(None)) -> Callable[..., bool]:
-    """A check of an entry-wise rule (x, y)."""
-    return lambda *arguments: all(bool(rule(x, y)) for x, y in _pairs(*arguments)[of])
-
-
-def _good(x: np.ndarray, y: np.ndarray) -> Any:
-    return np.abs(x - y).max() <= 1e-10 * np.abs(y).max()
-
-
-def _untouched(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
-    before = [x.copy() for x in (w_bar, v, g)]
-    gradient(w_bar, v, g)
-    return all(np.array_equal(x, y) for x, y in zip((w_bar, v, g), before, strict=True))
-
-
-def _untouched_but(compare: Callable[..., Any], of: int = 3) -> Callable[..., bool]:
-    def answer(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
-        arrays = (w_bar, v, g)
-        before = [x.copy() for x in arrays]
-        gradient(*arrays)
-        pairs = list(zip(arrays, before, strict=True))
-        return bool(all(compare(x, y) for x, y in pairs[:of]))
-
-    return answer
-
-
-def _same_objects(gradient: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> bool:
-    before = w_bar
-    gradient(w_bar, v, g)
-    return np.array_equal(before, w_bar)
-
-
-_V, _G, _W_BAR = point(9)
-_N = np.linalg.norm(_V, axis=1, keepdims=True)
-_SMALL = (
-    np.array([[0.3, 0.7], [1.1, -0.4]]),
-    np.array([[1.3], [-2.1]]),
-    np.array([[0.9, 0.2], [-1.7, 0.6]]),
-)
-_WHOLE = (
-    np.array([[3.0, 4.0], [8.0, 6.0]]),
-    np.array([[10.0], [-5.0]]),
-    np.array([[5.0, 10.0], [1.0, -5.0]]),
-)
-
 EXERCISES = (
     Exercise(
         "9.1",
@@ -339,10 +279,8 @@ EXERCISES = (
             "all 16": "It is 9. Where lengths and gains are 1, no factor shows.",
             "12 to 15": "It is 9. Where lengths and gains are 1, no factor shows.",
         }),
-        because="It is 9. Where lengths and gains are 1, no factor shows.",
-        of=("all 16", "12 to 15", "11 or fewer"),
-        right=("11 or fewer",),
-        wrong=(("all 16", "It is 9"), ("12 to 15", "It is 9"), ("none", "not a choice")),
+        explanation="It is 9. Where lengths and gains are 1, no factor shows.",
+        choices=("all 16", "12 to 15", "11 or fewer"),
     ),
     Exercise(
         "9.2",
@@ -355,33 +293,7 @@ EXERCISES = (
             "ask whether the difference is small enough, not whether it is too large: NaN is "
             "neither",
         ),
-        because="It lets rounding pass, and nothing else that was tried.",
-        right=(
-            _checks(_good),
-            _checks(lambda x, y: np.allclose(x, y, rtol=1e-9, atol=1e-11 * np.abs(y).max())),
-            _checks(lambda x, y: np.linalg.norm(x - y) < 1e-9 * np.linalg.norm(y)),
-        ),
-        wrong=(
-            (_checks(np.array_equal), "leave them a little room"),
-            (_checks(lambda x, y: not np.abs(x - y).max() > 1e-10 * np.abs(y).max()),
-             "lets NaN pass"),
-            (_checks(lambda x, y: (x - y).max() <= 1e-10 * np.abs(y).max()), "has no sign"),
-            (_checks(_good, slice(1)), "does not look at g_bar"),
-            (_checks(_good, slice(1, 2)), "a v_bar"),
-            (_checks(lambda x, y: abs(x.sum() - y.sum()) <= 1e-10 * np.abs(y).sum()),
-             "cancel each other"),
-            (_checks(lambda x, y: _good(x[:1], y[:1])), "last entry"),
-            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-9), "numbers are large"),
-            (_checks(lambda x, y: np.allclose(x, y, rtol=1e-9)), "numbers are small"),
-            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-3 * np.abs(y).max()),
-             "one part in ten thousand"),
-            (_checks(lambda x, y: np.abs(x - y).max() <= 1e-6 * np.abs(y).max()),
-             "an error of 1e-8"),
-            (lambda *arguments: True, "lets a v_bar"),
-            (lambda *arguments: False, "rejects the right gradient"),
-            (lambda *arguments: None, "True or False"),
-            (True, "the function itself"),
-        ),
+        explanation="It lets rounding pass, and nothing else that was tried.",
     ),
     Exercise(
         "9.3",
@@ -394,19 +306,7 @@ EXERCISES = (
             "np.random.default_rng(0).normal(size=(3, 4)) has nothing special in it; give g both "
             "signs by hand",
         ),
-        because="Nothing is special about it, so that nothing hides.",
-        right=((_V, _G, _W_BAR), [x.tolist() for x in (_V, _G, _W_BAR)], _SMALL),
-        wrong=(
-            ((_V / _N, np.ones((3, 1)), np.ones((3, 4))), "g is 1 in every row"),
-            ((_V, _N, _W_BAR), "g equals n"),
-            ((_V[:1], _G[:1], _W_BAR[:1]), "nothing shows that mixes rows"),
-            ((abs(_V), abs(_G), abs(_W_BAR)), "nowhere negative"),
-            ((_V[:, :1], _G, _W_BAR[:, :1]), "a row of one entry"),
-            (_WHOLE, "exact in float32"),
-            ((_V, _G[:, 0], _W_BAR), "g is (o, 1)"),
-            ((0 * _V, _G, _W_BAR), "is zero"),
-            (_V, "three arrays"),
-        ),
+        explanation="Nothing is special about it, so that nothing hides.",
     ),
     Exercise(
         "9.4",
@@ -418,19 +318,7 @@ EXERCISES = (
             "two rows and two columns are enough; a number such as 0.3, which no float holds "
             "exactly, keeps float32 from being right",
         ),
-        because="With one row or one column less, some of the mutants are simply right.",
-        right=(
-            _SMALL,
-            tuple(x + 0.01 for x in _SMALL),
-            (_V[:2, :2], np.array([[1.7], [-0.6]]), np.array([[0.9, 0.2], [-1.7, -0.6]])),
-        ),
-        wrong=(
-            ((_V, _G, _W_BAR), "12 entries; fewer will do"),
-            ((_V[:1, :2], _G[:1], _W_BAR[:1, :2]), "survive"),
-            ((_V[:2, :1], _G[:2], _W_BAR[:2, :1]), "a row of one entry"),
-            (_WHOLE, "exact in float32"),
-            ((_SMALL[0], abs(_SMALL[1]), _SMALL[2]), "no g is negative"),
-        ),
+        explanation="With one row or one column less, some of the mutants are simply right.",
     ),
     Exercise(
         "9.5",
@@ -439,11 +327,8 @@ EXERCISES = (
             "a better point": "Nothing does: put w = g v / n into it, and the closed form is back.",
             "less room": "Nothing does: put w = g v / n into it, and the closed form is back.",
         }),
-        because="Put w = g v / n into it, and the closed form is back.",
-        of=("a better point", "less room", "nothing"),
-        right=("nothing",),
-        wrong=(("a better point", "closed form is back"), ("less room", "closed form is back"),
-               ("patience", "not a choice")),
+        explanation="Put w = g v / n into it, and the closed form is back.",
+        choices=("a better point", "less room", "nothing"),
     ),
     Exercise(
         "9.6",
@@ -454,29 +339,14 @@ EXERCISES = (
             "before = w_bar is only another name for the same array; w_bar.copy() is another array",
             "copy all three, call the gradient, and compare with np.array_equal",
         ),
-        because="Copies from before, compared entry by entry.",
-        right=(
-            _untouched,
-            _untouched_but(lambda x, y: (x == y).all()),
-            _untouched_but(lambda x, y: x.tobytes() == y.tobytes()),
-        ),
-        wrong=(
-            (_same_objects, "a copy that was taken before"),
-            (_untouched_but(np.array_equal, 1), "that v is overwritten"),
-            (_untouched_but(np.array_equal, 2), "that g is overwritten"),
-            (_untouched_but(np.allclose), "a change of 1e-9"),
-            (_untouched_but(lambda x, y: np.isclose(x.sum(), y.sum(), atol=0, rtol=1e-12)),
-             "change places"),
-            (lambda *arguments: False, "the right gradient changes something"),
-            (lambda *arguments: None, "return True or False"),
-        ),
+        explanation="Copies from before, compared entry by entry.",
     ),
     Exercise(
         "9.T1",
         "the score of a test suite",
         number(
             _score, "your score",
-            slips=(
+            common_errors=(
                 (lambda x: x["killed"] / x["planted"],
                  "you count the mutants that are equal to the truth; nobody can kill these"),
                 (lambda x: (x["killed"] + x["equal"]) / x["planted"],
@@ -492,14 +362,6 @@ EXERCISES = (
             "killed, over planted less equal",
         ),
         variant=counts,
-        right=(_score, lambda x: round(_score(x), 3)),
-        wrong=(
-            (lambda x: x["killed"] / x["planted"], "nobody can kill these"),
-            (lambda x: (x["killed"] + x["equal"]) / x["planted"], "leave it out"),
-            (lambda x: 1 - _score(x), "that survives"),
-            (lambda x: 100 * _score(x), "percentage"),
-            (lambda x: "most", "a number is asked for"),
-        ),
     ),
     Exercise(
         "9.T2",
@@ -514,13 +376,9 @@ EXERCISES = (
             "compare it with a check that returns True, whatever it is given",
             "a result that could not have been another tells nothing",
         ),
-        because="A result that could not have been another tells nothing.",
-        of=("the gradient is right", "the mutants are right", "there are too few mutants",
+        explanation="A result that could not have been another tells nothing.",
+        choices=("the gradient is right", "the mutants are right", "there are too few mutants",
             "nothing"),
-        right=("nothing",),
-        wrong=(("the gradient is right", "passed as well"),
-               ("the mutants are right", "nobody looks"),
-               ("there are too few mutants", "would more"), ("all", "not a choice")),
     ),
     Exercise(
         "9.T3",
@@ -535,10 +393,7 @@ EXERCISES = (
             "the factor g/n is 1 there, and leaving out a 1 changes nothing",
             "which of the four could you change so that g/n is no longer 1?",
         ),
-        because="The fault is invisible at g = n, and not small.",
-        of=("the room", "the point", "the mutant", "the truth"),
-        right=("the point",),
-        wrong=(("the room", "last digit"), ("the mutant", "keep it"),
-               ("the truth", "mutant is, too"), ("the weather", "not a choice")),
+        explanation="The fault is invisible at g = n, and not small.",
+        choices=("the room", "the point", "the mutant", "the truth"),
     ),
 )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ...byhand.weight_norm import vjp
 from ...oracle import expected
 from ..catalogue import weight_norm
 from ..exercise import Exercise
@@ -17,7 +17,7 @@ __all__ = ["EXERCISES"]
 Arrays = tuple[np.ndarray, ...]
 EPS = 1e-6
 
-# ---- the two that are accused, as they stand in the notebook ------------------------------------
+# ---- the two implementations under test, as in the notebook -------------------------------------
 
 
 def their_weight(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -51,14 +51,8 @@ def _backward(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
     return found["kernel"].T, found["scale"][:, None]
 
 
-def _right(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
-    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
-    g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
-    return g / n * (w_bar - g_bar * v / n), g_bar
-
-
 def _point(rng: np.random.Generator) -> Arrays:
-    """w_bar, v, g; rows short enough for the eps to show."""
+    """w_bar, v, g; the rows are so short that eps shows."""
     g = np.array([[1.7], [-0.6], [2.9]]) * rng.uniform(0.8, 1.2, (3, 1))
     return rng.normal(size=(3, 4)), 0.01 * rng.normal(size=(3, 4)), g
 
@@ -68,7 +62,7 @@ def _v_g(rng: np.random.Generator) -> Arrays:
 
 
 def judge_backward(answer: Any) -> str | None:
-    """Theirs, in this order and these shapes, and with the mistake in it."""
+    """Their gradients in our order and shapes, with their mistake."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     got = answer(*_point(np.random.default_rng(0)))
@@ -88,8 +82,8 @@ def judge_backward(answer: Any) -> str | None:
         _backward,
         _point,
         ("your v_bar", "your g_bar"),
-        slips=(
-            (_right, mended),
+        common_errors=(
+            (vjp, mended),
             (
                 lambda w_bar, v, g: (_backward(w_bar, v, abs(g))[0], _backward(w_bar, v, g)[1]),
                 "the sign of g is lost on the way",
@@ -123,7 +117,7 @@ def judge_id(answer: Any) -> str | None:
 
 
 def judge_mended(answer: Any) -> str | None:
-    """Of 10.6: their gradients, mended, in their own shapes."""
+    """Of 10.6: their gradients without the mistake, in their shapes."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
 
@@ -133,11 +127,11 @@ def judge_mended(answer: Any) -> str | None:
             raise TypeError("return a dict with the keys 'kernel' and 'scale', as they do")
         return np.asarray(found["kernel"]).T, np.asarray(found["scale"])[:, None]
 
-    said = weight_norm("backward")(adapted)
-    if said and "eps = " in said:
-        size = said.partition("eps = ")[2].partition(";")[0]
+    message = weight_norm("backward")(adapted)
+    if message and "eps = " in message:
+        size = message.partition("eps = ")[2].partition(";")[0]
         return f"there is still an eps of {size} in your gradients, and none in their_weight"
-    return said
+    return message
 
 
 # ---- the bug report -----------------------------------------------------------------------------
@@ -184,29 +178,29 @@ def _case(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
 
 def _numbers(got: Any, wanted: Any, v: np.ndarray, g: np.ndarray, w_bar: np.ndarray) -> str | None:
     theirs, right = port(w_bar, v, g)[0], np.asarray(expected(v, g, w_bar).v_bar)
-    said = same(got, theirs, "got: your v_bar", digits=3)
-    if said and same(got, right, digits=3) is None:
+    message = same(got, theirs, "got: your v_bar", digits=3)
+    if message and same(got, right, digits=3) is None:
         return "got: this is the true v_bar; what port gives belongs here"
-    if said:
-        return said
-    said = same(wanted, right, "expected: your v_bar", digits=3)
-    if said and same(wanted, theirs, digits=3) is None:
+    if message:
+        return message
+    message = same(wanted, right, "expected: your v_bar", digits=3)
+    if message and same(wanted, theirs, digits=3) is None:
         return "expected: this is what port gives; the true v_bar belongs here"
-    return said
+    return message
 
 
 def _fix(fix: Any) -> str | None:
     if not callable(fix):
         return "fix: hand over a function (w_bar, v, g) -> (v_bar, g_bar)"
-    said = weight_norm("backward")(fix)
-    return f"fix: {said}" if said else None
+    message = weight_norm("backward")(fix)
+    return f"fix: {message}" if message else None
 
 
-# ---- numbers of one's own -----------------------------------------------------------------------
+# ---- numbers for each student -------------------------------------------------------------------
 
 
 def lengths(rng: np.random.Generator) -> dict[str, Any]:
-    """Of 10.T2: a length, and an eps that is not small beside it."""
+    """Of 10.T2: a length, and an eps that is not small in comparison."""
     return {
         "n": (0.004, 0.006, 0.01, 0.02)[rng.integers(4)],
         "eps": (0.001, 0.002)[rng.integers(2)],
@@ -217,39 +211,6 @@ def _part(x: dict[str, Any]) -> float:
     return x["eps"] / (x["n"] + x["eps"])
 
 
-# ---- examples -----------------------------------------------------------------------------------
-
-
-def _gradients_with(eps: float) -> Callable[..., dict[str, np.ndarray]]:
-    return lambda weight_grad, kernel, scale: their_gradients(weight_grad, kernel, scale, eps)
-
-
-def _no_projection(weight_grad: np.ndarray, kernel: np.ndarray, scale: np.ndarray) -> Any:
-    norm = np.sqrt((kernel**2).sum(axis=0))
-    scale_grad = (weight_grad * kernel / norm).sum(axis=0)
-    return {"scale": scale_grad, "kernel": scale / norm * weight_grad}
-
-
-_CASE: dict[str, Any] = {
-    "v": [[3, 4], [8, 6]], "g": [[10], [-5]], "w_bar": [[5, 10], [0, 5]],
-}  # fmt: skip
-
-
-def _report(**changed: Any) -> dict[str, Any]:
-    case = _CASE | {key: changed[key] for key in ("v", "g", "w_bar") if key in changed}
-    v, g, w_bar = (np.array(case[key], dtype="float64") for key in ("v", "g", "w_bar"))
-    full = case | {
-        "mistake": "global_dot",
-        "got": port(w_bar, v, g)[0],
-        "expected": _right(w_bar, v, g)[0],
-        "fix": _right,
-    }
-    return full | changed
-
-
-_THEIRS = [[-10.4, -7.2], [3.4, 0.05]]
-_TRUE = [[-3.2, 2.4], [1.2, -1.6]]
-
 EXERCISES = (
     Exercise(
         "10.1",
@@ -257,10 +218,8 @@ EXERCISES = (
         choice("passes", {
             "fails": "It passes: the gradient is wrong by less than one part in a million.",
         }),
-        because="What is wrong with it is smaller than the room that the check leaves.",
-        of=("passes", "fails"),
-        right=("passes",),
-        wrong=(("fails", "one part in a million"), ("both", "not a choice")),
+        explanation="What is wrong with it is smaller than the room that the check leaves.",
+        choices=("passes", "fails"),
     ),
     Exercise(
         "10.2",
@@ -269,7 +228,7 @@ EXERCISES = (
             _forward,
             _v_g,
             "your w",
-            slips=(
+            common_errors=(
                 (lambda v, g: abs(g) * _forward(v, g) / g, "the sign of g is lost on the way"),
                 (lambda v, g: _forward(v, np.ones_like(g)), "the gains have not arrived"),
                 (
@@ -283,20 +242,7 @@ EXERCISES = (
             "v.T has one column for each output; g[:, 0] has one axis",
             "translate both, call their_weight, and translate back what it returns",
         ),
-        because="Translated, called, translated back.",
-        right=(
-            _forward,
-            lambda v, g: np.transpose(their_weight(np.transpose(v), np.ravel(g))),
-            lambda v, g: g * v / np.linalg.norm(v, axis=1, keepdims=True),
-        ),
-        wrong=(
-            (lambda v, g: their_weight(v.T, g[:, 0]), "transposed"),
-            (lambda v, g: their_weight(v, g[:, 0]), "could not be broadcast"),
-            (lambda v, g: their_weight(v.T, g), "could not be broadcast"),
-            (lambda v, g: their_weight(v.T, abs(g[:, 0])).T, "sign of g"),
-            (lambda v, g: their_weight(v.T, np.ones(len(v))).T, "have not arrived"),
-            (their_weight, "their columns are your rows"),
-        ),
+        explanation="Translated, called, translated back.",
     ),
     Exercise(
         "10.3",
@@ -307,35 +253,7 @@ EXERCISES = (
             "their function returns a dict; the oracle asks for a pair, (v_bar, g_bar)",
             "kernel is to be transposed back, and scale to get an axis: scale[:, None] is (o, 1)",
         ),
-        because="Theirs, to the last digit, with whatever is wrong in it.",
-        right=(
-            _backward,
-            lambda *arrays: list(_backward(*arrays)),
-            lambda w_bar, v, g: (
-                their_gradients(w_bar.T, v.T, g.ravel())["kernel"].T,
-                their_gradients(w_bar.T, v.T, g.ravel())["scale"].reshape(-1, 1),
-            ),
-        ),
-        wrong=(
-            (lambda w_bar, v, g: their_gradients(w_bar.T, v.T, g[:, 0]), "their dict"),
-            (
-                lambda w_bar, v, g: tuple(their_gradients(w_bar.T, v.T, g[:, 0]).values()),
-                "g_bar first",
-            ),
-            (
-                lambda w_bar, v, g: (
-                    their_gradients(w_bar.T, v.T, g[:, 0])["kernel"], _backward(w_bar, v, g)[1]
-                ),
-                "still their kernel",
-            ),
-            (
-                lambda *arrays: (_backward(*arrays)[0], _backward(*arrays)[1][:, 0]),
-                "your g_bar has shape (3,)",
-            ),
-            (_right, "has mended"),
-            (lambda w_bar, v, g: _backward(v, w_bar, g), "have changed places"),
-            (lambda w_bar, v, g: _backward(w_bar, v, g)[0], "return two arrays"),
-        ),
+        explanation="Theirs, to the last digit, with whatever is wrong in it.",
     ),
     Exercise(
         "10.4",
@@ -346,24 +264,14 @@ EXERCISES = (
             "report.diagnosis is a list of what was named, the most likely first",
             "report.diagnosis[0].id is the id, as a text",
         ),
-        because="There is an eps in the gradient, and none in the function.",
-        right=("eps_in_bwd_only", " eps_in_bwd_only "),
-        wrong=(
-            ("eps_outside", "in the function as well"),
-            ("eps_inside", "below the root"),
-            ("low_precision", "float32"),
-            ("no_projection", "the projection is there"),
-            ("h = n + eps, eps = 1e-06", "more than the id"),
-            ("proj_n1", "is not what the report names"),
-            (3, "a text such as"),
-        ),
+        explanation="There is an eps in the gradient, and none in the function.",
     ),
     Exercise(
         "10.5",
         "how large their eps is",
         number(
             EPS, "your eps",
-            slips=(
+            common_errors=(
                 (1e-12, "this is its square; is their eps below the root?"),
                 (1e-3, "this is its root; is their eps below the root?"),
             ),
@@ -373,9 +281,6 @@ EXERCISES = (
             "in the figure, at n = 1, the error is eps itself",
             "it is the number that is added to the root in their_gradients",
         ),
-        right=(1e-6, "1e-6", 0.000001),
-        wrong=((1e-12, "its square"), (1e-3, "its root"), (-1e-6, "wrong sign"),
-               (1e-5, "too large"), ("small", "a number is asked for")),
     ),
     Exercise(
         "10.6",
@@ -386,23 +291,7 @@ EXERCISES = (
             "take it out of that line, and leave everything else as it is",
             "a smaller eps is still an eps: the oracle sees 1e-12 as well",
         ),
-        because="The gradient belongs to the function again.",
-        right=(
-            _gradients_with(0.0),
-            lambda w, k, s: {"more": 1, **their_gradients(w, k, s, eps=0.0)},
-        ),
-        wrong=(
-            (their_gradients, "still an eps of 1e-06"),
-            (_gradients_with(1e-12), "still an eps of 1e-12"),
-            (_no_projection, "without the projection"),
-            (
-                lambda weight_grad, kernel, scale: {
-                    k: abs(x) for k, x in their_gradients(weight_grad, kernel, scale, 0.0).items()
-                },
-                "your",
-            ),
-            (lambda w, k, s: tuple(their_gradients(w, k, s, eps=0.0).values()), "return a dict"),
-        ),
+        explanation="The gradient belongs to the function again.",
     ),
     Exercise(
         "10.7",
@@ -410,10 +299,8 @@ EXERCISES = (
         choice("yes", {
             "no": "It passed: with one row, the sum over the whole array is the sum over the row.",
         }),
-        because="With one row, the sum over the whole array is the sum over the row.",
-        of=("yes", "no"),
-        right=("yes",),
-        wrong=(("no", "It passed"), ("maybe", "not a choice")),
+        explanation="With one row, the sum over the whole array is the sum over the row.",
+        choices=("yes", "no"),
     ),
     Exercise(
         "10.8",
@@ -426,30 +313,7 @@ EXERCISES = (
             "np.vdot adds up everything; a sum along axis=1 with keepdims=True has a number for "
             "each row",
         ),
-        because="A case that anybody can follow, a name, and a fix that holds.",
-        right=(
-            _report(),
-            lambda: _report(got=_THEIRS, expected=_TRUE),
-            _report(v=[[1], [2]], g=[[3], [1]], w_bar=[[1], [4]]),
-        ),
-        wrong=(
-            (_report(mistake="no_projection"), "mistake: 'no_projection'"),
-            (_report(v=[[3, 4]], g=[[10]], w_bar=[[5, 10]]), "with one row, port is right"),
-            (
-                _report(v=[[3, 4, 1], [8, 6, 1]], w_bar=[[5, 10, 0], [0, 5, 2]]),
-                "v has 6 numbers",
-            ),
-            (_report(w_bar=[[5, 10.5], [0, 5]]), "take whole numbers"),
-            (_report(w_bar=[[4, -3], [3, -4]]), "here port gives the true"),
-            (_report() | {"g": [10, -5]}, "g is (o, 1)"),
-            (_report(got=_TRUE), "got: this is the true v_bar"),
-            (_report(expected=_THEIRS), "expected: this is what port gives"),
-            (_report(fix=port), "fix: "),
-            (_report(fix=lambda *a: (_right(*a)[0], 0 * _right(*a)[1])), "fix: your g_bar is zero"),
-            (_report(fix="use sum"), "fix: hand over a function"),
-            ({"mistake": "global_dot"}, "has no 'v'"),
-            ("global_dot", "return a dict"),
-        ),
+        explanation="A case that anybody can follow, a name, and a fix that holds.",
     ),
     Exercise(
         "10.T1",
@@ -464,18 +328,16 @@ EXERCISES = (
             "it has no idea which function you meant; it only looks at the one that you gave",
             "and the oracle: which answers does it compare with the truth?",
         ),
-        because="The gradient belongs to its function; but it is not the function that was meant.",
-        of=("both", "only the gradient check", "only the oracle", "neither"),
-        right=("only the gradient check",),
-        wrong=(("both", "is not weight normalisation"), ("only the oracle", "who does not"),
-               ("neither", "belongs to its function"), ("yes", "not a choice")),
+        explanation="The gradient belongs to its function; but it is not the function that was "
+        "meant.",
+        choices=("both", "only the gradient check", "only the oracle", "neither"),
     ),
     Exercise(
         "10.T2",
         "how much an eps takes away",
         number(
             _part, "your part",
-            slips=(
+            common_errors=(
                 (lambda x: x["eps"] / x["n"],
                  "that is nearly it where eps is small; here it is not: one divides by n + eps"),
                 (lambda x: x["n"] / (x["n"] + x["eps"]), "this is the part that is left"),
@@ -489,14 +351,6 @@ EXERCISES = (
             "eps over what one divides by",
         ),
         variant=lengths,
-        right=(_part, lambda x: round(_part(x), 4)),
-        wrong=(
-            (lambda x: x["eps"] / x["n"], "nearly it"),
-            (lambda x: x["n"] / (x["n"] + x["eps"]), "that is left"),
-            (lambda x: x["eps"], "this is eps"),
-            (lambda x: 100 * _part(x), "percentage"),
-            (lambda x: -_part(x), "wrong sign"),
-        ),
     ),
     Exercise(
         "10.T3",
@@ -510,10 +364,7 @@ EXERCISES = (
             "the error is smaller than what rounding may do",
             "could a right implementation give this number?",
         ),
-        because="A right implementation may give this number as well.",
-        of=("a bug", "a lost digit", "nothing"),
-        right=("nothing",),
-        wrong=(("a bug", "twice as much"), ("a lost digit", "that was there"),
-               ("all", "not a choice")),
+        explanation="A right implementation may give this number as well.",
+        choices=("a bug", "a lost digit", "nothing"),
     ),
 )  # fmt: skip

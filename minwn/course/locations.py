@@ -1,4 +1,4 @@
-"""Where the notebooks are: beside the package in a checkout, inside it in an installation."""
+"""Where the notebooks are: next to the package in a checkout, inside it in an installation."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def tutorials() -> Path:
     """The directory that holds src/, solutions/ and the notebooks for learners.
 
-    Raises FileNotFoundError where this installation came without.
+    Raises FileNotFoundError where this installation has none.
     """
-    for place in (PACKAGE.parent / "tutorials", PACKAGE / "_tutorials"):
-        if (place / "src").is_dir():
-            return place
+    for directory in (PACKAGE.parent / "tutorials", PACKAGE / "_tutorials"):
+        if (directory / "src").is_dir():
+            return directory
     raise FileNotFoundError("this installation of minwn came without its notebooks")
 
 

@@ -1,9 +1,10 @@
-"""The parts of tutorials/TEACHERS.md that the notebooks and the exercises know better.
+"""Writes the parts of tutorials/TEACHERS.md that come from the notebooks and the exercises.
 
-    python -m minwn.course.teachers            # write them again
-    python -m minwn.course.teachers --check    # 1 where they are not what would be written
+    python -m tests.course.teachers            # write them
+    python -m tests.course.teachers --check    # exit 1 if they are not up to date
 
-Each part stands between two comments, <!-- outcomes --> and <!-- /outcomes -->, and so on.
+Each part stands between two comments, <!-- outcomes --> and <!-- /outcomes -->, and so on. The
+messages come from the wrong answers in `answers`, which only a checkout has.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .exercise import Exercise, chapter
-from .places import notebooks, tutorials
-from .session import judged
+from minwn.course.exercise import Exercise, chapter
+from minwn.course.locations import notebooks, tutorials
+from minwn.course.session import judged
+
+from .answers import answers
 
 __all__ = ["PARTS", "messages", "written"]
 
-COMMON = 4  # messages of an exercise: its author put the commonest mistakes first
+COMMON = 4  # messages for each exercise, whose wrong answers begin with the most common
 FORMAL = re.compile(
     r"hand over|is not a choice|is asked for|raised \w+Error|is None;|, which is too "
 )
@@ -41,11 +45,13 @@ def _title(text: str) -> str:
     return text.splitlines()[0].removeprefix("# ")
 
 
-def messages(exercise: Exercise, common: int = COMMON) -> list[str]:
-    """What students read after the commonest wrong answers, each sentence once."""
+def messages(
+    exercise: Exercise, wrong: tuple[tuple[Any, str], ...], common: int = COMMON
+) -> list[str]:
+    """The messages for the most common wrong answers, each once."""
     numbers = exercise.variant(np.random.default_rng(0)) if exercise.variant else {}
     found: list[str] = []
-    for answer, _ in exercise.wrong:
+    for answer, _ in wrong:
         if len(found) == common:
             break
         with np.errstate(all="ignore"):
@@ -77,7 +83,7 @@ def _answers() -> str:
         for exercise in chapter(number).values():
             if exercise.prediction:
                 continue
-            for k, said in enumerate(messages(exercise)):
+            for k, said in enumerate(messages(exercise, answers(number)[exercise.id].wrong)):
                 head = f"{exercise.id} | {_cell(exercise.title)}" if k == 0 else " | "
                 lines.append(f"| {head} | `{_cell(said)}` |")
         lines.append("")
@@ -99,7 +105,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def written(text: str) -> str:
-    """The text with each part as it should be. Raises ValueError where a part has no place."""
+    """The text with each part up to date. Raises ValueError for a part without its comments."""
     for name, part in PARTS.items():
         head, begin, rest = text.partition(f"<!-- {name} -->\n")
         _, end, tail = rest.partition(f"<!-- /{name} -->\n")
@@ -110,14 +116,14 @@ def written(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file again, or with --check only compare."""
+    """Write the file, or with --check only compare."""
     path = tutorials() / "TEACHERS.md"
     old = path.read_text(encoding="utf-8")
     new = written(old)
     if old == new:
         return 0
     if "--check" in arguments:
-        print(f"{path} is not up to date; run python -m minwn.course.teachers", file=sys.stderr)
+        print(f"{path} is not up to date; run python -m tests.course.teachers", file=sys.stderr)
         return 1
     path.write_text(new, encoding="utf-8", newline="\n")
     return 0
