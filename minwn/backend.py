@@ -30,6 +30,7 @@ Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
 
 Host = numpy.ndarray
 HostScalar = numpy.generic
+FLOAT32, FLOAT64 = numpy.dtype("float32"), numpy.dtype("float64")
 _HOST = (numpy.ndarray, numpy.generic)
 _REDUCED = ("float16", "bfloat16")
 _DLPACK_CUDA = 2  # kDLCUDA

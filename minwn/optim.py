@@ -96,9 +96,9 @@ class Optimizer:
         """Update every parameter that has a gradient.
 
         What is remembered of a parameter follows it to another device or dtype.
-        Raises TypeError for a gradient of another dtype or device, ValueError for one of another
-        shape or an option out of range, and RuntimeError for a parameter that WeightNorm has
-        replaced since; then nothing has been updated.
+        Raises TypeError for a gradient of another dtype or device, ValueError for an option out of
+        range, and RuntimeError for a parameter that WeightNorm has replaced since; then nothing has
+        been updated.
         """
         moves = []
         for group in self.param_groups:
@@ -107,14 +107,16 @@ class Optimizer:
                 group.update(self.check(group))
                 self._checked[id(group)] = tuple(group.values())
             for parameter in group["params"]:
-                if getattr(parameter, "_twin", None) is not None:
+                if parameter._twin is not None:
                     self._check_in_use(parameter)
                 if parameter._grad is None:
                     continue
                 w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
-                dtype = w.dtype
-                if (grad.dtype is not dtype and grad.dtype != dtype) or grad.shape != w.shape:
-                    raise _misfit(w, grad)
+                if grad.dtype is not w.dtype and grad.dtype != w.dtype:
+                    raise TypeError(
+                        f"a gradient of {grad.dtype} for a parameter of {w.dtype}, of shape "
+                        f"{w.shape}; convert one with .to(dtype)"
+                    )
                 if self._away or type(w) is not Host or type(grad) is not Host:
                     self._away = True
                     _check_device(w, grad)
@@ -395,18 +397,6 @@ def _factors(lr: float, beta1: float, beta2: float, eps: float, t: int, dtype: A
     root, rate = math.sqrt(1.0 - beta2**t), lr / (1.0 - beta1**t)
     values = beta1, 1.0 - beta1, beta2, 1.0 - beta2, eps, rate, eps * root, rate * root
     return values if dtype is None else [asarray(dtype.type(value)) for value in values]
-
-
-def _misfit(w: Array, grad: Array) -> Exception:
-    if grad.dtype != w.dtype:
-        return TypeError(
-            f"a gradient of {grad.dtype} for a parameter of {w.dtype}, of shape {w.shape}; "
-            f"convert one with .to(dtype)"
-        )
-    return ValueError(
-        f"a gradient of shape {grad.shape} for a parameter of shape {w.shape}; call zero_grad() "
-        f"and backward() again"
-    )
 
 
 def _check_device(w: Array, grad: Array) -> None:

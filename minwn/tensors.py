@@ -45,6 +45,7 @@ class Tensor(Value):
     """
 
     __slots__ = ()
+    _twin: Any = None  # what a Parameter was replaced by; see nn.weight_norm
 
     # ---- what it holds --------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
-    "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "instance",
+    "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
     "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
     "shape_of", "share", "shown", "whole",
 ]  # fmt: skip
@@ -214,6 +214,11 @@ def door(f: F) -> F:
             raise said from error
 
     return entered  # type: ignore[return-value]
+
+
+def inside(f: F) -> F:
+    """f without its `door`, for calls from within."""
+    return f.__wrapped__  # type: ignore[attr-defined]
 
 
 def explained(

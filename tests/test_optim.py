@@ -315,17 +315,17 @@ def test_an_option_that_was_taken_away_is_missed():
 
 
 @every_option
-@pytest.mark.parametrize("fault", ["dtype", "shape"])
-def test_a_gradient_that_does_not_fit_updates_nothing(kind, options, fault, rng):
+def test_a_gradient_that_does_not_fit_updates_nothing(kind, options, rng):
     params = parameters(rng, "float32")
     optimiser = kind(params, **{"lr": 0.1, **options})
     give_gradients(params, rng)
     optimiser.step()
     before, state = [p.data for p in params], copy.deepcopy(optimiser.state_dict()["state"])
     give_gradients(params, rng)
-    wrong = np.ones((2, 3, 2)) if fault == "dtype" else np.ones((2, 3), "float32")
-    params[-1]._grad = tensor(wrong)
-    with pytest.raises((TypeError, ValueError), match=r"a gradient of .*for a parameter of"):
+    params[-1].grad = tensor(np.ones((2, 3, 2)))
+    with pytest.raises(ValueError, match=r"grad of shape \(2, 3\) for a Tensor of shape"):
+        params[-1].grad = tensor(np.ones((2, 3), "float32"))
+    with pytest.raises(TypeError, match=r"a gradient of float64 for a parameter of float32"):
         optimiser.step()
     assert all(p.data is old for p, old in zip(params, before, strict=True))
     assert repr(optimiser.state_dict()["state"]) == repr(state)

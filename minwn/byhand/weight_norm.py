@@ -66,7 +66,7 @@ from ..backend import (
 )
 from ..graph import primitive, raw
 from ..ops import add, divide, maximum, sqrt, sum_to
-from ..validation import door
+from ..validation import door, inside
 from . import plain, plain_small, weight_norm_cuda
 from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
 
@@ -123,7 +123,7 @@ forward = weight_norm
 
 @weight_norm.pullback
 def _(w_bar, w, v, g, *, eps=0.0, form="plain"):
-    return vjp(w_bar, v, g, eps=eps, form=form)
+    return inside(vjp)(w_bar, v, g, eps=eps, form=form)
 
 
 @door

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import backend
 from ..graph import raw
@@ -57,6 +57,23 @@ class Buffer(Tensor):
         Tensor.__init__(self, _array(type(self), data), requires_grad)
 
 
+class _Weight:
+    """`module.weight` where it is computed. `Module.__getattr__` does the same for every name, in
+    ten times the time: it is asked only after an AttributeError. A weight that is a Parameter is in
+    the module's own dictionary, which comes first.
+    """
+
+    def __get__(self, module: Any, kind: type | None = None) -> Any:
+        if module is None:
+            return self
+        computed = module._computed.get("weight")
+        if computed is None:
+            raise AttributeError  # and now `__getattr__` is asked
+        if _thread.in_forward:
+            computed.check_fresh(module)
+        return computed.weight
+
+
 class Module:
     """Base of all layers and networks: give it Parameters, Modules, lists or dicts of Modules as
     attributes, and a method `forward`.
@@ -73,6 +90,8 @@ class Module:
     training = True
     # Name -> how that weight is computed; see nn.weight_norm.
     _computed: Mapping[str, Any] = MappingProxyType({})
+    if not TYPE_CHECKING:
+        weight = _Weight()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no method forward")
@@ -121,7 +140,8 @@ class Module:
         object.__delattr__(self, name)
 
     def __dir__(self) -> Iterable[str]:
-        return [*object.__dir__(self), *self._computed]
+        served = {"weight"} - vars(self).keys()
+        return [*(set(object.__dir__(self)) - served), *self._computed]
 
     # ---- what it owns ---------------------------------------------------------------------------
 

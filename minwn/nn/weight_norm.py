@@ -156,7 +156,8 @@ class WeightNorm:
         Raises ValueError where this was not applied to the module, or g's shape is not dim's.
         """
         weight = None
-        for computed in _computed(module).values():
+        found = module._computed if isinstance(module, Module) else _computed(module)
+        for computed in found.values():
             if computed.declared is self or computed.declared == self:
                 weight = computed.recompute(module)
         return self._folded(module) if weight is None else weight
@@ -395,9 +396,9 @@ class Computed:
     def recompute(self, module: Module) -> Tensor:
         used, own = self.used, vars(module)
         v, g = own.get(self.v_name), own.get(self.g_name)
-        if not isinstance(v, Tensor) or not isinstance(g, Tensor):
+        if v is None or g is None:  # nothing else but a Parameter can be there
             raise ValueError(used._no_parts(module))
-        if g.shape != self.shape:
+        if g._data.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
         weight = used._weight(v, g)
         # Not a new object: this one is what the graph behind it knows, and a step is to stay fast.
@@ -410,7 +411,7 @@ class Computed:
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""
         own, weight = vars(module), self.weight
-        g, v = own.get(self.g_name), own.get(self.v_name)
+        g, v, record = own.get(self.g_name), own.get(self.v_name), weight._record
         if g is not self.g or v is not self.v:
             # Dates alone would not show an older Parameter in the place of the one that was used.
             if not isinstance(g, Tensor) or not isinstance(v, Tensor):
@@ -418,7 +419,7 @@ class Computed:
             why = f"is older than its {self.g_name} and {self.v_name}, which were replaced"
         elif g._time > weight._time or v._time > weight._time:
             why = f"is older than its {self.g_name} and {self.v_name}"
-        elif not is_recording():
+        elif (record is not None and record[1] is not None) or not is_recording():
             return
         elif weight.freed:
             why = "was used up by a backward pass"
@@ -464,7 +465,7 @@ def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
     if isinstance(value, Parameter):
         if not is_floating(value.dtype):
             raise ValueError(f"{kind}.{name} is {value.dtype}; only floating weights have a norm")
-        if hasattr(type(module), name):
+        if getattr(type(module), name, None) is not getattr(Module, name, None):
             raise ValueError(
                 f"the class {kind} has an attribute {name!r} of its own, which would hide the "
                 f"computed weight; set it on each object, in __init__"
