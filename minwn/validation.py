@@ -33,6 +33,8 @@ def shown(value: Any) -> str:
     """The value in at most 60 letters: an array or Tensor by its dtype and shape, else its repr."""
     if hasattr(value, "dtype") and isinstance(getattr(value, "shape", ()), tuple) and value.shape:
         return f"a {value.dtype} {type(value).__name__} of shape {tuple(value.shape)}"
+    if isinstance(value, Number) and hasattr(value, "item"):
+        value = value.item()  # NumPy's number as Python's
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 

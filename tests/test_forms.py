@@ -153,7 +153,7 @@ BAD = [
         Bad("eps", x, ValueError, NO_EPS.format(shown), {"form": "inside"})
         for x, shown in (
             (-1, "-1"), (math.nan, "nan"), (math.inf, "inf"), ("x", "'x'"), (None, "None"),
-            (True, "True"), (np.float32(-0.5), "np.float32(-0.5)"), (1j, "1j"), ([0.1], "[0.1]"),
+            (True, "True"), (np.float32(-0.5), "-0.5"), (1j, "1j"), ([0.1], "[0.1]"),
         )
     ),
     *(

@@ -465,7 +465,7 @@ def _parameter(module: Module, name: str, parts: tuple[str, str]) -> Parameter:
     if isinstance(value, Parameter):
         if not is_floating(value.dtype):
             raise ValueError(f"{kind}.{name} is {value.dtype}; only floating weights have a norm")
-        if getattr(type(module), name, None) is not getattr(Module, name, None):
+        if any(name in vars(c) for c in type(module).__mro__ if c is not Module):
             raise ValueError(
                 f"the class {kind} has an attribute {name!r} of its own, which would hide the "
                 f"computed weight; set it on each object, in __init__"

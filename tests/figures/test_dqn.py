@@ -78,7 +78,7 @@ class Table:
     table = np.float32([[1, 2, 3], [-1, 4, 0.5]])
 
     def __call__(self, views):
-        return Tensor(self.table[np.asarray(Tensor(views).data).argmax(axis=1)], True)
+        return Tensor(self.table[np.asarray(views.data).argmax(axis=1)], True)
 
     def train(self):
         pass
