@@ -270,6 +270,18 @@ def test_the_screen_names_the_mistake(monkeypatch):
     assert shown.verdict().startswith(f"FAIL: {len(shown.failed)} of {len(found)} checks, in form")
 
 
+def test_the_screen_shows_one_failure_of_each_row_first():
+    def failing(what, place):
+        return report.Finding(what, "first order", place, allowed=1.0, error=2.0)
+
+    many = [failing("ops.shape", f"op {k}") for k in range(20)] + [failing("ops.reduce", "op 20")]
+    shown = Report(True, 0, {"rules": many, "by hand": [failing("form plain", "vjp")]})
+    assert [f.place for f in shown.first_failures()] == [
+        "op 0", "op 20", "vjp", *(f"op {k}" for k in range(1, 10))
+    ]  # fmt: skip
+    assert str(shown).endswith("... and 10 more; the JSON report lists them all")
+
+
 def test_what_raises_is_named(monkeypatch):
     def jvp(v, g, v_dot, g_dot, **how):
         raise ZeroDivisionError("by zero")

@@ -98,15 +98,26 @@ class Report:
         ]
         if self.digits:
             parts.append(_learned(self.digits))
-        # What fails in one place fails by several routes; the first tells what is wrong.
-        failed = {f.place: f for f in reversed(self.failed)}
-        shown = list(failed.values())[: -SHOWN - 1 : -1]
+        shown, count = self.first_failures(), len(self.failed)
         parts += map(str, shown)
-        if len(shown) < len(self.failed):
-            parts.append(
-                f"... and {len(self.failed) - len(shown)} more; the JSON report lists them all"
-            )
+        if len(shown) < count:
+            parts.append(f"... and {count - len(shown)} more; the JSON report lists them all")
         return "\n\n".join(parts)
+
+    def first_failures(self) -> list[Finding]:
+        """Those to be read first: of each row of the tables one, then a second, ...
+
+        What fails in one place fails by several routes; the first of them tells what is wrong.
+        """
+        found: list[tuple[int, Finding]] = []
+        for part in self.sections.values():
+            places: dict[str, set[str]] = {}
+            for f in part:
+                before = places.setdefault(f.what, set())
+                if not f.ok and f.place not in before:
+                    found.append((len(before), f))
+                    before.add(f.place)
+        return [f for _, f in sorted(found, key=lambda entry: entry[0])][:SHOWN]
 
     def verdict(self) -> str:
         """The last line."""
