@@ -41,8 +41,6 @@ from minwn.oracle.mutate.suite import measured
 from minwn.oracle.pipe import Pipe, PipeError
 from minwn.oracle.target import TargetError
 from minwn.oracle.verdict import IDS
-from minwn.verify import laws
-from minwn.verify.points import Problem
 
 V, G, W_BAR = np.array([[3.0, 4.0], [1.0, 0.5]]), np.array([[2.0], [-3.0]]), np.ones((2, 2))
 EPS = {"plain": 0.0, "inside": 0.7, "outside": 0.3, "rms": 0.4, "max_q": 3.0, "max_n": 2.0}
@@ -428,7 +426,6 @@ def test_numpy_scalars_are_as_weak_as_pythons():
         lambda: bulk._truths([(V, G, W_BAR)], "insid", 0.5),
         lambda: bounds._allowed(("w",), V, G, W_BAR, None, None, "insid", 0.5, None, True),
         lambda: mistakes.Terms(V, G, W_BAR).radius("insid", 0.5),
-        lambda: laws.length_and_slope(Problem(V, G, W_BAR, V, G, "insid", 0.5)),
         lambda: weight_norm.slope(V, V, (2, 1), 0.5, "insid"),
         lambda: weight_norm.curvature(V, G, V, G, G, V, 0.5, "insid"),
     ],

@@ -19,6 +19,7 @@ ROOT = Path(minwn.__file__).parent
 # the same holds again; within the other packages, modules are neighbours.
 STOREYS = {
     "backend": 0,
+    "tolerance": 0,
     "validation": 0,
     "blocks": 1,
     "forms": 2,

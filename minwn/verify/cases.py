@@ -1,6 +1,7 @@
 """The table of cases: the inputs and parameters of calls of every primitive.
 
-The inputs are small, and chosen so that every line of every rule has something to answer for.
+The inputs are small, and chosen so that every line of every rule has something to answer for. The
+tests of the primitives take the same rows, and have more of them.
 Where a function has a kink, nothing can be measured; KINKS has what its docstring chooses there.
 """
 
@@ -15,7 +16,10 @@ import numpy
 from .. import byhand
 from ..backend import Generator
 
-__all__ = ["CASES", "FROZEN", "KINKS", "LABELS", "SOFT", "Case", "drawn", "shapes_of"]
+__all__ = [
+    "CASES", "FANCY", "FROZEN", "KINKS", "LABELS", "MASK", "SOFT", "Case", "Draw", "apart",
+    "between", "case", "drawn", "near_one", "positive", "shapes_of", "signed",
+]  # fmt: skip
 
 Draw = Callable[[Generator], numpy.ndarray]
 
@@ -32,9 +36,15 @@ def case(*inputs: Any, **params: Any) -> Case:
 
 
 def signed(*shape: int) -> Draw:
-    """As many below as above 0, at least 0.5 from the kinks and poles there."""
+    """As many below as above 0 (of an odd count, one less), at least 0.5 from the kinks and poles
+    there."""
     signs = (-1.0) ** numpy.arange(math.prod(shape))
-    return lambda rng: rng.uniform(0.5, 1.5, shape) * rng.permutation(signs).reshape(shape)
+
+    def draw(rng: Generator) -> numpy.ndarray:
+        sign = rng.choice([-1.0, 1.0]) * rng.permutation(signs)
+        return rng.uniform(0.5, 1.5, shape) * sign.reshape(shape)
+
+    return draw
 
 
 def positive(*shape: int) -> Draw:

@@ -5,7 +5,7 @@ Every check before this one was at random points, chosen to be kind or unkind. A
 training is where the gradients are used: correlated inputs, dead units, saturated probabilities.
 There, all g and v are measured along random directions, through the loss in float64, and compared
 entry by entry with the same network composed of ops. With s the softmax, p the labels and t the
-logits of N images, the bound (see `bounds`) has for its size
+logits of N images, the bound (see `oracle.bounds`) has for its size
 
     S = 1/N  sum over images and classes of  (s + p) |dt/dparameter|
 
@@ -24,15 +24,16 @@ from typing import Any
 import numpy
 
 from .. import byhand, data, nn, ops, optim
-from ..backend import Generator
+from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
 from ..gradcheck import gradcheck
 from ..graph import no_grad
 from ..nn import WeightNorm
+from ..oracle.bounds import gamma
 from ..tensors import Tensor
-from .bounds import U64, gamma
 from .report import AUTODIFF, DIFFERENCES, TEST, Finding, compare, findings
 
+U64 = unit_roundoff(numpy.dtype("float64"))
 ACCURACY = 0.96  # to be reached on the test images
 BATCH, CHECKED = 32, 24
 RATE, SETTLED = 5e-3, 0.1  # Adam's rate, and the part of it that is left in the last epoch

@@ -1,35 +1,39 @@
 """Weight normalisation on real layers: through `apply` and `recompute`, the layer and its backward
 pass, for every kind of layer and choice of dim.
 
-The twin of a layer is its definition in ops (`composed`), on the composed weight. The cotangent of
-the weight is itself a sum of K products x y_bar; with W the same sum over absolute values, it errs
-by at most K u W. So in the `bounds`, W takes the place of |w_bar|, and K is added to every count.
-Laws and 80 digits start from the cotangent that the backward pass delivered.
+    80 digits      w, v_bar and g_bar, for the cotangent of w that the backward pass delivered,
+                   beside the oracle's exact answers, which are certified with 80 digits
+    laws           the oracle's, of the pullback of the layer's weight
+    autodiff       v_bar and g_bar beside those of the layer's twin: its definition in ops
+                   (`composed`), on the composed weight
+    differences    of the layer, and the complex step of its twin
+
+The cotangent of the weight is itself a sum of K products x y_bar; with W the same sum over absolute
+values, it errs by at most K u W. So in the bounds of the last three, W takes the place of |w_bar|,
+and K is added to every count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy
 
-from .. import byhand, nn
-from ..backend import Generator
+from .. import byhand, nn, oracle
+from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
 from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
+from ..gradcheck.tangents import Entries
 from ..graph import no_grad
 from ..nn import WeightNorm
+from ..oracle.bounds import bounds, counts, gamma, sizes
 from ..tensors import Tensor
-from .bounds import U64, Bounds, gamma
-from .exact import by_digits
-from .laws import by_laws
-from .measured import places
-from .points import Problem, answers
-from .report import AUTODIFF, COMPLEX, DIFFERENCES, Finding, compare
+from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare
 
+U64 = unit_roundoff(numpy.dtype("float64"))
 MEASURED = 6  # entries of v, and of g, that are measured through each layer
 
 Definition = Callable[[Any, Any, Any], Any]  # (x, w, b) -> y, of arrays or Tensors
@@ -102,11 +106,8 @@ def points(quick: bool) -> Iterator[tuple[Kind, WeightNorm]]:
 
 def check(kind: Kind, norm: WeightNorm, rng: Generator) -> list[Finding]:
     """All routes through one layer with one WeightNorm."""
-    t, what = Trial(kind, norm, rng), kind.name
-    bounds, own = Bounds(t.p), answers(t.p) | {"w": t.w} | t.bars
-    found = [*by_laws(what, t.p, own, bounds), *by_digits(what, t.p, own, bounds)]
-    found = [replace(f, place=f"{t.where}, {f.place}") for f in found]
-    return [*found, *by_autodiff(t), *by_measuring(t, rng)]
+    t = Trial(kind, norm, rng)
+    return [*by_oracle(t), *by_autodiff(t), *by_measuring(t, rng)]
 
 
 class Trial:
@@ -114,6 +115,7 @@ class Trial:
 
     def __init__(self, kind: Kind, norm: WeightNorm, rng: Generator) -> None:
         self.kind, self.norm = kind, norm
+        self.how: dict[str, Any] = {"form": norm.form, "eps": norm.eps}
         self.layer, self.x = layer, x = kind.make(rng), kind.input(rng)
         norm.apply(layer)
         v, g = layer.weight_v, layer.weight_g
@@ -121,30 +123,35 @@ class Trial:
         for parameter in (g, v):
             sign = rng.choice([-1.0, 1.0], parameter.shape)
             parameter.data = parameter.data * rng.uniform(0.5, 2.0, parameter.shape) * sign
-        w = norm.recompute(layer)
+        self.v, self.g, w = v.data, g.data, norm.recompute(layer)
         y = layer(x)
         self.y_bar = rng.standard_normal(y.shape)
-        w_bar, v_bar, g_bar = (b.data for b in grad(y, [w, v, g], self.y_bar, retain_graph=True))
+        bars = grad(y, [w, v, g], self.y_bar, retain_graph=True)
+        self.w_bar, v_bar, g_bar = (bar.data for bar in bars)
         self.w, self.bars = w.data, {"v_bar": v_bar, "g_bar": g_bar}
-        A, B = (numpy.asarray(rng.standard_normal(parameter.shape)) for parameter in (v, g))
-        self.p = Problem(v.data, g.data, w_bar, A, B, norm.form, norm.eps)
         bias = getattr(layer, "bias", None)
         self.bias = None if bias is None else bias.data
         how = f"WeightNorm(dim={norm.dim!r}, form={norm.form!r})"
         self.where = f"nn.{kind.name} (weight {v.shape}), {how}"
 
         # W: the definition on absolute values. K: the number of positions that share a weight.
-        sizes = Tensor(numpy.zeros_like(w.data), True)
-        size = kind.definition(x if kind.indices else abs(x), sizes, None)
-        W = grad(size, sizes, abs(self.y_bar)).data
-        self.K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
-        self.through = Bounds(replace(self.p, w_bar=W))
+        zeros = Tensor(numpy.zeros_like(w.data), True)
+        size = kind.definition(x if kind.indices else abs(x), zeros, None)
+        W = grad(size, zeros, abs(self.y_bar)).data
+        K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
+        C, (S, *_) = counts(v.size // g.size, norm.form), sizes(v.data, g.data, W, **self.how)
+        # How far v_bar and g_bar may err, through the layer or through its twin.
+        self.allowed = {name: gamma(C[name] + K, U64) * S[name] for name in self.bars}
 
-    def allowed(self, name: str) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """How far v_bar or g_bar may err, through the layer and through its twin."""
-        own, composed = (c[name] + self.K for c in (self.through.C, self.through.C_composed))
-        S = self.through.S[name]
-        return gamma(own, U64) * S, gamma(composed, U64) * S
+    def pullback(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+        """(v_bar, g_bar) of the layer's weight, recomputed at v and g"""
+        parameters = self.layer.weight_v, self.layer.weight_g
+        for parameter, x in zip(parameters, (v, g), strict=True):
+            parameter.data = x
+        v_bar, g_bar = grad(self.norm.recompute(self.layer), parameters, w_bar)
+        for parameter, x in zip(parameters, (self.v, self.g), strict=True):
+            parameter.data = x
+        return v_bar.data, g_bar.data
 
     def call(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
         """The layer's output with v (k = 0) or g (k = 1) at this point."""
@@ -153,43 +160,69 @@ class Trial:
             parameter.data = point
             self.norm.recompute(self.layer)
             y = self.layer(self.x).data.reshape(-1)
-            parameter.data = (self.p.v, self.p.g)[k]
+            parameter.data = (self.v, self.g)[k]
         return y
 
     def twin(self, v: Any, g: Any) -> Any:
         """The output by its definition, of arrays or Tensors."""
-        w = byhand.weight_norm.composed(v, g, **self.p.how)
+        w = byhand.weight_norm.composed(v, g, **self.how)
         return self.kind.definition(self.x, w, self.bias)
 
     def call_twin(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
         """The same as `call`, by the definition."""
-        v, g = (point, self.p.g) if k == 0 else (self.p.v, point)
+        v, g = (point, self.g) if k == 0 else (self.v, point)
         return self.twin(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
 
 
+def by_oracle(t: Trial) -> Iterator[Finding]:
+    """What the layer says at its own cotangent of w beside the exact answers, and the laws."""
+    point = (t.v, t.g, t.w_bar)
+    expected, allowed = oracle.expected(*point, **t.how), bounds(*point, **t.how)
+    claimed = (t.w, t.bars["v_bar"], t.bars["g_bar"])
+    for name, *x in zip(expected._fields, claimed, expected, allowed, strict=True):
+        yield compare(t.kind.name, DIGITS, f"{t.where}, {name}", *x)
+
+    def room(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
+        return bounds(v, g, w_bar, **t.how)[1:]
+
+    axes = tuple(a for a, n in enumerate(t.g.shape) if n == t.v.shape[a]) if t.g.shape else None
+    ratios = oracle.laws(t.pullback, *point, axes=axes, allowed=room, **t.how)
+    for law in oracle.INVARIANTS:
+        if law.id in ratios:
+            place, ratio = f"{t.where}, {law.id}: {law.law}", ratios[law.id]
+            yield Finding(t.kind.name, LAWS, place, allowed=1.0, error=ratio)
+
+
 def by_autodiff(t: Trial) -> Iterator[Finding]:
-    twins = [Tensor(x, True) for x in (t.p.v, t.p.g)]
+    twins = [Tensor(x, True) for x in (t.v, t.g)]
     references = grad(t.twin(*twins), twins, t.y_bar)
     for (name, claimed), reference in zip(t.bars.items(), references, strict=True):
-        place, allowed = f"{t.where}, {name}", sum(t.allowed(name))
+        place, allowed = f"{t.where}, {name}", 2 * t.allowed[name]
         yield compare(t.kind.name, AUTODIFF, place, claimed, reference.data, allowed)
 
 
 def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
-    """Differences of the layer, and the complex step of its twin, at some entries of v and of g."""
+    """Differences of the layer, and the complex step of its twin, at some entries of v and of g.
+
+    A measurement adds its own floor to the bound, and 100 times its own estimate of its error. A
+    complex operation is at most four real ones: 4 times the bound.
+    """
     what, contract = t.kind.name, Contraction(t.y_bar.reshape(1, -1))
-    for k, (name, bar) in enumerate(t.bars.items()):
-        entries, rows, lengths = places(t.p, rng)[k]
-        some = rng.permutation(len(rows))[:MEASURED]
-        rows, lengths = rows[some], lengths[some]
-        hand, composed = (a.reshape(-1)[rows] for a in t.allowed(name))
-        place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, entries.x.shape)
-        centre = t.call(k, entries.x)
+    reduced = tuple(a for a, n in enumerate(t.g.shape) if n < t.v.shape[a]) if t.g.shape else None
+    n = numpy.sqrt((t.v * t.v).sum(axis=reduced, keepdims=True))  # over which everything changes
+    scales = numpy.broadcast_to(n, t.v.shape), abs(t.g)
+    for k, (x, scale, (name, bar)) in enumerate(
+        zip((t.v, t.g), scales, t.bars.items(), strict=True)
+    ):
+        entries, rows = Entries(x), rng.permutation(x.size)[:MEASURED]
+        lengths, allowed = scale.reshape(-1)[rows], t.allowed[name].reshape(-1)[rows]
+        place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, x.shape)
+        centre = t.call(k, x)
         m = ladder(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
-        slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + hand, m.value[:, 0]
+        slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + allowed, m.value[:, 0]
         yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
         m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)
-        slack, value = hand + 4 * composed + m.floor[:, 0], m.value[:, 0]
+        slack, value = 5 * allowed + m.floor[:, 0], m.value[:, 0]
         yield compare(what, COMPLEX, place, claimed, value, slack, entries=named)
 
 

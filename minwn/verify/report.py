@@ -16,6 +16,7 @@ import numpy
 
 from ..gradcheck import Comparison, GradcheckReport
 from ..terminal import columns
+from ..tolerance import ratio
 
 # The columns of the tables, from left to right.
 ROUTES = (
@@ -28,7 +29,10 @@ ROUTES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """The worst comparison of one kind. `note` is for what has no numbers, such as an error."""
+    """The worst comparison of one kind. `note` is for what has no numbers, such as an error.
+
+    count: how many numbers were compared
+    """
 
     what: str  # the row of the table
     route: str  # its column
@@ -38,13 +42,11 @@ class Finding:
     allowed: float = math.nan
     error: float = math.inf
     note: str = ""
+    count: int = 1
 
     @property
     def ratio(self) -> float:
-        if self.error == 0:
-            return 0.0
-        ratio = self.error / self.allowed if self.allowed else math.inf
-        return math.inf if math.isnan(ratio) else ratio
+        return float(ratio(self.error, self.allowed))
 
     @property
     def ok(self) -> bool:
@@ -52,7 +54,7 @@ class Finding:
 
     def __str__(self) -> str:
         lines = [f"FAILED  {self.what}, {self.route}: {self.place}"]
-        if not math.isnan(self.allowed):
+        if not (math.isnan(self.claimed) and math.isnan(self.reference)):
             lines.append(f"    claimed   {self.claimed: .17g}")
             lines.append(f"    reference {self.reference: .17g}")
             lines.append(
@@ -85,12 +87,10 @@ def compare(
     reference: Any,
     allowed: Any,
     *,
-    error: Any = None,
     entries: tuple[Any, tuple[int, ...]] | None = None,
 ) -> Finding:
     """The worst entry of two arrays that may differ by `allowed` each.
 
-    error: |claimed - reference|, where it was computed in more digits than a float has.
     entries: where the arrays list some entries of another, their flat numbers and its shape.
     """
     claimed, reference, allowed = (
@@ -100,19 +100,18 @@ def compare(
         note = f"shape {claimed.shape} where {reference.shape} was expected"
         return Finding(what, route, place, note=note)
     if not claimed.size:
-        return Finding(what, route, place, 0.0, 0.0, 0.0, 0.0)
+        return Finding(what, route, place, 0.0, 0.0, 0.0, 0.0, count=0)
     with numpy.errstate(all="ignore"):
-        error = numpy.abs(claimed - reference) if error is None else numpy.asarray(error)
-        allowed = numpy.broadcast_to(allowed, error.shape)
-        ratio = numpy.where(error == 0, 0.0, error / allowed)
-    worst = numpy.unravel_index(numpy.nan_to_num(ratio, nan=numpy.inf).argmax(), ratio.shape)
+        error = numpy.abs(claimed - reference)
+    allowed = numpy.broadcast_to(allowed, error.shape)
+    worst = numpy.unravel_index(numpy.argmax(ratio(error, allowed)), error.shape)
     index = worst
     if entries is not None:
         index = numpy.unravel_index(entries[0][worst[0]], entries[1])
     at = f"[{', '.join(map(str, index))}]" if index else ""
     return Finding(
         what, route, f"{place}{at}", float(claimed[worst]), float(reference[worst]),
-        float(allowed[worst]), float(error[worst]),
+        float(allowed[worst]), float(error[worst]), count=claimed.size,
     )  # fmt: skip
 
 

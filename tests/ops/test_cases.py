@@ -1,11 +1,13 @@
-"""Every primitive of minwn.ops, by one table: values, pullbacks of first and second order, forward
-products, and every form in which an array can arrive. A primitive without a case fails."""
+"""Every primitive of minwn.ops, at the rows of `minwn.verify.cases` and at more: values, pullbacks
+of first and second order, forward products, and every form in which an array can arrive. A
+primitive without a row fails, and so does one without a definition in NumPy."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,127 +16,181 @@ import pytest
 import minwn
 from minwn import Tensor, ops
 from minwn.graph import Primitive, raw
-from minwn.ops.matrix import _einsum
-from minwn.ops.shape import _concatenate
+from minwn.verify import cases
+from minwn.verify.cases import Case, Draw, apart, between, case, near_one, positive, signed
 
 from ..helpers.differences import CLOSE, directional, dot
 
-Draw = Callable[[np.random.Generator], np.ndarray]
+NARROW = ("float32", "float16")
 
 
-def signed(*shape: int) -> Draw:
-    """Numbers of both signs, at least 0.5 from the kinks and poles at 0."""
-    return lambda rng: rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
+class Row(NamedTuple):
+    """A function and its reference, of the same arrays. An input is as in `cases.Case`."""
+
+    f: Callable[..., Any]  # of arrays or Tensors
+    inputs: tuple[Any, ...]
+    reference: Callable[..., Any]  # the same in NumPy
+    dtypes: tuple[str, ...]  # in which f keeps the dtype
 
 
-def positive(*shape: int) -> Draw:
-    return lambda rng: rng.uniform(0.5, 1.8, shape)
+def row(f: Any, *inputs: Any, like: Any, dtypes: tuple[str, ...] = NARROW) -> Row:
+    """f on these inputs; those that are no arrays, such as 2, are what f is always called with."""
+    drawn = [isinstance(x, tuple | np.ndarray) or callable(x) for x in inputs]
+
+    def at(g: Any) -> Callable[..., Any]:
+        def called(*xs: Any) -> Any:
+            given = iter(xs)
+            return g(*(next(given) if d else x for d, x in zip(drawn, inputs, strict=True)))
+
+        return called
+
+    return Row(at(f), tuple(x for d, x in zip(drawn, inputs, strict=True) if d), at(like), dtypes)
 
 
-def apart(*shape: int, at: float = 0.0) -> Draw:
-    """Numbers of which no two are closer than 0.05: none changes its rank under differences."""
-    count = int(np.prod(shape))
-    return lambda rng: rng.permutation(0.1 * np.arange(count) - 0.7 + at).reshape(shape)
+def of_primitive(name: str, c: Case) -> Row:
+    """A row of the table: the primitive, and its definition, with the same parameters."""
+    op, like = Primitive.registry[name], LIKE[name]
+    dtypes = () if "dtype" in c.params else NARROW
+    return row(partial(op, **c.params), *c.inputs, like=partial(like, **c.params), dtypes=dtypes)
 
 
-def between(*shape: int) -> Draw:
-    """Numbers of both signs, at least 0.2 from the whole ones."""
-    return lambda rng: rng.integers(-3, 3, shape) + rng.uniform(0.25, 0.75, shape)
+# ---- what each of them is, in NumPy -------------------------------------------------------------
+
+erfc = np.vectorize(math.erfc, otypes=[float])
 
 
-def near_one(*shape: int) -> Draw:
-    """Numbers close to 1 and -1: divided by one, the numbers above stay between the whole ones."""
-    return lambda rng: rng.uniform(0.98, 1.02, shape) * rng.choice([-1.0, 1.0], shape)
+def gelu(x, approximate="none"):
+    if approximate == "tanh":
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * erfc(-x / np.sqrt(2))
+
+
+def clip(x, low=-math.inf, high=math.inf):
+    return np.minimum(np.maximum(x, low), high)
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
+
+
+def softmax(x, axis=-1):
+    return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+
+
+def sum_over(x, *, shape):
+    """sum_to by its definition: broadcast an index of the small array, and count into it."""
+    z = np.zeros(shape)
+    place = np.broadcast_to(np.arange(z.size).reshape(shape), x.shape)
+    np.add.at(z.reshape(-1), place.reshape(-1), x.reshape(-1))
+    return z
+
+
+def put(x, *, index, shape):
+    z = np.zeros(shape, x.dtype)
+    np.add.at(z, index, x)
+    return z
+
+
+def inside(shape, widths):
+    return tuple(slice(before, n - after) for n, (before, after) in zip(shape, widths, strict=True))
+
+
+def pad(x, *, widths):
+    z = np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)])
+    z[inside(z.shape, widths)] = x
+    return z
+
+
+def windows_of(x: np.ndarray, kernel, stride, dilation, padding) -> np.ndarray:
+    """unfold as a sum over every entry of every window: x read at stride p + dilation k - pad."""
+    size = x.shape[2:]
+    out = [
+        (n + sum(p) - d * (k - 1) - 1) // s + 1
+        for n, k, s, d, p in zip(size, kernel, stride, dilation, padding, strict=True)
+    ]
+    z = np.zeros((*x.shape[:2], *kernel, *out))
+    for k in np.ndindex(*kernel):
+        for o in np.ndindex(*out):
+            at = [
+                s * i + d * j - p[0]
+                for i, j, s, d, p in zip(o, k, stride, dilation, padding, strict=True)
+            ]
+            if all(0 <= a < n for a, n in zip(at, size, strict=True)):
+                z[(..., *k, *o)] = x[(..., *at)]
+    return z
+
+
+def windows_back(x: np.ndarray, *, size, **how) -> np.ndarray:
+    """fold as the transpose of the matrix of unfold, one column at a time."""
+    z = np.zeros((*x.shape[:2], *size))
+    for at in np.ndindex(*z.shape):
+        unit = np.zeros_like(z)
+        unit[at] = 1
+        z[at] = np.sum(x * windows_of(unit, **how))
+    return z
+
+
+LIKE: dict[str, Callable[..., Any]] = {
+    # ---- elementwise
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+    "negative": np.negative, "power": np.power, "round": np.round,
+    "floor_divide": np.floor_divide, "remainder": np.remainder,
+    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "softplus": lambda x: np.log(1 + np.exp(x)),
+    "erf": lambda x: 1 - erfc(x),
+    "where": np.where,
+    "abs": np.abs,
+    "relu": lambda x: x * (x > 0),
+    "leaky_relu": lambda x, slope=0.01: np.where(x > 0, x, slope * x),
+    "elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.exp(x) - alpha),
+    "gelu": gelu, "maximum": np.maximum, "minimum": np.minimum, "clip": clip,
+    # ---- reductions
+    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "var": np.var,
+    "logsumexp": logsumexp, "softmax": softmax,
+    # ---- shape
+    "sum_to": sum_over, "broadcast_to": np.broadcast_to,
+    "reshape": lambda x, shape: np.array(list(x.flat)).reshape(shape),
+    "transpose": np.transpose, "flip": np.flip,
+    "getitem": lambda x, index: x[index], "put_at": put,
+    "pad": pad, "crop": lambda x, widths: x[inside(x.shape, widths)],
+    "_concatenate": lambda *xs, axis: np.concatenate(xs, axis),
+    "cast": lambda x, dtype: x, "move": lambda x, device: x,
+    # ---- products
+    "matmul": np.matmul,
+    "_einsum": lambda *xs, inputs, output: np.einsum(f"{','.join(inputs)}->{output}", *xs),
+    # ---- windows
+    "unfold": windows_of, "fold": windows_back,
+}  # fmt: skip
+
+
+# ---- more rows than the verification has: empty arrays, every index, other ways to call ---------
 
 
 def mask(*shape: int) -> Draw:
     return lambda rng: rng.random(shape) < 0.5
 
 
-class Case(NamedTuple):
-    f: Callable[..., Any]  # of arrays or Tensors
-    draws: tuple[Draw, ...]
-    reference: Callable[..., Any]  # the same in NumPy
-    dtypes: tuple[str, ...]  # in which f keeps the dtype
+def plus(addend: float, draw: Draw) -> Draw:
+    return lambda rng: draw(rng) + addend
 
 
-def case(
-    op: Callable[..., Any],
-    *inputs: Any,
-    like: Callable[..., Any],
-    dtypes: tuple[str, ...] = ("float32", "float16"),
-    **params: Any,
-) -> Case:
-    """op on these inputs (shapes, for signed numbers, or draws); `like` takes the same params."""
-    draws = tuple(signed(*x) if isinstance(x, tuple) else x for x in inputs)
-    return Case(lambda *xs: op(*xs, **params), draws, lambda *xs: like(*xs, **params), dtypes)
+def tenths(rng: np.random.Generator) -> np.ndarray:
+    """Close to multiples of 0.1, above and below."""
+    return 0.1 * rng.integers(-30, 30, 3) + 0.01 * rng.uniform(-1, 1, 3)
 
 
 BROADCASTS = [
-    ((3, 4), (3, 4)),
-    ((3, 4), (4,)),
-    ((3, 1), (1, 4)),
-    ((), (2, 3)),
-    ((2, 3), ()),
-    ((), ()),
-    ((1,), (2, 3)),
-    ((2, 1, 3), (4, 1)),
+    ((3, 4), (4,)), ((), (2, 3)), ((2, 3), ()), ((), ()), ((1,), (2, 3)), ((2, 1, 3), (4, 1)),
     ((0, 3), (3,)),
-]
-
-
-def unary(op: Any, like: Any, draw: Any = signed, **params: Any) -> list[Case]:
-    shapes = [(3, 4), (), (0, 2)]
-    return [case(op, draw(*shape), like=like, **params) for shape in shapes]
-
-
-def binary(op: Any, like: Any, x: Any = signed, y: Any = signed) -> list[Case]:
-    return [case(op, x(*a), y(*b), like=like) for a, b in BROADCASTS]
-
-
-def reduction(op: Any, like: Any, draw: Any = signed, empty: bool = False) -> list[Case]:
-    axes = [None, 0, -1, (0, 2), (1, -1), (0, 1, 2)]
-    return [
-        *(
-            case(op, draw(2, 3, 4), like=like, axis=axis, keepdims=keepdims)
-            for axis, keepdims in itertools.product(axes, (False, True))
-        ),
-        case(op, draw(), like=like),
-        case(op, draw(1), like=like),
-        case(op, draw(2, 3), like=like, axis=()),
-        *([case(op, draw(0, 3), like=like), case(op, draw(3, 0), like=like)] if empty else []),
-        case(op, draw(0, 3), like=like, axis=1),
-    ]
-
-
-def items(shape: tuple[int, ...], *indices: Any) -> list[Case]:
-    """Each index, read by getitem."""
-    return [case(ops.getitem, shape, like=lambda x, index: x[index], index=i) for i in indices]
-
-
-def puts(shape: tuple[int, ...], *indices: Any) -> list[Case]:
-    """Each index, written by put_at; what it reads from zeros is the shape of what it writes."""
-
-    def put(x: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
-        z = np.zeros(shape, x.dtype)
-        np.add.at(z, index, x)
-        return z
-
-    return [
-        case(ops.put_at, np.zeros(shape)[i].shape, like=put, index=i, shape=shape) for i in indices
-    ]
-
-
-MASK = np.array([[True, False, True], [False, False, True]])
+]  # fmt: skip
 INDICES = [
-    1,
     -1,
     np.int64(1),
     slice(None),
     slice(0, 2),
     slice(None, None, -1),
     slice(5, 0, -2),
-    (slice(None), 2),
     (0, 1),
     (0, slice(1, None), slice(None, None, -3)),
     None,
@@ -146,40 +202,25 @@ INDICES = [
     np.array([0, 1, 1, 0, 1]),
     np.array([-1, 0]),
     [1, 1],
-    (np.array([[0, 1], [1, 1]]), np.array([2, 0])),
+    cases.FANCY,
     (np.array([0, 1, 1]), slice(None), np.array([3, 3, 3])),
     (slice(None), np.array([2, 2, 0])),
     (1, np.array([2, 2, 0])),
     (np.array([1, 1]), ..., np.array([0, 0])),
     (np.array([1, 0, 1]), None, 2),
-    MASK,
-    (MASK, 1),
+    cases.MASK,
+    (cases.MASK, 1),
     (slice(None), np.array([True, False, True]), slice(None, None, -2)),
     (np.array([True, True]), np.array([0, 2])),
     np.zeros((2, 3, 4), bool),
     np.array([], dtype=int),
     slice(0, 0),
 ]
-
 MATMULS = [
-    ((3, 4), (4, 2)),
-    ((4,), (4,)),
-    ((4,), (4, 2)),
-    ((3, 4), (4,)),
-    ((5, 3, 4), (4, 2)),
-    ((3, 4), (5, 4, 2)),
-    ((5, 3, 4), (5, 4, 2)),
-    ((5, 1, 3, 4), (6, 4, 2)),
-    ((1, 3, 4), (5, 4, 2)),
-    ((5, 3, 4), (4,)),
-    ((4,), (5, 4, 2)),
-    ((2, 5, 3, 4), (1, 4, 2)),
-    ((3, 1), (1, 2)),
-    ((0, 4), (4, 2)),
-    ((3, 0), (0, 2)),
-    ((0, 3, 4), (4,)),
-]
-
+    ((5, 3, 4), (5, 4, 2)), ((1, 3, 4), (5, 4, 2)), ((2, 5, 3, 4), (1, 4, 2)), ((3, 1), (1, 2)),
+    ((0, 4), (4, 2)), ((3, 0), (0, 2)), ((0, 3, 4), (4,)),
+]  # fmt: skip
+TO_SHAPES = [((2, 3, 4), (3, 1)), ((), ()), ((1, 4), (1, 1)), ((0, 3), (3,)), ((0, 3), (1, 3))]
 EINSUMS = [
     ("ij,jk->ik", (2, 3), (3, 4)),
     ("ij,jk", (2, 3), (3, 4)),  # no arrow
@@ -215,30 +256,8 @@ EINSUMS = [
     (",ij->ji", (), (2, 3)),
     ("nchwij,ocij->nohw", (2, 2, 2, 2, 3, 2), (3, 2, 3, 2)),
 ]
-
-
-def windows_of(x: np.ndarray, kernel, stride, dilation, padding) -> np.ndarray:
-    """unfold as a sum over every entry of every window: x read at stride p + dilation k - pad."""
-    size = x.shape[2:]
-    out = [
-        (n + sum(p) - d * (k - 1) - 1) // s + 1
-        for n, k, s, d, p in zip(size, kernel, stride, dilation, padding, strict=True)
-    ]
-    z = np.zeros((*x.shape[:2], *kernel, *out))
-    for k in np.ndindex(*kernel):
-        for o in np.ndindex(*out):
-            at = [
-                s * i + d * j - p[0]
-                for i, j, s, d, p in zip(o, k, stride, dilation, padding, strict=True)
-            ]
-            if all(0 <= a < n for a, n in zip(at, size, strict=True)):
-                z[(..., *k, *o)] = x[(..., *at)]
-    return z
-
-
 WINDOWS = [  # (n, c, *size), kernel, stride, dilation, padding
     ((2, 3, 5), (2,), (1,), (1,), ((0, 0),)),
-    ((1, 2, 7), (3,), (2,), (2,), ((1, 2),)),
     ((2, 1, 4, 5), (2, 3), (1, 2), (1, 1), ((0, 0), (1, 1))),
     ((1, 2, 6, 5), (3, 2), (2, 3), (1, 2), ((2, 0), (0, 1))),
     ((1, 1, 5, 4), (1, 1), (3, 3), (1, 1), ((0, 0), (0, 0))),  # entries that no window reads
@@ -252,208 +271,141 @@ WINDOWS = [  # (n, c, *size), kernel, stride, dilation, padding
 ]
 
 
-def windows(op: Any) -> list[Case]:
-    cases = []
+def unary(draw: Any = signed, **params: Any) -> list[Case]:
+    return [case(draw(*shape), **params) for shape in ((), (0, 2))]
+
+
+def binary(x: Any = signed, y: Any = signed) -> list[Case]:
+    return [case(x(*a), y(*b)) for a, b in BROADCASTS]
+
+
+def reduction(draw: Any = signed) -> list[Case]:
+    axes = itertools.product([None, 0, -1, (0, 2), (1, -1), (0, 1, 2)], (False, True))
+    return [
+        *(case(draw(2, 3, 4), axis=axis, keepdims=keepdims) for axis, keepdims in axes),
+        case(draw()), case(draw(1)), case(draw(2, 3), axis=()),
+    ]  # fmt: skip
+
+
+def windows(back: bool) -> list[Case]:
+    found = []
     for shape, kernel, stride, dilation, padding in WINDOWS:
         how = {"kernel": kernel, "stride": stride, "dilation": dilation, "padding": padding}
-        if op is ops.unfold:
-            cases.append(case(op, shape, like=windows_of, **how))
-        else:
+        if back:
             z = windows_of(np.zeros(shape), **how)
-            cases.append(case(op, z.shape, like=windows_back, size=shape[2:], **how))
-    return cases
+            found.append(case(z.shape, size=shape[2:], **how))
+        else:
+            found.append(case(shape, **how))
+    return found
 
 
-def windows_back(x: np.ndarray, *, size, **how) -> np.ndarray:
-    """fold as the transpose of the matrix of unfold, one column at a time."""
-    z = np.zeros((*x.shape[:2], *size))
-    for at in np.ndindex(*z.shape):
-        unit = np.zeros_like(z)
-        unit[at] = 1
-        z[at] = np.sum(x * windows_of(unit, **how))
-    return z
-
-
-erfc = np.vectorize(math.erfc, otypes=[float])
-
-
-def gelu_tanh(x, approximate):
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-
-
-def logsumexp(x, axis=None, keepdims=False):
-    return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
-
-
-def softmax(x, axis=-1):
-    return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
-
-
-def sum_over(x, *, shape):
-    """sum_to by its definition: broadcast an index of the small array, and count into it."""
-    z = np.zeros(shape)
-    place = np.broadcast_to(np.arange(z.size).reshape(shape), x.shape)
-    np.add.at(z.reshape(-1), place.reshape(-1), x.reshape(-1))
-    return z
-
-
-TO_SHAPES = [((3, 4), (3, 4)), ((3, 4), (1, 4)), ((3, 4), (4,)), ((3, 4), ()), ((2, 3, 4), (3, 1)),
-             ((), ()), ((1, 4), (1, 1)), ((0, 3), (3,)), ((0, 3), (1, 3))]  # fmt: skip
-
-CASES: dict[str, list[Case]] = {
-    # ---- elementwise
-    "add": binary(ops.add, np.add),
-    "subtract": binary(ops.subtract, np.subtract),
-    "multiply": binary(ops.multiply, np.multiply),
-    "divide": binary(ops.divide, np.divide),
-    "negative": unary(ops.negative, np.negative),
-    "power": [
-        *binary(ops.power, np.power, positive),
-        *(
-            case(lambda x, p=p: x**p, (3, 2), like=lambda x, p=p: x**p)
-            for p in (0, 1, 2, 3, -1, 2.0, -2.0)
-        ),
-        *(case(lambda x, p=p: x**p, positive(3), like=lambda x, p=p: x**p) for p in (0.5, -1.5)),
-        *(case(lambda y, b=b: b**y, (3, 2), like=lambda y, b=b: b**y) for b in (2, 0.3, 1)),
-    ],
+# An array read at each index, and one written to it, of the shape that is read there.
+READ = [((2, 3, 4), i) for i in INDICES] + [((), i) for i in ((), None, ...)]
+MORE: dict[str, list[Case]] = {
+    **{name: [case((0, 2))] for name in (
+        "negative", "exp", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "abs", "relu",
+    )},
+    "log": unary(positive),
+    "sqrt": unary(positive),
+    "leaky_relu": [*unary(), *unary(slope=0.7)],
+    "elu": [*unary(), *unary(alpha=0.6)],
+    "gelu": [*unary(), *unary(approximate="tanh")],
     "round": [
-        *unary(ops.round, np.round, lambda *s: lambda rng: between(*s)(rng) + 0.5),
-        case(ops.round, lambda rng: between(3)(rng) / 100 + 0.005, like=np.round, decimals=2),
-        case(ops.round, lambda rng: 10 * between(3)(rng) + 5, like=np.round, decimals=-1),
+        *unary(lambda *shape: plus(0.5, between(*shape))),
+        case(tenths, decimals=1), case(lambda rng: 10 * between(3)(rng), decimals=-1),
     ],
-    "floor_divide": binary(ops.floor_divide, np.floor_divide, between, near_one),
-    "remainder": binary(ops.remainder, np.remainder, between, near_one),
-    "exp": unary(ops.exp, np.exp),
-    "log": unary(ops.log, np.log, positive),
-    "sqrt": unary(ops.sqrt, np.sqrt, positive),
-    "sin": unary(ops.sin, np.sin),
-    "cos": unary(ops.cos, np.cos),
-    "tanh": unary(ops.tanh, np.tanh),
-    "sigmoid": unary(ops.sigmoid, lambda x: 1 / (1 + np.exp(-x))),
-    "softplus": unary(ops.softplus, lambda x: np.log(1 + np.exp(x))),
-    "erf": unary(ops.erf, lambda x: 1 - erfc(x)),
+    "clip": unary(lambda *shape: apart(*shape, at=0.03), low=-0.75, high=0.65),
+    **{name: binary() for name in ("add", "subtract", "multiply", "divide")},
+    "power": binary(positive),
+    "floor_divide": binary(between, near_one),
+    "remainder": binary(between, near_one),
+    "maximum": binary(apart, lambda *shape: apart(*shape, at=0.1)),
+    "minimum": binary(apart, lambda *shape: apart(*shape, at=0.1)),
     "where": [
-        *(case(ops.where, mask(*c), x, y, like=np.where) for c, x, y in [
-            ((3, 4), (3, 4), (3, 4)), ((3, 1), (4,), (3, 4)), ((), (3,), (2, 1)),
-            ((2, 3), (), ()), ((0, 3), (1,), (3,)),
-        ]),
-        case(lambda c, x: ops.where(c, x, -1), mask(2, 3), (3,),
-             like=lambda c, x: np.where(c, x, -1)),
-        case(lambda c, y: ops.where(c, 2.5, y), mask(2, 3), (2, 1),
-             like=lambda c, y: np.where(c, 2.5, y).astype(y.dtype)),
+        case(mask(*c), x, y)
+        for c, x, y in [((3, 4), (3, 4), (3, 4)), ((3, 1), (4,), (3, 4)), ((), (3,), (2, 1)),
+                        ((2, 3), (), ()), ((0, 3), (1,), (3,))]
     ],
-    "abs": unary(ops.abs, np.abs),
-    "relu": unary(ops.relu, lambda x: x * (x > 0)),
-    "leaky_relu": [
-        *unary(ops.leaky_relu, lambda x: np.where(x > 0, x, 0.01 * x)),
-        *unary(ops.leaky_relu, lambda x, slope: np.where(x > 0, x, slope * x), slope=0.7),
-    ],
-    "elu": [
-        *unary(ops.elu, lambda x: np.where(x > 0, x, np.exp(x) - 1)),
-        *unary(ops.elu, lambda x, alpha: np.where(x > 0, x, alpha * np.exp(x) - alpha), alpha=0.6),
-    ],
-    "gelu": [
-        *unary(ops.gelu, lambda x: 0.5 * x * erfc(-x / np.sqrt(2))),
-        *unary(ops.gelu, gelu_tanh, approximate="tanh"),
-    ],
-    "maximum": binary(ops.maximum, np.maximum, apart, lambda *s: apart(*s, at=0.05)),
-    "minimum": binary(ops.minimum, np.minimum, apart, lambda *s: apart(*s, at=0.05)),
-    "clip": [
-        *unary(ops.clip, lambda x, low, high: np.clip(x, low, high),
-               low=-0.75, high=0.65, draw=lambda *s: apart(*s, at=0.03)),
-        case(ops.clip, (4, 3), like=lambda x, low: np.maximum(x, low), low=0.1),
-        case(ops.clip, (4, 3), like=lambda x, high: np.minimum(x, high), high=-0.2),
-        case(ops.clip, (4, 3), like=lambda x: x),
-    ],
-    # ---- reductions
-    "sum": reduction(ops.sum, np.sum, empty=True),
-    "mean": reduction(ops.mean, np.mean)[:-1],
-    "max": reduction(ops.max, np.max, apart)[:-1],
-    "min": reduction(ops.min, np.min, apart)[:-1],
-    "logsumexp": reduction(ops.logsumexp, logsumexp)[:-1],
-    "softmax": [
-        case(ops.softmax, shape, like=softmax, **axis)
-        for shape, axis in [((3, 4), {}), ((2, 3, 4), {"axis": 1}), ((4, 2), {"axis": -2}),
-                            ((5,), {}), ((3, 1), {}), ((0, 3), {})]
-    ],
-    "var": [
-        *reduction(ops.var, np.var)[:-1],
-        case(ops.var, (2, 3, 4), like=np.var, axis=(0, 2), ddof=1),
-        case(ops.var, (5,), like=np.var, ddof=3, keepdims=True),
-    ],
-    # ---- shape
-    "sum_to": [case(ops.sum_to, a, like=sum_over, shape=b) for a, b in TO_SHAPES],
-    "broadcast_to": [
-        case(ops.broadcast_to, b, like=np.broadcast_to, shape=a) for a, b in TO_SHAPES
-    ],
+    "sum": [*reduction(), case((0, 3)), case((3, 0)), case((0, 3), axis=1)],
+    "mean": reduction(),
+    "max": reduction(apart),
+    "min": reduction(apart),
+    "logsumexp": reduction(),
+    "softmax": [case((5,)), case((3, 1)), case((0, 3))],
+    "var": [*reduction(), case((2, 3, 4), axis=(0, 2), ddof=1)],
+    "sum_to": [case(a, shape=b) for a, b in TO_SHAPES],
+    "broadcast_to": [case(b, shape=a) for a, b in TO_SHAPES],
     "reshape": [
-        case(ops.reshape, a, like=lambda x, shape: np.array(list(x.flat)).reshape(shape), shape=b)
-        for a, b in [((3, 4), (2, 6)), ((3, 4), (-1,)), ((3, 4), (4, -1, 1)), ((), (1, 1)),
-                     ((1,), ()), ((0, 3), (3, 0))]
+        case(a, shape=b)
+        for a, b in [((3, 4), (4, -1, 1)), ((), (1, 1)), ((1,), ()), ((0, 3), (3, 0))]
     ],
-    "transpose": [
-        case(ops.transpose, (2, 3, 4), like=np.transpose),
-        *(case(ops.transpose, (2, 3, 4), like=np.transpose, axes=axes)
-          for axes in [(1, 2, 0), (0, 2, 1), (-1, 0, 1)]),
-        case(ops.transpose, (), like=np.transpose),
-    ],
-    "flip": [case(ops.flip, (2, 3, 4), like=np.flip, axis=axis) for axis in (None, 1, -1, (0, 2))],
-    "getitem": [*items((2, 3, 4), *INDICES), *items((), (), None, ...)],
-    "put_at": [*puts((2, 3, 4), *INDICES), *puts((), (), None, ...)],
-    "pad": [
-        case(ops.pad, (2, 3), like=lambda x, widths: np.pad(x, widths), widths=((1, 0), (2, 3))),
-        case(ops.pad, (2, 3), like=lambda x, widths: x, widths=((0, 0), (0, 0))),
-        case(ops.pad, (0,), like=lambda x, widths: np.zeros(3), widths=[(1, 2)]),
-        case(ops.pad, (), like=lambda x, widths: x, widths=()),
-    ],
-    "crop": [
-        case(ops.crop, (4, 7), like=lambda x, widths: x[1:, 2:-3], widths=((1, 0), (2, 3))),
-        case(ops.crop, (2, 3), like=lambda x, widths: x, widths=((0, 0), (0, 0))),
-        case(ops.crop, (3,), like=lambda x, widths: x[1:1], widths=[(1, 2)]),
-    ],
-    "_concatenate": [
-        *(case(_concatenate, *shapes, like=lambda *xs, axis: np.concatenate(xs, axis), axis=axis)
-          for axis, *shapes in [(0, (2, 3), (1, 3), (4, 3)), (-1, (2, 3), (2, 0), (2, 1))]),
-        case(lambda *xs: ops.concatenate(xs, axis=1), (2, 1, 2), (2, 3, 2),
-             like=lambda *xs: np.concatenate(xs, 1)),
-        *(case(lambda *xs, a=a: ops.stack(xs, axis=a), (2, 3), (2, 3),
-               like=lambda *xs, a=a: np.stack(xs, a)) for a in (0, 1, 2, -1)),
-        case(lambda x: ops.concatenate(ops.split(x, [1, 0, 3], axis=-1)[::-1], axis=1), (2, 4),
-             like=lambda x: np.concatenate([x[:, 1:], x[:, :1]], 1)),
-        case(lambda x: ops.split(x, 2)[1], (4, 3), like=lambda x: x[2:]),
-    ],
-    "cast": [case(ops.cast, (2, 3), like=lambda x, dtype: x, dtype="float64", dtypes=())],
-    "move": [case(ops.move, (2, 3), like=lambda x, device: x, device="cpu")],
-    # ---- products
-    "matmul": [case(ops.matmul, a, b, like=np.matmul) for a, b in MATMULS],
-    "_einsum": [
-        case(_einsum, (2, 3), (3,), like=lambda x, y, **_: x @ y, inputs=("ij", "j"), output="i"),
-        *(
-            case(lambda *xs, s=s: ops.einsum(s, *xs), *shapes,
-                 like=lambda *xs, s=s: np.einsum(s, *xs))
-            for s, *shapes in EINSUMS
-        ),
-    ],
-    # ---- windows
-    "unfold": windows(ops.unfold),
-    "fold": windows(ops.fold),
+    "transpose": [case((2, 3, 4)), case((2, 3, 4), axes=(0, 2, 1)), case(())],
+    "flip": [case((2, 3, 4), axis=axis) for axis in (None, 1, (0, 2))],
+    "getitem": [case(shape, index=i) for shape, i in READ],
+    "put_at": [case(np.zeros(shape)[i].shape, index=i, shape=shape) for shape, i in READ],
+    "pad": [case((2, 3), widths=((0, 0), (0, 0))), case((0,), widths=[(1, 2)]),
+            case((), widths=())],
+    "crop": [case((2, 3), widths=((0, 0), (0, 0))), case((3,), widths=[(1, 2)])],
+    "_concatenate": [case((2, 3), (2, 0), (2, 1), axis=-1)],
+    "matmul": [case(a, b) for a, b in MATMULS],
+    "unfold": windows(back=False),
+    "fold": windows(back=True),
 }  # fmt: skip
 
+# The primitives by the operators and functions that call them.
+CALLED: dict[str, list[Row]] = {
+    "power": [
+        *(row(lambda x, p=p: x**p, draw, like=lambda x, p=p: x**p)
+          for p, draw in [*((p, (3, 2)) for p in (0, 1, 2, 3, -1, 2.0, -2.0)),
+                          (0.5, positive(3)), (-1.5, positive(3))]),
+        *(row(lambda y, b=b: b**y, (3, 2), like=lambda y, b=b: b**y) for b in (2, 0.3, 1)),
+    ],
+    "where": [
+        row(lambda c, x: ops.where(c, x, -1), mask(2, 3), (3,),
+            like=lambda c, x: np.where(c, x, -1)),
+        row(lambda c, y: ops.where(c, 2.5, y), mask(2, 3), (2, 1),
+            like=lambda c, y: np.where(c, 2.5, y).astype(y.dtype)),
+    ],
+    "_concatenate": [
+        row(lambda *xs: ops.concatenate(xs, axis=1), (2, 1, 2), (2, 3, 2),
+            like=lambda *xs: np.concatenate(xs, 1)),
+        *(row(lambda *xs, a=a: ops.stack(xs, axis=a), (2, 3), (2, 3),
+              like=lambda *xs, a=a: np.stack(xs, a)) for a in (0, 1, 2, -1)),
+        row(lambda x: ops.concatenate(ops.split(x, [1, 0, 3], axis=-1)[::-1], axis=1), (2, 4),
+            like=lambda x: np.concatenate([x[:, 1:], x[:, :1]], 1)),
+        row(lambda x: ops.split(x, 2)[1], (4, 3), like=lambda x: x[2:]),
+    ],
+    "_einsum": [
+        row(lambda *xs, s=s: ops.einsum(s, *xs), *shapes, like=lambda *xs, s=s: np.einsum(s, *xs))
+        for s, *shapes in EINSUMS
+    ],
+}  # fmt: skip
+
+CASES: dict[str, list[Row]] = {
+    name: [
+        *(of_primitive(name, c) for c in [*cases.CASES[name], *MORE.get(name, [])]),
+        *CALLED.get(name, []),
+    ]
+    for name in LIKE
+    if name in cases.CASES
+}
+
 ALL = [
-    pytest.param(c, id=f"{name}-{i}") for name, cases in CASES.items() for i, c in enumerate(cases)
+    pytest.param(c, id=f"{name}-{i}") for name, rows in CASES.items() for i, c in enumerate(rows)
 ]
 every_case = pytest.mark.parametrize("c", ALL)
 
 
-def drawn(c: Case, rng: np.random.Generator, dtype: str = "float64") -> list[np.ndarray]:
-    return [x if x.dtype == bool else x.astype(dtype) for x in (draw(rng) for draw in c.draws)]
+def drawn(c: Row, rng: np.random.Generator, dtype: str = "float64") -> list[np.ndarray]:
+    xs = [cases.drawn(x, rng) for x in c.inputs]
+    return [x if x.dtype == bool else x.astype(dtype) for x in xs]
 
 
 def leaves(xs: list[Any]) -> list[Tensor]:
     return [Tensor(x, requires_grad=x.dtype != bool) for x in xs]
 
 
-def pulled_back(c: Case, xs: list[Any], u: Any, create_graph: bool = False) -> list[Any]:
+def pulled_back(c: Row, xs: list[Any], u: Any, create_graph: bool = False) -> list[Any]:
     """The cotangent of each float input for the cotangent u of the answer."""
     inputs = leaves(xs)
     wanted = [x for x in inputs if x.requires_grad]
@@ -520,8 +472,9 @@ def test_every_primitive_of_ops_has_its_cases():
     named = {
         n for n, p in Primitive.registry.items() if p.forward.__module__.startswith("minwn.ops")
     }
-    assert named == set(CASES)
+    assert named == set(CASES) == set(LIKE)
     assert all(CASES.values())
+    assert {*MORE, *CALLED} <= named
 
 
 @pytest.mark.parametrize("name", CASES)

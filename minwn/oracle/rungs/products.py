@@ -37,6 +37,7 @@ def second_order(trial: Trial) -> Rung | None:
 
 def _judged(trial: Trial, what: str, name: str) -> Rung:
     checked, failed, worst, beyond = 0, 0, 0.0, 0
+    blamed: set[str] = set()
     seen: list[tuple[Prepared, dict[str, np.ndarray]]] = []
     for prepared in trial.claim.prepared_second():
         c = prepared.case
@@ -47,7 +48,7 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
         except Exception as error:
             trial.failed(what, "", error)
             continue
-        got, wrong = {}, 0
+        got, wrong = {}, dict.fromkeys(NAMES[what], 0)
         for output, x in zip(NAMES[what], answers, strict=True):
             right, limit = prepared.right[output], prepared.allowed[output]
             if x.size != right.size:
@@ -59,12 +60,13 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
                 off = np.abs(got[output] - right)
                 ratio = np.where(off == 0, 0.0, off / limit)
             ratio = np.where(np.isnan(ratio), np.inf, ratio)
-            checked, wrong = checked + ratio.size, wrong + int((ratio > 1).sum())
+            checked, wrong[output] = checked + ratio.size, int((ratio > 1).sum())
             worst = max(worst, float(ratio.max(initial=0.0))) if prepared.usual else worst
-        if wrong and not prepared.usual:
+        if any(wrong.values()) and not prepared.usual:
             beyond += 1
             continue
-        failed += wrong
+        failed += sum(wrong.values())
+        blamed |= {output for output, count in wrong.items() if count}
         seen.append((prepared, got))
     if beyond:
         trial.notes.append(
@@ -73,12 +75,12 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
         )
     trial.complain(what)
     if failed:
-        trial.later.append(_named(seen, NAMES[what], trial.claim))
+        trial.later.append(_named(seen, NAMES[what], blamed, trial.claim))
     return Rung(name, checked, failed, worst)
 
 
-def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
-    """The mistake that reproduces every number; "unknown" where there is none."""
+def _named(seen: Seen, outputs: Sequence[str], blamed: set[str], claim: Claim) -> Diagnosis:
+    """The mistake that reproduces every number; "unknown" where there is none, of what is wrong."""
     for mistake in SECOND:
         if all(_fits(mistake, p, got, claim) for p, got in seen):
             return Diagnosis(
@@ -86,6 +88,7 @@ def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
                 f"reproduces {', '.join(outputs)} in {counted(len(seen), 'case')}", tuple(outputs),
                 seen_in=mistake.seen_in,
             )  # fmt: skip
+    outputs = [output for output in outputs if output in blamed] or outputs
     return Diagnosis(
         "unknown", f"{', '.join(outputs)}: wrong in a way that is in no catalogue",
         "compare line by line with the derivation in byhand.weight_norm", "", tuple(outputs),
