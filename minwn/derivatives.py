@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
@@ -122,13 +123,13 @@ def _gradient_of(
         )
     numbers: list[int] = [argnums] if single else list(argnums)
 
-    def gradient(*args: Any) -> Any:
+    def gradient(*args: Any, **options: Any) -> Any:
         if any(not -len(args) <= i < len(args) for i in numbers):
             raise TypeError(f"grad: argnums {argnums} of a call with {len(args)} arguments")
         inputs, full = _inputs([args[i] for i in numbers]), list(args)
         for i, x in zip(numbers, inputs, strict=True):
             full[i] = x
-        y, more = _apply(f, full, inputs)
+        y, more = _apply(functools.partial(f, **options), full, inputs)
         if y_bar is None and y.size != 1:
             raise ValueError(
                 f"grad: the function returned shape {y.shape}, which has many gradients; pass its "

@@ -210,8 +210,9 @@ class Primitive:
         arrays = tuple(found)
         if params:
             for name in self.numbers:
-                if isinstance(params.get(name), HostScalar):
-                    params[name] = params[name].item()  # as weak as Python's
+                value = params.get(name)
+                if isinstance(value, HostScalar) or (type(value) is Host and not value.shape):
+                    params[name] = value.item()  # as weak as Python's
         try:
             if alike and (dtype is FLOAT32 or dtype is FLOAT64):
                 data = self.forward(*arrays, **params)

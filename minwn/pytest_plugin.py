@@ -91,6 +91,8 @@ def weight_norm_oracle_part(request: pytest.FixtureRequest) -> Callable[..., Any
 def _report(request: pytest.FixtureRequest, forward: Any, backward: Any, settings: Any) -> Any:
     __tracebackhide__ = True
     mark = request.node.get_closest_marker("minwn")
+    if mark and mark.args:
+        raise TypeError(f"the mark minwn{mark.args}; give settings by name, as in dtype='float32'")
     asked = request.config.getoption("minwn_full")
     full = request.config.getini("minwn_full") if asked is None else asked
     given = {"quick": not full} | (mark.kwargs if mark else {}) | settings

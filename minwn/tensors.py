@@ -638,11 +638,12 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
     taken, found = {id(raw(cotangent))}, []
     for bar in bars:
         data = bar._data if isinstance(bar, Value) else bar
-        if id(data) in taken or getattr(data, "base", None) is not None:
+        shape = data.shape  # a 0-d one may be the constant 1 from which the walk began
+        if id(data) in taken or not shape or getattr(data, "base", None) is not None:
             bar = ops.cast(bar, dtype=data.dtype)
             data = raw(bar)
         if bar is data:
-            bar = Tensor(data if data.shape else backend.asarray(data, like=data))
+            bar = Tensor(data if shape else backend.asarray(data, like=data))
         taken.add(id(bar._data))
         found.append(bar)
     return found

@@ -201,7 +201,6 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
     return w, asarray(g.astype(w.dtype, copy=False), like=w)
 
 
-@door
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
     """eps as Python's number. Raises ValueError unless g fits v, and eps the form; TypeError unless
     their dtypes do."""
@@ -211,7 +210,6 @@ def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
     return forms.check(form, eps)
 
 
-@door
 def check_form(eps: float, form: str) -> float:
     """eps as Python's number. Raises ValueError unless the form is known and can use it."""
     return forms.check(form, eps)

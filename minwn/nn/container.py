@@ -62,8 +62,8 @@ class Sequential(Module):
         layers = self._named_layers()
         if isinstance(index, slice):
             return Sequential(dict(list(layers.items())[index]))
-        if isinstance(index, int) and -len(layers) <= index < len(layers):
-            return list(layers.values())[index]
+        if isinstance(index, Integral) and -len(layers) <= index < len(layers):
+            return list(layers.values())[int(index)]
         if isinstance(index, str) and index in layers:
             return layers[index]
         raise IndexError(f"Sequential has no module {shown(index)}; it has {list(layers)}")
@@ -109,7 +109,7 @@ class Dropout(Module):
         (x,), narrow = widen(x)
         with on_device_of(raw(x)):
             kept = uniform(self.rng, tuple(x.shape), like=raw(x)) >= self.p
-            scale = kept.astype(x.dtype) * (1.0 / (1.0 - self.p) if self.p < 1 else 0.0)
+            scale = kept.astype(x.dtype) * (1.0 / (1.0 - float(self.p)) if self.p < 1 else 0.0)
         return narrow(x * scale)
 
     def describe(self) -> str:

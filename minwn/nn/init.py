@@ -1,5 +1,5 @@
 """First values of parameters, as arrays on the host. Every draw is by an explicit `rng`: a
-numpy Generator, a seed, or None for a new one. dtype: None is float32, as in `tensor`.
+numpy Generator, a seed, or None for a new one. dtype: a float dtype.
 
 fan_in = entries of the weight that one output sums over; fan_out = outputs that one input feeds;
 both for a weight (out, in, *kernel), other layouts are the caller's to reorder.

@@ -24,6 +24,7 @@ class Linear(Module):
     """
 
     output_axis = 0
+    bias: Parameter | None
 
     def __init__(
         self,

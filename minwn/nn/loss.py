@@ -44,17 +44,20 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
 
 @door
 def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
-    """l = -t log s(x) - (1 - t) log(1 - s(x)) = log(1 + e^x) - x t, with s the sigmoid.
+    """l = -t log s(x) - (1 - t) log(1 - s(x)) = t log(1 + e^-x) + (1 - t) log(1 + e^x).
 
     logits x, targets t in [0, 1]: of one shape   reduction: "mean", "sum" or "none"
     Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
     """
     (x, t), narrow = widen(logits, _beside(logits, targets))
-    return narrow(_reduce(softplus(x) - x * t, reduction))
+    # Not softplus(x) - x t, which loses the digits of a small loss.
+    return narrow(_reduce(t * softplus(-x) + (1.0 - t) * softplus(x), reduction))
 
 
 def _beside(prediction: Any, target: Any) -> Any:
     """The target, as an array like the prediction where it is numbers in lists."""
+    if target is None:
+        raise TypeError("target=None; pass an array or a Tensor of the shape of the prediction")
     if not isinstance(target, Value):
         target = beside(target, raw(prediction), prediction.dtype)
     if tuple(target.shape) != tuple(prediction.shape):

@@ -3,6 +3,7 @@ in which they were assigned, so a name is the path to the attribute: "encoder.la
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -42,6 +43,17 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         Tensor.__init__(self, _array(type(self), data), requires_grad)
         self._twin: Any = None  # what a tied Parameter was replaced by; see nn.weight_norm
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """What it was replaced by is copied with it, so an optimiser's copy finds that too."""
+        copied = super().__deepcopy__(memo)
+        if self._twin is not None:
+            key, times, new = self._twin
+            fresh = times == [x._time for x in (self, *new)]
+            new = tuple(copy.deepcopy(x, memo) for x in new)
+            copied._twin = (key, [x._time for x in (copied, *new)] if fresh else [], new)
+            memo[id(self._twin)] = copied._twin
+        return copied
 
 
 class Buffer(Tensor):
@@ -119,6 +131,8 @@ class Module:
     def __getattr__(self, name: str) -> Any:
         computed = self._computed.get(name)
         if computed is None:
+            if name != "weight" and hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # a property's own error, once more
             raise AttributeError(_no_attribute(self, name))
         if _thread.in_forward:
             computed.check_fresh(self)
@@ -128,8 +142,15 @@ class Module:
         if name in self._computed:
             raise AttributeError(_is_computed(self, name))
         old = vars(self).get(name)
-        if value is not None and isinstance(old, _OWNED):
-            _check_place(self, name, old, value)
+        if value is None:
+            if isinstance(old, Parameter):
+                self.__dict__["_emptied"] = {*vars(self).get("_emptied", ()), name}
+        elif isinstance(old, _FOUND):
+            for path, lost in _items({name: old}):
+                kind = next(kind for kind in _OWNED if isinstance(lost, kind))
+                _check_place(self, path, kind, _at(path, name, value))
+        elif old is None and _is_place(self, name):
+            _check_place(self, name, Parameter, value)
         if isinstance(value, _FOUND):
             _check_names(self, name, value)
         object.__setattr__(self, name, value)
@@ -224,21 +245,18 @@ class Module:
         unexpected = [name for name in state if name not in own]
         if flag("strict", strict) and (missing or unexpected):
             raise NamesError(_mismatch(missing, unexpected))
-        arrays = {}
+        arrays: dict[str, Any] = {}
+        first: dict[int, str] = {}  # the name under which a tied parameter was met first
         for name, target in own.items():
             if name in state:
                 array = _loaded(name, state[name], target.data)
                 if array.shape != target.shape:
                     raise ValueError(f"{name}: shape {array.shape} for {target.shape}")
-                with backend.quiet(), backend.on_device_of(array):
-                    arrays[name] = array.astype(target.dtype, copy=True)
-                    xp = backend.namespace(array)
-                    lost = bool((xp.isfinite(array) & ~xp.isfinite(arrays[name])).any())
-                    top = float(abs(array).max()) if lost else 0.0
-                if lost:
+                array = arrays[name] = _converted(name, array, target.dtype)
+                if not _same(array, arrays[first.setdefault(id(target), name)]):
                     raise ValueError(
-                        f"{name}: numbers up to {top:g} are out of range for "
-                        f"{target.dtype}; convert the module with .to({str(array.dtype)!r}) first"
+                        f"{name} and {first[id(target)]} are one parameter here, and the state has "
+                        f"different numbers for them; give them the same, or untie the module"
                     )
         for name, array in arrays.items():
             own[name].data = array
@@ -361,10 +379,29 @@ def _check_names(module: Module, name: str, value: Any) -> None:
             pass
 
 
-def _check_place(module: Module, name: str, old: Any, value: Any) -> None:
+def _is_place(module: Module, name: str) -> bool:
+    """Whether a Parameter belongs there: one was, or the class says `bias: Parameter | None`."""
+    if name in vars(module).get("_emptied", ()):
+        return True
+    hints = (vars(c).get("__annotations__", {}).get(name, "") for c in type(module).__mro__)
+    return any("Parameter" in str(hint) for hint in hints)
+
+
+def _at(path: str, name: str, value: Any) -> Any:
+    """What a new attribute has in the place that the old one had under this path; None for none."""
+    for key in path.removeprefix(name).split(".")[1:]:
+        if isinstance(value, dict):
+            value = next((x for k, x in value.items() if str(k) == key), None)
+        elif isinstance(value, list | tuple):
+            value = value[int(key)] if key.isdigit() and int(key) < len(value) else None
+        else:
+            return None
+    return value
+
+
+def _check_place(module: Module, name: str, kind: type, value: Any) -> None:
     """Raise TypeError where something that is trained or saved would be lost without a word."""
-    kind = next(kind for kind in _OWNED if isinstance(old, kind))
-    if isinstance(value, kind):
+    if value is None or isinstance(value, kind):
         return
     if kind is Module:
         if callable(value) or isinstance(value, _FOUND):
@@ -404,11 +441,33 @@ def _loaded(name: str, value: Any, like: Any) -> Any:
     try:
         array = backend.asarray(raw(value), like=like)
         real = array.dtype.kind in "biuf" or backend.is_floating(array.dtype)
-    except (TypeError, ValueError) as error:
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{name}: cannot load {shown(value)}; give an array") from error
     if not real:
         raise ValueError(f"{name}: cannot load {array.dtype}")
     return array
+
+
+def _converted(name: str, array: Any, dtype: Any) -> Any:
+    """A copy of the array in another dtype; ValueError where numbers would be lost, not rounded."""
+    xp, whole = backend.namespace(array), not backend.is_floating(dtype)
+    with backend.quiet(), backend.on_device_of(array):
+        new = array.astype(dtype, copy=True)
+        lost = (new != array) if whole else xp.isfinite(array) & ~xp.isfinite(new)
+        if not bool(lost.any()):
+            return new
+        top = float(abs(array).max())
+    if whole:
+        raise ValueError(f"{name}: numbers up to {top:g} are not all {dtype}; give whole numbers")
+    raise ValueError(
+        f"{name}: numbers up to {top:g} are out of range for {dtype}; convert the module with "
+        f".to({str(array.dtype)!r}) first"
+    )
+
+
+def _same(x: Any, y: Any) -> bool:
+    """Whether two arrays of one shape and dtype hold the same numbers, NaN being one."""
+    return x is y or bool(((x == y) | ((x != x) & (y != y))).all())
 
 
 def _shape(x: Tensor) -> str:

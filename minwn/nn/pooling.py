@@ -20,6 +20,7 @@ from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
+from ..ops.elementwise import masked
 from ..ops.shape import beside_channels
 from ..ops.window import taps
 from ..tensors import Tensor
@@ -61,7 +62,7 @@ def avg_pool(x: Array, *, kernel: Shape, stride: Shape, padding: Shape) -> Array
 @max_pool.pullback
 def _(z_bar, z, x, *, kernel, stride, padding):
     mine = _first_largest(raw(x), raw(z), kernel, stride, padding)
-    return (_scatter(_beside_taps(z_bar, kernel) * mine, x, kernel, stride, padding),)
+    return (_scatter(masked(_beside_taps(z_bar, kernel), mine), x, kernel, stride, padding),)
 
 
 @avg_pool.pullback

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..backend import Generator, zeros_like
+from ..backend import Generator, is_array, zeros_like
 from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
 from ..tensors import Tensor
-from ..validation import flag
+from ..validation import flag, shown
 from . import init
 from .module import Module, Parameter
 from .widen import widen
@@ -103,8 +103,15 @@ class LSTMCell(_Cell):
         """(h', c') from the state (h, c); None is zeros."""
         if state is None:
             state = (self._start(x),) * 2
-        elif not isinstance(state, tuple | list) or len(state) != 2:
-            raise ValueError("LSTMCell: the state is a pair (h, c), or None for zeros")
+        elif (
+            not isinstance(state, tuple | list)
+            or len(state) != 2
+            or not all(isinstance(a, Tensor) or is_array(a) for a in state)
+        ):
+            raise ValueError(
+                f"LSTMCell: the state is a pair (h, c) of arrays or Tensors, or None for zeros; got "
+                f"{shown(state)}"
+            )
         h, c = state
         self._check(x, h=h, c=c)
         (x, h, c, *weights), narrow = self._widen(x, h, c)

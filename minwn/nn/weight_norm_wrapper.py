@@ -11,9 +11,10 @@ their place, so nothing can be stale and there is nothing to recompute.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Integral
 from typing import Any
 
-from .. import backend, forms
+from .. import backend, forms, validation
 from ..byhand import weight_norm
 from ..graph import raw
 from ..ops import cast, reshape
@@ -213,10 +214,14 @@ def _floating(name: str, spec: Any) -> Any:
 def _checked_axes(axes: Any) -> Axes:
     axes = tuple(axes) if isinstance(axes, list) else axes
     numbers = axes if isinstance(axes, tuple) else (axes,)
-    named = isinstance(axes, str) and axes == "output"
-    if axes is None or named or all(type(a) is int for a in numbers):
+    if axes is None or (isinstance(axes, str) and axes == "output"):
         return axes
-    raise TypeError(f"feature_axes={shown(axes)}; give an axis, a tuple of axes, None or 'output'")
+    if not all(isinstance(a, Integral) and not isinstance(a, bool) for a in numbers):
+        raise TypeError(
+            f"feature_axes={shown(axes)}; give an axis, a tuple of axes, None or 'output'"
+        )
+    checked = validation.axes("feature_axes", axes)  # raises for an axis that is there twice
+    return checked if isinstance(axes, tuple) or checked is None else checked[0]
 
 
 def _checked_filter(words: Any) -> frozenset[str] | None:

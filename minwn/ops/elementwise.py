@@ -274,6 +274,15 @@ def fractional(x: Array) -> Array:
     return x.astype(backend.floating(x.dtype)) if x.dtype.kind in "biu" else x
 
 
+def masked(z_bar: Any, mask: Array) -> Any:
+    """z_bar where the mask holds, and 0 elsewhere. (In z_bar * mask an infinity would give NaN.)"""
+    return where(mask, z_bar, 0.0) if raw(z_bar) is not z_bar else _chosen(mask, z_bar)
+
+
+def _chosen(mask: Array, z_bar: Array) -> Array:
+    return namespace(z_bar).where(mask, z_bar, 0.0)
+
+
 # ---- piecewise ----------------------------------------------------------------------------------
 
 
@@ -323,7 +332,7 @@ def relu(x: Array) -> Array:
 
 @relu.pullback
 def _(z_bar, z, x):
-    return (z_bar * (raw(z) != 0),)  # above 0, or NaN
+    return (masked(z_bar, raw(z) != 0),)  # above 0, or NaN
 
 
 @elementwise

@@ -11,10 +11,10 @@ import functools
 import math
 from typing import Any
 
-from ..backend import Array, largest, namespace, quiet, within
+from ..backend import Array, accumulator, floating, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
-from .elementwise import fractional
+from .elementwise import fractional, masked
 from .shape import Axis, add_up, broadcast_to
 
 __all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
@@ -53,7 +53,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
     return (broadcast_to(z_bar.reshape(_kept(x, axis)), shape=x.shape),)
 
 
-@primitive(widen=False)
+@primitive
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = sum of x over axis / number of entries."""
     return add_up(x, axis, keepdims, _count(x, axis))
@@ -81,15 +81,16 @@ def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 @min.pullback
 def _(z_bar, z, x, *, axis=None, keepdims=False):
     kept = _kept(x, axis)
-    hit = ((raw(x) == raw(z).reshape(kept)) | (raw(x) != raw(x))).astype(raw(x).dtype)
-    share = hit / hit.sum(axis=_axes(x, axis), keepdims=True)
-    return (z_bar.reshape(kept) * share,)
+    hit = (raw(x) == raw(z).reshape(kept)) | (raw(x) != raw(x))
+    count = hit.sum(axis=_axes(x, axis), keepdims=True, dtype=raw(x).dtype)
+    return (masked(z_bar.reshape(kept) / count, hit),)
 
 
 @primitive
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
-    xp, x = namespace(x), fractional(x)
+    xp, dtype = namespace(x), floating(x.dtype)
+    x = fractional(x).astype(accumulator(dtype), copy=False)
     top = x.real.max(axis=axis, keepdims=True)
     if within(top, -largest(top.dtype), largest(top.dtype)):
         z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
@@ -97,6 +98,7 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         top = xp.where(xp.isfinite(top), top, 0).astype(top.dtype)
         with quiet():  # e^-inf = 0, and log 0 = -inf
             z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    z = z if x.dtype == dtype else z.astype(dtype)
     if keepdims:
         return z
     axes = _axes(x, axis)
@@ -112,7 +114,8 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def softmax(x: Array, *, axis: Axis = -1) -> Array:
     """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
-    exp, x = namespace(x).exp, fractional(x)
+    exp, dtype = namespace(x).exp, floating(x.dtype)
+    x = fractional(x).astype(accumulator(dtype), copy=False)
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
     else:
@@ -121,7 +124,7 @@ def softmax(x: Array, *, axis: Axis = -1) -> Array:
         z /= row_sums(z).reshape((-1, 1))
     else:
         z /= z.sum(axis=axis, keepdims=True)
-    return z
+    return z if z.dtype == dtype else z.astype(dtype)
 
 
 @functools.cache

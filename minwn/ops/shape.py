@@ -4,6 +4,7 @@ other's pullback: sum_to | broadcast_to, getitem | put_at, pad | crop, concatena
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import backend
@@ -233,10 +234,11 @@ def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
     """
     axis = whole("axis", axis, None)
     total = x.shape[axis]
-    if isinstance(lengths, int):
-        if lengths < 1 or total % lengths:
-            raise ValueError(f"split: axis of length {total} into {lengths} equal pieces")
-        lengths = [total // lengths] * lengths
+    if isinstance(lengths, int | Integral):
+        pieces = int(lengths)
+        if pieces < 1 or total % pieces:
+            raise ValueError(f"split: axis of length {total} into {pieces} equal pieces")
+        lengths = [total // pieces] * pieces
     if sum(lengths) != total or any(n < 0 for n in lengths):
         raise ValueError(f"split: lengths {list(lengths)} for an axis of length {total}")
     before = (slice(None),) * (axis % x.ndim)

@@ -603,3 +603,70 @@ def test_describe_is_what_a_user_adds_to_the_repr():
             return "times"
 
     assert repr(Named(2)) == "Named(times, factor(2,), count())"
+
+
+# ---- places that are empty, and holders ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.zeros(3, "f4"), tensor(np.zeros(3, "f4"), True), 0.0])
+def test_an_empty_place_takes_a_parameter_or_none(value):
+    layer = nn.Linear(2, 3, bias=False)
+    emptied = nn.Linear(2, 3)
+    emptied.bias = None
+    for given in (layer, emptied, nn.Conv1d(2, 3, 1, bias=False)):
+        with pytest.raises(TypeError, match=r"bias is a Parameter, got .*Parameter\(array\)"):
+            given.bias = value
+        given.bias = None
+        given.bias = nn.Parameter(np.zeros(3, "f4"))
+        assert "bias" in dict(given.named_parameters())
+
+
+def test_a_list_or_dict_of_parameters_gives_way_to_parameters_only():
+    net = nn.Module()
+    net.ws = [nn.Parameter(np.ones(2)), nn.Parameter(np.ones(3))]
+    net.parts = {"a": nn.Parameter(np.ones(2))}
+    with pytest.raises(TypeError, match=r"ws\.0 is a Parameter, got a float64 Tensor of shape"):
+        net.ws = [w * 2 for w in net.ws]
+    with pytest.raises(TypeError, match=r"parts\.a is a Parameter"):
+        net.parts = {"a": np.ones(2)}
+    assert len(list(net.parameters())) == 3
+    net.ws = [nn.Parameter(np.ones(4))]  # shorter, and no place is taken by anything else
+    assert names(net) == ["ws.0", "parts.a"]
+
+
+@pytest.mark.parametrize(("dtype", "number"), [("int64", 1.5), ("int64", np.nan), ("int8", 300)])
+def test_loading_loses_no_number_of_a_buffer_of_integers(dtype, number):
+    net = nn.Module()
+    net.n = nn.Buffer(np.array([7], dtype))
+    with pytest.raises(ValueError, match=r"n: numbers up to .* are not all int"):
+        net.load_state_dict({"n": np.array([number])})
+    assert net.n.data[0] == 7
+    net.load_state_dict({"n": np.array([5.0])})
+    assert net.n.data[0] == 5
+
+
+def test_loading_two_numbers_into_one_tied_parameter_is_refused():
+    net = nn.Sequential(nn.Linear(2, 2, bias=False, rng=0), nn.Linear(2, 2, bias=False, rng=1))
+    net[1].weight = net[0].weight
+    before, five = net[0].weight.data, np.full((2, 2), 5.0, "f4")
+    with pytest.raises(ValueError, match=r"1\.weight and 0\.weight are one parameter here"):
+        net.load_state_dict({"0.weight": five, "1.weight": five + 1})
+    assert net[0].weight.data is before
+    net.load_state_dict({"0.weight": five, "1.weight": five})
+    np.testing.assert_array_equal(net[1].weight.data, five)
+
+
+def test_an_error_inside_a_property_is_its_own():
+    class Net(nn.Module):
+        def __init__(self):
+            self.inner = nn.Linear(2, 3, rng=0)
+
+        @property
+        def kernel(self):
+            return self.inner.missing
+
+        def forward(self, x):
+            return x @ self.kernel
+
+    with pytest.raises(AttributeError, match="Linear has no attribute 'missing'"):
+        Net()(np.ones((1, 2), "f4"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minwn
-from minwn import ops, tensor
+from minwn import grad, nn, ops, tensor
 
 INF = math.inf
 
@@ -390,3 +390,53 @@ def test_a_reshaped_cotangent_lies_in_memory_as_its_input_does(rng):
     assert x_bar.strides == x.strides
     (x_bar,) = ops.reshape.rule(u, None, np.ascontiguousarray(x), shape=(2, 60))
     assert np.shares_memory(x_bar, u)
+
+
+# ---- cotangents that are not finite, long axes, and scalars -------------------------------------
+
+
+def test_a_cotangent_that_is_not_finite_stays_where_it_belongs():
+    """0 times infinity is NaN: an entry that took no part gets 0, as in PyTorch."""
+    for f in (ops.relu, lambda x: ops.max(x, axis=0), lambda x: ops.maximum(x, 0.0)):
+        x = tensor([-1.0, 2.0], requires_grad=True)
+        (x_bar,) = grad(f(x), [x], np.full(np.shape(f(x.data)), np.inf, "f4"))
+        np.testing.assert_array_equal(x_bar.numpy(), [0.0, np.inf])
+    x = tensor([[[1.0, 2.0, -3.0, 0.0]]], requires_grad=True)
+    for create_graph in (False, True):
+        with np.errstate(divide="ignore"):
+            y = ops.log(nn.MaxPool1d(2)(x)).sum()
+            (x_bar,) = grad(y, [x], create_graph=create_graph)
+        np.testing.assert_array_equal(x_bar.numpy(), [[[0.0, 0.5, 0.0, np.inf]]])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_the_mean_of_more_entries_than_float16_can_count(create_graph):
+    x = tensor(np.ones(70_000), dtype="float16", requires_grad=True)
+    (x_bar,) = grad(x.mean() * 1024.0, [x], create_graph=create_graph)
+    np.testing.assert_array_equal(x_bar.numpy(), np.float16(1024 / 70_000))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
+def test_sums_over_small_integers_are_kept_in_float32(dtype):
+    x = np.zeros(100_000, dtype)
+    assert ops.logsumexp(x).dtype == np.float16  # as NumPy's exp of these
+    np.testing.assert_allclose(ops.logsumexp(x), np.log(1e5), rtol=1e-3)
+    np.testing.assert_allclose(ops.softmax(x), 1e-5, rtol=1e-2)
+
+
+def test_a_0d_array_is_as_weak_a_parameter_as_a_number():
+    x = tensor([-1.0, 2.0])
+    for limit in (np.array(0.1), np.float64(0.1), 0.1):
+        assert ops.leaky_relu(x, slope=limit).dtype == np.float32
+        assert ops.clip(x, low=limit).dtype == np.float32
+
+
+def test_the_grad_of_a_scalar_can_be_written_to():
+    a, b = (tensor(value, requires_grad=True) for value in (1.0, 2.0))
+    (a + b).backward()
+    a.grad.data[...] = 5.0
+    assert (a.grad.item(), b.grad.item()) == (5.0, 1.0)
+
+
+def test_grad_of_a_function_passes_keywords_on():
+    assert grad(lambda x, k=1.0: x * k)(tensor(2.0), k=3.0).item() == 3.0
