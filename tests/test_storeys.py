@@ -35,6 +35,7 @@ STOREYS = {
     "doctor": 7,
     "interop": 7,
     "terminal": 7,
+    "mutation": 9,
     "oracle": 8,
     "course": 9,
     "figure": 9,
@@ -52,7 +53,7 @@ OPS = {"shape": 0, "elementwise": 1, "reduce": 2, "matrix": 3, "window": 4, "__i
 FORBIDDEN = {
     "gradcheck": {"ops", "byhand", "nn", "optim"},
 }
-NEIGHBOURS = {("optim", "nn")}  # beside each other, one way only
+NEIGHBOURS = {("optim", "nn"), ("course", "mutation")}  # beside each other, one way only
 
 EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "hypothesis", "jax",
@@ -196,7 +197,7 @@ def test_every_module_of_ops_has_a_storey():
         ("gradcheck", "from .byhand.weight_norm import vjp", "does not know the accused"),
         ("nn/linear", "from ..interop import x", "not below it"),
         ("byhand/linear", "from ..nn import Linear", "not below it"),
-        ("oracle/truth", "import mpmath", "where they are used"),
+        ("oracle/reference/truth", "import mpmath", "where they are used"),
         ("data", "import requests", "not a dependency"),
         ("ops/shape", "import minwn", "the whole shelf"),
         ("attic", "import math", "no storey"),

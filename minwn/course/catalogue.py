@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
-from ..oracle.claim import claimed
 from ..oracle.mistakes import Terms, kept_axes
+from ..oracle.spec import claimed
 from ..validation import choice, door
 from .exercise import Judge
 from .judges import same

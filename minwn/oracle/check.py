@@ -4,7 +4,7 @@
     dyadic        cases in which nothing is rounded
     forward       w against the truth, |error| <= C u S
     gradients     v_bar and g_bar against the truth, likewise
-    laws          twelve that need no truth (see `invariants`)
+    laws          twelve that need no truth (see `checks.invariants`)
     differences   v_bar and g_bar against differences of the accused's own forward
     complex       the same by complex steps, to the last digits, where forward takes them
     taylor        the remainder of a step, below a proven bound
@@ -13,7 +13,7 @@
     second order  the pullback of the pullback
     threads       the same bits from several threads at once
 
-All rungs are climbed, so that a report says what holds as well. Each is a file of `rungs`, which
+All rungs are climbed, so that a report says what holds as well. Each is a file of `checks`, which
 says what it allows and why.
 """
 
@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from .accused import Accused
-from .claim import claimed, ordinary
+from .checks import LADDER
 from .report import Report
-from .rungs import LADDER
-from .trial import Trial
+from .run import Trial
+from .spec import claimed, ordinary
+from .targets.implementation import Accused
 from .verdict import IDS, verdict
 
 __all__ = ["check", "ordinary"]

@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 
 from .. import forms, validation
 from ..terminal import Progress, colours
-from . import adapters
-from .adapters.judge import judge
 from .cases import GROUPS
 from .check import check
-from .claim import RANKS, Claim, claimed, ranks_of
-from .junit import junit
-from .matrix import matrix
-from .page import page
-from .pipe import Pipe, PipeError
+from .check_adapter import judge
 from .report import Report
-from .target import ROLES, Functions, TargetError, load
+from .report.html import page
+from .report.junit import junit
+from .report.matrix import matrix
+from .spec import RANKS, Claim, claimed, ranks_of
+from .targets import adapters
+from .targets.pipe import Pipe, PipeError
+from .targets.target import ROLES, Functions, TargetError, load
 from .verdict import IDS
 
 __all__ = ["arguments", "form", "main"]

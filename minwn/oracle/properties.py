@@ -22,10 +22,10 @@ import numpy as np
 
 from .. import forms
 from ..validation import whole
-from .bounds import bounds
-from .invariants import INVARIANTS, Invariant, asking, ratio
+from .checks.invariants import INVARIANTS, Invariant, asking, ratio
+from .checks.point import Point
 from .mistakes import kept_axes
-from .point import Point
+from .reference.error_bounds import bounds
 
 __all__ = ["FORWARD_LAWS", "ForwardLaw", "Problem", "WeightNormLaws", "law_test", "problems"]
 

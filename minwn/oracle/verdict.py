@@ -11,11 +11,11 @@ import numpy as np
 
 from ..backend import dtype_of
 from .diagnosis import NAMES, Diagnosis, Observation, diagnose
-from .glossary import counted
+from .minimal_case import smallest
 from .mistakes import OUTPUTS, SECOND
 from .report import Report, Rung, Smallest, Worst
-from .smallest import smallest
-from .trial import FAULTS, Trial
+from .report.glossary import counted
+from .run import FAULTS, Trial
 
 __all__ = ["IDS", "verdict"]
 

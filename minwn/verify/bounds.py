@@ -1,9 +1,10 @@
 """How far apart two honest evaluations of weight normalisation may be, at one Problem.
 
-The counts and sizes are those of `oracle.bounds`, with its proof: |computed - true| <= C u S /
-(1 - C u). Those of the functions of `byhand.weight_norm` are its counts without autodiff, whose
-second order has six times as many. 16-bit numbers are computed in float32 and rounded once: u16 S
-is added, and half the smallest number. Where two evaluations are compared, both bounds are added.
+The counts and sizes are those of `oracle.reference.error_bounds`, with its proof: |computed - true|
+<= C u S / (1 - C u). Those of the functions of `byhand.weight_norm` are its counts without
+autodiff, whose second order has six times as many. 16-bit numbers are computed in float32 and
+rounded once: u16 S is added, and half the smallest number. Where two evaluations are
+compared, both bounds are added.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import numpy
 
 from ..backend import accumulator, quiet, unit_roundoff
-from ..oracle.bounds import counts, gamma, sizes
+from ..oracle.reference.error_bounds import counts, gamma, sizes
 from .points import Problem
 
 __all__ = ["U64", "Bounds", "gamma"]

@@ -1,8 +1,8 @@
 """The route of 80 digits: every answer against the definition, slice by slice.
 
-`oracle.certificate` differences L = <w_bar, w> with 80 digits, and knows no derivative. The error
-that is left is below 1e-28 of the terms: nothing beside the 1e-16 of what is judged. `decimal` is
-in the standard library; where mpmath is installed, it repeats the arithmetic.
+`oracle.reference.cross_check` differences L = <w_bar, w> with 80 digits, and knows no
+derivative. The error that is left is below 1e-28 of the terms: nothing beside the 1e-16 of what is
+judged. `decimal` is in the standard library; where mpmath is installed, it repeats the arithmetic.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import numpy
 
 from ..backend import Generator
 from ..byhand.weight_norm import FORMS
-from ..oracle.certificate import DIGITS as KEPT
-from ..oracle.certificate import definition, numbers
-from ..oracle.slices import Slices
+from ..oracle.reference.cross_check import DIGITS as KEPT
+from ..oracle.reference.cross_check import definition, numbers
+from ..oracle.reference.slices import Slices
 from .bounds import Bounds
 from .points import Problem, draw, place
 from .report import DIGITS, Finding, compare

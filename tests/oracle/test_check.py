@@ -11,14 +11,14 @@ import pytest
 
 from minwn import oracle
 from minwn.byhand import weight_norm
-from minwn.oracle.bounds import bounds
+from minwn.mutation import MUTANTS, memory
+from minwn.mutation.mutant import written
 from minwn.oracle.cases import cases
 from minwn.oracle.diagnosis import Diagnosis, Observation, diagnose
-from minwn.oracle.mutate import MUTANTS, memory
-from minwn.oracle.mutate.mutant import written
+from minwn.oracle.reference.error_bounds import bounds
 from minwn.oracle.verdict import _declared
 
-from . import accused as a
+from . import implementations as a
 
 DTYPES = ("float64", "float32")
 RANKS = range(1, 6)

@@ -7,14 +7,14 @@ import functools
 import numpy as np
 import pytest
 
-from minwn.oracle.bounds import bounds, second_bounds
 from minwn.oracle.cases import cases
-from minwn.oracle.invariants import INVARIANTS, laws
+from minwn.oracle.checks.invariants import INVARIANTS, laws
 from minwn.oracle.mistakes import CATALOGUE, OUTPUTS, SECOND, Terms, by_id, kept_axes
 from minwn.oracle.mistakes.second import _second as second_right
-from minwn.oracle.trial import FAULTS
+from minwn.oracle.reference.error_bounds import bounds, second_bounds
+from minwn.oracle.run import FAULTS
 
-from . import accused as a
+from . import implementations as a
 
 GROUPS = ("generic", "dyadic", "axes")
 LATER = ("w_dot", "by_w_bar", "by_v", "by_g")

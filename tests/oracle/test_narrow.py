@@ -10,10 +10,10 @@ import pytest
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import cases
-from minwn.oracle.rounding import FORMATS, Format
-from minwn.oracle.truth import nearest
+from minwn.oracle.reference.rounding import FORMATS, Format
+from minwn.oracle.reference.truth import nearest
 
-from . import accused as a
+from . import implementations as a
 
 NARROW = ("float16", "bfloat16")
 RANKS = range(1, 6)
@@ -74,7 +74,7 @@ def test_a_mistake_of_the_catalogue_is_named(name, dtype):
 
 
 def test_a_norm_that_is_stored_is_no_fault_and_sums_in_the_narrow_dtype_are(dtype):
-    """Up to the powers of n that are counted in `bounds.STORED`; sums of 64 are beyond them."""
+    """Up to the powers of n counted in `error_bounds.STORED`; sums of 64 exceed them."""
 
     def stored(w_bar, v, g):
         n = np.sqrt((v.astype("float32") ** 2).sum(axis=a.others(v, g), keepdims=True))

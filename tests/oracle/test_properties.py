@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("hypothesis", reason="the laws as tests are made with hypothesis")
 from hypothesis import HealthCheck, Phase, given, settings
 
-from minwn.oracle.invariants import INVARIANTS
+from minwn.oracle.checks.invariants import INVARIANTS
 from minwn.oracle.mistakes import kept_axes
 from minwn.oracle.properties import FORWARD_LAWS, WeightNormLaws, has, law_test, problems
 
-from . import accused as a
+from . import implementations as a
 
 LAWS = [law.id for law in (*INVARIANTS, *FORWARD_LAWS)]
 # The same cases each time, as few as find every fault below, and not made smaller.

@@ -36,11 +36,11 @@ from dataclasses import replace
 from typing import Any
 
 from ... import validation
-from ..rounding import Format
+from ..reference.rounding import Format
 from .case import Case, Draw, arrange, fits, laid_in
+from .generators import ANGLES, LETTERS, RANGE, UNDEFINED, generic
+from .layouts import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
 from .lcg import LCG
-from .letters import ANGLES, LETTERS, RANGE, UNDEFINED, generic
-from .places import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
 
 __all__ = [
     "ANGLES",

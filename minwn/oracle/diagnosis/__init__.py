@@ -32,10 +32,10 @@ from .index import masked, only_in_one_group
 from .observation import Diagnosis, Observation, fits
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
-from .rest import NAMES as REST
-from .rest import unknown
 from .span import NAMES as SPAN
 from .span import fitted
+from .unknown import NAMES as REST
+from .unknown import unknown
 
 __all__ = ["NAMES", "Diagnosis", "Observation", "diagnose"]
 

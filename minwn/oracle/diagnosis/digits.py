@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..bounds import STORED, counts
-from ..glossary import counted
-from ..rounding import FORMATS, Format
+from ..reference.error_bounds import STORED, counts
+from ..reference.rounding import FORMATS, Format
+from ..report.glossary import counted
 from .observation import SLACK, Diagnosis, Observation, fits
 
 __all__ = ["NAMES", "few_digits", "narrow", "noisy"]
@@ -110,7 +110,7 @@ def _sizes(o: Observation, output: str, form: Format) -> np.ndarray:
 
 
 def _probable(o: Observation) -> float:
-    """What roundings that are independent stay below, as in `bounds`."""
+    """What roundings that are independent stay below, as in `error_bounds`."""
     return 8 + 2 * math.sqrt(o.terms.m)
 
 

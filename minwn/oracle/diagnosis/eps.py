@@ -58,7 +58,8 @@ def undeclared_eps(
             for d in _try_eps(seen, output, form, eps):
                 found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
     every = sorted(found.values(), key=lambda d: d.residual)
-    # An honest evaluation of a form is as near as `bounds` says, with 1.55 times the roundings.
+    # An honest evaluation of a form is as near as `error_bounds` says, with 1.55 times the
+    # roundings.
     return [d for d in every if d.residual <= max(1.55 / SLACK, every[0].residual)]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bounds import STORED
 from ..mistakes import Terms
-from ..rounding import Format
+from ..reference.error_bounds import STORED
+from ..reference.rounding import Format
 
 __all__ = ["SLACK", "Candidate", "Diagnosis", "Observation", "differs", "fits"]
 
@@ -68,7 +68,7 @@ class Observation:
         return Format.of(self.dtype).u
 
     def rounding(self, output: str) -> float:
-        """What an honest evaluation loses of a slice's largest entry; counted as in `bounds`."""
+        """What an honest evaluation loses of a slice's largest entry; see `error_bounds`."""
         inner = self.u if self.accumulate is None else Format.of(self.accumulate).u
         stored = STORED[output] * self.u if inner < self.u else 0.0
         return stored + (2.5 * self.terms.m + 8) * inner

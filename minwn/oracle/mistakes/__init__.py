@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from .formulas import FORMULAS
 from .norms import AXES, LENGTHS, elsewhere
-from .plumbing import PLUMBING
 from .second import SECOND, SecondMistake
 from .terms import OUTPUTS, Mistake, Terms, kept_axes
+from .wiring import PLUMBING
 
 __all__ = [
     "CATALOGUE", "OUTPUTS", "SECOND", "Mistake", "SecondMistake", "Terms", "by_id", "elsewhere",

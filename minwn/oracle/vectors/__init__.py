@@ -21,7 +21,7 @@ import numpy
 
 from ...validation import door, instance
 from ...validation import path as path_of
-from ..bounds import excess
+from ..reference.error_bounds import excess
 from .content import DTYPES, GROUPS, find, here
 from .files import DATA, export, read, texts
 from .text import values

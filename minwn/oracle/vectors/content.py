@@ -19,12 +19,12 @@ from typing import Any
 import numpy
 
 from ...backend import dtype_of
-from ..bounds import bounds, second_bounds
 from ..cases import GROUPS as ALL_GROUPS
 from ..cases import LETTERS, Axis, Case, cases
-from ..rounding import Format
-from ..slices import Slices
-from ..truth import FORMS, expected, second
+from ..reference.error_bounds import bounds, second_bounds
+from ..reference.rounding import Format
+from ..reference.slices import Slices
+from ..reference.truth import FORMS, expected, second
 from .text import hexes, upwards
 
 __all__ = ["DTYPES", "GROUPS", "SCHEMA", "document", "find", "here", "make", "names"]
@@ -170,7 +170,7 @@ def document(dtype: str, group: str, tests: Iterable[dict[str, Any]]) -> dict[st
 
 
 def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
-    """A test, its expected numbers certified by two routes: see `truth.expected`.
+    """A test, its expected numbers certified by two routes: see `oracle.expected`.
 
     Raises OracleFault where the routes disagree, ValueError for a name that is none.
     """

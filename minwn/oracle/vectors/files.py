@@ -16,8 +16,8 @@ from typing import Any
 
 from ... import forms, validation
 from ..cases import Axis
-from ..claim import RANKS, claimed
-from ..truth import check_route
+from ..reference.truth import check_route
+from ..spec import RANKS, claimed
 from . import content
 from .schema import SCHEMA_FILE
 from .text import canonical
@@ -47,7 +47,7 @@ def texts(
 
     groups: "forms" has forms of its own, and is left out where another is asked for.
     quick: False for all cases that there are, not the first of each group
-    certify: the second route to the truth, as in `truth.expected`
+    certify: the second route to the truth, as in `oracle.expected`
     done: called with the name of each test that is made
     Raises ValueError for an unknown dtype, group or form, an eps that the form cannot use, or what
     is no axis; IndexError for an axis that no case has. Then, as the files are made, OracleFault

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...validation import function
 from ...validation import path as path_of
-from ..truth import check_route
+from ..reference.truth import check_route
 from .content import here, make
 from .files import DATA, read
 from .schema import complaints
@@ -46,7 +46,7 @@ def verify(
 ) -> Verification:
     """Prove a folder with its index, or a single file of tests.
 
-    certify: the second route to the truth, as in `truth.expected`
+    certify: the second route to the truth, as in `oracle.expected`
     done: called with the id of each test that was made again
     Raises ValueError for what is not JSON, OSError for what cannot be read, OracleFault where the
     two routes disagree.

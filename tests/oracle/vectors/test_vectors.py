@@ -18,7 +18,7 @@ import pytest
 
 from minwn.byhand import weight_norm
 from minwn.oracle import vectors
-from minwn.oracle.truth import FORMS
+from minwn.oracle.reference.truth import FORMS
 from minwn.oracle.vectors import DATA, DTYPES, GROUPS, command, content, export, load, texts, verify
 from minwn.oracle.vectors.content import LARGE, PLACES, find, make
 from minwn.oracle.vectors.files import FORMAT, read

@@ -1,0 +1,56 @@
+"""Forward and backward products are adjoint: <w_dot, w_bar> = <v_dot, v_bar> + <g_dot, g_bar>.
+
+Each answer may err by its bound, hence the sums by <|w_bar|, bound of w_dot> and so on; the sums
+themselves are taken without rounding, of products that are rounded once. Where there is no jvp, the
+entries of "differences" ask the same.
+
+That it holds proves nothing: a product and a pullback that lack the same term are adjoint, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..reference.error_bounds import second_bounds
+from ..report import Rung
+from ..run import Trial
+from ..targets.implementation import wide
+
+__all__ = ["adjoint"]
+
+
+def adjoint(trial: Trial) -> Rung | None:
+    if not trial.given("backward", "jvp"):
+        return None
+    claim, ratios = trial.claim, []
+    for c in claim.drawn("generic", "axes"):
+        if not (c.v.size and claim.ordinary(c)):
+            continue
+        try:
+            (w_dot,) = map(wide, trial.accused.call("jvp", c.v, c.g, c.A, c.B))
+            v_bar, g_bar = map(wide, trial.accused.call("backward", c.w_bar, c.v, c.g))
+        except Exception:  # the rungs that ask for these say so
+            continue
+        room = claim.room(c.v, c.g, c.w_bar)
+        how: Any = {"form": claim.form, "eps": claim.eps, "accumulate": claim.accumulate}
+        room["w_dot"] = second_bounds(c, **how).w_dot
+        pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
+        off, allowed = [], []
+        for x, y, name in pairs:
+            terms = np.ravel(wide(x) * y.reshape(x.shape))
+            off += (terms if name == "w_dot" else -terms).tolist()
+            allowed += np.ravel(abs(wide(x)) * room[name] + 2.0**-53 * abs(wide(x) * y)).tolist()
+        ratios.append(_ratio(off, math.fsum(allowed)))
+    if not ratios:
+        return None
+    return Rung("adjoint", len(ratios), sum(r > 1 for r in ratios), max(ratios))
+
+
+def _ratio(off: list[float], allowed: float) -> float:
+    if not all(map(math.isfinite, off)):
+        return math.inf
+    error = abs(math.fsum(off))
+    return error / allowed if error else 0.0

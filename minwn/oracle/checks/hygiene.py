@@ -1,0 +1,152 @@
+"""Everything but numbers: shapes, dtypes, memory, and whether a call depends on another one.
+
+Bits are compared: no rounding excuses an input that changes, or two answers to one question.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..cases import Case
+from ..mistakes import Terms
+from ..reference.rounding import Format
+from ..report import Rung
+from ..run import Trial
+from ..spec import Claim
+from ..targets.implementation import NAMES, wide
+
+__all__ = ["hygiene"]
+
+
+def hygiene(trial: Trial) -> Rung:
+    case = trial.claim.drawn("generic")[0]
+    for what in ("forward", "backward"):
+        if trial.accused.has(what):
+            try:
+                _examine(trial, what, case)
+            except Exception as error:
+                trial.fault("raises", what, f"{case.v.shape}: {type(error).__name__}: {error}")
+    for what in ("forward", "backward"):
+        trial.complain(what)
+    return Rung("hygiene", 6, len(trial.faults), float(len(trial.faults)))
+
+
+def _examine(trial: Trial, what: str, case: Case) -> None:
+    accused = trial.accused
+    given = _problem(case, what)
+    before = [x.copy() for x in given]
+    with np.errstate(all="ignore"):
+        first = getattr(accused, what)(*given)
+        first = tuple(first) if what == "backward" else (first,)
+        kept = [np.array(x, copy=True) for x in first]
+        if any((x != y).any() for x, y in zip(given, before, strict=True)):
+            trial.fault("mutates_input", what, f"an input of shape {case.v.shape} was changed")
+        for x in first:
+            if isinstance(x, np.ndarray) and any(np.shares_memory(x, y) for y in given):
+                trial.fault("aliases_input", what, "an answer shares memory with an input")
+        accused.call(what, *_other(case, what))
+        if any((np.asarray(x) != y).any() for x, y in zip(first, kept, strict=True)):
+            trial.fault("returns_cache", what, "a later call changed an earlier answer")
+        if accused.has("forward") and what == "backward":
+            with contextlib.suppress(Exception):  # which is not backward's fault
+                accused.call("forward", *_other(case, "forward"))
+        # Two, three and four calls after the first: nothing that counts up to three hides.
+        later = [accused.call(what, *_problem(case, what)) for _ in range(3)]
+        found = _memory(trial, what, case, kept, later)
+    if found is not None:
+        trial.fault(found[0], what, found[1])
+
+
+def _problem(case: Case, what: str) -> list[np.ndarray]:
+    """Of a shape that was judged before: a cached norm would be of the wrong slices."""
+    v, g, w_bar = np.ascontiguousarray(np.flip(case.v)), np.array(case.g), np.array(case.w_bar)
+    return [v, g] if what == "forward" else [w_bar, v, g]
+
+
+def _other(case: Case, what: str) -> list[np.ndarray]:
+    """Of the same shape, and every number of every answer is another."""
+    real = case.v.dtype.type
+    v, g, w_bar = real(2) * case.v, real(-3) * case.g, np.ascontiguousarray(np.flip(case.w_bar))
+    return [v, g] if what == "forward" else [w_bar, v, g]
+
+
+def _memory(
+    trial: Trial, what: str, case: Case, kept: list, later: list[tuple]
+) -> tuple[str, str] | None:
+    """The fault, and its evidence, where an answer depends on other calls."""
+    if any(not _same(kept, x) for x in later):
+        if _adds_up(later, Format.of(trial.claim.dtype).u):
+            return "accumulates", "of equal calls in a row, each answers as much more"
+        pairs = itertools.combinations([kept, *later], 2)
+        word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
+        return word, "calls with the same inputs differ, with other calls between"
+    if what in trial.first:
+        arrays, answers = trial.first[what]
+        if not _same(answers, trial.accused.call(what, *arrays)):
+            return "stale_state", "the first call of all has another answer when it is repeated"
+    if _first_right_then_wrong(trial, what, case):
+        return "stale_state", "the first call of a shape is right, the next one wrong"
+    return None
+
+
+def _same(x: Sequence[Any], y: Sequence[Any]) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(x, y, strict=True))
+
+
+def _adds_up(later: list[tuple], u: float) -> bool:
+    """Whether an answer grows by the same from call to call, but for the rounding of its sum."""
+    for answers in zip(*later, strict=True):
+        a, b, c = map(wide, answers)
+        rounding = 4 * u * (abs(a) + abs(b) + abs(c))
+        if (abs(c - 2 * b + a) <= rounding).all() and (abs(b - a) > 4 * rounding).any():
+            return True
+    return False
+
+
+def _first_right_then_wrong(trial: Trial, what: str, case: Case) -> bool:
+    """In a shape that was not asked before, and then there again, with other numbers."""
+    right = []
+    for p in _longer(trial.claim, case):
+        near = []
+        for output, x in zip(NAMES[what], trial.accused.call(what, *p.given(what)), strict=True):
+            truth, room = p.truth[output].ravel(), p.room[output].ravel()
+            off = abs(wide(x).ravel() - truth) if x.size == truth.size else np.inf
+            near.append(np.all(off <= 2 * room))
+        right.append(all(near))
+    return right == [True, False]
+
+
+class Longer(NamedTuple):
+    """A problem whose slices are three times as long, its truth to rounding, and its bounds."""
+
+    v: np.ndarray
+    g: np.ndarray
+    w_bar: np.ndarray
+    truth: dict[str, np.ndarray]
+    room: dict[str, np.ndarray]
+
+    def given(self, what: str) -> tuple[np.ndarray, ...]:
+        return (self.v, self.g) if what == "forward" else (self.w_bar, self.v, self.g)
+
+
+@functools.lru_cache(maxsize=16)
+def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
+    """Two of one shape, the same for everybody who claims this."""
+    reduced = Terms(case.v, case.g, case.w_bar, case.axes).reduced
+    if not reduced:  # every entry is a slice, and there are no longer ones
+        return ()
+    axis = reduced[-1]
+    v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
+    found = []
+    other = (-2 * case.g).astype(case.g.dtype, copy=False)  # bfloat16 too, with any NumPy
+    for direction, g in ((v, case.g), (np.flip(v).copy(), other)):
+        t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
+        truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
+        found.append(Longer(direction, g, w_bar, truth, claim.room(direction, g, w_bar)))
+    return tuple(found)

@@ -1,0 +1,109 @@
+"""The forward product w_dot, and the pullback of the pullback, against the truth.
+
+|error| <= C u S with the counts of `error_bounds` for the second order, which hold for autodiff
+too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import Diagnosis
+from ..mistakes import SECOND, Terms
+from ..reference.error_bounds import STORED
+from ..reference.rounding import Format
+from ..report import Rung
+from ..report.glossary import counted
+from ..run import Trial
+from ..spec import Claim, Prepared
+from ..targets.implementation import NAMES, wide
+
+__all__ = ["product", "second_order"]
+
+Seen = Sequence[tuple[Prepared, dict[str, np.ndarray]]]
+
+
+def product(trial: Trial) -> Rung | None:
+    return _judged(trial, "jvp", "product") if trial.given("jvp") else None
+
+
+def second_order(trial: Trial) -> Rung | None:
+    if not trial.given("double_backward"):
+        return None
+    return _judged(trial, "double_backward", "second order")
+
+
+def _judged(trial: Trial, what: str, name: str) -> Rung:
+    checked, failed, worst, beyond = 0, 0, 0.0, 0
+    seen: list[tuple[Prepared, dict[str, np.ndarray]]] = []
+    for prepared in trial.claim.prepared_second():
+        c = prepared.case
+        arrays = (c.v, c.g, c.A, c.B) if what == "jvp" else (c.A, c.B, c.w_bar, c.v, c.g)
+        trial.asked += 1
+        try:
+            answers = trial.ask(what, c.v.ndim, f"{c.id} {c.v.shape}: ", *arrays)
+        except Exception as error:
+            trial.failed(what, "", error)
+            continue
+        got, wrong = {}, 0
+        for output, x in zip(NAMES[what], answers, strict=True):
+            right, limit = prepared.right[output], prepared.allowed[output]
+            if x.size != right.size:
+                trial.fault("wrong_shape", output, f"{c.id}: {output} is {x.shape}")
+                failed += 1
+                continue
+            got[output] = wide(x).reshape(right.shape)
+            with np.errstate(all="ignore"):
+                off = np.abs(got[output] - right)
+                ratio = np.where(off == 0, 0.0, off / limit)
+            ratio = np.where(np.isnan(ratio), np.inf, ratio)
+            checked, wrong = checked + ratio.size, wrong + int((ratio > 1).sum())
+            worst = max(worst, float(ratio.max(initial=0.0))) if prepared.usual else worst
+        if wrong and not prepared.usual:
+            beyond += 1
+            continue
+        failed += wrong
+        seen.append((prepared, got))
+    if beyond:
+        trial.notes.append(
+            f"{name}: wrong in {counted(beyond, 'case')} where n^5 leaves the range of "
+            f"{trial.claim.accumulate}"
+        )
+    trial.complain(what)
+    if failed:
+        trial.later.append(_named(seen, NAMES[what], trial.claim))
+    return Rung(name, checked, failed, worst)
+
+
+def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
+    """The mistake that reproduces every number; "unknown" where there is none."""
+    for mistake in SECOND:
+        if all(_fits(mistake, p, got, claim) for p, got in seen):
+            return Diagnosis(
+                mistake.id, mistake.formula, mistake.fix,
+                f"reproduces {', '.join(outputs)} in {counted(len(seen), 'case')}", tuple(outputs),
+                seen_in=mistake.seen_in,
+            )  # fmt: skip
+    return Diagnosis(
+        "unknown", f"{', '.join(outputs)}: wrong in a way that is in no catalogue",
+        "compare line by line with the derivation in byhand.weight_norm", "", tuple(outputs),
+    )  # fmt: skip
+
+
+def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], claim: Claim) -> bool:
+    case = prepared.case
+    t = Terms(case.v, case.g, case.w_bar, case.axes, claim.form, claim.eps)
+    with np.errstate(all="ignore"):
+        answers = mistake.compute(t, wide(case.A), wide(case.B))
+    u, inner = Format.of(claim.dtype).u, Format.of(claim.accumulate).u
+    for output, x in got.items():
+        candidate = np.broadcast_to(answers[output], x.shape)
+        relative = (5 * t.m + 40) * inner + (STORED[output] * u if inner < u else 0.0)
+        size = float(np.abs(candidate).max(initial=0.0))
+        room = 4 * np.maximum(prepared.allowed[output], relative * size)
+        if not (np.abs(x - candidate) <= room).all():
+            return False
+    return True

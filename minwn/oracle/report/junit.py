@@ -1,0 +1,100 @@
+"""Reports as JUnit XML: a suite for each report; a test for each rung, law and group of cases.
+
+The first test of a suite is the verdict, so that a report without rungs is not an empty success. A
+difference that was declared is skipped, not failed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from ..checks.invariants import INVARIANTS
+from .glossary import GROUPS, RUNGS
+
+if TYPE_CHECKING:
+    from .report import Report
+
+__all__ = ["junit"]
+
+_LAWS = {law.id: law.law for law in INVARIANTS}
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
+
+# (class, name, outcome, message); an outcome is the element that JUnit has for it
+Test = tuple[str, str, str, str]
+
+
+def junit(reports: Iterable[Report]) -> str:
+    """The reports as one XML document."""
+    root = ElementTree.Element("testsuites", name="minwn.oracle")
+    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    seconds = 0.0
+    for report in reports:
+        suite = _suite(report)
+        root.append(suite)
+        for key in totals:
+            totals[key] += int(suite.get(key, "0"))
+        seconds += report.seconds
+    for key, value in totals.items():
+        root.set(key, str(value))
+    root.set("time", f"{seconds:.3f}")
+    ElementTree.indent(root)
+    body = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _suite(r: Report) -> ElementTree.Element:
+    tests = list(_tests(r))
+    found = [outcome for _, _, outcome, _ in tests]
+    suite = ElementTree.Element(
+        "testsuite", name=_legal(r.name), tests=str(len(tests)),
+        failures=str(found.count("failure")), errors=str(found.count("error")),
+        skipped=str(found.count("skipped")), time=f"{r.seconds:.3f}",
+    )  # fmt: skip
+    text = _legal(str(r))
+    for kind, name, outcome, message in tests:
+        test = ElementTree.SubElement(
+            suite, "testcase", classname=_legal(f"{r.name}.{kind}"), name=_legal(name),
+            time=f"{r.seconds if kind == 'verdict' else 0.0:.3f}",
+        )  # fmt: skip
+        if outcome:
+            told = ElementTree.SubElement(test, outcome, message=_legal(message))
+            if outcome != "skipped":
+                told.set("type", r.verdict)
+                told.text = text
+        elif message:
+            ElementTree.SubElement(test, "system-out").text = _legal(message)
+    return suite
+
+
+def _tests(r: Report) -> Iterator[Test]:
+    verdict = {"FAIL": "failure", "UNDEFINED": "error", "REFUSED": "error"}.get(r.verdict, "")
+    yield "verdict", r.title, verdict, r.headline
+    bad = "skipped" if r.ok else "failure"
+    declared = f"{r.headline}: " if r.ok else ""
+    for rung in r.rungs:
+        about = RUNGS.get(rung.name, rung.note)
+        if not rung.checked and rung.ok:
+            yield "rungs", rung.name, "skipped", "not asked"
+        elif rung.ok:
+            yield "rungs", rung.name, "", f"{rung.checked} comparisons: {about}"
+        else:
+            count = f"{rung.failed} of {rung.checked} wrong: {about}"
+            yield "rungs", rung.name, bad, declared + count
+    for law, ratio in r.laws.items():
+        name = f"{law} {_LAWS.get(law, '')}".strip()
+        message = f"{declared}off by {ratio:.1e} times what rounding may do"
+        yield "laws", name, *(("", "") if law not in r.broken else (bad, message))
+    for group, told in r.groups.items():
+        about = GROUPS.get(group, "")
+        if told == "FAIL":
+            yield "groups", group, bad, f"{declared}wrong for {about}"
+        else:
+            yield "groups", group, "", "wrong at the edges only" if told == "limit" else ""
+
+
+def _legal(text: str) -> str:
+    """The text without what XML cannot hold; such a character becomes its escape."""
+    return _ILLEGAL.sub(lambda c: ascii(c.group())[1:-1], text)

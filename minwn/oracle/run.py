@@ -1,0 +1,196 @@
+"""A trial: the accused, the claim, and the evidence as it is collected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..backend import dtype_of
+from .diagnosis import Diagnosis, Observation
+from .report import Rung
+from .report.glossary import counted
+from .spec import Claim, Prepared
+from .targets.implementation import NAMES, Accused, wide
+
+__all__ = ["FAULTS", "Trial"]
+
+Arrays = tuple[np.ndarray, ...]
+
+# Faults that are no formula: (what it is, how to mend it)
+FAULTS = {
+    "mutates_input": ("an input is changed", "write to arrays of your own, never to the inputs"),
+    "aliases_input": ("an answer is an input, or a view of one", "return a new array, or a copy"),
+    "returns_cache": (
+        "an answer is memory that the next call writes to",
+        "return a new array, or a copy",
+    ),
+    "accumulates": (
+        "gradients are added to those of the calls before",
+        "return the gradient of this call alone: assign, do not add, and let the caller add up",
+    ),
+    "stale_state": (
+        "an answer depends on the calls before",
+        "compute all of it from what is given, or key what is saved by its values",
+    ),
+    "not_deterministic": (
+        "the same call gives different bits",
+        "leave out what is random, and what counts calls",
+    ),
+    "not_thread_safe": (
+        "called from several threads at once, the same call gives different bits",
+        "share no buffer between calls: make the arrays of a call in the call",
+    ),
+    "wrong_shape": (
+        "an answer has not the shape of what it belongs to",
+        "give w and v_bar the shape of v, and g_bar that of g",
+    ),
+    "wrong_dtype": (
+        "an answer has another dtype than the inputs",
+        "return arrays of the dtype of v",
+    ),
+    "raises": ("the function fails", "mend what the message says, or take such inputs, too"),
+}
+
+
+@dataclass
+class Trial:
+    """What is known so far. Each rung adds to it, and none takes away."""
+
+    accused: Accused
+    claim: Claim
+    observations: list[Observation] = field(default_factory=list)
+    beyond: list[Observation] = field(default_factory=list)  # right or not, out of ordinary range
+    faults: list[Diagnosis] = field(default_factory=list)
+    first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
+    later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    answered: set[tuple[str, int]] = field(default_factory=set)  # what, and of which rank
+    raised: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
+    laws: dict[str, float] = field(default_factory=dict)
+    consistent: bool | None = None  # whether backward belongs to forward
+    conventions: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+    threads: int = 0  # from how many at once it is called; 0 for one after the other
+    judged: int = 0
+
+    @cached_property
+    def dtype(self) -> Any:
+        """The dtype that is claimed. (To ask for a name takes longer than to make an array.)"""
+        return dtype_of(self.claim.dtype)
+
+    def fault(self, id: str, output: str, evidence: str) -> None:
+        if any(f.id == id and output in f.outputs for f in self.faults):
+            return
+        text, fix = FAULTS[id]
+        self.faults.append(Diagnosis(id, text, fix, evidence, (output,)))
+
+    def failed(self, what: str, where: str, error: Exception) -> None:
+        self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
+
+    def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
+        """The answers of a function for v of that rank; what it raises is kept on the way."""
+        try:
+            answers = self.accused.call(what, *arrays, copy=copy)
+        except Exception as error:
+            said = f"{where}{type(error).__name__}: {error}"
+            self.raised.setdefault((what, rank), []).append(said)
+            raise
+        self.answered.add((what, rank))
+        return answers
+
+    def complain(self, what: str) -> None:
+        """A fault where a function has answered nothing, a note where it raised at times."""
+        found = [said for (name, _), each in self.raised.items() if name == what for said in each]
+        if found and not any(name == what for name, _ in self.answered):
+            self.fault("raises", what, found[0])
+        elif found:
+            such = ", such as" if len(found) > 1 else ":"
+            self.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
+
+    def unanswered(self) -> Iterator[tuple[str, str]]:
+        """(function, evidence) where it raised whatever it was given of a rank."""
+        for (what, rank), said in self.raised.items():
+            if (what, rank) not in self.answered:
+                yield what, f"in every case of rank {rank}: {said[0]}"
+
+    def given(self, *wanted: str) -> bool:
+        return all(self.accused.has(what) for what in wanted)
+
+    def rung(self, name: str) -> Rung | None:
+        return next((r for r in self.rungs if r.name == name), None)
+
+    # -- the evidence of the first order
+
+    def gather(self) -> None:
+        """Every case once: the answers beside the truth."""
+        wanted = [what for what in ("forward", "backward") if self.accused.has(what)]
+        for prepared in self.claim.prepared() if wanted else ():
+            got: dict[str, np.ndarray] = {}
+            for what in wanted:
+                got |= self._ask(what, prepared)
+            if got:
+                self._file(prepared, got)
+
+    def _ask(self, what: str, prepared: Prepared) -> dict[str, np.ndarray]:
+        case = prepared.case
+        self.asked += 1
+        arrays = (case.v, case.g) if what == "forward" else (case.w_bar, case.v, case.g)
+        where, copy = f"{case.id} {case.v.shape}: ", case.v.flags.writeable
+        try:
+            answers = self.ask(what, case.v.ndim, where, *arrays, copy=copy)
+            self.first.setdefault(what, (arrays, answers))
+        except Exception as error:
+            self.failed(what, where, error)
+            if case.group == "layout" and "read-only" in str(error):
+                self.fault("mutates_input", what, f"{case.id} ({case.flags[0]}): {error}")
+            return {}
+        return dict(zip(NAMES[what], answers, strict=True))
+
+    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> None:
+        case, claim, allowed = prepared.case, self.claim, prepared.allowed
+        shaped: dict[str, np.ndarray] = {}
+        for output, x in self._shaped(prepared, got):
+            none = prepared.untold[output]
+            missing = int(np.count_nonzero(none))
+            if case.group == "undefined" and case.flags[0] == "zero slice":
+                self._convention(output, x[np.isnan(prepared.right[output])])
+            self.judged += none.size - missing
+            shaped[output] = np.where(none, 0.0, x) if missing else x
+        right = {output: prepared.told[output] for output in shaped}
+        o = Observation(
+            case.id, case.group, wide(case.v), wide(case.g), wide(case.w_bar), case.axes, shaped,
+            right, allowed, claim.form, claim.eps, case.flags, claim.dtype, claim.accumulate,
+        )  # fmt: skip
+        (self.observations if prepared.usual else self.beyond).append(o)
+
+    def _shaped(
+        self, prepared: Prepared, got: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        for output, x in got.items():
+            want, id = prepared.right[output].shape, prepared.case.id
+            if x.shape != want:
+                text = f"{id}: {output} has shape {x.shape}, not {want}"
+                self.fault("wrong_shape", output, text)
+                if x.size != math.prod(want):
+                    continue
+            if x.dtype != self.dtype and x.dtype.name != self.claim.dtype:
+                self.fault("wrong_dtype", output, f"{id}: {output} is {x.dtype}")
+            yield output, wide(x).reshape(want)
+
+    def _convention(self, output: str, there: np.ndarray) -> None:
+        """What is answered where nothing is right."""
+        kinds = set()
+        for y in there.ravel().tolist():
+            if math.isfinite(y):
+                kinds.add("finite" if y else "0")
+            else:
+                kinds.add("NaN" if math.isnan(y) else "inf")
+        if kinds:
+            self.conventions[output] = "/".join(sorted(kinds))
