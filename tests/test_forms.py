@@ -293,6 +293,7 @@ ELSEWHERE = {
     "nn.WeightNorm.apply": "dim=None is not given, and 'output' is a dim: see test_dims",
     "nn.WeightNorm.compute_weight": "see test_dims",
     "nn.DoRALinear": "no axis", "oracle.Report": "made by the judge",
+    "oracle.report.data.Findings": "made by the judge",
     "oracle.targets.adapters.Implementation": "what a library claims",
     "oracle.targets.adapters.torch_kernel": "",
     "oracle.cases.Case": "made by the judge", "oracle.cases.arrange": "below cases",

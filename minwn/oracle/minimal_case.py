@@ -23,11 +23,12 @@ import numpy as np
 from ..backend import dtype_of
 from .diagnosis import Diagnosis, Observation
 from .mistakes import CATALOGUE, Terms
+from .reference.rounding import as_float64
 from .reference.truth import expected
 from .report import Smallest, Worst
 from .run import Trial
 from .spec import Claim
-from .targets.implementation import NAMES, wide
+from .targets.implementation import NAMES
 
 __all__ = ["smallest"]
 
@@ -80,7 +81,7 @@ class Jury:
             answers = self.trial.accused.call(what, *given)
         except Exception:
             return None
-        got = wide(answers[NAMES[what].index(self.output)])
+        got = as_float64(answers[NAMES[what].index(self.output)])
         shape = p.g.shape if self.output == "g_bar" else p.v.shape
         return got.reshape(shape) if got.size == math.prod(shape) else None
 
@@ -93,7 +94,7 @@ class Jury:
         if got is None:
             return False
         claim = self.trial.claim
-        v, g, w_bar = map(wide, p)
+        v, g, w_bar = map(as_float64, p)
         with np.errstate(all="ignore"):
             truth = getattr(Terms(v, g, w_bar, axes, claim.form, claim.eps), self.output)()
             room = claim.room(*p)[self.output]
@@ -114,7 +115,7 @@ class Jury:
         """The problem with what was got and what is right, where both routes say so."""
         got, claim = self.answer(p), self.trial.claim
         truth = expected(p.v, p.g, p.w_bar, form=claim.form, eps=claim.eps)
-        right = wide(getattr(truth, self.output))
+        right = as_float64(getattr(truth, self.output))
         if got is None:
             return None
         with np.errstate(all="ignore"):
@@ -122,7 +123,7 @@ class Jury:
             bad = ~(np.abs(got - right) <= claim.room(*p)[self.output]) & there & (got != right)
         if not bad.any():
             return None
-        v, g, w_bar = (wide(x).tolist() for x in p)
+        v, g, w_bar = (as_float64(x).tolist() for x in p)
         allowed = claim.room(*p)[self.output].tolist()
         return Smallest(v, g, w_bar, self.output, got.tolist(), right.tolist(), allowed)
 

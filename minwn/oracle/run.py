@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import dtype_of
+from ..terminal import counted
 from .diagnosis import Diagnosis, Observation
+from .reference.rounding import as_float64
 from .report import Rung
-from .report.glossary import counted
 from .spec import Claim, Prepared
-from .targets.implementation import NAMES, Accused, wide
+from .targets.implementation import NAMES, Accused
 
 __all__ = ["FAULTS", "Trial"]
 
@@ -164,9 +165,10 @@ class Trial:
             self.judged += none.size - missing
             shaped[output] = np.where(none, 0.0, x) if missing else x
         right = {output: prepared.told[output] for output in shaped}
+        v, g, w_bar = map(as_float64, (case.v, case.g, case.w_bar))
         o = Observation(
-            case.id, case.group, wide(case.v), wide(case.g), wide(case.w_bar), case.axes, shaped,
-            right, allowed, claim.form, claim.eps, case.flags, claim.dtype, claim.accumulate,
+            case.id, case.group, v, g, w_bar, case.axes, shaped, right, allowed, claim.form,
+            claim.eps, case.flags, claim.dtype, claim.accumulate,
         )  # fmt: skip
         (self.observations if prepared.usual else self.beyond).append(o)
 
@@ -182,7 +184,7 @@ class Trial:
                     continue
             if x.dtype != self.dtype and x.dtype.name != self.claim.dtype:
                 self.fault("wrong_dtype", output, f"{id}: {output} is {x.dtype}")
-            yield output, wide(x).reshape(want)
+            yield output, as_float64(x).reshape(want)
 
     def _convention(self, output: str, there: np.ndarray) -> None:
         """What is answered where nothing is right."""

@@ -15,9 +15,8 @@ from .cases import GROUPS, Case, cases, fits, of_shape
 from .mistakes import Terms
 from .reference.double_double import truths
 from .reference.error_bounds import bounds, second_bounds
-from .reference.rounding import FORMATS, Format
+from .reference.rounding import FORMATS, Format, as_float64
 from .reference.truth import second
-from .targets.implementation import wide
 
 __all__ = ["Claim", "Prepared", "claimed", "ordinary", "ranks_of"]
 
@@ -166,7 +165,7 @@ def _has(axis: Any, rank: int) -> bool:
 def ordinary(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, accumulate: Any) -> bool:
     """Whether n^3 d and the like are in range, so that any order of evaluation is."""
     top = Format.of(accumulate).largest + 1
-    every = np.concatenate([np.ravel(wide(x)) for x in (v, w_bar, g)])
+    every = np.concatenate([np.ravel(as_float64(x)) for x in (v, w_bar, g)])
     sizes = np.abs(every[(every != 0) & np.isfinite(every)])
     return bool((4.5 * np.abs(np.log2(sizes)) < top).all())
 
@@ -220,7 +219,7 @@ def _prepared(claim: Claim) -> tuple[Prepared, ...]:
     with np.errstate(all="ignore"):
         every = truths(chosen, form=claim.form, eps=claim.eps)
         for case, truth in zip(chosen, every, strict=True):
-            right = {name: wide(x) for name, x in truth._asdict().items()}
+            right = {name: as_float64(x) for name, x in truth._asdict().items()}
             allowed = claim.room(case.v, case.g, case.w_bar)
             usual = case.group != "range" and (case.group == "undefined" or claim.ordinary(case))
             usual = usual and case.flags != ("result overflows",) and case.v.size > 0
@@ -236,7 +235,7 @@ def _prepared_second(claim: Claim) -> tuple[Prepared, ...]:
         if case.v.size:
             truth = second(case, certify="", **how)._asdict()
             room = second_bounds(case, accumulate=claim.accumulate, **how)._asdict()
-            right = {name: wide(x) for name, x in truth.items()}
+            right = {name: as_float64(x) for name, x in truth.items()}
             found.append(Prepared(case, right, room, _fifth_power(case, claim.accumulate)))
     return tuple(found)
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..backend import dtype_of
+from ..terminal import counted
 from .diagnosis import NAMES, Diagnosis, Observation, diagnose
 from .minimal_case import smallest
 from .mistakes import OUTPUTS, SECOND
 from .report import Report, Rung, Smallest, Worst
-from .report.glossary import counted
 from .run import FAULTS, Trial
 
 __all__ = ["IDS", "verdict"]

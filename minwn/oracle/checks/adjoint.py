@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..reference.error_bounds import second_bounds
+from ..reference.rounding import as_float64
 from ..report import Rung
 from ..run import Trial
-from ..targets.implementation import wide
 
 __all__ = ["adjoint"]
 
@@ -30,8 +30,8 @@ def adjoint(trial: Trial) -> Rung | None:
         if not (c.v.size and claim.ordinary(c)):
             continue
         try:
-            (w_dot,) = map(wide, trial.accused.call("jvp", c.v, c.g, c.A, c.B))
-            v_bar, g_bar = map(wide, trial.accused.call("backward", c.w_bar, c.v, c.g))
+            (w_dot,) = map(as_float64, trial.accused.call("jvp", c.v, c.g, c.A, c.B))
+            v_bar, g_bar = map(as_float64, trial.accused.call("backward", c.w_bar, c.v, c.g))
         except Exception:  # the rungs that ask for these say so
             continue
         room = claim.room(c.v, c.g, c.w_bar)
@@ -40,9 +40,11 @@ def adjoint(trial: Trial) -> Rung | None:
         pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
         off, allowed = [], []
         for x, y, name in pairs:
-            terms = np.ravel(wide(x) * y.reshape(x.shape))
+            terms = np.ravel(as_float64(x) * y.reshape(x.shape))
             off += (terms if name == "w_dot" else -terms).tolist()
-            allowed += np.ravel(abs(wide(x)) * room[name] + 2.0**-53 * abs(wide(x) * y)).tolist()
+            allowed += np.ravel(
+                abs(as_float64(x)) * room[name] + 2.0**-53 * abs(as_float64(x) * y)
+            ).tolist()
         ratios.append(_ratio(off, math.fsum(allowed)))
     if not ratios:
         return None

@@ -20,9 +20,9 @@ import numpy as np
 
 from ..cases import Case
 from ..mistakes import Terms
+from ..reference.rounding import as_float64
 from ..report import Rung
 from ..run import Trial
-from ..targets.implementation import wide
 from .differences import keeps_float64
 
 __all__ = ["complex_step"]
@@ -40,7 +40,9 @@ def complex_step(trial: Trial) -> Rung | None:
         if not keeps_float64(trial.accused, case):
             return None
         try:
-            v_bar, g_bar = map(wide, trial.accused.call("backward", case.w_bar, case.v, case.g))
+            v_bar, g_bar = map(
+                as_float64, trial.accused.call("backward", case.w_bar, case.v, case.g)
+            )
             v_bar, g_bar = v_bar.reshape(case.v.shape), g_bar.reshape(case.g.shape)
         except Exception:  # the rungs that ask for backward say so, and what shape it should have
             continue

@@ -20,10 +20,11 @@ import numpy as np
 
 from ..cases import Case
 from ..mistakes import Terms
+from ..reference.rounding import as_float64
 from ..report import Rung
 from ..run import Trial
 from ..spec import Claim
-from ..targets.implementation import Accused, wide
+from ..targets.implementation import Accused
 
 __all__ = ["differences", "keeps_float64", "ridders"]
 
@@ -66,7 +67,7 @@ def keeps_float64(accused: Accused, case: Case) -> bool:
 def _ratios(accused: Accused, case: Case, claim: Claim) -> list[float]:
     """The error of each entry of v_bar and g_bar, in units of what is allowed."""
     v, g, w_bar = (np.array(x) for x in (case.v, case.g, case.w_bar))
-    v_bar, g_bar = map(wide, accused.call("backward", w_bar, v, g))
+    v_bar, g_bar = map(as_float64, accused.call("backward", w_bar, v, g))
     room = claim.room(v, g, w_bar)
     n = Terms(v, g, w_bar, case.axes).n
     found = []

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..cases import Case
 from ..mistakes import Terms
-from ..reference.rounding import Format
+from ..reference.rounding import Format, as_float64
 from ..report import Rung
 from ..run import Trial
 from ..spec import Claim
-from ..targets.implementation import NAMES, wide
+from ..targets.implementation import NAMES
 
 __all__ = ["hygiene"]
 
@@ -102,7 +102,7 @@ def _same(x: Sequence[Any], y: Sequence[Any]) -> bool:
 def _adds_up(later: list[tuple], u: float) -> bool:
     """Whether an answer grows by the same from call to call, but for the rounding of its sum."""
     for answers in zip(*later, strict=True):
-        a, b, c = map(wide, answers)
+        a, b, c = map(as_float64, answers)
         rounding = 4 * u * (abs(a) + abs(b) + abs(c))
         if (abs(c - 2 * b + a) <= rounding).all() and (abs(b - a) > 4 * rounding).any():
             return True
@@ -116,7 +116,7 @@ def _first_right_then_wrong(trial: Trial, what: str, case: Case) -> bool:
         near = []
         for output, x in zip(NAMES[what], trial.accused.call(what, *p.given(what)), strict=True):
             truth, room = p.truth[output].ravel(), p.room[output].ravel()
-            off = abs(wide(x).ravel() - truth) if x.size == truth.size else np.inf
+            off = abs(as_float64(x).ravel() - truth) if x.size == truth.size else np.inf
             near.append(np.all(off <= 2 * room))
         right.append(all(near))
     return right == [True, False]

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from ...terminal import counted
 from ..diagnosis import Diagnosis
 from ..mistakes import SECOND, Terms
 from ..reference.error_bounds import STORED
-from ..reference.rounding import Format
+from ..reference.rounding import Format, as_float64
 from ..report import Rung
-from ..report.glossary import counted
 from ..run import Trial
 from ..spec import Claim, Prepared
-from ..targets.implementation import NAMES, wide
+from ..targets.implementation import NAMES
 
 __all__ = ["product", "second_order"]
 
@@ -55,7 +55,7 @@ def _judged(trial: Trial, what: str, name: str) -> Rung:
                 trial.fault("wrong_shape", output, f"{c.id}: {output} is {x.shape}")
                 failed += 1
                 continue
-            got[output] = wide(x).reshape(right.shape)
+            got[output] = as_float64(x).reshape(right.shape)
             with np.errstate(all="ignore"):
                 off = np.abs(got[output] - right)
                 ratio = np.where(off == 0, 0.0, off / limit)
@@ -97,7 +97,7 @@ def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], claim: C
     case = prepared.case
     t = Terms(case.v, case.g, case.w_bar, case.axes, claim.form, claim.eps)
     with np.errstate(all="ignore"):
-        answers = mistake.compute(t, wide(case.A), wide(case.B))
+        answers = mistake.compute(t, as_float64(case.A), as_float64(case.B))
     u, inner = Format.of(claim.dtype).u, Format.of(claim.accumulate).u
     for output, x in got.items():
         candidate = np.broadcast_to(answers[output], x.shape)

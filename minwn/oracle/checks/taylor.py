@@ -23,10 +23,10 @@ import numpy as np
 
 from ..cases import Case
 from ..mistakes import Terms
+from ..reference.rounding import as_float64
 from ..report import Rung
 from ..run import Trial
 from ..spec import Claim
-from ..targets.implementation import wide
 from .differences import keeps_float64
 
 __all__ = ["taylor"]
@@ -90,7 +90,7 @@ def _ratio(trial: Trial, case: Case, step: Step) -> float:
     (here,), (there,) = (trial.accused.call("forward", *x) for x in ((v, g), (step.v, step.g)))
     v_bar, g_bar = trial.accused.call("backward", w_bar, v, g)
     pairs = ((w_bar, there), (-w_bar, here), (-step.s, v_bar), (-step.b, g_bar))
-    terms = [np.ravel(x * wide(y).reshape(x.shape)) for x, y in pairs]
+    terms = [np.ravel(x * as_float64(y).reshape(x.shape)) for x, y in pairs]
     off = math.fsum(x for each in terms for x in each.tolist())
     allowed = step.allowed + 2 * 2.0**-53 * sum(float(abs(each).sum()) for each in terms)
     return abs(off) / allowed if math.isfinite(off) else math.inf

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...terminal import counted
 from ..mistakes import CATALOGUE, Mistake
-from ..report.glossary import counted
 from .observation import Candidate, Diagnosis, Observation, differs, fits
 
 __all__ = ["catalogued", "distinct", "rule"]

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...terminal import counted
 from ..reference.error_bounds import STORED, counts
 from ..reference.rounding import FORMATS, Format
-from ..report.glossary import counted
 from .observation import SLACK, Diagnosis, Observation, fits
 
 __all__ = ["NAMES", "few_digits", "narrow", "noisy"]

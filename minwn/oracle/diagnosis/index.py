@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..report.glossary import counted
+from ...terminal import counted
 from .digits import few_digits
 from .observation import Diagnosis, Observation
 

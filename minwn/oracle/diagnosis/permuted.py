@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ...terminal import counted
 from ..mistakes import OUTPUTS, Terms
-from ..report.glossary import counted
 from .observation import Diagnosis, Observation, differs, fits
 
 __all__ = ["NAMES", "permuted"]

@@ -10,12 +10,11 @@ whose numbers are beyond 2^+-100 or beside a kink, go to the exact route of `tru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy
 
 from ... import forms
-from ..cases import Case
 from .error_bounds import counts, sizes
 from .exact import answers
 from .rounding import Format
@@ -25,6 +24,17 @@ from .truth import Expected
 __all__ = ["bulk", "truths"]
 
 U2 = 2.0**-106
+
+
+class Problem(Protocol):
+    """Arrays to be normalised, such as a Case."""
+
+    @property
+    def v(self) -> Any: ...
+    @property
+    def g(self) -> Any: ...
+    @property
+    def w_bar(self) -> Any: ...
 
 
 class Double:
@@ -100,7 +110,7 @@ def bulk(
     return _truths([(v, g, w_bar)], form, forms.check(form, eps))[0]
 
 
-def truths(cases: Sequence[Case], *, form: str = "plain", eps: float = 0.0) -> list[Expected]:
+def truths(cases: Sequence[Problem], *, form: str = "plain", eps: float = 0.0) -> list[Expected]:
     """The same for many cases of one dtype, whose slices are evaluated together."""
     problems = [(case.v, case.g, case.w_bar) for case in cases]
     return _truths(problems, form, forms.check(form, eps))

@@ -14,7 +14,7 @@ import numpy
 
 from ...backend import dtype_of
 
-__all__ = ["FORMATS", "Format", "nearest"]
+__all__ = ["FORMATS", "Format", "as_float64", "nearest"]
 
 
 class Format(NamedTuple):
@@ -111,3 +111,8 @@ def _floor(x: int, y: int, square: int, c: int, k: int) -> tuple[int, bool]:
     root = math.isqrt(square << 2 * up)
     digits, rest = divmod((x << up) + (root if y >= 0 else -root - 1), c)
     return digits, not (y or rest)
+
+
+def as_float64(x: Any) -> numpy.ndarray:
+    """x in float64, which holds every number of every format exactly."""
+    return numpy.asarray(x, dtype=numpy.float64)

@@ -7,15 +7,13 @@ h is the length that v is divided by and y = dh/dv; in the plain form h = n = ||
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...forms import FORMS
-
-if TYPE_CHECKING:
-    from ..diagnosis import Diagnosis
+from ..diagnosis import Diagnosis
 
 __all__ = [
-    "GRADES", "GROUPS", "NEXT", "ORDERS", "RUNGS", "VERDICTS", "counted", "letters", "rights",
+    "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "RUNGS", "VERDICTS", "letters", "rights",
 ]  # fmt: skip
 
 VERDICTS = {
@@ -51,6 +49,21 @@ RUNGS = {
     "product": "w_dot, the forward product, beside the true one",
     "second order": "the double backward beside the true one",
     "threads": "the same bits from several threads at once",
+}
+
+LAWS = {
+    "I1": "<v, v_bar> = 0",
+    "I2": "v_bar(2 v) = v_bar(v) / 2",
+    "I3": "g_bar(2 v) = g_bar(v)",
+    "I4": "v_bar(-2 g) = -2 v_bar(g)",
+    "I5": "g_bar(-2 g) = g_bar(g)",
+    "I6": "g g_bar = <w_bar, w>",
+    "I7": "w_bar across v: v_bar = (g/h) w_bar",
+    "I8": "w_bar along v: v_bar = 0",
+    "I9": "slices turned: v_bar turned",
+    "I10": "a slice does not feel another",
+    "I11": "slices permuted: answers permuted",
+    "I12": "<v_bar(a), b> = <v_bar(b), a>",
 }
 
 # The columns of the matrix that are rungs: how the answers come, and the orders of derivative.
@@ -89,11 +102,6 @@ _OTHER = {
     "g_bar": "g_bar = d/h",
 }
 _LENGTHS = {name: f"h = {form.h}, y = {form.y}" for name, form in FORMS.items() if form.takes_eps}
-
-
-def counted(count: int, word: str) -> str:
-    """1 case, 2 cases"""
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def rights(d: Diagnosis, form: str = "plain") -> list[str]:

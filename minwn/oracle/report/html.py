@@ -10,27 +10,23 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...validation import several, shown
-from ..checks.invariants import INVARIANTS
-from .glossary import GRADES, GROUPS, NEXT, ORDERS, RUNGS, VERDICTS, letters, rights
+from ..diagnosis import Diagnosis
+from .data import Findings, Smallest
+from .glossary import GRADES, GROUPS, LAWS, NEXT, ORDERS, RUNGS, VERDICTS, letters, rights
 from .picture import pictures
-from .text import listed, printable
-
-if TYPE_CHECKING:
-    from ..diagnosis import Diagnosis
-    from .report import Report, Smallest
+from .text import listed, printable, screen
 
 __all__ = ["page"]
 
-_LAWS = {law.id: law.law for law in INVARIANTS}
 _STYLE = Path(__file__).with_name("page.css")
 
 
-def page(reports: Iterable[Report]) -> str:
+def page(reports: Iterable[Findings]) -> str:
     """The matrix of implementations and groups of cases, and for each failure its evidence."""
     reports = several("reports", reports, "a list of Reports")
     for report in reports:
@@ -65,7 +61,7 @@ _CELLS = {
 _SIGNS = {"PASS": "✓", "FAIL": "✗", "ACCEPTABLE": "≈"}
 
 
-def _summary(reports: Sequence[Report]) -> str:
+def _summary(reports: Sequence[Findings]) -> str:
     counts = {v: sum(r.verdict == v for r in reports) for v in VERDICTS}
     told = ", ".join(f"<b>{n}</b> {v}" for v, n in counts.items() if n)
     many = "implementation" if len(reports) == 1 else "implementations"
@@ -75,7 +71,7 @@ def _summary(reports: Sequence[Report]) -> str:
     )
 
 
-def _matrix(reports: Sequence[Report]) -> str:
+def _matrix(reports: Sequence[Findings]) -> str:
     seen = dict.fromkeys(group for r in reports for group in r.groups)
     groups = sorted(seen, key=lambda x: [*GROUPS, x].index(x))
     orders = {
@@ -107,7 +103,7 @@ def _matrix(reports: Sequence[Report]) -> str:
     )
 
 
-def _row(i: int, r: Report, orders: dict[str, str], groups: Sequence[str]) -> str:
+def _row(i: int, r: Findings, orders: dict[str, str], groups: Sequence[str]) -> str:
     rungs = {x.name: "" if not x.checked else "ok" if x.ok else "FAIL" for x in r.rungs}
     told = [rungs.get(rung, "") for rung in orders.values()]
     told += [r.groups.get(group, "") for group in groups]
@@ -131,7 +127,7 @@ def _named(name: str) -> str:
     return re.sub(r"([._/:])(?=\w)", r"\1<wbr>", _esc(name))
 
 
-def _badge(r: Report) -> str:
+def _badge(r: Findings) -> str:
     css = {"PASS": "ok", "FAIL": "fail"}.get(r.verdict, "limit")
     sign = _SIGNS.get(r.verdict, "?")
     return (
@@ -142,7 +138,7 @@ def _badge(r: Report) -> str:
 # ---- one report ---------------------------------------------------------------------------------
 
 
-def _section(i: int, r: Report, *, alone: bool) -> str:
+def _section(i: int, r: Findings, *, alone: bool) -> str:
     """A failure in the open, anything else folded, unless there is nothing else to see."""
     head = f"<h2>{_named(r.name)}</h2> {_badge(r)}"
     meta = f'<p class="meta">{_esc(r.settings)}, {r.seconds:.2f} s</p>'
@@ -153,7 +149,7 @@ def _section(i: int, r: Report, *, alone: bool) -> str:
     return f'<details class="report" id="r{i}"{shown}><summary>{head}</summary>\n{body}\n</details>'
 
 
-def _body(i: int, r: Report) -> Iterator[str]:
+def _body(i: int, r: Findings) -> Iterator[str]:
     yield f'<p class="headline">{_esc(r.headline)}</p>'
     if r.verdict in NEXT:
         yield f"<p>{_esc(NEXT[r.verdict])}</p>"
@@ -174,7 +170,8 @@ def _body(i: int, r: Report) -> Iterator[str]:
     yield _checks(r)
     if r.notes:
         yield f"<h3>Notes</h3><ul>{''.join(f'<li>{_esc(note)}</li>' for note in r.notes)}</ul>"
-    yield f"<details><summary>As on the screen</summary><pre>{html.escape(str(r))}</pre></details>"
+    text = html.escape(screen(r))
+    yield f"<details><summary>As on the screen</summary><pre>{text}</pre></details>"
 
 
 def _keys(legend: Iterable[tuple[str, str, str]]) -> str:
@@ -185,7 +182,7 @@ def _keys(legend: Iterable[tuple[str, str, str]]) -> str:
     return f'<ul class="keys">{keys}</ul>'
 
 
-def _mistake(r: Report, group: Sequence[Diagnosis]) -> str:
+def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
     """The wrong line beside the right one, what to do, and how it is known."""
     first = group[0]
     declared = r.verdict == "ACCEPTABLE"
@@ -235,7 +232,7 @@ def _lines(formulas: Sequence[str]) -> str:
 # ---- the smallest case, and the checks ----------------------------------------------------------
 
 
-def _paper(r: Report, s: Smallest) -> str:
+def _paper(r: Findings, s: Smallest) -> str:
     wrong = s.ratio(r.dtype) > 1
     given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
     tables = [_array(name, x) for name, x in given]
@@ -263,7 +260,7 @@ def _array(name: str, x: Any, wrong: np.ndarray | None = None) -> str:
     return f'<table class="array"><caption>{_esc(name)}</caption><tbody>{body}</tbody></table>'
 
 
-def _checks(r: Report) -> str:
+def _checks(r: Findings) -> str:
     if not r.rungs:
         return ""
     rows = []
@@ -279,7 +276,7 @@ def _checks(r: Report) -> str:
     laws = "".join(
         f'<tr><th scope="row">{_esc(name)}</th><td class="{"fail" if ratio > 1 else "ok"}">'
         f'{"✗ broken" if ratio > 1 else "✓ holds"}</td><td class="n">{ratio:.2g}</td>'
-        f"<td>{_esc(_LAWS.get(name, ''))}</td></tr>"
+        f"<td>{_esc(LAWS.get(name, ''))}</td></tr>"
         for name, ratio in r.laws.items()
     )
     found = (

@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from ..checks.invariants import INVARIANTS
-from .glossary import GROUPS, RUNGS
-
-if TYPE_CHECKING:
-    from .report import Report
+from .data import Findings
+from .glossary import GROUPS, LAWS, RUNGS
+from .text import screen
 
 __all__ = ["junit"]
 
-_LAWS = {law.id: law.law for law in INVARIANTS}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, 2.2
 
 # (class, name, outcome, message); an outcome is the element that JUnit has for it
 Test = tuple[str, str, str, str]
 
 
-def junit(reports: Iterable[Report]) -> str:
+def junit(reports: Iterable[Findings]) -> str:
     """The reports as one XML document."""
     root = ElementTree.Element("testsuites", name="minwn.oracle")
     totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
@@ -45,7 +41,7 @@ def junit(reports: Iterable[Report]) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _suite(r: Report) -> ElementTree.Element:
+def _suite(r: Findings) -> ElementTree.Element:
     tests = list(_tests(r))
     found = [outcome for _, _, outcome, _ in tests]
     suite = ElementTree.Element(
@@ -53,7 +49,7 @@ def _suite(r: Report) -> ElementTree.Element:
         failures=str(found.count("failure")), errors=str(found.count("error")),
         skipped=str(found.count("skipped")), time=f"{r.seconds:.3f}",
     )  # fmt: skip
-    text = _legal(str(r))
+    text = _legal(screen(r))
     for kind, name, outcome, message in tests:
         test = ElementTree.SubElement(
             suite, "testcase", classname=_legal(f"{r.name}.{kind}"), name=_legal(name),
@@ -69,7 +65,7 @@ def _suite(r: Report) -> ElementTree.Element:
     return suite
 
 
-def _tests(r: Report) -> Iterator[Test]:
+def _tests(r: Findings) -> Iterator[Test]:
     verdict = {"FAIL": "failure", "UNDEFINED": "error", "REFUSED": "error"}.get(r.verdict, "")
     yield "verdict", r.title, verdict, r.headline
     bad = "skipped" if r.ok else "failure"
@@ -84,7 +80,7 @@ def _tests(r: Report) -> Iterator[Test]:
             count = f"{rung.failed} of {rung.checked} wrong: {about}"
             yield "rungs", rung.name, bad, declared + count
     for law, ratio in r.laws.items():
-        name = f"{law} {_LAWS.get(law, '')}".strip()
+        name = f"{law} {LAWS.get(law, '')}".strip()
         message = f"{declared}off by {ratio:.1e} times what rounding may do"
         yield "laws", name, *(("", "") if law not in r.broken else (bad, message))
     for group, told in r.groups.items():

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..cases import GROUPS
-from .report import Report
+from .data import Findings
+from .glossary import GROUPS
 
 __all__ = ["matrix"]
 
@@ -23,7 +23,7 @@ _NONE = {"product": "no forward mode:", "second order": "no second order:"}
 _COLOURS = {"ok": 32, "PASS": 32, "FAIL": 31, "limit": 33, "none": 33, "ACCEPTABLE": 33}
 
 
-def matrix(reports: Sequence[Report], *, colour: bool = False) -> str:
+def matrix(reports: Sequence[Findings], *, colour: bool = False) -> str:
     """The table as text."""
     groups = [group for group in GROUPS if any(group in r.groups for r in reports)]
     rows = [["", "axis", "dtype", *groups, *ORDERS.values(), "zero", "verdict"]]
@@ -44,14 +44,14 @@ def _cell(found: str) -> str:
     return found if found in ("ok", "FAIL", "limit") else "-"
 
 
-def _order(r: Report, rung: str) -> str:
+def _order(r: Findings, rung: str) -> str:
     for found in r.rungs:
         if found.name == rung and found.checked:
             return "ok" if found.ok else "FAIL"
     return "none" if any(note.startswith(_NONE[rung]) for note in r.notes) else "-"
 
 
-def _zero(r: Report) -> str:
+def _zero(r: Findings) -> str:
     """NaN, 0, inf or finite: w, and in brackets the gradients where they are something else."""
     note = next((n for n in r.notes if n.startswith("zero slice: ")), "")
     told = dict(re.findall(r"(\w+) = ([^,]+)", note))
@@ -61,7 +61,7 @@ def _zero(r: Report) -> str:
     return w if set(rest) <= {w} else f"{w} ({', '.join(dict.fromkeys(rest))})"
 
 
-def _verdict(r: Report) -> str:
+def _verdict(r: Findings) -> str:
     name = f" {r.diagnosis[0].id}" if r.diagnosis else ""
     return f"{r.verdict}{name or (f' {r.grade}' if r.grade else '')}"
 

@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .data import Findings, Rung, Smallest
 from .plane import plane
 from .svg import WIDE, Picture, line, text
-
-if TYPE_CHECKING:
-    from .report import Report, Rung, Smallest
 
 __all__ = ["pictures"]
 
 
-def pictures(r: Report) -> list[Picture]:
+def pictures(r: Findings) -> list[Picture]:
     """What there is to see of a failure: of its specimens, or else of its smallest case."""
     cases = r.specimens or ([] if r.smallest is None else [r.smallest])
     if not cases:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .data import Smallest
 from .svg import TALL, WIDE, Picture, line, text
-
-if TYPE_CHECKING:
-    from .report import Smallest
 
 __all__ = ["plane"]
 

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..checks.invariants import INVARIANTS
-from .glossary import GRADES, NEXT, RUNGS, letters, rights
-
-if TYPE_CHECKING:
-    from ..diagnosis import Diagnosis
-    from .report import Report, Smallest
+from ..diagnosis import Diagnosis
+from .data import Findings, Smallest
+from .glossary import GRADES, LAWS, NEXT, RUNGS, letters, rights
 
 __all__ = ["HEIGHT", "WIDTH", "listed", "printable", "screen"]
 
 HEIGHT, WIDTH = 24, 100
 _INDENT = 12
-_LAWS = {law.id: law.law for law in INVARIANTS}
 
 Block = tuple[str, list[str]]
 KINDS = (  # what matters most first
@@ -32,7 +28,7 @@ KINDS = (  # what matters most first
 )  # fmt: skip
 
 
-def screen(r: Report) -> str:
+def screen(r: Findings) -> str:
     """At most HEIGHT lines of at most WIDTH columns."""
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
@@ -68,13 +64,13 @@ def _fitted(blocks: list[Block]) -> list[str]:
     return found if room == HEIGHT else [*found, *_wrapped("more", "in to_json() and to_html()")]
 
 
-def _head(r: Report) -> str:
+def _head(r: Findings) -> str:
     tail = f"    {r.settings}, {r.seconds:.2f} s"
     room = WIDTH - len(r.title) - 2 - len(tail)
     return f"{r.title}  {_clipped(printable(r.name), room)}{tail}"[:WIDTH]
 
 
-def _named(r: Report, group: Sequence[Diagnosis], number: int) -> list[Block]:
+def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
     """One mistake, or several that look the same: the wrong line, the right one, what to do."""
     d = group[0]
     where = f", in {listed(d.outputs)}"
@@ -111,7 +107,7 @@ def _named(r: Report, group: Sequence[Diagnosis], number: int) -> list[Block]:
     return [(kind, lines) for kind, lines in blocks if lines]
 
 
-def _on_paper(r: Report) -> list[Block]:
+def _on_paper(r: Findings) -> list[Block]:
     """The smallest case: v, g, w_bar, and what came out beside what should have."""
     s = r.smallest
     if s is None:
@@ -186,7 +182,7 @@ def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
     return lines
 
 
-def _checks(r: Report) -> list[Block]:
+def _checks(r: Findings) -> list[Block]:
     """A line for each check that fails and one for the others; on a pass a line for each."""
     asked = [x for x in r.rungs if x.checked or x.failed]
     bad = [x for x in asked if not x.ok]
@@ -199,7 +195,7 @@ def _checks(r: Report) -> list[Block]:
             continue
         about: str | list[str] = RUNGS.get(x.name) or x.note or "-"
         if x.name == "laws" and r.broken:
-            about = [f"{law} {_LAWS.get(law, '')}".strip() for law in r.broken]
+            about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
         head = f"{'' if blocks else 'checks':10}{names[x.name]:{wide[0]}}  {count:>{wide[1]}}"
         blocks.append(("checks", _wrapped(head, about, 3, indent=len(head) + 5)))
     good = [names[x.name] for x in asked if x.ok]

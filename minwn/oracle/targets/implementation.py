@@ -10,7 +10,7 @@ import numpy as np
 
 from ...backend import is_floating
 
-__all__ = ["NAMES", "Accused", "wide"]
+__all__ = ["NAMES", "Accused"]
 
 Function = Callable[..., Any]
 
@@ -60,8 +60,3 @@ def _array(x: Any) -> np.ndarray:
     if not (x.dtype.kind in "iub" or is_floating(x.dtype)):
         raise TypeError(f"an answer of dtype {x.dtype}; return arrays of floating numbers")
     return x
-
-
-def wide(x: Any) -> np.ndarray:
-    """x in float64."""
-    return np.asarray(x, dtype=np.float64)

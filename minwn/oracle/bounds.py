@@ -1,0 +1,9 @@
+"""Another name for `oracle.reference.error_bounds`, as in the first edition."""
+
+from .reference.error_bounds import Bounds as Bounds
+from .reference.error_bounds import SecondBounds as SecondBounds
+from .reference.error_bounds import bounds as bounds
+from .reference.error_bounds import counts as counts
+from .reference.error_bounds import excess as excess
+from .reference.error_bounds import second_bounds as second_bounds
+from .reference.error_bounds import sizes as sizes
