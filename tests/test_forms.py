@@ -26,7 +26,7 @@ from minwn.graph import Primitive
 from minwn.mutation.suite import measured
 from minwn.oracle import cases, mistakes, properties, spec, vectors
 from minwn.oracle.cases import of_shape
-from minwn.oracle.check_adapter import judge
+from minwn.oracle.check_adapter import check_adapter
 from minwn.oracle.reference import double_double, error_bounds, truth
 from minwn.oracle.report import glossary
 from minwn.oracle.targets import adapters
@@ -42,11 +42,11 @@ EPS = {"plain": 0.0, "inside": 0.7, "outside": 0.3, "rms": 0.4, "max_q": 3.0, "m
 # ---- the table ----------------------------------------------------------------------------------
 
 
-def value(text: str, **letters: Any) -> Any:
+def value(text: str, **symbols: Any) -> Any:
     """A printed formula, as a number."""
     python = text.replace("^", "**").replace("(n sqrt", "(n*sqrt")
     names = {"sqrt": np.sqrt, "max": np.maximum}
-    return eval(python, names, letters)
+    return eval(python, names, symbols)
 
 
 @pytest.mark.parametrize("form", forms.NAMES)
@@ -110,10 +110,10 @@ def test_the_page_on_vectors_has_the_same_lengths_of_q():
 def test_reports_and_help_print_the_table(capsys):
     mistake = oracle.Diagnosis("eps_inside", "h = ...", "", "", ("w",))
     for name, form in forms.FORMS.items():
-        assert glossary.rights(mistake, name) == [f"h = {form.h}"]
+        assert glossary.correct_formulas(mistake, name) == [f"h = {form.h}"]
         if form.takes_eps:
-            letters = glossary.letters(0, mistake, name)
-            assert letters.startswith(f"h = {form.h}, y = {form.y}; ")
+            symbols = glossary.symbols(0, mistake, name)
+            assert symbols.startswith(f"h = {form.h}, y = {form.y}; ")
     assert cli.main(["check", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert ", ".join(f"{name} {form.h}" for name, form in forms.FORMS.items()) in shown
@@ -185,8 +185,8 @@ def layer() -> Any:
 STATE = {"fc.weight_g": np.ones((2, 1)), "fc.weight_v": np.ones((2, 3))}
 A, B = V[::-1].copy(), G[::-1].copy()
 wn, es = weight_norm, exponential_scale
-numpy_fused = adapters.IMPLEMENTATIONS["numpy.fused"]
-minwn_byhand = adapters.IMPLEMENTATIONS["minwn.byhand"]
+numpy_fused = adapters.ADAPTERS["numpy.fused"]
+minwn_byhand = adapters.ADAPTERS["minwn.byhand"]
 
 
 def wanted(v: Any, g: Any, w_bar: Any) -> Any:
@@ -257,7 +257,7 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "oracle.cases.cases": (lambda **s: cases.cases(**s), "groups"),
     "oracle.cases.of_shape": (lambda axis: next(of_shape((2, 3), axis=axis)), "axis"),
-    "oracle.spec.claimed": (lambda **s: spec.claimed(**s), "form eps axis ranks groups"),
+    "oracle.spec.make_spec": (lambda **s: spec.make_spec(**s), "form eps axis ranks groups"),
     "oracle.spec.ranks_of": (lambda ranks: spec.ranks_of(ranks), "ranks"),
     "oracle.mistakes.Terms.__init__": (
         lambda **s: mistakes.Terms(V, G, W_BAR, (0,), **s), "form eps"
@@ -268,8 +268,8 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "oracle.properties.problems": (lambda axis: properties.problems(axis=axis), "axis"),
     "oracle.properties.WeightNormLaws": (of_laws, "form eps axis"),
-    "oracle.check_adapter.judge": (
-        lambda **s: judge(minwn_byhand, **{"form": "plain", "eps": 0.0} | s), "ranks groups"
+    "oracle.check_adapter.check_adapter": (
+        lambda **s: check_adapter(minwn_byhand, **{"form": "plain", "eps": 0.0} | s), "ranks groups"
     ),
     "oracle.vectors.texts": (lambda **s: vectors.texts(**s), "form eps axis groups"),
     "interop.convert": (
@@ -294,11 +294,11 @@ ELSEWHERE = {
     "nn.WeightNorm.compute_weight": "see test_dims",
     "nn.DoRALinear": "no axis", "oracle.Report": "made by the judge",
     "oracle.report.data.Findings": "made by the judge",
-    "oracle.targets.adapters.Implementation": "what a library claims",
+    "oracle.targets.adapters.Adapter": "what a library claims",
     "oracle.targets.adapters.torch_kernel": "",
     "oracle.cases.Case": "made by the judge", "oracle.cases.arrange": "below cases",
     "oracle.cases.fits": "below cases", "oracle.reference.cross_check": "below truth",
-    "oracle.spec.Claim": "made by claimed", "oracle.diagnosis": "made by the judge",
+    "oracle.spec.Spec": "made by make_spec", "oracle.diagnosis": "made by the judge",
     "oracle.reference.exact": "below truth", "oracle.report.glossary": "words",
     "oracle.mistakes.Terms.": "letters",
     "mutation": "faults that are planted", "oracle.checks.point": "made by laws",
@@ -347,8 +347,8 @@ def test_every_public_function_with_such_a_setting_has_a_row():
     # Asked by the tests below.
     own = {
         "nn.WeightNorm.__init__(axis=)", "nn.normalise_(axis=)", "oracle.cases.cases(axis=)",
-        "oracle.check_adapter.judge(eps=)", "oracle.check_adapter.judge(form=)",
-        "oracle.check_adapter.judge(axis=)",
+        "oracle.check_adapter.check_adapter(eps=)", "oracle.check_adapter.check_adapter(form=)",
+        "oracle.check_adapter.check_adapter(axis=)",
     }  # fmt: skip
     assert {*missing} == own, missing
 
@@ -370,11 +370,11 @@ def test_what_is_none_gets_the_same_sentence_at_every_door(door, bad):
 def test_what_a_library_does_not_claim():
     for form in ("insid", ["inside"]):
         with pytest.raises(ValueError, match=r"form=.*; choose from plain, inside"):
-            judge(minwn_byhand, form=form, eps=0.5)
+            check_adapter(minwn_byhand, form=form, eps=0.5)
     with pytest.raises(ValueError, match="eps=-1; choose a finite number >= 0"):
-        judge(minwn_byhand, form="inside", eps=-1)
+        check_adapter(minwn_byhand, form="inside", eps=-1)
     with pytest.raises(ValueError, match="axis 7; it is checked for"):
-        judge(minwn_byhand, axis=7)
+        check_adapter(minwn_byhand, axis=7)
 
 
 def test_dims():

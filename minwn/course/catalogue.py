@@ -17,7 +17,7 @@ import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
 from ..oracle.mistakes import Terms, kept_axes
-from ..oracle.spec import claimed
+from ..oracle.spec import make_spec
 from ..validation import choice, door
 from .exercise import Judge
 from .judges import same
@@ -143,7 +143,7 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
         raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
 
     ranks = (1,) if axis is None else (2,)
-    claimed(axis=axis, ranks=ranks, groups=GROUPS)
+    make_spec(axis=axis, ranks=ranks, groups=GROUPS)
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):

@@ -1,7 +1,7 @@
 """Right implementations, in every order of evaluation that people use.
 
 Each takes slices as rows: v and w_bar (rows, m), g (rows, 1), and gives (w, v_bar, g_bar). They
-are what a judge must never accuse.
+are what a judge must never fail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An eps that nobody declared: inside the root, outside, as a floor; everywhere or in one place."""
+"""An undeclared eps: inside the root, outside, as a floor; everywhere or in one place."""
 
 from __future__ import annotations
 

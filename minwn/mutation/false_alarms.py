@@ -1,4 +1,4 @@
-"""Is anything right ever accused? A great many rows, each before every right implementation.
+"""Does a correct implementation ever fail? A great many rows, each given to every correct one.
 
 The truth of a batch comes from `double_double`, at a moderate scale; a batch is then moved by
 powers of two, v by 2^a, w_bar by 2^b and g by 2^c, with which the truth moves exactly:
@@ -81,7 +81,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What became of some rows: how many were judged, how often an implementation was accused."""
+    """What became of some rows: how many were judged, how often an implementation failed."""
 
     rows: int
     judgements: int

@@ -1,4 +1,4 @@
-"""The right numbers in the wrong places: ends of loops, neighbours, rows that are swapped."""
+"""The right numbers at wrong indices: ends of loops, neighbours, rows that are swapped."""
 
 from __future__ import annotations
 

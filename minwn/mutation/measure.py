@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def wronged(self) -> bool:
-        """Whether what is right was accused."""
+        """Whether a correct implementation failed."""
         return self.caught and bool(self.mutant.proof or self.mutant.limit)
 
     def to_json(self) -> dict[str, Any]:

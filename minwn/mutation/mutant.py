@@ -1,7 +1,7 @@
 """A mutant: an implementation of weight normalisation with a fault that is known.
 
 Nothing here knows the judge or its catalogue. A mutant is plain NumPy, most often two or three
-expressions in the letters below, as people write them; beside it stands what it ought to be called.
+expressions in the names below, as people write them, with the id that a judge should report.
 
     G   w_bar            n   the norm of each slice    N, D   n and d of the whole array
     v   the direction    d   <G, v> of each slice      rows   how many slices, m   their entries
@@ -21,8 +21,8 @@ __all__ = [
     "Implementation",
     "Mutant",
     "forward",
-    "letters",
     "named",
+    "namespace",
     "right",
     "written",
     "written_for",
@@ -76,7 +76,7 @@ def named(*faults: str | Iterable[str]) -> tuple[frozenset[str], ...]:
     return tuple(frozenset([x] if isinstance(x, str) else x) for x in faults)
 
 
-def letters(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
+def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
     """All that a formula is made of."""
     whole = tuple(range(v.ndim))
     own = tuple(a for a in whole if a != axis % max(v.ndim, 1))
@@ -127,10 +127,10 @@ def written_for(
     at_w, at_v, at_g = (compile(text.strip(), text, "eval") for text in (w, v_bar, g_bar))
 
     def of_w(v: Any, g: Any) -> Any:
-        return _as(eval(at_w, letters(v, v, g, axis)), v, v.dtype)
+        return _as(eval(at_w, namespace(v, v, g, axis)), v, v.dtype)
 
     def of_bars(w_bar: Any, v: Any, g: Any) -> Any:
-        known = letters(w_bar, v, g, axis)
+        known = namespace(w_bar, v, g, axis)
         return _as(eval(at_v, known), v, v.dtype), _as(eval(at_g, known), g, v.dtype)
 
     return Implementation(of_w, of_bars)

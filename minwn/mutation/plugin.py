@@ -1,8 +1,8 @@
 """A plugin of pytest that runs collected tests again and again, each time with another mutant.
 
 The tests are collected once, and so have imported what they test. Then, in a process of its own
-for each mutant, the functions of the target get other code: whoever holds them, under whatever
-name, in a list or as a parameter, calls the mutant. `suite` starts this, and says what to do in a
+for each mutant, the functions of the target get other code: every reference to the function then
+calls the mutant, however it was imported or stored. `suite` starts this, and says what to do in a
 file of JSON that MINWN_MUTATE names.
 """
 
@@ -180,7 +180,7 @@ def _plant(holder: Any, role: str, f: Any, made: Implementation | None, axis: An
         plain.__code__ = planted.__code__
         plain.__defaults__ = plain.__kwdefaults__ = None
         return
-    # A closure, or no function of Python's: whoever holds it by a name gets another.
+    # A closure, or no function of Python's: every name that refers to it gets another.
     for module in list(sys.modules.values()):
         space = getattr(module, "__dict__", {})
         for name in [name for name, x in space.items() if x is f]:

@@ -1,4 +1,4 @@
-"""Why nobody saw it: a mutant at the points at which the tests called.
+"""Why a mutant survived: it is compared with the reference at the inputs the tests used.
 
 A point hides a fault if the fault makes no difference there. Some points hide many: where g = ||v||
 a missing g/n is no fault, where v is of unit length a missing power of n is none, and a cotangent

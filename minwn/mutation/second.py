@@ -52,7 +52,7 @@ def order_two(which: str, **factors: float) -> Implementation:
 
 
 def plumbed(how: str) -> Implementation:
-    """The right answers, but of other inputs, or in other places."""
+    """The right answers, but of other inputs, or at other indices."""
 
     def double_backward(A: Any, B: Any, w_bar: Any, v: Any, g: Any) -> Any:
         if how == "A rolled":
@@ -120,7 +120,7 @@ PLUMBED = (
 
 
 def mutants() -> Iterator[Mutant]:
-    """The double backward, the forward product, and plumbing of both."""
+    """The double backward, the forward product, and the wiring of both."""
     for which, table in (("double_backward", DOUBLE), ("jvp", JVP)):
         for slug, (factors, names) in table.items():
             said = ", ".join(f"{term} x {factor:.2g}" for term, factor in factors.items())

@@ -5,7 +5,7 @@
 The tests run with each mutant in a process of its own, until one of them fails. First they run as
 they are, then with a right implementation: where either run fails, no number that follows would
 mean anything. Of a mutant that survives, it is then asked why, at the very points at
-which the tests called: is it never called? equal to the truth there? different, and nobody looked?
+which the tests called: is it never called? equal to the truth there? different, and unseen?
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def fitted(role: str, f: Function, axis: int | tuple[int, ...] | None) -> Functi
 
 
 def relevant(mutant: Mutant, roles: Sequence[str]) -> bool:
-    """Whether it is a fault of functions that there are, and that any suite could see."""
+    """Whether it is a fault of one of these functions that a test suite could see."""
     return not mutant.proof and not mutant.limit and mutant.axis == 0 and bool(
         touched(mutant, roles)
     )  # fmt: skip
@@ -142,14 +142,14 @@ def measured(
     measure, TargetError where there is no target.
     """
     functions = load(target)
-    claim = functions.claim(dtype="float64")
-    if claim.form != "plain":
-        raise SuiteError(f"{target} declares FORM = {claim.form!r}; mutants are of the plain form")
+    spec = functions.spec(dtype="float64")
+    if spec.form != "plain":
+        raise SuiteError(f"{target} declares FORM = {spec.form!r}; mutants are of the plain form")
     roles = tuple(functions.given)
     chosen = [m for m in mutants if relevant(m, roles)]
     with tempfile.TemporaryDirectory() as folder:
         orders = {
-            "tests": tests, "target": target, "axis": claim.axis,
+            "tests": tests, "target": target, "axis": spec.axis,
             "points": f"{folder}/points.npz", "results": f"{folder}/results",
             "fork": hasattr(os, "fork"), "jobs": jobs or min(os.cpu_count() or 1, 4),
             "timeout": timeout,

@@ -1,4 +1,4 @@
-"""What nobody has a name for; what is right but at the edges; what is right and looks wrong."""
+"""Faults outside the catalogue; correct except at range limits; correct but suspicious-looking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["mutants"]
 
 RIGHT_V, RIGHT_G = "g/n * (G - d/n**2 * v)", "d / n"
 
-STRANGE: dict[str, dict[str, str]] = {
+UNCLASSIFIED: dict[str, dict[str, str]] = {
     "v_squared_added": {"v_bar": f"{RIGHT_V} + 0.1*v**2"},
     "constant_added": {"v_bar": f"{RIGHT_V} + 0.01"},
     "tanh": {"v_bar": f"np.tanh({RIGHT_V})"},
@@ -115,8 +115,8 @@ EQUAL = {
 
 
 def mutants() -> Iterator[Mutant]:
-    """Strange ones, limits of range, and those that are equal to the truth."""
-    for slug, texts in STRANGE.items():
+    """Unclassified faults, limits of range, and mutants that are equal to the truth."""
+    for slug, texts in UNCLASSIFIED.items():
         said = "; ".join(f"{output} = {text}" for output, text in texts.items())
         yield Mutant(f"strange.{slug}", "strange", said, functools.partial(written, **texts))
     for slug, (what, texts) in LIMITS.items():

@@ -15,16 +15,16 @@ from .. import forms
 from .cases import Case, cases
 from .check import check
 from .report import Report
-from .spec import RANKS, claimed, ranks_of
-from .targets.adapters.adapter import Implementation, Roles
+from .spec import RANKS, make_spec, ranks_of
+from .targets.adapters.adapter import Adapter, Roles
 
-__all__ = ["LATER", "judge"]
+__all__ = ["LATER", "check_adapter"]
 
 LATER = {"jvp": "forward mode", "double_backward": "second order"}
 
 
-def judge(
-    run: Implementation,
+def check_adapter(
+    adapter: Adapter,
     *,
     axis: Any = ...,
     form: str | None = None,
@@ -36,26 +36,26 @@ def judge(
     """What `check` says of it. options: as `check` takes them.
 
     axis, form, eps: the library's own where they are left out; None is one norm of the whole.
-    ranks: of v; by default all from 1 to 5, for the libraries claim them all.
-    Raises ValueError where it is not installed, or does not claim to compute what is asked for, and
+    ranks: of v; by default all from 1 to 5, because the libraries support them all.
+    Raises ValueError where it is not installed, or does not compute what is asked for, and
     as `check` does.
     """
-    axis = run.axes[0] if axis is ... else axis
-    form, eps = run.length(form, eps)
+    axis = adapter.axes[0] if axis is ... else axis
+    form, eps = adapter.length(form, eps)
     ranks = RANKS if ranks is None else tuple(ranks_of(ranks))
     forms.form_of(form)
     forms.check("inside", eps)
-    reason = run.missing() or run.declines(axis, form, eps, dtype)
+    reason = adapter.missing() or adapter.declines(axis, form, eps, dtype)
     if reason:
-        raise ValueError(f"{run.name}: {reason}")
-    claimed(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks, groups=options.get("groups"))
-    with run.within(), warnings.catch_warnings():
+        raise ValueError(f"{adapter.name}: {reason}")
+    make_spec(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks, groups=options.get("groups"))
+    with adapter.within(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library's own, of what is deprecated in it
-        roles = run.functions(axis, form, eps)
+        roles = adapter.functions(axis, form, eps)
         notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
         report = check(
-            **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=run.name,
-            accumulate=run.accumulate.get(dtype), ranks=ranks,
+            **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=adapter.name,
+            accumulate=adapter.accumulate.get(dtype), ranks=ranks,
             **options,
         )  # fmt: skip
     return dataclasses.replace(report, notes=[*notes, *report.notes])

@@ -1,6 +1,6 @@
 """The smallest case that fails, for paper.
 
-First a ladder of small integer cases, in the order in which a person would try them. If the fault
+First small integer cases, in the order in which a person would try them. If the fault
 does not show there, the case with the worst entry is shrunk for as long as it still fails: fewer
 slices and entries, then integers in the place of other numbers. "Fails" means that the same output
 is beyond its bound, and, if the fault is in the catalogue, that its formula still reproduces it.
@@ -25,12 +25,12 @@ from .diagnosis import Diagnosis, Observation
 from .mistakes import CATALOGUE, Terms
 from .reference.rounding import as_float64
 from .reference.truth import expected
-from .report import Smallest, Worst
-from .run import Trial
-from .spec import Claim
+from .report import MinimalCase, Worst
+from .run import Run
+from .spec import Spec
 from .targets.implementation import NAMES
 
-__all__ = ["smallest"]
+__all__ = ["minimal_case"]
 
 TRIES, SECONDS = 300, 0.25
 
@@ -43,32 +43,32 @@ class Problem(NamedTuple):
     w_bar: np.ndarray
 
 
-def smallest(trial: Trial, worst: Worst, diagnosis: list[Diagnosis]) -> Smallest | None:
+def minimal_case(run: Run, worst: Worst, diagnosis: list[Diagnosis]) -> MinimalCase | None:
     """A failing case of small integers, or of as few and as simple numbers as could be had."""
     named = {d.id for d in diagnosis if worst.output in d.outputs}
-    jury = Jury(trial, worst.output, [m for m in CATALOGUE if m.id in named])
-    for problem, axes in _ladder(trial.claim):
-        if jury.fails(problem, axes):
-            shown = jury.certified(problem)
+    shrinker = Shrinker(run, worst.output, [m for m in CATALOGUE if m.id in named])
+    for problem, axes in _small_cases(run.spec):
+        if shrinker.fails(problem, axes):
+            shown = shrinker.certified(problem)
             if shown is not None:
                 return shown
-    seen = next(p.case for p in trial.claim.prepared() if p.case.id == worst.case)
+    seen = next(p.case for p in run.spec.prepared() if p.case.id == worst.case)
     start = Problem(*(np.array(x) for x in (seen.v, seen.g, seen.w_bar)))
-    if not jury.fails(start, seen.axes):
+    if not shrinker.fails(start, seen.axes):
         return None  # it takes the layout of the array, or the call before
-    jury.tries, jury.until = TRIES, time.perf_counter() + SECONDS
+    shrinker.tries, shrinker.until = TRIES, time.perf_counter() + SECONDS
     steps = [start]
     for shrink in (_fewer, _paper, _simpler):
-        for step in shrink(jury, steps[-1], seen.axes):
+        for step in shrink(shrinker, steps[-1], seen.axes):
             steps.append(step)
-    return next(filter(None, map(jury.certified, reversed(steps))), None)
+    return next(filter(None, map(shrinker.certified, reversed(steps))), None)
 
 
 @dataclass
-class Jury:
+class Shrinker:
     """Whether a problem still shows the fault."""
 
-    trial: Trial
+    run: Run
     output: str
     mistakes: list[Any]
     tries: int = TRIES
@@ -78,7 +78,7 @@ class Jury:
         what = "forward" if self.output == "w" else "backward"
         try:
             given = (p.v, p.g) if what == "forward" else (p.w_bar, p.v, p.g)
-            answers = self.trial.accused.call(what, *given)
+            answers = self.run.implementation.call(what, *given)
         except Exception:
             return None
         got = as_float64(answers[NAMES[what].index(self.output)])
@@ -93,16 +93,16 @@ class Jury:
         got = self.answer(p)
         if got is None:
             return False
-        claim = self.trial.claim
+        spec = self.run.spec
         v, g, w_bar = map(as_float64, p)
         with np.errstate(all="ignore"):
-            truth = getattr(Terms(v, g, w_bar, axes, claim.form, claim.eps), self.output)()
-            room = claim.room(*p)[self.output]
+            truth = getattr(Terms(v, g, w_bar, axes, spec.form, spec.eps), self.output)()
+            room = spec.room(*p)[self.output]
             none = ~np.isfinite(truth) | ~np.isfinite(room)
-            right, got = np.where(none, 0.0, truth), np.where(none, 0.0, got)
+            true, got = np.where(none, 0.0, truth), np.where(none, 0.0, got)
         o = Observation(
-            "", "", v, g, w_bar, axes, {self.output: got}, {self.output: right},
-            {self.output: room}, claim.form, claim.eps, (), claim.dtype, claim.accumulate,
+            "", "", v, g, w_bar, axes, {self.output: got}, {self.output: true},
+            {self.output: room}, spec.form, spec.eps, (), spec.dtype, spec.accumulate,
         )  # fmt: skip
         if not (o.ratio(self.output) > 3).any():
             return False
@@ -111,46 +111,46 @@ class Jury:
             x is not None and o.distance(self.output, np.where(none, 0.0, x)) <= 1 for x in formulas
         )
 
-    def certified(self, p: Problem) -> Smallest | None:
+    def certified(self, p: Problem) -> MinimalCase | None:
         """The problem with what was got and what is right, where both routes say so."""
-        got, claim = self.answer(p), self.trial.claim
-        truth = expected(p.v, p.g, p.w_bar, form=claim.form, eps=claim.eps)
-        right = as_float64(getattr(truth, self.output))
+        got, spec = self.answer(p), self.run.spec
+        truth = expected(p.v, p.g, p.w_bar, form=spec.form, eps=spec.eps)
+        true = as_float64(getattr(truth, self.output))
         if got is None:
             return None
         with np.errstate(all="ignore"):
-            there = ~np.isnan(right)
-            bad = ~(np.abs(got - right) <= claim.room(*p)[self.output]) & there & (got != right)
+            there = ~np.isnan(true)
+            bad = ~(np.abs(got - true) <= spec.room(*p)[self.output]) & there & (got != true)
         if not bad.any():
             return None
         v, g, w_bar = (as_float64(x).tolist() for x in p)
-        allowed = claim.room(*p)[self.output].tolist()
-        return Smallest(v, g, w_bar, self.output, got.tolist(), right.tolist(), allowed)
+        allowed = spec.room(*p)[self.output].tolist()
+        return MinimalCase(v, g, w_bar, self.output, got.tolist(), true.tolist(), allowed)
 
 
 # ---- fewer numbers ------------------------------------------------------------------------------
 
 
-def _fewer(jury: Jury, p: Problem, axes: Any) -> Iterator[Problem]:
+def _fewer(shrinker: Shrinker, p: Problem, axes: Any) -> Iterator[Problem]:
     """Fewer slices, then fewer entries: one, two or three, or a half, a quarter, ... less."""
     kept = list(axes or ())
     order = kept + [a for a in range(p.v.ndim) if a not in kept]
     while True:
         before = p.v.shape
         for axis in order:
-            for q in _along(jury, p, axis, axes):
+            for q in _along(shrinker, p, axis, axes):
                 p = q
                 yield p
         if p.v.shape == before:
             return
 
 
-def _along(jury: Jury, p: Problem, axis: int, axes: Any) -> Iterator[Problem]:
+def _along(shrinker: Shrinker, p: Problem, axis: int, axes: Any) -> Iterator[Problem]:
     size = p.v.shape[axis]
     for few in (1, 2, 3):
         if few < size:
             q = _taken(p, axis, list(range(few)))
-            if jury.fails(q, axes):
+            if shrinker.fails(q, axes):
                 yield q
                 return
     part = size // 2
@@ -158,7 +158,7 @@ def _along(jury: Jury, p: Problem, axis: int, axes: Any) -> Iterator[Problem]:
         start = 0
         while start < size and size > part:
             q = _taken(p, axis, [i for i in range(size) if not start <= i < start + part])
-            if jury.fails(q, axes):
+            if shrinker.fails(q, axes):
                 p = q
                 yield p
                 size = p.v.shape[axis]
@@ -176,7 +176,7 @@ def _taken(p: Problem, axis: int, indices: list[int]) -> Problem:
 # ---- simpler numbers ----------------------------------------------------------------------------
 
 
-def _paper(jury: Jury, p: Problem, axes: Any) -> Iterator[Problem]:
+def _paper(shrinker: Shrinker, p: Problem, axes: Any) -> Iterator[Problem]:
     """Slices of integer norm, small integers for the rest: all, or what of it still fails."""
     g, v = p.g, p.v
     order = [*(axes or ()), *(a for a in range(v.ndim) if a not in (axes or ()))]
@@ -195,7 +195,7 @@ def _paper(jury: Jury, p: Problem, axes: Any) -> Iterator[Problem]:
     simple = Problem(placed(V), np.array(G, "float64").reshape(g.shape).astype(g.dtype), placed(W))
     for parts in ("v g w_bar", "v w_bar", "g w_bar", "v g", "w_bar", "v", "g"):
         q = p._replace(**{part: getattr(simple, part) for part in parts.split()})
-        if jury.fails(q, axes):
+        if shrinker.fails(q, axes):
             yield q
             return
 
@@ -211,7 +211,7 @@ def _row(m: int) -> list[int]:
     raise AssertionError  # unreachable: itertools.count ends never
 
 
-def _simpler(jury: Jury, p: Problem, axes: Any) -> Iterator[Problem]:
+def _simpler(shrinker: Shrinker, p: Problem, axes: Any) -> Iterator[Problem]:
     """Entry by entry: 1, an integer near, a power of two near, the first that still fails."""
     for part in ("v", "g", "w_bar"):
         for i in np.ndindex(getattr(p, part).shape):
@@ -224,13 +224,13 @@ def _simpler(jury: Jury, p: Problem, axes: Any) -> Iterator[Problem]:
                 array = getattr(p, part).copy()
                 array[i] = value
                 q = p._replace(**{part: array})
-                if value != x and jury.fails(q, axes):
+                if value != x and shrinker.fails(q, axes):
                     p = q
                     yield p
                     break
 
 
-# ---- the ladder ---------------------------------------------------------------------------------
+# ---- small integer cases ------------------------------------------------------------------------
 
 # (v, g, w_bar) with norms 5, 3, 10, 13.
 _SMALL: tuple[tuple[list[list[float]], list[float], list[list[float]]], ...] = (
@@ -245,16 +245,16 @@ _SMALL: tuple[tuple[list[list[float]], list[float], list[list[float]]], ...] = (
 )  # fmt: skip
 
 
-def _ladder(claim: Claim) -> Iterator[tuple[Problem, Any]]:
-    """Where a matrix, or a vector for one norm of the whole, has the axis that is claimed."""
-    dtype = dtype_of(claim.dtype)
-    axis = claim.axis[0] if isinstance(claim.axis, tuple) and len(claim.axis) == 1 else claim.axis
+def _small_cases(spec: Spec) -> Iterator[tuple[Problem, Any]]:
+    """Where a matrix, or a vector for one norm of the whole, has the axis of the spec."""
+    dtype = dtype_of(spec.dtype)
+    axis = spec.axis[0] if isinstance(spec.axis, tuple) and len(spec.axis) == 1 else spec.axis
     for rows, gains, cotangents in _SMALL:
         v, w_bar, g = (np.array(x, "float64").astype(dtype) for x in (rows, cotangents, gains))
-        if axis is None and len(g) == 1 and 1 in claim.ranks:
+        if axis is None and len(g) == 1 and 1 in spec.ranks:
             yield Problem(v[0], g.reshape(()), w_bar[0]), None
-        elif axis in (0, -2) and 2 in claim.ranks:
+        elif axis in (0, -2) and 2 in spec.ranks:
             yield Problem(v, g.reshape(-1, 1), w_bar), (0,)
-        elif axis in (1, -1) and 2 in claim.ranks:
+        elif axis in (1, -1) and 2 in spec.ranks:
             v, w_bar = (np.ascontiguousarray(x.T) for x in (v, w_bar))
             yield Problem(v, g.reshape(1, -1), w_bar), (1,)

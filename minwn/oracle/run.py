@@ -1,4 +1,4 @@
-"""A trial: the accused, the claim, and the evidence as it is collected."""
+"""A run: the implementation, the spec, and the evidence as it is collected."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..backend import dtype_of
 from ..terminal import counted
 from .diagnosis import Diagnosis, Observation
 from .reference.rounding import as_float64
-from .report import Rung
-from .spec import Claim, Prepared
-from .targets.implementation import NAMES, Accused
+from .report import CheckResult
+from .spec import Prepared, Spec
+from .targets.implementation import NAMES, Implementation
 
-__all__ = ["FAULTS", "Trial"]
+__all__ = ["FAULTS", "Run"]
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -59,13 +59,13 @@ FAULTS = {
 
 
 @dataclass
-class Trial:
-    """What is known so far. Each rung adds to it, and none takes away."""
+class Run:
+    """What is known so far. Each check adds to it, and none takes away."""
 
-    accused: Accused
-    claim: Claim
+    implementation: Implementation
+    spec: Spec
     observations: list[Observation] = field(default_factory=list)
-    beyond: list[Observation] = field(default_factory=list)  # right or not, out of ordinary range
+    out_of_range: list[Observation] = field(default_factory=list)  # wrong there is only a note
     faults: list[Diagnosis] = field(default_factory=list)
     first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
@@ -73,7 +73,7 @@ class Trial:
     answered: set[tuple[str, int]] = field(default_factory=set)  # what, and of which rank
     raised: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    rungs: list[Rung] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None  # whether backward belongs to forward
     conventions: dict[str, str] = field(default_factory=dict)
@@ -83,8 +83,8 @@ class Trial:
 
     @cached_property
     def dtype(self) -> Any:
-        """The dtype that is claimed. (To ask for a name takes longer than to make an array.)"""
-        return dtype_of(self.claim.dtype)
+        """The dtype of the spec. (Looking up its name takes longer than making an array.)"""
+        return dtype_of(self.spec.dtype)
 
     def fault(self, id: str, output: str, evidence: str) -> None:
         if any(f.id == id and output in f.outputs for f in self.faults):
@@ -98,7 +98,7 @@ class Trial:
     def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
         """The answers of a function for v of that rank; what it raises is kept on the way."""
         try:
-            answers = self.accused.call(what, *arrays, copy=copy)
+            answers = self.implementation.call(what, *arrays, copy=copy)
         except Exception as error:
             said = f"{where}{type(error).__name__}: {error}"
             self.raised.setdefault((what, rank), []).append(said)
@@ -116,23 +116,23 @@ class Trial:
             self.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
 
     def unanswered(self) -> Iterator[tuple[str, str]]:
-        """(function, evidence) where it raised whatever it was given of a rank."""
+        """(function, evidence) where it raised in every case of a rank."""
         for (what, rank), said in self.raised.items():
             if (what, rank) not in self.answered:
                 yield what, f"in every case of rank {rank}: {said[0]}"
 
     def given(self, *wanted: str) -> bool:
-        return all(self.accused.has(what) for what in wanted)
+        return all(self.implementation.has(what) for what in wanted)
 
-    def rung(self, name: str) -> Rung | None:
-        return next((r for r in self.rungs if r.name == name), None)
+    def result(self, name: str) -> CheckResult | None:
+        return next((r for r in self.checks if r.name == name), None)
 
     # -- the evidence of the first order
 
     def gather(self) -> None:
-        """Every case once: the answers beside the truth."""
-        wanted = [what for what in ("forward", "backward") if self.accused.has(what)]
-        for prepared in self.claim.prepared() if wanted else ():
+        """Every case once: the answers and the truth."""
+        wanted = [what for what in ("forward", "backward") if self.implementation.has(what)]
+        for prepared in self.spec.prepared() if wanted else ():
             got: dict[str, np.ndarray] = {}
             for what in wanted:
                 got |= self._ask(what, prepared)
@@ -155,34 +155,34 @@ class Trial:
         return dict(zip(NAMES[what], answers, strict=True))
 
     def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> None:
-        case, claim, allowed = prepared.case, self.claim, prepared.allowed
+        case, spec, allowed = prepared.case, self.spec, prepared.allowed
         shaped: dict[str, np.ndarray] = {}
         for output, x in self._shaped(prepared, got):
-            none = prepared.untold[output]
+            none = prepared.undefined[output]
             missing = int(np.count_nonzero(none))
             if case.group == "undefined" and case.flags[0] == "zero slice":
-                self._convention(output, x[np.isnan(prepared.right[output])])
+                self._convention(output, x[np.isnan(prepared.expected[output])])
             self.judged += none.size - missing
             shaped[output] = np.where(none, 0.0, x) if missing else x
-        right = {output: prepared.told[output] for output in shaped}
+        expected = {output: prepared.expected_or_zero[output] for output in shaped}
         v, g, w_bar = map(as_float64, (case.v, case.g, case.w_bar))
         o = Observation(
-            case.id, case.group, v, g, w_bar, case.axes, shaped, right, allowed, claim.form,
-            claim.eps, case.flags, claim.dtype, claim.accumulate,
+            case.id, case.group, v, g, w_bar, case.axes, shaped, expected, allowed, spec.form,
+            spec.eps, case.flags, spec.dtype, spec.accumulate,
         )  # fmt: skip
-        (self.observations if prepared.usual else self.beyond).append(o)
+        (self.observations if prepared.in_range else self.out_of_range).append(o)
 
     def _shaped(
         self, prepared: Prepared, got: dict[str, np.ndarray]
     ) -> Iterator[tuple[str, np.ndarray]]:
         for output, x in got.items():
-            want, id = prepared.right[output].shape, prepared.case.id
+            want, id = prepared.expected[output].shape, prepared.case.id
             if x.shape != want:
                 text = f"{id}: {output} has shape {x.shape}, not {want}"
                 self.fault("wrong_shape", output, text)
                 if x.size != math.prod(want):
                     continue
-            if x.dtype != self.dtype and x.dtype.name != self.claim.dtype:
+            if x.dtype != self.dtype and x.dtype.name != self.spec.dtype:
                 self.fault("wrong_dtype", output, f"{id}: {output} is {x.dtype}")
             yield output, as_float64(x).reshape(want)
 

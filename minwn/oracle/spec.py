@@ -1,4 +1,4 @@
-"""What an implementation claims to be, and the cases that follow: each beside its truth."""
+"""What an implementation should compute, and the cases that follow, each with its truth."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .reference.error_bounds import bounds, second_bounds
 from .reference.rounding import FORMATS, Format, as_float64
 from .reference.truth import second
 
-__all__ = ["Claim", "Prepared", "claimed", "ordinary", "ranks_of"]
+__all__ = ["Prepared", "Spec", "in_range", "make_spec", "ranks_of"]
 
 RANKS = range(1, 6)  # of which there are cases
 
 
 @dataclass(frozen=True)
-class Claim:
+class Spec:
     """The function w = g v / h(v), its dtypes, and where it is to be judged."""
 
     axis: Any
@@ -39,11 +39,11 @@ class Claim:
 
     @property
     def rank(self) -> int | None:
-        """Of the cases that are drawn as slices: the least that is claimed; None where in each of
+        """Of the cases that are drawn as slices: the least of the spec; None where in each of
         them every axis keeps a norm."""
         return min((rank for rank in self.ranks if fits(self.axis, rank)), default=None)
 
-    def in_float64(self) -> Claim:
+    def in_float64(self) -> Spec:
         """The same function, where it is asked for all the digits there are."""
         return replace(self, dtype="float64", accumulate="float64")
 
@@ -53,7 +53,7 @@ class Claim:
         return bounds(v, g, w_bar, **how)._asdict()
 
     def drawn(self, *groups: str) -> list[Case]:
-        """The quick cases of some groups that have a rank that is claimed; or where there are
+        """The quick cases of some groups that have a rank of the spec; or where there are
         none, what there is: of X, or of the shape that is asked for."""
         found = _chosen(replace(self, groups=groups, quick=True, shape=None))
         if not found:
@@ -73,11 +73,11 @@ class Claim:
         """The cases of products and of the second order."""
         return _prepared_second(replace(self, groups=(), quick=True))
 
-    def ordinary(self, case: Case) -> bool:
-        return ordinary(case.v, case.g, case.w_bar, self.accumulate)
+    def in_range(self, case: Case) -> bool:
+        return in_range(case.v, case.g, case.w_bar, self.accumulate)
 
 
-def claimed(
+def make_spec(
     *,
     axis: Any = 0,
     form: Any = "plain",
@@ -88,7 +88,7 @@ def claimed(
     groups: Iterable[str] | None = None,
     shape: Iterable[int] | None = None,
     quick: bool = True,
-) -> Claim:
+) -> Spec:
     """What `check` is asked, with every setting looked at; see there.
 
     Raises TypeError for a dtype that cannot be judged, ImportError for bfloat16 without ml_dtypes,
@@ -108,13 +108,13 @@ def claimed(
         if there is not None and len(set(there)) < len(there):
             raise ValueError(f"axis={axis} names an axis twice; name each axis once")
     chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
-    claim = Claim(axis, form, eps, kept, summed, known, chosen, quick, size)
-    if not claim.chosen() or not any(case.v.size for case in claim.drawn("generic")):
+    spec = Spec(axis, form, eps, kept, summed, known, chosen, quick, size)
+    if not spec.chosen() or not any(case.v.size for case in spec.drawn("generic")):
         raise ValueError(
             f"no case is left: groups={list(chosen)} have none with ranks={sorted(known)} and "
             f"axis={axis}; ask for more ranks or groups, or give a shape with entries"
         )
-    return claim
+    return spec
 
 
 def _format(name: str, dtype: Any) -> str:
@@ -162,7 +162,7 @@ def _has(axis: Any, rank: int) -> bool:
     return found is None or len(set(found)) == len(found)
 
 
-def ordinary(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, accumulate: Any) -> bool:
+def in_range(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, accumulate: Any) -> bool:
     """Whether n^3 d and the like are in range, so that any order of evaluation is."""
     top = Format.of(accumulate).largest + 1
     every = np.concatenate([np.ravel(as_float64(x)) for x in (v, w_bar, g)])
@@ -172,27 +172,28 @@ def ordinary(v: np.ndarray, g: np.ndarray, w_bar: np.ndarray, accumulate: Any) -
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A case, the right answers in float64, and how far from them one may be."""
+    """A case, the expected answers in float64, and how far from them one may be."""
 
     case: Case
-    right: dict[str, np.ndarray]
+    expected: dict[str, np.ndarray]
     allowed: dict[str, np.ndarray]
-    usual: bool = True  # of ordinary range: an honest evaluation has no excuse
+    in_range: bool = True  # overflow or underflow is not accepted as a reason
 
     @functools.cached_property
-    def told(self) -> dict[str, np.ndarray]:
-        """The right answers, and 0 where there is no truth."""
-        return {name: np.where(self.untold[name], 0.0, x) for name, x in self.right.items()}
+    def expected_or_zero(self) -> dict[str, np.ndarray]:
+        """The expected answers, and 0 where they are undefined."""
+        return {name: np.where(self.undefined[name], 0.0, x) for name, x in self.expected.items()}
 
     @functools.cached_property
-    def untold(self) -> dict[str, np.ndarray]:
-        """Where there is no truth: whatever is answered there is as good."""
+    def undefined(self) -> dict[str, np.ndarray]:
+        """Mask of entries with no defined reference value; any answer is accepted."""
         return {
-            name: np.isnan(x) | ~np.isfinite(self.allowed[name]) for name, x in self.right.items()
+            name: np.isnan(x) | ~np.isfinite(self.allowed[name])
+            for name, x in self.expected.items()
         }
 
 
-# Cases and truths are functions of the claim alone; kept, they cost nothing the next time.
+# Cases and truths depend on the spec alone; cached, they cost nothing the next time.
 
 
 @functools.lru_cache(maxsize=32)
@@ -202,41 +203,41 @@ def _drawn(
     return tuple(cases(dtype, groups, axis=axis, quick=quick, rank=rank))
 
 
-def _chosen(claim: Claim) -> list[Case]:
-    groups = claim.groups if claim.rank else tuple(x for x in claim.groups if x == "axes")
+def _chosen(spec: Spec) -> list[Case]:
+    groups = spec.groups if spec.rank else tuple(x for x in spec.groups if x == "axes")
     found: list[Case] = []
     if groups:
-        every = _drawn(claim.dtype, claim.axis, groups, claim.quick, claim.rank)
-        found = [case for case in every if case.v.ndim in claim.ranks]
-    if claim.shape is not None:
-        found += of_shape(claim.shape, claim.dtype, axis=claim.axis)
+        every = _drawn(spec.dtype, spec.axis, groups, spec.quick, spec.rank)
+        found = [case for case in every if case.v.ndim in spec.ranks]
+    if spec.shape is not None:
+        found += of_shape(spec.shape, spec.dtype, axis=spec.axis)
     return found
 
 
 @functools.lru_cache(maxsize=16)
-def _prepared(claim: Claim) -> tuple[Prepared, ...]:
-    chosen, found = _chosen(claim), []
+def _prepared(spec: Spec) -> tuple[Prepared, ...]:
+    chosen, found = _chosen(spec), []
     with np.errstate(all="ignore"):
-        every = truths(chosen, form=claim.form, eps=claim.eps)
+        every = truths(chosen, form=spec.form, eps=spec.eps)
         for case, truth in zip(chosen, every, strict=True):
-            right = {name: as_float64(x) for name, x in truth._asdict().items()}
-            allowed = claim.room(case.v, case.g, case.w_bar)
-            usual = case.group != "range" and (case.group == "undefined" or claim.ordinary(case))
-            usual = usual and case.flags != ("result overflows",) and case.v.size > 0
-            found.append(Prepared(case, right, allowed, usual))
+            expected = {name: as_float64(x) for name, x in truth._asdict().items()}
+            allowed = spec.room(case.v, case.g, case.w_bar)
+            in_range = case.group != "range" and (case.group == "undefined" or spec.in_range(case))
+            in_range = in_range and case.flags != ("result overflows",) and case.v.size > 0
+            found.append(Prepared(case, expected, allowed, in_range))
     return tuple(found)
 
 
 @functools.lru_cache(maxsize=16)
-def _prepared_second(claim: Claim) -> tuple[Prepared, ...]:
+def _prepared_second(spec: Spec) -> tuple[Prepared, ...]:
     found = []
-    how: Any = {"form": claim.form, "eps": claim.eps}
-    for case in claim.drawn("dyadic", "generic", "axes"):
+    how: Any = {"form": spec.form, "eps": spec.eps}
+    for case in spec.drawn("dyadic", "generic", "axes"):
         if case.v.size:
             truth = second(case, certify="", **how)._asdict()
-            room = second_bounds(case, accumulate=claim.accumulate, **how)._asdict()
-            right = {name: as_float64(x) for name, x in truth.items()}
-            found.append(Prepared(case, right, room, _fifth_power(case, claim.accumulate)))
+            room = second_bounds(case, accumulate=spec.accumulate, **how)._asdict()
+            expected = {name: as_float64(x) for name, x in truth.items()}
+            found.append(Prepared(case, expected, room, _fifth_power(case, spec.accumulate)))
     return tuple(found)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from minwn.mutation import formula, index, memory, unclassified
 from minwn.mutation.correct import RIGHT
 from minwn.mutation.mutant import RIGHT as TEXTS
-from minwn.mutation.mutant import forward, letters, right, written
+from minwn.mutation.mutant import forward, namespace, right, written
 
-__all__ = ["forward", "letters", "right"]
+__all__ = ["forward", "namespace", "right"]
 
 
 def others(v, g):
@@ -90,9 +90,9 @@ FITTED = {
 FITTED_G = ("3*d/n", "d*n", "g*g*d/n**3", "-d/n**4", "sum(G*G)/n", "0.25*d", "sum(abs(G*v))/n")
 
 # In no catalogue, and no coefficient either: what of it is a pair of (v_bar, g_bar)
-STRANGE = tuple(
+UNCLASSIFIED = tuple(
     (texts.get("v_bar", RIGHT_V), texts.get("g_bar", RIGHT_G))
-    for texts in map(unclassified.STRANGE.__getitem__, (
+    for texts in map(unclassified.UNCLASSIFIED.__getitem__, (
         "v_squared_added", "constant_added", "tanh", "abs_v", "cumulative", "g_bar_tanh",
         "g_bar_decay", "g_bar_centred", "centred", "sorted_v", "positions", "g_bar_rounded",
     ))
@@ -121,7 +121,7 @@ def _moved(what, move):
 
 
 # (name, a function that makes the mutant, ids one of which has to be first)
-PLUMBING = (
+WIRING = (
     ("last row not written", _edited("v_bar", -1, "zero"), {"last_row_zero"}),
     ("last element not written", _edited("v_bar", (..., -1), "zero"), {"last_elem_zero"}),
     ("last element off", _edited("v_bar", (..., -1), "twice"), {"last_elem_off"}),

@@ -52,7 +52,7 @@ def test_a_right_forward_passes(name, dtype):
 def test_sums_in_a_wider_type_pass_as_such():
     wide = a.FORWARDS["wider"], a.BACKWARDS["wider"]
     report = oracle.check(*wide, dtype="float16", accumulate="float32")
-    assert {r.name: r.ok for r in report.rungs}["gradients"], str(report)
+    assert {r.name: r.ok for r in report.checks}["gradients"], str(report)
 
 
 FORMS = [("plain", 0.0), ("inside", 1e-12), ("inside", 0.1), ("outside", 0.01), ("rms", 1e-3)]
@@ -73,7 +73,7 @@ def test_all_of_a_right_implementation_passes(axis, form, eps):
         axis=axis, ranks=RANKS, **how,
     )  # fmt: skip
     assert report.verdict == "PASS", str(report)
-    assert {"product", "second order"} <= {r.name for r in report.rungs}
+    assert {"product", "second order"} <= {r.name for r in report.checks}
 
 
 # ---- every fault is caught, and named -----------------------------------------------------------
@@ -125,7 +125,7 @@ def test_the_fit_says_the_exponents():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("texts", a.STRANGE)
+@pytest.mark.parametrize("texts", a.UNCLASSIFIED)
 def test_what_is_in_no_catalogue_gets_no_wrong_name(texts, dtype):
     report = oracle.check(a.forward, a.wrong(*texts), dtype=dtype)
     assert report.verdict == "FAIL"
@@ -133,9 +133,7 @@ def test_what_is_in_no_catalogue_gets_no_wrong_name(texts, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    ("make", "ids"), [x[1:] for x in a.PLUMBING], ids=[x[0] for x in a.PLUMBING]
-)
+@pytest.mark.parametrize(("make", "ids"), [x[1:] for x in a.WIRING], ids=[x[0] for x in a.WIRING])
 def test_a_fault_of_plumbing_is_named(make, ids, dtype):
     report = oracle.check(a.forward, make(), dtype=dtype)
     assert report.verdict == "FAIL"
@@ -234,7 +232,7 @@ def test_a_wrong_forward_is_named(name):
     code = compile(W[name], "forward", "eval")
 
     def forward(v, g):
-        return np.array(np.broadcast_to(eval(code, a.letters(v, v, g)), v.shape))
+        return np.array(np.broadcast_to(eval(code, a.namespace(v, v, g)), v.shape))
 
     report = oracle.check(forward, a.right)
     assert names(report)[0] == name, str(report)
@@ -402,7 +400,7 @@ def test_the_report_fits_a_screen_and_shows_a_case_for_paper(tmp_path):
     assert len(text.splitlines()) <= 24
     for words in ("FAIL  mine", "no_projection", "fix ", "I1 <v, v_bar> = 0", "v = [[3, 4]]"):
         assert words in text
-    s = report.smallest
+    s = report.minimal_case
     assert (s.v, s.g, s.w_bar) == ([[3, 4]], [[10]], [[5, 10]])
     # On paper: n = 5, d = 55, (10/5) ((5, 10) - (55/25) (3, 4)) = (-3.2, 2.4)
     np.testing.assert_allclose(s.expected, [[-3.2, 2.4]], rtol=1e-15)
@@ -426,13 +424,13 @@ def test_a_name_from_outside_is_escaped_in_html():
 
 def test_specimens_are_the_first_generic_matrices_that_show_it():
     report = oracle.check(a.forward, a.wrong("g/n * G", "d / n**2"))
-    assert [s.output for s in report.specimens] == ["v_bar", "g_bar"]
+    assert [s.output for s in report.examples] == ["v_bar", "g_bar"]
     case = next(cases("float64", ["generic"], quick=True))
-    for s in report.specimens:
+    for s in report.examples:
         np.testing.assert_array_equal(s.v, case.v)
         assert np.shape(s.got) == np.shape(s.expected) == np.shape(s.allowed)
         assert (s.ratio() > 1).any()
-    assert oracle.check(a.forward, a.right).specimens == []
+    assert oracle.check(a.forward, a.right).examples == []
 
 
 def test_sentences():

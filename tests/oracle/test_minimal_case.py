@@ -63,7 +63,7 @@ SMALLEST = {
 def test_shrunk_as_far_as_the_fault_lets_it(name):
     backward, how, shape = SMALLEST[name]
     report = oracle.check(backward=backward, **how)
-    s = report.smallest
+    s = report.minimal_case
     assert s is not None, str(report)
     dtype = how.get("dtype", "float64")
     v, g, w_bar = (np.array(x, dtype) for x in (s.v, s.g, s.w_bar))
@@ -84,9 +84,9 @@ def test_shrunk_as_far_as_the_fault_lets_it(name):
 def test_a_named_fault_keeps_its_name():
     """Where the gain is positive, |g| is g: the case that is shown must have another."""
     report = oracle.check(backward=a.wrong(*a.NAMED["factor_abs_g"]))
-    assert np.min(report.smallest.g) < 0
+    assert np.min(report.minimal_case.g) < 0
     named = oracle.check(backward=a.wrong(*a.NAMED["proj_uses_sum_not_dot"]))
-    s = named.smallest
+    s = named.minimal_case
     v, g, w_bar = map(np.array, (s.v, s.g, s.w_bar))
     said = oracle.mistakes.by_id("proj_uses_sum_not_dot").compute(v, g, w_bar)[0]
     np.testing.assert_allclose(s.got, said, rtol=1e-12)
@@ -94,7 +94,7 @@ def test_a_named_fault_keeps_its_name():
 
 def test_a_fault_of_memory_has_no_small_case():
     """An array of another layout is not told by its numbers."""
-    assert oracle.check(a.forward, a.ignores_strides).smallest is None
+    assert oracle.check(a.forward, a.ignores_strides).minimal_case is None
 
 
 def test_shrinking_is_bounded(monkeypatch):
@@ -110,8 +110,8 @@ def test_shrinking_is_bounded(monkeypatch):
         count = -tries
         oracle.check(backward=counting)
         assert count < 200  # of all rungs, and the certificates
-    jury = oracle.minimal_case.Jury(None, "v_bar", [], until=0.0)
-    assert not jury.fails(None, (0,))  # its time is over: it asks nobody
+    shrinker = oracle.minimal_case.Shrinker(None, "v_bar", [], until=0.0)
+    assert not shrinker.fails(None, (0,))  # its time is over: it asks nobody
 
 
 @pytest.mark.parametrize("m", range(1, 70))

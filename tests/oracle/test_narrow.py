@@ -47,7 +47,7 @@ def test_all_of_minwn_passes(dtype):
         double_backward=weight_norm.double_vjp, dtype=dtype, accumulate="float32", ranks=RANKS,
     )  # fmt: skip
     assert report.verdict == "PASS", str(report)
-    assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.rungs}
+    assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.checks}
 
 
 def test_what_is_handed_over_is_of_the_dtype_that_is_claimed(dtype):

@@ -8,7 +8,7 @@ import pytest
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import GROUPS
-from minwn.oracle.spec import claimed
+from minwn.oracle.spec import make_spec
 
 RANKS = [(1,), (2,), (3,), (4,), (5,), (2, 3), (3, 5), range(1, 6), None]
 AXES = [None, (), 0, 1, 2, -1, -2, (0,), (0, 1), (0, -1), (0, -2), (1, 2), (0, 1, 2)]
@@ -26,7 +26,7 @@ RIGHT = {
 
 def possible(axis, ranks):
     try:
-        claimed(axis=axis, ranks=ranks)
+        make_spec(axis=axis, ranks=ranks)
     except (IndexError, ValueError):
         return False
     return True
@@ -54,9 +54,9 @@ def test_what_is_right_passes_everywhere_and_hygiene_is_looked_at(axis, ranks):
     report = oracle.check(**RIGHT, axis=axis, ranks=ranks)
     assert report.verdict == "PASS", report
     assert {"hygiene", "forward", "gradients", "product", "second order"} <= {
-        r.name for r in report.rungs if r.checked
+        r.name for r in report.checks if r.checked
     }
-    if claimed(axis=axis, ranks=ranks).rank is None:
+    if make_spec(axis=axis, ranks=ranks).rank is None:
         assert any(note.startswith("skipped: dyadic, generic, angle") for note in report.notes)
     else:
         assert {*GROUPS} - {"axes"} <= {*report.groups}
@@ -75,7 +75,7 @@ def test_a_rank_that_is_asked_for_and_never_answered(role, rank):
         assert report.verdict == "FAIL"
         assert [d.id for d in report.diagnosis] == ["raises"]
         assert "planted" in report.diagnosis[0].evidence
-        assert not next(r for r in report.rungs if r.name == "hygiene").ok
+        assert not next(r for r in report.checks if r.name == "hygiene").ok
     others = tuple({2, 3, 4} - {rank})
     assert oracle.check(**RIGHT | {role: some}, ranks=others).verdict == "PASS"
 
@@ -106,13 +106,13 @@ def test_faults_that_only_some_groups_show_are_seen_in_every_rank(rank, axis):
 
 
 def test_cases_are_those_of_before_where_a_matrix_is_asked_for():
-    for claim in (claimed(axis=0), claimed(axis=0, ranks=range(1, 6))):
-        assert {c.v.ndim for c in claim.chosen() if c.group != "axes"} == {2}
-    assert claimed(axis=0).ranks == {2}
-    deep, flat = claimed(axis=0, ranks=(4,)), claimed(axis=None, ranks=(3,))
+    for spec in (make_spec(axis=0), make_spec(axis=0, ranks=range(1, 6))):
+        assert {c.v.ndim for c in spec.chosen() if c.group != "axes"} == {2}
+    assert make_spec(axis=0).ranks == {2}
+    deep, flat = make_spec(axis=0, ranks=(4,)), make_spec(axis=None, ranks=(3,))
     assert {c.v.ndim for c in deep.chosen()} == {4}
     assert {(c.v.ndim, c.g.shape) for c in flat.chosen()} == {(3, ())}
-    pairs = zip(claimed(axis=0).drawn("generic"), deep.drawn("generic"), strict=True)
+    pairs = zip(make_spec(axis=0).drawn("generic"), deep.drawn("generic"), strict=True)
     for a, b in pairs:
         np.testing.assert_array_equal(a.v.ravel(), b.v.ravel())
 

@@ -1,4 +1,4 @@
-"""The letters: what is drawn for each, as slices. The text of a function is its definition."""
+"""The generators, by letter: each draws slices. The text of a function is its definition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..reference.rounding import Format
 from .case import Draw
 from .lcg import LCG
 
-__all__ = ["ANGLES", "LETTERS", "RANGE", "UNDEFINED", "generic"]
+__all__ = ["ANGLES", "GENERATORS", "RANGE", "UNDEFINED", "generic"]
 
 
 def _table(lcg: LCG, a: int, b: int, rows: int, m: int) -> list[list[float]]:
@@ -227,7 +227,7 @@ def long(number: int, target: Format) -> Draw:
 
 
 # The function of a letter, how many cases there are, and how many of them are quick.
-LETTERS: dict[str, tuple[str, Callable[[int, Format], Draw], int, int]] = {
+GENERATORS: dict[str, tuple[str, Callable[[int, Format], Draw], int, int]] = {
     "dyadic": ("D", dyadic, 120, 18),
     "generic": ("G", generic, 120, 12),
     "angle": ("A", angle, 64, 16),

@@ -1,4 +1,4 @@
-"""The places: axes that keep a norm, of every rank, and arrays of every layout in memory."""
+"""Layouts: the axes that keep a norm, of every rank, and how arrays lie in memory."""
 
 from __future__ import annotations
 

@@ -1,29 +1,29 @@
-"""The rungs, in the order in which they are climbed: each takes a trial and adds what it found."""
+"""The checks, in the order in which they are made: each takes a run and adds what it found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..report import Rung
-from ..run import Trial
+from ..report import CheckResult
+from ..run import Run
 from .adjoint import adjoint
 from .against_reference import dyadic, forward, gradients
 from .complex_step import complex_step
 from .differences import differences
 from .hygiene import hygiene
-from .laws import lawful
+from .laws import laws
 from .products import product, second_order
 from .taylor import taylor
 from .threads import several_threads
 
-__all__ = ["LADDER"]
+__all__ = ["ALL_CHECKS"]
 
-LADDER: dict[str, Callable[[Trial], Rung | None]] = {
+ALL_CHECKS: dict[str, Callable[[Run], CheckResult | None]] = {
     "hygiene": hygiene,
     "dyadic": dyadic,
     "forward": forward,
     "gradients": gradients,
-    "laws": lawful,
+    "laws": laws,
     "differences": differences,
     "complex": complex_step,
     "taylor": taylor,

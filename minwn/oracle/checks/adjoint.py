@@ -4,7 +4,8 @@ Each answer may err by its bound, hence the sums by <|w_bar|, bound of w_dot> an
 themselves are taken without rounding, of products that are rounded once. Where there is no jvp, the
 entries of "differences" ask the same.
 
-That it holds proves nothing: a product and a pullback that lack the same term are adjoint, too.
+Passing this check is necessary, not sufficient: a product and a pullback that lack the same term
+are adjoint, too.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ import numpy as np
 
 from ..reference.error_bounds import second_bounds
 from ..reference.rounding import as_float64
-from ..report import Rung
-from ..run import Trial
+from ..report import CheckResult
+from ..run import Run
 
 __all__ = ["adjoint"]
 
 
-def adjoint(trial: Trial) -> Rung | None:
-    if not trial.given("backward", "jvp"):
+def adjoint(run: Run) -> CheckResult | None:
+    if not run.given("backward", "jvp"):
         return None
-    claim, ratios = trial.claim, []
-    for c in claim.drawn("generic", "axes"):
-        if not (c.v.size and claim.ordinary(c)):
+    spec, ratios = run.spec, []
+    for c in spec.drawn("generic", "axes"):
+        if not (c.v.size and spec.in_range(c)):
             continue
         try:
-            (w_dot,) = map(as_float64, trial.accused.call("jvp", c.v, c.g, c.A, c.B))
-            v_bar, g_bar = map(as_float64, trial.accused.call("backward", c.w_bar, c.v, c.g))
-        except Exception:  # the rungs that ask for these say so
+            (w_dot,) = map(as_float64, run.implementation.call("jvp", c.v, c.g, c.A, c.B))
+            v_bar, g_bar = map(as_float64, run.implementation.call("backward", c.w_bar, c.v, c.g))
+        except Exception:  # the checks that ask for these say so
             continue
-        room = claim.room(c.v, c.g, c.w_bar)
-        how: Any = {"form": claim.form, "eps": claim.eps, "accumulate": claim.accumulate}
+        room = spec.room(c.v, c.g, c.w_bar)
+        how: Any = {"form": spec.form, "eps": spec.eps, "accumulate": spec.accumulate}
         room["w_dot"] = second_bounds(c, **how).w_dot
         pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
         off, allowed = [], []
@@ -48,7 +49,7 @@ def adjoint(trial: Trial) -> Rung | None:
         ratios.append(_ratio(off, math.fsum(allowed)))
     if not ratios:
         return None
-    return Rung("adjoint", len(ratios), sum(r > 1 for r in ratios), max(ratios))
+    return CheckResult("adjoint", len(ratios), sum(r > 1 for r in ratios), max(ratios))
 
 
 def _ratio(off: list[float], allowed: float) -> float:

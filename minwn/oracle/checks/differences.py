@@ -1,6 +1,6 @@
-"""Does backward belong to forward? Differences of the accused's own forward, entry by entry.
+"""Does backward belong to forward? Differences of its own forward, entry by entry.
 
-In float64 whatever is judged, for differences have half the digits of what they are made of.
+Always in float64, because differences have half the digits of the values they are made of.
 Ridders' extrapolation (1982) of central differences, with steps relative to the norm, estimates its
 own error. Allowed is 100 times that, 64 roundings of what was divided, and what rounding may do to
 backward; the first is no theorem, but an extrapolation of six rows is rarely ten times worse than
@@ -21,29 +21,29 @@ import numpy as np
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import as_float64
-from ..report import Rung
-from ..run import Trial
-from ..spec import Claim
-from ..targets.implementation import Accused
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Spec
+from ..targets.implementation import Implementation
 
 __all__ = ["differences", "keeps_float64", "ridders"]
 
 
-def differences(trial: Trial) -> Rung | None:
-    if not trial.given("forward", "backward"):
+def differences(run: Run) -> CheckResult | None:
+    if not run.given("forward", "backward"):
         return None
-    claim = trial.claim.in_float64()
-    longer = [c for c in claim.drawn("axes") if c.v.ndim == 3 and c.v.size > 6]
-    chosen = claim.drawn("generic")[: 1 if claim.quick else 2] + longer[:1]
-    if chosen and not keeps_float64(trial.accused, chosen[0]):
-        trial.notes.append(
+    spec = run.spec.in_float64()
+    longer = [c for c in spec.drawn("axes") if c.v.ndim == 3 and c.v.size > 6]
+    chosen = spec.drawn("generic")[: 1 if spec.quick else 2] + longer[:1]
+    if chosen and not keeps_float64(run.implementation, chosen[0]):
+        run.notes.append(
             "differences, complex and Taylor steps: not taken, for w has not the digits of float64"
         )
         return None
     checked, failed, worst = 0, 0, 0.0
     for case in chosen:
         try:
-            ratios = _ratios(trial.accused, case, claim)
+            ratios = _ratios(run.implementation, case, spec)
         except Exception:  # a backward that knows one dtype or shape only; hygiene says so
             continue
         checked += len(ratios)
@@ -51,24 +51,24 @@ def differences(trial: Trial) -> Rung | None:
         worst = max(worst, *ratios)
     if not checked:
         return None
-    trial.consistent = failed == 0
-    return Rung("differences", checked, failed, worst)
+    run.consistent = failed == 0
+    return CheckResult("differences", checked, failed, worst)
 
 
-def keeps_float64(accused: Accused, case: Case) -> bool:
+def keeps_float64(implementation: Implementation, case: Case) -> bool:
     """Whether w is not rounded to a narrower dtype, where float64 is asked for."""
     try:
-        (w,) = accused.call("forward", case.v, case.g)
+        (w,) = implementation.call("forward", case.v, case.g)
     except Exception:
-        return True  # each rung meets the error itself
+        return True  # each check meets the error itself
     return w.dtype == np.float64 and bool((w != w.astype("float32")).any())
 
 
-def _ratios(accused: Accused, case: Case, claim: Claim) -> list[float]:
+def _ratios(implementation: Implementation, case: Case, spec: Spec) -> list[float]:
     """The error of each entry of v_bar and g_bar, in units of what is allowed."""
     v, g, w_bar = (np.array(x) for x in (case.v, case.g, case.w_bar))
-    v_bar, g_bar = map(as_float64, accused.call("backward", w_bar, v, g))
-    room = claim.room(v, g, w_bar)
+    v_bar, g_bar = map(as_float64, implementation.call("backward", w_bar, v, g))
+    room = spec.room(v, g, w_bar)
     n = Terms(v, g, w_bar, case.axes).n
     found = []
     for x, x_bar, step, limit in (
@@ -80,7 +80,7 @@ def _ratios(accused: Accused, case: Case, claim: Claim) -> list[float]:
             def L(t: float, x: np.ndarray = x, i: Any = i) -> float:
                 kept = x[i]
                 x[i] = kept + t
-                (w,) = accused.call("forward", v, g)
+                (w,) = implementation.call("forward", v, g)
                 x[i] = kept
                 return math.fsum((w_bar * w.reshape(v.shape)).ravel().tolist())
 

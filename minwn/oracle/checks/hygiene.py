@@ -16,51 +16,51 @@ import numpy as np
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import Format, as_float64
-from ..report import Rung
-from ..run import Trial
-from ..spec import Claim
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Spec
 from ..targets.implementation import NAMES
 
 __all__ = ["hygiene"]
 
 
-def hygiene(trial: Trial) -> Rung:
-    case = trial.claim.drawn("generic")[0]
+def hygiene(run: Run) -> CheckResult:
+    case = run.spec.drawn("generic")[0]
     for what in ("forward", "backward"):
-        if trial.accused.has(what):
+        if run.implementation.has(what):
             try:
-                _examine(trial, what, case)
+                _examine(run, what, case)
             except Exception as error:
-                trial.fault("raises", what, f"{case.v.shape}: {type(error).__name__}: {error}")
+                run.fault("raises", what, f"{case.v.shape}: {type(error).__name__}: {error}")
     for what in ("forward", "backward"):
-        trial.complain(what)
-    return Rung("hygiene", 6, len(trial.faults), float(len(trial.faults)))
+        run.complain(what)
+    return CheckResult("hygiene", 6, len(run.faults), float(len(run.faults)))
 
 
-def _examine(trial: Trial, what: str, case: Case) -> None:
-    accused = trial.accused
+def _examine(run: Run, what: str, case: Case) -> None:
+    implementation = run.implementation
     given = _problem(case, what)
     before = [x.copy() for x in given]
     with np.errstate(all="ignore"):
-        first = getattr(accused, what)(*given)
+        first = getattr(implementation, what)(*given)
         first = tuple(first) if what == "backward" else (first,)
         kept = [np.array(x, copy=True) for x in first]
         if any((x != y).any() for x, y in zip(given, before, strict=True)):
-            trial.fault("mutates_input", what, f"an input of shape {case.v.shape} was changed")
+            run.fault("mutates_input", what, f"an input of shape {case.v.shape} was changed")
         for x in first:
             if isinstance(x, np.ndarray) and any(np.shares_memory(x, y) for y in given):
-                trial.fault("aliases_input", what, "an answer shares memory with an input")
-        accused.call(what, *_other(case, what))
+                run.fault("aliases_input", what, "an answer shares memory with an input")
+        implementation.call(what, *_other(case, what))
         if any((np.asarray(x) != y).any() for x, y in zip(first, kept, strict=True)):
-            trial.fault("returns_cache", what, "a later call changed an earlier answer")
-        if accused.has("forward") and what == "backward":
+            run.fault("returns_cache", what, "a later call changed an earlier answer")
+        if implementation.has("forward") and what == "backward":
             with contextlib.suppress(Exception):  # which is not backward's fault
-                accused.call("forward", *_other(case, "forward"))
+                implementation.call("forward", *_other(case, "forward"))
         # Two, three and four calls after the first: nothing that counts up to three hides.
-        later = [accused.call(what, *_problem(case, what)) for _ in range(3)]
-        found = _memory(trial, what, case, kept, later)
+        later = [implementation.call(what, *_problem(case, what)) for _ in range(3)]
+        found = _memory(run, what, case, kept, later)
     if found is not None:
-        trial.fault(found[0], what, found[1])
+        run.fault(found[0], what, found[1])
 
 
 def _problem(case: Case, what: str) -> list[np.ndarray]:
@@ -77,20 +77,20 @@ def _other(case: Case, what: str) -> list[np.ndarray]:
 
 
 def _memory(
-    trial: Trial, what: str, case: Case, kept: list, later: list[tuple]
+    run: Run, what: str, case: Case, kept: list, later: list[tuple]
 ) -> tuple[str, str] | None:
     """The fault, and its evidence, where an answer depends on other calls."""
     if any(not _same(kept, x) for x in later):
-        if _adds_up(later, Format.of(trial.claim.dtype).u):
+        if _adds_up(later, Format.of(run.spec.dtype).u):
             return "accumulates", "of equal calls in a row, each answers as much more"
         pairs = itertools.combinations([kept, *later], 2)
         word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
         return word, "calls with the same inputs differ, with other calls between"
-    if what in trial.first:
-        arrays, answers = trial.first[what]
-        if not _same(answers, trial.accused.call(what, *arrays)):
+    if what in run.first:
+        arrays, answers = run.first[what]
+        if not _same(answers, run.implementation.call(what, *arrays)):
             return "stale_state", "the first call of all has another answer when it is repeated"
-    if _first_right_then_wrong(trial, what, case):
+    if _first_right_then_wrong(run, what, case):
         return "stale_state", "the first call of a shape is right, the next one wrong"
     return None
 
@@ -109,17 +109,19 @@ def _adds_up(later: list[tuple], u: float) -> bool:
     return False
 
 
-def _first_right_then_wrong(trial: Trial, what: str, case: Case) -> bool:
+def _first_right_then_wrong(run: Run, what: str, case: Case) -> bool:
     """In a shape that was not asked before, and then there again, with other numbers."""
-    right = []
-    for p in _longer(trial.claim, case):
+    correct = []
+    for p in _longer(run.spec, case):
         near = []
-        for output, x in zip(NAMES[what], trial.accused.call(what, *p.given(what)), strict=True):
+        for output, x in zip(
+            NAMES[what], run.implementation.call(what, *p.given(what)), strict=True
+        ):
             truth, room = p.truth[output].ravel(), p.room[output].ravel()
             off = abs(as_float64(x).ravel() - truth) if x.size == truth.size else np.inf
             near.append(np.all(off <= 2 * room))
-        right.append(all(near))
-    return right == [True, False]
+        correct.append(all(near))
+    return correct == [True, False]
 
 
 class Longer(NamedTuple):
@@ -136,8 +138,8 @@ class Longer(NamedTuple):
 
 
 @functools.lru_cache(maxsize=16)
-def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
-    """Two of one shape, the same for everybody who claims this."""
+def _longer(spec: Spec, case: Case) -> tuple[Longer, ...]:
+    """Two of one shape. Cached: they depend on the spec only."""
     reduced = Terms(case.v, case.g, case.w_bar, case.axes).reduced
     if not reduced:  # every entry is a slice, and there are no longer ones
         return ()
@@ -146,7 +148,7 @@ def _longer(claim: Claim, case: Case) -> tuple[Longer, ...]:
     found = []
     other = (-2 * case.g).astype(case.g.dtype, copy=False)  # bfloat16 too, with any NumPy
     for direction, g in ((v, case.g), (np.flip(v).copy(), other)):
-        t = Terms(direction, g, w_bar, case.axes, claim.form, claim.eps)
+        t = Terms(direction, g, w_bar, case.axes, spec.form, spec.eps)
         truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
-        found.append(Longer(direction, g, w_bar, truth, claim.room(direction, g, w_bar)))
+        found.append(Longer(direction, g, w_bar, truth, spec.room(direction, g, w_bar)))
     return tuple(found)

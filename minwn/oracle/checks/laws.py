@@ -8,44 +8,44 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ..report import Rung
-from ..run import Trial
-from ..spec import Claim
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Spec
 from .invariants import laws_at
 from .point import Point
 
-__all__ = ["lawful"]
+__all__ = ["laws"]
 
 
-def lawful(trial: Trial) -> Rung | None:
-    if not trial.accused.has("backward"):
+def laws(run: Run) -> CheckResult | None:
+    if not run.implementation.has("backward"):
         return None
 
     def answer(w_bar: Any, v: Any, g: Any) -> Any:
-        return trial.accused.call("backward", w_bar, v, g, copy=False)  # they are copies
+        return run.implementation.call("backward", w_bar, v, g, copy=False)  # they are copies
 
-    for point in _points(trial.claim):
+    for point in _points(run.spec):
         try:
             found = laws_at(point, answer)
         except Exception as error:
-            trial.failed("laws", "", error)
+            run.failed("laws", "", error)
             continue
         for law, ratio in found.items():
-            trial.laws[law] = max(trial.laws.get(law, 0.0), ratio)
-    failed = sum(ratio > 1 for ratio in trial.laws.values())
-    return Rung("laws", len(trial.laws), failed, max(trial.laws.values(), default=0.0))
+            run.laws[law] = max(run.laws.get(law, 0.0), ratio)
+    failed = sum(ratio > 1 for ratio in run.laws.values())
+    return CheckResult("laws", len(run.laws), failed, max(run.laws.values(), default=0.0))
 
 
 @functools.lru_cache(maxsize=16)
-def _points(claim: Claim) -> tuple[Point, ...]:
-    """The cases and the questions about them, which are the same for everybody who claims this."""
+def _points(spec: Spec) -> tuple[Point, ...]:
+    """The cases and the questions about them. Cached: they depend on the spec only."""
 
     def allowed(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
-        found = claim.room(v, g, w_bar)
+        found = spec.room(v, g, w_bar)
         return found["v_bar"], found["g_bar"]
 
     return tuple(
-        Point(c.v, c.g, c.w_bar, c.axes, claim.form, claim.eps, allowed)
-        for c in claim.drawn("generic")[:2]
-        if claim.ordinary(c)
+        Point(c.v, c.g, c.w_bar, c.axes, spec.form, spec.eps, allowed)
+        for c in spec.drawn("generic")[:2]
+        if spec.in_range(c)
     )

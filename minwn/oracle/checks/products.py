@@ -16,9 +16,9 @@ from ..diagnosis import Diagnosis
 from ..mistakes import SECOND, Terms
 from ..reference.error_bounds import STORED
 from ..reference.rounding import Format, as_float64
-from ..report import Rung
-from ..run import Trial
-from ..spec import Claim, Prepared
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Prepared, Spec
 from ..targets.implementation import NAMES
 
 __all__ = ["product", "second_order"]
@@ -26,62 +26,62 @@ __all__ = ["product", "second_order"]
 Seen = Sequence[tuple[Prepared, dict[str, np.ndarray]]]
 
 
-def product(trial: Trial) -> Rung | None:
-    return _judged(trial, "jvp", "product") if trial.given("jvp") else None
+def product(run: Run) -> CheckResult | None:
+    return _judged(run, "jvp", "product") if run.given("jvp") else None
 
 
-def second_order(trial: Trial) -> Rung | None:
-    if not trial.given("double_backward"):
+def second_order(run: Run) -> CheckResult | None:
+    if not run.given("double_backward"):
         return None
-    return _judged(trial, "double_backward", "second order")
+    return _judged(run, "double_backward", "second order")
 
 
-def _judged(trial: Trial, what: str, name: str) -> Rung:
-    checked, failed, worst, beyond = 0, 0, 0.0, 0
+def _judged(run: Run, what: str, name: str) -> CheckResult:
+    checked, failed, worst, out_of_range = 0, 0, 0.0, 0
     seen: list[tuple[Prepared, dict[str, np.ndarray]]] = []
-    for prepared in trial.claim.prepared_second():
+    for prepared in run.spec.prepared_second():
         c = prepared.case
         arrays = (c.v, c.g, c.A, c.B) if what == "jvp" else (c.A, c.B, c.w_bar, c.v, c.g)
-        trial.asked += 1
+        run.asked += 1
         try:
-            answers = trial.ask(what, c.v.ndim, f"{c.id} {c.v.shape}: ", *arrays)
+            answers = run.ask(what, c.v.ndim, f"{c.id} {c.v.shape}: ", *arrays)
         except Exception as error:
-            trial.failed(what, "", error)
+            run.failed(what, "", error)
             continue
         got, wrong = {}, 0
         for output, x in zip(NAMES[what], answers, strict=True):
-            right, limit = prepared.right[output], prepared.allowed[output]
-            if x.size != right.size:
-                trial.fault("wrong_shape", output, f"{c.id}: {output} is {x.shape}")
+            expected, limit = prepared.expected[output], prepared.allowed[output]
+            if x.size != expected.size:
+                run.fault("wrong_shape", output, f"{c.id}: {output} is {x.shape}")
                 failed += 1
                 continue
-            got[output] = as_float64(x).reshape(right.shape)
+            got[output] = as_float64(x).reshape(expected.shape)
             with np.errstate(all="ignore"):
-                off = np.abs(got[output] - right)
+                off = np.abs(got[output] - expected)
                 ratio = np.where(off == 0, 0.0, off / limit)
             ratio = np.where(np.isnan(ratio), np.inf, ratio)
             checked, wrong = checked + ratio.size, wrong + int((ratio > 1).sum())
-            worst = max(worst, float(ratio.max(initial=0.0))) if prepared.usual else worst
-        if wrong and not prepared.usual:
-            beyond += 1
+            worst = max(worst, float(ratio.max(initial=0.0))) if prepared.in_range else worst
+        if wrong and not prepared.in_range:
+            out_of_range += 1
             continue
         failed += wrong
         seen.append((prepared, got))
-    if beyond:
-        trial.notes.append(
-            f"{name}: wrong in {counted(beyond, 'case')} where n^5 leaves the range of "
-            f"{trial.claim.accumulate}"
+    if out_of_range:
+        run.notes.append(
+            f"{name}: wrong in {counted(out_of_range, 'case')} where n^5 leaves the range of "
+            f"{run.spec.accumulate}"
         )
-    trial.complain(what)
+    run.complain(what)
     if failed:
-        trial.later.append(_named(seen, NAMES[what], trial.claim))
-    return Rung(name, checked, failed, worst)
+        run.later.append(_named(seen, NAMES[what], run.spec))
+    return CheckResult(name, checked, failed, worst)
 
 
-def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
+def _named(seen: Seen, outputs: Sequence[str], spec: Spec) -> Diagnosis:
     """The mistake that reproduces every number; "unknown" where there is none."""
     for mistake in SECOND:
-        if all(_fits(mistake, p, got, claim) for p, got in seen):
+        if all(_fits(mistake, p, got, spec) for p, got in seen):
             return Diagnosis(
                 mistake.id, mistake.formula, mistake.fix,
                 f"reproduces {', '.join(outputs)} in {counted(len(seen), 'case')}", tuple(outputs),
@@ -93,12 +93,12 @@ def _named(seen: Seen, outputs: Sequence[str], claim: Claim) -> Diagnosis:
     )  # fmt: skip
 
 
-def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], claim: Claim) -> bool:
+def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], spec: Spec) -> bool:
     case = prepared.case
-    t = Terms(case.v, case.g, case.w_bar, case.axes, claim.form, claim.eps)
+    t = Terms(case.v, case.g, case.w_bar, case.axes, spec.form, spec.eps)
     with np.errstate(all="ignore"):
         answers = mistake.compute(t, as_float64(case.A), as_float64(case.B))
-    u, inner = Format.of(claim.dtype).u, Format.of(claim.accumulate).u
+    u, inner = Format.of(spec.dtype).u, Format.of(spec.accumulate).u
     for output, x in got.items():
         candidate = np.broadcast_to(answers[output], x.shape)
         relative = (5 * t.m + 40) * inner + (STORED[output] * u if inner < u else 0.0)

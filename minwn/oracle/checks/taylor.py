@@ -10,7 +10,7 @@ Added are the bounds of the two w, and those of v_bar and g_bar over the step. T
 remainder shrinks, which is often taken for the test, is not asked: it is 1 and not 2 along v, where
 L is constant, and along g, where it is linear, also for a right gradient.
 
-The other forms, and a forward that is not what was claimed, have no such bound, and are not asked.
+The other forms, and a forward that differs from the spec, have no such bound: no check is made.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import numpy as np
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import as_float64
-from ..report import Rung
-from ..run import Trial
-from ..spec import Claim
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Spec
 from .differences import keeps_float64
 
 __all__ = ["taylor"]
@@ -34,23 +34,23 @@ __all__ = ["taylor"]
 STEPS = (2.0**-8, 2.0**-14, 2.0**-20)  # of half the shortest h, relative to the longest slice of A
 
 
-def taylor(trial: Trial) -> Rung | None:
-    forward = trial.rung("forward")
-    if not trial.given("forward", "backward") or forward is None or not forward.ok:
+def taylor(run: Run) -> CheckResult | None:
+    forward = run.result("forward")
+    if not run.given("forward", "backward") or forward is None or not forward.ok:
         return None
-    if trial.claim.form not in ("plain", "inside"):
+    if run.spec.form not in ("plain", "inside"):
         return None
-    claim, ratios = trial.claim.in_float64(), []
-    for case in claim.drawn("generic")[:2]:
-        if not keeps_float64(trial.accused, case):
+    spec, ratios = run.spec.in_float64(), []
+    for case in spec.drawn("generic")[:2]:
+        if not keeps_float64(run.implementation, case):
             return None
         try:
-            ratios += [_ratio(trial, case, step) for step in _steps(claim, case)]
-        except Exception:  # the rungs that ask for these say so
+            ratios += [_ratio(run, case, step) for step in _steps(spec, case)]
+        except Exception:  # the checks that ask for these say so
             continue
     if not ratios:
         return None
-    return Rung("taylor", len(ratios), sum(r > 1 for r in ratios), max(ratios))
+    return CheckResult("taylor", len(ratios), sum(r > 1 for r in ratios), max(ratios))
 
 
 class Step(NamedTuple):
@@ -64,19 +64,19 @@ class Step(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def _steps(claim: Claim, case: Case) -> list[Step]:
-    """The same for everybody who claims this."""
-    return [_step(claim, case, t) for t in STEPS]
+def _steps(spec: Spec, case: Case) -> list[Step]:
+    """Cached: it depends on the spec only."""
+    return [_step(spec, case, t) for t in STEPS]
 
 
-def _step(claim: Claim, case: Case, t: float) -> Step:
+def _step(spec: Spec, case: Case, t: float) -> Step:
     v, g, w_bar = case.v, case.g, case.w_bar
-    T = Terms(v, g, w_bar, case.axes, claim.form, claim.eps)
+    T = Terms(v, g, w_bar, case.axes, spec.form, spec.eps)
     t *= float(T.h.min()) / 2 / float(np.sqrt(T.total(case.A**2)).max())
     there, gains = v + t * case.A, g + t * case.B
     s, b = there - v, gains - g  # rounded again: counted in `_ratio`
-    room, beside = claim.room(v, g, w_bar), claim.room(there, gains, w_bar)
-    rounding = [abs(w_bar) * (room["w"] + beside["w"]), abs(s) * room["v_bar"]]
+    room, after = spec.room(v, g, w_bar), spec.room(there, gains, w_bar)
+    rounding = [abs(w_bar) * (room["w"] + after["w"]), abs(s) * room["v_bar"]]
     rounding += [abs(b) * room["g_bar"]]
     size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
     curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
@@ -84,11 +84,11 @@ def _step(claim: Claim, case: Case, t: float) -> Step:
     return Step(there, gains, s, b, allowed)
 
 
-def _ratio(trial: Trial, case: Case, step: Step) -> float:
-    """The remainder, in units of what it may be. All is asked anew: an answer may have changed."""
+def _ratio(run: Run, case: Case, step: Step) -> float:
+    """The remainder, in units of what it may be. Both are asked again: answers may have changed."""
     v, g, w_bar = case.v, case.g, case.w_bar
-    (here,), (there,) = (trial.accused.call("forward", *x) for x in ((v, g), (step.v, step.g)))
-    v_bar, g_bar = trial.accused.call("backward", w_bar, v, g)
+    (here,), (there,) = (run.implementation.call("forward", *x) for x in ((v, g), (step.v, step.g)))
+    v_bar, g_bar = run.implementation.call("backward", w_bar, v, g)
     pairs = ((w_bar, there), (-w_bar, here), (-step.s, v_bar), (-step.b, g_bar))
     terms = [np.ravel(x * as_float64(y).reshape(x.shape)) for x, y in pairs]
     off = math.fsum(x for each in terms for x in each.tolist())

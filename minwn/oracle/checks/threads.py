@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..report import Rung
-from ..run import Trial
+from ..report import CheckResult
+from ..run import Run
 
 __all__ = ["several_threads"]
 
@@ -20,35 +20,35 @@ ROUNDS = 5
 SWITCH = 1e-6  # seconds until another thread has its turn; 5e-3 would hide most meetings
 
 
-def several_threads(trial: Trial) -> Rung | None:
-    if not trial.threads:
+def several_threads(run: Run) -> CheckResult | None:
+    if not run.threads:
         return None
-    cases = trial.claim.drawn("generic", "dyadic", "axes")[:12]
+    cases = run.spec.drawn("generic", "dyadic", "axes")[:12]
     checked = failed = 0
     for what in ("forward", "backward"):
-        if trial.accused.has(what) and what not in trial.errors:
+        if run.implementation.has(what) and what not in run.errors:
             problems = [(c.v, c.g) if what == "forward" else (c.w_bar, c.v, c.g) for c in cases]
-            wrong = _meet(trial, what, problems)
-            checked, failed = checked + trial.threads * ROUNDS * len(cases), failed + len(wrong)
+            wrong = _meet(run, what, problems)
+            checked, failed = checked + run.threads * ROUNDS * len(cases), failed + len(wrong)
             if wrong:
-                trial.fault("not_thread_safe", what, wrong[0])
-    return Rung("threads", checked, failed, float(failed)) if checked else None
+                run.fault("not_thread_safe", what, wrong[0])
+    return CheckResult("threads", checked, failed, float(failed)) if checked else None
 
 
-def _meet(trial: Trial, what: str, problems: Sequence[tuple[np.ndarray, ...]]) -> list[str]:
+def _meet(run: Run, what: str, problems: Sequence[tuple[np.ndarray, ...]]) -> list[str]:
     """What went wrong in threads that go through the problems at once, each from its own place."""
-    alone = [trial.accused.call(what, *arrays) for arrays in problems]
+    alone = [run.implementation.call(what, *arrays) for arrays in problems]
     wrong: list[str] = []
-    start = threading.Barrier(trial.threads)
+    start = threading.Barrier(run.threads)
 
     def work(k: int) -> None:
         start.wait()
         for j in range(ROUNDS * len(problems)):
             i = (j + k) % len(problems)
-            where = f"{what} of shape {problems[i][-2].shape} in {trial.threads} threads"
+            where = f"{what} of shape {problems[i][-2].shape} in {run.threads} threads"
             try:
                 with np.errstate(all="ignore"):
-                    got = trial.accused.call(what, *problems[i])
+                    got = run.implementation.call(what, *problems[i])
             except Exception as error:
                 wrong.append(f"{where}: {type(error).__name__}: {error}")
                 continue
@@ -56,7 +56,7 @@ def _meet(trial: Trial, what: str, problems: Sequence[tuple[np.ndarray, ...]]) -
             if not all(np.array_equal(x, y, equal_nan=True) for x, y in pairs):
                 wrong.append(f"{where} is not what it is alone")
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(trial.threads)]
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(run.threads)]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH)
     try:

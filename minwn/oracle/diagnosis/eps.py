@@ -1,4 +1,4 @@
-"""Is it a form with an eps that nobody declared? Then the answers say how large it is."""
+"""Is it a form with an undeclared eps? Then the answers say how large it is."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
                 least = 16 * seen[0].u * (n * n if form == "inside" else n)
-                told = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
-            if told.size:
-                eps = float(eps[told[np.argmin(n[told])]])
+                solved = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
+            if solved.size:
+                eps = float(eps[solved[np.argmin(n[solved])]])
                 # The number that was probably written has few digits.
                 written = [float(f"{eps:.{digits}e}") for digits in (0, 1, 2)]
                 yield from ((i, form, x) for i, x in enumerate([*written, eps]))

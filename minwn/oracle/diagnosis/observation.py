@@ -86,7 +86,7 @@ class Observation:
             self._worst[output] = float(self.ratio(output).max(initial=0.0))
         return self._worst[output]
 
-    # Both are asked for by every rung.
+    # Every check asks for both.
 
     @cached_property
     def _ratios(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""One case in letters, and one mistake: what right and wrong formulas are made of."""
+"""The terms of one case, and one mistake: what right and wrong formulas are made of."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def kept_axes(axis: int | tuple[int, ...] | None, ndim: int) -> Axes:
 
 
 class Terms:
-    """One case in float64, in letters: all that a right or a wrong formula is made of."""
+    """The terms of one case in float64: all that a right or a wrong formula is made of."""
 
     def __init__(
         self, v: Any, g: Any, w_bar: Any, axes: Axes = (0,), form: str = "plain", eps: float = 0.0

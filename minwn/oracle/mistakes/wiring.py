@@ -9,7 +9,7 @@ import numpy as np
 
 from .terms import Mistake, Rule, Terms
 
-__all__ = ["PLUMBING"]
+__all__ = ["WIRING"]
 
 
 def _along(t: Terms) -> int:
@@ -47,7 +47,7 @@ def _shortened(t: Terms) -> _Sums:
     return _Sums(np.sqrt(t.total(t.v * t.v * mask)), t.total(t.w_bar * t.v * mask))
 
 
-_PLUMBING: tuple[tuple[str, str, str, dict[str, Rule], str], ...] = (
+_WIRING: tuple[tuple[str, str, str, dict[str, Rule], str], ...] = (
     ("w_for_v", "w in place of v in the whole of the backward",
      "keep v for the backward: it was overwritten by w, or w was saved in its place",
      {"v_bar": lambda t: _sliced_v(t, t.w(), t.w_bar).v_bar(),
@@ -82,6 +82,4 @@ _PLUMBING: tuple[tuple[str, str, str, dict[str, Rule], str], ...] = (
 )  # fmt: skip
 
 
-PLUMBING = tuple(
-    Mistake(name, text, fix, rules, seen) for name, text, fix, rules, seen in _PLUMBING
-)
+WIRING = tuple(Mistake(name, text, fix, rules, seen) for name, text, fix, rules, seen in _WIRING)

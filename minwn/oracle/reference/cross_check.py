@@ -1,4 +1,4 @@
-"""The certificate: a second route to the truth, which shares nothing with the first.
+"""The cross-check: a second route to the truth, which shares nothing with the first.
 
 `definition` differences L(v, g) = <w_bar, w> with 80 digits or more, and knows no derivative. Where
 the two routes disagree, the oracle is at fault, and says so.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ... import forms
 from .rounding import Format
 
-__all__ = ["Numbers", "OracleFault", "attest", "definition", "numbers"]
+__all__ = ["Numbers", "OracleFault", "cross_check", "definition", "numbers"]
 
 
 DIGITS = 80
@@ -52,7 +52,7 @@ def numbers(library: str) -> Numbers:
     return Numbers(mpmath.mpf, mpmath.sqrt, mpmath.workdps)
 
 
-def attest(
+def cross_check(
     answer: dict[str, Any], row: list[Any], scalars: list[float], form: str, eps: float,
     target: Format, library: str,
 ) -> None:  # fmt: skip

@@ -4,7 +4,7 @@ A number x is kept as hi + lo, |lo| <= ulp(hi) / 2, with 106 digits (Dekker 1971
 operation loses is below 16 u^2 with u = 2^-53, so that for the counts C and sizes S of
 `error_bounds` an answer errs by less than E = 16 C u^2 S. Where x - E and x + E round to the same
 number of the dtype, that number is the correctly rounded one (Ziv 1991). The others, and slices
-whose numbers are beyond 2^+-100 or beside a kink, go to the exact route of `truth`.
+whose numbers are beyond 2^+-100 or close to a kink, go to the exact route of `truth`.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _evaluate(
 ) -> tuple[list[numpy.ndarray], numpy.ndarray]:
     """([w, v_bar, g_bar] as float64 that round to the truth, for which rows). (rows, m), (rows, 1)
 
-    In the letters of `truth`.
+    In the symbols of `truth`.
     """
     if form not in forms.FORMS:
         raise forms.unknown(form)

@@ -2,7 +2,7 @@ r"""How far from the truth an honest evaluation may be: counted, not tuned.
 
 Every answer is a sum of products. S is the same sum of absolute values, so that it carries the
 condition number; C counts the roundings on the longest way to one term of it; u is the unit
-roundoff. Then, whatever the order of summation (Jeannerod & Rump 2013, doi:10.1137/120894488),
+roundoff. Then, for any order of summation (Jeannerod & Rump 2013, doi:10.1137/120894488),
 
     |computed - true| <= C u S / (1 - C u)
 
@@ -26,7 +26,7 @@ most three times S: the last three counts are taken six times.
 
 Storage and accumulation. Where the sums are accumulated in a wider type, u is its roundoff, and
 what is rounded to the narrow one is added: the answer, its true value, and the norm, should it be
-saved, as often as it occurs. Say which class an implementation claims: accumulated in float16,
+saved, as often as it occurs. Say in which dtype an implementation accumulates: in float16,
 2.5 m u is 1 at m = 800, and the bound says nothing.
 
 Near underflow, each operation adds half the least number, eta, which the operations after it
@@ -169,10 +169,10 @@ def _allowed(
             # ways, and |g| / h^2 one of the second order.
             later = name in ("w_dot", "by_w_bar", "by_v", "by_g")
             edge = 0.0 if name == "g_bar" else S["ratio, later" if later else "ratio"]
-            told = (S[name] < largest) & (edge < largest)
+            bounded = (S[name] < largest) & (edge < largest)
             if name not in ("w", "g_bar"):
-                told = told & ~kink
-            found.append(numpy.where(told, allowed, math.inf))
+                bounded = bounded & ~kink
+            found.append(numpy.where(bounded, allowed, math.inf))
     return found
 
 

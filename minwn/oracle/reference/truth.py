@@ -38,7 +38,7 @@ import numpy
 
 from ... import forms
 from ...validation import door, shown
-from .cross_check import OracleFault, attest
+from .cross_check import OracleFault, cross_check
 from .exact import answers
 from .rounding import FORMATS, Format, nearest
 from .slices import Slices
@@ -63,7 +63,7 @@ class Expected(NamedTuple):
 
 
 class Second(NamedTuple):
-    """The forward product, and the pullback of the pullback, likewise."""
+    """The forward product, and the pullback of the pullback, rounded in the same way."""
 
     w_dot: numpy.ndarray
     by_w_bar: numpy.ndarray
@@ -138,7 +138,7 @@ def _rounded(
         scalars = [float(x[i]) for x in gains]
         answer = answers(names, row, scalars, form, eps, target)
         if certify and slices.m and not any(map(_undefined, answer.values())):
-            attest(answer, row, scalars, form, eps, target, certify)
+            cross_check(answer, row, scalars, form, eps, target, certify)
         for name, x in answer.items():
             found[name].append(x)
     return {

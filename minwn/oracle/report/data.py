@@ -2,9 +2,9 @@
 
 Five verdicts:
 
-    PASS         every rung holds. Grade: rounded (each number the nearest one), faithful (within
+    PASS         every check holds. Grade: rounded (each number the nearest one), faithful (within
                  one unit in the last place), or stable (within the proven bound)
-    FAIL         a rung does not hold
+    FAIL         a check does not hold
     ACCEPTABLE   what does not hold was declared, by its name
     UNDEFINED    nothing was asked that has an answer
     REFUSED      nothing could be judged: no function, or none that answers
@@ -20,11 +20,11 @@ import numpy as np
 
 from ..diagnosis import Diagnosis
 
-__all__ = ["Findings", "Rung", "Smallest", "Worst"]
+__all__ = ["CheckResult", "Findings", "MinimalCase", "Worst"]
 
 
 @dataclass(frozen=True)
-class Rung:
+class CheckResult:
     """One kind of check: how many comparisons, how many failed, the worst error over allowed."""
 
     name: str
@@ -56,20 +56,20 @@ class Worst:
         return error / self.allowed if self.allowed and not math.isnan(error) else math.inf
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """v_bar[0, 2] of case D-0006, shape (3, 4)"""
         at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
         return f"{self.output}{at} of case {self.case}, shape {self.shape}"
 
     def __str__(self) -> str:
         return (
-            f"{self.place}: got {self.got:.8g}, expected {self.expected:.8g}, "
+            f"{self.location}: got {self.got:.8g}, expected {self.expected:.8g}, "
             f"allowed {self.allowed:.1e} ({self.ratio:.1e} x)"
         )
 
 
 @dataclass(frozen=True)
-class Smallest:
+class MinimalCase:
     """One output of one case; all values nested lists. allowed: how far each number may be off."""
 
     v: Any
@@ -85,14 +85,14 @@ class Smallest:
 
         Where `allowed` is not known, it is taken for 64 roundings of the largest number.
         """
-        got, right = (np.asarray(x, "float64") for x in (self.got, self.expected))
+        got, expected = (np.asarray(x, "float64") for x in (self.got, self.expected))
         allowed = self.allowed
         if allowed is None:
             digits = {"float32": 24, "float16": 11, "bfloat16": 8}.get(dtype, 53)
-            allowed = 64 * 2.0**-digits * np.abs(right).max(initial=0.0)
+            allowed = 64 * 2.0**-digits * np.abs(expected).max(initial=0.0)
         with np.errstate(all="ignore"):
-            error = np.abs(got - right)
-            ratio = np.where((error == 0) | (got == right), 0.0, error / np.asarray(allowed))
+            error = np.abs(got - expected)
+            ratio = np.where((error == 0) | (got == expected), 0.0, error / np.asarray(allowed))
         return np.where(np.isnan(ratio), math.inf, ratio)
 
 
@@ -100,8 +100,8 @@ class Smallest:
 class Findings:
     """All that a report says.
 
-    smallest: a failing case that can be done on paper. specimens: larger ones for pictures, one for
-    each output that is wrong.
+    minimal_case: a failing case that can be done on paper. examples: larger ones for pictures, one
+    for each output that is wrong. In JSON these are "smallest" and "specimens", and checks "rungs".
     """
 
     name: str
@@ -110,10 +110,10 @@ class Findings:
     grade: str | None = None
     diagnosis: list[Diagnosis] = field(default_factory=list)
     ambiguous: bool = False
-    rungs: list[Rung] = field(default_factory=list)
+    checks: list[CheckResult] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
     worst: Worst | None = None
-    smallest: Smallest | None = None
+    minimal_case: MinimalCase | None = None
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None
     notes: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Findings:
     eps: float = 0.0
     axis: Any = 0
     seconds: float = 0.0
-    specimens: list[Smallest] = field(default_factory=list)
+    examples: list[MinimalCase] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -170,11 +170,11 @@ class Findings:
             "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis,
             "ambiguous": self.ambiguous, "consistent": self.consistent,
             "diagnosis": [d.to_json() for d in self.diagnosis],
-            "rungs": [vars(r) | {"ok": r.ok} for r in self.rungs],
+            "rungs": [vars(r) | {"ok": r.ok} for r in self.checks],
             "groups": self.groups, "laws": self.laws, "broken": self.broken,
             "worst": None if self.worst is None else vars(self.worst) | {"ratio": self.worst.ratio},
-            "smallest": None if self.smallest is None else vars(self.smallest),
-            "specimens": [vars(s) for s in self.specimens],
+            "smallest": None if self.minimal_case is None else vars(self.minimal_case),
+            "specimens": [vars(s) for s in self.examples],
             "notes": self.notes, "seconds": self.seconds,
         }  # fmt: skip
         return _plain(data)

@@ -13,7 +13,8 @@ from ...forms import FORMS
 from ..diagnosis import Diagnosis
 
 __all__ = [
-    "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "RUNGS", "VERDICTS", "letters", "rights",
+    "CHECKS", "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "VERDICTS", "correct_formulas",
+    "symbols",
 ]  # fmt: skip
 
 VERDICTS = {
@@ -27,7 +28,7 @@ VERDICTS = {
 GRADES = {
     "rounded": "each number is the nearest one to the truth",
     "faithful": "each number is one of the two nearest to the truth",
-    "stable": "each number is as near to the truth as rounding lets one promise",
+    "stable": "every result is within its proven rounding-error bound",
 }
 
 # What to do next, where there is no mistake to mend.
@@ -36,18 +37,18 @@ NEXT = {
     "REFUSED": "give forward=, backward=, jvp= or double_backward=; widen groups= and ranks=",
 }
 
-RUNGS = {
+CHECKS = {
     "hygiene": "shapes, dtypes, inputs left alone, same answer twice",
     "dyadic": "numbers at which nothing is rounded",
-    "forward": "w beside the true w",
-    "gradients": "v_bar, g_bar beside the true ones",
+    "forward": "w against the true w",
+    "gradients": "v_bar, g_bar against the true ones",
     "laws": "equations that every right gradient obeys",
-    "differences": "v_bar, g_bar beside differences of your forward",
-    "complex": "v_bar, g_bar beside complex steps of your forward",
-    "taylor": "what a step leaves over, below a proven bound",
+    "differences": "v_bar, g_bar against differences of your forward",
+    "complex": "v_bar, g_bar against complex steps of your forward",
+    "taylor": "Taylor remainder within a proven bound",
     "adjoint": "<w_dot, w_bar> = <v_dot, v_bar> + <g_dot, g_bar>",
-    "product": "w_dot, the forward product, beside the true one",
-    "second order": "the double backward beside the true one",
+    "product": "w_dot, the forward product, against the true one",
+    "second order": "the double backward against the true one",
     "threads": "the same bits from several threads at once",
 }
 
@@ -66,7 +67,7 @@ LAWS = {
     "I12": "<v_bar(a), b> = <v_bar(b), a>",
 }
 
-# The columns of the matrix that are rungs: how the answers come, and the orders of derivative.
+# The columns of the matrix that are checks: how the answers come, and the orders of derivative.
 ORDERS = {
     "hygiene": "hygiene",
     "w": "forward",
@@ -82,7 +83,7 @@ GROUPS = {
     "range": "numbers at the edges of the dtype",
     "axes": "other ranks and axes, and axes of size 1 and 0",
     "layout": "arrays that are transposed, strided or read-only",
-    "undefined": "slices of zeros, inf and NaN, beside ordinary slices",
+    "undefined": "slices of zeros, inf and NaN, among ordinary slices",
     "long": "slices of thousands of entries",
     "shape": "the shape that was asked for",
 }
@@ -104,16 +105,16 @@ _OTHER = {
 _LENGTHS = {name: f"h = {form.h}, y = {form.y}" for name, form in FORMS.items() if form.takes_eps}
 
 
-def rights(d: Diagnosis, form: str = "plain") -> list[str]:
-    """The right formulas beside that of a mistake; none where no formula is at fault."""
+def correct_formulas(d: Diagnosis, form: str = "plain") -> list[str]:
+    """The right formulas for the outputs of a mistake; none where no formula is at fault."""
     if d.formula.startswith("h ="):
         return [f"h = {FORMS[form].h}"]
     table = _PLAIN if form == "plain" else _PLAIN | _OTHER
     return [table[output] for output in d.outputs if output in table]
 
 
-def letters(axis: Any, d: Diagnosis, form: str = "plain") -> str:
-    """The letters of the formulas: "n = ||v||, d = <w_bar, v>, over each slice v[i] of ..."."""
+def symbols(axis: Any, d: Diagnosis, form: str = "plain") -> str:
+    """The symbols of the formulas: "n = ||v||, d = <w_bar, v>, over each slice v[i] of ..."."""
     names = ["n = ||v||", "d = <w_bar, v>"]
     if any(output.startswith("by_") for output in d.outputs):
         names += ["a = <A, v>", "c = <A, w_bar>; A, B the cotangents of v_bar, g_bar"]

@@ -16,8 +16,18 @@ import numpy as np
 
 from ...validation import several, shown
 from ..diagnosis import Diagnosis
-from .data import Findings, Smallest
-from .glossary import GRADES, GROUPS, LAWS, NEXT, ORDERS, RUNGS, VERDICTS, letters, rights
+from .data import Findings, MinimalCase
+from .glossary import (
+    CHECKS,
+    GRADES,
+    GROUPS,
+    LAWS,
+    NEXT,
+    ORDERS,
+    VERDICTS,
+    correct_formulas,
+    symbols,
+)
 from .picture import pictures
 from .text import listed, printable, screen
 
@@ -30,7 +40,7 @@ def page(reports: Iterable[Findings]) -> str:
     """The matrix of implementations and groups of cases, and for each failure its evidence."""
     reports = several("reports", reports, "a list of Reports")
     for report in reports:
-        if not hasattr(report, "rungs"):
+        if not isinstance(report, Findings):
             raise TypeError(f"reports: {shown(report)} is no Report; pass what check() returned")
     title = "Weight normalisation, judged"
     sections = "\n".join(_section(i, r, alone=len(reports) == 1) for i, r in enumerate(reports))
@@ -63,11 +73,11 @@ _SIGNS = {"PASS": "✓", "FAIL": "✗", "ACCEPTABLE": "≈"}
 
 def _summary(reports: Sequence[Findings]) -> str:
     counts = {v: sum(r.verdict == v for r in reports) for v in VERDICTS}
-    told = ", ".join(f"<b>{n}</b> {v}" for v, n in counts.items() if n)
+    states = ", ".join(f"<b>{n}</b> {v}" for v, n in counts.items() if n)
     many = "implementation" if len(reports) == 1 else "implementations"
     return (
         f'<p class="lead">w = g v / ‖v‖ and its derivatives, compared with answers that are right '
-        f"to the last bit.</p>\n<p>{len(reports)} {many}: {told or 'nothing to show'}.</p>"
+        f"to the last bit.</p>\n<p>{len(reports)} {many}: {states or 'nothing to show'}.</p>"
     )
 
 
@@ -75,9 +85,9 @@ def _matrix(reports: Sequence[Findings]) -> str:
     seen = dict.fromkeys(group for r in reports for group in r.groups)
     groups = sorted(seen, key=lambda x: [*GROUPS, x].index(x))
     orders = {
-        word: rung
-        for word, rung in ORDERS.items()
-        if any(x.name == rung for r in reports for x in r.rungs)
+        word: check
+        for word, check in ORDERS.items()
+        if any(x.name == check for r in reports for x in r.checks)
     }
     bands = "".join(
         f'<th scope="colgroup" colspan="{len(x)}">{word}</th>'
@@ -87,7 +97,7 @@ def _matrix(reports: Sequence[Findings]) -> str:
     heads = "".join(f'<th scope="col">{_esc(word)}</th>' for word in (*orders, *groups))
     rows = "\n".join(_row(i, r, orders, groups) for i, r in enumerate(reports))
     signs = ", ".join(f"<b>{sign}</b> {words}" for _, sign, words in _CELLS.values())
-    meanings = [(word, RUNGS.get(rung, "")) for word, rung in orders.items()]
+    meanings = [(word, CHECKS.get(check, "")) for word, check in orders.items()]
     meanings += [(group, GROUPS.get(group, "")) for group in groups]
     meanings += [(f"PASS ({grade})", text) for grade, text in GRADES.items()]
     legend = "".join(f"<dt>{_esc(name)}</dt><dd>{_esc(text)}</dd>" for name, text in meanings)
@@ -104,18 +114,18 @@ def _matrix(reports: Sequence[Findings]) -> str:
 
 
 def _row(i: int, r: Findings, orders: dict[str, str], groups: Sequence[str]) -> str:
-    rungs = {x.name: "" if not x.checked else "ok" if x.ok else "FAIL" for x in r.rungs}
-    told = [rungs.get(rung, "") for rung in orders.values()]
-    told += [r.groups.get(group, "") for group in groups]
-    cells = "".join(_cell("declared" if x == "FAIL" and r.ok else x) for x in told)
+    checks = {x.name: "" if not x.checked else "ok" if x.ok else "FAIL" for x in r.checks}
+    states = [checks.get(check, "") for check in orders.values()]
+    states += [r.groups.get(group, "") for group in groups]
+    cells = "".join(_cell("declared" if x == "FAIL" and r.ok else x) for x in states)
     return (
         f'<tr><th scope="row"><a href="#r{i}">{_named(r.name)}</a>'
         f"<small>{_esc(r.settings)}</small></th><td>{_badge(r)}</td>{cells}</tr>"
     )
 
 
-def _cell(told: str) -> str:
-    css, sign, words = _CELLS.get(told, ("none", "?", told))
+def _cell(state: str) -> str:
+    css, sign, words = _CELLS.get(state, ("none", "?", state))
     return (
         f'<td class="{css}"><span class="sign" aria-hidden="true">{sign}</span>'
         f'<span class="unseen">{_esc(words)}</span></td>'
@@ -163,8 +173,8 @@ def _body(i: int, r: Findings) -> Iterator[str]:
         ]
         if drawn:
             yield f'<div class="figures">{"".join(drawn)}</div>'
-    if r.smallest is not None:
-        yield _paper(r, r.smallest)
+    if r.minimal_case is not None:
+        yield _paper(r, r.minimal_case)
     if r.worst is not None:
         yield f'<p>Furthest out: <span class="code">{_esc(r.worst)}</span></p>'
     yield _checks(r)
@@ -183,13 +193,13 @@ def _keys(legend: Iterable[tuple[str, str, str]]) -> str:
 
 
 def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
-    """The wrong line beside the right one, what to do, and how it is known."""
+    """The wrong line and the right one, what to do, and how it is known."""
     first = group[0]
     declared = r.verdict == "ACCEPTABLE"
     names = " or ".join(f"<code>{_esc(d.id)}</code>" for d in group)
     word = "Declared" if declared else "Mistake" if len(group) == 1 else "One of these mistakes"
     parts = [f"<h3>{word}: {names}<small> in {_esc(listed(first.outputs))}</small></h3>"]
-    formulas = rights(first, r.form)
+    formulas = correct_formulas(first, r.form)
     for d in group:
         yours, own = _compared(d.formula, formulas)
         label = "yours" if "=" in d.formula else "what"
@@ -198,7 +208,7 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
             parts.append(f'<dt>right</dt><dd class="own">{own}</dd>')
         parts.append("</dl>")
     if formulas:
-        parts.append(f'<p class="letters">{_esc(letters(r.axis, first, r.form))}</p>')
+        parts.append(f'<p class="letters">{_esc(symbols(r.axis, first, r.form))}</p>')
     facts = [] if declared else [("Fix", "; or ".join(dict.fromkeys(d.fix for d in group)))]
     facts += [("Evidence", d.evidence) for d in group]
     facts += [("Seen in", text) for text in dict.fromkeys(d.seen_in for d in group)]
@@ -232,7 +242,7 @@ def _lines(formulas: Sequence[str]) -> str:
 # ---- the smallest case, and the checks ----------------------------------------------------------
 
 
-def _paper(r: Findings, s: Smallest) -> str:
+def _paper(r: Findings, s: MinimalCase) -> str:
     wrong = s.ratio(r.dtype) > 1
     given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
     tables = [_array(name, x) for name, x in given]
@@ -261,17 +271,17 @@ def _array(name: str, x: Any, wrong: np.ndarray | None = None) -> str:
 
 
 def _checks(r: Findings) -> str:
-    if not r.rungs:
+    if not r.checks:
         return ""
     rows = []
-    for x in r.rungs:
+    for x in r.checks:
         css, sign, words = _CELLS["" if not x.checked and x.ok else "ok" if x.ok else "FAIL"]
         worst = f"{x.ratio:.2g}" if x.checked else ""
         rows.append(
             f'<tr><th scope="row">{_esc(x.name)}</th><td class="{css}">'
             f'<span aria-hidden="true">{sign}</span> {words}</td><td class="n">{x.failed}</td>'
             f'<td class="n">{x.checked}</td><td class="n">{worst}</td>'
-            f"<td>{_esc(RUNGS.get(x.name) or x.note)}</td></tr>"
+            f"<td>{_esc(CHECKS.get(x.name) or x.note)}</td></tr>"
         )
     laws = "".join(
         f'<tr><th scope="row">{_esc(name)}</th><td class="{"fail" if ratio > 1 else "ok"}">'

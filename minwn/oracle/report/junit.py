@@ -1,6 +1,6 @@
-"""Reports as JUnit XML: a suite for each report; a test for each rung, law and group of cases.
+"""Reports as JUnit XML: a suite for each report; a test for each check, law and group of cases.
 
-The first test of a suite is the verdict, so that a report without rungs is not an empty success. A
+The first test of a suite is the verdict, so that a report without checks is not an empty success. A
 difference that was declared is skipped, not failed.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
 from .data import Findings
-from .glossary import GROUPS, LAWS, RUNGS
+from .glossary import CHECKS, GROUPS, LAWS
 from .text import screen
 
 __all__ = ["junit"]
@@ -56,10 +56,10 @@ def _suite(r: Findings) -> ElementTree.Element:
             time=f"{r.seconds if kind == 'verdict' else 0.0:.3f}",
         )  # fmt: skip
         if outcome:
-            told = ElementTree.SubElement(test, outcome, message=_legal(message))
+            element = ElementTree.SubElement(test, outcome, message=_legal(message))
             if outcome != "skipped":
-                told.set("type", r.verdict)
-                told.text = text
+                element.set("type", r.verdict)
+                element.text = text
         elif message:
             ElementTree.SubElement(test, "system-out").text = _legal(message)
     return suite
@@ -70,25 +70,25 @@ def _tests(r: Findings) -> Iterator[Test]:
     yield "verdict", r.title, verdict, r.headline
     bad = "skipped" if r.ok else "failure"
     declared = f"{r.headline}: " if r.ok else ""
-    for rung in r.rungs:
-        about = RUNGS.get(rung.name, rung.note)
-        if not rung.checked and rung.ok:
-            yield "rungs", rung.name, "skipped", "not asked"
-        elif rung.ok:
-            yield "rungs", rung.name, "", f"{rung.checked} comparisons: {about}"
+    for result in r.checks:
+        about = CHECKS.get(result.name, result.note)
+        if not result.checked and result.ok:
+            yield "rungs", result.name, "skipped", "not asked"
+        elif result.ok:
+            yield "rungs", result.name, "", f"{result.checked} comparisons: {about}"
         else:
-            count = f"{rung.failed} of {rung.checked} wrong: {about}"
-            yield "rungs", rung.name, bad, declared + count
+            count = f"{result.failed} of {result.checked} wrong: {about}"
+            yield "rungs", result.name, bad, declared + count
     for law, ratio in r.laws.items():
         name = f"{law} {LAWS.get(law, '')}".strip()
         message = f"{declared}off by {ratio:.1e} times what rounding may do"
         yield "laws", name, *(("", "") if law not in r.broken else (bad, message))
-    for group, told in r.groups.items():
+    for group, state in r.groups.items():
         about = GROUPS.get(group, "")
-        if told == "FAIL":
+        if state == "FAIL":
             yield "groups", group, bad, f"{declared}wrong for {about}"
         else:
-            yield "groups", group, "", "wrong at the edges only" if told == "limit" else ""
+            yield "groups", group, "", "wrong at the edges only" if state == "limit" else ""
 
 
 def _legal(text: str) -> str:

@@ -5,7 +5,7 @@ FAIL    some are not
 limit   some are not, where a square leaves the range of the dtype, or at an empty slice
 none    the library has no such derivative
 -       nothing was asked
-zero    what is answered where v is zero and the declared length is, too
+zero    what is zeros where v is zero and the declared length is, too
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def matrix(reports: Sequence[Findings], *, colour: bool = False) -> str:
     rows = [["", "axis", "dtype", *groups, *ORDERS.values(), "zero", "verdict"]]
     for r in reports:
         cells = [_cell(r.groups.get(group, "-")) for group in groups]
-        orders = [_order(r, rung) for rung in ORDERS]
+        orders = [_order(r, check) for check in ORDERS]
         axis = "whole" if r.axis is None else str(r.axis).replace(" ", "")
         rows.append([r.name, axis, r.dtype, *cells, *orders, _zero(r), _verdict(r)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -44,20 +44,20 @@ def _cell(found: str) -> str:
     return found if found in ("ok", "FAIL", "limit") else "-"
 
 
-def _order(r: Findings, rung: str) -> str:
-    for found in r.rungs:
-        if found.name == rung and found.checked:
+def _order(r: Findings, check: str) -> str:
+    for found in r.checks:
+        if found.name == check and found.checked:
             return "ok" if found.ok else "FAIL"
-    return "none" if any(note.startswith(_NONE[rung]) for note in r.notes) else "-"
+    return "none" if any(note.startswith(_NONE[check]) for note in r.notes) else "-"
 
 
 def _zero(r: Findings) -> str:
     """NaN, 0, inf or finite: w, and in brackets the gradients where they are something else."""
     note = next((n for n in r.notes if n.startswith("zero slice: ")), "")
-    told = dict(re.findall(r"(\w+) = ([^,]+)", note))
-    if not told:  # then zeros have a true answer, and the group "undefined" says whether it came
+    zeros = dict(re.findall(r"(\w+) = ([^,]+)", note))
+    if not zeros:  # then they have a true answer, and the group "undefined" says whether it came
         return "-"
-    w, rest = told.get("w", "-"), [x for output, x in told.items() if output != "w"]
+    w, rest = zeros.get("w", "-"), [x for output, x in zeros.items() if output != "w"]
     return w if set(rest) <= {w} else f"{w} ({', '.join(dict.fromkeys(rest))})"
 
 

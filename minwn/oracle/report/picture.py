@@ -1,11 +1,11 @@
 """One failing case as a picture, in SVG: where it is wrong, by how much, and in which direction.
 
-    plane     a slice of v_bar as an arrow, beside the right one (see `plane`)
+    plane     a slice of v_bar and the right one, as arrows (see `plane`)
     heat      every entry of the case, with the power of ten by which it is out
-    numbers   got beside expected, on one line for each entry
+    numbers   got and expected, on one line for each entry
     shares    how many answers of each check are wrong, where there is no case to show
 
-The first three are drawn for every specimen of a report.
+The first three are drawn for every example of a report.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .data import Findings, Rung, Smallest
+from .data import CheckResult, Findings, MinimalCase
 from .plane import plane
 from .svg import WIDE, Picture, line, text
 
@@ -23,10 +23,10 @@ __all__ = ["pictures"]
 
 
 def pictures(r: Findings) -> list[Picture]:
-    """What there is to see of a failure: of its specimens, or else of its smallest case."""
-    cases = r.specimens or ([] if r.smallest is None else [r.smallest])
+    """What there is to see of a failure: of its examples, or else of its minimal case."""
+    cases = r.examples or ([] if r.minimal_case is None else [r.minimal_case])
     if not cases:
-        return [_shares(r.rungs)] if r.rungs else []
+        return [_shares(r.checks)] if r.checks else []
     drawn: list[Picture | None] = []
     for case in cases:
         ratio = case.ratio(r.dtype)
@@ -42,7 +42,7 @@ _MOST = 24
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def _heat(s: Smallest, ratio: np.ndarray) -> Picture:
+def _heat(s: MinimalCase, ratio: np.ndarray) -> Picture:
     """|error| / allowed, entry by entry, in powers of ten."""
     rows = ratio.reshape(ratio.shape[0] if ratio.ndim > 1 else 1, -1)
     got = np.asarray(s.got, "float64").reshape(rows.shape)
@@ -108,17 +108,17 @@ def _raised(power: int) -> str:
     return "10" + str(power).translate(_RAISED)
 
 
-# ---- got beside expected ------------------------------------------------------------------------
+# ---- got and expected ---------------------------------------------------------------------------
 
 _ROWS = 10
 
 
-def _numbers(s: Smallest, ratio: np.ndarray) -> Picture:
+def _numbers(s: MinimalCase, ratio: np.ndarray) -> Picture:
     """A ring where an entry should be, a diamond where it is, on one scale."""
-    got, right = ({i: float(y) for i, y in np.ndenumerate(x)} for x in (s.got, s.expected))
+    got, expected = ({i: float(y) for i, y in np.ndenumerate(x)} for x in (s.got, s.expected))
     order = sorted(got, key=lambda i: (not ratio[i] > 1, i))[:_ROWS]
     order.sort()
-    finite = [x for i in order for x in (got[i], right[i]) if math.isfinite(x)] + [0.0]
+    finite = [x for i in order for x in (got[i], expected[i]) if math.isfinite(x)] + [0.0]
     low, high = min(finite), max(finite)
     room = (high - low) or 1.0
     left, width, step = 62.0, WIDE - 62.0 - 16.0, 24.0
@@ -132,7 +132,7 @@ def _numbers(s: Smallest, ratio: np.ndarray) -> Picture:
         y = step * k + 16
         name = f"[{', '.join(map(str, i))}]" if i else s.output
         parts.append(text(left - 14, y + 4, name, "tick", "end"))
-        a, b = got[i], right[i]
+        a, b = got[i], expected[i]
         if math.isfinite(b):
             if math.isfinite(a):
                 parts.append(line((at(a), y), (at(b), y), "gap"))
@@ -152,7 +152,7 @@ def _numbers(s: Smallest, ratio: np.ndarray) -> Picture:
             anchor = "start" if x == low else "end" if x == high else "middle"
             parts.append(text(at(x), height - 6, f"{x:.4g}", "tick", anchor))
     more = f"; {len(order)} of {len(got)} entries" if len(order) < len(got) else ""
-    pairs = "; ".join(f"{list(i)} got {got[i]:.6g}, expected {right[i]:.6g}" for i in order)
+    pairs = "; ".join(f"{list(i)} got {got[i]:.6g}, expected {expected[i]:.6g}" for i in order)
     return Picture(
         f"{s.output}: got and expected{more}", f"{pairs}.",
         (
@@ -166,9 +166,9 @@ def _numbers(s: Smallest, ratio: np.ndarray) -> Picture:
 # ---- checks -------------------------------------------------------------------------------------
 
 
-def _shares(rungs: Sequence[Rung]) -> Picture:
+def _shares(checks: Sequence[CheckResult]) -> Picture:
     """A bar for each check: the part of its answers that is wrong."""
-    asked = [r for r in rungs if r.checked or r.failed]
+    asked = [r for r in checks if r.checked or r.failed]
     left, width, step = 104.0, 130.0, 26.0
     parts = []
     for i, r in enumerate(asked):
@@ -181,8 +181,8 @@ def _shares(rungs: Sequence[Rung]) -> Picture:
             parts.append(
                 f'<rect class="heat4" x="{left}" y="{y}" width="{wrong:.1f}" height="18"/>'
             )
-        told = f"{r.failed} of {r.checked}" if r.failed else "✓ right"
-        parts.append(text(left + width + 6, y + 13, told, "wrong word" if r.failed else "tick"))
+        label = f"{r.failed} of {r.checked}" if r.failed else "✓ right"
+        parts.append(text(left + width + 6, y + 13, label, "wrong word" if r.failed else "tick"))
     return Picture(
         "How much of each check is wrong",
         "; ".join(f"{r.name}: {r.failed} of {r.checked} wrong" for r in asked) + ".",

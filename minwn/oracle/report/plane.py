@@ -11,24 +11,26 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .data import Smallest
+from .data import MinimalCase
 from .svg import TALL, WIDE, Picture, line, text
 
 __all__ = ["plane"]
 
 
-def plane(s: Smallest, *, plain: bool) -> Picture | None:
+def plane(s: MinimalCase, *, plain: bool) -> Picture | None:
     """The slice that is furthest out, as arrows; v points to the right."""
     found = [x for x in _slices(s) if x[1][0].size > 1 and all(np.isfinite(y).all() for y in x[1])]
     if not found:
         return None
-    i, (v, w_bar, got, right), g = max(found, key=lambda x: float(np.abs(x[1][2] - x[1][3]).max()))
+    i, (v, w_bar, got, expected), g = max(
+        found, key=lambda x: float(np.abs(x[1][2] - x[1][3]).max())
+    )
     n = _length(v)
     if n == 0:
         return None
     along = v / n
-    across = _unit(along, w_bar, got, right)
-    shown = {"got": got, "expected": right} | ({"w_bar": g / n * w_bar} if plain else {})
+    across = _unit(along, w_bar, got, expected)
+    shown = {"got": got, "expected": expected} | ({"w_bar": g / n * w_bar} if plain else {})
     ends = {name: (float(x @ along), float(x @ across)) for name, x in shown.items()}
     size = max(math.hypot(*ends[k]) for k in ends if k != "got") or math.hypot(*ends["got"])
     length = math.hypot(*ends["got"])
@@ -47,7 +49,7 @@ def plane(s: Smallest, *, plain: bool) -> Picture | None:
     )
 
 
-def _slices(s: Smallest) -> Iterator[tuple[int, list[np.ndarray], float]]:
+def _slices(s: MinimalCase) -> Iterator[tuple[int, list[np.ndarray], float]]:
     """(number, [v, w_bar, got, expected], g) of each slice, flat."""
     g = np.asarray(s.g, "float64")
     arrays = [np.asarray(x, "float64") for x in (s.v, s.w_bar, s.got, s.expected)]

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from ...validation import path as path_of
-from .data import Findings
+from .data import CheckResult, Findings, MinimalCase
 from .html import page
 from .junit import junit
 from .text import screen
@@ -20,6 +20,23 @@ class Report(Findings):
 
     def __bool__(self) -> bool:
         return self.ok
+
+    # As the first edition called them, and as to_json() does.
+
+    @property
+    def rungs(self) -> list[CheckResult]:
+        """`checks`"""
+        return self.checks
+
+    @property
+    def smallest(self) -> MinimalCase | None:
+        """`minimal_case`"""
+        return self.minimal_case
+
+    @property
+    def specimens(self) -> list[MinimalCase]:
+        """`examples`"""
+        return self.examples
 
     def __str__(self) -> str:
         return screen(self)

@@ -1,4 +1,4 @@
-"""A report on one screen: what is wrong, the right line beside the wrong one, a case on paper.
+"""A report on one screen: what is wrong, the wrong line and the right one, a case on paper.
 
 Every line belongs to a block of some kind. Where the screen is too small, blocks are left out, the
 kinds that matter least first; all of it is in the JSON and on the page.
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..diagnosis import Diagnosis
-from .data import Findings, Smallest
-from .glossary import GRADES, LAWS, NEXT, RUNGS, letters, rights
+from .data import Findings, MinimalCase
+from .glossary import CHECKS, GRADES, LAWS, NEXT, correct_formulas, symbols
 
 __all__ = ["HEIGHT", "WIDTH", "listed", "printable", "screen"]
 
@@ -39,9 +39,9 @@ def screen(r: Findings) -> str:
     blocks += [gap, *_on_paper(r)]
     if r.worst is not None:
         w = r.worst
-        size = f"error {abs(w.got - w.expected):.2g}   rounding may do {w.allowed:.2g}"
+        size = f"error {abs(w.got - w.expected):.2g}   allowed {w.allowed:.2g}"
         lines = [
-            *_wrapped("worst", w.place),
+            *_wrapped("worst", w.location),
             *_wrapped("", f"got {w.got:.8g}   expected {w.expected:.8g}   {size}"),
         ]
         blocks.append(("worst", lines))
@@ -89,11 +89,11 @@ def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
         lines += [f"{'':{_INDENT}}and {len(group) - 5} more"] if len(group) > 5 else []
         lines = [_clipped(printable(x), WIDTH) for x in lines]
         blocks.append(("mistake", [*_wrapped("one of", text), *lines]))
-    formulas = rights(d, r.form)
+    formulas = correct_formulas(d, r.form)
     if formulas:
         blocks.append(("mistake", _wrapped("right", formulas, 3)))
         if number == 0:
-            blocks.append(("letters", _wrapped("", f"({letters(r.axis, d, r.form)})")))
+            blocks.append(("letters", _wrapped("", f"({symbols(r.axis, d, r.form)})")))
     if r.verdict != "ACCEPTABLE":
         before = {x.fix for x in r.rivals[0]} if number else set()
         fixes = [x for x in dict.fromkeys(x.fix for x in group) if x not in before]
@@ -108,8 +108,8 @@ def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
 
 
 def _on_paper(r: Findings) -> list[Block]:
-    """The smallest case: v, g, w_bar, and what came out beside what should have."""
-    s = r.smallest
+    """The smallest case: v, g, w_bar, and the output as it is and as it should be."""
+    s = r.minimal_case
     if s is None:
         return []
     given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
@@ -128,7 +128,7 @@ def _on_paper(r: Findings) -> list[Block]:
     return [("on paper", [_clipped(f"  {line}", WIDTH) for line in lines])]
 
 
-def _digits(s: Smallest, wrong: np.ndarray) -> int:
+def _digits(s: MinimalCase, wrong: np.ndarray) -> int:
     """How many digits it takes for a wrong number to look wrong."""
     pairs = np.stack([np.asarray(s.got, "float64")[wrong], np.asarray(s.expected)[wrong]], axis=-1)
     for digits in (6, 9, 12):
@@ -184,16 +184,16 @@ def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
 
 def _checks(r: Findings) -> list[Block]:
     """A line for each check that fails and one for the others; on a pass a line for each."""
-    asked = [x for x in r.rungs if x.checked or x.failed]
+    asked = [x for x in r.checks if x.checked or x.failed]
     bad = [x for x in asked if not x.ok]
     names = {x.name: _clipped(printable(x.name), 24) for x in asked}
-    told = [(x, f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok") for x in asked]
-    wide = max(map(len, names.values()), default=0), max((len(t) for _, t in told), default=0)
+    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in asked]
+    wide = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
     blocks: list[Block] = []
-    for x, count in told:
+    for x, count in zip(asked, counts, strict=True):
         if bad and x.ok:
             continue
-        about: str | list[str] = RUNGS.get(x.name) or x.note or "-"
+        about: str | list[str] = CHECKS.get(x.name) or x.note or "-"
         if x.name == "laws" and r.broken:
             about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
         head = f"{'' if blocks else 'checks':10}{names[x.name]:{wide[0]}}  {count:>{wide[1]}}"

@@ -1,4 +1,4 @@
-"""The accused: functions of arrays that may do anything with what they are given."""
+"""The implementation under test: functions of arrays, which may do anything with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ...backend import is_floating
 
-__all__ = ["NAMES", "Accused"]
+__all__ = ["NAMES", "Implementation"]
 
 Function = Callable[..., Any]
 
@@ -24,7 +24,7 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Accused:
+class Implementation:
     """The functions to be judged; each answers on arrays of its own, and may fail."""
 
     forward: Function | None = None

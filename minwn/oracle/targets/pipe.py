@@ -51,7 +51,7 @@ from typing import Any
 
 import numpy
 
-from ..spec import claimed
+from ..spec import make_spec
 
 __all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
 
@@ -140,14 +140,14 @@ class Pipe:
             dtypes = said.get("dtypes", ["float64"]) or ["float64"]
             if not isinstance(dtypes, list):
                 raise ValueError(f"dtypes={dtypes!r}; give a list, such as ['float64']")
-            claim = claimed(axis=axis, form=said.get("form", "plain"), eps=eps)
+            spec = make_spec(axis=axis, form=said.get("form", "plain"), eps=eps)
             for dtype in dtypes:
                 with contextlib.suppress(ImportError):  # of bfloat16: it may have it
-                    claimed(dtype=dtype)
+                    make_spec(dtype=dtype)
         except (TypeError, ValueError, IndexError) as error:
             raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
         self.settings = {
-            "axis": claim.axis, "form": claim.form, "eps": claim.eps, "dtype": dtypes[0],
+            "axis": spec.axis, "form": spec.form, "eps": spec.eps, "dtype": dtypes[0],
         }  # fmt: skip
         self.dtypes = tuple(dtypes)
         self.name = str(said.get("name", self.name))
@@ -238,8 +238,8 @@ class Pipe:
         """What is wrong with the program, for good."""
         self._program.end(patience=0.0)
         said = self._program.last_words()
-        told = f"; its stderr ends with: {said}" if said else ""
-        self.fault = PipeError(f"{self.command}: {what}{told}")
+        ending = f"; its stderr ends with: {said}" if said else ""
+        self.fault = PipeError(f"{self.command}: {what}{ending}")
         return self.fault
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..spec import Claim, claimed
+from ..spec import Spec, make_spec
 
 __all__ = ["ROLES", "Functions", "TargetError", "load"]
 
@@ -48,13 +48,13 @@ class Functions:
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def claim(self, **asked: Any) -> Claim:
-        """What is claimed: the constants, and before them what is asked for.
+    def spec(self, **asked: Any) -> Spec:
+        """The spec: the constants, which what is asked for overrides.
 
         Raises TargetError for a setting that is none.
         """
         try:
-            return claimed(**self.settings | asked)
+            return make_spec(**self.settings | asked)
         except (ValueError, TypeError, IndexError, ImportError) as error:
             raise TargetError(f"{self.name}: {error}") from error
 
@@ -65,34 +65,34 @@ class Functions:
         return {role: f for role, f in found.items() if f is not None}
 
 
-def load(spec: str) -> Functions:
+def load(target: str) -> Functions:
     """The functions that "file.py", "file.py:name" or "module:name" stands for.
 
-    A file is run anew each time, with its folder on the path, so that it can import its
+    A file is run again each time, with its folder on the path, so that it can import its
     neighbours; neither it nor they stay importable, and no bytecode is written. Raises TargetError.
     """
-    where, name = _split(spec)
+    where, name = _split(target)
     module = _run(Path(where)) if where.endswith(".py") else _import(where)
     holder: Any = module
     for part in name.split(".") if name else ():
         if not hasattr(holder, part):
-            raise TargetError(f"{spec}: {where} has no {part!r}; it has {_names(holder)}")
+            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
         holder = getattr(holder, part)
     if isinstance(holder, type):
         try:
             holder = holder()
         except Exception as error:
             raise TargetError(
-                f"{spec}: the class {name} is made without arguments here, and "
+                f"{target}: the class {name} is made without arguments here, and "
                 f"{type(error).__name__}: {error}; name an object"
             ) from error
     found = {role: getattr(holder, role, None) for role in ROLES}
     for role, f in found.items():
         if f is not None and not callable(f):
-            raise TargetError(f"{spec}: {role} is {f!r}, of type {type(f).__name__}; no function")
+            raise TargetError(f"{target}: {role} is {f!r}, of type {type(f).__name__}; no function")
     if not any(found.values()):
         raise TargetError(
-            f"{spec}: there is no forward(v, g) and no backward(w_bar, v, g); found "
+            f"{target}: there is no forward(v, g) and no backward(w_bar, v, g); found "
             f"{_names(holder)}. Rename the functions, or name the object that has them"
         )
     known = ((c, getattr(holder, c, getattr(module, c, ...))) for c in CONSTANTS)
@@ -100,11 +100,11 @@ def load(spec: str) -> Functions:
     return Functions(**found, module=module, name=_short(where, name), settings=settings)
 
 
-def _split(spec: str) -> tuple[str, str]:
+def _split(target: str) -> tuple[str, str]:
     """(file or module, name in it or ""); a drive letter's colon is no separator."""
-    before, colon, after = spec.rpartition(":")
+    before, colon, after = target.rpartition(":")
     if not colon or after.endswith(".py"):
-        return spec, ""
+        return target, ""
     return before, after
 
 
@@ -119,7 +119,7 @@ def _names(holder: Any) -> str:
 
 
 def _run(path: Path) -> ModuleType:
-    """The file as the module of a package of its own: its folder, under a name nobody has."""
+    """The file as the module of a package of its own: its folder, under a name of its own."""
     path = path.resolve()
     if not path.is_file():
         raise TargetError(f"{path}: there is no such file")
@@ -137,7 +137,7 @@ def _run(path: Path) -> ModuleType:
             # older text.
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{path.name} does not load: {_told(error, path)}") from error
+            raise TargetError(f"{path.name} does not load: {_located(error, path)}") from error
     return module
 
 
@@ -178,7 +178,7 @@ def _forget(which: Callable[[str, Any], bool]) -> None:
         del sys.modules[name]
 
 
-def _told(error: BaseException, path: Path) -> str:
+def _located(error: BaseException, path: Path) -> str:
     """The error, and the line of the file where it happened."""
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
     for frame in traceback.extract_tb(error.__traceback__):

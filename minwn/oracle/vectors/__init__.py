@@ -1,4 +1,4 @@
-"""Golden vectors: inputs and right answers as JSON, for any language; see FORMAT.md beside this.
+"""Golden vectors: inputs and right answers as JSON, for any language; see FORMAT.md.
 
     for vector in vectors.load(dtype="float32", group="generic"):
         w = forward(vector.v, vector.g)

@@ -17,7 +17,7 @@ from typing import Any
 from ... import forms, validation
 from ..cases import Axis
 from ..reference.truth import check_route
-from ..spec import RANKS, claimed
+from ..spec import RANKS, make_spec
 from . import content
 from .schema import SCHEMA_FILE
 from .text import canonical
@@ -60,7 +60,7 @@ def texts(
     validation.function("done", done, "a function of a name")
     check_route(certify)
     if not isinstance(axis, str) or axis != "any":
-        claimed(axis=axis, ranks=RANKS)
+        make_spec(axis=axis, ranks=RANKS)
     return _texts(dtypes, groups, form, eps, axis, quick, certify, done)
 
 

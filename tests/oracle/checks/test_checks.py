@@ -10,18 +10,18 @@ import pytest
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import of_shape
-from minwn.oracle.checks import LADDER
+from minwn.oracle.checks import ALL_CHECKS
 from minwn.oracle.checks.differences import ridders
 from minwn.oracle.checks.taylor import _ratio, _step
-from minwn.oracle.run import Trial
-from minwn.oracle.spec import Claim
-from minwn.oracle.targets.implementation import Accused
+from minwn.oracle.run import Run
+from minwn.oracle.spec import Spec
+from minwn.oracle.targets.implementation import Implementation
 
 from .. import implementations as a
 
 
-def rungs(report):
-    return {r.name: r.ok for r in report.rungs}
+def checks(report):
+    return {r.name: r.ok for r in report.checks}
 
 
 def off_by(factor):
@@ -37,7 +37,7 @@ def test_every_rung_has_its_place():
         weight_norm.forward, weight_norm.vjp, jvp=weight_norm.jvp,
         double_backward=weight_norm.double_vjp, threads=2,
     )  # fmt: skip
-    assert [r.name for r in report.rungs] == list(LADDER)
+    assert [r.name for r in report.checks] == list(ALL_CHECKS)
     assert report.verdict == "PASS"
 
 
@@ -54,7 +54,7 @@ def test_every_rung_has_its_place():
     ],
 )
 def test_an_error_is_seen_by_the_rungs_that_can(error, seen):
-    found = rungs(oracle.check(a.forward, off_by(error)))
+    found = checks(oracle.check(a.forward, off_by(error)))
     names = {"gradients", "complex", "differences", "taylor"}
     assert {name for name in names if not found[name]} == seen
 
@@ -87,7 +87,7 @@ def cast(v, g):
 def test_what_cannot_be_asked_in_complex_numbers_is_a_note(forward, reason):
     report = oracle.check(forward, a.right)
     assert report.verdict == "PASS"
-    assert "complex" not in rungs(report)
+    assert "complex" not in checks(report)
     assert any(note.endswith(reason) for note in report.notes), report.notes
 
 
@@ -95,7 +95,7 @@ def test_a_step_through_absolute_values_would_have_praised_a_wrong_gradient():
     """Im f(v + i h e) / h is the gradient without projection there: no rung relies on it."""
     report = oracle.check(absolute, a.wrong("g/n * G"))
     assert not report.ok
-    assert rungs(report)["differences"] is False
+    assert checks(report)["differences"] is False
 
 
 # ---- Taylor -------------------------------------------------------------------------------------
@@ -105,18 +105,18 @@ def test_a_step_through_absolute_values_would_have_praised_a_wrong_gradient():
 def test_the_bound_of_the_remainder_holds(form, eps, rng):
     """A theorem, at random points, and for steps as long as it allows: half of h."""
     how = {"form": form, "eps": eps}
-    accused = Accused(
+    implementation = Implementation(
         lambda v, g: weight_norm.forward(v, g, **how),
         lambda w_bar, v, g: weight_norm.vjp(w_bar, v, g, **how),
     )
-    claim = Claim(0, form, eps, "float64", "float64", frozenset({2}), ())
+    spec = Spec(0, form, eps, "float64", "float64", frozenset({2}), ())
     worst = 0.0
     for shape in [(1, 2), (3, 4), (2, 9)] * 20:
         case = next(of_shape(shape))
         random = {x: rng.normal(size=getattr(case, x).shape) for x in ("v", "w_bar", "A", "g", "B")}
         case = type(case)("S", "shape", axes=(0,), **random)
         for t in (1.0, 0.1, 1e-3, 1e-6):
-            worst = max(worst, _ratio(Trial(accused, claim), case, _step(claim, case, t)))
+            worst = max(worst, _ratio(Run(implementation, spec), case, _step(spec, case, t)))
     assert worst <= 1
     assert worst > 0.05  # and is no idle one
 
@@ -127,8 +127,8 @@ def test_no_bound_no_rung():
         lambda v, g: weight_norm.forward(v, g, **how),
         lambda w_bar, v, g: weight_norm.vjp(w_bar, v, g, **how),
     )
-    assert "taylor" not in rungs(oracle.check(*functions, **how))
-    assert "taylor" not in rungs(oracle.check(lambda v, g: 2 * a.forward(v, g), a.right))
+    assert "taylor" not in checks(oracle.check(*functions, **how))
+    assert "taylor" not in checks(oracle.check(lambda v, g: 2 * a.forward(v, g), a.right))
 
 
 def test_ridders_knows_its_error():
@@ -147,12 +147,12 @@ def flat_product(v, g, v_dot, g_dot):
 
 def test_a_product_and_a_pullback_that_are_not_adjoint():
     right = oracle.check(backward=a.right, jvp=weight_norm.jvp)
-    assert rungs(right)["adjoint"]
-    assert not rungs(oracle.check(backward=a.wrong("g/n * G"), jvp=weight_norm.jvp))["adjoint"]
-    assert not rungs(oracle.check(backward=a.right, jvp=flat_product))["adjoint"]
+    assert checks(right)["adjoint"]
+    assert not checks(oracle.check(backward=a.wrong("g/n * G"), jvp=weight_norm.jvp))["adjoint"]
+    assert not checks(oracle.check(backward=a.right, jvp=flat_product))["adjoint"]
     # Both without projection: adjoint, and wrong.
     both = oracle.check(backward=a.wrong("g/n * G"), jvp=flat_product)
-    assert rungs(both)["adjoint"]
+    assert checks(both)["adjoint"]
     assert not both.ok
 
 

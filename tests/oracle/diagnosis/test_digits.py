@@ -65,8 +65,8 @@ def test_errors_that_are_as_small_but_no_rounding(name, dtype):
 
 
 def test_sums_in_the_narrow_dtype_where_wider_ones_were_claimed():
-    claim = {"dtype": "float16", "accumulate": "float32", "quick": False}
-    report = oracle.check(backward=a.BACKWARDS["sequential"], **claim)
+    spec = {"dtype": "float16", "accumulate": "float32", "quick": False}
+    report = oracle.check(backward=a.BACKWARDS["sequential"], **spec)
     assert {d.id for d in report.diagnosis} == {"long_slices", "lost_digits"}
 
 

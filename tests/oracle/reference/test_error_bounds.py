@@ -39,8 +39,8 @@ def test_minwn_is_within(form, eps, dtype):
         found = wn.forward(case.v, case.g, **how), v_bar, g_bar
         want = expected(case, certify="", **how)
         accumulate = "float32" if dtype == "float16" else None
-        for claim in {None, accumulate}:
-            allowed = bounds(case, accumulate=claim, **how)
+        for spec in {None, accumulate}:
+            allowed = bounds(case, accumulate=spec, **how)
             assert worst(found, want, allowed) <= 1, case.id
         if case.exact and plain:
             for got, true in zip(found, want, strict=True):

@@ -10,12 +10,12 @@ import numpy as np
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.diagnosis import Diagnosis
-from minwn.oracle.report import Report, Rung, Smallest, Worst
+from minwn.oracle.report import CheckResult, MinimalCase, Report, Worst
 
 from .. import implementations as a
 
 INSIDE = {"form": "inside", "eps": 1e-4}
-PLUMBING = {name: make for name, make, _ in a.PLUMBING}
+WIRING = {name: make for name, make, _ in a.WIRING}
 
 
 def _eps_forward(v, g):
@@ -43,7 +43,7 @@ def _ambiguous():
     ]
     one = Diagnosis("g_bar_n2", "g_bar = d/n^2", "divide by n", "fits", ("g_bar",), 0.1)
     return Report("ambiguous", "FAIL", "a wrong gradient", diagnosis=[*rivals, one],
-                  ambiguous=True, rungs=[Rung("gradients", 9, 4, 1e9)])  # fmt: skip
+                  ambiguous=True, checks=[CheckResult("gradients", 9, 4, 1e9)])  # fmt: skip
 
 
 def nasty():
@@ -53,10 +53,10 @@ def nasty():
     big = np.full((9, 12), -1.2345678e-123).tolist()
     return Report(
         f"<script>{long}\x1b[31m\n\ud800", "FAIL", f"bad \x00 news {long}", diagnosis=many,
-        rungs=[Rung(f"rung {i} {long}", 10**12, 10**11, math.inf, long) for i in range(9)],
+        checks=[CheckResult(f"rung {i} {long}", 10**12, 10**11, math.inf, long) for i in range(9)],
         groups={f"group {i}": "FAIL" for i in range(9)},
         worst=Worst(long, "v_bar", (1,) * 9, (2,) * 9, math.nan, 1.0, 0.0),
-        smallest=Smallest(big, [[1.0]] * 9, big, "v_bar", [[math.nan] * 12] * 9, big),
+        minimal_case=MinimalCase(big, [[1.0]] * 9, big, "v_bar", [[math.nan] * 12] * 9, big),
         laws={"I1": math.inf, "Ix": math.nan}, notes=[f"note\x07\n{long}"] * 50, axis=(0, 2),
         form="rms", eps=1e-3,
     )  # fmt: skip
@@ -83,10 +83,10 @@ MAKERS = {
     "not in the plane": lambda: oracle.check(a.forward, a.wrong("g/n * (G - d/n**2 * abs(v))")),
     "wrong forward": lambda: oracle.check(_l1, a.right),
     "undeclared eps": lambda: oracle.check(_eps_forward, _eps_backward),
-    "last element": lambda: oracle.check(a.forward, PLUMBING["last element not written"]()),
-    "narrow": lambda: oracle.check(a.forward, PLUMBING["narrower dtype"]()),
-    "mutates": lambda: oracle.check(a.forward, PLUMBING["mutates v"]()),
-    "raises": lambda: oracle.check(a.forward, PLUMBING["raises"]()),
+    "last element": lambda: oracle.check(a.forward, WIRING["last element not written"]()),
+    "narrow": lambda: oracle.check(a.forward, WIRING["narrower dtype"]()),
+    "mutates": lambda: oracle.check(a.forward, WIRING["mutates v"]()),
+    "raises": lambda: oracle.check(a.forward, WIRING["raises"]()),
     "second order": lambda: oracle.check(a.forward, a.right, double_backward=_frozen),
     "whole": lambda: oracle.check(backward=lambda w_bar, v, g: (w_bar, g), axis=None),
     "columns": lambda: oracle.check(backward=lambda w_bar, v, g: (w_bar + v, g), axis=1),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minwn import oracle
-from minwn.oracle.report import Rung, Smallest
+from minwn.oracle.report import CheckResult, MinimalCase
 from minwn.oracle.report.html import page
 from minwn.oracle.report.picture import pictures
 
@@ -95,8 +95,10 @@ def test_ids_are_unique_and_every_reference_leads_somewhere(whole):
 
 def test_any_name_is_text():
     evil = '<script>alert("1")</script>&amp;\x00'
-    rungs = [Rung(evil, 3, 1, 2.0, evil)]
-    r = dataclasses.replace(report("mutates"), name=evil, headline=evil, notes=[evil], rungs=rungs)
+    checks = [CheckResult(evil, 3, 1, 2.0, evil)]
+    r = dataclasses.replace(
+        report("mutates"), name=evil, headline=evil, notes=[evil], checks=checks
+    )
     tree = Tree(page([r]))
     assert not tree.all("script")
     assert evil[:26] in tree.all("svg")[0]["text"]
@@ -196,7 +198,7 @@ def legend(picture):
 
 def test_a_missing_projection_is_a_slanted_arrow():
     # v = (3, 4), g = 10, w_bar = (5, 10): (g/n) w_bar is 22 along v and 4 across, in units of 1
-    plane = pictures(dataclasses.replace(report("no_projection"), specimens=[]))[0]
+    plane = pictures(dataclasses.replace(report("no_projection"), examples=[]))[0]
     assert plane.title == "Slice 0 of v_bar in the plane of v and w_bar"
     assert "expected v_bar: 0 along v, 4 across v" in legend(plane)
     assert "got: 22 along v, 4 across v" in legend(plane)
@@ -205,11 +207,11 @@ def test_a_missing_projection_is_a_slanted_arrow():
 def test_an_arrow_that_leaves_the_plane_or_the_picture_says_so():
     v, w_bar = [[3.0, 4.0, 0.0]], [[5.0, 10.0, 0.0]]
     right = [[-3.2, 2.4, 0.0]]
-    out = Smallest(v, [[10.0]], w_bar, "v_bar", [[-3.2, 2.4, 5.0]], right)
-    r = dataclasses.replace(report("no_projection"), specimens=[out])
+    out = MinimalCase(v, [[10.0]], w_bar, "v_bar", [[-3.2, 2.4, 5.0]], right)
+    r = dataclasses.replace(report("no_projection"), examples=[out])
     assert "leaves this plane, by 5" in legend(pictures(r)[0])
     far = dataclasses.replace(out, got=[[-3200.0, 2400.0, 0.0]])
-    r = dataclasses.replace(r, specimens=[far])
+    r = dataclasses.replace(r, examples=[far])
     assert "drawn shorter" in legend(pictures(r)[0])
 
 
@@ -231,7 +233,7 @@ def specimen(shape, axes, got=None, output="v_bar"):
     g = rng.standard_normal([k if i in axes else 1 for i, k in enumerate(shape)] if shape else ())
     right = rng.standard_normal(g.shape if output == "g_bar" else shape)
     got = right + 10.0 ** rng.integers(-17, 3, right.shape) if got is None else np.full(shape, got)
-    return Smallest(*(x.tolist() for x in (v, g, w_bar)), output, got.tolist(), right.tolist())
+    return MinimalCase(*(x.tolist() for x in (v, g, w_bar)), output, got.tolist(), right.tolist())
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def specimen(shape, axes, got=None, output="v_bar"):
     ],
 )  # fmt: skip
 def test_any_case_can_be_drawn(case):
-    r = dataclasses.replace(report("no_projection"), specimens=[case])
+    r = dataclasses.replace(report("no_projection"), examples=[case])
     drawn = pictures(r)
     assert len(drawn) >= 2
     for picture in drawn:
@@ -256,7 +258,7 @@ def test_any_case_can_be_drawn(case):
 def test_the_heat_map_is_true():
     case = specimen((4, 6), (0,))
     ratio = case.ratio()
-    heat = pictures(dataclasses.replace(report("unknown"), specimens=[case]))[1]
+    heat = pictures(dataclasses.replace(report("unknown"), examples=[case]))[1]
     levels = [int(x) for x in re.findall(r'<rect class="heat(\d)"', heat.body)]
     np.testing.assert_array_equal(np.array(levels) > 0, np.ravel(ratio) > 1)
     assert f"{(ratio > 1).sum()} of 24 entries" in heat.description
@@ -269,8 +271,8 @@ def test_the_heat_map_is_true():
 def test_without_numbers_the_checks_are_drawn(name):
     (picture,) = pictures(report(name))
     assert picture.title == "How much of each check is wrong"
-    for rung in report(name).rungs:
-        assert f"{rung.name}: {rung.failed} of {rung.checked} wrong" in picture.description
+    for result in report(name).checks:
+        assert f"{result.name}: {result.failed} of {result.checked} wrong" in picture.description
 
 
 # ---- colours ------------------------------------------------------------------------------------

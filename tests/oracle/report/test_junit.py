@@ -21,7 +21,7 @@ def test_one_suite_for_each_report_one_test_for_each_rung_law_and_group():
     assert len(suites) == len(MAKERS)
     for suite, r in zip(suites, everything(), strict=True):
         tests = suite.findall("testcase")
-        assert len(tests) == 1 + len(r.rungs) + len(r.laws) + len(r.groups)
+        assert len(tests) == 1 + len(r.checks) + len(r.laws) + len(r.groups)
         assert len({(t.get("classname"), t.get("name")) for t in tests}) == len(tests)
 
 

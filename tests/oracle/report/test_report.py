@@ -11,18 +11,18 @@ import pytest
 
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import GROUPS as CASES
-from minwn.oracle.checks import LADDER
+from minwn.oracle.checks import ALL_CHECKS
 from minwn.oracle.diagnosis import Diagnosis
-from minwn.oracle.report import Report, Rung, Smallest
+from minwn.oracle.report import CheckResult, MinimalCase, Report
 from minwn.oracle.report.glossary import (
+    CHECKS,
     GRADES,
     GROUPS,
     NEXT,
     ORDERS,
-    RUNGS,
     VERDICTS,
-    letters,
-    rights,
+    correct_formulas,
+    symbols,
 )
 
 from . import reports
@@ -43,12 +43,12 @@ def test_the_screen_names_the_mistake_the_right_line_and_the_fix(name):
     r, text = report(name), str(report(name))
     for d in r.diagnosis[:2]:
         assert d.id in text
-        for formula in (*rights(d, r.form), d.formula):
+        for formula in (*correct_formulas(d, r.form), d.formula):
             assert formula in text
         assert d.fix[:60] in " ".join(text.split())
-    for rung in r.rungs:
-        assert (f"{rung.failed} of {rung.checked} wrong" in text) == (not rung.ok)
-        assert rung.name in text or (rung.ok and "more      in to_json()" in text)
+    for result in r.checks:
+        assert (f"{result.failed} of {result.checked} wrong" in text) == (not result.ok)
+        assert result.name in text or (result.ok and "more      in to_json()" in text)
 
 
 def test_a_screen_read_as_a_whole():
@@ -70,9 +70,9 @@ def test_a_screen_read_as_a_whole():
 
 
 def test_matrices_stand_in_columns_and_only_wrong_numbers_are_starred():
-    s = Smallest([[3, 4], [8, 6]], [[10], [-5]], [[5, 10], [0, 5]], "v_bar",
+    s = MinimalCase([[3, 4], [8, 6]], [[10], [-5]], [[5, 10], [0, 5]], "v_bar",
                  [[-3.2, 0], [1.2, -1.6]], [[-3.2, 2.4], [1.2, -1.6]])  # fmt: skip
-    text = str(Report("x", "FAIL", "a wrong gradient", smallest=s))
+    text = str(Report("x", "FAIL", "a wrong gradient", minimal_case=s))
     assert text.split("\n")[3:] == [
         "  on paper  v = [[3, 4],   g = [[10],   w_bar = [[ 5, 10],",
         "                 [8, 6]]        [-5]]            [ 0,  5]]",
@@ -84,13 +84,13 @@ def test_matrices_stand_in_columns_and_only_wrong_numbers_are_starred():
 
 def test_a_wrong_number_looks_wrong():
     """Six digits would hide an error in the eighth; seventeen would hide that 3.8 is 3.8."""
-    s = Smallest([3.0], 1.0, [1.0], "v_bar", [3.8000001, 11.0], [3.8, 11.0])
-    text = str(Report("x", "FAIL", "a wrong gradient", smallest=s))
+    s = MinimalCase([3.0], 1.0, [1.0], "v_bar", [3.8000001, 11.0], [3.8, 11.0])
+    text = str(Report("x", "FAIL", "a wrong gradient", minimal_case=s))
     assert "v_bar: got = [3.8000001*, 11 ]   expected = [3.8, 11]" in text
 
 
 def test_what_is_allowed_decides_what_is_wrong():
-    s = Smallest([1.0], 1.0, [1.0], "w", [1.0, 1.1, np.nan, 3.0], [1.0, 1.0, 1.0, 2.0])
+    s = MinimalCase([1.0], 1.0, [1.0], "w", [1.0, 1.1, np.nan, 3.0], [1.0, 1.0, 1.0, 2.0])
     np.testing.assert_array_equal(s.ratio() > 1, [False, True, True, True])
     wide = dataclasses.replace(s, allowed=[0.0, 0.2, 0.2, 0.5])
     np.testing.assert_allclose(wide.ratio(), [0, 0.5, np.inf, 2])
@@ -126,7 +126,12 @@ def test_what_matters_most_is_kept_where_the_screen_is_too_small():
 
 
 def test_a_rung_without_answers_is_left_out():
-    r = Report("x", "FAIL", "w is wrong", rungs=[Rung("forward", 5, 1, 2.0), Rung("laws", 0, 0, 0)])
+    r = Report(
+        "x",
+        "FAIL",
+        "w is wrong",
+        checks=[CheckResult("forward", 5, 1, 2.0), CheckResult("laws", 0, 0, 0)],
+    )
     assert "laws" not in str(r)
 
 
@@ -134,8 +139,10 @@ def test_a_rung_without_answers_is_left_out():
 def test_json_holds_everything(name):
     r = report(name)
     data = json.loads(json.dumps(r.to_json(), allow_nan=False))
-    fields = {f.name for f in dataclasses.fields(r)}
+    keys = {"checks": "rungs", "minimal_case": "smallest", "examples": "specimens"}
+    fields = {keys.get(f.name, f.name) for f in dataclasses.fields(r)}
     assert fields | {"ok", "broken"} == set(data)
+    assert (r.rungs, r.smallest, r.specimens) == (r.checks, r.minimal_case, r.examples)
     assert (data["verdict"], data["ok"]) == (r.verdict, bool(r))
 
 
@@ -154,12 +161,12 @@ def test_every_word_of_a_report_is_explained():
     assert set(GROUPS) == {*CASES, "shape"}  # the one that is asked for
     for name in set(MAKERS) - {"nasty"}:
         r = report(name)
-        assert {rung.name for rung in r.rungs} <= set(RUNGS)
+        assert {result.name for result in r.checks} <= set(CHECKS)
         assert r.verdict in VERDICTS
         assert r.grade is None or r.grade in GRADES
-    assert set(RUNGS) == set(LADDER)
-    assert set(ORDERS.values()) <= set(RUNGS)
-    assert max(map(len, RUNGS.values())) <= 53  # one line of the screen
+    assert set(CHECKS) == set(ALL_CHECKS)
+    assert set(ORDERS.values()) <= set(CHECKS)
+    assert max(map(len, CHECKS.values())) <= 53  # one line of the screen
 
 
 def python(text):
@@ -190,9 +197,9 @@ def test_the_right_formulas_are_right(form, eps, rng):
         right |= zip(("by_w_bar", "by_v", "by_g"), found, strict=True)
     everything = Diagnosis("x", "", "", "", tuple(right))
     if form != "plain":
-        for line in letters(0, everything, form).split(";")[0].replace(", y", "; y").split("; "):
+        for line in symbols(0, everything, form).split(";")[0].replace(", y", "; y").split("; "):
             known[line[0]] = eval(python(line), known)
-    for output, formula in zip(right, rights(everything, form), strict=True):
+    for output, formula in zip(right, correct_formulas(everything, form), strict=True):
         assert formula.startswith(f"{output} = ")
         # A handful of roundings, in numbers of order 1.
         np.testing.assert_allclose(eval(python(formula), known), right[output], rtol=1e-12)
@@ -203,4 +210,4 @@ def test_the_right_formulas_are_right(form, eps, rng):
     [(0, "each slice v[i] "), (1, "v[:, i]"), (None, "the whole of v"), ((0, 2), "axis (0, 2)")],
 )
 def test_the_letters_say_what_a_slice_is(axis, words):
-    assert words in letters(axis, Diagnosis("x", "", "", "", ("v_bar",)))
+    assert words in symbols(axis, Diagnosis("x", "", "", "", ("v_bar",)))

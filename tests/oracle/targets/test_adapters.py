@@ -5,20 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from minwn.oracle.check_adapter import judge
+from minwn.oracle.check_adapter import check_adapter
 from minwn.oracle.targets import adapters
-from minwn.oracle.targets.adapters.adapter import Implementation
+from minwn.oracle.targets.adapters.adapter import Adapter
 
-PLAIN = [i.name for i in adapters.IMPLEMENTATIONS.values() if i.family in ("numpy", "minwn")]
+PLAIN = [i.name for i in adapters.ADAPTERS.values() if i.family in ("numpy", "minwn")]
 # A compilation for each shape: few shapes for those that compile.
 FEW = {"groups": ["dyadic", "undefined"], "ranks": [2]}
 
 
 def installed(name):
-    [run] = adapters.get(name)
-    if run.missing():
-        pytest.skip(run.missing())
-    return run
+    [adapter] = adapters.get(name)
+    if adapter.missing():
+        pytest.skip(adapter.missing())
+    return adapter
 
 
 def ranks(axis):
@@ -30,8 +30,8 @@ def ids(report):
     return [d.id for d in report.diagnosis]
 
 
-def rungs(report):
-    return {r.name: r.ok for r in report.rungs if r.checked}
+def checks(report):
+    return {r.name: r.ok for r in report.checks if r.checked}
 
 
 # ---- the plain references -----------------------------------------------------------------------
@@ -39,24 +39,24 @@ def rungs(report):
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_plain_reference_passes_on_every_axis_dtype_and_order(name):
-    [run] = adapters.get(name)
-    for axis in run.axes:
+    [adapter] = adapters.get(name)
+    for axis in adapter.axes:
         for dtype in ("float64", "float32", "float16"):
-            report = judge(run, axis=axis, dtype=dtype, ranks=ranks(axis))
+            report = check_adapter(adapter, axis=axis, dtype=dtype, ranks=ranks(axis))
             assert report.verdict == "PASS", str(report)
-            has = set(run.functions(axis, "plain", 0.0))
-            assert ("product" in rungs(report)) == ("jvp" in has)
-            assert ("second order" in rungs(report)) == ("double_backward" in has)
+            has = set(adapter.functions(axis, "plain", 0.0))
+            assert ("product" in checks(report)) == ("jvp" in has)
+            assert ("second order" in checks(report)) == ("double_backward" in has)
 
 
 @pytest.mark.parametrize("name", ["minwn.byhand", "minwn.composed", "minwn.layer"])
 def test_minwn_has_every_form(name):
-    [run] = adapters.get(name)
-    for form, eps in run.lengths:
+    [adapter] = adapters.get(name)
+    for form, eps in adapter.lengths:
         # Autodiff of a root has no derivative at zero, where these three have one.
         at_zero = name == "minwn.composed" and form in ("outside", "max_n", "rms")
         groups = ["dyadic", "generic", "angle", "axes"] if at_zero else None
-        report = judge(run, form=form, groups=groups, ranks=[2])
+        report = check_adapter(adapter, form=form, groups=groups, ranks=[2])
         assert (report.verdict, report.eps) == ("PASS", eps), str(report)
 
 
@@ -74,12 +74,12 @@ TORCH = {
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", TORCH)
 def test_torch(name, dtype):
-    run = installed(name)
-    assert set(TORCH[name]) == set(run.axes)
+    adapter = installed(name)
+    assert set(TORCH[name]) == set(adapter.axes)
     for axis, mistake in TORCH[name].items():
-        report = judge(run, axis=axis, dtype=dtype, ranks=ranks(axis))
+        report = check_adapter(adapter, axis=axis, dtype=dtype, ranks=ranks(axis))
         assert ids(report) == ([mistake] if mistake else []), str(report)
-        assert [name for name, ok in rungs(report).items() if not ok] == (
+        assert [name for name, ok in checks(report).items() if not ok] == (
             ["second order"] if mistake else []
         )
         forward = [note for note in report.notes if note.startswith("no forward mode")]
@@ -89,27 +89,27 @@ def test_torch(name, dtype):
 
 def test_torch_keeps_half_norms_in_float32_where_it_is_fused():
     for name in ("torch.first", "torch.last"):
-        report = judge(installed(name), dtype="float16")
+        report = check_adapter(installed(name), dtype="float16")
         assert report.groups["range"] == "ok"
-    assert judge(installed("torch.whole"), dtype="float16").groups["range"] == "limit"
+    assert check_adapter(installed("torch.whole"), dtype="float16").groups["range"] == "limit"
 
 
 JAX = ["flax.linen", "flax.nnx", "equinox.wrapper"]
 
 
-def first_order(run):
+def first_order(adapter):
     def functions(*settings):
-        roles = run.functions(*settings)
+        roles = adapter.functions(*settings)
         return {role: roles[role] for role in ("forward", "backward")}
 
-    return replace(run, functions=functions)
+    return replace(adapter, functions=functions)
 
 
 @pytest.mark.parametrize("name", JAX)
 def test_flax_and_equinox_are_right_at_every_order(name):
-    report = judge(installed(name), **FEW)
+    report = check_adapter(installed(name), **FEW)
     assert report.verdict == "PASS", str(report)
-    assert {"dyadic", "forward", "gradients", "product", "second order"} <= set(rungs(report))
+    assert {"dyadic", "forward", "gradients", "product", "second order"} <= set(checks(report))
     zeros = [note for note in report.notes if note.startswith("zero slice")]
     assert bool(zeros) == (name == "equinox.wrapper")  # eps gives zeros an answer
 
@@ -117,29 +117,29 @@ def test_flax_and_equinox_are_right_at_every_order(name):
 @pytest.mark.parametrize(("axis", "dtype"), [(..., "float32"), (0, "float64"), (None, "float64")])
 @pytest.mark.parametrize("name", JAX)
 def test_flax_and_equinox_in_float32_and_on_other_axes(name, axis, dtype):
-    run, few = first_order(installed(name)), {"groups": ["angle", "undefined"]}
-    report = judge(run, axis=axis, dtype=dtype, **few, ranks=ranks(axis))
+    adapter, few = first_order(installed(name)), {"groups": ["angle", "undefined"]}
+    report = check_adapter(adapter, axis=axis, dtype=dtype, **few, ranks=ranks(axis))
     assert report.verdict == "PASS", str(report)
-    assert {"forward", "gradients"} <= set(rungs(report))
+    assert {"forward", "gradients"} <= set(checks(report))
 
 
 def test_flax_loses_its_eps_in_float16():
-    run = first_order(installed("flax.linen"))
-    report = judge(run, dtype="float16", groups=["undefined"], ranks=[2])
+    adapter = first_order(installed("flax.linen"))
+    report = check_adapter(adapter, dtype="float16", groups=["undefined"], ranks=[2])
     assert (report.verdict, report.groups["undefined"]) == ("FAIL", "FAIL")
 
 
 def test_paddle():
-    run = installed("paddle.hook")
-    for axis in run.axes:  # its gradient has an eps that its forward has not, below float32
-        assert ids(judge(run, axis=axis)) == ["eps_in_bwd_only"]
-        report = judge(run, axis=axis, dtype="float32")
+    adapter = installed("paddle.hook")
+    for axis in adapter.axes:  # its gradient has an eps that its forward has not, below float32
+        assert ids(check_adapter(adapter, axis=axis)) == ["eps_in_bwd_only"]
+        report = check_adapter(adapter, axis=axis, dtype="float32")
         assert report.verdict == "PASS", str(report)
         assert report.notes[0].startswith("no second order: RuntimeError: (Unavailable)")
     for dtype in ("float64", "float32"):
-        report = judge(installed("paddle.whole"), dtype=dtype)
+        report = check_adapter(installed("paddle.whole"), dtype=dtype)
         assert [group for group, cell in report.groups.items() if cell == "FAIL"] == ["undefined"]
-        assert rungs(report)["second order"]
+        assert checks(report)["second order"]
 
 
 # ---- the register -------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_paddle():
 def test_names():
     assert [i.name for i in adapters.get("equinox")] == ["equinox.wrapper"]
     assert len(adapters.get("torch")) == 6
-    assert len(adapters.get("all")) == len(adapters.IMPLEMENTATIONS)
+    assert len(adapters.get("all")) == len(adapters.ADAPTERS)
     with pytest.raises(KeyError, match=r"choose from all, torch, flax.*torch\.hook"):
         adapters.get("tensorflow")
 
@@ -158,10 +158,10 @@ def absent(axis, form, eps):
 
 
 def test_what_is_not_installed_says_how_to_install_it():
-    run = Implementation("x.y", "x", "no-such-distribution", absent)
-    assert run.version is None
+    adapter = Adapter("x.y", "x", "no-such-distribution", absent)
+    assert adapter.version is None
     with pytest.raises(ValueError, match="pip install no-such-distribution"):
-        judge(run)
+        check_adapter(adapter)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_is_not_installed_says_how_to_install_it():
 )  # fmt: skip
 def test_what_is_not_claimed_is_not_judged(asked, said):
     with pytest.raises(ValueError, match=said):
-        judge(adapters.IMPLEMENTATIONS["numpy.fused"], **asked)
+        check_adapter(adapters.ADAPTERS["numpy.fused"], **asked)
 
 
 def test_a_later_order_that_raises_is_left_out_and_told():
@@ -182,23 +182,23 @@ def test_a_later_order_that_raises_is_left_out_and_told():
         def backward(w_bar, v, g):
             return right["backward"](w_bar, v, g)
 
-        right = adapters.IMPLEMENTATIONS["numpy.fused"].functions(axis, form, eps)
+        right = adapters.ADAPTERS["numpy.fused"].functions(axis, form, eps)
         return right | {"backward": backward, "jvp": jvp}
 
-    report = judge(Implementation("numpy.x", "x", "numpy", functions))
+    report = check_adapter(Adapter("numpy.x", "x", "numpy", functions))
     assert report.notes[0] == "no forward mode: NotImplementedError: not yet"
     assert report.verdict == "PASS"
-    assert "product" not in rungs(report)
+    assert "product" not in checks(report)
 
 
-@pytest.mark.parametrize("name", adapters.IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", adapters.ADAPTERS)
 def test_an_implementation_leaves_the_arrays_and_their_dtype_alone(name):
-    run = installed(name)
-    axis, rng = run.axes[0], np.random.default_rng(5)
+    adapter = installed(name)
+    axis, rng = adapter.axes[0], np.random.default_rng(5)
     shape = () if axis is None else {0: (3, 1), -2: (3, 1), -1: (1, 4)}[axis]
     v, w_bar, g = (rng.normal(size=s).astype("float32") for s in ((3, 4), (3, 4), shape))
     kept = [x.copy() for x in (v, w_bar, g)]
-    roles = run.functions(axis, *run.lengths[0])
+    roles = adapter.functions(axis, *adapter.lengths[0])
     w, (v_bar, g_bar) = roles["forward"](v, g), roles["backward"](w_bar, v, g)
     for answer, like in ((w, v), (v_bar, v), (g_bar, g)):
         assert (answer.shape, answer.dtype) == (like.shape, like.dtype)

@@ -39,7 +39,7 @@ def test_c_is_right(tmp_path):
     program = compiled(EXAMPLES / "weight_norm.c", tmp_path)
     report = judge(str(program), ranks=range(1, 6))
     assert report.verdict == "PASS", report
-    assert {rung.name for rung in report.rungs} >= {"dyadic", "gradients", "differences"}
+    assert {result.name for result in report.checks} >= {"dyadic", "gradients", "differences"}
     with Pipe(str(program)) as pipe:
         assert (pipe.jvp, pipe.double_backward) == (None, None)
         assert pipe.settings == {"axis": 0, "form": "plain", "eps": 0.0, "dtype": "float64"}
@@ -89,7 +89,7 @@ def test_javascript_to_second_order(mistake, outputs):
             ranks=range(1, 6), **pipe.settings,
         )  # fmt: skip
     assert report.verdict == ("FAIL" if mistake else "PASS"), report
-    assert {rung.name for rung in report.rungs} >= {"product", "second order"}
+    assert {result.name for result in report.checks} >= {"product", "second order"}
     assert outputs <= {output for d in report.diagnosis for output in d.outputs}
     assert mistake in ("", "stale_norm") or report.diagnosis[0].id == mistake
 

@@ -1,16 +1,16 @@
 """The implementations that can be judged by name: the real thing, run on the oracle's arrays.
 
-    [run] = adapters.get("torch.hook")
-    report = adapters.judge(run, dtype="float32")
+    [adapter] = adapters.get("torch.hook")
+    report = check_adapter(adapter, dtype="float32")
 
-Each file here is one implementation: the claim, and about ten lines that call it. The derivatives
-are the library's own, by `autodiff_torch`, by `autodiff_jax`. No library is
-imported before one of its functions is asked for.
+Each file here is one implementation: what it computes, and about ten lines that call it. The
+derivatives are the library's own, by `autodiff_torch`, by `autodiff_jax`. No library is imported
+before one of its functions is asked for.
 """
 
 from __future__ import annotations
 
-from .adapter import DTYPES, Implementation
+from .adapter import DTYPES, Adapter
 from .equinox_wrapper import EQUINOX
 from .flax_linen import LINEN
 from .flax_nnx import NNX
@@ -25,9 +25,9 @@ from .torch_hook import HOOK
 from .torch_kernel import FIRST, INNER, LAST, WHOLE
 from .torch_parametrization import PARAMETRIZATION
 
-__all__ = ["DTYPES", "IMPLEMENTATIONS", "Implementation", "families", "get"]
+__all__ = ["ADAPTERS", "DTYPES", "Adapter", "families", "get"]
 
-IMPLEMENTATIONS: dict[str, Implementation] = {
+ADAPTERS: dict[str, Adapter] = {
     i.name: i
     for i in (
         HOOK, PARAMETRIZATION, FIRST, LAST, INNER, WHOLE, LINEN, NNX, EQUINOX,
@@ -38,17 +38,17 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
 
 def families() -> list[str]:
     """The names that stand for several implementations, but for "all"."""
-    return list(dict.fromkeys(i.family for i in IMPLEMENTATIONS.values()))
+    return list(dict.fromkeys(i.family for i in ADAPTERS.values()))
 
 
-def get(name: str) -> list[Implementation]:
+def get(name: str) -> list[Adapter]:
     """The implementations of a family, the one of a full name, or "all". Raises KeyError."""
-    if name in IMPLEMENTATIONS:
-        return [IMPLEMENTATIONS[name]]
-    found = [i for i in IMPLEMENTATIONS.values() if name in (i.family, "all")]
+    if name in ADAPTERS:
+        return [ADAPTERS[name]]
+    found = [i for i in ADAPTERS.values() if name in (i.family, "all")]
     if not found:
         raise KeyError(
             f"no implementation {name!r}; choose from all, {', '.join(families())}, or "
-            f"{', '.join(IMPLEMENTATIONS)}"
+            f"{', '.join(ADAPTERS)}"
         )
     return found

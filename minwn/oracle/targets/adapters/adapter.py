@@ -1,7 +1,7 @@
-"""What is known of an implementation before it is run: what it claims, and how it is reached.
+"""What is known of a library before it is run: what it computes, and how it is called.
 
-A claim is what the library's own pages say that it computes. It is not adjusted to make a check
-pass: what is not claimed is skipped with the reason, and not judged.
+What it computes is what the library's own pages say. It is not adjusted to make a check pass: what
+the pages do not say is skipped with the reason, and not judged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from .... import __version__
 from ....doctor import version_of
 
-__all__ = ["DTYPES", "Axis", "Implementation", "Roles"]
+__all__ = ["DTYPES", "Adapter", "Axis", "Roles"]
 
 Axis = int | tuple[int, ...] | None
 Roles = dict[str, Any]  # functions: forward, backward, jvp, double_backward, as `check` has them
@@ -22,7 +22,7 @@ DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
-class Implementation:
+class Adapter:
     """One way of one library to compute w = g v / h(v).
 
     name: the family and, after a dot, which one of it
@@ -70,7 +70,7 @@ class Implementation:
         return form, dict(self.lengths).get(form, 0.0) if eps is None else eps
 
     def declines(self, axis: Axis, form: str, eps: float, dtype: str) -> str | None:
-        """Why this is nothing that it claims to compute, or None."""
+        """Why it does not compute this, or None."""
         forms = [known for known, _ in self.lengths]
         if axis not in self.axes:
             return f"axis {axis}; it is checked for {', '.join(map(str, self.axes))}"

@@ -15,7 +15,7 @@ __all__ = ["derivatives", "holder", "one_thread"]
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order, whatever the machine; and small arrays do not wait for idle threads."""
+    """Sums in one order, on every machine; and small arrays do not wait for idle threads."""
     import torch
 
     threads = torch.get_num_threads()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 from .autodiff_jax import derivatives
 
 __all__ = ["EQUINOX"]
@@ -31,7 +31,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return derivatives(weight)
 
 
-EQUINOX = Implementation(
+EQUINOX = Adapter(
     name="equinox.wrapper", runs="equinox.nn.WeightNorm(layer)", distribution="equinox",
     functions=functions, axes=(0, -1, None),
 )  # fmt: skip

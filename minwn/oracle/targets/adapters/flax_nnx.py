@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 from .autodiff_jax import derivatives
 
 __all__ = ["NNX"]
@@ -33,7 +33,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return derivatives(weight)
 
 
-NNX = Implementation(
+NNX = Adapter(
     name="flax.nnx", runs="flax.nnx.WeightNorm(layer)", distribution="flax", functions=functions,
     axes=(-1, 0, None), lengths=(("inside", 1e-12),), free_eps=True,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from ....byhand import weight_norm
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["BYHAND"]
 
@@ -18,7 +18,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return {role: functools.partial(f, form=form, eps=eps) for role, f in roles.items()}
 
 
-BYHAND = Implementation(
+BYHAND = Adapter(
     name="minwn.byhand", runs="minwn.byhand.weight_norm", distribution="minwn",
     functions=functions, axes=(0, -1, None, (0, 1)), free_eps=True,
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),

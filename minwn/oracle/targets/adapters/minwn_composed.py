@@ -7,7 +7,7 @@ from typing import Any
 from ....byhand import weight_norm
 from ....derivatives import grad, jvp, vjp
 from ....tensors import tensor
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["COMPOSED"]
 
@@ -33,7 +33,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
             "double_backward": double_backward}  # fmt: skip
 
 
-COMPOSED = Implementation(
+COMPOSED = Adapter(
     name="minwn.composed", runs="minwn.byhand.weight_norm.composed", distribution="minwn",
     functions=functions, axes=(0, -1, None, (0, 1)), free_eps=True,
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),

@@ -9,7 +9,7 @@ import numpy
 from .... import nn
 from ....derivatives import grad
 from ....tensors import tensor
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["LAYER"]
 
@@ -42,7 +42,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return {"forward": forward, "backward": backward, "double_backward": double_backward}
 
 
-LAYER = Implementation(
+LAYER = Adapter(
     name="minwn.layer", runs="minwn.WeightNorm(name, dim)", distribution="minwn",
     functions=functions, axes=(0, -1, None, (0, 1)), free_eps=True,
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),

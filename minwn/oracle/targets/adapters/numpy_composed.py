@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["COMPOSED"]
 
@@ -40,7 +40,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return {"forward": forward, "backward": backward, "jvp": jvp}
 
 
-COMPOSED = Implementation(
+COMPOSED = Adapter(
     name="numpy.composed", runs="NumPy, part by part", distribution="numpy", functions=functions,
     axes=(0, -1, None, (0, 1)),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["FUSED"]
 
@@ -43,7 +43,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
             "double_backward": double_backward}  # fmt: skip
 
 
-FUSED = Implementation(
+FUSED = Adapter(
     name="numpy.fused", runs="NumPy, the formulas of the paper", distribution="numpy",
     functions=functions, axes=(0, -1, None, (0, 1)),
 )  # fmt: skip

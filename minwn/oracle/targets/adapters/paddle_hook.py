@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 
 __all__ = ["HOOK", "WHOLE"]
 
@@ -63,11 +63,11 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 
 
 DTYPES = ("float64", "float32")
-HOOK = Implementation(
+HOOK = Adapter(
     name="paddle.hook", runs="paddle.nn.utils.weight_norm(layer)", distribution="paddlepaddle",
     functions=functions, axes=(0, -1), lengths=(("max_n", 1e-12),), dtypes=DTYPES,
 )  # fmt: skip
-WHOLE = Implementation(
+WHOLE = Adapter(
     name="paddle.whole", runs="paddle.nn.utils.weight_norm(layer, dim=None)",
     distribution="paddlepaddle", functions=functions, axes=(None,), lengths=(("outside", 1e-12),),
     dtypes=DTYPES,

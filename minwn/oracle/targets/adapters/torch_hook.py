@@ -9,7 +9,7 @@ import functools
 import warnings
 from typing import Any
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 from .autodiff_torch import derivatives, holder, one_thread
 from .torch_kernel import FIRST, dim_of
 
@@ -32,7 +32,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return derivatives(weight)
 
 
-HOOK = Implementation(
+HOOK = Adapter(
     name="torch.hook", runs="torch.nn.utils.weight_norm(layer)", distribution="torch",
     functions=functions, axes=(0, -1, None), accumulate=FIRST.accumulate,
     within=one_thread,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 from .autodiff_torch import derivatives, one_thread
 
 __all__ = ["FIRST", "INNER", "LAST", "WHOLE", "dim_of"]
@@ -34,10 +34,10 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return derivatives(weight)
 
 
-def _path(name: str, axis: Axis, runs: str, **claims: Any) -> Implementation:
-    return Implementation(
+def _path(name: str, axis: Axis, runs: str, **fields: Any) -> Adapter:
+    return Adapter(
         name=f"torch.{name}", runs=f"torch._weight_norm(v, g, {runs})", distribution="torch",
-        functions=functions, axes=(axis,), within=one_thread, **claims,
+        functions=functions, axes=(axis,), within=one_thread, **fields,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from .adapter import Axis, Implementation, Roles
+from .adapter import Adapter, Axis, Roles
 from .autodiff_torch import derivatives, holder, one_thread
 from .torch_kernel import FIRST, dim_of
 
@@ -28,7 +28,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     return derivatives(weight)
 
 
-PARAMETRIZATION = Implementation(
+PARAMETRIZATION = Adapter(
     name="torch.parametrization", runs="torch.nn.utils.parametrizations.weight_norm(layer)",
     distribution="torch", functions=functions, axes=(0, -1, None), accumulate=FIRST.accumulate,
     within=one_thread,
