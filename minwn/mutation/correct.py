@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RIGHT", "Right"]
+__all__ = ["CORRECT", "CorrectImplementation"]
 
 Answers = tuple[Any, Any, Any]
 
 
 @dataclass(frozen=True)
-class Right:
+class CorrectImplementation:
     """One order of evaluation. widens: float16 and float32 are summed in a wider dtype."""
 
     name: str
@@ -198,15 +198,15 @@ def wide_sums(w_bar: Any, v: Any, g: Any) -> Answers:
     return w, v_bar.astype(v.dtype), (d / n).astype(v.dtype)
 
 
-RIGHT: tuple[Right, ...] = (
+CORRECT: tuple[CorrectImplementation, ...] = (
     *(
-        Right(f.__name__, f)
+        CorrectImplementation(f.__name__, f)
         for f in (
             textbook, fused, normalised_first, einsum, divided_twice, inverse_cube,
             reciprocal_root, scaled, two_powers, sequential, pairwise, backwards, by_columns,
             product, from_w, autodiff, double_where,
         )
     ),
-    Right("wider", wider, widens=True),
-    Right("wide_sums", wide_sums, widens=True),
+    CorrectImplementation("wider", wider, widens=True),
+    CorrectImplementation("wide_sums", wide_sums, widens=True),
 )  # fmt: skip

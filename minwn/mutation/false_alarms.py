@@ -18,7 +18,7 @@ import numpy as np
 
 from ..oracle.reference.double_double import bulk
 from ..oracle.reference.error_bounds import bounds
-from .correct import RIGHT, Right
+from .correct import CORRECT, CorrectImplementation
 
 __all__ = ["Alarms", "Batch", "alarms", "batches"]
 
@@ -59,21 +59,21 @@ class Batch:
     scale: tuple[int, int, int]
     moderate: bool
 
-    def asked(self, f: Right) -> bool:
+    def asked(self, f: CorrectImplementation) -> bool:
         """Whether an implementation has to be right here."""
         return f.widens or self.v.dtype.itemsize > 2 or self.moderate
 
-    def excess(self, f: Right) -> np.ndarray:
+    def excess(self, f: CorrectImplementation) -> np.ndarray:
         """The worst |error| / allowed of each row, over w, v_bar and g_bar. Above 1 is an alarm."""
         worst = np.zeros(len(self.v))
         narrow = f.widens and self.v.dtype.itemsize < 8
         allowed = self.allowed_wide if narrow else self.allowed
         with np.errstate(all="ignore"):
             got = f(self.w_bar.copy(), self.v.copy(), self.g.copy())
-            for x, right, room in zip(got, self.truth, allowed, strict=True):
-                error = np.abs(np.asarray(x, "float64") - right)
-                there = np.isfinite(right) & np.isfinite(room)
-                ratio = np.where(error == 0, 0.0, error / room)
+            for x, truth, tol in zip(got, self.truth, allowed, strict=True):
+                error = np.abs(np.asarray(x, "float64") - truth)
+                there = np.isfinite(truth) & np.isfinite(tol)
+                ratio = np.where(error == 0, 0.0, error / tol)
                 ratio = np.where(there, np.where(np.isnan(ratio), np.inf, ratio), 0.0)
                 worst = np.maximum(worst, ratio.max(axis=1))
         return worst
@@ -130,12 +130,13 @@ def _batch(
     if dtype == "float16":  # subnormal answers are rounded once more by the move
         truth = bulk(v, g, w_bar)
         moved = dict.fromkeys(moved, 0)
-    right = tuple(np.ldexp(getattr(truth, name).astype("float64"), e) for name, e in moved.items())
+    truths = (getattr(truth, name).astype("float64") for name in moved)
+    expected = tuple(map(np.ldexp, truths, moved.values()))
     wide = bounds(v, g, w_bar, accumulate={"float16": "float32"}.get(dtype, "float64"))
-    room = bounds(v, g, w_bar)
+    tol = bounds(v, g, w_bar)
     lay = LAYOUTS[layout]
     return Batch(
-        lay(v), lay(g), lay(w_bar), right, tuple(room), tuple(wide), layout, (a, b, c), moderate
+        lay(v), lay(g), lay(w_bar), expected, tuple(tol), tuple(wide), layout, (a, b, c), moderate
     )  # fmt: skip
 
 
@@ -149,7 +150,7 @@ def alarms(
     rows: int,
     *,
     seed: int = 0,
-    implementations: Sequence[Right] = RIGHT,
+    implementations: Sequence[CorrectImplementation] = CORRECT,
     step: Callable[[int], None] = lambda count: None,
 ) -> Alarms:
     """Judge every implementation on that many rows. `step` hears how many are done."""

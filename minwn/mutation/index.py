@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, forward, named, right, written
+from .mutant import Implementation, Mutant, correct, forward, named, written
 
 __all__ = ["mutants"]
 
@@ -29,10 +29,10 @@ def edited(which: str, index: Index, how: str) -> Implementation:
         return x
 
     if which == "w":
-        return Implementation(lambda v, g: edit(forward(v, g)), right)
+        return Implementation(lambda v, g: edit(forward(v, g)), correct)
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         return (edit(v_bar), g_bar) if which == "v_bar" else (v_bar, edit(g_bar))
 
     return Implementation(forward, backward)
@@ -44,13 +44,13 @@ def moved(what: str, move: Callable[[Any], Any]) -> Implementation:
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
         given = {"w_bar": w_bar, "v": v, "g": g}
         if what in given:
-            return right(*(given | {what: move(given[what])}).values())
-        v_bar, g_bar = right(w_bar, v, g)
+            return correct(*(given | {what: move(given[what])}).values())
+        v_bar, g_bar = correct(w_bar, v, g)
         return (move(v_bar), g_bar) if what == "v_bar" else (v_bar, move(g_bar))
 
     return Implementation(
         (lambda v, g: move(forward(v, g))) if what == "w" else forward,
-        right if what == "w" else backward,
+        correct if what == "w" else backward,
     )
 
 

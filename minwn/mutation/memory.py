@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, forward, named, right
+from .mutant import Implementation, Mutant, correct, forward, named
 
 __all__ = ["mutants"]
 
@@ -26,7 +26,7 @@ def writes(which: str, by: float) -> Implementation:
     """One of the inputs is scaled in place, after it was used."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        answers = right(w_bar, v, g)
+        answers = correct(w_bar, v, g)
         x = {"w_bar": w_bar, "v": v, "g": g}[which]
         x *= x.dtype.type(by)
         return answers
@@ -66,7 +66,7 @@ def forward_writes_v() -> Implementation:
         v *= g / np.sqrt((v * v).sum(axis=_axes(v), keepdims=True))
         return v
 
-    return Implementation(over, right)
+    return Implementation(over, correct)
 
 
 def puts_back() -> Implementation:
@@ -74,7 +74,7 @@ def puts_back() -> Implementation:
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
         v *= v.dtype.type(2)
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         v /= v.dtype.type(2)
         return 2 * v_bar, g_bar
 
@@ -88,7 +88,7 @@ def returns_input(which: str) -> Implementation:
     """An answer is an input: the numbers are written over those that were given."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         if which == "g":
             g[...] = g_bar
             return v_bar, g
@@ -103,7 +103,7 @@ def returns_view_where_nothing_changes() -> Implementation:
     """w is v itself where g = n, and w_bar is passed on where it has no component along v."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         np.copyto(w_bar, v_bar, where=True)
         return w_bar[:], g_bar
 
@@ -126,7 +126,7 @@ class Buffer:
         return self.keep(w) if self.which == "w" else w
 
     def backward(self, w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         v_bar = self.keep(v_bar) if "v_bar" in self.which else v_bar
         return v_bar, self.keep(g_bar) if "g_bar" in self.which else g_bar
 
@@ -158,7 +158,7 @@ class Remembers:
         key = (v.shape, str(v.dtype))
         axes = _axes(v)
         n = np.sqrt((v * v).sum(axis=axes, keepdims=True))
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         if self.what == "norm of the same shape":
             n = self.kept.setdefault(key, n)
         elif self.what == "norm of the last forward":
@@ -168,7 +168,7 @@ class Remembers:
             before = self.kept.get(key, n)
             self.kept[key], n = n, before
         elif self.what == "g of the same shape":
-            return right(w_bar, v, self.kept.setdefault(key, g.copy()))
+            return correct(w_bar, v, self.kept.setdefault(key, g.copy()))
         elif self.what == "gradients added up":
             old = self.kept.get(key, (0, 0))
             self.kept[key] = (old[0] + v_bar, old[1] + g_bar)
@@ -195,7 +195,7 @@ def noisy(size: float) -> Implementation:
     rng = np.random.default_rng(0)
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = right(w_bar, v, g)
+        v_bar, g_bar = correct(w_bar, v, g)
         noise = 1 + size * rng.standard_normal(v.shape)
         return (v_bar * noise).astype(v.dtype), g_bar
 
@@ -237,7 +237,7 @@ def reads(how: str, which: tuple[str, ...]) -> Implementation:
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
         given = {"w_bar": w_bar, "v": v, "g": g}
-        return right(*(read(x) if name in which else x for name, x in given.items()))
+        return correct(*(read(x) if name in which else x for name, x in given.items()))
 
     def of_v(v: Any, g: Any) -> Any:
         return forward(read(v), g)

@@ -18,18 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 __all__ = [
-    "Implementation",
-    "Mutant",
-    "forward",
-    "named",
-    "namespace",
-    "right",
-    "written",
+    "Implementation", "Mutant", "correct", "forward", "named", "namespace", "written",
     "written_for",
-]
+]  # fmt: skip
 
 Function = Callable[..., Any]
-RIGHT = {"w": "g * v / n", "v_bar": "g/n * (G - d/n**2 * v)", "g_bar": "d / n"}
+FORMULAS = {"w": "g * v / n", "v_bar": "g/n * (G - d/n**2 * v)", "g_bar": "d / n"}
+W, V_BAR, G_BAR = FORMULAS.values()
 DTYPES = ("float64", "float32")
 
 
@@ -109,20 +104,16 @@ def place(which: str, rank: int, axis: int) -> tuple[int, ...]:
     return table.get(which, tuple(a for a in whole if a != axis))
 
 
-def written(
-    v_bar: str = RIGHT["v_bar"], g_bar: str = RIGHT["g_bar"], w: str = RIGHT["w"]
-) -> Implementation:
-    """An implementation of three expressions; `forward` and `right` themselves where they are."""
+def written(v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
+    """An implementation of three expressions; `forward` and `correct` themselves where they are."""
     found = written_for(0, v_bar, g_bar, w)
     return Implementation(
-        forward if w == RIGHT["w"] else found.forward,
-        right if (v_bar, g_bar) == (RIGHT["v_bar"], RIGHT["g_bar"]) else found.backward,
+        forward if w == W else found.forward,
+        correct if (v_bar, g_bar) == (V_BAR, G_BAR) else found.backward,
     )
 
 
-def written_for(
-    axis: int, v_bar: str = RIGHT["v_bar"], g_bar: str = RIGHT["g_bar"], w: str = RIGHT["w"]
-) -> Implementation:
+def written_for(axis: int, v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
     """The same, of slices that keep `axis`."""
     at_w, at_v, at_g = (compile(text.strip(), text, "eval") for text in (w, v_bar, g_bar))
 
@@ -145,7 +136,7 @@ def forward(v: Any, g: Any) -> Any:
     return g * v / np.sqrt((v * v).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
 
 
-def right(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+def correct(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
     """v_bar and g_bar, right, for the first axis."""
     axes = tuple(range(1, v.ndim))
     n = np.sqrt((v * v).sum(axis=axes, keepdims=True))

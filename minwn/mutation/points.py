@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from . import second
-from .mutant import Implementation, Mutant, forward, right
+from .mutant import Implementation, Mutant, correct, forward
 
 __all__ = ["COUNTS", "MENDINGS", "TRUTH", "Point", "differs", "missing"]
 
 COUNTS = {"forward": 2, "backward": 3, "jvp": 4, "double_backward": 5}  # arrays of each function
 TRUTH = Implementation(
-    forward, right, second.order_two("jvp").jvp,
+    forward, correct, second.order_two("jvp").jvp,
     second.order_two("double_backward").double_backward,
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, forward, named, right
+from .mutant import Implementation, Mutant, correct, forward, named
 
 __all__ = ["mutants"]
 
@@ -47,8 +47,8 @@ def order_two(which: str, **factors: float) -> Implementation:
         return parts(v, g, w_bar, A, B, f)
 
     if which == "jvp":
-        return Implementation(forward, right, jvp)
-    return Implementation(forward, right, None, double_backward)
+        return Implementation(forward, correct, jvp)
+    return Implementation(forward, correct, None, double_backward)
 
 
 def plumbed(how: str) -> Implementation:
@@ -67,20 +67,20 @@ def plumbed(how: str) -> Implementation:
         if how == "by_v zero":
             return by_w_bar, 0 * by_v, by_g
         if how == "first order again":
-            return w_bar.copy(), *right(A, v, g)
+            return w_bar.copy(), *correct(A, v, g)
         return by_w_bar, by_v, by_g
 
     def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any) -> Any:
         if how == "jvp by pullback":  # symmetric in w_bar and v_dot, but blind to g_dot
-            return right(v_dot, v, g)[0]
+            return correct(v_dot, v, g)[0]
         if how == "jvp by differences":
             h = v.dtype.type(1e-3)
             return (forward(v + h * v_dot, g + h * g_dot) - forward(v, g)) / h
         return forward(v_dot, g)
 
     if how.startswith("jvp"):
-        return Implementation(forward, right, jvp)
-    return Implementation(forward, right, None, double_backward)
+        return Implementation(forward, correct, jvp)
+    return Implementation(forward, correct, None, double_backward)
 
 
 # id: the factors, and the names that are right; () where there is none

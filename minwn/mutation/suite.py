@@ -25,7 +25,7 @@ import numpy as np
 
 from ..oracle.targets.target import ROLES, load
 from .measure import MUTANTS
-from .mutant import Mutant, forward, right
+from .mutant import Mutant, correct, forward
 from .points import COUNTS, TRUTH, Point, missing
 
 __all__ = ["SuiteError", "Survey", "Tested", "find", "fitted", "measured", "relevant", "touched"]
@@ -124,7 +124,7 @@ def touched(mutant: Mutant, roles: Sequence[str] = ROLES) -> tuple[str, ...]:
     """The functions in which a mutant is wrong."""
     made = mutant.make()
     return tuple(
-        role for role in roles if getattr(made, role) not in (None, forward, right)
+        role for role in roles if getattr(made, role) not in (None, forward, correct)
     )  # fmt: skip
 
 

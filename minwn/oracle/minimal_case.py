@@ -97,12 +97,12 @@ class Shrinker:
         v, g, w_bar = map(as_float64, p)
         with np.errstate(all="ignore"):
             truth = getattr(Terms(v, g, w_bar, axes, spec.form, spec.eps), self.output)()
-            room = spec.room(*p)[self.output]
-            none = ~np.isfinite(truth) | ~np.isfinite(room)
+            tol = spec.tolerance(*p)[self.output]
+            none = ~np.isfinite(truth) | ~np.isfinite(tol)
             true, got = np.where(none, 0.0, truth), np.where(none, 0.0, got)
         o = Observation(
             "", "", v, g, w_bar, axes, {self.output: got}, {self.output: true},
-            {self.output: room}, spec.form, spec.eps, (), spec.dtype, spec.accumulate,
+            {self.output: tol}, spec.form, spec.eps, (), spec.dtype, spec.accumulate,
         )  # fmt: skip
         if not (o.ratio(self.output) > 3).any():
             return False
@@ -120,11 +120,11 @@ class Shrinker:
             return None
         with np.errstate(all="ignore"):
             there = ~np.isnan(true)
-            bad = ~(np.abs(got - true) <= spec.room(*p)[self.output]) & there & (got != true)
+            bad = ~(np.abs(got - true) <= spec.tolerance(*p)[self.output]) & there & (got != true)
         if not bad.any():
             return None
         v, g, w_bar = (as_float64(x).tolist() for x in p)
-        allowed = spec.room(*p)[self.output].tolist()
+        allowed = spec.tolerance(*p)[self.output].tolist()
         return MinimalCase(v, g, w_bar, self.output, got.tolist(), true.tolist(), allowed)
 
 

@@ -56,10 +56,10 @@ class ForwardLaw:
 
 def _length(f: Function, p: Problem, allowed: Callable[..., Any], axes: tuple[int, ...]) -> float:
     w = _wide(f(p.v.copy(), p.g.copy()), p.v)
-    room, g = allowed(p.v, p.g, p.w_bar).w, _wide(p.g, p.g)
+    tol, g = allowed(p.v, p.g, p.w_bar).w, _wide(p.g, p.g)
     n = np.sqrt((w * w).sum(axis=axes, keepdims=True)).reshape(g.shape)
     slack = 2.0**-52 * w.size * abs(g)  # the sum above is rounded as well
-    change = np.sqrt((room * room).sum(axis=axes, keepdims=True)).reshape(g.shape)
+    change = np.sqrt((tol * tol).sum(axis=axes, keepdims=True)).reshape(g.shape)
     return ratio(n - abs(g), change + slack)
 
 

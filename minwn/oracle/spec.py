@@ -47,7 +47,7 @@ class Spec:
         """The same function, where it is asked for all the digits there are."""
         return replace(self, dtype="float64", accumulate="float64")
 
-    def room(self, v: Any, g: Any, w_bar: Any) -> dict[str, np.ndarray]:
+    def tolerance(self, v: Any, g: Any, w_bar: Any) -> dict[str, np.ndarray]:
         """How far w, v_bar and g_bar may be from the rounded truth."""
         how: Any = {"form": self.form, "eps": self.eps, "accumulate": self.accumulate}
         return bounds(v, g, w_bar, **how)._asdict()
@@ -221,7 +221,7 @@ def _prepared(spec: Spec) -> tuple[Prepared, ...]:
         every = truths(chosen, form=spec.form, eps=spec.eps)
         for case, truth in zip(chosen, every, strict=True):
             expected = {name: as_float64(x) for name, x in truth._asdict().items()}
-            allowed = spec.room(case.v, case.g, case.w_bar)
+            allowed = spec.tolerance(case.v, case.g, case.w_bar)
             in_range = case.group != "range" and (case.group == "undefined" or spec.in_range(case))
             in_range = in_range and case.flags != ("result overflows",) and case.v.size > 0
             found.append(Prepared(case, expected, allowed, in_range))
@@ -235,9 +235,9 @@ def _prepared_second(spec: Spec) -> tuple[Prepared, ...]:
     for case in spec.drawn("dyadic", "generic", "axes"):
         if case.v.size:
             truth = second(case, certify="", **how)._asdict()
-            room = second_bounds(case, accumulate=spec.accumulate, **how)._asdict()
+            tol = second_bounds(case, accumulate=spec.accumulate, **how)._asdict()
             expected = {name: as_float64(x) for name, x in truth.items()}
-            found.append(Prepared(case, expected, room, _fifth_power(case, spec.accumulate)))
+            found.append(Prepared(case, expected, tol, _fifth_power(case, spec.accumulate)))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import os
 import numpy as np
 import pytest
 
-from minwn.mutation.correct import RIGHT, Right, fused
+from minwn.mutation.correct import CORRECT, CorrectImplementation, fused
 from minwn.mutation.false_alarms import DTYPES, LAYOUTS, alarms, batches
 from minwn.oracle import expected
 
@@ -45,7 +45,7 @@ def one_g_bar(w_bar, v, g):
 
 @pytest.mark.parametrize("wrong", [half_projected, narrow, one_g_bar], ids=lambda f: f.__name__)
 def test_a_fault_is_an_alarm(wrong):
-    found = alarms(4000, implementations=[Right(wrong.__name__, wrong)])
+    found = alarms(4000, implementations=[CorrectImplementation(wrong.__name__, wrong)])
     assert found.alarms > 0
     assert found.first
 
@@ -68,4 +68,4 @@ def test_the_moved_truth_is_the_truth():
 
 
 def test_there_are_ten_orders_of_evaluation():
-    assert len({f.name for f in RIGHT}) == len(RIGHT) >= 10
+    assert len({f.name for f in CORRECT}) == len(CORRECT) >= 10

@@ -7,7 +7,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from minwn.mutation.mutant import forward, right
+from minwn.mutation.mutant import correct, forward
 from minwn.mutation.points import Point, missing
 from minwn.mutation.suite import SuiteError, find, fitted, measured, relevant, touched
 from minwn.oracle.targets.target import TargetError
@@ -236,7 +236,7 @@ def test_other_axes_and_other_shapes_of_g(shape, axis, g_shape, rng):
     full = g.reshape([n if a in kept else 1 for a, n in enumerate(shape)])
     n = np.sqrt((v * v).sum(axes, keepdims=True))
     d = (w_bar * v).sum(axes, keepdims=True)
-    v_bar, g_bar = fitted("backward", right, axis)(w_bar, v, g)
+    v_bar, g_bar = fitted("backward", correct, axis)(w_bar, v, g)
     assert (v_bar.shape, g_bar.shape) == (shape, g_shape)
     # two float64 evaluations of sums of at most 24 terms
     np.testing.assert_allclose(fitted("forward", forward, axis)(v, g), full * v / n, rtol=1e-13)

@@ -12,11 +12,10 @@ import math
 import numpy as np
 
 from minwn.mutation import formula, index, memory, unclassified
-from minwn.mutation.correct import RIGHT
-from minwn.mutation.mutant import RIGHT as TEXTS
-from minwn.mutation.mutant import forward, namespace, right, written
+from minwn.mutation.correct import CORRECT
+from minwn.mutation.mutant import FORMULAS, correct, forward, namespace, written
 
-__all__ = ["forward", "namespace", "right"]
+__all__ = ["correct", "forward", "namespace"]
 
 
 def others(v, g):
@@ -24,7 +23,7 @@ def others(v, g):
     return tuple(range(1, v.ndim))
 
 
-RIGHT_V, RIGHT_G = TEXTS["v_bar"], TEXTS["g_bar"]
+RIGHT_V, RIGHT_G = FORMULAS["v_bar"], FORMULAS["g_bar"]
 
 
 def wrong(v_bar, g_bar=RIGHT_G):
@@ -104,12 +103,12 @@ UNCLASSIFIED = tuple(
 
 def narrow(w_bar, v, g):
     to = {"float64": "float32", "float32": "float16"}[str(v.dtype)]
-    return tuple(x.astype(v.dtype) for x in right(*(x.astype(to) for x in (w_bar, v, g))))
+    return tuple(x.astype(v.dtype) for x in correct(*(x.astype(to) for x in (w_bar, v, g))))
 
 
 def ignores_strides(w_bar, v, g):
     """Reads w_bar's memory in the order in which it lies."""
-    return right(w_bar.ravel(order="K").reshape(w_bar.shape), v, g)
+    return correct(w_bar.ravel(order="K").reshape(w_bar.shape), v, g)
 
 
 def _edited(*how):
@@ -137,12 +136,12 @@ WIRING = (
     ("mutates v", lambda: memory.normalises_v_in_place().backward, {"mutates_input"}),
     ("narrower dtype", lambda: narrow, {"low_precision"}),
     ("ignores strides", lambda: ignores_strides, {"layout"}),
-    ("g_bar flat", lambda: lambda *a: (right(*a)[0], right(*a)[1].reshape(-1)), {"wrong_shape"}),
-    ("another dtype", lambda: lambda *a: tuple(x.astype("float16") for x in right(*a)),
+    ("g_bar flat", lambda: lambda *a: (correct(*a)[0], correct(*a)[1].ravel()), {"wrong_shape"}),
+    ("another dtype", lambda: lambda *a: tuple(x.astype("float16") for x in correct(*a)),
      {"wrong_dtype"}),
     ("raises", lambda: lambda *a: 1 // 0, {"raises"}),
-    ("one answer", lambda: lambda *a: right(*a)[0], {"raises"}),
-    ("alias", lambda: lambda G, v, g: (G, right(G, v, g)[1]), {"aliases_input"}),
+    ("one answer", lambda: lambda *a: correct(*a)[0], {"raises"}),
+    ("alias", lambda: lambda G, v, g: (G, correct(G, v, g)[1]), {"aliases_input"}),
 )  # fmt: skip
 
 
@@ -165,9 +164,9 @@ def jacobian(w_bar, v, g):
     return v_bar.reshape(v.shape), ((V * G).sum(axis=1) / n[:, 0, 0]).reshape(g.shape)
 
 
-FORWARDS = {f.name: lambda v, g, f=f: _by_rows(f, v, v, g)[0] for f in RIGHT}
-BACKWARDS = {f.name: lambda w_bar, v, g, f=f: _by_rows(f, w_bar, v, g)[1:] for f in RIGHT} | {
-    "right": right,
+FORWARDS = {f.name: lambda v, g, f=f: _by_rows(f, v, v, g)[0] for f in CORRECT}
+BACKWARDS = {f.name: lambda w_bar, v, g, f=f: _by_rows(f, w_bar, v, g)[1:] for f in CORRECT} | {
+    "right": correct,
     "jacobian": jacobian,
 }
 

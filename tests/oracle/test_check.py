@@ -152,10 +152,10 @@ def test_whoever_overwrites_what_he_is_given_spoils_it_for_nobody_else():
 
         return spoils
 
-    before = oracle.check(a.forward, a.right).to_json()
-    report = oracle.check(vandal(a.forward), vandal(a.right))
+    before = oracle.check(a.forward, a.correct).to_json()
+    report = oracle.check(vandal(a.forward), vandal(a.correct))
     assert "mutates_input" in names(report)
-    after = oracle.check(a.forward, a.right).to_json()
+    after = oracle.check(a.forward, a.correct).to_json()
     assert before | {"seconds": 0} == after | {"seconds": 0}
 
 
@@ -234,7 +234,7 @@ def test_a_wrong_forward_is_named(name):
     def forward(v, g):
         return np.array(np.broadcast_to(eval(code, a.namespace(v, v, g)), v.shape))
 
-    report = oracle.check(forward, a.right)
+    report = oracle.check(forward, a.correct)
     assert names(report)[0] == name, str(report)
     assert report.consistent is (name == "unknown")  # a constant has no derivative
 
@@ -319,8 +319,8 @@ def test_nothing_to_judge():
 
 
 def test_slices_of_zeros_have_no_answer_but_a_convention():
-    assert oracle.check(a.forward, a.right, groups=["undefined"]).verdict == "PASS"
-    report = oracle.check(a.forward, a.right)
+    assert oracle.check(a.forward, a.correct, groups=["undefined"]).verdict == "PASS"
+    report = oracle.check(a.forward, a.correct)
     assert any("zero slice: w = NaN" in note for note in report.notes)
 
     def careless(v, g):  # one slice of zeros spoils all
@@ -339,7 +339,7 @@ def test_a_function_of_matrices_is_judged_on_matrices():
 
 
 def test_exponents_at_the_edge_of_the_range_are_a_note_not_a_fault():
-    report = oracle.check(a.forward, a.right)
+    report = oracle.check(a.forward, a.correct)
     assert any(note.startswith("range: wrong in") for note in report.notes)
     best = oracle.check(weight_norm.forward, lambda *x: weight_norm.vjp(*x))
     assert not any(note.startswith("range:") for note in best.notes), best.notes
@@ -355,7 +355,7 @@ def test_a_frozen_norm_in_the_second_order_is_named():
         found = mistake.compute(oracle.mistakes.Terms(v, g, w_bar, (0,)), A, B)
         return tuple(found[k] for k in ("by_w_bar", "by_v", "by_g"))
 
-    report = oracle.check(a.forward, a.right, double_backward=double_backward)
+    report = oracle.check(a.forward, a.correct, double_backward=double_backward)
     assert names(report) == ["second_frozen_norm"]
 
 
@@ -418,7 +418,7 @@ def test_the_report_fits_a_screen_and_shows_a_case_for_paper(tmp_path):
 
 
 def test_a_name_from_outside_is_escaped_in_html():
-    report = oracle.check(a.forward, a.right, name="<script>")
+    report = oracle.check(a.forward, a.correct, name="<script>")
     assert "<script>" not in oracle.page([report])
 
 
@@ -430,7 +430,7 @@ def test_specimens_are_the_first_generic_matrices_that_show_it():
         np.testing.assert_array_equal(s.v, case.v)
         assert np.shape(s.got) == np.shape(s.expected) == np.shape(s.allowed)
         assert (s.ratio() > 1).any()
-    assert oracle.check(a.forward, a.right).examples == []
+    assert oracle.check(a.forward, a.correct).examples == []
 
 
 def test_sentences():

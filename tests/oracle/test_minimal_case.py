@@ -28,7 +28,7 @@ def where(condition, factor=2.0):
 
 
 def fourth_row(w_bar, v, g):
-    v_bar, g_bar = a.right(w_bar, v, g)
+    v_bar, g_bar = a.correct(w_bar, v, g)
     if len(v) > 3 and v[0].size > 5:
         v_bar[3] = 0
     return v_bar, g_bar
@@ -36,7 +36,7 @@ def fourth_row(w_bar, v, g):
 
 def tail(w_bar, v, g):
     """A block of 40 entries, and nothing after it."""
-    v_bar, g_bar = a.right(w_bar, v, g)
+    v_bar, g_bar = a.correct(w_bar, v, g)
     v_bar[:, 40:] = 0
     return v_bar, g_bar
 

@@ -68,7 +68,7 @@ def told(dtype):
     for axis in (0, 1):
         for c in (c for c in cases(dtype, GROUPS, axis=axis, quick=True) if c.v.size):
             t, how = Terms(c.v, c.g, c.w_bar, c.axes), {"accumulate": DTYPES[dtype]}
-            room = bounds(c, **how)._asdict() | second_bounds(c, **how)._asdict()
+            tol = bounds(c, **how)._asdict() | second_bounds(c, **how)._asdict()
             A, B = (np.asarray(x, "float64") for x in (c.A, c.B))
             with np.errstate(all="ignore"):
                 right = dict(zip(LATER, second_right(t, A, B), strict=True))
@@ -77,7 +77,7 @@ def told(dtype):
                 wrong += [(m.id, o, m.compute(t, A, B)[o], right[o]) for m in SECOND for o in LATER]
                 for id, output, x, y in wrong:
                     seen = found.setdefault((id, output), set())
-                    if x is not None and (abs(x - y) > 4 * room[output]).any():
+                    if x is not None and (abs(x - y) > 4 * tol[output]).any():
                         seen.add(c.id)
     return found
 
@@ -130,8 +130,8 @@ BREAKS = {
 
 def broken(backward, case):
     def allowed(v, g, w_bar):
-        room = bounds(v, g, w_bar)
-        return room.v_bar, room.g_bar
+        tol = bounds(v, g, w_bar)
+        return tol.v_bar, tol.g_bar
 
     found = laws(backward, case.v, case.g, case.w_bar, axes=case.axes, allowed=allowed)
     assert set(found) == {law.id for law in INVARIANTS}

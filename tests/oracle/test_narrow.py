@@ -58,7 +58,7 @@ def test_what_is_handed_over_is_of_the_dtype_that_is_claimed(dtype):
     def noted(f):
         return lambda *xs: met.update(x.dtype.name for x in xs) or f(*xs)
 
-    functions = noted(a.in_float32(a.forward)), noted(a.in_float32(a.right))
+    functions = noted(a.in_float32(a.forward)), noted(a.in_float32(a.correct))
     report = oracle.check(*functions, dtype=dtype, accumulate="float32", ranks=RANKS, quick=False)
     assert report.ok
     assert dtype in met <= {dtype, "float64", "complex128"}

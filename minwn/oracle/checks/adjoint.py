@@ -35,16 +35,16 @@ def adjoint(run: Run) -> CheckResult | None:
             v_bar, g_bar = map(as_float64, run.implementation.call("backward", c.w_bar, c.v, c.g))
         except Exception:  # the checks that ask for these say so
             continue
-        room = spec.room(c.v, c.g, c.w_bar)
+        tol = spec.tolerance(c.v, c.g, c.w_bar)
         how: Any = {"form": spec.form, "eps": spec.eps, "accumulate": spec.accumulate}
-        room["w_dot"] = second_bounds(c, **how).w_dot
+        tol["w_dot"] = second_bounds(c, **how).w_dot
         pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
         off, allowed = [], []
         for x, y, name in pairs:
             terms = np.ravel(as_float64(x) * y.reshape(x.shape))
             off += (terms if name == "w_dot" else -terms).tolist()
             allowed += np.ravel(
-                abs(as_float64(x)) * room[name] + 2.0**-53 * abs(as_float64(x) * y)
+                abs(as_float64(x)) * tol[name] + 2.0**-53 * abs(as_float64(x) * y)
             ).tolist()
         ratios.append(_ratio(off, math.fsum(allowed)))
     if not ratios:

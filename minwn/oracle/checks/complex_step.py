@@ -46,13 +46,13 @@ def complex_step(run: Run) -> CheckResult | None:
             v_bar, g_bar = v_bar.reshape(case.v.shape), g_bar.reshape(case.g.shape)
         except Exception:  # the checks that ask for backward say so, and what shape it should have
             continue
-        room = spec.room(case.v, case.g, case.w_bar)
+        tol = spec.tolerance(case.v, case.g, case.w_bar)
         n = np.broadcast_to(Terms(case.v, case.g, case.w_bar, case.axes).n, case.v.shape)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of complex numbers cast to real ones
-                ratios += _ratios(run, case, "v", v_bar, room["v_bar"], n)
-                ratios += _ratios(run, case, "g", g_bar, room["g_bar"], np.ones_like(case.g))
+                ratios += _ratios(run, case, "v", v_bar, tol["v_bar"], n)
+                ratios += _ratios(run, case, "g", g_bar, tol["g_bar"], np.ones_like(case.g))
         except NotAnalytic as reason:
             run.notes.append(f"complex steps: not taken, for forward {reason}")
             return None

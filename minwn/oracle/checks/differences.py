@@ -68,12 +68,12 @@ def _ratios(implementation: Implementation, case: Case, spec: Spec) -> list[floa
     """The error of each entry of v_bar and g_bar, in units of what is allowed."""
     v, g, w_bar = (np.array(x) for x in (case.v, case.g, case.w_bar))
     v_bar, g_bar = map(as_float64, implementation.call("backward", w_bar, v, g))
-    room = spec.room(v, g, w_bar)
+    tol = spec.tolerance(v, g, w_bar)
     n = Terms(v, g, w_bar, case.axes).n
     found = []
     for x, x_bar, step, limit in (
-        (v, v_bar.reshape(v.shape), np.broadcast_to(0.1 * n, v.shape), room["v_bar"]),
-        (g, g_bar.reshape(g.shape), 0.25 * abs(g), room["g_bar"]),
+        (v, v_bar.reshape(v.shape), np.broadcast_to(0.1 * n, v.shape), tol["v_bar"]),
+        (g, g_bar.reshape(g.shape), 0.25 * abs(g), tol["g_bar"]),
     ):
         for i in np.ndindex(x.shape):
 

@@ -117,9 +117,9 @@ def _first_right_then_wrong(run: Run, what: str, case: Case) -> bool:
         for output, x in zip(
             NAMES[what], run.implementation.call(what, *p.given(what)), strict=True
         ):
-            truth, room = p.truth[output].ravel(), p.room[output].ravel()
+            truth, tol = p.truth[output].ravel(), p.tolerance[output].ravel()
             off = abs(as_float64(x).ravel() - truth) if x.size == truth.size else np.inf
-            near.append(np.all(off <= 2 * room))
+            near.append(np.all(off <= 2 * tol))
         correct.append(all(near))
     return correct == [True, False]
 
@@ -131,7 +131,7 @@ class Longer(NamedTuple):
     g: np.ndarray
     w_bar: np.ndarray
     truth: dict[str, np.ndarray]
-    room: dict[str, np.ndarray]
+    tolerance: dict[str, np.ndarray]
 
     def given(self, what: str) -> tuple[np.ndarray, ...]:
         return (self.v, self.g) if what == "forward" else (self.w_bar, self.v, self.g)
@@ -150,5 +150,5 @@ def _longer(spec: Spec, case: Case) -> tuple[Longer, ...]:
     for direction, g in ((v, case.g), (np.flip(v).copy(), other)):
         t = Terms(direction, g, w_bar, case.axes, spec.form, spec.eps)
         truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
-        found.append(Longer(direction, g, w_bar, truth, spec.room(direction, g, w_bar)))
+        found.append(Longer(direction, g, w_bar, truth, spec.tolerance(direction, g, w_bar)))
     return tuple(found)

@@ -41,7 +41,7 @@ def _points(spec: Spec) -> tuple[Point, ...]:
     """The cases and the questions about them. Cached: they depend on the spec only."""
 
     def allowed(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
-        found = spec.room(v, g, w_bar)
+        found = spec.tolerance(v, g, w_bar)
         return found["v_bar"], found["g_bar"]
 
     return tuple(

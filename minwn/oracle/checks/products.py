@@ -103,7 +103,7 @@ def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], spec: Sp
         candidate = np.broadcast_to(answers[output], x.shape)
         relative = (5 * t.m + 40) * inner + (STORED[output] * u if inner < u else 0.0)
         size = float(np.abs(candidate).max(initial=0.0))
-        room = 4 * np.maximum(prepared.allowed[output], relative * size)
-        if not (np.abs(x - candidate) <= room).all():
+        tol = 4 * np.maximum(prepared.allowed[output], relative * size)
+        if not (np.abs(x - candidate) <= tol).all():
             return False
     return True

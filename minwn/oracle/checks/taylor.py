@@ -75,9 +75,9 @@ def _step(spec: Spec, case: Case, t: float) -> Step:
     t *= float(T.h.min()) / 2 / float(np.sqrt(T.total(case.A**2)).max())
     there, gains = v + t * case.A, g + t * case.B
     s, b = there - v, gains - g  # rounded again: counted in `_ratio`
-    room, after = spec.room(v, g, w_bar), spec.room(there, gains, w_bar)
-    rounding = [abs(w_bar) * (room["w"] + after["w"]), abs(s) * room["v_bar"]]
-    rounding += [abs(b) * room["g_bar"]]
+    tol, after = spec.tolerance(v, g, w_bar), spec.tolerance(there, gains, w_bar)
+    rounding = [abs(w_bar) * (tol["w"] + after["w"]), abs(s) * tol["v_bar"]]
+    rounding += [abs(b) * tol["g_bar"]]
     size, length = (np.sqrt(T.total(x * x)) for x in (w_bar, s))
     curve = 2 * abs(b) * length / T.h + 6 * (abs(g) + abs(b)) * (length / T.h) ** 2
     allowed = float((size * curve).sum()) + math.fsum(float(x.sum()) for x in rounding)

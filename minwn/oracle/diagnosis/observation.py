@@ -111,16 +111,16 @@ class Observation:
         size = np.abs(candidate)
         if output != "g_bar" and size.size:
             size = size.max(axis=t.reduced, keepdims=True, initial=0.0)
-        room = SLACK * np.maximum(allowed, self.rounding(output) * size)
+        tol = SLACK * np.maximum(allowed, self.rounding(output) * size)
         got, top = self.got[output], 2.0 ** Format.of(self.dtype).largest
-        overflowed = np.isinf(got) & (np.sign(got) * candidate + room >= top)
+        overflowed = np.isinf(got) & (np.sign(got) * candidate + tol >= top)
         candidate = np.where(overflowed, got, candidate)
-        return float(self._ratio(output, candidate, room).max(initial=0.0))
+        return float(self._ratio(output, candidate, tol).max(initial=0.0))
 
     @np.errstate(all="ignore")
-    def _ratio(self, output: str, reference: np.ndarray, room: np.ndarray) -> np.ndarray:
+    def _ratio(self, output: str, reference: np.ndarray, tol: np.ndarray) -> np.ndarray:
         got = self.got[output]
-        r = np.abs(got - reference) / room
+        r = np.abs(got - reference) / tol
         if np.isnan(r.max(initial=0.0)):  # NaN, or the same infinity, or no room and no error
             r = np.where(got == reference, 0.0, r)
             r = np.where(np.isnan(r), np.inf, r)

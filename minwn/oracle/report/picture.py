@@ -120,11 +120,11 @@ def _numbers(s: MinimalCase, ratio: np.ndarray) -> Picture:
     order.sort()
     finite = [x for i in order for x in (got[i], expected[i]) if math.isfinite(x)] + [0.0]
     low, high = min(finite), max(finite)
-    room = (high - low) or 1.0
+    span = (high - low) or 1.0
     left, width, step = 62.0, WIDE - 62.0 - 16.0, 24.0
 
     def at(x: float) -> float:
-        return left + width * (x - low) / room
+        return left + width * (x - low) / span
 
     height = step * len(order) + 30
     parts = [line((at(0), 2), (at(0), height - 22), "guide")]

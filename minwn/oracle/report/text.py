@@ -52,22 +52,22 @@ def screen(r: Findings) -> str:
 
 
 def _fitted(blocks: list[Block]) -> list[str]:
-    kept, room = list(blocks), HEIGHT
-    while sum(len(lines) for _, lines in kept) > room:
+    kept, height = list(blocks), HEIGHT
+    while sum(len(lines) for _, lines in kept) > height:
         del kept[max(range(len(kept)), key=lambda i: (KINDS.index(kept[i][0]), i))]
-        room = HEIGHT - 1
+        height = HEIGHT - 1
     found: list[str] = []
     for _, lines in kept:
         if lines != [""] or found[-1]:
             found += lines
     found = found if found[-1] else found[:-1]
-    return found if room == HEIGHT else [*found, *_wrapped("more", "in to_json() and to_html()")]
+    return found if height == HEIGHT else [*found, *_wrapped("more", "in to_json() and to_html()")]
 
 
 def _head(r: Findings) -> str:
     tail = f"    {r.settings}, {r.seconds:.2f} s"
-    room = WIDTH - len(r.title) - 2 - len(tail)
-    return f"{r.title}  {_clipped(printable(r.name), room)}{tail}"[:WIDTH]
+    width = WIDTH - len(r.title) - 2 - len(tail)
+    return f"{r.title}  {_clipped(printable(r.name), width)}{tail}"[:WIDTH]
 
 
 def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:

@@ -178,10 +178,10 @@ def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
     later = case.v.dtype.itemsize > 2 and int(case.id[2:]) < SECOND.get(group, 0)
     with numpy.errstate(all="ignore"):
         answers = expected(case, form=form, eps=eps, certify=certify)._asdict()
-        room = bounds(case, form=form, eps=eps)._asdict()
+        tol = bounds(case, form=form, eps=eps)._asdict()
         if later:
             answers |= second(case, form=form, eps=eps, certify=certify)._asdict()
-            room |= second_bounds(case, form=form, eps=eps)._asdict()
+            tol |= second_bounds(case, form=form, eps=eps)._asdict()
     inputs = {"v": case.v, "g": case.g, "w_bar": case.w_bar}
     if later:
         inputs |= {"A": case.A, "B": case.B}
@@ -212,7 +212,7 @@ def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
     test["allowed"] = {
         key: [
             upwards(limit) if numpy.isfinite(y) else None
-            for limit, y in zip(listed(room[key]).tolist(), listed(x).tolist(), strict=True)
+            for limit, y in zip(listed(tol[key]).tolist(), listed(x).tolist(), strict=True)
         ]
         for key, x in answers.items()
     }

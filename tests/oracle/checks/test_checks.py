@@ -26,7 +26,7 @@ def checks(report):
 
 def off_by(factor):
     def backward(w_bar, v, g):
-        v_bar, g_bar = a.right(w_bar, v, g)
+        v_bar, g_bar = a.correct(w_bar, v, g)
         return v_bar * (1 + factor), g_bar
 
     return backward
@@ -85,7 +85,7 @@ def cast(v, g):
     ],
 )
 def test_what_cannot_be_asked_in_complex_numbers_is_a_note(forward, reason):
-    report = oracle.check(forward, a.right)
+    report = oracle.check(forward, a.correct)
     assert report.verdict == "PASS"
     assert "complex" not in checks(report)
     assert any(note.endswith(reason) for note in report.notes), report.notes
@@ -128,7 +128,7 @@ def test_no_bound_no_rung():
         lambda w_bar, v, g: weight_norm.vjp(w_bar, v, g, **how),
     )
     assert "taylor" not in checks(oracle.check(*functions, **how))
-    assert "taylor" not in checks(oracle.check(lambda v, g: 2 * a.forward(v, g), a.right))
+    assert "taylor" not in checks(oracle.check(lambda v, g: 2 * a.forward(v, g), a.correct))
 
 
 def test_ridders_knows_its_error():
@@ -146,10 +146,10 @@ def flat_product(v, g, v_dot, g_dot):
 
 
 def test_a_product_and_a_pullback_that_are_not_adjoint():
-    right = oracle.check(backward=a.right, jvp=weight_norm.jvp)
+    right = oracle.check(backward=a.correct, jvp=weight_norm.jvp)
     assert checks(right)["adjoint"]
     assert not checks(oracle.check(backward=a.wrong("g/n * G"), jvp=weight_norm.jvp))["adjoint"]
-    assert not checks(oracle.check(backward=a.right, jvp=flat_product))["adjoint"]
+    assert not checks(oracle.check(backward=a.correct, jvp=flat_product))["adjoint"]
     # Both without projection: adjoint, and wrong.
     both = oracle.check(backward=a.wrong("g/n * G"), jvp=flat_product)
     assert checks(both)["adjoint"]
@@ -173,14 +173,14 @@ def test_a_buffer_that_threads_share_is_found_where_it_is_asked_for():
     assert oracle.check(a.forward, Racy()).verdict == "PASS"
     report = oracle.check(a.forward, Racy(), threads=4)
     assert [d.id for d in report.diagnosis] == ["not_thread_safe"]
-    assert oracle.check(a.forward, a.right, threads=4).verdict == "PASS"
+    assert oracle.check(a.forward, a.correct, threads=4).verdict == "PASS"
 
 
 # ---- what claims no float64 ---------------------------------------------------------------------
 
 
 def test_differences_are_not_taken_of_what_is_rounded():
-    functions = a.in_float32(a.forward), a.in_float32(a.right)
+    functions = a.in_float32(a.forward), a.in_float32(a.correct)
     report = oracle.check(*functions, dtype="float32")
     assert report.verdict == "PASS", str(report)
     assert report.consistent is None
@@ -193,7 +193,7 @@ def test_differences_are_not_taken_of_what_is_rounded():
 
 def tiled(w_bar, v, g):
     """Tiles of 16 rows; the rows that are left over are forgotten."""
-    v_bar, g_bar = a.right(w_bar, v, g)
+    v_bar, g_bar = a.correct(w_bar, v, g)
     if len(v) > 16:
         v_bar[len(v) // 16 * 16 :] = 0
     return v_bar, g_bar

@@ -15,7 +15,7 @@ def changed(edit, which=0):
     """The right backward, one of its answers edited."""
 
     def backward(w_bar, v, g):
-        answers = list(a.right(w_bar, v, g))
+        answers = list(a.correct(w_bar, v, g))
         answers[which] = edit(answers[which]).astype(v.dtype)
         return tuple(answers)
 

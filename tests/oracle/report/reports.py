@@ -64,7 +64,7 @@ def nasty():
 
 # name: how to make the report
 MAKERS = {
-    "pass": lambda: oracle.check(a.forward, a.right),
+    "pass": lambda: oracle.check(a.forward, a.correct),
     "pass at all orders": lambda: oracle.check(
         weight_norm.forward,
         lambda *x: weight_norm.vjp(*x),
@@ -72,7 +72,7 @@ MAKERS = {
         double_backward=lambda *x: weight_norm.double_vjp(*x),
     ),
     "pass of a form": lambda: oracle.check(_eps_forward, _eps_backward, **INSIDE),
-    "pass of zeros": lambda: oracle.check(a.forward, a.right, groups=["undefined"]),
+    "pass of zeros": lambda: oracle.check(a.forward, a.correct, groups=["undefined"]),
     "no_projection": lambda: oracle.check(a.forward, a.wrong(*a.NAMED["no_projection"])),
     "proj_sign": lambda: oracle.check(a.forward, a.wrong(*a.NAMED["proj_sign"])),
     "global_norm": lambda: oracle.check(a.forward, a.wrong(*a.NAMED["global_norm"])),
@@ -81,13 +81,13 @@ MAKERS = {
     "coefficient": lambda: oracle.check(a.forward, a.wrong("g/n * (G - 3*n*d/n**2 * v)")),
     "unknown": lambda: oracle.check(a.forward, a.wrong("g/n * (G - d/n**2 * v) + 0.01")),
     "not in the plane": lambda: oracle.check(a.forward, a.wrong("g/n * (G - d/n**2 * abs(v))")),
-    "wrong forward": lambda: oracle.check(_l1, a.right),
+    "wrong forward": lambda: oracle.check(_l1, a.correct),
     "undeclared eps": lambda: oracle.check(_eps_forward, _eps_backward),
     "last element": lambda: oracle.check(a.forward, WIRING["last element not written"]()),
     "narrow": lambda: oracle.check(a.forward, WIRING["narrower dtype"]()),
     "mutates": lambda: oracle.check(a.forward, WIRING["mutates v"]()),
     "raises": lambda: oracle.check(a.forward, WIRING["raises"]()),
-    "second order": lambda: oracle.check(a.forward, a.right, double_backward=_frozen),
+    "second order": lambda: oracle.check(a.forward, a.correct, double_backward=_frozen),
     "whole": lambda: oracle.check(backward=lambda w_bar, v, g: (w_bar, g), axis=None),
     "columns": lambda: oracle.check(backward=lambda w_bar, v, g: (w_bar + v, g), axis=1),
     "declared": lambda: oracle.check(_eps_forward, _eps_backward, accept=["eps_inside"]),

@@ -217,9 +217,9 @@ def test_an_arrow_that_leaves_the_plane_or_the_picture_says_so():
 
 def inside(picture):
     """Whether every coordinate of the drawing is in its frame."""
-    for axis, room in (("x", picture.width), ("y", picture.height)):
+    for axis, size in (("x", picture.width), ("y", picture.height)):
         found = re.findall(rf'\bc?{axis}="(-?[\d.]+)"', picture.body)
-        assert all(0 <= float(x) <= room for x in found)
+        assert all(0 <= float(x) <= size for x in found)
     paths = " ".join(re.findall(r'\b(?:points|d)="M?(.*?)"', picture.body)).replace("L", " ")
     for x, y in re.findall(r"(-?[\d.]+)[, ](-?[\d.]+)", paths):
         assert -1 <= float(x) <= picture.width + 1
