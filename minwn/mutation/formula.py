@@ -1,4 +1,7 @@
-"""Wrong formulas: every mistake of the catalogue as people write it, and several at once."""
+"""Wrong formulas: every mistake of the catalogue, and several at once.
+
+Those of one line are read from the catalogue's rows; the rest is written as people write it.
+"""
 
 from __future__ import annotations
 
@@ -6,77 +9,17 @@ import functools
 import itertools
 from collections.abc import Iterator
 
+from ..oracle.mistakes.formulas import FORMULAS
 from .mutant import Mutant, named, written
 
 __all__ = ["mutants"]
 
-V_BAR = {
-    "no_projection": "g/n * G",
-    "missing_g": "(G - d/n**2 * v) / n",
-    "missing_1_over_n": "g * (G - d/n**2 * v)",
-    "missing_g_over_n": "G - d/n**2 * v",
-    "no_projection_no_n": "g * G",
-    "no_projection_no_g": "G / n",
-    "passed_through": "G.copy()",
-    "proj_n0": "g/n * (G - d * v)",
-    "proj_n1": "g/n * (G - d/n * v)",
-    "proj_n3": "g/n * (G - d/n**3 * v)",
-    "proj_sign": "g/n * (G + d/n**2 * v)",
-    "proj_half": "g/n * (G - d/n**2 * v / 2)",
-    "proj_twice": "g/n * (G - 2*d/n**2 * v)",
-    "proj_g_lost": "g/n * G - d/n**3 * v",
-    "proj_g_twice": "g/n * (G - g*d/n**2 * v)",
-    "proj_on_w": "g/n * (G - sum(G*w) * w)",
-    "proj_uses_sum_not_dot": "g/n * (G - sum(G)/n**2 * v)",
-    "proj_uses_mean_not_dot": "g/n * (G - sum(G)/m)",
-    "proj_dot_mean": "g/n * (G - d/m/n**2 * v)",
-    "proj_abs": "g/n * (G - abs(d)/n**2 * v)",
-    "proj_swapped": "g/n * (G - d/sum(G*G) * G)",
-    "factor_n2": "g/n**2 * (G - d/n**2 * v)",
-    "factor_g2": "g*g/n * (G - d/n**2 * v)",
-    "factor_inverted": "n/g * (G - d/n**2 * v)",
-    "factor_abs_g": "abs(g)/n * (G - d/n**2 * v)",
-    "v_bar_negated": "-g/n * (G - d/n**2 * v)",
-    "v_bar_doubled": "2*g/n * (G - d/n**2 * v)",
-    "v_bar_averaged": "g/n * (G - d/n**2 * v) / rows",
-    "v_bar_zero": "0 * v",
-    "v_bar_only_projection": "g/n * d/n**2 * v",
-    "v_bar_is_w_dot": "g/n * (G - d/n**2 * v) + d/n * v/n",
-    "dot_of_neighbour": "g/n * (G - roll(d)/n**2 * v)",
-}
-G_BAR = {
-    "g_bar_no_norm": "d",
-    "g_bar_n2": "d / n**2",
-    "g_bar_times_g": "sum(G * w)",
-    "g_bar_over_g": "d / (g*n)",
-    "g_bar_uses_sum": "sum(G) / n",
-    "g_bar_sum_w_bar": "sum(G)",
-    "g_bar_mean": "d / n / m",
-    "g_bar_scalar_sum": "(d/n).sum()",
-    "g_bar_averaged": "d / n / rows",
-    "g_bar_rolled": "roll(d / n)",
-    "g_bar_rolled_back": "roll(d / n, -1)",
-    "g_bar_reversed": "(d / n)[::-1]",
-    "g_bar_ones": "1 + 0*g",
-    "g_bar_zero": "0*g",
-    "g_bar_negated": "-d / n",
-    "g_bar_doubled": "2*d / n",
-    "g_bar_abs": "abs(d) / n",
-    "g_bar_norm_of_w_bar": "np.sqrt(sum(G*G))",
-    "g_bar_times_sign_g": "np.sign(g) * d / n",
-}
-W = {
-    "w_no_g": "v / n",
-    "w_no_norm": "g * v",
-    "w_is_v": "v.copy()",
-    "w_abs_g": "abs(g) * v / n",
-    "w_exp_g": "np.exp(g) * v / n",
-    "w_one_plus_g": "(1 + g) * v / n",
-    "w_negated": "-g * v / n",
-    "w_times_n": "g * n * v",
-}
+# By id: each mistake of one line, as the catalogue's own row has it.
+CODE = {mistake.id: mistake.code for mistake in FORMULAS}
 # (v_bar, g_bar), or (v_bar, g_bar, w)
 SEVERAL = {
+    "v_bar_is_w_dot": ("g/n * (G - d/n**2 * v) + d/n * v/n",),
+    "dot_of_neighbour": ("g/n * (G - roll(d)/n**2 * v)",),
     "w_for_v": ("g/abs(g) * (G - sum(G*w)/g**2 * w)", "sum(G*w) / abs(g)"),
     "norm_of_neighbour": ("g/roll(n) * (G - d/roll(n)**2 * v)", "d / roll(n)"),
     "first_norm_for_all": (
@@ -120,12 +63,8 @@ WITH_FORWARD = tuple(
 
 def mutants() -> Iterator[Mutant]:
     """Each alone, then in company."""
-    for name, text in V_BAR.items():
-        yield _one(name, f"v_bar = {text}", v_bar=text)
-    for name, text in G_BAR.items():
-        yield _one(name, f"g_bar = {text}", g_bar=text)
-    for name, text in W.items():
-        yield _one(name, f"w = {text}", w=text)
+    for mistake in FORMULAS:
+        yield _one(mistake.id, mistake.formula, **mistake.code)
     for name, texts in SEVERAL.items():
         said = zip(("v_bar", "g_bar", "w"), texts, strict=False)
         yield _one(
@@ -141,16 +80,11 @@ def mutants() -> Iterator[Mutant]:
             f"{name}_in_formula", f"n = {h} in the backward",
             v_bar=f"g/{h} * (G - d/{h}**2 * v)", g_bar=f"d / {h}",
         )  # fmt: skip
-    for first, second in PAIRS:
+    for first, second in (*PAIRS, *WITH_FORWARD):
+        codes = CODE[first] | CODE[second]
         yield Mutant(
-            f"formula.{first}+{second}", "formula", f"{V_BAR[first]} and {G_BAR[second]}",
-            functools.partial(written, V_BAR[first], G_BAR[second]), named(first, second),
-        )  # fmt: skip
-    for w, other in WITH_FORWARD:
-        backward = {"v_bar": V_BAR[other]} if other in V_BAR else {"g_bar": G_BAR[other]}
-        yield Mutant(
-            f"formula.{w}+{other}", "formula", f"{W[w]} and {', '.join(backward.values())}",
-            functools.partial(written, w=W[w], **backward), named(w, other),
+            f"formula.{first}+{second}", "formula", " and ".join(codes.values()),
+            functools.partial(written, **codes), named(first, second),
         )  # fmt: skip
 
 

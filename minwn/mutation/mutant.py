@@ -1,7 +1,7 @@
 """A mutant: an implementation of weight normalisation with a fault that is known.
 
-Nothing here knows the judge or its catalogue. A mutant is plain NumPy, most often two or three
-expressions in the names below, as people write them, with the id that a judge should report.
+A mutant is plain NumPy, most often two or three expressions in the names below, as people write
+them, with the id that a judge should report. Nothing here knows the judge.
 
     G   w_bar            n   the norm of each slice    N, D   n and d of the whole array
     v   the direction    d   <G, v> of each slice      rows   how many slices, m   their entries
@@ -72,7 +72,7 @@ def named(*faults: str | Iterable[str]) -> tuple[frozenset[str], ...]:
 
 
 def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
-    """All that a formula is made of."""
+    """All that a formula is made of, also one of the catalogue; see `oracle.mistakes.grammar`."""
     whole = tuple(range(v.ndim))
     own = tuple(a for a in whole if a != axis % max(v.ndim, 1))
 
@@ -85,6 +85,8 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
         "np": np, "G": w_bar, "v": v, "g": g, "n": n, "d": d, "w": g * v / n, "own": own,
         "sum": total, "N": np.sqrt(total(v * v, whole)), "D": total(w_bar * v, whole),
         "m": real(v.size // max(v.shape[axis], 1)), "rows": real(v.shape[axis]),
+        "w_bar": w_bar, "slices": real(v.shape[axis]), "abs": np.abs, "exp": np.exp,
+        "sqrt": np.sqrt, "flip": np.flip, "grand_sum": np.sum,
         "roll": lambda x, by=1: np.roll(x, by, axis=axis),
         "place": lambda which: place(which, v.ndim, axis),
     }  # fmt: skip

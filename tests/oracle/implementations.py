@@ -1,8 +1,7 @@
 """Right and wrong implementations of weight normalisation, for the judge to be judged by.
 
 They share no line with the catalogue: each is plain NumPy on (w_bar, v, g), written as people
-write it; a wrong one is a pair of expressions in the letters of `mutation.mutant`. Most are those
-of `minwn mutate`, which does not know the judge either.
+write it; a wrong one is a pair of expressions in the names of `mutation.mutant`.
 """
 
 from __future__ import annotations
@@ -31,10 +30,75 @@ def wrong(v_bar, g_bar=RIGHT_G):
     return written(v_bar, g_bar).backward
 
 
+# The mistakes of one line as people write them; catalogue and mutants have theirs of a row.
+V_BAR = {
+    "no_projection": "g/n * G",
+    "missing_g": "(G - d/n**2 * v) / n",
+    "missing_1_over_n": "g * (G - d/n**2 * v)",
+    "missing_g_over_n": "G - d/n**2 * v",
+    "no_projection_no_n": "g * G",
+    "no_projection_no_g": "G / n",
+    "passed_through": "G.copy()",
+    "proj_n0": "g/n * (G - d * v)",
+    "proj_n1": "g/n * (G - d/n * v)",
+    "proj_n3": "g/n * (G - d/n**3 * v)",
+    "proj_sign": "g/n * (G + d/n**2 * v)",
+    "proj_half": "g/n * (G - d/n**2 * v / 2)",
+    "proj_twice": "g/n * (G - 2*d/n**2 * v)",
+    "proj_g_lost": "g/n * G - d/n**3 * v",
+    "proj_g_twice": "g/n * (G - g*d/n**2 * v)",
+    "proj_on_w": "g/n * (G - sum(G*w) * w)",
+    "proj_uses_sum_not_dot": "g/n * (G - sum(G)/n**2 * v)",
+    "proj_uses_mean_not_dot": "g/n * (G - sum(G)/m)",
+    "proj_dot_mean": "g/n * (G - d/m/n**2 * v)",
+    "proj_abs": "g/n * (G - abs(d)/n**2 * v)",
+    "proj_swapped": "g/n * (G - d/sum(G*G) * G)",
+    "factor_n2": "g/n**2 * (G - d/n**2 * v)",
+    "factor_g2": "g*g/n * (G - d/n**2 * v)",
+    "factor_inverted": "n/g * (G - d/n**2 * v)",
+    "factor_abs_g": "abs(g)/n * (G - d/n**2 * v)",
+    "v_bar_negated": "-g/n * (G - d/n**2 * v)",
+    "v_bar_doubled": "2*g/n * (G - d/n**2 * v)",
+    "v_bar_averaged": "g/n * (G - d/n**2 * v) / rows",
+    "v_bar_zero": "0 * v",
+    "v_bar_only_projection": "g/n * d/n**2 * v",
+}
+G_BAR = {
+    "g_bar_no_norm": "d",
+    "g_bar_n2": "d / n**2",
+    "g_bar_times_g": "sum(G * w)",
+    "g_bar_over_g": "d / (g*n)",
+    "g_bar_uses_sum": "sum(G) / n",
+    "g_bar_sum_w_bar": "sum(G)",
+    "g_bar_mean": "d / n / m",
+    "g_bar_scalar_sum": "(d/n).sum()",
+    "g_bar_averaged": "d / n / rows",
+    "g_bar_rolled": "roll(d / n)",
+    "g_bar_rolled_back": "roll(d / n, -1)",
+    "g_bar_reversed": "(d / n)[::-1]",
+    "g_bar_ones": "1 + 0*g",
+    "g_bar_zero": "0*g",
+    "g_bar_negated": "-d / n",
+    "g_bar_doubled": "2*d / n",
+    "g_bar_abs": "abs(d) / n",
+    "g_bar_norm_of_w_bar": "np.sqrt(sum(G*G))",
+    "g_bar_times_sign_g": "np.sign(g) * d / n",
+}
+W = {
+    "w_no_g": "v / n",
+    "w_no_norm": "g * v",
+    "w_is_v": "v.copy()",
+    "w_abs_g": "abs(g) * v / n",
+    "w_exp_g": "np.exp(g) * v / n",
+    "w_one_plus_g": "(1 + g) * v / n",
+    "w_negated": "-g * v / n",
+    "w_times_n": "g * n * v",
+}
+
 # id: (v_bar, g_bar); what is right is left out.
 NAMED = {
-    **{name: (text,) for name, text in formula.V_BAR.items()},
-    **{name: (RIGHT_V, text) for name, text in formula.G_BAR.items()},
+    **{name: (text,) for name, text in V_BAR.items()},
+    **{name: (RIGHT_V, text) for name, text in G_BAR.items()},
     **{name: texts[:2] for name, texts in formula.SEVERAL.items() if "without" not in name},
     **{
         f"{name}_in_formula": (f"g/{h} * (G - d/{h}**2 * v)", f"d / {h}")
