@@ -74,7 +74,7 @@ INSIDE = {
     },
 }
 
-# The judge does not know the accused.
+# The judge does not know what it judges.
 FORBIDDEN = {
     "gradcheck": {"ops", "byhand", "nn", "optim"},
 }
@@ -173,7 +173,7 @@ def complaints(parts: tuple[str, ...], tree: ast.Module) -> list[str]:
             elif STOREYS[other] >= STOREYS[room] and (room, other) not in NEIGHBOURS:
                 found.append(f"{where}: not below it")
             if other in FORBIDDEN.get(room, ()):
-                found.append(f"{where}: the judge does not know the accused")
+                found.append(f"{where}: the judge does not know what it judges")
         elif top in sys.stdlib_module_names:
             continue
         elif top == "numpy":
@@ -276,14 +276,14 @@ def test_a_planted_circle_is_found(where, source):
         ("tensors", "import numpy as np", "only backend"),
         ("byhand/linear", "def f():\n    import cupy", "only backend"),
         ("nn/linear", "from numpy.linalg import norm", "only backend"),
-        ("gradcheck", "from . import ops", "does not know the accused"),
-        ("gradcheck", "from .byhand.weight_norm import vjp", "does not know the accused"),
+        ("gradcheck", "from . import ops", "does not know what it judges"),
+        ("gradcheck", "from .byhand.weight_norm import vjp", "does not know what it judges"),
         ("nn/linear", "from ..interop import x", "not below it"),
         ("byhand/linear", "from ..nn import Linear", "not below it"),
         ("oracle/reference/truth", "import mpmath", "where they are used"),
         ("oracle/reference/truth", "from ..cases import Case", "not below it"),
         ("oracle/report/text", "from ..checks.invariants import INVARIANTS", "not below it"),
-        ("oracle/spec", "if TYPE_CHECKING:\n    from .run import Trial", "not below it"),
+        ("oracle/spec", "if TYPE_CHECKING:\n    from .run import Run", "not below it"),
         ("oracle/checks/laws", "from ... import oracle", "not below it"),
         ("oracle/check", "from ..mutation import MUTANTS", "not below it"),
         ("data", "import requests", "not a dependency"),

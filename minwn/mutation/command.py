@@ -22,7 +22,7 @@ __all__ = ["arguments", "main"]
 EXAMPLES = """examples:
   minwn mutate                                     every fault before the judge
   minwn mutate --class formula --dtype float64     some of them
-  minwn mutate --rows 1000000                      and is what is right ever accused?
+  minwn mutate --rows 1000000                      and does what is right ever fail?
   minwn mutate --tests tests/test_layer.py --target layer.py
                                                    which faults do your own tests see?
 """
@@ -44,7 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--rows", type=_count, default=20_000, metavar="N",
-        help="give right implementations this many slices, to be accused of nothing; default 20000",
+        help="give right implementations this many slices, none of which may fail; default 20000",
     )  # fmt: skip
     parser.add_argument("--long", action="store_true", help=f"--rows {LONG}")
     parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
@@ -178,10 +178,10 @@ def _suite(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, An
         "mutants": [t.to_json() for t in survey.tested],
         "missing": {why: [t.mutant.id for t in some] for why, some in survey.holes.items()},
     }  # fmt: skip
-    return "\n".join(_told(survey)), data, ok
+    return "\n".join(_lines(survey)), data, ok
 
 
-def _told(survey: Survey) -> list[str]:
+def _lines(survey: Survey) -> list[str]:
     """How many survive, and for each hole the check that is missing."""
     tested = survey.tested
     killed = sum(t.outcome in ("killed", "timeout") for t in tested)

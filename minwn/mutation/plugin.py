@@ -52,7 +52,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         raise pytest.UsageError(f"no test of {orders['tests']} imports {orders['target']}")
     with open(orders["results"], "a", encoding="utf-8", buffering=1) as results:
 
-        def told(found: Iterator[list[Any]]) -> bool:
+        def recorded(found: Iterator[list[Any]]) -> bool:
             """Write each down; whether all survived."""
             all_survived = True
             for line in found:
@@ -61,15 +61,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             return all_survived
 
         if not orders["fork"]:
-            told([x, *_run(session, x, orders)] for x in orders["mutants"])
+            recorded([x, *_run(session, x, orders)] for x in orders["mutants"])
             return True
         limit = orders["timeout"]
         for name in orders["mutants"][:2]:
             start = time.monotonic()
-            if not told(_outcomes(session, [name], orders | {"timeout": limit or FIRST})):
+            if not recorded(_outcomes(session, [name], orders | {"timeout": limit or FIRST})):
                 return True
             limit = limit or max(20.0, 10 * (time.monotonic() - start))
-        told(_outcomes(session, orders["mutants"][2:], orders | {"timeout": limit}))
+        recorded(_outcomes(session, orders["mutants"][2:], orders | {"timeout": limit}))
     return True
 
 

@@ -8,7 +8,7 @@ the name of its mistake, the formula that reproduces its numbers, and the smalle
 it. The judge imports neither a framework nor minwn's own weight normalisation.
 """
 
-from . import bounds, truth  # noqa: F401  (names of the first edition)
+from . import bounds, truth  # noqa: F401  (old names of modules)
 from .check import check
 from .checks.invariants import INVARIANTS, laws
 from .diagnosis import Diagnosis

@@ -1,4 +1,4 @@
-"""Another name for `oracle.reference.error_bounds`, as in the first edition."""
+"""Another name for `oracle.reference.error_bounds`, kept for imports that use it."""
 
 from .reference.error_bounds import Bounds as Bounds
 from .reference.error_bounds import SecondBounds as SecondBounds

@@ -1,4 +1,4 @@
-"""Another name for `oracle.targets.pipe`, as in the first edition."""
+"""Another name for `oracle.targets.pipe`, kept for imports that use it."""
 
 from .targets.pipe import Pipe as Pipe
 from .targets.pipe import PipeError as PipeError

@@ -1,4 +1,4 @@
-"""Another name for `oracle.reference.truth`, as in the first edition."""
+"""Another name for `oracle.reference.truth`, kept for imports that use it."""
 
 from .reference.truth import Expected as Expected
 from .reference.truth import OracleFault as OracleFault

@@ -1,4 +1,4 @@
-"""Right implementations are accused of nothing; wrong ones are, on the same rows.
+"""Correct implementations never fail; wrong ones do, on the same rows.
 
 MINWN_LONG=1 draws a million rows, and not twenty thousand.
 """

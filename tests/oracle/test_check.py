@@ -1,4 +1,4 @@
-"""The judge, judged: every planted fault is caught and named, and nothing right is accused."""
+"""The judge, judged: every planted fault is caught and named, and nothing right fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def names(report):
     return [d.id for d in report.diagnosis]
 
 
-# ---- nothing right is accused -------------------------------------------------------------------
+# ---- nothing right fails -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
@@ -141,7 +141,7 @@ def test_a_fault_of_plumbing_is_named(make, ids, dtype):
 
 
 def test_whoever_overwrites_what_he_is_given_spoils_it_for_nobody_else():
-    # Cases, truths and questions are kept from one accused to the next.
+    # Cases, truths and questions are kept from one implementation to the next.
     def vandal(f):
         def spoils(*arrays):
             answer = f(*arrays)

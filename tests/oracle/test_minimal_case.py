@@ -109,7 +109,7 @@ def test_shrinking_is_bounded(monkeypatch):
         monkeypatch.setattr(oracle.minimal_case, "TRIES", tries)
         count = -tries
         oracle.check(backward=counting)
-        assert count < 200  # of all rungs, and the certificates
+        assert count < 200  # of all checks, and the cross-checks
     shrinker = oracle.minimal_case.Shrinker(None, "v_bar", [], until=0.0)
     assert not shrinker.fails(None, (0,))  # its time is over: it asks nobody
 

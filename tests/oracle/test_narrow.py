@@ -1,4 +1,4 @@
-"""float16 and bfloat16, all rungs: sums in float32 are no fault, and mistakes keep their names."""
+"""float16 and bfloat16, all checks: sums in float32 are no fault, and mistakes keep their names."""
 
 from __future__ import annotations
 

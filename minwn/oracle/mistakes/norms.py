@@ -31,16 +31,14 @@ _LENGTHS: tuple[tuple[str, str, Callable[[Terms], tuple[Any, Any]], str, str, st
      "a docstring of Equinox"),
     ("norm_l1", "sum |v|", lambda t: (t.total(abs(t.v)), np.sign(t.v)),
      "you divide by the sum of |v|; the length meant is the root of the sum of squares",
-     "your length is the sum of |v|; meant is the root of the sum of squares",
-     ""),
+     "your length is the sum of |v|; meant is the root of the sum of squares", ""),
     ("norm_mean", "sqrt(mean v^2)", lambda t: (t.n / math.sqrt(t.m), t.v / t.n / math.sqrt(t.m)),
      "your length is the root of a mean of squares; a sum is meant",
      "your length is the root of a mean of squares; a sum is meant",
      "a root mean square in place of a norm"),
     ("norm_max", "max |v|", _largest,
      "your length is the largest |v|; the root of a sum of squares is meant",
-     "your length is the largest |v|; the root of a sum of squares is meant",
-     ""),
+     "your length is the largest |v|; the root of a sum of squares is meant", ""),
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ class Report(Findings):
     def __bool__(self) -> bool:
         return self.ok
 
-    # As the first edition called them, and as to_json() does.
+    # Old names, which to_json() keeps.
 
     @property
     def rungs(self) -> list[CheckResult]:

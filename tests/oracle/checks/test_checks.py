@@ -1,4 +1,4 @@
-"""Each rung sees what it is there for, and blames nobody for what it cannot ask."""
+"""Each check sees what it is for, and blames no implementation for what it cannot ask."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_asked_in_complex_numbers_is_a_note(forward, reason):
 
 
 def test_a_step_through_absolute_values_would_have_praised_a_wrong_gradient():
-    """Im f(v + i h e) / h is the gradient without projection there: no rung relies on it."""
+    """Im f(v + i h e) / h is the gradient without projection there: no check relies on it."""
     report = oracle.check(absolute, a.wrong("g/n * G"))
     assert not report.ok
     assert checks(report)["differences"] is False
@@ -176,7 +176,7 @@ def test_a_buffer_that_threads_share_is_found_where_it_is_asked_for():
     assert oracle.check(a.forward, a.correct, threads=4).verdict == "PASS"
 
 
-# ---- what claims no float64 ---------------------------------------------------------------------
+# ---- what does not know float64 -----------------------------------------------------------------
 
 
 def test_differences_are_not_taken_of_what_is_rounded():

@@ -53,7 +53,7 @@ def nasty():
     big = np.full((9, 12), -1.2345678e-123).tolist()
     return Report(
         f"<script>{long}\x1b[31m\n\ud800", "FAIL", f"bad \x00 news {long}", diagnosis=many,
-        checks=[CheckResult(f"rung {i} {long}", 10**12, 10**11, math.inf, long) for i in range(9)],
+        checks=[CheckResult(f"check {i} {long}", 10**12, 10**11, math.inf, long) for i in range(9)],
         groups={f"group {i}": "FAIL" for i in range(9)},
         worst=Worst(long, "v_bar", (1,) * 9, (2,) * 9, math.nan, 1.0, 0.0),
         minimal_case=MinimalCase(big, [[1.0]] * 9, big, "v_bar", [[math.nan] * 12] * 9, big),

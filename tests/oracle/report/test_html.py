@@ -227,7 +227,7 @@ def inside(picture):
     assert "nan" not in "".join(re.findall(r'"[^"]*"', picture.body))
 
 
-def specimen(shape, axes, got=None, output="v_bar"):
+def example(shape, axes, got=None, output="v_bar"):
     rng = np.random.default_rng(3)
     v, w_bar = rng.standard_normal((2, *shape))
     g = rng.standard_normal([k if i in axes else 1 for i, k in enumerate(shape)] if shape else ())
@@ -239,11 +239,11 @@ def specimen(shape, axes, got=None, output="v_bar"):
 @pytest.mark.parametrize(
     "case",
     [
-        specimen((4, 6), (0,)), specimen((5, 2), (1,)), specimen((40, 50), (0,)),
-        specimen((3, 2, 2), (0, 2)), specimen((7,), ()), specimen((1, 1), (0,)),
-        specimen((3, 4), (0,), math.nan), specimen((3, 4), (0,), math.inf),
-        specimen((3, 4), (0,), 0.0), specimen((3, 4), (0,), 1e300), specimen((4, 5), (0,), 1e-300),
-        specimen((6, 3), (0,), output="g_bar"), specimen((3, 5), (0,), output="w"),
+        example((4, 6), (0,)), example((5, 2), (1,)), example((40, 50), (0,)),
+        example((3, 2, 2), (0, 2)), example((7,), ()), example((1, 1), (0,)),
+        example((3, 4), (0,), math.nan), example((3, 4), (0,), math.inf),
+        example((3, 4), (0,), 0.0), example((3, 4), (0,), 1e300), example((4, 5), (0,), 1e-300),
+        example((6, 3), (0,), output="g_bar"), example((3, 5), (0,), output="w"),
     ],
 )  # fmt: skip
 def test_any_case_can_be_drawn(case):
@@ -256,7 +256,7 @@ def test_any_case_can_be_drawn(case):
 
 
 def test_the_heat_map_is_true():
-    case = specimen((4, 6), (0,))
+    case = example((4, 6), (0,))
     ratio = case.ratio()
     heat = pictures(dataclasses.replace(report("unknown"), examples=[case]))[1]
     levels = [int(x) for x in re.findall(r'<rect class="heat(\d)"', heat.body)]

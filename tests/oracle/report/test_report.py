@@ -125,7 +125,7 @@ def test_what_matters_most_is_kept_where_the_screen_is_too_small():
     assert lines[-1] == "  more      in to_json() and to_html()"
 
 
-def test_a_rung_without_answers_is_left_out():
+def test_a_check_without_answers_is_left_out():
     r = Report(
         "x",
         "FAIL",
