@@ -20,7 +20,7 @@ COMMANDS = {
     "verify": ("prove every gradient, and train on real digits", "verify.command"),
     "check": ("judge implementations, and name the wrong term", "oracle.command"),
     "vectors": ("write and prove golden vectors, for any language", "oracle.vectors.command"),
-    "mutate": ("plant faults, and count who sees them", "oracle.mutate.command"),
+    "mutate": ("plant faults, and count who sees them", "mutation.command"),
     "tutorials": ("the course: list, copy, build, show and lint its notebooks", "course.command"),
     "grade": ("run notebooks, and count the exercises that are right", "course.grading"),
     "reproduce": ("run an experiment again, and draw its figure", "reproduce"),

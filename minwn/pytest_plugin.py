@@ -26,10 +26,10 @@ import pytest
 
 __all__ = ["weight_norm_oracle", "weight_norm_oracle_part"]
 
-# The groups of the cases, and then the rungs that are of no group.
+# The groups of the cases, and then the checks that belong to no group.
 GROUPS = ("dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long")
 PARTS = (*GROUPS, "hygiene", "laws", "derivatives")
-OF_GROUPS = ("dyadic", "forward", "gradients")  # rungs that judge the cases, group by group
+OF_GROUPS = ("dyadic", "forward", "gradients")  # checks that judge the cases, group by group
 _REPORTS = pytest.StashKey[dict[Any, Any]]()
 
 
@@ -111,7 +111,7 @@ def _part(report: Any, part: str) -> bool | None:
         state = report.groups.get(part)
         return None if state is None else state != "FAIL"
     if part == "derivatives":
-        rungs = [r for r in report.rungs if r.name not in (*OF_GROUPS, "hygiene", "laws")]
+        checks = [r for r in report.checks if r.name not in (*OF_GROUPS, "hygiene", "laws")]
     else:
-        rungs = [r for r in report.rungs if r.name == part]
-    return all(r.ok for r in rungs) if rungs else None
+        checks = [r for r in report.checks if r.name == part]
+    return all(r.ok for r in checks) if checks else None

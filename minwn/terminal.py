@@ -1,4 +1,4 @@
-"""On the terminal: a progress bar, colours, and words in columns."""
+"""On the terminal: a progress bar, colours, counts, and words in columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Progress", "colours", "columns"]
+__all__ = ["Progress", "colours", "columns", "counted"]
 
 
 class Progress:
@@ -60,3 +60,8 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def counted(count: int, word: str) -> str:
+    """1 case, 2 cases"""
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -23,23 +23,15 @@ import minwn
 from minwn import cli, course, forms, interop, nn, oracle
 from minwn.byhand import exponential_scale, weight_norm
 from minwn.graph import Primitive
-from minwn.oracle import (
-    adapters,
-    bounds,
-    bulk,
-    cases,
-    claim,
-    glossary,
-    mistakes,
-    properties,
-    truth,
-    vectors,
-)
-from minwn.oracle.adapters.judge import judge
+from minwn.mutation.suite import measured
+from minwn.oracle import cases, mistakes, properties, spec, vectors
 from minwn.oracle.cases import of_shape
-from minwn.oracle.mutate.suite import measured
-from minwn.oracle.pipe import Pipe, PipeError
-from minwn.oracle.target import TargetError
+from minwn.oracle.check_adapter import check_adapter
+from minwn.oracle.reference import double_double, error_bounds, truth
+from minwn.oracle.report import glossary
+from minwn.oracle.targets import adapters
+from minwn.oracle.targets.pipe import Pipe, PipeError
+from minwn.oracle.targets.target import TargetError
 from minwn.oracle.verdict import IDS
 
 V, G, W_BAR = np.array([[3.0, 4.0], [1.0, 0.5]]), np.array([[2.0], [-3.0]]), np.ones((2, 2))
@@ -48,11 +40,11 @@ EPS = {"plain": 0.0, "inside": 0.7, "outside": 0.3, "rms": 0.4, "max_q": 3.0, "m
 # ---- the table ----------------------------------------------------------------------------------
 
 
-def value(text: str, **letters: Any) -> Any:
+def value(text: str, **symbols: Any) -> Any:
     """A printed formula, as a number."""
     python = text.replace("^", "**").replace("(n sqrt", "(n*sqrt")
     names = {"sqrt": np.sqrt, "max": np.maximum}
-    return eval(python, names, letters)
+    return eval(python, names, symbols)
 
 
 @pytest.mark.parametrize("form", forms.NAMES)
@@ -116,10 +108,10 @@ def test_the_page_on_vectors_has_the_same_lengths_of_q():
 def test_reports_and_help_print_the_table(capsys):
     mistake = oracle.Diagnosis("eps_inside", "h = ...", "", "", ("w",))
     for name, form in forms.FORMS.items():
-        assert glossary.rights(mistake, name) == [f"h = {form.h}"]
+        assert glossary.correct_formulas(mistake, name) == [f"h = {form.h}"]
         if form.takes_eps:
-            letters = glossary.letters(0, mistake, name)
-            assert letters.startswith(f"h = {form.h}, y = {form.y}; ")
+            symbols = glossary.symbols(0, mistake, name)
+            assert symbols.startswith(f"h = {form.h}, y = {form.y}; ")
     assert cli.main(["check", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert ", ".join(f"{name} {form.h}" for name, form in forms.FORMS.items()) in shown
@@ -191,8 +183,8 @@ def layer() -> Any:
 STATE = {"fc.weight_g": np.ones((2, 1)), "fc.weight_v": np.ones((2, 3))}
 A, B = V[::-1].copy(), G[::-1].copy()
 wn, es = weight_norm, exponential_scale
-numpy_fused = adapters.IMPLEMENTATIONS["numpy.fused"]
-minwn_byhand = adapters.IMPLEMENTATIONS["minwn.byhand"]
+numpy_fused = adapters.ADAPTERS["numpy.fused"]
+minwn_byhand = adapters.ADAPTERS["minwn.byhand"]
 
 
 def wanted(v: Any, g: Any, w_bar: Any) -> Any:
@@ -235,7 +227,7 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     "oracle.check": (lambda **s: oracle.check(answers, answers, **s),
                      "form eps axis ranks groups accept"),
     "oracle.expected": (lambda **s: oracle.expected(V, G, W_BAR, **s), "form eps"),
-    "oracle.truth.second": (lambda **s: truth.second(V, G, W_BAR, A, B, **s), "form eps"),
+    "oracle.reference.truth.second": (lambda **s: truth.second(V, G, W_BAR, A, B, **s), "form eps"),
     "oracle.laws": (
         renamed(lambda **s: oracle.laws(answers, V, G, W_BAR, allowed=wanted, **s), axis="axes"),
         "form eps axis",
@@ -244,20 +236,27 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
         renamed(lambda **s: mistakes.CATALOGUE[0].compute(V, G, W_BAR, **s), axis="axes"),
         "form eps axis",
     ),
-    "oracle.bounds.bounds": (lambda **s: bounds.bounds(V, G, W_BAR, **s), "form eps"),
-    "oracle.bounds.second_bounds": (
-        lambda **s: bounds.second_bounds(V, G, W_BAR, A, B, **s), "form eps"
+    "oracle.reference.error_bounds.bounds": (
+        lambda **s: error_bounds.bounds(V, G, W_BAR, **s), "form eps"
     ),
-    "oracle.bounds.sizes": (lambda **s: bounds.sizes(V, G, W_BAR, **s), "form eps"),
-    "oracle.bounds.counts": (lambda form: bounds.counts(3, form), "form"),
-    "oracle.bulk.bulk": (lambda **s: bulk.bulk(V, G, W_BAR, **s), "form eps"),
-    "oracle.bulk.truths": (
-        lambda **s: bulk.truths([*cases.cases(groups=["generic"], quick=True)], **s), "form eps"
+    "oracle.reference.error_bounds.second_bounds": (
+        lambda **s: error_bounds.second_bounds(V, G, W_BAR, A, B, **s), "form eps"
+    ),
+    "oracle.reference.error_bounds.sizes": (
+        lambda **s: error_bounds.sizes(V, G, W_BAR, **s), "form eps"
+    ),
+    "oracle.reference.error_bounds.counts": (lambda form: error_bounds.counts(3, form), "form"),
+    "oracle.reference.double_double.bulk": (
+        lambda **s: double_double.bulk(V, G, W_BAR, **s), "form eps"
+    ),
+    "oracle.reference.double_double.truths": (
+        lambda **s: double_double.truths([*cases.cases(groups=["generic"], quick=True)], **s),
+        "form eps",
     ),
     "oracle.cases.cases": (lambda **s: cases.cases(**s), "groups"),
     "oracle.cases.of_shape": (lambda axis: next(of_shape((2, 3), axis=axis)), "axis"),
-    "oracle.claim.claimed": (lambda **s: claim.claimed(**s), "form eps axis ranks groups"),
-    "oracle.claim.ranks_of": (lambda ranks: claim.ranks_of(ranks), "ranks"),
+    "oracle.spec.make_spec": (lambda **s: spec.make_spec(**s), "form eps axis ranks groups"),
+    "oracle.spec.ranks_of": (lambda ranks: spec.ranks_of(ranks), "ranks"),
     "oracle.mistakes.Terms.__init__": (
         lambda **s: mistakes.Terms(V, G, W_BAR, (0,), **s), "form eps"
     ),
@@ -267,8 +266,8 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "oracle.properties.problems": (lambda axis: properties.problems(axis=axis), "axis"),
     "oracle.properties.WeightNormLaws": (of_laws, "form eps axis"),
-    "oracle.adapters.judge.judge": (
-        lambda **s: judge(minwn_byhand, **{"form": "plain", "eps": 0.0} | s), "ranks groups"
+    "oracle.check_adapter.check_adapter": (
+        lambda **s: check_adapter(minwn_byhand, **{"form": "plain", "eps": 0.0} | s), "ranks groups"
     ),
     "oracle.vectors.texts": (lambda **s: vectors.texts(**s), "form eps axis groups"),
     "interop.convert": (
@@ -292,12 +291,15 @@ ELSEWHERE = {
     "nn.WeightNorm.apply": "dim=None is not given, and 'output' is a dim: see test_dims",
     "nn.WeightNorm.compute_weight": "see test_dims",
     "nn.DoRALinear": "no axis", "oracle.Report": "made by the judge",
-    "oracle.adapters.Implementation": "what a library claims", "oracle.adapters.torch_kernel": "",
+    "oracle.report.data.Findings": "made by the judge",
+    "oracle.targets.adapters.Adapter": "what a library claims",
+    "oracle.targets.adapters.torch_kernel": "",
     "oracle.cases.Case": "made by the judge", "oracle.cases.arrange": "below cases",
-    "oracle.cases.fits": "below cases", "oracle.certificate": "below truth",
-    "oracle.claim.Claim": "made by claimed", "oracle.diagnosis": "made by the judge",
-    "oracle.exact": "below truth", "oracle.glossary": "words", "oracle.mistakes.Terms.": "letters",
-    "oracle.mutate": "faults that are planted", "oracle.point": "made by laws",
+    "oracle.cases.fits": "below cases", "oracle.reference.cross_check": "below truth",
+    "oracle.spec.Spec": "made by make_spec", "oracle.diagnosis": "made by the judge",
+    "oracle.reference.exact": "below truth", "oracle.report.glossary": "words",
+    "oracle.mistakes.Terms.": "letters",
+    "mutation": "faults that are planted", "oracle.checks.point": "made by laws",
     "oracle.vectors.Vector": "read from files", "oracle.vectors.content": "below texts",
     "oracle.verdict": "below check", "interop.dim": "numbered as in R and PyTorch",
     "interop.load": "see test_files", "interop.save": "see test_files",
@@ -311,7 +313,7 @@ def parameters() -> Iterator[tuple[str, str]]:
     """(module and name, parameter) of everything public that takes such a setting."""
     wanted = {"form", "eps", "epsilon", "axis", "axes", "dim", "ranks", "accept", "groups"}
     seen = set()
-    for package in ("byhand", "nn", "oracle", "interop", "course"):
+    for package in ("byhand", "nn", "oracle", "mutation", "interop", "course"):
         root = importlib.import_module(f"minwn.{package}")
         found = pkgutil.walk_packages(root.__path__, f"{root.__name__}.")
         names = [root.__name__, *(m.name for m in found if not m.name.endswith("__main__"))]
@@ -343,8 +345,8 @@ def test_every_public_function_with_such_a_setting_has_a_row():
     # Asked by the tests below.
     own = {
         "nn.WeightNorm.__init__(axis=)", "nn.normalise_(axis=)", "oracle.cases.cases(axis=)",
-        "oracle.adapters.judge.judge(eps=)", "oracle.adapters.judge.judge(form=)",
-        "oracle.adapters.judge.judge(axis=)",
+        "oracle.check_adapter.check_adapter(eps=)", "oracle.check_adapter.check_adapter(form=)",
+        "oracle.check_adapter.check_adapter(axis=)",
     }  # fmt: skip
     assert {*missing} == own, missing
 
@@ -366,11 +368,11 @@ def test_what_is_none_gets_the_same_sentence_at_every_door(door, bad):
 def test_what_a_library_does_not_claim():
     for form in ("insid", ["inside"]):
         with pytest.raises(ValueError, match=r"form=.*; choose from plain, inside"):
-            judge(minwn_byhand, form=form, eps=0.5)
+            check_adapter(minwn_byhand, form=form, eps=0.5)
     with pytest.raises(ValueError, match="eps=-1; choose a finite number >= 0"):
-        judge(minwn_byhand, form="inside", eps=-1)
+        check_adapter(minwn_byhand, form="inside", eps=-1)
     with pytest.raises(ValueError, match="axis 7; it is checked for"):
-        judge(minwn_byhand, axis=7)
+        check_adapter(minwn_byhand, axis=7)
 
 
 def test_dims():
@@ -423,8 +425,8 @@ def test_numpy_scalars_are_as_weak_as_pythons():
     "ask",
     [
         lambda: truth.answers(("w",), [V[0]] * 3, [1.0, 1.0], "insid", 0.5, truth.Format.of("f8")),
-        lambda: bulk._truths([(V, G, W_BAR)], "insid", 0.5),
-        lambda: bounds._allowed(("w",), V, G, W_BAR, None, None, "insid", 0.5, None, True),
+        lambda: double_double._truths([(V, G, W_BAR)], "insid", 0.5),
+        lambda: error_bounds._allowed(("w",), V, G, W_BAR, None, None, "insid", 0.5, None, True),
         lambda: mistakes.Terms(V, G, W_BAR).radius("insid", 0.5),
         lambda: weight_norm.slope(V, V, (2, 1), 0.5, "insid"),
         lambda: weight_norm.curvature(V, G, V, G, G, V, 0.5, "insid"),
@@ -436,7 +438,7 @@ def test_no_branch_takes_an_unknown_name_for_some_form(ask):
 
 
 def test_nor_does_the_certificate():
-    from minwn.oracle.certificate import definition, numbers
+    from minwn.oracle.reference.cross_check import definition, numbers
 
     with pytest.raises(ValueError, match="form='insid'"):
         definition(numbers("decimal"), ("w",), [V[0]] * 3, [1.0, 1.0], "insid", 0.5)

@@ -12,7 +12,7 @@ import pytest
 from minwn import byhand, cli, ops, oracle, terminal
 from minwn.graph import Primitive, raw
 from minwn.nn import WeightNorm
-from minwn.oracle.truth import second
+from minwn.oracle.reference.truth import second
 from minwn.verify import Report, cases, digits, layers, primitives, report, weight_norm
 from minwn.verify.weight_norm import AUTODIFF, COMPOSED, HAND, Setting
 
@@ -399,7 +399,7 @@ def test_an_oracle_at_fault_is_found(planted, monkeypatch):
             weight_norm, "bulk", lambda *args, **how: [x * 1.5 for x in right(*args, **how)]
         )
     else:
-        monkeypatch.setattr("minwn.oracle.truth.attest", refuse)
+        monkeypatch.setattr("minwn.oracle.reference.truth.cross_check", refuse)
     found: list[report.Finding] = []
     with report.caught(found, "the oracle itself", "first order", "exact answers"):
         found += weight_norm.the_oracle_itself()

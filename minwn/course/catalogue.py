@@ -16,94 +16,15 @@ from typing import Any
 import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
-from ..oracle.claim import claimed
 from ..oracle.mistakes import Terms, kept_axes
+from ..oracle.spec import make_spec
 from ..validation import choice, door
 from .exercise import Judge
 from .judges import same
 
 __all__ = ["sentence", "weight_norm", "weight_norm_at"]
 
-OF_MISTAKES = {  # by the ids of the oracle's catalogue
-    # w
-    "w_no_g": "your w has length 1: the gain g is missing",
-    "w_no_norm": "your w is g v: it is not divided by the length of v",
-    "w_is_v": "your w is v itself",
-    "w_abs_g": "your w loses the sign of g; a gain may be negative",
-    "w_exp_g": "your w uses e^g for the gain; here g is the gain itself",
-    "w_one_plus_g": "your w uses 1 + g for the gain; here g is the gain itself",
-    "w_negated": "your w points the wrong way: a sign is lost",
-    "w_times_n": "your w is multiplied by the length of v, not divided by it",
-    # v_bar
-    "no_projection": "this is the gradient without the projection term: it treats n as a constant",
-    "missing_g": "the gain g is missing from your v_bar",
-    "missing_1_over_n": "your v_bar is not divided by n in front",
-    "missing_g_over_n": "your v_bar has no factor in front; where g = n nobody would notice",
-    "no_projection_no_n": "your v_bar is g w_bar: both the length and the projection are missing",
-    "no_projection_no_g": "your v_bar is w_bar / n: both the gain and the projection are missing",
-    "passed_through": "your v_bar is w_bar, handed on unchanged",
-    "proj_n0": "your projection does not divide by the length of v; that is right only for unit v",
-    "proj_n1": "your projection divides by n once; v occurs in it twice",
-    "proj_n3": "your projection divides by n once too often",
-    "proj_sign": "the sign of your projection term is wrong: it adds what it should take away",
-    "proj_half": "your projection term is half of what it should be; the 1/2 of a root is left",
-    "proj_twice": "your projection term is twice what it should be; the 2 of a square is left",
-    "proj_g_lost": "the factor g / n in front reaches only one of your two terms",
-    "proj_g_twice": "g occurs once too often in your projection term",
-    "proj_on_w": "you project on w, but w is not of unit length: it is longer by g",
-    "proj_uses_sum_not_dot": "your projection uses the sum of w_bar; it needs a dot product with v",
-    "proj_uses_mean_not_dot": "you take away the mean of w_bar; that is layer normalisation",
-    "proj_dot_mean": "your dot product is a mean; it should be a sum",
-    "proj_abs": "the dot product in your projection has lost its sign",
-    "proj_swapped": "you take away the part along w_bar; it should be the part along v",
-    "factor_n2": "the factor in front of your v_bar has n squared",
-    "factor_g2": "the factor in front of your v_bar has g squared",
-    "factor_inverted": "the factor in front of your v_bar is upside down",
-    "factor_abs_g": "your v_bar loses the sign of g; a gain may be negative",
-    "v_bar_negated": "your v_bar has the wrong sign: a gradient points uphill",
-    "v_bar_doubled": "your v_bar is twice what it should be; something is added twice",
-    "v_bar_averaged": "your v_bar is divided by the number of rows; a cotangent is no mean",
-    "v_bar_zero": "your v_bar is zero",
-    "v_bar_only_projection": "your v_bar is the part along v: the part to be taken away",
-    "v_bar_is_w_dot": "your v_bar pushes forward; a cotangent is pulled back",
-    # g_bar
-    "g_bar_no_norm": "your g_bar is <w_bar, v>: it is not divided by the length of v",
-    "g_bar_n2": "your g_bar is divided by n once too often",
-    "g_bar_times_g": "your g_bar is <w_bar, w>: it has a factor g too many",
-    "g_bar_over_g": "your g_bar is divided by g, too",
-    "g_bar_uses_sum": "your g_bar sums w_bar alone; v / n has to meet it in a dot product",
-    "g_bar_sum_w_bar": "your g_bar is the sum of w_bar: that would be the gradient of a bias",
-    "g_bar_mean": "your g_bar takes a mean; it should be a sum",
-    "g_bar_scalar_sum": "your g_bar is summed over all rows; each row has its own",
-    "g_bar_averaged": "your g_bar is divided by the number of rows",
-    "g_bar_rolled": "your g_bar belongs to the neighbouring row",
-    "g_bar_rolled_back": "your g_bar belongs to the neighbouring row",
-    "g_bar_reversed": "the rows of your g_bar are in reverse",
-    "g_bar_ones": "your g_bar is 1 everywhere",
-    "g_bar_zero": "your g_bar is zero",
-    "g_bar_negated": "your g_bar has the wrong sign",
-    "g_bar_doubled": "your g_bar is twice what it should be",
-    "g_bar_abs": "your g_bar has lost its sign",
-    "g_bar_norm_of_w_bar": "your g_bar is the length of w_bar; only its part along v counts",
-    "g_bar_times_sign_g": "the sign of g has slipped into your g_bar",
-    # both
-    "w_for_v": "you use w where v is meant",
-    "norm_of_neighbour": "the length is that of the neighbouring row",
-    "dot_of_neighbour": "the dot product is that of the neighbouring row",
-    "g_of_neighbour": "the gain is that of the neighbouring row",
-    "first_norm_for_all": "the length of the first row is used for every row",
-    "first_g_for_all": "the gain of the first row is used for every row",
-    "norm_without_last": "the last entry of each row is left out of the length",
-    "dot_without_last": "the last entry of each row is left out of the dot product",
-    "norm_squared": "you divide by the sum of squares: the root is missing",
-    "norm_squared_in_formula": "your length is the sum of squares: the root is missing",
-    "norm_l1": "you divide by the sum of |v|; the length meant is the root of the sum of squares",
-    "norm_l1_in_formula": "your length is the sum of |v|; meant is the root of the sum of squares",
-    "norm_mean": "your length is the root of a mean of squares; a sum is meant",
-    "norm_mean_in_formula": "your length is the root of a mean of squares; a sum is meant",
-    "norm_max": "your length is the largest |v|; the root of a sum of squares is meant",
-    "norm_max_in_formula": "your length is the largest |v|; the root of a sum of squares is meant",
-}
+OF_MISTAKES = {mistake.id: mistake.sentence for mistake in CATALOGUE if mistake.sentence}
 OF_DIAGNOSES = {  # by the ids of diagnoses that are no row of the catalogue
     "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
@@ -143,7 +64,7 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
         raise ValueError(f"what={what!r}; choose forward, backward, v_bar or g_bar")
 
     ranks = (1,) if axis is None else (2,)
-    claimed(axis=axis, ranks=ranks, groups=GROUPS)
+    make_spec(axis=axis, ranks=ranks, groups=GROUPS)
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):

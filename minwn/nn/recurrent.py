@@ -109,7 +109,7 @@ class LSTMCell(_Cell):
             or not all(isinstance(a, Tensor) or is_array(a) for a in state)
         ):
             raise ValueError(
-                f"LSTMCell: the state is a pair (h, c) of arrays or Tensors, or None for zeros; got "
+                f"LSTMCell: the state is a pair (h, c) of arrays, or None for zeros; got "
                 f"{shown(state)}"
             )
         h, c = state

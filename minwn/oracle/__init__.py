@@ -8,12 +8,13 @@ the name of its mistake, the formula that reproduces its numbers, and the smalle
 it. The judge imports neither a framework nor minwn's own weight normalisation.
 """
 
+from . import bounds, truth  # noqa: F401  (old names of modules)
 from .check import check
+from .checks.invariants import INVARIANTS, laws
 from .diagnosis import Diagnosis
-from .invariants import INVARIANTS, laws
 from .mistakes import CATALOGUE, Mistake
+from .reference.truth import OracleFault, expected
 from .report import Report, page
-from .truth import OracleFault, expected
 
 __all__ = [
     "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Report", "check",

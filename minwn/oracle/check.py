@@ -1,11 +1,11 @@
-"""The judge: an implementation of weight normalisation, rung by rung.
+"""The judge: one check after another of an implementation of weight normalisation.
 
     hygiene       shapes and dtypes, inputs left alone, no shared memory, the same answer twice
     dyadic        cases in which nothing is rounded
     forward       w against the truth, |error| <= C u S
-    gradients     v_bar and g_bar against the truth, likewise
-    laws          twelve that need no truth (see `invariants`)
-    differences   v_bar and g_bar against differences of the accused's own forward
+    gradients     v_bar and g_bar against the truth, in the same way
+    laws          twelve that need no truth (see `checks.invariants`)
+    differences   v_bar and g_bar against differences of the implementation's own forward
     complex       the same by complex steps, to the last digits, where forward takes them
     taylor        the remainder of a step, below a proven bound
     adjoint       <w_dot, w_bar> = <v_dot, v_bar> + <g_dot, g_bar>
@@ -13,8 +13,8 @@
     second order  the pullback of the pullback
     threads       the same bits from several threads at once
 
-All rungs are climbed, so that a report says what holds as well. Each is a file of `rungs`, which
-says what it allows and why.
+All checks are made, so that a report also says what holds. Each is a file of `checks`, which says
+what it allows and why.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from .accused import Accused
-from .claim import claimed, ordinary
+from .checks import ALL_CHECKS
 from .report import Report
-from .rungs import LADDER
-from .trial import Trial
+from .run import Run
+from .spec import make_spec
+from .targets.implementation import Implementation
 from .verdict import IDS, verdict
 
-__all__ = ["check", "ordinary"]
+__all__ = ["check"]
 
 Function = Callable[..., Any]
 
@@ -70,12 +70,12 @@ def check(
     form, eps: the length h that is meant, as in `byhand.weight_norm`
     dtype: of the arrays that are given; "bfloat16" needs ml_dtypes
     accumulate: the dtype of the sums, where it is wider than dtype
-    ranks: of v, from 1 to 5; by default 2 alone, where a matrix has that axis, for many an
-    implementation knows no others and would be accused of what it never claimed; ranks=range(1, 6)
-    for all. A function that raises whatever it is given of one of these ranks does not pass
+    ranks: of v, from 1 to 5; by default 2 alone, where a matrix has that axis, because many
+    implementations support only matrices and would fail on other ranks; ranks=range(1, 6) for all.
+    A function that always raises for one of these ranks does not pass
     groups: of cases; all by default
     shape: of v, where two more cases are judged
-    threads: from how many at once the functions are called, besides; 0 for none
+    threads: how many threads also call the functions at once; 0 for none
     accept: ids of differences that are declared, for a verdict of ACCEPTABLE
     quick: the first cases of each group, not all
 
@@ -95,16 +95,16 @@ def check(
     if name is not None:
         validation.instance("name", name, str, "text")
     accepted = set(validation.names("accept", accept, IDS, one="id", empty=True))
-    claim = claimed(
+    spec = make_spec(
         axis=axis, form=form, eps=eps, dtype=dtype, accumulate=accumulate, ranks=ranks,
         groups=groups, shape=shape, quick=quick,
     )  # fmt: skip
     threads = validation.whole("threads", threads, 0)
-    trial = Trial(Accused(forward, backward, jvp, double_backward), claim, threads=threads)
+    run = Run(Implementation(forward, backward, jvp, double_backward), spec, threads=threads)
     with np.errstate(all="ignore"):
-        trial.gather()
-        for climb in LADDER.values():
-            rung = climb(trial)
-            if rung is not None:
-                trial.rungs.append(rung)
-        return verdict(trial, name, accepted, start)
+        run.gather()
+        for made in ALL_CHECKS.values():
+            result = made(run)
+            if result is not None:
+                run.checks.append(result)
+        return verdict(run, name, accepted, start)

@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 
 from .. import forms, validation
 from ..terminal import Progress, colours
-from . import adapters
-from .adapters.judge import judge
 from .cases import GROUPS
 from .check import check
-from .claim import RANKS, Claim, claimed, ranks_of
-from .junit import junit
-from .matrix import matrix
-from .page import page
-from .pipe import Pipe, PipeError
+from .check_adapter import check_adapter
 from .report import Report
-from .target import ROLES, Functions, TargetError, load
+from .report.html import page
+from .report.junit import junit
+from .report.matrix import matrix
+from .spec import RANKS, Spec, make_spec, ranks_of
+from .targets import adapters
+from .targets.pipe import Pipe, PipeError
+from .targets.target import ROLES, Functions, TargetError, load
 from .verdict import IDS
 
 __all__ = ["arguments", "form", "main"]
@@ -183,9 +183,9 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
     if not args.targets and args.pipe is None:
         raise _Usage("name a TARGET, such as homework.py or torch, or give --pipe; see --help")
     for target in args.targets:
-        if target in adapters.IMPLEMENTATIONS or target in (*adapters.families(), "all"):
-            for run in adapters.get(target):
-                yield from _by_name(run, args)
+        if target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
+            for adapter in adapters.get(target):
+                yield from _by_name(adapter, args)
         elif target.endswith(".py") or ":" in target or Path(target).exists():
             yield from _functions(load(target), args)
         else:
@@ -212,41 +212,41 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
         raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {key: x for key, x in _options(args).items() if key != "accept"}
-        claim = functions.claim(**said, **options, dtype=dtype)
+        spec = functions.spec(**said, **options, dtype=dtype)
 
-        def run(claim: Claim = claim) -> Report:
-            how = {name: getattr(claim, name) for name in ("axis", "form", "eps", "dtype")}
+        def run(spec: Spec = spec) -> Report:
+            how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}
             return check(**functions.given, **how, name=functions.name, **_options(args))
 
-        yield Job(f"{functions.name} {claim.dtype}", run)
+        yield Job(f"{functions.name} {spec.dtype}", run)
 
 
-def _by_name(run: adapters.Implementation, args: argparse.Namespace) -> Iterator[Job]:
-    length = run.length(args.form, args.eps)
+def _by_name(adapter: adapters.Adapter, args: argparse.Namespace) -> Iterator[Job]:
+    length = adapter.length(args.form, args.eps)
     try:
         forms.check(*length)
     except ValueError as error:
-        raise _Usage(f"{run.name}: {error}") from None
-    axes = run.axes if args.full else run.axes[:1]
+        raise _Usage(f"{adapter.name}: {error}") from None
+    axes = adapter.axes if args.full else adapter.axes[:1]
     for axis in axes if args.axis is ... else (args.axis,):
-        for dtype in args.dtype or run.dtypes:
+        for dtype in args.dtype or adapter.dtypes:
 
             def made(axis: Any = axis, dtype: str = dtype) -> Report:
                 how = {"axis": axis, "form": args.form, "eps": args.eps, "dtype": dtype}
-                return judge(run, **how, **_options(args))
+                return check_adapter(adapter, **how, **_options(args))
 
-            reason = run.missing() or run.declines(axis, *length, dtype) or _unread(dtype)
+            reason = adapter.missing() or adapter.declines(axis, *length, dtype) or _unread(dtype)
             if reason is None:
                 settings = {"axis": axis, "dtype": dtype, "ranks": args.ranks or RANKS}
-                Functions(name=run.name).claim(**settings, groups=args.groups)
-            yield Job(f"{run.name} {dtype}", made, reason)
+                Functions(name=adapter.name).spec(**settings, groups=args.groups)
+            yield Job(f"{adapter.name} {dtype}", made, reason)
 
 
 @functools.cache
 def _unread(dtype: str) -> str | None:
     """Why the judge itself cannot read the dtype here, or None."""
     try:
-        claimed(dtype=dtype)
+        make_spec(dtype=dtype)
     except (TypeError, ImportError) as error:
         return str(error)
     return None
@@ -294,14 +294,14 @@ def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, A
 
 def _list() -> str:
     rows = [("name", "installed", "axes", "form", "what is run")]
-    for run in adapters.IMPLEMENTATIONS.values():
-        form, eps = run.lengths[0]
-        axes = " ".join("whole" if a is None else str(a).replace(" ", "") for a in run.axes)
+    for adapter in adapters.ADAPTERS.values():
+        form, eps = adapter.lengths[0]
+        axes = " ".join("whole" if a is None else str(a).replace(" ", "") for a in adapter.axes)
         length = form if form == "plain" else f"{form} {eps:g}"
-        rows.append((run.name, run.version or "no", axes, length, run.runs))
+        rows.append((adapter.name, adapter.version or "no", axes, length, adapter.runs))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    missing = dict.fromkeys(filter(None, (i.missing() for i in adapters.IMPLEMENTATIONS.values())))
+    missing = dict.fromkeys(filter(None, (i.missing() for i in adapters.ADAPTERS.values())))
     return "\n".join([*lines, *missing])

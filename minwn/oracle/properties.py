@@ -22,10 +22,10 @@ import numpy as np
 
 from .. import forms
 from ..validation import whole
-from .bounds import bounds
-from .invariants import INVARIANTS, Invariant, asking, ratio
+from .checks.invariants import INVARIANTS, Invariant, asking, ratio
+from .checks.point import Point
 from .mistakes import kept_axes
-from .point import Point
+from .reference.error_bounds import bounds
 
 __all__ = ["FORWARD_LAWS", "ForwardLaw", "Problem", "WeightNormLaws", "law_test", "problems"]
 
@@ -56,10 +56,10 @@ class ForwardLaw:
 
 def _length(f: Function, p: Problem, allowed: Callable[..., Any], axes: tuple[int, ...]) -> float:
     w = _wide(f(p.v.copy(), p.g.copy()), p.v)
-    room, g = allowed(p.v, p.g, p.w_bar).w, _wide(p.g, p.g)
+    tol, g = allowed(p.v, p.g, p.w_bar).w, _wide(p.g, p.g)
     n = np.sqrt((w * w).sum(axis=axes, keepdims=True)).reshape(g.shape)
     slack = 2.0**-52 * w.size * abs(g)  # the sum above is rounded as well
-    change = np.sqrt((room * room).sum(axis=axes, keepdims=True)).reshape(g.shape)
+    change = np.sqrt((tol * tol).sum(axis=axes, keepdims=True)).reshape(g.shape)
     return ratio(n - abs(g), change + slack)
 
 

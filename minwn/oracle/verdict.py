@@ -1,4 +1,4 @@
-"""From the evidence of a trial to one word, a sentence, and a name."""
+"""From the evidence of a run to one word, a sentence, and a name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..backend import dtype_of
+from ..terminal import counted
 from .diagnosis import NAMES, Diagnosis, Observation, diagnose
-from .glossary import counted
+from .minimal_case import minimal_case
 from .mistakes import OUTPUTS, SECOND
-from .report import Report, Rung, Smallest, Worst
-from .smallest import smallest
-from .trial import FAULTS, Trial
+from .report import CheckResult, MinimalCase, Report, Worst
+from .run import FAULTS, Run
 
 __all__ = ["IDS", "verdict"]
 
@@ -27,61 +27,61 @@ UNSTEADY = {
 VAGUE = {"unknown", "axis/index", "coefficient"}
 
 
-def verdict(trial: Trial, name: str | None, accept: set[str], start: float) -> Report:
-    """The report on a trial whose rungs have all been climbed."""
-    claim, rungs = trial.claim, [r for r in trial.rungs if r.checked or r.failed]
+def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Report:
+    """The report on a run in which every check has been made."""
+    spec, checks = run.spec, [r for r in run.checks if r.checked or r.failed]
     given: dict[str, Any] = {
-        "name": name or trial.accused.name, "dtype": claim.dtype, "form": claim.form,
-        "eps": claim.eps, "axis": claim.axis, "rungs": rungs,
+        "name": name or run.implementation.name, "dtype": spec.dtype, "form": spec.form,
+        "eps": spec.eps, "axis": spec.axis, "checks": checks,
     }  # fmt: skip
-    later = any(r.checked for r in rungs if r.name in ("product", "second order"))
-    if not trial.judged and not later and not trial.faults:
-        undefined = bool(trial.observations or trial.beyond)
+    later = any(r.checked for r in checks if r.name in ("product", "second order"))
+    if not run.judged and not later and not run.faults:
+        undefined = bool(run.observations or run.out_of_range)
         return Report(
             verdict="UNDEFINED" if undefined else "REFUSED",
             headline="no case has a true answer" if undefined
-            else "no case could be judged" if trial.asked
+            else "no case could be judged" if run.asked
             else "no function was given",
-            notes=[f"{what}: {found[0]}" for what, found in trial.errors.items()],
+            notes=[f"{what}: {found[0]}" for what, found in run.errors.items()],
             seconds=time.perf_counter() - start, **given,
         )  # fmt: skip
-    diagnosis, ambiguous = _declared(*_names(trial), accept)
+    diagnosis, ambiguous = _declared(*_names(run), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
     if not wrong and "raises" not in accept:  # what answers nothing does not pass
-        known = len(trial.faults)
-        for what, evidence in trial.unanswered():
-            trial.fault("raises", what, evidence)
-        wrong = trial.faults[known:]
+        known = len(run.faults)
+        for what, evidence in run.unanswered():
+            run.fault("raises", what, evidence)
+        wrong = run.faults[known:]
         diagnosis = [*diagnosis, *wrong]
-        rungs = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in rungs]
-        given["rungs"] = rungs
+        checks = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in checks]
+        given["checks"] = checks
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
-    worst = _worst(trial.observations)
+    worst = _worst(run.observations)
     return Report(
-        verdict=word, headline=_headline(word, trial, diagnosis),
-        grade=_grade(trial.observations, claim.dtype) if word == "PASS" else None,
-        diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(trial),
-        worst=worst, smallest=None if worst is None else smallest(trial, worst, diagnosis),
-        specimens=_specimens(trial.observations), laws=trial.laws, consistent=trial.consistent,
-        notes=_notes(trial), seconds=time.perf_counter() - start, **given,
+        verdict=word, headline=_headline(word, run, diagnosis),
+        grade=_grade(run.observations, spec.dtype) if word == "PASS" else None,
+        diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(run),
+        worst=worst, minimal_case=None if worst is None else minimal_case(run, worst, diagnosis),
+        examples=_examples(run.observations), laws=run.laws, consistent=run.consistent,
+        notes=_notes(run), seconds=time.perf_counter() - start, **given,
     )  # fmt: skip
 
 
-def _with(rung: Rung, failed: int) -> Rung:
-    """A rung where so many more have failed."""
-    return replace(rung, failed=rung.failed + failed, ratio=rung.ratio + failed)
+def _with(result: CheckResult, failed: int) -> CheckResult:
+    """A check in which so many more have failed."""
+    return replace(result, failed=result.failed + failed, ratio=result.ratio + failed)
 
 
-def _names(trial: Trial) -> tuple[list[Diagnosis], bool]:
-    broken = [law for law, ratio in trial.laws.items() if ratio > 1]
-    forward = trial.rung("forward")
-    right = None if forward is None or not forward.checked else forward.ok
-    found, ambiguous = diagnose(trial.observations, broken, forward_right=right)
-    if any(f.id in UNSTEADY for f in trial.faults):  # then numbers mean little
+def _names(run: Run) -> tuple[list[Diagnosis], bool]:
+    broken = [law for law, ratio in run.laws.items() if ratio > 1]
+    forward = run.result("forward")
+    forward_ok = None if forward is None or not forward.checked else forward.ok
+    found, ambiguous = diagnose(run.observations, broken, forward_ok=forward_ok)
+    if any(f.id in UNSTEADY for f in run.faults):  # then numbers mean little
         found = [d for d in found if d.id not in VAGUE]
-    elif not found and not trial.faults and not trial.later:
-        found = _contradictions(trial, broken)
-    return [*trial.faults, *found, *trial.later], ambiguous
+    elif not found and not run.faults and not run.later:
+        found = _contradictions(run, broken)
+    return [*run.faults, *found, *run.later], ambiguous
 
 
 def _declared(
@@ -95,17 +95,17 @@ def _declared(
     return left, len({d.outputs for d in left}) < len(left)
 
 
-def _contradictions(trial: Trial, broken: Sequence[str]) -> list[Diagnosis]:
-    """Rungs that do not hold, where every number that has a truth is right."""
+def _contradictions(run: Run, broken: Sequence[str]) -> list[Diagnosis]:
+    """Checks that fail where every number with a reference value is right."""
     if broken:
         return [Diagnosis(
             "unknown", "right where it was compared with the truth, but not elsewhere",
             "look for what the inputs of the broken laws have in common",
             f"broken: {', '.join(broken)}", ("v_bar", "g_bar"),
         )]  # fmt: skip
-    failed = [r.name for r in trial.rungs if not r.ok]
-    if failed and trial.claim.dtype != "float64" and {*failed} <= {"differences", "complex"}:
-        trial.notes.append(
+    failed = [r.name for r in run.checks if not r.ok]
+    if failed and run.spec.dtype != "float64" and {*failed} <= {"differences", "complex"}:
+        run.notes.append(
             f"{', '.join(failed)}: the gradient is not that of its own forward in float64, which "
             f"was not asked for"
         )
@@ -117,17 +117,17 @@ def _contradictions(trial: Trial, broken: Sequence[str]) -> list[Diagnosis]:
     )] if failed else []  # fmt: skip
 
 
-def _headline(word: str, trial: Trial, found: list[Diagnosis]) -> str:
+def _headline(word: str, run: Run, found: list[Diagnosis]) -> str:
     if word == "PASS":
         return "nothing is wrong that these checks can see"
     if word == "ACCEPTABLE":
         return f"declared: {', '.join(d.id for d in found)}"
-    forward, gradients = _asked(trial, "forward"), _asked(trial, "gradients")
+    forward, gradients = _asked(run, "forward"), _asked(run, "gradients")
     bad_w = forward is not None and not forward.ok
     bad_gradient = gradients is not None and not gradients.ok
-    if bad_w and bad_gradient and trial.consistent:
+    if bad_w and bad_gradient and run.consistent:
         return "a consistent gradient of a different function: w is not what was declared"
-    if bad_w and bad_gradient and trial.consistent is False:
+    if bad_w and bad_gradient and run.consistent is False:
         return "w is not what was declared, and the gradient does not belong to w either"
     if bad_w and bad_gradient:
         return "w and its gradient are wrong"
@@ -138,13 +138,13 @@ def _headline(word: str, trial: Trial, found: list[Diagnosis]) -> str:
     return "; ".join(dict.fromkeys(d.formula for d in found))
 
 
-def _asked(trial: Trial, name: str) -> Rung | None:
-    rung = trial.rung(name)
-    return rung if rung is not None and rung.checked else None
+def _asked(run: Run, name: str) -> CheckResult | None:
+    result = run.result(name)
+    return result if result is not None and result.checked else None
 
 
 def _grade(seen: Sequence[Observation], dtype: str) -> str:
-    """rounded, faithful or stable, over all ordinary cases."""
+    """rounded, faithful or stable, over all cases in range."""
     grade = "rounded"
     for o in seen:
         for output, x in o.got.items():
@@ -158,13 +158,13 @@ def _grade(seen: Sequence[Observation], dtype: str) -> str:
     return grade
 
 
-def _by_group(trial: Trial) -> dict[str, str]:
-    """ok or FAIL, and "limit" where only what lies out of ordinary range is wrong."""
+def _by_group(run: Run) -> dict[str, str]:
+    """ok or FAIL, and "limit" where only cases out of range are wrong."""
     found: dict[str, str] = {}
-    for o in trial.observations:
+    for o in run.observations:
         if o.fails or o.group not in found:
             found[o.group] = "FAIL" if o.fails else "ok"
-    for o in trial.beyond:
+    for o in run.out_of_range:
         if found.setdefault(o.group, "ok") == "ok" and o.fails:
             found[o.group] = "limit"
     return found
@@ -187,7 +187,7 @@ def _worst(seen: Sequence[Observation]) -> Worst | None:
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
 
-def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
+def _examples(seen: Sequence[Observation]) -> list[MinimalCase]:
     """For each output that is wrong, the first generic matrix that shows it; else a small case."""
     found = []
     for output in OUTPUTS:
@@ -197,21 +197,21 @@ def _specimens(seen: Sequence[Observation]) -> list[Smallest]:
         ]  # fmt: skip
         wrong.sort(key=lambda o: (o.group != "generic", o.v.ndim != 2))
         for o in wrong[:1]:
-            got, right, allowed = (x[output].tolist() for x in (o.got, o.expected, o.allowed))
+            got, expected, allowed = (x[output].tolist() for x in (o.got, o.expected, o.allowed))
             v, g, w_bar = (x.tolist() for x in (o.v, o.g, o.w_bar))
-            found.append(Smallest(v, g, w_bar, output, got, right, allowed))
+            found.append(MinimalCase(v, g, w_bar, output, got, expected, allowed))
     return found
 
 
-def _notes(trial: Trial) -> list[str]:
-    notes = list(dict.fromkeys(trial.notes))
-    skipped = [group for group in trial.claim.groups if group != "axes"]
-    if skipped and trial.claim.rank is None:
+def _notes(run: Run) -> list[str]:
+    notes = list(dict.fromkeys(run.notes))
+    skipped = [group for group in run.spec.groups if group != "axes"]
+    if skipped and run.spec.rank is None:
         notes.append(
             f"skipped: {', '.join(skipped)}: in every rank that was asked for, all axes keep a "
             f"norm, so that no slice has more than one entry"
         )
-    out = [o for o in trial.beyond if o.fails]
+    out = [o for o in run.out_of_range if o.fails]
     if any(not o.v.size for o in out):
         notes.append("empty slices: g_bar is not 0")
     out = [o for o in out if o.v.size]
@@ -219,9 +219,9 @@ def _notes(trial: Trial) -> list[str]:
         flags = dict.fromkeys(flag for o in out for flag in o.flags)
         notes.append(
             f"range: wrong in {counted(len(out), 'case')} at the edges of "
-            f"{trial.claim.dtype}, where a square leaves the range ({', '.join(list(flags)[:4])})"
+            f"{run.spec.dtype}, where a square leaves the range ({', '.join(list(flags)[:4])})"
         )
-    if trial.conventions:
-        told = ", ".join(f"{output} = {kind}" for output, kind in trial.conventions.items())
-        notes.append(f"zero slice: {told}")
+    if run.conventions:
+        answers = ", ".join(f"{output} = {kind}" for output, kind in run.conventions.items())
+        notes.append(f"zero slice: {answers}")
     return notes

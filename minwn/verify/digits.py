@@ -29,7 +29,7 @@ from ..derivatives import grad
 from ..gradcheck import gradcheck
 from ..graph import no_grad
 from ..nn import WeightNorm
-from ..oracle.bounds import gamma
+from ..oracle.reference.error_bounds import gamma
 from ..tensors import Tensor
 from .report import AUTODIFF, DIFFERENCES, TEST, Finding, compare, findings
 

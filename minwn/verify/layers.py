@@ -29,7 +29,7 @@ from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
 from ..gradcheck.tangents import Entries
 from ..graph import no_grad
 from ..nn import WeightNorm
-from ..oracle.bounds import bounds, counts, gamma, sizes
+from ..oracle.reference.error_bounds import bounds, counts, gamma, sizes
 from ..tensors import Tensor
 from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare
 

@@ -28,10 +28,10 @@ import numpy
 from .. import byhand, oracle
 from ..backend import Generator, quiet
 from ..forms import NAMES
-from ..oracle import adapters
-from ..oracle.bulk import bulk
 from ..oracle.cases import cases
-from ..oracle.truth import second
+from ..oracle.reference.double_double import bulk
+from ..oracle.reference.truth import second
+from ..oracle.targets import adapters
 from .cases import drawn
 from .report import COMPLEX, DIFFERENCES, FIRST, LAWS, PRODUCT, SECOND, Finding, compare
 
@@ -104,13 +104,13 @@ def check(s: Setting) -> Iterator[Finding]:
         name=way.runs,
     )  # fmt: skip
     place, said = f"{found.name}, {found.settings}", "" if found.ok else diagnosis(s, found)
-    for r in found.rungs:
+    for r in found.checks:
         part = Finding(s.what, COLUMN[r.name], place, allowed=1.0, error=r.ratio, count=r.checked)
         if not r.ok:
             note = f"{r.name}: {r.failed} of {r.checked} failed\n{said}"
             part = replace(part, error=r.ratio if r.ratio > 1 else math.inf, note=note)
         yield part
-    if said and all(r.ok for r in found.rungs):
+    if said and all(r.ok for r in found.checks):
         outputs = [output for d in found.diagnosis for output in d.outputs]
         column = COLUMN.get(outputs[0], FIRST) if outputs else FIRST
         yield Finding(s.what, column, place, note=f"{found.verdict}: {said}")

@@ -1,4 +1,4 @@
-"""The judge, judged: every planted fault is caught and named, and nothing right is accused."""
+"""The judge, judged: every planted fault is caught and named, and nothing right fails."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from minwn import oracle
 from minwn.byhand import weight_norm
-from minwn.oracle.bounds import bounds
+from minwn.mutation import MUTANTS, memory
+from minwn.mutation.mutant import written
 from minwn.oracle.cases import cases
 from minwn.oracle.diagnosis import Diagnosis, Observation, diagnose
-from minwn.oracle.mutate import MUTANTS, memory
-from minwn.oracle.mutate.mutant import written
+from minwn.oracle.reference.error_bounds import bounds
 from minwn.oracle.verdict import _declared
 
-from . import accused as a
+from . import implementations as a
 
 DTYPES = ("float64", "float32")
 RANKS = range(1, 6)
@@ -29,7 +29,7 @@ def names(report):
     return [d.id for d in report.diagnosis]
 
 
-# ---- nothing right is accused -------------------------------------------------------------------
+# ---- nothing right fails -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float16"])
@@ -52,7 +52,7 @@ def test_a_right_forward_passes(name, dtype):
 def test_sums_in_a_wider_type_pass_as_such():
     wide = a.FORWARDS["wider"], a.BACKWARDS["wider"]
     report = oracle.check(*wide, dtype="float16", accumulate="float32")
-    assert {r.name: r.ok for r in report.rungs}["gradients"], str(report)
+    assert {r.name: r.ok for r in report.checks}["gradients"], str(report)
 
 
 FORMS = [("plain", 0.0), ("inside", 1e-12), ("inside", 0.1), ("outside", 0.01), ("rms", 1e-3)]
@@ -73,7 +73,7 @@ def test_all_of_a_right_implementation_passes(axis, form, eps):
         axis=axis, ranks=RANKS, **how,
     )  # fmt: skip
     assert report.verdict == "PASS", str(report)
-    assert {"product", "second order"} <= {r.name for r in report.rungs}
+    assert {"product", "second order"} <= {r.name for r in report.checks}
 
 
 # ---- every fault is caught, and named -----------------------------------------------------------
@@ -125,7 +125,7 @@ def test_the_fit_says_the_exponents():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("texts", a.STRANGE)
+@pytest.mark.parametrize("texts", a.UNCLASSIFIED)
 def test_what_is_in_no_catalogue_gets_no_wrong_name(texts, dtype):
     report = oracle.check(a.forward, a.wrong(*texts), dtype=dtype)
     assert report.verdict == "FAIL"
@@ -133,9 +133,7 @@ def test_what_is_in_no_catalogue_gets_no_wrong_name(texts, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(
-    ("make", "ids"), [x[1:] for x in a.PLUMBING], ids=[x[0] for x in a.PLUMBING]
-)
+@pytest.mark.parametrize(("make", "ids"), [x[1:] for x in a.WIRING], ids=[x[0] for x in a.WIRING])
 def test_a_fault_of_plumbing_is_named(make, ids, dtype):
     report = oracle.check(a.forward, make(), dtype=dtype)
     assert report.verdict == "FAIL"
@@ -143,7 +141,7 @@ def test_a_fault_of_plumbing_is_named(make, ids, dtype):
 
 
 def test_whoever_overwrites_what_he_is_given_spoils_it_for_nobody_else():
-    # Cases, truths and questions are kept from one accused to the next.
+    # Cases, truths and questions are kept from one implementation to the next.
     def vandal(f):
         def spoils(*arrays):
             answer = f(*arrays)
@@ -154,10 +152,10 @@ def test_whoever_overwrites_what_he_is_given_spoils_it_for_nobody_else():
 
         return spoils
 
-    before = oracle.check(a.forward, a.right).to_json()
-    report = oracle.check(vandal(a.forward), vandal(a.right))
+    before = oracle.check(a.forward, a.correct).to_json()
+    report = oracle.check(vandal(a.forward), vandal(a.correct))
     assert "mutates_input" in names(report)
-    after = oracle.check(a.forward, a.right).to_json()
+    after = oracle.check(a.forward, a.correct).to_json()
     assert before | {"seconds": 0} == after | {"seconds": 0}
 
 
@@ -234,9 +232,9 @@ def test_a_wrong_forward_is_named(name):
     code = compile(W[name], "forward", "eval")
 
     def forward(v, g):
-        return np.array(np.broadcast_to(eval(code, a.letters(v, v, g)), v.shape))
+        return np.array(np.broadcast_to(eval(code, a.namespace(v, v, g)), v.shape))
 
-    report = oracle.check(forward, a.right)
+    report = oracle.check(forward, a.correct)
     assert names(report)[0] == name, str(report)
     assert report.consistent is (name == "unknown")  # a constant has no derivative
 
@@ -321,8 +319,8 @@ def test_nothing_to_judge():
 
 
 def test_slices_of_zeros_have_no_answer_but_a_convention():
-    assert oracle.check(a.forward, a.right, groups=["undefined"]).verdict == "PASS"
-    report = oracle.check(a.forward, a.right)
+    assert oracle.check(a.forward, a.correct, groups=["undefined"]).verdict == "PASS"
+    report = oracle.check(a.forward, a.correct)
     assert any("zero slice: w = NaN" in note for note in report.notes)
 
     def careless(v, g):  # one slice of zeros spoils all
@@ -341,7 +339,7 @@ def test_a_function_of_matrices_is_judged_on_matrices():
 
 
 def test_exponents_at_the_edge_of_the_range_are_a_note_not_a_fault():
-    report = oracle.check(a.forward, a.right)
+    report = oracle.check(a.forward, a.correct)
     assert any(note.startswith("range: wrong in") for note in report.notes)
     best = oracle.check(weight_norm.forward, lambda *x: weight_norm.vjp(*x))
     assert not any(note.startswith("range:") for note in best.notes), best.notes
@@ -357,7 +355,7 @@ def test_a_frozen_norm_in_the_second_order_is_named():
         found = mistake.compute(oracle.mistakes.Terms(v, g, w_bar, (0,)), A, B)
         return tuple(found[k] for k in ("by_w_bar", "by_v", "by_g"))
 
-    report = oracle.check(a.forward, a.right, double_backward=double_backward)
+    report = oracle.check(a.forward, a.correct, double_backward=double_backward)
     assert names(report) == ["second_frozen_norm"]
 
 
@@ -402,7 +400,7 @@ def test_the_report_fits_a_screen_and_shows_a_case_for_paper(tmp_path):
     assert len(text.splitlines()) <= 24
     for words in ("FAIL  mine", "no_projection", "fix ", "I1 <v, v_bar> = 0", "v = [[3, 4]]"):
         assert words in text
-    s = report.smallest
+    s = report.minimal_case
     assert (s.v, s.g, s.w_bar) == ([[3, 4]], [[10]], [[5, 10]])
     # On paper: n = 5, d = 55, (10/5) ((5, 10) - (55/25) (3, 4)) = (-3.2, 2.4)
     np.testing.assert_allclose(s.expected, [[-3.2, 2.4]], rtol=1e-15)
@@ -420,19 +418,19 @@ def test_the_report_fits_a_screen_and_shows_a_case_for_paper(tmp_path):
 
 
 def test_a_name_from_outside_is_escaped_in_html():
-    report = oracle.check(a.forward, a.right, name="<script>")
+    report = oracle.check(a.forward, a.correct, name="<script>")
     assert "<script>" not in oracle.page([report])
 
 
 def test_specimens_are_the_first_generic_matrices_that_show_it():
     report = oracle.check(a.forward, a.wrong("g/n * G", "d / n**2"))
-    assert [s.output for s in report.specimens] == ["v_bar", "g_bar"]
+    assert [s.output for s in report.examples] == ["v_bar", "g_bar"]
     case = next(cases("float64", ["generic"], quick=True))
-    for s in report.specimens:
+    for s in report.examples:
         np.testing.assert_array_equal(s.v, case.v)
         assert np.shape(s.got) == np.shape(s.expected) == np.shape(s.allowed)
         assert (s.ratio() > 1).any()
-    assert oracle.check(a.forward, a.right).specimens == []
+    assert oracle.check(a.forward, a.correct).examples == []
 
 
 def test_sentences():

@@ -118,7 +118,7 @@ def test_many_are_a_matrix_and_each_kind_of_fault_is_explained_once(run):
 def test_what_is_skipped_says_why(run, monkeypatch):
     code, out, _ = run("numpy.fused", "numpy.composed", "--axis", "5")
     assert (code, out.count("it is checked for 0, -1, None, (0, 1)")) == (2, 1)
-    monkeypatch.setattr(command.adapters.Implementation, "missing", lambda self: "pip install it")
+    monkeypatch.setattr(command.adapters.Adapter, "missing", lambda self: "pip install it")
     assert run("torch.hook")[:2] == (2, "not judged: torch.hook: pip install it\n")
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import numpy as np
 import pytest
 
-from minwn.oracle.bounds import bounds, second_bounds
+from minwn.mutation import MUTANTS
 from minwn.oracle.cases import cases
-from minwn.oracle.invariants import INVARIANTS, laws
+from minwn.oracle.checks.invariants import INVARIANTS, laws
 from minwn.oracle.mistakes import CATALOGUE, OUTPUTS, SECOND, Terms, by_id, kept_axes
+from minwn.oracle.mistakes.formulas import FORMULAS
+from minwn.oracle.mistakes.grammar import python
 from minwn.oracle.mistakes.second import _second as second_right
-from minwn.oracle.trial import FAULTS
+from minwn.oracle.reference.error_bounds import bounds, second_bounds
+from minwn.oracle.run import FAULTS
 
-from . import accused as a
+from . import implementations as a
 
 GROUPS = ("generic", "dyadic", "axes")
 LATER = ("w_dot", "by_w_bar", "by_v", "by_g")
@@ -68,7 +72,7 @@ def told(dtype):
     for axis in (0, 1):
         for c in (c for c in cases(dtype, GROUPS, axis=axis, quick=True) if c.v.size):
             t, how = Terms(c.v, c.g, c.w_bar, c.axes), {"accumulate": DTYPES[dtype]}
-            room = bounds(c, **how)._asdict() | second_bounds(c, **how)._asdict()
+            tol = bounds(c, **how)._asdict() | second_bounds(c, **how)._asdict()
             A, B = (np.asarray(x, "float64") for x in (c.A, c.B))
             with np.errstate(all="ignore"):
                 right = dict(zip(LATER, second_right(t, A, B), strict=True))
@@ -77,7 +81,7 @@ def told(dtype):
                 wrong += [(m.id, o, m.compute(t, A, B)[o], right[o]) for m in SECOND for o in LATER]
                 for id, output, x, y in wrong:
                     seen = found.setdefault((id, output), set())
-                    if x is not None and (abs(x - y) > 4 * room[output]).any():
+                    if x is not None and (abs(x - y) > 4 * tol[output]).any():
                         seen.add(c.id)
     return found
 
@@ -118,6 +122,74 @@ def test_the_formula_is_the_mistake(name):
             np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", a.W)
+def test_the_formula_of_w_is_the_mistake(name):
+    for c in CASES[:20]:
+        got = a.written(w=a.W[name]).forward(c.v, c.g)
+        said = by_id(name).output("w", Terms(c.v, c.g, c.w_bar, c.axes))
+        np.testing.assert_allclose(got, said, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("mistake", FORMULAS, ids=lambda m: m.id)
+def test_a_mutant_is_made_of_the_same_row(mistake):
+    """As people write it, too, but for the order of the operations."""
+    (output,) = mistake.where
+    text = (a.V_BAR | a.G_BAR | a.W)[mistake.id]
+    mutant = next(m for m in MUTANTS if m.id == f"formula.{mistake.id}").make()
+    own = a.written(**{output: text})
+    for c in CASES[:20]:
+        if c.axes == (0,):
+            with np.errstate(all="ignore"):
+                got = mutant.forward(c.v, c.g), *mutant.backward(c.w_bar, c.v, c.g)
+                want = own.forward(c.v, c.g), *own.backward(c.w_bar, c.v, c.g)
+            for x, y in zip(got, want, strict=True):
+                np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("form", ["inside", "outside", "rms", "max_q", "max_n"])
+def test_in_other_forms_n_is_h_and_the_v_of_a_projection_h_y(form):
+    c = next(c for c in CASES if c.group == "generic")
+    t = Terms(c.v, c.g, c.w_bar, c.axes, form, 0.3)
+    for name, want in {
+        "no_projection": t.g / t.h * t.w_bar,
+        "proj_sign": t.g / t.h * (t.w_bar + t.p),
+        "proj_n1": t.g / t.h * (t.w_bar - t.d * t.y),
+        "proj_on_w": t.g / t.h * (t.w_bar - t.total(t.w_bar * t.w()) * t.w()),
+        "v_bar_doubled": 2 * t.v_bar(),
+        "g_bar_n2": t.d / t.h**2,
+        "g_bar_mean": t.d / t.h / t.m,
+        "w_times_n": t.g * t.h * t.v,
+        "w_negated": -t.w(),
+    }.items():
+        m = by_id(name)
+        np.testing.assert_allclose(m.output(m.where[0], t), want, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("(g/n) (w_bar - (d/n^2) v)", "(g/n)*(w_bar - (d/n**2)*v)"),
+        ("g v/n", "g*v/n"),
+        ("d/(m n^2)", "d/(m*n**2)"),
+        ("|g| d/(g n)", "abs(g)*d/(g*n)"),
+        ("||w_bar||", "sqrt(sum(w_bar*w_bar))"),
+        ("||v - w||", "sqrt(sum((v - w)*(v - w)))"),
+        ("w_bar - <w_bar, w> w", "w_bar - sum(w_bar*w)*w"),
+        ("mean(w_bar v)/n", "(sum(w_bar*v)/m)/n"),
+        ("-exp(g) roll(v, -1)", "-exp(g)*roll(v, -1)"),
+    ],
+)
+def test_a_formula_is_read(text, code):
+    assert python(text) == code
+    assert python(text, v="x") == re.sub(r"\bv\b", "x", code)
+
+
+@pytest.mark.parametrize("text", ["", "g +", "(g", "<g, v", "|g", "g v_bar", "g % n", "g) n", "2^"])
+def test_what_is_no_formula_is_said(text):
+    with pytest.raises(ValueError, match="is no formula; it cannot be read from"):
+        python(text)
+
+
 # The fingerprint of each: the laws that it breaks.
 BREAKS = {
     "no_projection": "I1 I8", "proj_sign": "I1 I8", "proj_half": "I1 I8", "proj_twice": "I1 I8",
@@ -130,8 +202,8 @@ BREAKS = {
 
 def broken(backward, case):
     def allowed(v, g, w_bar):
-        room = bounds(v, g, w_bar)
-        return room.v_bar, room.g_bar
+        tol = bounds(v, g, w_bar)
+        return tol.v_bar, tol.g_bar
 
     found = laws(backward, case.v, case.g, case.w_bar, axes=case.axes, allowed=allowed)
     assert set(found) == {law.id for law in INVARIANTS}

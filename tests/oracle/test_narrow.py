@@ -1,4 +1,4 @@
-"""float16 and bfloat16, all rungs: sums in float32 are no fault, and mistakes keep their names."""
+"""float16 and bfloat16, all checks: sums in float32 are no fault, and mistakes keep their names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from minwn import oracle
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import cases
-from minwn.oracle.rounding import FORMATS, Format
-from minwn.oracle.truth import nearest
+from minwn.oracle.reference.rounding import FORMATS, Format
+from minwn.oracle.reference.truth import nearest
 
-from . import accused as a
+from . import implementations as a
 
 NARROW = ("float16", "bfloat16")
 RANKS = range(1, 6)
@@ -47,7 +47,7 @@ def test_all_of_minwn_passes(dtype):
         double_backward=weight_norm.double_vjp, dtype=dtype, accumulate="float32", ranks=RANKS,
     )  # fmt: skip
     assert report.verdict == "PASS", str(report)
-    assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.rungs}
+    assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.checks}
 
 
 def test_what_is_handed_over_is_of_the_dtype_that_is_claimed(dtype):
@@ -58,7 +58,7 @@ def test_what_is_handed_over_is_of_the_dtype_that_is_claimed(dtype):
     def noted(f):
         return lambda *xs: met.update(x.dtype.name for x in xs) or f(*xs)
 
-    functions = noted(a.in_float32(a.forward)), noted(a.in_float32(a.right))
+    functions = noted(a.in_float32(a.forward)), noted(a.in_float32(a.correct))
     report = oracle.check(*functions, dtype=dtype, accumulate="float32", ranks=RANKS, quick=False)
     assert report.ok
     assert dtype in met <= {dtype, "float64", "complex128"}
@@ -74,7 +74,7 @@ def test_a_mistake_of_the_catalogue_is_named(name, dtype):
 
 
 def test_a_norm_that_is_stored_is_no_fault_and_sums_in_the_narrow_dtype_are(dtype):
-    """Up to the powers of n that are counted in `bounds.STORED`; sums of 64 are beyond them."""
+    """Up to the powers of n counted in `error_bounds.STORED`; sums of 64 exceed them."""
 
     def stored(w_bar, v, g):
         n = np.sqrt((v.astype("float32") ** 2).sum(axis=a.others(v, g), keepdims=True))

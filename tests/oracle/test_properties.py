@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("hypothesis", reason="the laws as tests are made with hypothesis")
 from hypothesis import HealthCheck, Phase, given, settings
 
-from minwn.oracle.invariants import INVARIANTS
+from minwn.oracle.checks.invariants import INVARIANTS
 from minwn.oracle.mistakes import kept_axes
 from minwn.oracle.properties import FORWARD_LAWS, WeightNormLaws, has, law_test, problems
 
-from . import accused as a
+from . import implementations as a
 
 LAWS = [law.id for law in (*INVARIANTS, *FORWARD_LAWS)]
 # The same cases each time, as few as find every fault below, and not made smaller.
@@ -90,7 +90,7 @@ def test_a_fault_breaks_its_law_and_only_what_goes_with_it(law):
 @pytest.mark.parametrize("law", FORWARDS)
 def test_a_fault_of_the_forward(law):
     forward, laws = FORWARDS[law]
-    assert broken(a.right, forward) == laws
+    assert broken(a.correct, forward) == laws
 
 
 def test_every_law_has_its_fault():
@@ -132,7 +132,7 @@ def test_problems_are_fit_to_be_evidence(axis, rank, dtype):
 class TestOfTheFirstAxis(WeightNormLaws):
     settings = QUICK
     forward = staticmethod(a.forward)
-    backward = staticmethod(a.right)
+    backward = staticmethod(a.correct)
 
 
 class TestOfColumns(WeightNormLaws):
@@ -140,7 +140,7 @@ class TestOfColumns(WeightNormLaws):
 
     @staticmethod
     def backward(w_bar, v, g):
-        v_bar, g_bar = a.right(w_bar.T, v.T, g.T)
+        v_bar, g_bar = a.correct(w_bar.T, v.T, g.T)
         return v_bar.T, g_bar.T
 
 
@@ -167,9 +167,9 @@ def test_a_class_has_the_laws_that_it_has():
 def test_what_is_no_law_of_a_form_is_said():
     assert not has("I1", 0, "inside")
     with pytest.raises(ValueError, match="no law of form='inside'"):
-        law_test("I1", a.right, form="inside", eps=1e-3)
+        law_test("I1", a.correct, form="inside", eps=1e-3)
     with pytest.raises(KeyError):
-        law_test("I13", a.right)
+        law_test("I13", a.correct)
 
 
 def test_without_hypothesis_the_way_to_get_it_is_said(monkeypatch):
@@ -182,4 +182,4 @@ def test_without_hypothesis_the_way_to_get_it_is_said(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", none)
     with pytest.raises(ImportError, match=r'pip install "minwn\[laws\]"'):
-        law_test("I1", a.right)
+        law_test("I1", a.correct)

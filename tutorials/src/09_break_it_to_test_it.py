@@ -36,7 +36,7 @@ np.set_printoptions(precision=4, suppress=True)
 #
 # $$\bar v = \frac{g}{n}\Bigl(\bar w - \frac{d}{n^2}\,v\Bigr), \qquad \bar g = \frac{d}{n}.$$
 #
-# The mutants are from `minwn.oracle.mutate`, which holds some hundreds of them.
+# The mutants are from `minwn.mutation`, which holds some hundreds of them.
 
 # %%
 for name, what in WHAT.items():

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...byhand.weight_norm import vjp as backward
+from ...mutation import MUTANTS as ALL
 from ...oracle import expected
-from ...oracle.mutate import MUTANTS as ALL
 from ..exercise import Exercise
 from ..judges import choice, number
 

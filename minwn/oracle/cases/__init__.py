@@ -36,19 +36,19 @@ from dataclasses import replace
 from typing import Any
 
 from ... import validation
-from ..rounding import Format
+from ..reference.rounding import Format
 from .case import Case, Draw, arrange, fits, laid_in
+from .generators import ANGLES, GENERATORS, RANGE, UNDEFINED, generic
+from .layouts import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
 from .lcg import LCG
-from .letters import ANGLES, LETTERS, RANGE, UNDEFINED, generic
-from .places import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
 
 __all__ = [
     "ANGLES",
     "AXES",
+    "GENERATORS",
     "GROUPS",
     "LAYOUTS",
     "LCG",
-    "LETTERS",
     "RANGE",
     "SHAPES",
     "UNDEFINED",
@@ -98,7 +98,7 @@ def _cases(
         if group == "axes":
             yield from _axes(target, axis)
             continue
-        letter, make, every, few = LETTERS[group]
+        letter, make, every, few = GENERATORS[group]
         for number in range(few if quick else every):
             if group == "angle" and ANGLES[number // 2 % 8] > target.p - 1:
                 continue

@@ -10,8 +10,8 @@ import numpy
 
 from ... import validation
 from ...backend import dtype_of
-from ..rounding import Format
-from ..slices import Slices
+from ..reference.rounding import Format
+from ..reference.slices import Slices
 
 __all__ = ["Case", "Draw", "arrange", "fits", "laid_in"]
 

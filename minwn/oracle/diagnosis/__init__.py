@@ -32,10 +32,10 @@ from .index import masked, only_in_one_group
 from .observation import Diagnosis, Observation, fits
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
-from .rest import NAMES as REST
-from .rest import unknown
 from .span import NAMES as SPAN
 from .span import fitted
+from .unknown import NAMES as UNKNOWN
+from .unknown import unknown
 
 __all__ = ["NAMES", "Diagnosis", "Observation", "diagnose"]
 
@@ -43,7 +43,7 @@ IN_BACKWARD = "eps_in_bwd_only"
 # All that `diagnose` may answer.
 NAMES = (
     *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SPAN,
-    *REST,
+    *UNKNOWN,
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def diagnose(
     observations: Sequence[Observation],
     broken: Sequence[str] = (),
     *,
-    forward_right: bool | None = None,
+    forward_ok: bool | None = None,
 ) -> tuple[list[Diagnosis], bool]:
     """The names, most likely first, and whether they are rivals of which only one can be right.
 
@@ -72,7 +72,7 @@ def diagnose(
 
     found = {}
     for output in failing:
-        found[output] = _formula(seen[output], output, tried, forward_right)
+        found[output] = _formula(seen[output], output, tried, forward_ok)
         if not found[output]:
             alone = only_in_one_group(observations, [output])
             found[output] = [alone] if alone else _no_formula(seen[output], output, broken)
@@ -96,7 +96,7 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
 
 def _formula(
     seen: Sequence[Observation], output: str, tried: Callable[[], list[Eps]],
-    forward_right: bool | None,
+    forward_ok: bool | None,
 ) -> list[Diagnosis]:  # fmt: skip
     """The right formula, but for a few digits, or a wrong one."""
     few = few_digits(seen, output)
@@ -107,7 +107,7 @@ def _formula(
         if found:
             return found
     found = undeclared_eps(seen, output, tried())
-    if found and output != "w" and forward_right:
+    if found and output != "w" and forward_ok:
         return [replace(found[0], id=IN_BACKWARD)]
     return found or few
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..glossary import counted
+from ...terminal import counted
 from ..mistakes import CATALOGUE, Mistake
 from .observation import Candidate, Diagnosis, Observation, differs, fits
 

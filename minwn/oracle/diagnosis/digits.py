@@ -1,6 +1,6 @@
 """Are digits missing? Errors of rounding look like no others:
 
-    they vanish where nothing needs rounding, in the cases that are exact, whatever the dtype;
+    they vanish where nothing needs rounding, in the exact cases, for any dtype;
     they have both signs, for they are no function of the inputs that one could write down;
     they are as large as a dtype makes them, all over: u S, with S from the bounds.
 
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..bounds import STORED, counts
-from ..glossary import counted
-from ..rounding import FORMATS, Format
+from ...terminal import counted
+from ..reference.error_bounds import STORED, counts
+from ..reference.rounding import FORMATS, Format
 from .observation import SLACK, Diagnosis, Observation, fits
 
 __all__ = ["NAMES", "few_digits", "narrow", "noisy"]
@@ -30,8 +30,8 @@ def few_digits(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     residual = fits(seen, output, lambda o: o.expected[output])
     if residual == math.inf:
         return []
-    told = f"within {SLACK * residual:.2g} times what rounding may do"
-    return [_lost(seen, output, told, residual)]
+    within = f"within {SLACK * residual:.2g} times what rounding may do"
+    return [_lost(seen, output, within, residual)]
 
 
 def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
@@ -110,13 +110,13 @@ def _sizes(o: Observation, output: str, form: Format) -> np.ndarray:
 
 
 def _probable(o: Observation) -> float:
-    """What roundings that are independent stay below, as in `bounds`."""
+    """What roundings that are independent stay below, as in `error_bounds`."""
     return 8 + 2 * math.sqrt(o.terms.m)
 
 
-def _lost(seen: Sequence[Observation], output: str, told: str, residual: float) -> Diagnosis:
+def _lost(seen: Sequence[Observation], output: str, within: str, residual: float) -> Diagnosis:
     return Diagnosis(
         LOST, "the right numbers, but for a few digits",
         "form no power of n beyond what is needed, and no difference of large numbers; divide last",
-        f"{told}, in {counted(len(seen), 'case')}", (output,), residual,
+        f"{within}, in {counted(len(seen), 'case')}", (output,), residual,
     )  # fmt: skip

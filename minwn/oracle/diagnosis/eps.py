@@ -1,4 +1,4 @@
-"""Is it a form with an eps that nobody declared? Then the answers say how large it is."""
+"""Is it a form with an undeclared eps? Then the answers say how large it is."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
                 least = 16 * seen[0].u * (n * n if form == "inside" else n)
-                told = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
-            if told.size:
-                eps = float(eps[told[np.argmin(n[told])]])
+                solved = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
+            if solved.size:
+                eps = float(eps[solved[np.argmin(n[solved])]])
                 # The number that was probably written has few digits.
                 written = [float(f"{eps:.{digits}e}") for digits in (0, 1, 2)]
                 yield from ((i, form, x) for i, x in enumerate([*written, eps]))
@@ -58,7 +58,8 @@ def undeclared_eps(
             for d in _try_eps(seen, output, form, eps):
                 found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
     every = sorted(found.values(), key=lambda d: d.residual)
-    # An honest evaluation of a form is as near as `bounds` says, with 1.55 times the roundings.
+    # An honest evaluation of a form is as near as `error_bounds` says, with 1.55 times the
+    # roundings.
     return [d for d in every if d.residual <= max(1.55 / SLACK, every[0].residual)]
 
 

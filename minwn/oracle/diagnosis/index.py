@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..glossary import counted
+from ...terminal import counted
 from .digits import few_digits
 from .observation import Diagnosis, Observation
 
@@ -91,13 +91,13 @@ def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     for axis, (name, subset) in itertools.product((0, 1), _SUBSETS.items()):
         if any(o.got[output].shape[axis] < 2 for o, _ in wrong):
             continue
-        told = [
+        counts = [
             (set(np.flatnonzero(w.any(axis=1 - axis)).tolist()), subset(w.shape[axis]))
             for _, w in wrong
         ]
-        if not all(bad <= want for bad, want in told):
+        if not all(bad <= want for bad, want in counts):
             continue
-        if sum(bad == want for bad, want in told) * 2 < len(told):
+        if sum(bad == want for bad, want in counts) * 2 < len(counts):
             continue
         zero = all(not o.got[output][w].any() for o, w in wrong)
         slice_axis = bool(matrices[0].axes) and axis == matrices[0].axes[0]  # type: ignore[index]

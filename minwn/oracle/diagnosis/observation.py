@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..bounds import STORED
 from ..mistakes import Terms
-from ..rounding import Format
+from ..reference.error_bounds import STORED
+from ..reference.rounding import Format
 
 __all__ = ["SLACK", "Candidate", "Diagnosis", "Observation", "differs", "fits"]
 
@@ -68,7 +68,7 @@ class Observation:
         return Format.of(self.dtype).u
 
     def rounding(self, output: str) -> float:
-        """What an honest evaluation loses of a slice's largest entry; counted as in `bounds`."""
+        """What an honest evaluation loses of a slice's largest entry; see `error_bounds`."""
         inner = self.u if self.accumulate is None else Format.of(self.accumulate).u
         stored = STORED[output] * self.u if inner < self.u else 0.0
         return stored + (2.5 * self.terms.m + 8) * inner
@@ -86,7 +86,7 @@ class Observation:
             self._worst[output] = float(self.ratio(output).max(initial=0.0))
         return self._worst[output]
 
-    # Both are asked for by every rung.
+    # Every check asks for both.
 
     @cached_property
     def _ratios(self) -> dict[str, np.ndarray]:
@@ -111,16 +111,16 @@ class Observation:
         size = np.abs(candidate)
         if output != "g_bar" and size.size:
             size = size.max(axis=t.reduced, keepdims=True, initial=0.0)
-        room = SLACK * np.maximum(allowed, self.rounding(output) * size)
+        tol = SLACK * np.maximum(allowed, self.rounding(output) * size)
         got, top = self.got[output], 2.0 ** Format.of(self.dtype).largest
-        overflowed = np.isinf(got) & (np.sign(got) * candidate + room >= top)
+        overflowed = np.isinf(got) & (np.sign(got) * candidate + tol >= top)
         candidate = np.where(overflowed, got, candidate)
-        return float(self._ratio(output, candidate, room).max(initial=0.0))
+        return float(self._ratio(output, candidate, tol).max(initial=0.0))
 
     @np.errstate(all="ignore")
-    def _ratio(self, output: str, reference: np.ndarray, room: np.ndarray) -> np.ndarray:
+    def _ratio(self, output: str, reference: np.ndarray, tol: np.ndarray) -> np.ndarray:
         got = self.got[output]
-        r = np.abs(got - reference) / room
+        r = np.abs(got - reference) / tol
         if np.isnan(r.max(initial=0.0)):  # NaN, or the same infinity, or no room and no error
             r = np.where(got == reference, 0.0, r)
             r = np.where(np.isnan(r), np.inf, r)

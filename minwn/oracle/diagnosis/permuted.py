@@ -1,4 +1,4 @@
-"""Is it the right answer in other places, or made from inputs in other places?"""
+"""Is it the right answer permuted, or computed from permuted inputs?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..glossary import counted
+from ...terminal import counted
 from ..mistakes import OUTPUTS, Terms
 from .observation import Diagnosis, Observation, differs, fits
 
@@ -21,7 +21,7 @@ NAMES = tuple(f"{what}_{word}" for what in ("v", "w_bar", "g", *OUTPUTS) for wor
 
 
 def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    """The right answer in other places, or from inputs in other places."""
+    """The right answer permuted, or computed from permuted inputs."""
     found = []
     rank = max(o.v.ndim for o in seen)
     moves: list[tuple[str, Callable[[np.ndarray], np.ndarray]]] = []

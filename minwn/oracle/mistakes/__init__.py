@@ -1,6 +1,6 @@
 r"""The mistakes people make in the gradients of weight normalisation, as data.
 
-With the letters of `Terms`, the right answers of every form are
+With the symbols of `Terms`, the right answers of every form are
 
     w = g v / h        g_bar = d / h        v_bar = (g / h) (w_bar - p)        p = (d / h) y
 
@@ -14,16 +14,16 @@ from __future__ import annotations
 
 from .formulas import FORMULAS
 from .norms import AXES, LENGTHS, elsewhere
-from .plumbing import PLUMBING
 from .second import SECOND, SecondMistake
 from .terms import OUTPUTS, Mistake, Terms, kept_axes
+from .wiring import WIRING
 
 __all__ = [
     "CATALOGUE", "OUTPUTS", "SECOND", "Mistake", "SecondMistake", "Terms", "by_id", "elsewhere",
     "kept_axes",
 ]  # fmt: skip
 
-CATALOGUE: tuple[Mistake, ...] = (*FORMULAS, *PLUMBING, *LENGTHS, *AXES)
+CATALOGUE: tuple[Mistake, ...] = (*FORMULAS, *WIRING, *LENGTHS, *AXES)
 _BY_ID = {mistake.id: mistake for mistake in CATALOGUE}
 
 

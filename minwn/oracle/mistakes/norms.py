@@ -24,18 +24,26 @@ def _largest(t: Terms) -> tuple[Any, Any]:
     return h, top / t.total(np.abs(top))
 
 
-_LENGTHS: tuple[tuple[str, str, Callable[[Terms], tuple[Any, Any]], str], ...] = (
+_LENGTHS: tuple[tuple[str, str, Callable[[Terms], tuple[Any, Any]], str, str, str], ...] = (
     ("norm_squared", "sum v^2, without the root", lambda t: (t.n**2, 2 * t.v),
+     "you divide by the sum of squares: the root is missing",
+     "your length is the sum of squares: the root is missing",
      "a docstring of Equinox"),
-    ("norm_l1", "sum |v|", lambda t: (t.total(abs(t.v)), np.sign(t.v)), ""),
+    ("norm_l1", "sum |v|", lambda t: (t.total(abs(t.v)), np.sign(t.v)),
+     "you divide by the sum of |v|; the length meant is the root of the sum of squares",
+     "your length is the sum of |v|; meant is the root of the sum of squares", ""),
     ("norm_mean", "sqrt(mean v^2)", lambda t: (t.n / math.sqrt(t.m), t.v / t.n / math.sqrt(t.m)),
+     "your length is the root of a mean of squares; a sum is meant",
+     "your length is the root of a mean of squares; a sum is meant",
      "a root mean square in place of a norm"),
-    ("norm_max", "max |v|", _largest, ""),
+    ("norm_max", "max |v|", _largest,
+     "your length is the largest |v|; the root of a sum of squares is meant",
+     "your length is the largest |v|; the root of a sum of squares is meant", ""),
 )  # fmt: skip
 
 
 def _length_mistakes() -> Iterator[Mistake]:
-    for name, text, length, seen in _LENGTHS:
+    for name, text, length, of_function, in_formula, seen in _LENGTHS:
 
         def function(t: Terms, output: str, length: Any = length) -> Any:
             return t.of_function(*length(t))[output]
@@ -49,11 +57,11 @@ def _length_mistakes() -> Iterator[Mistake]:
 
         yield Mistake(
             name, f"the length of a slice is {text}: w, and its own gradient", ROOT,
-            {o: functools.partial(function, output=o) for o in OUTPUTS}, seen,
+            {o: functools.partial(function, output=o) for o in OUTPUTS}, seen, sentence=of_function,
         )  # fmt: skip
         yield Mistake(
             f"{name}_in_formula", f"v_bar = (g/n) (w_bar - (d/n^2) v) with {text} for n", ROOT,
-            {"v_bar": formula, "g_bar": gain}, seen,
+            {"v_bar": formula, "g_bar": gain}, seen, sentence=in_formula,
         )  # fmt: skip
 
 

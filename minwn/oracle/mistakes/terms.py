@@ -1,10 +1,11 @@
-"""One case in letters, and one mistake: what right and wrong formulas are made of."""
+"""The terms of one case, and one mistake: what right and wrong formulas are made of."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def kept_axes(axis: int | tuple[int, ...] | None, ndim: int) -> Axes:
 
 
 class Terms:
-    """One case in float64, in letters: all that a right or a wrong formula is made of."""
+    """The terms of one case in float64: all that a right or a wrong formula is made of."""
 
     def __init__(
         self, v: Any, g: Any, w_bar: Any, axes: Axes = (0,), form: str = "plain", eps: float = 0.0
@@ -76,6 +77,18 @@ class Terms:
             return np.maximum(n, floor), unit * (n >= floor)
         raise forms.unknown(form)
 
+    @functools.cached_property
+    def names(self) -> dict[str, Any]:
+        """What a formula is evaluated with; see `grammar`. along: h y, the v of a projection."""
+        slices = self.axes[0] if self.axes and self.g.ndim else None
+        return {
+            "w_bar": self.w_bar, "v": self.v, "g": self.g, "n": self.h, "d": self.d, "w": self.w(),
+            "along": self.v if self.form == "plain" else self.h * self.y,
+            "m": self.m, "slices": max(self.n.size, 1),
+            "sum": self.total, "grand_sum": np.sum, "abs": np.abs, "sqrt": np.sqrt, "exp": np.exp,
+            "roll": lambda x, by=1: np.roll(x, by, axis=slices), "flip": np.flip,
+        }  # fmt: skip
+
     # -- the right answers
 
     def w(self) -> np.ndarray:
@@ -99,7 +112,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong formula: its permanent name, what it says, where it was seen, how to mend it."""
+    """A wrong formula: its permanent name, what it says, how to mend it, where it was seen.
+
+    sentence: what a learner reads; empty where the formula tells it best
+    code: the formula as Python, by output, where it has one line; see `grammar`
+    """
 
     id: str
     formula: str
@@ -107,6 +124,8 @@ class Mistake:
     rules: dict[str, Rule]
     seen_in: str = ""
     family: str = ""
+    sentence: str = ""
+    code: dict[str, str] = field(default_factory=dict)
 
     @property
     def where(self) -> tuple[str, ...]:

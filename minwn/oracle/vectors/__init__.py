@@ -1,4 +1,4 @@
-"""Golden vectors: inputs and right answers as JSON, for any language; see FORMAT.md beside this.
+"""Golden vectors: inputs and right answers as JSON, for any language; see FORMAT.md.
 
     for vector in vectors.load(dtype="float32", group="generic"):
         w = forward(vector.v, vector.g)
@@ -21,7 +21,7 @@ import numpy
 
 from ...validation import door, instance
 from ...validation import path as path_of
-from ..bounds import excess
+from ..reference.error_bounds import excess
 from .content import DTYPES, GROUPS, find, here
 from .files import DATA, export, read, texts
 from .text import values

@@ -14,7 +14,7 @@ from ... import forms
 from ...terminal import Progress
 from ..cases import Axis
 from ..command import form
-from ..truth import FORMS, OracleFault
+from ..reference.truth import FORMS, OracleFault
 from . import DATA, DTYPES, GROUPS, export, texts, verify
 from .content import here
 

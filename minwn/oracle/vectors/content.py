@@ -19,12 +19,12 @@ from typing import Any
 import numpy
 
 from ...backend import dtype_of
-from ..bounds import bounds, second_bounds
+from ..cases import GENERATORS, Axis, Case, cases
 from ..cases import GROUPS as ALL_GROUPS
-from ..cases import LETTERS, Axis, Case, cases
-from ..rounding import Format
-from ..slices import Slices
-from ..truth import FORMS, expected, second
+from ..reference.error_bounds import bounds, second_bounds
+from ..reference.rounding import Format
+from ..reference.slices import Slices
+from ..reference.truth import FORMS, expected, second
 from .text import hexes, upwards
 
 __all__ = ["DTYPES", "GROUPS", "SCHEMA", "document", "find", "here", "make", "names"]
@@ -99,7 +99,7 @@ _NAME = re.compile(
     r"(?P<case>[A-Z]-[0-9]{4})/axis=(?P<axis>whole|-?[0-9]+(,-?[0-9]+)*)/(?P<dtype>b?float[0-9]+)"
     r"/(?P<form>[a-z_]+)(=(?P<eps>[0-9.e+-]+))?"
 )
-_GROUP_OF = {letter: group for group, (letter, *_) in LETTERS.items()} | {"X": "axes"}
+_GROUP_OF = {letter: group for group, (letter, *_) in GENERATORS.items()} | {"X": "axes"}
 
 
 def name_of(case: Case, dtype: str, form: str, eps: float) -> str:
@@ -170,22 +170,22 @@ def document(dtype: str, group: str, tests: Iterable[dict[str, Any]]) -> dict[st
 
 
 def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
-    """A test, its expected numbers certified by two routes: see `truth.expected`.
+    """A test, its expected numbers certified by two routes: see `oracle.expected`.
 
     Raises OracleFault where the routes disagree, ValueError for a name that is none.
     """
     case, form, eps = find(name)
     later = case.v.dtype.itemsize > 2 and int(case.id[2:]) < SECOND.get(group, 0)
     with numpy.errstate(all="ignore"):
-        right = expected(case, form=form, eps=eps, certify=certify)._asdict()
-        room = bounds(case, form=form, eps=eps)._asdict()
+        answers = expected(case, form=form, eps=eps, certify=certify)._asdict()
+        tol = bounds(case, form=form, eps=eps)._asdict()
         if later:
-            right |= second(case, form=form, eps=eps, certify=certify)._asdict()
-            room |= second_bounds(case, form=form, eps=eps)._asdict()
+            answers |= second(case, form=form, eps=eps, certify=certify)._asdict()
+            tol |= second_bounds(case, form=form, eps=eps)._asdict()
     inputs = {"v": case.v, "g": case.g, "w_bar": case.w_bar}
     if later:
         inputs |= {"A": case.A, "B": case.B}
-    flags, result = _judged(case, form, right)
+    flags, result = _judged(case, form, answers)
     large = case.v.size > LARGE
     places = [k * (case.v.size - 1) // (PLACES - 1) for k in range(PLACES)] if large else None
     test: dict[str, Any] = {
@@ -208,13 +208,13 @@ def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
         return x.ravel()[places] if large and x.shape == case.v.shape else x.ravel()
 
     test["inputs"] = {key: hexes(listed(x)) for key, x in inputs.items()}
-    test["expected"] = {key: hexes(listed(x)) for key, x in right.items() if key != "by_w_bar"}
+    test["expected"] = {key: hexes(listed(x)) for key, x in answers.items() if key != "by_w_bar"}
     test["allowed"] = {
         key: [
             upwards(limit) if numpy.isfinite(y) else None
-            for limit, y in zip(listed(room[key]).tolist(), listed(x).tolist(), strict=True)
+            for limit, y in zip(listed(tol[key]).tolist(), listed(x).tolist(), strict=True)
         ]
-        for key, x in right.items()
+        for key, x in answers.items()
     }
     return test
 
@@ -228,11 +228,11 @@ def digest(inputs: Mapping[str, numpy.ndarray]) -> str:
     return found.hexdigest()
 
 
-def _judged(case: Case, form: str, right: Mapping[str, Any]) -> tuple[list[str], str]:
+def _judged(case: Case, form: str, answers: Mapping[str, Any]) -> tuple[list[str], str]:
     """(flags, result)"""
     flags = [flag for flag in case.flags if flag in NOTES]
     flags += ["long"] if case.group == "long" else ["eps"] if form != "plain" else []
-    if any(not numpy.isfinite(x.astype("float64")).all() for x in right.values()):
+    if any(not numpy.isfinite(x.astype("float64")).all() for x in answers.values()):
         return flags, "undefined"
     if case.group == "range" or not case.v.size:
         return flags, "acceptable"

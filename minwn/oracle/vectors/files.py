@@ -16,8 +16,8 @@ from typing import Any
 
 from ... import forms, validation
 from ..cases import Axis
-from ..claim import RANKS, claimed
-from ..truth import check_route
+from ..reference.truth import check_route
+from ..spec import RANKS, make_spec
 from . import content
 from .schema import SCHEMA_FILE
 from .text import canonical
@@ -47,7 +47,7 @@ def texts(
 
     groups: "forms" has forms of its own, and is left out where another is asked for.
     quick: False for all cases that there are, not the first of each group
-    certify: the second route to the truth, as in `truth.expected`
+    certify: the second route to the truth, as in `oracle.expected`
     done: called with the name of each test that is made
     Raises ValueError for an unknown dtype, group or form, an eps that the form cannot use, or what
     is no axis; IndexError for an axis that no case has. Then, as the files are made, OracleFault
@@ -60,7 +60,7 @@ def texts(
     validation.function("done", done, "a function of a name")
     check_route(certify)
     if not isinstance(axis, str) or axis != "any":
-        claimed(axis=axis, ranks=RANKS)
+        make_spec(axis=axis, ranks=RANKS)
     return _texts(dtypes, groups, form, eps, axis, quick, certify, done)
 
 

@@ -1,7 +1,7 @@
 """Whether a folder of vectors is what it says: schema, digests, inputs, and every right answer.
 
 Nothing in a file is believed. A test is made again from its name alone: inputs by the generator,
-bit for bit, answers by exact arithmetic with a second route beside it. What was withdrawn is
+bit for bit, answers by exact arithmetic and by a second route. What was withdrawn is
 allowed to be wrong.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from ...validation import function
 from ...validation import path as path_of
-from ..truth import check_route
+from ..reference.truth import check_route
 from .content import here, make
 from .files import DATA, read
 from .schema import complaints
@@ -46,7 +46,7 @@ def verify(
 ) -> Verification:
     """Prove a folder with its index, or a single file of tests.
 
-    certify: the second route to the truth, as in `truth.expected`
+    certify: the second route to the truth, as in `oracle.expected`
     done: called with the id of each test that was made again
     Raises ValueError for what is not JSON, OSError for what cannot be read, OracleFault where the
     two routes disagree.
@@ -113,34 +113,34 @@ def _tests(
         if f"/{data['dtype']}/" not in name:
             said.append(f"{name} is in a file of {data['dtype']}")
         try:
-            right = make(name, data["group"], certify=certify)
+            expected = make(name, data["group"], certify=certify)
         except ValueError as error:
             said.append(str(error))
             continue
         done(name)
         found.tests += 1
-        found.numbers += sum(map(len, right["expected"].values()))
+        found.numbers += sum(map(len, expected["expected"].values()))
         if name not in withdrawn:
-            said += [f"{name}: {text}" for text in _differences(test, right, "")]
+            said += [f"{name}: {text}" for text in _differences(test, expected, "")]
         said += [f"{name}: no note about {x!r}" for x in test["flags"] if x not in data["notes"]]
     return said
 
 
-def _differences(test: Any, right: Any, at: str) -> Iterator[str]:
+def _differences(test: Any, expected: Any, at: str) -> Iterator[str]:
     """Where two values differ."""
-    if isinstance(right, dict) and isinstance(test, dict):
-        for key in right | test:
+    if isinstance(expected, dict) and isinstance(test, dict):
+        for key in expected | test:
             here = f"{at}.{key}".lstrip(".")
-            if key not in test or key not in right:
-                yield f"{here} is {'missing' if key in right else 'too much'}"
+            if key not in test or key not in expected:
+                yield f"{here} is {'missing' if key in expected else 'too much'}"
             else:
-                yield from _differences(test[key], right[key], here)
-    elif isinstance(right, list) and isinstance(test, list) and len(right) == len(test):
-        for i, (x, y) in enumerate(zip(test, right, strict=True)):
+                yield from _differences(test[key], expected[key], here)
+    elif isinstance(expected, list) and isinstance(test, list) and len(expected) == len(test):
+        for i, (x, y) in enumerate(zip(test, expected, strict=True)):
             yield from _differences(x, y, f"{at}[{i}]")
-    elif not _same(test, right):
+    elif not _same(test, expected):
         source = "the generator gives" if at.startswith("inputs") else "it must be"
-        yield f"{at} is {test!r}; {source} {right!r}"
+        yield f"{at} is {test!r}; {source} {expected!r}"
 
 
 def _same(x: Any, y: Any) -> bool:

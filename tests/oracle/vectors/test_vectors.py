@@ -18,7 +18,7 @@ import pytest
 
 from minwn.byhand import weight_norm
 from minwn.oracle import vectors
-from minwn.oracle.truth import FORMS
+from minwn.oracle.reference.truth import FORMS
 from minwn.oracle.vectors import DATA, DTYPES, GROUPS, command, content, export, load, texts, verify
 from minwn.oracle.vectors.content import LARGE, PLACES, find, make
 from minwn.oracle.vectors.files import FORMAT, read
@@ -36,14 +36,14 @@ PAGE = FORMAT.read_text(encoding="utf-8")
 
 
 def test_a_rebuild_gives_the_same_bytes():
-    """With the certificate by both routes: exact integers, and differences in decimal."""
+    """Proved by both routes: exact integers, and differences in decimal."""
     made = dict(texts())
     assert sorted(made) == sorted([*FILES, "index.json"])
     assert {path for path in made if (DATA / path).read_bytes() != made[path].encode()} == set()
 
 
 def test_the_third_route_agrees():
-    pytest.importorskip("mpmath", reason="the other arithmetic of the certificate")
+    pytest.importorskip("mpmath", reason="the other arithmetic of the cross-check")
     for path in FILES:
         if "long" not in path:  # which takes longer than all the others
             assert verify(DATA / path, certify="mpmath").complaints == []

@@ -1,0 +1,201 @@
+"""`minwn mutate`: plant faults, and count who sees them: the judge, or someone's own tests."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..oracle.targets.target import TargetError
+from ..terminal import Progress
+from .false_alarms import Alarms, alarms
+from .measure import KINDS, MUTANTS, Outcome, measure, table
+from .mutant import Mutant
+from .suite import SuiteError, Survey, measured
+
+__all__ = ["arguments", "main"]
+
+EXAMPLES = """examples:
+  minwn mutate                                     every fault before the judge
+  minwn mutate --class formula --dtype float64     some of them
+  minwn mutate --rows 1000000                      and does what is right ever fail?
+  minwn mutate --tests tests/test_layer.py --target layer.py
+                                                   which faults do your own tests see?
+"""
+LONG = 1_000_000
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `minwn mutate` to a parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--class", dest="kinds", nargs="+", choices=KINDS, metavar="CLASS",
+        help=f"of faults, some of: {', '.join(KINDS)}; default: all",
+    )  # fmt: skip
+    parser.add_argument("--id", dest="ids", nargs="+", metavar="ID", help="only these mutants")
+    parser.add_argument(
+        "--dtype", nargs="+", choices=("float64", "float32", "float16"),
+        default=["float64", "float32"], help="default: float64 float32",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rows", type=_count, default=20_000, metavar="N",
+        help="give right implementations this many slices, none of which may fail; default 20000",
+    )  # fmt: skip
+    parser.add_argument("--long", action="store_true", help=f"--rows {LONG}")
+    parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
+    parser.add_argument(
+        "--tests", metavar="PATH", help="measure these tests of yours, instead of the judge"
+    )
+    parser.add_argument(
+        "--target", metavar="FILE.py|MODULE", help="what they test, as in minwn check"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=0.0, metavar="SECONDS",
+        help="of the tests with one mutant; default: ten times what they take as they are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=_count, default=0, help="of --tests, at once; default: cores"
+    )
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="PATH",
+        help="write everything as JSON to PATH; without PATH, print it instead of the table",
+    )  # fmt: skip
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `minwn mutate`: 1 if a fault survived, 2 where it was asked wrongly."""
+    if (args.tests is None) != (args.target is None):
+        print("minwn mutate: --tests and --target go together", file=sys.stderr)
+        return 2
+    unknown = set(args.ids or ()) - {m.id for m in MUTANTS}
+    if unknown:
+        print(f"minwn mutate: no mutant {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    mutants = [
+        m for m in MUTANTS
+        if (not args.kinds or m.kind in args.kinds) and (not args.ids or m.id in args.ids)
+    ]  # fmt: skip
+    try:
+        text, data, ok = _suite(args, mutants) if args.tests else _judge(args, mutants)
+        if args.json not in (None, "-"):
+            with open(args.json, "w", encoding="utf-8") as file:
+                file.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    except TargetError as error:
+        print(f"minwn mutate: {error}", file=sys.stderr)
+        return 2
+    except SuiteError as error:
+        print(f"minwn mutate: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"minwn mutate: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(json.dumps(data, indent=2, allow_nan=False) if args.json == "-" else text)
+    return 0 if ok else 1
+
+
+# ---- the judge ----------------------------------------------------------------------------------
+
+
+def _judge(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, Any, bool]:
+    start = time.perf_counter()
+    rows = LONG if args.long else args.rows
+    count = sum(dtype in m.dtypes for m in mutants for dtype in args.dtype)
+    bar = Progress(count + rows // 1000, on=sys.stderr.isatty() and args.json != "-")
+    outcomes: list[Outcome] = []
+    for o in measure(mutants, args.dtype):
+        outcomes.append(o)
+        bar.step(o.mutant.id)
+    found = alarms(rows, seed=args.seed, step=lambda n: bar.step("what is right", n // 1000))
+    bar.close()
+    survivors = [o for o in outcomes if o.survived]
+    accused = [o for o in outcomes if o.wronged]
+    misnamed = [o for o in outcomes if o.naming == "wrong"]
+    ok = not survivors and not accused and not misnamed and not found.alarms
+    data = {
+        "ok": ok, "seconds": time.perf_counter() - start, "table": table(outcomes),
+        "rows": found.to_json(), "mutants": [o.to_json() for o in outcomes],
+    }  # fmt: skip
+    lines = [*_table(outcomes), "", _rows(found)]
+    for title, some in (("survived", survivors), ("accused", accused), ("misnamed", misnamed)):
+        for o in some:
+            said = ", ".join(o.found) or o.verdict
+            lines.append(f"  {title:9} {o.mutant.id} ({o.dtype}): {said}; {_short(o.mutant.what)}")
+    lines += [f"            {text}" for text in found.first]
+    return "\n".join(lines), data, ok
+
+
+def _table(outcomes: Sequence[Outcome]) -> list[str]:
+    """Planted, caught, named: a line for each class and dtype."""
+    head = f"{'class':14} {'dtype':8} {'planted':>7} {'caught':>9} {'named right':>14} {'vague':>6}"
+    lines = [f"{head} {'wrong':>6}"]
+    for r in table(outcomes):
+        caught = f"{r['caught']}/{r['faults']}" if r["faults"] else "-"
+        share = f" {100 * r['named'] / r['caught']:.0f} %" if r["caught"] else ""
+        line = f"{r['class']:14} {r['dtype']:8} {r['planted']:7} {caught:>9}"
+        line += f" {str(r['named']) + share if share else '-':>14} {r['vague']:6} {r['wrong']:6}"
+        notes = [f"{r['limit']}/{r['limits']} seen as limits of range"] * bool(r["limits"])
+        notes += [f"{r['equal']} proved equal, {r['accused']} accused"] * bool(r["equal"])
+        lines.append(line + (f"   {'; '.join(notes)}" if notes and r["class"] != "all" else ""))
+    return lines
+
+
+def _rows(found: Alarms) -> str:
+    worst = max(found.worst.values(), default=0.0)
+    return (
+        f"right implementations: {len(found.worst)} on {found.rows} rows, {found.judgements} "
+        f"judgements, {found.alarms} false alarms, worst error {worst:.2g} of what is allowed"
+    )
+
+
+def _short(text: str, width: int = 76) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+# ---- someone's own tests ------------------------------------------------------------------------
+
+
+def _suite(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, Any, bool]:
+    bar = Progress(len(mutants), on=sys.stderr.isatty() and args.json != "-")
+    survey = measured(
+        args.tests, args.target, mutants, jobs=args.jobs or min(os.cpu_count() or 1, 4),
+        timeout=args.timeout, step=bar.step,
+    )  # fmt: skip
+    bar.close()
+    ok = not survey.survivors and all(t.outcome != "broken" for t in survey.tested)
+    data = {
+        "ok": ok, "tests": survey.tests, "target": survey.target, "seconds": survey.seconds,
+        "mutants": [t.to_json() for t in survey.tested],
+        "missing": {why: [t.mutant.id for t in some] for why, some in survey.holes.items()},
+    }  # fmt: skip
+    return "\n".join(_lines(survey)), data, ok
+
+
+def _lines(survey: Survey) -> list[str]:
+    """How many survive, and for each hole the check that is missing."""
+    tested = survey.tested
+    killed = sum(t.outcome in ("killed", "timeout") for t in tested)
+    lines = [
+        f"{survey.tests} on {survey.target}: green as it is ({survey.seconds:.1f} s), and with a "
+        f"right implementation in its place",
+        f"{killed} of {len(tested)} mutants are seen, {len(survey.survivors)} survive",
+    ]
+    late = sum(t.outcome == "timeout" for t in tested)
+    lines += [f"{late} of those seen ran out of time"] * bool(late)
+    for why, some in survey.holes.items():
+        lines += ["", f"missing: {why}", f"  {len(some)} survive, such as"]
+        lines += [f"    {t.mutant.id}: {_short(t.mutant.what)}" for t in some[:4]]
+    for t in tested:
+        if t.outcome == "broken":
+            lines += ["", f"{t.mutant.id}: pytest itself failed", t.why]
+    return lines

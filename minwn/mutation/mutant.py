@@ -1,0 +1,146 @@
+"""A mutant: an implementation of weight normalisation with a fault that is known.
+
+A mutant is plain NumPy, most often two or three expressions in the names below, as people write
+them, with the id that a judge should report. Nothing here knows the judge.
+
+    G   w_bar            n   the norm of each slice    N, D   n and d of the whole array
+    v   the direction    d   <G, v> of each slice      rows   how many slices, m   their entries
+    g   the gain         w   g v / n                   sum    over a slice
+    own   the axes of a slice                          roll   to the next slice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "Implementation", "Mutant", "correct", "forward", "named", "namespace", "written",
+    "written_for",
+]  # fmt: skip
+
+Function = Callable[..., Any]
+FORMULAS = {"w": "g * v / n", "v_bar": "g/n * (G - d/n**2 * v)", "g_bar": "d / n"}
+W, V_BAR, G_BAR = FORMULAS.values()
+DTYPES = ("float64", "float32")
+
+
+class Implementation(NamedTuple):
+    """Functions as `check` takes them; None where there is none."""
+
+    forward: Function | None = None
+    backward: Function | None = None
+    jvp: Function | None = None
+    double_backward: Function | None = None
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault, or several.
+
+    id: permanent; never given to another fault
+    kind: one of the classes of `MUTANTS`
+    what: the formula, or what it does
+    make: new functions, which share no state with those made before
+    faults: for each fault the names that are right for it; None where no catalogue has a name
+    axis, ranks: the axis that keeps norms, and the ranks of v that it shows on
+    dtypes: in which it is a fault at all
+    proof: why it is none, where it is equal to the truth
+    limit: right but at the edges of the range, which is a limit and not a fault
+    look: what a test has to do to see it, where no number is wrong
+    """
+
+    id: str
+    kind: str
+    what: str
+    make: Callable[[], Implementation]
+    faults: tuple[frozenset[str], ...] | None = None
+    axis: int = 0
+    ranks: tuple[int, ...] | None = None
+    dtypes: tuple[str, ...] = DTYPES
+    proof: str = ""
+    limit: bool = False
+    look: str = ""
+
+
+def named(*faults: str | Iterable[str]) -> tuple[frozenset[str], ...]:
+    """`faults` of a mutant: each one name, or several that are as right."""
+    return tuple(frozenset([x] if isinstance(x, str) else x) for x in faults)
+
+
+def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
+    """All that a formula is made of, also one of the catalogue; see `oracle.mistakes.grammar`."""
+    whole = tuple(range(v.ndim))
+    own = tuple(a for a in whole if a != axis % max(v.ndim, 1))
+
+    def total(x: Any, axes: Any = own) -> Any:
+        return x.sum(axis=axes, keepdims=True)
+
+    n, d = np.sqrt(total(v * v)), total(w_bar * v)
+    real = n.dtype.type
+    return {
+        "np": np, "G": w_bar, "v": v, "g": g, "n": n, "d": d, "w": g * v / n, "own": own,
+        "sum": total, "N": np.sqrt(total(v * v, whole)), "D": total(w_bar * v, whole),
+        "m": real(v.size // max(v.shape[axis], 1)), "rows": real(v.shape[axis]),
+        "w_bar": w_bar, "slices": real(v.shape[axis]), "abs": np.abs, "exp": np.exp,
+        "sqrt": np.sqrt, "flip": np.flip, "grand_sum": np.sum,
+        "roll": lambda x, by=1: np.roll(x, by, axis=axis),
+        "place": lambda which: place(which, v.ndim, axis),
+    }  # fmt: skip
+
+
+def place(which: str, rank: int, axis: int) -> tuple[int, ...]:
+    """The axes that are summed over where they are the wrong ones."""
+    whole = tuple(range(rank))
+    kept = {"first": 0, "second": 1, "last": rank - 1, "flipped": rank - 1 - axis}
+    if which in kept:
+        return tuple(a for a in whole if a != kept[which]) if kept[which] < rank else whole
+    if which == "rank" and rank > 1:
+        return (1,)
+    if which == "last_only" and rank > 1:
+        return (rank - 1,)
+    table = {"global": whole, "elementwise": (), "first_only": (0,)}
+    return table.get(which, tuple(a for a in whole if a != axis))
+
+
+def written(v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
+    """An implementation of three expressions; `forward` and `correct` themselves where they are."""
+    found = written_for(0, v_bar, g_bar, w)
+    return Implementation(
+        forward if w == W else found.forward,
+        correct if (v_bar, g_bar) == (V_BAR, G_BAR) else found.backward,
+    )
+
+
+def written_for(axis: int, v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
+    """The same, of slices that keep `axis`."""
+    at_w, at_v, at_g = (compile(text.strip(), text, "eval") for text in (w, v_bar, g_bar))
+
+    def of_w(v: Any, g: Any) -> Any:
+        return _as(eval(at_w, namespace(v, v, g, axis)), v, v.dtype)
+
+    def of_bars(w_bar: Any, v: Any, g: Any) -> Any:
+        known = namespace(w_bar, v, g, axis)
+        return _as(eval(at_v, known), v, v.dtype), _as(eval(at_g, known), g, v.dtype)
+
+    return Implementation(of_w, of_bars)
+
+
+def _as(x: Any, like: Any, dtype: Any) -> Any:
+    return np.array(np.broadcast_to(x, like.shape), dtype=dtype)
+
+
+def forward(v: Any, g: Any) -> Any:
+    """w, right, for the first axis."""
+    return g * v / np.sqrt((v * v).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+
+
+def correct(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+    """v_bar and g_bar, right, for the first axis."""
+    axes = tuple(range(1, v.ndim))
+    n = np.sqrt((v * v).sum(axis=axes, keepdims=True))
+    d = (w_bar * v).sum(axis=axes, keepdims=True)
+    return g / n * (w_bar - d / n**2 * v), d / n

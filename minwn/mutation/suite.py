@@ -1,0 +1,242 @@
+"""What does a test suite see? Mutants in the place of the functions that it tests.
+
+    survey = measured("tests/test_layer.py", "layer.py")
+
+The tests run with each mutant in a process of its own, until one of them fails. First they run as
+they are, then with a right implementation: where either run fails, no number that follows would
+mean anything. Of a mutant that survives, it is then asked why, at the very points at
+which the tests called: is it never called? equal to the truth there? different, and unseen?
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..oracle.targets.target import ROLES, load
+from .measure import MUTANTS
+from .mutant import Mutant, correct, forward
+from .points import COUNTS, TRUTH, Point, missing
+
+__all__ = ["SuiteError", "Survey", "Tested", "find", "fitted", "measured", "relevant", "touched"]
+
+Function = Callable[..., Any]
+
+
+class SuiteError(ValueError):
+    """A suite that cannot be measured."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A mutant and what the tests made of it: "killed", "survived", "timeout" or "broken"."""
+
+    mutant: Mutant
+    outcome: str
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        m = self.mutant
+        return {"id": m.id, "class": m.kind, "what": m.what, "outcome": self.outcome,
+                "why": self.why}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What became of all of them. seconds: of the suite as it is."""
+
+    tests: str
+    target: str
+    seconds: float
+    tested: list[Tested] = field(default_factory=list)
+
+    @property
+    def survivors(self) -> list[Tested]:
+        """Those that no test saw."""
+        return [t for t in self.tested if t.outcome == "survived"]
+
+    @property
+    def holes(self) -> dict[str, list[Tested]]:
+        """The survivors by the check that is missing, the greatest hole first."""
+        found: dict[str, list[Tested]] = {}
+        for t in self.survivors:
+            found.setdefault(t.why, []).append(t)
+        return dict(sorted(found.items(), key=lambda hole: -len(hole[1])))
+
+
+def find(name: str) -> Mutant:
+    """The mutant of that id. Raises KeyError."""
+    return next(m for m in MUTANTS if m.id == name)
+
+
+# ---- someone's own conventions ------------------------------------------------------------------
+
+
+def fitted(role: str, f: Function, axis: int | tuple[int, ...] | None) -> Function:
+    """f, which keeps norms along the first axis and g's rank, for another axis and shape of g."""
+
+    def called(*arrays: np.ndarray) -> Any:
+        v = arrays[0] if role in ("forward", "jvp") else arrays[-2]
+        g = arrays[1] if role in ("forward", "jvp") else arrays[-1]
+        if axis in (0, -v.ndim) and g.ndim == v.ndim:
+            return f(*arrays)
+        kept = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        kept = tuple(sorted(a % v.ndim for a in kept))
+        order = (*kept, *(a for a in range(v.ndim) if a not in kept))
+        moved_shape = tuple(v.shape[a] for a in order)
+        rows = (int(np.prod(moved_shape[: len(kept)])), *moved_shape[len(kept) :])
+
+        def there(x: np.ndarray) -> np.ndarray:
+            if x.shape == v.shape and x.ndim == v.ndim and x is not g:
+                return x.transpose(order).reshape(rows)
+            return x.reshape((rows[0],) + (1,) * (len(rows) - 1))
+
+        def back(x: np.ndarray) -> np.ndarray:
+            if x.size == v.size:
+                return x.reshape(moved_shape).transpose(np.argsort(order))
+            return x.reshape(g.shape)
+
+        answer = f(*map(there, arrays))
+        return tuple(map(back, answer)) if isinstance(answer, tuple) else back(answer)
+
+    return called
+
+
+def relevant(mutant: Mutant, roles: Sequence[str]) -> bool:
+    """Whether it is a fault of one of these functions that a test suite could see."""
+    return not mutant.proof and not mutant.limit and mutant.axis == 0 and bool(
+        touched(mutant, roles)
+    )  # fmt: skip
+
+
+def touched(mutant: Mutant, roles: Sequence[str] = ROLES) -> tuple[str, ...]:
+    """The functions in which a mutant is wrong."""
+    made = mutant.make()
+    return tuple(
+        role for role in roles if getattr(made, role) not in (None, forward, correct)
+    )  # fmt: skip
+
+
+# ---- running ------------------------------------------------------------------------------------
+
+
+def measured(
+    tests: str, target: str, mutants: Sequence[Mutant] = MUTANTS, *, jobs: int = 0,
+    timeout: float = 0.0, step: Callable[[str], None] = lambda name: None,
+) -> Survey:  # fmt: skip
+    """Run the tests against every mutant that is relevant; `step` hears of each that is done.
+
+    target: as in `minwn check`. jobs: processes at once. timeout: of one run in seconds; by
+    default ten times what the suite takes as it is. Raises SuiteError where there is nothing to
+    measure, TargetError where there is no target.
+    """
+    functions = load(target)
+    spec = functions.spec(dtype="float64")
+    if spec.form != "plain":
+        raise SuiteError(f"{target} declares FORM = {spec.form!r}; mutants are of the plain form")
+    roles = tuple(functions.given)
+    chosen = [m for m in mutants if relevant(m, roles)]
+    with tempfile.TemporaryDirectory() as folder:
+        orders = {
+            "tests": tests, "target": target, "axis": spec.axis,
+            "points": f"{folder}/points.npz", "results": f"{folder}/results",
+            "fork": hasattr(os, "fork"), "jobs": jobs or min(os.cpu_count() or 1, 4),
+            "timeout": timeout,
+        }  # fmt: skip
+        names = ["", "control", *(m.id for m in chosen)]
+        # Without fork each mutant needs a pytest of its own.
+        found: dict[str, Ran] = {}
+        for some in [names] if orders["fork"] else [[name] for name in names]:
+            found |= _run(orders | {"mutants": some}, step)
+            for name, complaint in (("", RED), ("control", NOT_THEIRS)):
+                if name in found and found[name].outcome != "survived":
+                    said = found[name].said or found[name].outcome
+                    raise SuiteError(f"{complaint.format(tests=tests)}\n  {said}")
+        heard = _read(Path(orders["points"]), orders["axis"])
+    tested = []
+    for m in chosen:
+        ran = found[m.id]
+        survived = ran.outcome == "survived"
+        why = (m.look or missing(m, heard, touched(m, roles))) if survived else ran.said
+        tested.append(Tested(m, ran.outcome, why))
+    return Survey(tests, target, found[""].seconds, tested)
+
+
+RED = "{tests} is not green as it is; make it so first:"
+NOT_THEIRS = (
+    "{tests} fails for a right implementation in the place of yours; a mutant is of the kind "
+    "forward(v, g) -> w, backward(w_bar, v, g) -> (v_bar, g_bar), in NumPy and without eps:"
+)
+
+
+class Ran(NamedTuple):
+    """What the tests made of one mutant, or of what stands in its place."""
+
+    outcome: str
+    said: str
+    seconds: float
+
+
+def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
+    """By one pytest; it stops early where the tests fail for what is right."""
+    results = Path(orders["results"])
+    results.write_text("", encoding="utf-8")
+    path, said = results.with_name("orders"), results.with_name("said")
+    path.write_text(json.dumps(orders), encoding="utf-8")
+    command = [
+        sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p",
+        "minwn.mutation.plugin", orders["tests"],
+    ]  # fmt: skip
+    environment = os.environ | {"MINWN_MUTATE": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
+    found: dict[str, Ran] = {}
+    with said.open("w") as file:
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        ended = False
+        while not ended:
+            ended = process.poll() is not None
+            for line in results.read_text(encoding="utf-8").splitlines(keepends=True)[len(found) :]:
+                if line.endswith("\n"):
+                    name, *ran = json.loads(line)
+                    found[name] = Ran(*ran)
+                    step(name)
+            time.sleep(0.02)
+    if not found:
+        text = "\n".join(said.read_text(errors="replace").splitlines()[-8:])
+        raise SuiteError(f"pytest {orders['tests']} does not run:\n{text}")
+    return found
+
+
+def _read(path: Path, axis: Any) -> list[Point]:
+    """The points at which the tests called, as slices along the first axis."""
+    return list(_points(path, axis)) if path.exists() else []
+
+
+def _points(path: Path, axis: Any) -> Iterator[Point]:
+    with np.load(path, allow_pickle=False) as file:
+        calls = sorted({key.rpartition("/")[0] for key in file})
+        for call in calls:
+            role = call.partition("/")[0]
+            arrays = [file[f"{call}/{i}"] for i in range(COUNTS[role])]
+            seen: list[tuple[np.ndarray, ...]] = []
+
+            def catch(*given: np.ndarray, seen: Any = seen, role: str = role) -> Any:
+                seen.append(given)
+                return getattr(TRUTH, role)(*given)
+
+            try:
+                with np.errstate(all="ignore"):
+                    fitted(role, catch, axis)(*arrays)
+            except (ValueError, IndexError):
+                continue  # a test of errors
+            yield Point(role, seen[0])

@@ -1,0 +1,130 @@
+"""Faults outside the catalogue; correct except at range limits; correct but suspicious-looking."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from .mutant import Mutant, written
+
+__all__ = ["mutants"]
+
+CORRECT_V, CORRECT_G = "g/n * (G - d/n**2 * v)", "d / n"
+
+UNCLASSIFIED: dict[str, dict[str, str]] = {
+    "v_squared_added": {"v_bar": f"{CORRECT_V} + 0.1*v**2"},
+    "constant_added": {"v_bar": f"{CORRECT_V} + 0.01"},
+    "tanh": {"v_bar": f"np.tanh({CORRECT_V})"},
+    "abs_v": {"v_bar": "g/n * (G - d/n**2 * abs(v))"},
+    "cumulative": {"v_bar": "g/n * (np.cumsum(G, axis=-1) - d/n**2 * v)"},
+    "sorted_v": {"v_bar": "g/n * (G - d/n**2 * np.sort(v, axis=-1))"},
+    "centred": {"v_bar": "g/n * (G - sum(G)/m - (d - sum(v)*sum(G)/m)/n**2 * v)"},
+    "clipped": {"v_bar": f"np.clip({CORRECT_V}, -0.5, 0.5)"},
+    "sign_of_the_answer": {"v_bar": f"np.sign({CORRECT_V})"},
+    "softened": {"v_bar": "g/n * (G - d/(n**2 + abs(v)) * v)"},
+    "squared_entries": {"v_bar": "g/n * (G - d/n**2 * v*abs(v))"},
+    "cosine": {"v_bar": "g/n * np.cos(v) * (G - d/n**2 * v)"},
+    "alternating": {"v_bar": "g/n * (G - d/n**2 * v*(1 - np.arange(v.shape[-1]) % 3))"},
+    "positions": {"v_bar": "g/n * (G - d/n**2 * v) * (1 + np.arange(v.shape[-1]) / 100)"},
+    "relu": {"v_bar": f"np.maximum({CORRECT_V}, 0)"},
+    "exp_of_v": {"v_bar": "g/n * (G - d/n**2 * np.expm1(v))"},
+    "mixed_neighbours": {"v_bar": "g/n * (G - d/n**2 * (v + np.roll(v, 1, -1))/2)"},
+    "weight_decay": {"v_bar": f"{CORRECT_V} + 1e-2 * v**3"},
+    "log_norm": {"v_bar": "g/n * (G - d/n**2 * v) * np.log1p(n)"},
+    "norm_plus_abs_d": {"v_bar": "g/(n + abs(d)) * (G - d/n**2 * v)"},
+    "sine_of_d": {"v_bar": "g/n * (G - np.sin(d)/n**2 * v)"},
+    "g_bar_tanh": {"g_bar": "np.tanh(d / n)"},
+    "g_bar_decay": {"g_bar": "d/n + 0.05*g"},
+    "g_bar_centred": {"g_bar": "(d - sum(v)*sum(G)/m) / n"},
+    "g_bar_midrange": {
+        "g_bar": "m/2 * ((G*v).max(own, keepdims=True) + (G*v).min(own, keepdims=True)) / n"
+    },
+    "g_bar_largest": {"g_bar": "(G*v).max(axis=own, keepdims=True) / n"},
+    "g_bar_clipped": {"g_bar": "np.clip(d / n, -0.25, 0.25)"},
+    "g_bar_rounded": {"g_bar": "np.rint(8 * d / n) / 8"},
+    "w_tanh": {"w": "np.tanh(g * v / n)"},
+    "w_shifted": {"w": "g * v / n + 0.1"},
+    "w_centred": {"w": "g * (v - sum(v)/m) / n"},
+    "w_cubed": {"w": "g * v**3 / n**3"},
+    "w_softsign": {"w": "g * v / (n + abs(v))"},
+    "w_rounded": {"w": "np.rint(16 * g * v / n) / 16"},
+}
+
+LIMITS = {
+    "squares": ("n is the root of a sum of squares, which may leave the range", {}),
+    "cube": (
+        "n^3 is formed, and leaves the range at a third of it",
+        {"v_bar": "g * G / n - g * d / n**3 * v"},
+    ),
+    "inverse_cube": (
+        "1/n^3 is formed, as PyTorch's kernel does",
+        {"v_bar": "g * (1/n) * G - g * d * (1/n)**3 * v", "g_bar": "d * (1/n)"},
+    ),
+    "gv_first": (
+        "products before the division", {"w": "(g * v) / n", "v_bar": "g * (G*n**2 - d*v) / n**3"},
+    ),
+    "floor_tiny": (
+        "max(n, 1e-12): right for any longer slice",
+        {"v_bar": "g/np.maximum(n,1e-12)*(G-d/np.maximum(n,1e-12)**2*v)",
+         "g_bar": "d/np.maximum(n,1e-12)", "w": "g*v/np.maximum(n,1e-12)"},
+    ),
+    "clipped_norm": (
+        "n clipped to 1e-6 ... 1e6",
+        {"v_bar": "g/np.clip(n,1e-6,1e6)*(G-d/np.clip(n,1e-6,1e6)**2*v)",
+         "g_bar": "d/np.clip(n,1e-6,1e6)"},
+    ),
+    "flushed": (
+        "what is below 1e-30 is taken for 0",
+        {"g_bar": "np.where(abs(d) < 1e-30, 0, d) / n",
+         "v_bar": "np.where(abs(v) < 1e-30, 0, g/n * (G - d/n**2 * v))"},
+    ),
+}  # fmt: skip
+
+# Right in spite of what they look like, each with its proof.
+EQUAL = {
+    "signs_twice": (
+        "g/n * (G - d/n**2 * v)".replace("d", "sum(G*-v)").replace("* v)", "* -v)"), "d / n",
+        "the projection has v twice: (-v)(-v)^T = v v^T",
+    ),
+    "norm_of_abs": (
+        "g/np.sqrt(sum(abs(v)**2)) * (G - d/n**2 * v)", "d / np.sqrt(sum(abs(v)**2))",
+        "|x|^2 = x^2 for real x",
+    ),
+    "projected_twice": (
+        "g/n * ((G - d/n**2*v) - sum((G - d/n**2*v)*v)/n**2 * v)", "d / n",
+        "P = I - v v^T/n^2 is a projection: P P = P",
+    ),
+    "by_w": (
+        "g/n * (G - sum(G*w)/sum(w*w) * w)", "sum(G*w) / g",
+        "w = (g/n) v is parallel to v, and the projection on a line knows no length; "
+        "<G, w>/g = d/n, for no g of the suite's ordinary cases is 0",
+    ),
+    "abs_and_sign": (
+        "abs(g)*np.sign(g)/n * (G - d/n**2 * v)", "d / n", "|g| sign(g) = g",
+    ),
+    "unit_vectors": (
+        "g/n * (G - sum(G*(v/n)) * (v/n))", "sum(G * (v/n))",
+        "d/n^2 v = <G, v/n> v/n",
+    ),
+    "from_g_bar": ("(g*G - w*(d/n)) / n", "d / n", "g d/n^2 v = w d/n, as w = g v/n"),
+    "gradient_of_w_along_w": (
+        "g/n * (G - d/n**2 * v) + 0*w", "d/n * sum(w*w)/g**2",
+        "||w|| = |g|, so that sum(w^2)/g^2 = 1",
+    ),
+}  # fmt: skip
+
+
+def mutants() -> Iterator[Mutant]:
+    """Unclassified faults, limits of range, and mutants that are equal to the truth."""
+    for slug, texts in UNCLASSIFIED.items():
+        said = "; ".join(f"{output} = {text}" for output, text in texts.items())
+        yield Mutant(f"strange.{slug}", "strange", said, functools.partial(written, **texts))
+    for slug, (what, texts) in LIMITS.items():
+        yield Mutant(
+            f"range.{slug}", "range", what, functools.partial(written, **texts), limit=True
+        )
+    for slug, (v_bar, g_bar, proof) in EQUAL.items():
+        yield Mutant(
+            f"equal.{slug}", "equal", f"v_bar = {v_bar}; g_bar = {g_bar}",
+            functools.partial(written, v_bar, g_bar), proof=proof,
+        )  # fmt: skip

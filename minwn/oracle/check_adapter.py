@@ -1,0 +1,80 @@
+"""An implementation before the judge: its own length and axis unless others are asked for.
+
+What a library has not got is no mistake. A forward product or a second order that cannot be had of
+a plain matrix is left out, and the report says in a note what the library said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from .. import forms
+from .cases import Case, cases
+from .check import check
+from .report import Report
+from .spec import RANKS, make_spec, ranks_of
+from .targets.adapters.adapter import Adapter, Roles
+
+__all__ = ["LATER", "check_adapter"]
+
+LATER = {"jvp": "forward mode", "double_backward": "second order"}
+
+
+def check_adapter(
+    adapter: Adapter,
+    *,
+    axis: Any = ...,
+    form: str | None = None,
+    eps: float | None = None,
+    dtype: str = "float64",
+    ranks: Iterable[int] | None = None,
+    **options: Any,
+) -> Report:
+    """What `check` says of it. options: as `check` takes them.
+
+    axis, form, eps: the library's own where they are left out; None is one norm of the whole.
+    ranks: of v; by default all from 1 to 5, because the libraries support them all.
+    Raises ValueError where it is not installed, or does not compute what is asked for, and
+    as `check` does.
+    """
+    axis = adapter.axes[0] if axis is ... else axis
+    form, eps = adapter.length(form, eps)
+    ranks = RANKS if ranks is None else tuple(ranks_of(ranks))
+    forms.form_of(form)
+    forms.check("inside", eps)
+    reason = adapter.missing() or adapter.declines(axis, form, eps, dtype)
+    if reason:
+        raise ValueError(f"{adapter.name}: {reason}")
+    make_spec(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks, groups=options.get("groups"))
+    with adapter.within(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own, of what is deprecated in it
+        roles = adapter.functions(axis, form, eps)
+        notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
+        report = check(
+            **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=adapter.name,
+            accumulate=adapter.accumulate.get(dtype), ranks=ranks,
+            **options,
+        )  # fmt: skip
+    return dataclasses.replace(report, notes=[*notes, *report.notes])
+
+
+def _without(roles: Roles, case: Case) -> list[str]:
+    """Leave out the later roles that fail of a plain case; what was said."""
+    arrays = {
+        "jvp": (case.v, case.g, case.v_dot, case.g_dot),
+        "double_backward": (case.A, case.B, case.w_bar, case.v, case.g),
+    }
+    notes = []
+    for role, what in LATER.items():
+        if role not in roles:
+            continue
+        try:
+            roles[role](*(x.copy() for x in arrays[role]))
+        except Exception as error:
+            del roles[role]
+            said = str(error).strip().partition("\n")[0]
+            notes.append(f"no {what}: {type(error).__name__}: {said[:160]}")
+    return notes

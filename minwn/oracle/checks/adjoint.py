@@ -1,0 +1,59 @@
+"""Forward and backward products are adjoint: <w_dot, w_bar> = <v_dot, v_bar> + <g_dot, g_bar>.
+
+Each answer may err by its bound, hence the sums by <|w_bar|, bound of w_dot> and so on; the sums
+themselves are taken without rounding, of products that are rounded once. Where there is no jvp, the
+entries of "differences" ask the same.
+
+Passing this check is necessary, not sufficient: a product and a pullback that lack the same term
+are adjoint, too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..reference.error_bounds import second_bounds
+from ..reference.rounding import as_float64
+from ..report import CheckResult
+from ..run import Run
+
+__all__ = ["adjoint"]
+
+
+def adjoint(run: Run) -> CheckResult | None:
+    if not run.given("backward", "jvp"):
+        return None
+    spec, ratios = run.spec, []
+    for c in spec.drawn("generic", "axes"):
+        if not (c.v.size and spec.in_range(c)):
+            continue
+        try:
+            (w_dot,) = map(as_float64, run.implementation.call("jvp", c.v, c.g, c.A, c.B))
+            v_bar, g_bar = map(as_float64, run.implementation.call("backward", c.w_bar, c.v, c.g))
+        except Exception:  # the checks that ask for these say so
+            continue
+        tol = spec.tolerance(c.v, c.g, c.w_bar)
+        how: Any = {"form": spec.form, "eps": spec.eps, "accumulate": spec.accumulate}
+        tol["w_dot"] = second_bounds(c, **how).w_dot
+        pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
+        off, allowed = [], []
+        for x, y, name in pairs:
+            terms = np.ravel(as_float64(x) * y.reshape(x.shape))
+            off += (terms if name == "w_dot" else -terms).tolist()
+            allowed += np.ravel(
+                abs(as_float64(x)) * tol[name] + 2.0**-53 * abs(as_float64(x) * y)
+            ).tolist()
+        ratios.append(_ratio(off, math.fsum(allowed)))
+    if not ratios:
+        return None
+    return CheckResult("adjoint", len(ratios), sum(r > 1 for r in ratios), max(ratios))
+
+
+def _ratio(off: list[float], allowed: float) -> float:
+    if not all(map(math.isfinite, off)):
+        return math.inf
+    error = abs(math.fsum(off))
+    return error / allowed if error else 0.0

@@ -1,0 +1,113 @@
+"""Does backward belong to forward? Differences of its own forward, entry by entry.
+
+Always in float64, because differences have half the digits of the values they are made of.
+Ridders' extrapolation (1982) of central differences, with steps relative to the norm, estimates its
+own error. Allowed is 100 times that, 64 roundings of what was divided, and what rounding may do to
+backward; the first is no theorem, but an extrapolation of six rows is rarely ten times worse than
+it says.
+
+A backward that contradicts the truth but not its own forward is the consistent gradient of a
+different function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..cases import Case
+from ..mistakes import Terms
+from ..reference.rounding import as_float64
+from ..report import CheckResult
+from ..run import Run
+from ..spec import Spec
+from ..targets.implementation import Implementation
+
+__all__ = ["differences", "keeps_float64", "ridders"]
+
+
+def differences(run: Run) -> CheckResult | None:
+    if not run.given("forward", "backward"):
+        return None
+    spec = run.spec.in_float64()
+    longer = [c for c in spec.drawn("axes") if c.v.ndim == 3 and c.v.size > 6]
+    chosen = spec.drawn("generic")[: 1 if spec.quick else 2] + longer[:1]
+    if chosen and not keeps_float64(run.implementation, chosen[0]):
+        run.notes.append(
+            "differences, complex and Taylor steps: not taken, for w has not the digits of float64"
+        )
+        return None
+    checked, failed, worst = 0, 0, 0.0
+    for case in chosen:
+        try:
+            ratios = _ratios(run.implementation, case, spec)
+        except Exception:  # a backward that knows one dtype or shape only; hygiene says so
+            continue
+        checked += len(ratios)
+        failed += sum(r > 1 for r in ratios)
+        worst = max(worst, *ratios)
+    if not checked:
+        return None
+    run.consistent = failed == 0
+    return CheckResult("differences", checked, failed, worst)
+
+
+def keeps_float64(implementation: Implementation, case: Case) -> bool:
+    """Whether w is not rounded to a narrower dtype, where float64 is asked for."""
+    try:
+        (w,) = implementation.call("forward", case.v, case.g)
+    except Exception:
+        return True  # each check meets the error itself
+    return w.dtype == np.float64 and bool((w != w.astype("float32")).any())
+
+
+def _ratios(implementation: Implementation, case: Case, spec: Spec) -> list[float]:
+    """The error of each entry of v_bar and g_bar, in units of what is allowed."""
+    v, g, w_bar = (np.array(x) for x in (case.v, case.g, case.w_bar))
+    v_bar, g_bar = map(as_float64, implementation.call("backward", w_bar, v, g))
+    tol = spec.tolerance(v, g, w_bar)
+    n = Terms(v, g, w_bar, case.axes).n
+    found = []
+    for x, x_bar, step, limit in (
+        (v, v_bar.reshape(v.shape), np.broadcast_to(0.1 * n, v.shape), tol["v_bar"]),
+        (g, g_bar.reshape(g.shape), 0.25 * abs(g), tol["g_bar"]),
+    ):
+        for i in np.ndindex(x.shape):
+
+            def L(t: float, x: np.ndarray = x, i: Any = i) -> float:
+                kept = x[i]
+                x[i] = kept + t
+                (w,) = implementation.call("forward", v, g)
+                x[i] = kept
+                return math.fsum((w_bar * w.reshape(v.shape)).ravel().tolist())
+
+            value, error, size = ridders(L, float(step[i]))
+            allowed = 100 * error + float(limit[i]) + 64 * 2.0**-53 * size
+            wrong = abs(float(x_bar[i]) - value)
+            found.append(wrong / allowed if math.isfinite(wrong) else math.inf)
+    return found
+
+
+def ridders(f: Callable[[float], float], h: float) -> tuple[float, float, float]:
+    """(f'(0), its estimated error, the size of what was divided)"""
+    rows: list[list[float]] = []
+    best, error = math.nan, math.inf
+    size = 0.0
+    for i in range(6):
+        up, down = f(h), f(-h)
+        size = max(size, (abs(up) + abs(down)) / (2 * h))
+        row = [(up - down) / (2 * h)]
+        for j in range(i):
+            factor = 4.0 ** (j + 1)
+            row.append((factor * row[j] - rows[-1][j]) / (factor - 1))
+            e = max(abs(row[-1] - row[-2]), abs(row[-1] - rows[-1][j]))
+            if e <= error:
+                best, error = row[-1], e
+        if error <= 2.0**-50 * size:  # what rounding leaves of it: smaller steps find no more
+            break
+        rows.append(row)
+        h /= 2
+    return best, error, size

@@ -1,0 +1,10 @@
+"""What is true: the correctly rounded answers, how far from them one may be, and what proves both.
+
+truth           w, v_bar, g_bar, and the second order, by an exact and a cross-checking route
+exact           the exact route: integers and square roots
+cross_check     the other route: 80 digits, and differences instead of derivatives
+double_double   the same answers for many slices at once, each with a proof of its rounding
+error_bounds    how far an honest evaluation may be from them
+rounding        the formats, and rounding to them
+slices          where a slice is in an array
+"""

@@ -1,0 +1,7 @@
+"""What the judge says: as data, as text, as one HTML file, as JUnit XML."""
+
+from .data import CheckResult, MinimalCase, Worst
+from .html import page
+from .report import Report
+
+__all__ = ["CheckResult", "MinimalCase", "Report", "Worst", "page"]

@@ -1,0 +1,190 @@
+"""What the judge found, as data: what every rendering of a report is written from.
+
+Five verdicts:
+
+    PASS         every check holds. Grade: rounded (each number the nearest one), faithful (within
+                 one unit in the last place), or stable (within the proven bound)
+    FAIL         a check does not hold
+    ACCEPTABLE   what does not hold was declared, by its name
+    UNDEFINED    nothing was asked that has an answer
+    REFUSED      nothing could be judged: no function, or none that answers
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import Diagnosis
+
+__all__ = ["CheckResult", "Findings", "MinimalCase", "Worst"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One kind of check: how many comparisons, how many failed, the worst error over allowed."""
+
+    name: str
+    checked: int
+    failed: int
+    ratio: float
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.failed == 0
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The entry that is furthest outside its bound."""
+
+    case: str
+    output: str
+    index: tuple[int, ...]
+    shape: tuple[int, ...]
+    got: float
+    expected: float
+    allowed: float
+
+    @property
+    def ratio(self) -> float:
+        error = abs(self.got - self.expected)
+        return error / self.allowed if self.allowed and not math.isnan(error) else math.inf
+
+    @property
+    def location(self) -> str:
+        """v_bar[0, 2] of case D-0006, shape (3, 4)"""
+        at = f"[{', '.join(map(str, self.index))}]" if self.index else ""
+        return f"{self.output}{at} of case {self.case}, shape {self.shape}"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.location}: got {self.got:.8g}, expected {self.expected:.8g}, "
+            f"allowed {self.allowed:.1e} ({self.ratio:.1e} x)"
+        )
+
+
+@dataclass(frozen=True)
+class MinimalCase:
+    """One output of one case; all values nested lists. allowed: how far each number may be off."""
+
+    v: Any
+    g: Any
+    w_bar: Any
+    output: str
+    got: Any
+    expected: Any
+    allowed: Any = None
+
+    def ratio(self, dtype: str = "float64") -> np.ndarray:
+        """|got - expected| in units of what is allowed: above 1 an entry is wrong.
+
+        Where `allowed` is not known, it is taken for 64 roundings of the largest number.
+        """
+        got, expected = (np.asarray(x, "float64") for x in (self.got, self.expected))
+        allowed = self.allowed
+        if allowed is None:
+            digits = {"float32": 24, "float16": 11, "bfloat16": 8}.get(dtype, 53)
+            allowed = 64 * 2.0**-digits * np.abs(expected).max(initial=0.0)
+        with np.errstate(all="ignore"):
+            error = np.abs(got - expected)
+            ratio = np.where((error == 0) | (got == expected), 0.0, error / np.asarray(allowed))
+        return np.where(np.isnan(ratio), math.inf, ratio)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a report says.
+
+    minimal_case: a failing case that can be done on paper. examples: larger ones for pictures, one
+    for each output that is wrong. In JSON these are "smallest" and "specimens", and checks "rungs".
+    """
+
+    name: str
+    verdict: str
+    headline: str
+    grade: str | None = None
+    diagnosis: list[Diagnosis] = field(default_factory=list)
+    ambiguous: bool = False
+    checks: list[CheckResult] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
+    worst: Worst | None = None
+    minimal_case: MinimalCase | None = None
+    laws: dict[str, float] = field(default_factory=dict)
+    consistent: bool | None = None
+    notes: list[str] = field(default_factory=list)
+    dtype: str = "float64"
+    form: str = "plain"
+    eps: float = 0.0
+    axis: Any = 0
+    seconds: float = 0.0
+    examples: list[MinimalCase] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong but what was declared."""
+        return self.verdict in ("PASS", "ACCEPTABLE")
+
+    @property
+    def title(self) -> str:
+        """The verdict, with its grade where it is a pass."""
+        return f"{self.verdict} ({self.grade})" if self.grade and self.ok else self.verdict
+
+    @property
+    def settings(self) -> str:
+        """What was asked: axis 0, float64, form inside with eps 0.001"""
+        form = "" if self.form == "plain" else f", form {self.form} with eps {self.eps:g}"
+        return f"axis {self.axis}, {self.dtype}{form}"
+
+    @property
+    def broken(self) -> list[str]:
+        """The ids of the laws that do not hold."""
+        return [name for name, ratio in self.laws.items() if ratio > 1]
+
+    @property
+    def rivals(self) -> list[list[Diagnosis]]:
+        """The diagnoses in groups: each group is one mistake, or several that look the same."""
+        groups: list[list[Diagnosis]] = []
+        for d in self.diagnosis:
+            same = [
+                group
+                for group in groups
+                if self.ambiguous and math.isfinite(d.residual)
+                and math.isfinite(group[0].residual) and group[0].outputs == d.outputs
+            ]  # fmt: skip
+            if same:
+                same[0].append(d)
+            else:
+                groups.append([d])
+        return groups
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, in types that JSON has; inf and nan become null."""
+        data = {
+            "name": self.name, "verdict": self.verdict, "grade": self.grade, "ok": self.ok,
+            "headline": self.headline, "dtype": self.dtype, "form": self.form, "eps": self.eps,
+            "axis": list(self.axis) if isinstance(self.axis, tuple) else self.axis,
+            "ambiguous": self.ambiguous, "consistent": self.consistent,
+            "diagnosis": [d.to_json() for d in self.diagnosis],
+            "rungs": [vars(r) | {"ok": r.ok} for r in self.checks],
+            "groups": self.groups, "laws": self.laws, "broken": self.broken,
+            "worst": None if self.worst is None else vars(self.worst) | {"ratio": self.worst.ratio},
+            "smallest": None if self.minimal_case is None else vars(self.minimal_case),
+            "specimens": [vars(s) for s in self.examples],
+            "notes": self.notes, "seconds": self.seconds,
+        }  # fmt: skip
+        return _plain(data)
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: _plain(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [_plain(value) for value in x]
+    if isinstance(x, float) and not math.isfinite(x):
+        return None
+    return x

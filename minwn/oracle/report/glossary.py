@@ -1,0 +1,131 @@
+"""What the words of a report mean, and the right formulas, for a reader who has not seen our code.
+
+    w = g v / h      g_bar = d / h      v_bar = (g / h) (w_bar - (d / h) y)      d = <w_bar, v>
+
+h is the length that v is divided by and y = dh/dv; in the plain form h = n = ||v||, y = v/n.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...forms import FORMS
+from ..diagnosis import Diagnosis
+
+__all__ = [
+    "CHECKS", "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "VERDICTS", "correct_formulas",
+    "symbols",
+]  # fmt: skip
+
+VERDICTS = {
+    "PASS": "every check holds",
+    "FAIL": "a check does not hold",
+    "ACCEPTABLE": "what does not hold was declared beforehand, by its name",
+    "UNDEFINED": "nothing was asked that has an answer",
+    "REFUSED": "nothing could be judged",
+}
+
+GRADES = {
+    "rounded": "each number is the nearest one to the truth",
+    "faithful": "each number is one of the two nearest to the truth",
+    "stable": "every result is within its proven rounding-error bound",
+}
+
+# What to do next, where there is no mistake to mend.
+NEXT = {
+    "UNDEFINED": "ask for cases without slices of zeros, inf or NaN: groups=['dyadic', 'generic']",
+    "REFUSED": "give forward=, backward=, jvp= or double_backward=; widen groups= and ranks=",
+}
+
+CHECKS = {
+    "hygiene": "shapes, dtypes, inputs left alone, same answer twice",
+    "dyadic": "numbers at which nothing is rounded",
+    "forward": "w against the true w",
+    "gradients": "v_bar, g_bar against the true ones",
+    "laws": "equations that every right gradient obeys",
+    "differences": "v_bar, g_bar against differences of your forward",
+    "complex": "v_bar, g_bar against complex steps of your forward",
+    "taylor": "Taylor remainder within a proven bound",
+    "adjoint": "<w_dot, w_bar> = <v_dot, v_bar> + <g_dot, g_bar>",
+    "product": "w_dot, the forward product, against the true one",
+    "second order": "the double backward against the true one",
+    "threads": "the same bits from several threads at once",
+}
+
+LAWS = {
+    "I1": "<v, v_bar> = 0",
+    "I2": "v_bar(2 v) = v_bar(v) / 2",
+    "I3": "g_bar(2 v) = g_bar(v)",
+    "I4": "v_bar(-2 g) = -2 v_bar(g)",
+    "I5": "g_bar(-2 g) = g_bar(g)",
+    "I6": "g g_bar = <w_bar, w>",
+    "I7": "w_bar across v: v_bar = (g/h) w_bar",
+    "I8": "w_bar along v: v_bar = 0",
+    "I9": "slices turned: v_bar turned",
+    "I10": "a slice does not feel another",
+    "I11": "slices permuted: answers permuted",
+    "I12": "<v_bar(a), b> = <v_bar(b), a>",
+}
+
+# The columns of the matrix that are checks: how the answers come, and the orders of derivative.
+ORDERS = {
+    "hygiene": "hygiene",
+    "w": "forward",
+    "gradients": "gradients",
+    "JVP": "product",
+    "double backward": "second order",
+}
+
+GROUPS = {
+    "dyadic": "numbers at which nothing is rounded: only the exact answer is right",
+    "generic": "ordinary numbers, of both signs",
+    "angle": "w_bar nearly along v, or nearly across it",
+    "range": "numbers at the edges of the dtype",
+    "axes": "other ranks and axes, and axes of size 1 and 0",
+    "layout": "arrays that are transposed, strided or read-only",
+    "undefined": "slices of zeros, inf and NaN, among ordinary slices",
+    "long": "slices of thousands of entries",
+    "shape": "the shape that was asked for",
+}
+
+_PLAIN = {
+    "w": "w = g v/n",
+    "v_bar": "v_bar = (g/n) (w_bar - (d/n^2) v)",
+    "g_bar": "g_bar = d/n",
+    "w_dot": "w_dot = (g/n) (v_dot - (<v, v_dot>/n^2) v) + (g_dot/n) v",
+    "by_w_bar": "by_w_bar = (g/n) (A - (a/n^2) v) + (B/n) v",
+    "by_v": "by_v = (g/n^3) ((3 a d/n^2) v - d A - a w_bar - c v) + (B/n) (w_bar - (d/n^2) v)",
+    "by_g": "by_g = (c - a d/n^2)/n",
+}
+_OTHER = {
+    "w": "w = g v/h",
+    "v_bar": "v_bar = (g/h) (w_bar - (d/h) y)",
+    "g_bar": "g_bar = d/h",
+}
+_LENGTHS = {name: f"h = {form.h}, y = {form.y}" for name, form in FORMS.items() if form.takes_eps}
+
+
+def correct_formulas(d: Diagnosis, form: str = "plain") -> list[str]:
+    """The right formulas for the outputs of a mistake; none where no formula is at fault."""
+    if d.formula.startswith("h ="):
+        return [f"h = {FORMS[form].h}"]
+    table = _PLAIN if form == "plain" else _PLAIN | _OTHER
+    return [table[output] for output in d.outputs if output in table]
+
+
+def symbols(axis: Any, d: Diagnosis, form: str = "plain") -> str:
+    """The symbols of the formulas: "n = ||v||, d = <w_bar, v>, over each slice v[i] of ..."."""
+    names = ["n = ||v||", "d = <w_bar, v>"]
+    if any(output.startswith("by_") for output in d.outputs):
+        names += ["a = <A, v>", "c = <A, w_bar>; A, B the cotangents of v_bar, g_bar"]
+    slices = {
+        None: "the whole of v, m entries",
+        0: "each slice v[i] of m entries",
+        1: "each slice v[:, i] of m entries",
+        -1: "each slice v[..., i] of m entries",
+    }
+    where = slices.get(axis, f"each slice of m entries: one for each index along axis {axis}")
+    text = f"{', '.join(names)}, over {where}"
+    if form in _LENGTHS:
+        return f"{_LENGTHS[form]}; {text}"
+    return f"v is divided by h; {text}" if d.formula.startswith("h =") else text

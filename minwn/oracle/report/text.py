@@ -1,0 +1,238 @@
+"""A report on one screen: what is wrong, the wrong line and the right one, a case on paper.
+
+Every line belongs to a block of some kind. Where the screen is too small, blocks are left out, the
+kinds that matter least first; all of it is in the JSON and on the page.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import Diagnosis
+from .data import Findings, MinimalCase
+from .glossary import CHECKS, GRADES, LAWS, NEXT, correct_formulas, symbols
+
+__all__ = ["HEIGHT", "WIDTH", "listed", "printable", "screen"]
+
+HEIGHT, WIDTH = 24, 100
+_INDENT = 12
+
+Block = tuple[str, list[str]]
+KINDS = (  # what matters most first
+    "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
+    "gap", "note",
+)  # fmt: skip
+
+
+def screen(r: Findings) -> str:
+    """At most HEIGHT lines of at most WIDTH columns."""
+    gap: Block = ("gap", [""])
+    blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
+    if r.verdict == "PASS" and r.grade:
+        blocks.append(("mistake", _wrapped("grade", f"{r.grade}: {GRADES[r.grade]}")))
+    for i, group in enumerate(r.rivals):
+        blocks += _named(r, group, i)
+    blocks += [gap, *_on_paper(r)]
+    if r.worst is not None:
+        w = r.worst
+        size = f"error {abs(w.got - w.expected):.2g}   allowed {w.allowed:.2g}"
+        lines = [
+            *_wrapped("worst", w.location),
+            *_wrapped("", f"got {w.got:.8g}   expected {w.expected:.8g}   {size}"),
+        ]
+        blocks.append(("worst", lines))
+    blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in r.notes)]
+    if r.verdict in NEXT:
+        blocks.append(("next", _wrapped("next", NEXT[r.verdict])))
+    return "\n".join(_fitted(blocks))
+
+
+def _fitted(blocks: list[Block]) -> list[str]:
+    kept, height = list(blocks), HEIGHT
+    while sum(len(lines) for _, lines in kept) > height:
+        del kept[max(range(len(kept)), key=lambda i: (KINDS.index(kept[i][0]), i))]
+        height = HEIGHT - 1
+    found: list[str] = []
+    for _, lines in kept:
+        if lines != [""] or found[-1]:
+            found += lines
+    found = found if found[-1] else found[:-1]
+    return found if height == HEIGHT else [*found, *_wrapped("more", "in to_json() and to_html()")]
+
+
+def _head(r: Findings) -> str:
+    tail = f"    {r.settings}, {r.seconds:.2f} s"
+    width = WIDTH - len(r.title) - 2 - len(tail)
+    return f"{r.title}  {_clipped(printable(r.name), width)}{tail}"[:WIDTH]
+
+
+def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
+    """One mistake, or several that look the same: the wrong line, the right one, what to do."""
+    d = group[0]
+    where = f", in {listed(d.outputs)}"
+    word = "declared" if r.verdict == "ACCEPTABLE" else "mistake"
+    if number > 1:
+        return [("checks", _wrapped("also", f"{d.id}{where}: {d.formula}", 1))]
+    blocks: list[Block] = []
+    if len(group) == 1:
+        blocks.append(("mistake", _wrapped(word, d.id + where)))
+        label = "yours" if "=" in d.formula else "what"
+        blocks.append(("mistake", _wrapped(label, d.formula)))
+    else:
+        text = f"these {len(group)} mistakes{where}: each explains every number seen"
+        width = max(len(x.id) for x in group[:5])
+        lines = [f"{'':{_INDENT}}{x.id:{width}}  {x.formula}" for x in group[:5]]
+        lines += [f"{'':{_INDENT}}and {len(group) - 5} more"] if len(group) > 5 else []
+        lines = [_clipped(printable(x), WIDTH) for x in lines]
+        blocks.append(("mistake", [*_wrapped("one of", text), *lines]))
+    formulas = correct_formulas(d, r.form)
+    if formulas:
+        blocks.append(("mistake", _wrapped("right", formulas, 3)))
+        if number == 0:
+            blocks.append(("letters", _wrapped("", f"({symbols(r.axis, d, r.form)})")))
+    if r.verdict != "ACCEPTABLE":
+        before = {x.fix for x in r.rivals[0]} if number else set()
+        fixes = [x for x in dict.fromkeys(x.fix for x in group) if x not in before]
+        blocks.append(("mistake", _wrapped("fix", "; or ".join(fixes))))
+    if len(group) > 1:
+        text = "to tell them apart, ask more: forward and backward, quick=False, ranks=range(1, 6)"
+        blocks.append(("mistake", _wrapped("next", text)))
+    else:
+        blocks.append(("evidence", _wrapped("evidence", d.evidence)))
+        blocks.append(("seen in", _wrapped("seen in", d.seen_in)))
+    return [(kind, lines) for kind, lines in blocks if lines]
+
+
+def _on_paper(r: Findings) -> list[Block]:
+    """The smallest case: v, g, w_bar, and the output as it is and as it should be."""
+    s = r.minimal_case
+    if s is None:
+        return []
+    given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
+    lines = _beside([_matrix(name, x) for name, x in given])
+    wrong = s.ratio(r.dtype) > 1
+    digits = _digits(s, wrong)
+    lines += _beside(
+        [
+            _matrix(f"{s.output}: got", s.got, digits, None if wrong.all() else wrong),
+            _matrix("expected", s.expected, digits),
+        ]
+    )
+    lines = [f"{'on paper' if i == 0 else '':10}{line}" for i, line in enumerate(lines)]
+    if wrong.any() and not wrong.all():
+        lines.append(f"{'':10}(* wrong)")
+    return [("on paper", [_clipped(f"  {line}", WIDTH) for line in lines])]
+
+
+def _digits(s: MinimalCase, wrong: np.ndarray) -> int:
+    """How many digits it takes for a wrong number to look wrong."""
+    pairs = np.stack([np.asarray(s.got, "float64")[wrong], np.asarray(s.expected)[wrong]], axis=-1)
+    for digits in (6, 9, 12):
+        if all(f"{x:.{digits}g}" != f"{y:.{digits}g}" for x, y in pairs.reshape(-1, 2)):
+            return digits
+    return 17
+
+
+def _matrix(name: str, x: Any, digits: int = 6, marked: np.ndarray | None = None) -> list[str]:
+    """name = [[1, 2], one line to a row, numbers right-aligned; marked entries get a star."""
+    array = np.asarray(x, "float64")
+    texts = [f"{y:.{digits}g}" for y in array.ravel().tolist()]
+    if marked is not None:
+        texts = [t + (" *"[bool(m)]) for t, m in zip(texts, marked.ravel(), strict=True)]
+    width = max(map(len, texts), default=0) if array.ndim > 1 and len(array) > 1 else 0
+    cells = iter(texts)
+
+    def nested(shape: tuple[int, ...]) -> str:
+        if not shape:
+            return next(cells).rjust(width)
+        return "[" + ", ".join(nested(shape[1:]) for _ in range(shape[0])) + "]"
+
+    head = f"{name} = "
+    if array.ndim < 2 or not array.size:
+        return [head + nested(array.shape)]
+    rows = [nested(array.shape[1:]) for _ in range(array.shape[0])]
+    last = len(rows) - 1
+    return [
+        (head if i == 0 else " " * len(head)) + "[ "[i > 0] + row + ("]" if i == last else ",")
+        for i, row in enumerate(rows)
+    ]
+
+
+def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
+    """Blocks of lines side by side, as far as they fit, then below."""
+    bands: list[list[list[str]]] = []
+    for block in blocks:
+        used = sum(max(map(len, b)) + gap for b in bands[-1]) if bands else WIDTH
+        if used + max(map(len, block)) <= WIDTH - _INDENT:
+            bands[-1].append(block)
+        else:
+            bands.append([block])
+    lines = []
+    for band in bands:
+        widths = [max(map(len, b)) for b in band]
+        for i in range(max(map(len, band))):
+            cells = [
+                (b[i] if i < len(b) else "").ljust(w) for b, w in zip(band, widths, strict=True)
+            ]
+            lines.append((" " * gap).join(cells).rstrip())
+    return lines
+
+
+def _checks(r: Findings) -> list[Block]:
+    """A line for each check that fails and one for the others; on a pass a line for each."""
+    asked = [x for x in r.checks if x.checked or x.failed]
+    bad = [x for x in asked if not x.ok]
+    names = {x.name: _clipped(printable(x.name), 24) for x in asked}
+    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in asked]
+    wide = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
+    blocks: list[Block] = []
+    for x, count in zip(asked, counts, strict=True):
+        if bad and x.ok:
+            continue
+        about: str | list[str] = CHECKS.get(x.name) or x.note or "-"
+        if x.name == "laws" and r.broken:
+            about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
+        head = f"{'' if blocks else 'checks':10}{names[x.name]:{wide[0]}}  {count:>{wide[1]}}"
+        blocks.append(("checks", _wrapped(head, about, 3, indent=len(head) + 5)))
+    good = [names[x.name] for x in asked if x.ok]
+    if bad and good:
+        blocks.append(("all right", _wrapped("", f"all right: {', '.join(good)}")))
+    return blocks
+
+
+def _wrapped(
+    label: str, text: str | list[str], most: int = 2, *, indent: int = _INDENT
+) -> list[str]:
+    """Lines with a label in front, at most so many; none for no text. A list keeps items whole."""
+    if isinstance(text, str):
+        text = printable(text)
+    else:
+        text = "; ".join(printable(item).replace(" ", "\xa0") for item in text)
+    if not text:
+        return []
+    lines = textwrap.wrap(
+        f"  {label:<{indent - 2}}{text}", WIDTH, subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )  # fmt: skip
+    if len(lines) > most:
+        lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", WIDTH)]
+    return [line.replace("\xa0", " ") for line in lines]
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 3, 0)] + "..."
+
+
+def printable(text: Any) -> str:
+    """One line, with what does not print as an escape."""
+    text = " ".join(str(text).splitlines())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def listed(words: Sequence[str]) -> str:
+    """w, v_bar and g_bar"""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -1,0 +1,359 @@
+"""An implementation in any language, behind a pipe: JSON lines in, JSON lines out.
+
+    with Pipe("./weight_norm") as pipe:
+        print(check(pipe.forward, pipe.backward, **pipe.settings))
+
+The program reads one request per line from stdin, answers it with one line on stdout, flushes,
+and ends where stdin ends. stderr is its own; its last lines are quoted when something goes wrong.
+The first request asks what it has; the answer needs "ops" alone, the rest is as shown if left out:
+
+    > {"id":0,"op":"hello","protocol":"minwn-pipe-1"}
+    < {"ops":["forward","backward"],"name":"...","axis":[0],"form":"plain","eps":0,
+       "dtypes":["float64"]}
+
+ops are of "forward", "backward", "jvp", "double_backward"; axis is a list of the axes that keep a
+norm, or null for one norm of the whole. Then (each on one line):
+
+    > {"id":1,"op":"backward","dtype":"float64","axis":[0],"form":"plain","eps":"0x0p+0",
+       "shape":[1,2],"g_shape":[1,1],
+       "w_bar":["0x1.4p+2","0x1.4p+3"],"v":["0x1.8p+1","0x1p+2"],"g":["0x1.4p+3"]}
+    < {"id":1,"v_bar":["-0x1.999999999999ap+1","0x1.3333333333333p+1"],"g_bar":["0x1.6p+3"]}
+
+    op               arrays of the request                    arrays of the reply
+    forward          v g                                      w
+    backward         w_bar v g                                v_bar g_bar
+    jvp              v g v_dot g_dot                          w_dot
+    double_backward  v_bar_bar g_bar_bar w_bar v g            w_bar_bar v_bar g_bar
+
+An array is the flat list of its entries, the last axis fastest: of shape "shape", or of "g_shape"
+for g and what is named after it, which keeps v's rank with 1 along every axis that a norm runs
+over, or is [] for one norm of the whole. Entries are strings that C's `strtod` reads and its `%a`
+prints, "inf", "-inf" and "nan" among them; decimal numbers, in a string or not, are read as well.
+A request has no spaces and its keys are in the order above, so that a program without a JSON
+library can look for `"v":[`. {"error":"..."} declines a request, and nothing else is wrong with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import queue
+import shlex
+import signal
+import subprocess
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy
+
+from ..spec import make_spec
+
+__all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
+
+PROTOCOL = "minwn-pipe-1"
+OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "forward": (("v", "g"), ("w",)),
+    "backward": (("w_bar", "v", "g"), ("v_bar", "g_bar")),
+    "jvp": (("v", "g", "v_dot", "g_dot"), ("w_dot",)),
+    "double_backward": (
+        ("v_bar_bar", "g_bar_bar", "w_bar", "v", "g"), ("w_bar_bar", "v_bar", "g_bar"),
+    ),
+}  # fmt: skip
+LAST_LINES = 5  # of stderr, to be quoted
+LONGEST = 2**28  # bytes of a line: what never ends must not fill the memory
+PATIENCE = 1.0  # seconds for a program to end by itself
+
+Function = Callable[..., Any]
+
+
+class PipeError(RuntimeError):
+    """The program behind a pipe did not answer as it must, or declined; the message says which."""
+
+
+class Pipe:
+    """A program that is running, as functions of NumPy arrays for `check`.
+
+    command: a line as for a shell, without a shell, or a list of words
+    timeout: seconds for each answer
+
+    In a `with` block, forward, backward, jvp and double_backward are functions, or None where the
+    program has no such operation; name, dtypes and settings (axis, form, eps and the first dtype,
+    for `check`) are what it said of itself. It is ended with the block, by force if need be.
+    A program that has died, hung or lost its place is not asked again: every later call raises the
+    same PipeError, which is also in `fault`.
+    """
+
+    forward: Function | None = None
+    backward: Function | None = None
+    jvp: Function | None = None
+    double_backward: Function | None = None
+
+    def __init__(self, command: str | Sequence[str], timeout: float = 30.0) -> None:
+        self.words = shlex.split(command) if isinstance(command, str) else list(command)
+        if not self.words:
+            raise ValueError(
+                "the command of a pipe is empty; name a program, as in './weight_norm'"
+            )
+        self.command, self.timeout = shlex.join(self.words), timeout
+        self.name = os.path.basename(self.words[-1])
+        self.settings: dict[str, Any] = {}
+        self.dtypes: tuple[str, ...] = ()
+        self.fault: PipeError | None = None
+        self._asked = 0
+
+    def __enter__(self) -> Pipe:
+        self.fault, self._asked = None, 0
+        try:
+            self._program = _Program(self.words)
+        except OSError as error:
+            raise PipeError(
+                f"{self.command}: cannot be started: {error.strerror}; give the path of a program "
+                f"that can be run, with its interpreter if it has one, as in 'Rscript {self.name}'"
+            ) from error
+        try:
+            self._introduce(self._ask({"op": "hello", "protocol": PROTOCOL}))
+        except BaseException:
+            self._program.end()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._program.end()
+
+    def _introduce(self, said: dict[str, Any]) -> None:
+        ops = said.get("ops")
+        if not isinstance(ops, list) or not ops or not all(op in OPS for op in ops):
+            raise self._broken(
+                f"answered hello with ops {json.dumps(ops)}; it must list what it has of "
+                f"{', '.join(OPS)}"
+            )
+        try:
+            axis, eps = said.get("axis", [0]), said.get("eps", 0.0)
+            if isinstance(axis, list):
+                axis = axis[0] if len(axis) == 1 else tuple(axis)
+            eps = _number(eps) if isinstance(eps, str) else eps
+            dtypes = said.get("dtypes", ["float64"]) or ["float64"]
+            if not isinstance(dtypes, list):
+                raise ValueError(f"dtypes={dtypes!r}; give a list, such as ['float64']")
+            spec = make_spec(axis=axis, form=said.get("form", "plain"), eps=eps)
+            for dtype in dtypes:
+                with contextlib.suppress(ImportError):  # of bfloat16: it may have it
+                    make_spec(dtype=dtype)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
+        self.settings = {
+            "axis": spec.axis, "form": spec.form, "eps": spec.eps, "dtype": dtypes[0],
+        }  # fmt: skip
+        self.dtypes = tuple(dtypes)
+        self.name = str(said.get("name", self.name))
+        for op in ops:
+            setattr(self, op, self._function(op))
+
+    def _function(self, op: str) -> Function:
+        takes, gives = OPS[op]
+
+        def call(*arrays: Any) -> Any:
+            given = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
+            v, g = given["v"], given["g"]
+            shared = {
+                "op": op, "dtype": v.dtype.name, "axis": _axes(v.shape, g.shape),
+                "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
+                "shape": v.shape, "g_shape": g.shape,
+            }  # fmt: skip
+            if v.dtype.name not in self.dtypes:
+                raise PipeError(
+                    f"{self.command}: has {', '.join(self.dtypes)}, not {v.dtype.name}; add it to "
+                    f"the dtypes of hello, or ask with --dtype"
+                )
+            reply = self._ask(shared | {name: _hexes(x) for name, x in given.items()})
+            found = tuple(
+                self._array(reply, name, g.shape if name.startswith("g") else v.shape, v.dtype)
+                for name in gives
+            )
+            return found if len(found) > 1 else found[0]
+
+        call.__name__ = call.__qualname__ = f"{self.name} {op}"
+        return call
+
+    def _array(self, reply: dict[str, Any], name: str, shape: Any, dtype: Any) -> numpy.ndarray:
+        texts = reply.get(name)
+        if not isinstance(texts, list):
+            had = ", ".join(map(repr, reply)) or "nothing"
+            raise PipeError(f"{self.command}: a reply has no list {name!r}; it has {had}")
+        if len(texts) != math.prod(shape):
+            raise PipeError(
+                f"{self.command}: {len(texts)} numbers in {name!r}; {math.prod(shape)} belong "
+                f"there, for the shape {shape}"
+            )
+        try:
+            entries = [_number(text) for text in texts]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PipeError(f"{self.command}: in {name!r}, {error}") from None
+        with numpy.errstate(over="ignore"):  # beyond a narrower dtype: infinite, and judged as such
+            return numpy.array(entries, dtype="float64").reshape(shape).astype(dtype)
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to one request. Raises PipeError."""
+        if self.fault is not None:
+            raise self.fault
+        id, self._asked = self._asked, self._asked + 1
+        self._program.say(json.dumps({"id": id} | request, separators=(",", ":")))
+        what = f"request {id} ({request['op']})"
+        try:
+            line = self._program.hear(self.timeout)
+        except queue.Empty:
+            raise self._broken(
+                f"did not answer {what} within {self.timeout:g} s; end each reply with a newline "
+                f"and flush it, or allow more with a longer timeout"
+            ) from None
+        if line is None:
+            raise self._broken(
+                f"{self._program.how_it_ended()} before it answered {what}; it must read lines "
+                f"until its stdin ends"
+            )
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            reply = None
+        if not isinstance(reply, dict):
+            raise self._broken(
+                f"answered {what} with the line {_short(line)}, which is no JSON object; print "
+                f"what is not a reply to stderr"
+            )
+        if reply.get("id", id) != id:
+            raise self._broken(
+                f"answered {what} with the id {reply['id']!r}; give one line for each request, "
+                f"in their order"
+            )
+        if "error" in reply:
+            raise PipeError(f"{self.command}: declined {what}: {reply['error']}")
+        return reply
+
+    def _broken(self, what: str) -> PipeError:
+        """What is wrong with the program, for good."""
+        self._program.end(patience=0.0)
+        said = self._program.last_words()
+        ending = f"; its stderr ends with: {said}" if said else ""
+        self.fault = PipeError(f"{self.command}: {what}{ending}")
+        return self.fault
+
+
+class _Program:
+    """A process, with a thread at each of its pipes, so that none of them can block the others."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            start_new_session=True,  # to end what it starts with it
+        )  # fmt: skip
+        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._stderr: deque[bytes] = deque(maxlen=LAST_LINES)
+        process = self.process
+        jobs = (
+            (_write, process.stdin, self._requests),
+            (_read, process.stdout, self._replies.put, LONGEST),
+            (_read, process.stderr, self._stderr.append, 4096),
+        )
+        self._threads = [threading.Thread(target=f, args=args, daemon=True) for f, *args in jobs]
+        for thread in self._threads:
+            thread.start()
+        # Also for a program whose block is never left: at the latest when Python ends.
+        self._end = weakref.finalize(self, _end, process, self._requests, self._threads)
+
+    def say(self, line: str) -> None:
+        self._requests.put(line.encode() + b"\n")
+
+    def hear(self, timeout: float) -> str | None:
+        """The next line; None at the end of them. Raises queue.Empty."""
+        line = self._replies.get(timeout=timeout)
+        return None if line is None else line.decode(errors="replace")
+
+    def how_it_ended(self) -> str:
+        try:
+            code = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return "closed its stdout"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"was ended by signal {-code}"
+
+    def last_words(self) -> str:
+        lines = [line.decode(errors="replace").strip() for line in list(self._stderr) if line]
+        return " / ".join(filter(None, lines))[-300:]
+
+    def end(self, patience: float = PATIENCE) -> None:
+        """End the process, by itself if it does so in time, and collect it."""
+        if self._end.detach() is not None:
+            _end(self.process, self._requests, self._threads, patience)
+
+
+def _write(stream: Any, lines: queue.SimpleQueue[bytes | None]) -> None:
+    """Write lines until there is a None, then close."""
+    with contextlib.suppress(OSError), stream:
+        for line in iter(lines.get, None):
+            stream.write(line)
+            stream.flush()
+
+
+def _read(stream: Any, put: Callable[[bytes | None], None], longest: int) -> None:
+    """Hand on lines, and None at the end."""
+    with stream:
+        for line in iter(lambda: stream.readline(longest), b""):
+            put(line)
+    put(None)
+
+
+def _end(
+    process: subprocess.Popen[bytes], requests: queue.SimpleQueue[bytes | None],
+    threads: list[threading.Thread], patience: float = PATIENCE,
+) -> None:  # fmt: skip
+    requests.put(None)  # closes its stdin
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    for thread in threads if process.returncode is not None else ():
+        thread.join(PATIENCE)
+    if any(thread.is_alive() for thread in threads):  # its children may hold its pipes open
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+    process.wait()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+def _axes(shape: tuple[int, ...], g_shape: tuple[int, ...]) -> list[int] | None:
+    """The axes that keep a norm; those of size 1 keep theirs either way."""
+    if g_shape == () != shape:
+        return None
+    return [a for a, (n, m) in enumerate(zip(g_shape, shape, strict=True)) if n == m]
+
+
+def _hexes(x: numpy.ndarray) -> list[str]:
+    return [y.hex() for y in x.astype("float64").ravel().tolist()]
+
+
+def _number(x: Any) -> float:
+    """A number of a reply. Raises ValueError, or TypeError."""
+    if isinstance(x, str):
+        try:
+            return float.fromhex(x) if "0x" in x.lower() else float(x)
+        except ValueError:
+            raise ValueError(f"{x!r} is no number, such as '0x1.8p+1', '3.0' or 'nan'") from None
+    if isinstance(x, bool) or not isinstance(x, int | float):
+        raise TypeError(f"{x!r} is no number, such as '0x1.8p+1' or 3.0")
+    return float(x)
+
+
+def _short(line: str) -> str:
+    text = repr(line.rstrip("\n"))
+    return text if len(text) <= 80 else f"{text[:76]}...{text[0]}"

@@ -1,0 +1,90 @@
+"""`minwn mutate`: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+
+from minwn.mutation import command
+from minwn.mutation.measure import judge
+
+
+def run(*argv):
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    return command.main(parser.parse_args(argv))
+
+
+def test_a_table_and_the_rows(capsys):
+    ids = ("formula.no_projection", "strange.tanh", "range.cube", "equal.by_w")
+    assert run("--id", *ids, "--dtype", "float64", "--rows", "500") == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in said.splitlines() if line}
+    assert "1/1" in lines["formula"]
+    assert "1 100 %" in lines["formula"]
+    assert "1/1 seen as limits of range" in lines["range"]
+    assert "1 proved equal, 0 accused" in lines["equal"]
+    assert "500 rows" in said
+    assert "0 false alarms" in said
+
+
+def test_json(capsys, tmp_path):
+    path = tmp_path / "report.json"
+    some = ("--id", "formula.no_projection", "--dtype", "float64", "--rows", "100", "--json")
+    assert run(*some) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert run(*some, str(path)) == 0
+    written = json.loads(path.read_text())
+    for data in (printed, written):
+        assert data["ok"] is True
+        assert data["rows"]["alarms"] == 0
+        assert data["mutants"][0]["found"] == ["no_projection"]
+
+
+def test_a_survivor_is_said_and_is_exit_code_1(capsys, monkeypatch):
+    class Blind:
+        ok, verdict, diagnosis, notes = True, "PASS", (), ()
+
+    monkeypatch.setattr(
+        command, "measure",
+        lambda mutants, dtypes: [judge(m, dtypes[0], lambda **k: Blind) for m in mutants],
+    )  # fmt: skip
+    assert run("--id", "formula.no_projection", "--rows", "0") == 1
+    assert "survived  formula.no_projection (float64)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--tests", "x.py"], "go together"),
+        (["--id", "formula.nothing"], "no mutant formula.nothing"),
+        (["--tests", "x.py", "--target", "nothing.py"], "no such file"),
+    ],
+)
+def test_usage(argv, words, capsys):
+    assert run(*argv) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_tests_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "layer.py").write_text("def forward(v, g):\n    return v\n")
+    (tmp_path / "test_layer.py").write_text(
+        "import numpy, layer\n\ndef test_it():\n"
+        "    assert layer.forward(numpy.ones((2, 3)), numpy.ones((2, 1))).shape == (2, 3)\n"
+    )
+    some = ("--tests", "test_layer.py", "--target", "layer.py", "--id", "formula.w_no_g", "--json")
+    assert run(*some) == 1
+    data = json.loads(capsys.readouterr().out)
+    assert data["mutants"][0]["outcome"] == "survived"
+    assert list(data["missing"].values()) == [["formula.w_no_g"]]
+    assert run(*some[:-1]) == 1
+    said = capsys.readouterr().out
+    assert "0 of 1 mutants are seen, 1 survive" in said
+    assert "missing: a g that is not 1" in said
+    (tmp_path / "test_layer.py").write_text("def test_red():\n    assert False\n")
+    assert run(*some) == 1
+    assert "imports layer.py" in capsys.readouterr().err
