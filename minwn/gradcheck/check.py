@@ -14,19 +14,22 @@ from ..backend import Array, Generator, generator
 from ..graph import Primitive, raw
 from ..tensors import Tensor
 from ..validation import shown, whole
-from .claims import (
+from .analytic import (
     WrongForm,
+    by_graph,
     check_options,
     draw_cotangents,
     forward_product,
+    gradient_function,
     gradients_of,
     judged_backward,
     name_of,
     names_of,
     noise_of,
+    operations,
+    recorded,
 )
-from .graphs import by_graph, gradient_function, operations, recorded
-from .judgement import Plan
+from .compare import Plan
 from .report import Comparison, GradcheckError, GradcheckReport
 from .subject import Subject
 

@@ -13,18 +13,18 @@ from ..backend import Array, Generator, generator, is_array, to_numpy
 from ..graph import raw
 from ..tensors import Tensor
 from ..validation import shown, whole
-from .claims import (
+from .analytic import (
     check_options,
     draw_cotangents,
     forward_product,
     gradients_of,
+    graph_product,
     judged_backward,
     name_of,
 )
-from .graphs import graph_product
+from .measure import random_directions
 from .report import Comparison, GradcheckError, GradcheckReport
 from .subject import Subject
-from .tangents import random_directions
 
 __all__ = ["TaylorReport", "adjoint_test", "taylor_test"]
 

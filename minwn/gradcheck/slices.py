@@ -25,10 +25,9 @@ from dataclasses import replace
 import numpy
 
 from ..backend import Generator, quiet
-from .measured import Contraction, Measured
-from .measurement import Measurement
+from .measure import Directions, Measurement, power_of_two, signed, size_of, sizes_of
+from .numerical import Contraction, Measured
 from .subject import Subject
-from .tangents import Directions, power_of_two, signed, size_of, sizes_of
 
 __all__ = ["by_slices"]
 

@@ -19,7 +19,7 @@ import numpy
 from .. import byhand, nn
 from ..backend import Generator
 from ..derivatives import grad
-from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
+from ..gradcheck.numerical import DISTRUST, Contraction, complex_step, ladder
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensors import Tensor

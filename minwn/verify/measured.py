@@ -12,8 +12,8 @@ import numpy
 
 from .. import byhand
 from ..backend import Generator
-from ..gradcheck.differences import DISTRUST, Contraction, Line, complex_step, ladder
-from ..gradcheck.tangents import Entries
+from ..gradcheck.measure import Entries
+from ..gradcheck.numerical import DISTRUST, Contraction, Line, complex_step, ladder
 from .bounds import U64, Bounds
 from .points import Problem, place
 from .report import COMPLEX, DIFFERENCES, Finding, compare

@@ -10,13 +10,12 @@ from typing import Any
 import numpy
 
 from ..backend import Generator, quiet
-from .claims import forward_product
-from .measured import DISTRUST, Contraction, Measured
-from .measurement import Measurement
+from .analytic import forward_product
+from .measure import Directions, Entries, Measurement, halves, random_directions
+from .numerical import DISTRUST, Contraction, Measured
 from .report import VERDICTS
 from .slices import by_slices
 from .subject import Subject
-from .tangents import Directions, Entries, halves, random_directions
 
 __all__ = ["Plan"]
 
