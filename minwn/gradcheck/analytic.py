@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,44 +14,19 @@ from ..backend import Array, Generator, to_numpy
 from ..derivatives import grad, jvp
 from ..graph import Primitive, Value, raw
 from ..tensors import Argument, Tensor
-from ..validation import flag, function, instance, not_negative, shown
-from .measure import sizes_of
-from .subject import Subject, as_tuple, holds_floats
+from ..validation import shown
+from .numerical import DISTRUST, sizes_of
+from .subject import Subject, as_tuple, holds_floats, same
 
 __all__ = [
-    "WrongForm", "by_graph", "check_options", "draw_cotangents", "forward_product",
-    "gradient_function", "gradients_of", "graph_product", "judged_backward", "name_of", "names_of",
-    "noise_of", "operations", "pulled", "recorded",
+    "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradient_function",
+    "gradients_of", "graph_product", "judged_backward", "name_of", "names_of", "operations",
+    "pulled", "recorded", "rounding_of",
 ]  # fmt: skip
 
 
 class WrongForm(Exception):
-    """A claim that cannot be compared: the argument, and what is wrong with it."""
-
-
-def check_options(
-    *,
-    backward: Any = None,
-    jvp: Any = None,
-    rtol: Any = None,
-    names: Any = None,
-    name: Any = None,
-    localise: Any = True,
-    raise_on_failure: Any = True,
-) -> None:
-    """Raise TypeError or ValueError for options of any check that cannot be meant."""
-    if backward is not None:
-        function("backward", backward, "a function (y_bar, *inputs) -> gradients")
-    if jvp is not None:
-        function("jvp", jvp, "a function (*inputs, *tangents) -> y_dot")
-    flag("localise", localise)
-    flag("raise_on_failure", raise_on_failure)
-    if rtol is not None:
-        not_negative("rtol", rtol)
-    if name is not None:
-        instance("name", name, str, "text")
-    for one in () if names is None else instance("names", names, list | tuple, "a list of texts"):
-        instance("names", one, str, "a list of texts")
+    """A derivative that cannot be compared: the argument, and what is wrong with it."""
 
 
 def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:
@@ -63,63 +38,105 @@ def draw_cotangents(rng: Generator, count: int, m: int) -> numpy.ndarray:
 def gradients_of(
     subject: Subject, backward: Callable[..., Any], cotangents: numpy.ndarray
 ) -> dict[int, numpy.ndarray]:
-    """What backward(u) claims for each argument: (k, n), after a look at its form."""
+    """What backward(u) returns for each argument: (c, n).
+
+    Raises WrongForm where it has not the form of a gradient, or backward writes to u.
+    """
     bars = {k: numpy.zeros((len(cotangents), x.size)) for k, x in subject.x.items()}
     for row, u in enumerate(cotangents):
-        found = as_tuple(backward(*subject.split(u)))
+        parts, before = subject.split(u), subject.split(u)
+        found = as_tuple(backward(*parts))
         if len(found) != len(subject.args):
             count = f"{len(found)} gradients for {len(subject.args)} inputs"
             raise WrongForm(None, f"backward returns {count}")
         for k, bar in bars.items():
-            if found[k] is not None:  # None is a claim, too: that the gradient is zero
+            if found[k] is not None:  # None stands for zero
                 bar[row] = _of_form(found[k], subject.args[k], k, "gradient")
+        for part, was in zip(parts, before, strict=True):
+            if not same(part, was):
+                raise WrongForm(None, "the derivative writes to its cotangent")
     return bars
 
 
-def noise_of(
+def rounding_of(
     subject: Subject, backward: Any, u: numpy.ndarray, bars: Any, rng: Generator
 ) -> dict[int, numpy.ndarray]:
-    """How far rounding moves each entry of a gradient: (k, n).
+    """How far rounding may move each entry of a gradient: (c, n).
 
     A gradient that is zero by cancellation (of a shift before a normalisation) is a sum of large
-    terms, of which neither f nor the sum tells. A point and a cotangent next to the given ones
-    round it anew; a step of 2^-42, or 4 roundings of a coarser dtype, is too short to show anything
-    else.
+    terms, of which neither f nor the sum tells. In a short dtype, the same backward in float64
+    tells what rounding did, and 4 times as much is allowed. Else points and cotangents next to the
+    given ones round it anew: a step of 2^-42, or 4 roundings of a shorter dtype, is too short to
+    show anything else. Of four such differences, 100 times the largest is allowed.
     """
-    far = 2.0**11 if subject.u < 2.0**-40 else 4.0
-    worst = {k: numpy.zeros_like(bar) for k, bar in bars.items()}
+    found = {k: numpy.zeros_like(bar) for k, bar in bars.items()}
+    moved: Iterable[dict[int, numpy.ndarray]]
+    wide = _in_float64(subject, backward, u)
+    if wide is not None:
+        moved, factor = [wide], 4.0
+    else:
+        moved, factor = _nearby(subject, backward, u, rng), DISTRUST
+    for there in moved:
+        for k, bar in bars.items():
+            found[k] = numpy.maximum(found[k], numpy.nan_to_num(abs(there[k] - bar)))
+    for k, x in subject.x.items():
+        if x.size:  # as much as in the worst entry, in units of x or not
+            size = sizes_of(x).reshape(-1)
+            largest = found[k].max(axis=1, keepdims=True)
+            weighted = (found[k] * size).max(axis=1, keepdims=True) / size
+            found[k] = factor * numpy.minimum(largest, weighted)
+    return found
+
+
+def _in_float64(subject: Subject, backward: Any, u: numpy.ndarray) -> Any:
+    """The gradients as the same backward computes them in float64; None where it does not."""
+    if not subject.wide:
+        return None
+    try:
+        with subject.in_float64():
+            return gradients_of(subject, judged_backward(subject, backward), u)
+    except Exception:  # it may say in any way that it is of one dtype
+        return None
+
+
+def _nearby(
+    subject: Subject, backward: Any, u: numpy.ndarray, rng: Generator
+) -> Iterator[dict[int, numpy.ndarray]]:
+    """The gradients at points and cotangents as near as rounding."""
+    far = 2.0**11 if subject.u_bar < 2.0**-40 else 4.0
     args = subject.args
     for _ in range(4):
         subject.args = list(args)
         for k, x in subject.x.items():
-            step = far * subject.u * sizes_of(x) if x.size else 0.0
+            step = far * subject.u_bar * sizes_of(x) if x.size else 0.0
             subject.args[k] = subject.put(k, x + step * rng.uniform(-1, 1, x.shape))
         try:
-            nearby = u * (1 + 8 * subject.u * rng.uniform(-1, 1, u.shape))
-            moved = gradients_of(subject, judged_backward(subject, backward), nearby)
+            nearby = u * (1 + 8 * subject.u_bar * rng.uniform(-1, 1, u.shape))
+            yield gradients_of(subject, judged_backward(subject, backward), nearby)
         finally:
             subject.args = args
-        for k, bar in bars.items():
-            worst[k] = numpy.maximum(worst[k], numpy.nan_to_num(abs(moved[k] - bar)))
-    for k, x in subject.x.items():
-        if x.size:
-            size = sizes_of(x).reshape(-1)
-            worst[k] = (worst[k] * size).max(axis=1, keepdims=True) / size
-    return worst
 
 
 def forward_product(
     subject: Subject, jvp: Any, tangents: dict[int, numpy.ndarray]
 ) -> numpy.ndarray:
-    """What jvp claims for J t, in one row, after a look at its form: (m,)"""
+    """What jvp returns for J t, in one row: (m,)
+
+    Raises WrongForm where it has not the form of the outputs, or jvp writes to t.
+    """
     dots: list[Any] = [None] * len(subject.args)
     for k, x in subject.x.items():
         dots[k] = subject.put(k, tangents.get(k, numpy.zeros_like(x)))
+    before = [t if t is None else backend.copy(t) for t in dots]
     found = as_tuple(jvp(*subject.args, *dots))
     if len(found) != len(subject.outputs):
         raise WrongForm(None, f"jvp returns {len(found)} tangents of {len(subject.outputs)}")
     pairs = zip(found, subject.outputs, strict=True)
-    return numpy.concatenate([_of_form(y_dot, y, None, "tangent") for y_dot, y in pairs])
+    rows = [_of_form(y_dot, y, None, "tangent") for y_dot, y in pairs]
+    for k in subject.x:
+        if not same(dots[k], before[k]):
+            raise WrongForm(k, "the derivative writes to its tangent")
+    return numpy.concatenate(rows)
 
 
 def _of_form(found: Any, like: Array, k: int | None, what: str) -> numpy.ndarray:

@@ -19,7 +19,7 @@ import numpy
 from .. import byhand, nn
 from ..backend import Generator
 from ..derivatives import grad
-from ..gradcheck.numerical import DISTRUST, Contraction, complex_step, ladder
+from ..gradcheck.numerical import DISTRUST, Contraction, central_differences, complex_step
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..tensors import Tensor
@@ -184,7 +184,7 @@ def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
         hand, composed = (a.reshape(-1)[rows] for a in t.allowed(name))
         place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, entries.x.shape)
         centre = t.call(k, entries.x)
-        m = ladder(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
+        m = central_differences(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
         slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + hand, m.value[:, 0]
         yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
         m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)

@@ -12,8 +12,14 @@ import numpy
 
 from .. import byhand
 from ..backend import Generator
-from ..gradcheck.measure import Entries
-from ..gradcheck.numerical import DISTRUST, Contraction, Line, complex_step, ladder
+from ..gradcheck.numerical import (
+    DISTRUST,
+    Contraction,
+    Entries,
+    Line,
+    central_differences,
+    complex_step,
+)  # fmt: skip
 from .bounds import U64, Bounds
 from .points import Problem, place
 from .report import COMPLEX, DIFFERENCES, Finding, compare
@@ -89,7 +95,9 @@ def by_differences(
         centre = at(wide.v, wide.g)[0]
         for name, (entries, rows, lengths) in zip(names, places(wide, rng), strict=True):
             if bounds.judged(name) and numpy.isfinite(centre).all():
-                m = ladder(line(at, wide, entries), rows, lengths / 8, centre, contract, U64)
+                m = central_differences(
+                    line(at, wide, entries), rows, lengths / 8, centre, contract, U64
+                )
                 own = bounds[name].reshape(-1)[rows]
                 allowed = own + DISTRUST * m.estimate[:, 0] + m.floor[:, 0]
                 claimed, where = found[name].reshape(-1)[rows], place(name, p)
@@ -107,7 +115,7 @@ def by_differences(
         squares = wide.total(wide.v * wide.v) / wide.total(wide.A * wide.A)
         length = numpy.sqrt(squares.min()).reshape(1)  # of h, for which h A is as long as v
         centre = at(wide.v, wide.g)[0]
-        m = ladder(along, numpy.arange(1), length / 8, centre, Contraction(None), U64)
+        m = central_differences(along, numpy.arange(1), length / 8, centre, Contraction(None), U64)
         allowed = bounds["w_dot"].reshape(-1) + DISTRUST * m.estimate[0] + m.floor[0]
         claimed, where = found["w_dot"].reshape(-1), place("w_dot", p)
         yield compare(what, DIFFERENCES, where, claimed, m.value[0], allowed)
