@@ -1,7 +1,7 @@
 """Is this gradient the gradient of this function? Asked of the function itself, by measuring it.
 
 For random signed cotangents u, every argument x of f, and every entry of it or a few random
-directions t, the derivation and a measurement (see `differences`) must agree:
+directions t, the derivation and a measurement (see `numerical`) must agree:
 
     | <x_bar, t> - <u, J t> |  <=  rtol S + 100 E + F,        S = sum_j |u_j (J t)_j|
 

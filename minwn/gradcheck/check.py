@@ -1,9 +1,9 @@
-"""The check itself: argument by argument, order by order; and whom to blame."""
+"""The check itself: argument by argument, order by order; and which operation is at fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from typing import Any
 
@@ -13,24 +13,236 @@ from .. import backend
 from ..backend import Array, Generator, generator
 from ..graph import Primitive, raw
 from ..tensors import Tensor
-from ..validation import shown, whole
-from .claims import (
+from ..validation import flag, function, instance, not_negative, shown, whole
+from .analytic import (
     WrongForm,
-    check_options,
+    by_graph,
     draw_cotangents,
     forward_product,
+    gradient_function,
     gradients_of,
     judged_backward,
     name_of,
     names_of,
-    noise_of,
-)
-from .graphs import by_graph, gradient_function, operations, recorded
-from .judgement import Plan
+    operations,
+    recorded,
+    rounding_of,
+)  # fmt: skip
+from .compare import Comparer
 from .report import Comparison, GradcheckError, GradcheckReport
 from .subject import Subject
 
-__all__ = ["blame", "gradcheck"]
+__all__ = ["Check", "Options", "blame", "gradcheck"]
+
+FEW = 2  # evaluations that are repeated where nothing is in doubt
+METHODS = ("auto", "complex", "difference")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `gradcheck`, where they are explained; some are those of the other tests, too.
+
+    Raises TypeError or ValueError for what cannot be meant.
+    """
+
+    backward: Callable[..., Any] | None = None
+    jvp: Callable[..., Any] | None = None
+    mode: str = "full"
+    order: int = 1
+    method: str = "auto"
+    batched: bool | Callable[..., Any] | None = None
+    argnums: Sequence[int] | None = None
+    cotangents: int = 2
+    directions: int = 2
+    rtol: float | None = None
+    dtype: Any = "float64"
+    rng: Any = None
+    names: Sequence[str] | None = None
+    name: str | None = None
+    localise: bool = True
+    raise_on_failure: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mode, str) or self.mode not in ("full", "random"):
+            raise ValueError(f"gradcheck: mode={shown(self.mode)}; choose 'full' or 'random'")
+        if not isinstance(self.method, str) or self.method not in METHODS:
+            raise ValueError(
+                f"gradcheck: method={shown(self.method)}; choose 'auto', 'complex' or 'difference'"
+            )
+        for count in ("order", "cotangents", "directions"):
+            whole(count, getattr(self, count))
+        if self.backward is not None:
+            function("backward", self.backward, "a function (y_bar, *inputs) -> gradients")
+        if self.jvp is not None:
+            function("jvp", self.jvp, "a function (*inputs, *tangents) -> y_dot")
+        if self.rtol is not None:
+            not_negative("rtol", self.rtol)
+        if self.name is not None:
+            instance("name", self.name, str, "text")
+        if self.names is not None:
+            for one in instance("names", self.names, (list, tuple), "a list of texts"):
+                instance("names", one, str, "a list of texts")
+        flag("localise", self.localise)
+        flag("raise_on_failure", self.raise_on_failure)
+        if self.order > 1 and not self.by_graph:
+            raise ValueError(
+                "gradcheck: order=2 needs the graph; to judge a hand-written second derivative, "
+                "pass the gradient as f and its own pullback as backward="
+            )
+
+    @property
+    def by_graph(self) -> bool:
+        """Whether f takes and returns Tensors, and its own graph is judged."""
+        return self.backward is None and self.jvp is None
+
+    def tolerance(self, u: float) -> float:
+        """rtol, or what rounding with the unit roundoff u may do to a right derivative."""
+        return u**0.56 if self.rtol is None else self.rtol
+
+
+class Check:
+    """One function, at one point, with its derivative: what is judged, and how it is measured.
+
+    `report` does it all. `first_order` compares the derivative with f, `higher_order` the
+    derivative's own derivative with the derivative, and `localise` finds the operation at fault.
+    """
+
+    def __init__(self, f: Callable[..., Any], inputs: Sequence[Any], options: Options) -> None:
+        self.f, self.options = f, options
+        self.rng = generator(0 if options.rng is None else options.rng)
+        self.title = options.name or name_of(f)
+        self.subject = subject = Subject(
+            f, inputs, options.argnums, options.dtype, options.batched,
+            Tensor if options.by_graph else raw,
+        )  # fmt: skip
+        self.labels = [*(options.names or names_of(f)), *[""] * len(subject.args)]
+        # A function of the user's may be called tanh, too; only a name that was given counts.
+        known = isinstance(f, Primitive) or options.name in Primitive.registry
+        self.kind = "op" if known else "function"
+        self.outputs: list[Tensor] = []  # with their graph, where that is judged
+        self.backward: Callable[..., Any] | None = None  # of cotangents alone
+        if options.by_graph:
+            leaves, self.outputs = recorded(subject)
+            self.backward = by_graph(subject, leaves, self.outputs)
+        elif options.backward is not None:
+            self.backward = judged_backward(subject, options.backward)
+        if subject.batched is not None:
+            subject.try_batched()
+
+    def report(self) -> GradcheckReport:
+        """All that `gradcheck` does, but raise."""
+        answer = GradcheckReport(self.title, self.first_order(), (), self.subject.evaluations)
+        if self.options.order > 1 and answer.ok:
+            higher = self.higher_order()
+            deeper = tuple(replace(c, order=c.order + 1) for c in higher.comparisons)
+            answer = replace(
+                answer,
+                comparisons=answer.comparisons + deeper,
+                evaluations=answer.evaluations + higher.evaluations,
+            )
+        if answer.verdict == "fail" and self.options.localise:
+            answer = replace(answer, blamed=self.localise(max(c.order for c in answer.comparisons)))
+        return answer
+
+    # ---- the first order ----
+
+    def first_order(self) -> tuple[Comparison, ...]:
+        """The gradient, and J t where there is a jvp, of every checked argument; or, where f or its
+        derivative is not a function at all, only that."""
+        return self._unfit() or self._compared()
+
+    def _compared(self) -> tuple[Comparison, ...]:
+        found = self._measured()
+        if self.subject.changed():
+            return found
+        doubt = any(c.verdict != "pass" for c in found)
+        reason = self.subject.unsteady(None if doubt else FEW)
+        if reason:
+            return (self._entry(None, verdict="fail", note=reason),)
+        return found
+
+    def _entry(self, k: int | None, **found: Any) -> Comparison:
+        label = "" if k is None else self.labels[k]
+        return Comparison(self.title, k, label, kind=self.kind, **found)
+
+    def _unfit(self) -> tuple[Comparison, ...]:
+        """What disqualifies f before any derivative."""
+        subject = self.subject
+        reason, changed = subject.unsteady(0), subject.changed()
+        if changed:
+            return (self._entry(changed[0], verdict="fail", note="f writes to this input"),)
+        if reason:
+            return (self._entry(None, verdict="fail", note=reason),)
+        y = subject.narrow
+        lost = numpy.flatnonzero(~numpy.isfinite(y))
+        if len(lost):
+            note = f"{len(lost)} of {len(y)} outputs are not finite here, number {lost[0]} first"
+            return (self._entry(None, verdict="undefined", note=note),)
+        return ()
+
+    def _measured(self) -> tuple[Comparison, ...]:
+        try:
+            return tuple(self._comparisons())
+        except WrongForm as wrong:
+            k, note = wrong.args
+            return (self._entry(k, verdict="fail", note=note),)
+
+    def _comparisons(self) -> Iterator[Comparison]:
+        subject, options = self.subject, self.options
+        u = draw_cotangents(self.rng, options.cotangents, len(subject.centre)) * subject.weights()
+        u = numpy.stack([subject.rounded(row) for row in u])
+        try:
+            with backend.quiet():
+                bars = None if self.backward is None else gradients_of(subject, self.backward, u)
+                if options.jvp is not None:
+                    forward_product(subject, options.jvp, {})
+        except WrongForm:
+            raise
+        except Exception as error:
+            raise WrongForm(
+                None, f"the derivative raised {type(error).__name__}: {error}"
+            ) from error
+        changed = subject.changed()
+        if changed:
+            raise WrongForm(changed[0], "the derivative writes to this input")
+
+        @cache
+        def rounding() -> dict[int, Array]:
+            with backend.quiet():
+                return rounding_of(subject, options.backward, u, bars, self.rng)
+
+        compare = Comparer(
+            subject, options.mode, options.method, options.directions,
+            options.tolerance(subject.u_bar), self.rng,
+        )  # fmt: skip
+        for k in subject.checked:
+            if not subject.x[k].size:
+                nothing = {"analytic": 0.0, "numeric": 0.0, "allowed": 0.0}
+                yield self._entry(k, verdict="pass", note="empty: nothing to compare", **nothing)
+                continue
+            if bars is not None:
+                yield self._entry(k, **compare.gradient(k, u, bars[k], rounding))
+            if options.jvp is not None:
+                yield self._entry(k, **compare.product(k, options.jvp))
+
+    # ---- and the others ----
+
+    def higher_order(self) -> GradcheckReport:
+        """The same check of the gradient, a function of the inputs and the cotangent."""
+        subject, options = self.subject, self.options
+        u = draw_cotangents(self.rng, 1, len(subject.centre))[0]
+        labels = [*(self.labels[k] for k in subject.checked), "cotangent"]
+        deeper = replace(
+            options, order=options.order - 1, method="difference", batched=None, argnums=None,
+            rng=self.rng, names=labels, name=self.title, localise=False,
+        )  # fmt: skip
+        return Check(*gradient_function(subject, u), deeper).report()
+
+    def localise(self, order: int = 1) -> tuple[Comparison, ...]:
+        """The operations in the graph whose own rule is wrong, up to this order."""
+        if not self.outputs or isinstance(self.f, Primitive):
+            return ()
+        return tuple(blame(self.outputs, self.rng, order=order, dtype=self.options.dtype))
 
 
 def _where_the_inputs_are(check: Callable[..., GradcheckReport]) -> Callable[..., GradcheckReport]:
@@ -91,119 +303,14 @@ def gradcheck(
     False), TypeError or ValueError for what is not a question. Everything random comes from
     `rng`, by default one of seed 0.
     """
-    if not isinstance(mode, str) or mode not in ("full", "random"):
-        raise ValueError(f"gradcheck: mode={shown(mode)}; choose 'full' or 'random'")
-    if not isinstance(method, str) or method not in ("auto", "complex", "difference"):
-        raise ValueError(
-            f"gradcheck: method={shown(method)}; choose 'auto', 'complex' or 'difference'"
-        )
-    order, cotangents = whole("order", order), whole("cotangents", cotangents)
-    directions = whole("directions", directions)
-    check_options(
-        backward=backward, jvp=jvp, rtol=rtol, names=names, name=name,
-        localise=localise, raise_on_failure=raise_on_failure,
+    options = Options(
+        backward, jvp, mode, order, method, batched, argnums, cotangents, directions, rtol, dtype,
+        rng, names, name, localise, raise_on_failure,
     )  # fmt: skip
-    tensors = backward is None and jvp is None
-    if order > 1 and not tensors:
-        raise ValueError(
-            "gradcheck: order=2 needs the graph; to judge a hand-written second derivative, pass "
-            "the gradient as f and its own pullback as backward="
-        )
-    rng = generator(0 if rng is None else rng)
-    title = name or name_of(f)
-    subject = Subject(f, inputs, argnums, dtype, batched, Tensor if tensors else raw)
-    labels = [*(names or names_of(f)), *[""] * len(inputs)]
-    plan = Plan(mode, method, directions, subject.u**0.56 if rtol is None else rtol, rng)
-
-    # A function of the user's may be called tanh, too; only a name that was given counts.
-    kind = "op" if isinstance(f, Primitive) or name in Primitive.registry else "function"
-
-    def entry(k: int | None, **found: Any) -> Comparison:
-        return Comparison(title, k, "" if k is None else labels[k], kind=kind, **found)
-
-    def first_order() -> list[Comparison]:
-        unclean = _hygiene(subject)
-        if unclean:
-            k, verdict, note = unclean
-            return [entry(k, verdict=verdict, note=note)]
-        u = draw_cotangents(rng, cotangents, len(subject.centre))
-        try:
-            with backend.quiet():
-                if judged is not None:
-                    bars = gradients_of(subject, judged, u)
-                if jvp is not None:
-                    forward_product(subject, jvp, {})
-        except WrongForm as wrong:
-            k, note = wrong.args
-            return [entry(k, verdict="fail", note=note)]
-        except Exception as error:
-            note = f"the derivative raised {type(error).__name__}: {error}"
-            return [entry(None, verdict="fail", note=note)]
-
-        @cache
-        def noise() -> dict[int, Array]:
-            with backend.quiet():
-                return noise_of(subject, backward, u, bars, rng)
-
-        written = "the derivative writes to this input"
-        found = [entry(k, verdict="fail", note=written) for k in subject.changed()]
-        for k in subject.checked if not found else ():
-            if not subject.x[k].size:
-                nothing = {"analytic": 0.0, "numeric": 0.0, "allowed": 0.0}
-                note = "empty: nothing to compare"
-                found.append(entry(k, verdict="pass", note=note, **nothing))
-                continue
-            if judged is not None:
-                found.append(entry(k, **plan.gradient(subject, k, bars[k], noise, u)))
-            if jvp is not None:
-                found.append(entry(k, **plan.product(subject, k, jvp)))
-        return found
-
-    outputs: list[Tensor] = []
-    judged: Any = None
-    if tensors:
-        leaves, outputs = recorded(subject)
-        judged = by_graph(subject, leaves, outputs)
-    elif backward is not None:
-        judged = judged_backward(subject, backward)
-    if subject.batched is not None:
-        subject.try_batched()
-    answer = GradcheckReport(title, tuple(first_order()), (), subject.evaluations)
-    if order > 1 and answer.ok:
-        u = draw_cotangents(rng, 1, len(subject.centre))[0]
-        higher = gradcheck(
-            *gradient_function(subject, u), mode=mode, method="difference", order=order - 1,
-            cotangents=cotangents, directions=directions, rtol=rtol, dtype=dtype, rng=rng,
-            names=[*(labels[k] for k in subject.checked), "cotangent"], name=title,
-            localise=False, raise_on_failure=False,
-        )  # fmt: skip
-        deeper = tuple(replace(c, order=c.order + 1) for c in higher.comparisons)
-        answer = replace(
-            answer,
-            comparisons=answer.comparisons + deeper,
-            evaluations=answer.evaluations + higher.evaluations,
-        )
-    if answer.verdict == "fail" and outputs and localise and not isinstance(f, Primitive):
-        found = blame(outputs, rng, order=max(c.order for c in answer.comparisons), dtype=dtype)
-        answer = replace(answer, blamed=tuple(found))
+    answer = Check(f, inputs, options).report()
     if raise_on_failure and not answer.ok:
         raise GradcheckError(answer)
     return answer
-
-
-def _hygiene(subject: Subject) -> tuple[int | None, str, str] | None:
-    """What disqualifies f before any derivative: the argument, the verdict, the reason."""
-    again, changed = subject.at({}), subject.changed()
-    if changed:
-        return changed[0], "fail", "f writes to this input"
-    if not numpy.array_equal(subject.centre, again, equal_nan=True):
-        apart = abs(subject.centre - again).max()
-        return None, "fail", f"two calls with the same inputs differ by {apart:.2e}"
-    lost = numpy.flatnonzero(~numpy.isfinite(again))
-    if len(lost):
-        note = f"{len(lost)} of {len(again)} outputs are not finite here, number {lost[0]} first"
-        return None, "undefined", note
-    return None
 
 
 def blame(

@@ -13,18 +13,18 @@ from ..backend import Array, Generator, generator, is_array, to_numpy
 from ..graph import raw
 from ..tensors import Tensor
 from ..validation import shown, whole
-from .claims import (
-    check_options,
+from .analytic import (
     draw_cotangents,
     forward_product,
     gradients_of,
+    graph_product,
     judged_backward,
     name_of,
 )
-from .graphs import graph_product
+from .check import Options
+from .numerical import random_directions
 from .report import Comparison, GradcheckError, GradcheckReport
 from .subject import Subject
-from .tangents import random_directions
 
 __all__ = ["TaylorReport", "adjoint_test", "taylor_test"]
 
@@ -49,9 +49,9 @@ def adjoint_test(
     """
     if (backward is None) != (jvp is None):
         raise ValueError("adjoint_test: pass both backward= and jvp=, or neither")
-    check_options(
-        backward=backward, jvp=jvp, rtol=rtol, name=name, raise_on_failure=raise_on_failure
-    )
+    options = Options(
+        backward, jvp, rtol=rtol, name=name, raise_on_failure=raise_on_failure
+    )  # fmt: skip
     trials, rng = whole("trials", trials), generator(0 if rng is None else rng)
     subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
     judged, title = judged_backward(subject, backward), name or name_of(f)
@@ -64,7 +64,7 @@ def adjoint_test(
         y_dot = forward_product(subject, product, dots)
         left, right = float(terms.sum()), float(u @ y_dot)
         scale = float(abs(terms).sum() + abs(u * y_dot).sum())
-        allowed = (subject.u**0.56 if rtol is None else rtol) * scale
+        allowed = options.tolerance(subject.u_bar) * scale
         comparisons.append(
             Comparison(
                 title, None, "", "pass" if abs(left - right) <= allowed else "fail", None,
@@ -120,7 +120,7 @@ def taylor_test(
     by default. Steps are relative to them. Where f is linear along t the remainders are rounding
     and have no slope: there they must stay within 100 times its floor instead.
     """
-    check_options(backward=backward, name=name, raise_on_failure=raise_on_failure)
+    Options(backward, name=name, raise_on_failure=raise_on_failure)
     rng = generator(0 if rng is None else rng)
     subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
     u = draw_cotangents(rng, 1, len(subject.centre))
@@ -134,8 +134,8 @@ def taylor_test(
     for h in steps:
         y = subject.at({k: x + h * t[k] for k, x in subject.x.items()})
         remainders.append(float(abs(u[0] @ (y - subject.centre) - h * terms.sum())))
-        size = abs(u[0]) @ numpy.maximum(abs(y), abs(subject.centre)) + h * abs(terms).sum()
-        floors.append(float(8 * subject.u * size))
+        size = abs(u[0]) @ numpy.maximum(abs(y), abs(subject.centre))
+        floors.append(float(8 * (subject.u * size + subject.u_bar * h * abs(terms).sum())))
         if len(remainders) > 1 and remainders[-1] > 100 * floors[-1]:
             slopes.append(math.log(remainders[-2] / remainders[-1]) / math.log(4.0))
     slope = float(numpy.median(slopes[-3:])) if slopes else None

@@ -36,7 +36,9 @@ class Comparison:
     order: int = 1
     note: str = ""
     kind: str = "function"  # or "op", where it is one of the engine's
-    sees: float = math.nan  # the relative error that would have been noticed anywhere
+    sees: float = math.nan  # the relative error that would have been noticed in any entry
+    # The same for entries below a millionth of the largest, as a share of the largest; NaN: none.
+    sees_beside: float = math.nan
 
     @property
     def error(self) -> float:
@@ -107,8 +109,10 @@ class GradcheckReport:
         width = max((len(c.place) for c in passed), default=0)
         for c in passed:
             sees = f", sees errors of {c.sees:.1e}" if c.sees == c.sees else ""
-            how = f"largest ratio {c.ratio:.1e}{sees}  by {c.method}"
-            lines.append(f"pass: {c.place:{width}}  {how if c.method else c.note}")
+            if c.sees_beside == c.sees_beside:
+                sees += f" (in small entries, {c.sees_beside:.1e} of the largest)"
+            how = f"largest ratio {c.ratio:.1e}{sees}  by {c.method}" if c.method else ""
+            lines.append(f"pass: {c.place:{width}}  {'; '.join(filter(None, (how, c.note)))}")
         for c in self.blamed:
             lines.append(f"the fault is in {c.place}: {str(c).partition(chr(10))[2].strip()}")
         return "\n".join(lines)

@@ -25,10 +25,18 @@ from dataclasses import replace
 import numpy
 
 from ..backend import Generator, quiet
-from .measured import Contraction, Measured
-from .measurement import Measurement
+from .measure import Measurement
+from .numerical import (
+    Contraction,
+    Directions,
+    Measured,
+    power_of_two,
+    signed,
+    size_of,
+    sizes_of,
+    spread,
+)  # fmt: skip
 from .subject import Subject
-from .tangents import Directions, power_of_two, signed, size_of, sizes_of
 
 __all__ = ["by_slices"]
 
@@ -64,6 +72,7 @@ class Slices:
         self.count = len(self.entries)
         lengths = power_of_two(abs(x.reshape(-1)[self.entries]).max(axis=0))
         self.lengths = numpy.where(lengths > 0, lengths, size_of(x))  # (s,)
+        self.spread = spread(x)
 
     def shifted(self, rows: numpy.ndarray, h: numpy.ndarray) -> numpy.ndarray:
         """x + h_b t_b: (b, *x.shape)"""
@@ -72,10 +81,13 @@ class Slices:
         y[numpy.arange(len(rows))[:, None], self.entries[rows]] += h[:, None] * self.lengths
         return y.reshape(-1, *self.x.shape)
 
+    def least(self, rows: numpy.ndarray) -> numpy.ndarray:
+        return numpy.full(len(rows), self.spread)
+
     def scales(self, rows: numpy.ndarray) -> list[numpy.ndarray]:
         """As for Entries, but counted in the lengths."""
         one = numpy.ones(len(rows))
-        return [one, one / size_of(self.x), one * 2.0**-11, one * 2.0**-22]
+        return [one, one / size_of(self.x), *(one * 2.0**-e for e in (11, 22, 33))]
 
     def folded(self, bars: numpy.ndarray) -> numpy.ndarray:
         """Claims about the entries as claims about what is measured: (k, n) -> (c, s k)"""
@@ -86,7 +98,7 @@ class Slices:
         """What was measured, entry by entry: (c, s k) -> (n, k)"""
         order = self.entries.reshape(-1).argsort()
         lengths = numpy.tile(self.lengths, self.count)[order, None]
-        return found.each(lambda a: a.reshape(self.x.size, -1)[order]).per(lengths)
+        return found.apply(lambda a: a.reshape(self.x.size, -1)[order]).per(lengths)
 
 
 class _Groups(Contraction):

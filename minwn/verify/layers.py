@@ -25,8 +25,13 @@ import numpy
 from .. import byhand, nn, oracle
 from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
-from ..gradcheck.differences import DISTRUST, Contraction, complex_step, ladder
-from ..gradcheck.tangents import Entries
+from ..gradcheck.numerical import (
+    DISTRUST,
+    Contraction,
+    Entries,
+    central_differences,
+    complex_step,
+)
 from ..graph import no_grad
 from ..nn import WeightNorm
 from ..oracle.reference.error_bounds import bounds, counts, gamma, sizes
@@ -218,7 +223,7 @@ def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
         lengths, allowed = scale.reshape(-1)[rows], t.allowed[name].reshape(-1)[rows]
         place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, x.shape)
         centre = t.call(k, x)
-        m = ladder(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
+        m = central_differences(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
         slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + allowed, m.value[:, 0]
         yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
         m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)

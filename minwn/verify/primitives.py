@@ -17,7 +17,7 @@ import numpy
 from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
 from ..gradcheck import adjoint_test, gradcheck
-from ..gradcheck.claims import names_of
+from ..gradcheck.analytic import names_of
 from ..gradcheck.subject import holds_floats
 from ..graph import Primitive, raw
 from ..tensors import Tensor

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minwn import ops
-from minwn.gradcheck import gradcheck, judgement, slices
+from minwn.gradcheck import compare, gradcheck, slices
 from minwn.gradcheck.slices import by_slices
 from minwn.graph import raw
 from minwn.oracle.mistakes import CATALOGUE
@@ -33,7 +33,7 @@ def alone(monkeypatch):
     """A context in which every entry is measured by itself."""
 
     def switch_off():
-        monkeypatch.setattr(judgement, "by_slices", lambda *_: None)
+        monkeypatch.setattr(compare, "by_slices", lambda *_: None)
 
     return switch_off
 
@@ -254,7 +254,7 @@ def test_slices_that_were_wrongly_found_do_not_add_up(coupling, method, monkeypa
         refused.append(found is None)
         return found
 
-    monkeypatch.setattr(judgement, "by_slices", watched)
+    monkeypatch.setattr(compare, "by_slices", watched)
     f = coupled(COUPLINGS[coupling])
     options = {"argnums": [0], "method": method}
     assert check(f, weights(rng, SMALL), backward, **options).verdict == "fail"

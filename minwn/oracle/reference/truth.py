@@ -91,8 +91,10 @@ def expected(
     Raises ValueError for an unknown form, or an eps that it cannot use; OracleFault where the two
     routes disagree, and ImportError for mpmath not installed.
     """
-    if g is None or w_bar is None:
+    if g is None and w_bar is None:
         v, g, w_bar = v.v, v.g, v.w_bar
+    if g is None or w_bar is None:
+        raise ValueError("expected: give v, g and w_bar, all three, or a Case alone")
     found = _rounded(("w", "v_bar", "g_bar"), v, g, w_bar, None, None, form, eps, certify)
     return Expected(**found)
 
@@ -114,8 +116,10 @@ def second(
     A, B: tangents of v and g, or cotangents of v_bar and g_bar. Otherwise as `expected`; by_v has
     no truth at v = 0 in the forms outside and rms, where the pullback is not differentiable.
     """
-    if g is None or w_bar is None:
+    if g is None and w_bar is None:
         v, g, w_bar, A, B = v.v, v.g, v.w_bar, v.A, v.B
+    if g is None or w_bar is None:
+        raise ValueError("second: give v, g, w_bar, A and B, all five, or a Case alone")
     if A is None or B is None:
         raise ValueError("second order needs A and B; give both, or a case that has them")
     found = _rounded(("w_dot", "by_v", "by_g"), v, g, w_bar, A, B, form, eps, certify)
@@ -128,6 +132,9 @@ def _rounded(
 ) -> dict[str, numpy.ndarray]:  # fmt: skip
     eps = forms.check(form, eps)
     check_route(certify)
+    for name, x, like in (("w_bar", w_bar, v), ("A", A, v), ("B", B, g)):
+        if x is not None and x.shape != like.shape:
+            raise ValueError(f"{name} of shape {x.shape}; it has the shape {like.shape}")
     slices, target = Slices(v.shape, g.shape), Format.of(v.dtype)
     A, B = (v, g) if A is None else (A, B)  # not used by the first order
     wide = [numpy.asarray(x).astype("float64") for x in (v, w_bar, A, g, B)]

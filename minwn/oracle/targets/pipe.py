@@ -94,7 +94,10 @@ class Pipe:
     double_backward: Function | None = None
 
     def __init__(self, command: str | Sequence[str], timeout: float = 30.0) -> None:
-        self.words = shlex.split(command) if isinstance(command, str) else list(command)
+        try:
+            self.words = shlex.split(command) if isinstance(command, str) else list(command)
+        except ValueError as error:
+            raise ValueError(f"the command of a pipe is {command!r}: {error}") from error
         if not self.words:
             raise ValueError(
                 "the command of a pipe is empty; name a program, as in './weight_norm'"
@@ -347,7 +350,7 @@ def _number(x: Any) -> float:
     if isinstance(x, str):
         try:
             return float.fromhex(x) if "0x" in x.lower() else float(x)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f"{x!r} is no number, such as '0x1.8p+1', '3.0' or 'nan'") from None
     if isinstance(x, bool) or not isinstance(x, int | float):
         raise TypeError(f"{x!r} is no number, such as '0x1.8p+1' or 3.0")
