@@ -255,7 +255,7 @@ def raised(call: Callable[..., Any], *args: Any) -> Exception:
 
 def test_the_test_tells_a_sentence_from_what_python_says():
     """Of functions behind the doors, which say nothing themselves."""
-    from minwn.byhand.channels import along
+    from minwn.kernels.channels import along
     from minwn.ops.shape import add_up
 
     errors = [raised(add_up, None, 0, False), raised(add_up, np.ones(2), "a", False),

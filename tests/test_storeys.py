@@ -26,8 +26,9 @@ STOREYS = {
     "small": 1,
     "ops": 2,
     "tensors": 3,
-    "byhand": 4,
     "derivatives": 4,
+    "kernels": 4,
+    "byhand": 5,
     "gradcheck": 5,
     "nn": 6,
     "optim": 6,
@@ -50,7 +51,7 @@ OPS = {"shape": 0, "elementwise": 1, "reduce": 2, "matrix": 3, "window": 4, "__i
 
 # The judge does not know the accused.
 FORBIDDEN = {
-    "gradcheck": {"ops", "byhand", "nn", "optim"},
+    "gradcheck": {"ops", "kernels", "byhand", "nn", "optim"},
 }
 NEIGHBOURS = {("optim", "nn")}  # beside each other, one way only
 
@@ -67,6 +68,7 @@ ENGINE = {
     "ops",
     "tensors",
     "derivatives",
+    "kernels",
     "byhand",
     "nn",
     "optim",
@@ -196,6 +198,7 @@ def test_every_module_of_ops_has_a_storey():
         ("gradcheck", "from .byhand.weight_norm import vjp", "does not know the accused"),
         ("nn/linear", "from ..interop import x", "not below it"),
         ("byhand/linear", "from ..nn import Linear", "not below it"),
+        ("kernels/fused", "from ..byhand import lengths", "not below it"),
         ("oracle/truth", "import mpmath", "where they are used"),
         ("data", "import requests", "not a dependency"),
         ("ops/shape", "import minwn", "the whole shelf"),

@@ -23,7 +23,7 @@ so the family is closed: derivatives of every order are convolutions. With `grou
 cut into equal groups that do not see each other.
 
 Each product is written below as its formula, for one tile of windows after the other. For the
-arrays that it serves, `conv_fast` takes the same sums in less time; tests hold the two together.
+arrays that it serves, `kernels.conv` takes the same sums in less time; tests hold the two together.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from typing import Any
 
 from ..backend import Array, accumulator, namespace
 from ..graph import primitive
+from ..kernels import conv as fast
+from ..kernels.channels import along, totals
+from ..kernels.conv_tiles import Tile, tiles
 from ..ops import einsum, fold, unfold, window_count
 from ..validation import door
-from . import conv_fast
-from .channels import along, totals
-from .conv_tiles import Tile, tiles
 
 __all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
 
@@ -153,8 +153,8 @@ def composed_transpose(
 @primitive
 def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
     """dT/dy + b"""
-    if conv_fast.serves(x, w, **shape):
-        return conv_fast.conv(x, w, b, **shape)
+    if fast.serves(x, w, **shape):
+        return fast.conv(x, w, b, **shape)
     kernel, groups = w.shape[2:], shape["groups"]
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
     y = namespace(x).empty((x.shape[0], w.shape[0], *_out(x, kernel, **shape)), dtype=x.dtype)
@@ -170,8 +170,8 @@ def conv_input(
     y: Array, w: Array, b: Array | None = None, *, size: tuple[int, ...], **shape: Any
 ) -> Array:
     """dT/dx + b"""
-    if conv_fast.serves(y, w, **shape):
-        return conv_fast.conv_input(y, w, b, size=size, **shape)
+    if fast.serves(y, w, **shape):
+        return fast.conv_input(y, w, b, size=size, **shape)
     kernel, groups, c = w.shape[2:], shape["groups"], w.shape[1] * shape["groups"]
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
     x = namespace(y).zeros((y.shape[0], c, *size), dtype=y.dtype)
@@ -190,8 +190,8 @@ def conv_input(
 def conv_weight(y: Array, x: Array, *, kernel: tuple[int, ...], **shape: Any) -> Array:
     """dT/dw"""
     groups = shape["groups"]
-    if conv_fast.serves(x, y, **shape):
-        return conv_fast.conv_weight(y, x, kernel=kernel, **shape)
+    if fast.serves(x, y, **shape):
+        return fast.conv_weight(y, x, kernel=kernel, **shape)
     c, wide = x.shape[1] // groups, accumulator(x.dtype)
     w = namespace(x).zeros((groups, y.shape[1] // groups, c * math.prod(kernel)), dtype=wide)
     for tile in tiles(x.shape, kernel, **shape):

@@ -6,8 +6,8 @@ around it, and all windows of all examples are one array of strides into it:
     cols[(n, p), (k, c)] = x[n, c, stride p + dilation k - padding]
     y = cols w^T        w_bar = y_bar^T cols
 
-and x_bar is the conv of y_bar with the flipped kernel, as in `conv_fast`. In two dimensions this
-copies x k k times, and `conv_rows` k times. But there is one copy and one product, nothing is
+and x_bar is the conv of y_bar with the flipped kernel, as in `conv`. In two dimensions this
+copies x k k times, and `conv_row_stack` k times. But there is one copy and one product, nothing is
 multiplied between two rows, and no output is moved: as long as all windows stay close to the
 processor, that is the shorter way.
 """
@@ -18,10 +18,10 @@ import math
 from typing import Any
 
 from ..backend import Array, accumulator, namespace
-from . import conv_rows
+from . import conv_row_stack
 from .channels import channels_last, last, second
+from .conv_im2col import cut_out
 from .conv_reads import Shape, frame
-from .conv_windows import cut_out
 
 __all__ = ["conv", "conv_weight", "pays"]
 
@@ -30,14 +30,14 @@ def pays(x: Array, kernel: Shape, out: Shape, groups: int) -> bool:
     """The rule: one group, two dimensions or more, sums in x's dtype, all windows in a tile."""
     if groups > 1 or len(kernel) < 2 or accumulator(x.dtype) != x.dtype:
         return False
-    return len(x) * x.shape[1] * math.prod(kernel) * math.prod(out) <= conv_rows.TILE
+    return len(x) * x.shape[1] * math.prod(kernel) * math.prod(out) <= conv_row_stack.TILE
 
 
 def conv(x: Array, w: Array, b: Array | None, y: Array, **shape: Any) -> None:
     """y = dT/dy + b.   x: (n, c, *size)   w: (o, c, *kernel)   y: (n, *out, o)"""
     # (n p, kernel c), (kernel c, o) -> (n p, o)
     cols = windows(x, w.shape[2:], y.shape[1:-1], **shape)
-    namespace(x).matmul(cols, conv_rows.matrix(w), out=_flat(y))
+    namespace(x).matmul(cols, conv_row_stack.matrix(w), out=_flat(y))
     if b is not None:
         y += b
 

@@ -7,10 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_fast, conv_rows, conv_whole
+from minwn.byhand import conv
+from minwn.kernels import conv as fast
+from minwn.kernels import conv_im2col_whole, conv_row_stack
 
 from ..helpers.foreign import Foreign
-from .test_conv_fast import LAYOUTS, UNIT, channels_last, draw
+from .test_conv import LAYOUTS, UNIT, channels_last, draw
 
 PLAIN = {"stride": (1, 1), "dilation": (1, 1), "padding": ((1, 1), (1, 1))}
 
@@ -19,8 +21,8 @@ def directly(x, w, b, y, shape):
     """The two products, whatever the rule says, and how many terms an entry of each sums."""
     z = np.empty((len(x), *y.shape[2:], len(w)), dtype=x.dtype)
     w_bar = np.empty_like(w, order="C")
-    conv_whole.conv(x, w, b, z, **shape)
-    conv_whole.conv_weight(y, x, w_bar, **shape)
+    conv_im2col_whole.conv(x, w, b, z, **shape)
+    conv_im2col_whole.conv_weight(y, x, w_bar, **shape)
     return (np.moveaxis(z, -1, 1), w[0].size), (w_bar, y[:, 0].size)
 
 
@@ -63,18 +65,18 @@ def small(rng, dtype="float32"):
 def test_it_is_what_conv_fast_calls(rng, monkeypatch):
     x, w, b, y = small(rng)
     (z, _), (w_bar, _) = directly(x, w, b, y, PLAIN)
-    np.testing.assert_array_equal(conv_fast.conv(x, w, b, groups=1, **PLAIN), z)
-    found = conv_fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN)
+    np.testing.assert_array_equal(fast.conv(x, w, b, groups=1, **PLAIN), z)
+    found = fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN)
     np.testing.assert_array_equal(found, w_bar)
     flipped = np.ascontiguousarray(w[:, :, ::-1, ::-1].swapaxes(0, 1))
-    x_bar = conv_fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN)
+    x_bar = fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN)
     (z, _), _ = directly(y, flipped, None, x, PLAIN)
     np.testing.assert_array_equal(x_bar, z)
-    monkeypatch.setattr(conv_whole, "windows", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(conv_im2col_whole, "windows", lambda *_, **__: 1 / 0)
     for f in (
-        lambda: conv_fast.conv(x, w, b, groups=1, **PLAIN),
-        lambda: conv_fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN),
-        lambda: conv_fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN),
+        lambda: fast.conv(x, w, b, groups=1, **PLAIN),
+        lambda: fast.conv_input(y, w, None, size=(6, 5), groups=1, **PLAIN),
+        lambda: fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN),
     ):
         with pytest.raises(ZeroDivisionError):
             f()
@@ -82,21 +84,21 @@ def test_it_is_what_conv_fast_calls(rng, monkeypatch):
 
 def test_what_it_serves():
     x = np.zeros((4, 16, 6, 5), dtype="float32")
-    assert conv_whole.pays(x, (3, 3), (6, 5), 1)
-    assert not conv_whole.pays(x, (3, 3), (6, 5), 2)
-    assert not conv_whole.pays(x[..., 0], (3,), (6,), 1)
-    assert not conv_whole.pays(x.astype("float16"), (3, 3), (6, 5), 1)
-    many = conv_rows.TILE // (16 * 9 * 30)
-    assert conv_whole.pays(np.zeros((many, 16, 6, 5)), (3, 3), (6, 5), 1)
-    assert not conv_whole.pays(np.zeros((many + 1, 16, 6, 5)), (3, 3), (6, 5), 1)
+    assert conv_im2col_whole.pays(x, (3, 3), (6, 5), 1)
+    assert not conv_im2col_whole.pays(x, (3, 3), (6, 5), 2)
+    assert not conv_im2col_whole.pays(x[..., 0], (3,), (6,), 1)
+    assert not conv_im2col_whole.pays(x.astype("float16"), (3, 3), (6, 5), 1)
+    many = conv_row_stack.TILE // (16 * 9 * 30)
+    assert conv_im2col_whole.pays(np.zeros((many, 16, 6, 5)), (3, 3), (6, 5), 1)
+    assert not conv_im2col_whole.pays(np.zeros((many + 1, 16, 6, 5)), (3, 3), (6, 5), 1)
 
 
 def test_memory_beyond_the_results_is_the_windows_and_a_little(rng):
     x, w, b, y = small(rng)
-    conv_fast.conv(x, w, b, groups=1, **PLAIN)
+    fast.conv(x, w, b, groups=1, **PLAIN)
     tracemalloc.start()
     try:
-        conv_fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN)
+        fast.conv_weight(y, x, kernel=(3, 3), groups=1, **PLAIN)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -10,14 +10,14 @@ them:
 
 Each room knows a way for some shapes, and most have a rule that says which:
 
-    conv_point     kernels of one entry
-    conv_depth     groups of one channel
-    conv_few       groups of few channels
-    conv_whole     small images
+    conv_pointwise     kernels of one entry
+    conv_depthwise     groups of one channel
+    conv_im2col_few       groups of few channels
+    conv_im2col_whole     small images
     conv_winograd  kernels of 3 x 3 in float32, for many channels
-    conv_windows   strides, and short rows
-    conv_rows      everything else
-    conv_phases    conv_input with a stride
+    conv_im2col   strides, and short rows
+    conv_row_stack      everything else
+    conv_subpixel    conv_input with a stride
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
@@ -30,18 +30,18 @@ from typing import Any
 from ..backend import Array, accumulator, is_numpy, namespace
 from ..ops import window_count
 from . import (
-    conv_depth,
-    conv_few,
-    conv_phases,
-    conv_point,
-    conv_rows,
-    conv_whole,
-    conv_windows,
+    conv_depthwise,
+    conv_im2col,
+    conv_im2col_few,
+    conv_im2col_whole,
+    conv_pointwise,
+    conv_row_stack,
+    conv_subpixel,
     conv_winograd,
 )
 from .channels import channels_last, second
 from .conv_reads import Shape, reads
-from .conv_rows import blocks
+from .conv_row_stack import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight", "serves"]
 
@@ -61,19 +61,19 @@ def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> A
     (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)
     """
     xp, kernel = namespace(x), w.shape[2:]
-    if conv_point.serves(x, w.shape, **shape):
-        return conv_point.conv(x, w, b, groups)
+    if conv_pointwise.serves(x, w.shape, **shape):
+        return conv_pointwise.conv(x, w, b, groups)
     spans = zip(x.shape[2:], kernel, *_options(shape), strict=True)
     out = tuple(window_count(*span) for span in spans)
     y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
     if _depthwise(w, groups):
-        conv_depth.conv(x, w, b, y, **shape)
+        conv_depthwise.conv(x, w, b, y, **shape)
         return second(y)
     if w.shape[1] < FEW:
-        conv_few.conv(x, w, b, y, groups, **shape)
+        conv_im2col_few.conv(x, w, b, y, groups, **shape)
         return second(y)
-    if conv_whole.pays(x, kernel, out, groups):
-        conv_whole.conv(x, w, b, y, **shape)
+    if conv_im2col_whole.pays(x, kernel, out, groups):
+        conv_im2col_whole.conv(x, w, b, y, **shape)
         return second(y)
     fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
@@ -88,17 +88,17 @@ def conv_input(
     y: Array, w: Array, b: Array | None, *, size: Shape, groups: int, **shape: Any
 ) -> Array:
     """dT/dx + b.   (n, o, *out), (o, c/groups, *kernel) -> (n, c, *size)"""
-    if conv_point.serves(y, w.shape, **shape):
-        return conv_point.conv_input(y, w, b, groups)
+    if conv_pointwise.serves(y, w.shape, **shape):
+        return conv_pointwise.conv_input(y, w, b, groups)
     strides, dilations, paddings = _options(shape)
     reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilations, strict=True)]
     far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
     if _depthwise(w, groups):
-        return conv_depth.conv_input(y, w, b, size, groups, **shape)
+        return conv_depthwise.conv_input(y, w, b, size, groups, **shape)
     if w.shape[1] < FEW:
-        return conv_few.conv_input(y, w, b, size, groups, **shape)
-    if conv_phases.serves(groups=groups, **shape):
-        return conv_phases.conv_input(conv, y, w, b, size, strides, paddings)
+        return conv_im2col_few.conv_input(y, w, b, size, groups, **shape)
+    if conv_subpixel.serves(groups=groups, **shape):
+        return conv_subpixel.conv_input(conv, y, w, b, size, strides, paddings)
     if any(s > 1 for s in strides) or min(map(min, far)) < 0:
         return _scattered(y, w, b, size, groups, **shape)
     if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):
@@ -123,7 +123,7 @@ def _scattered(
     x = xp.zeros((y.shape[0], *size, groups * c), dtype=accumulator(y.dtype))
     y = channels_last(y)
     for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
-        rows = conv_rows.matrix(w[o]).T
+        rows = conv_row_stack.matrix(w[o]).T
         for at in blocks(y.shape[:-1], rows.shape[1]):
             sent = y[..., o][at]
             cols = xp.ascontiguousarray(sent, dtype=x.dtype).reshape(-1, rows.shape[0]) @ rows
@@ -139,14 +139,14 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
     """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
     xp, out = namespace(x), y.shape[2:]
     w = xp.empty((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
-    if conv_point.serves(x, w.shape, **shape):
-        return conv_point.conv_weight(y, x, w, groups)
+    if conv_pointwise.serves(x, w.shape, **shape):
+        return conv_pointwise.conv_weight(y, x, w, groups)
     if _depthwise(w, groups):
-        return conv_depth.conv_weight(y, x, w, **shape)
+        return conv_depthwise.conv_weight(y, x, w, **shape)
     if w.shape[1] < FEW:
-        return conv_few.conv_weight(y, x, w, groups, **shape)
-    if conv_whole.pays(x, kernel, out, groups):
-        return conv_whole.conv_weight(y, x, w, **shape)
+        return conv_im2col_few.conv_weight(y, x, w, groups, **shape)
+    if conv_im2col_whole.pays(x, kernel, out, groups):
+        return conv_im2col_whole.conv_weight(y, x, w, **shape)
     fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
     if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
         return w
@@ -159,7 +159,7 @@ def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any)
 
 def _way(w: Array, y: Shape, **shape: Any) -> Any:
     """The room for many channels that are not a small image.   y: the shape of one group's"""
-    return conv_windows if conv_windows.pays(w.shape[2:], y, **shape) else conv_rows
+    return conv_im2col if conv_im2col.pays(w.shape[2:], y, **shape) else conv_row_stack
 
 
 def _depthwise(w: Array, groups: int) -> bool:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from minwn.backend import move, to_numpy
-from minwn.byhand import conv, conv_fast, conv_tiles
+from minwn.byhand import conv
+from minwn.kernels import conv as fast
+from minwn.kernels import conv_tiles
 
 from ..helpers.standin import ndarray
 
@@ -49,7 +51,7 @@ def products(x: Any, w: Any, y_bar: Any, options: Any) -> list[Any]:
 def test_every_tile_gives_the_products_of_the_fast_path(name, tile, rng, monkeypatch):
     given = problem(name, rng)
     wanted = products(*given)
-    monkeypatch.setattr(conv_fast, "serves", lambda *xs, **options: False)
+    monkeypatch.setattr(fast, "serves", lambda *xs, **options: False)
     monkeypatch.setattr(conv_tiles, "TILE", tile)
     for x, y in zip(products(*given), wanted, strict=True):
         # sums of up to 500 products of numbers of order 1, in another order
@@ -98,7 +100,7 @@ def test_weights_are_summed_over_tiles_in_float32(rng, monkeypatch):
     wanted = conv.conv_weight(
         y_bar.astype("f8"), x.astype("f8"), kernel=w.shape[2:], **options
     )  # fmt: skip
-    monkeypatch.setattr(conv_fast, "serves", lambda *xs, **options: False)
+    monkeypatch.setattr(fast, "serves", lambda *xs, **options: False)
     monkeypatch.setattr(conv_tiles, "TILE", 30)
     found = conv.conv_weight(y_bar, x, kernel=w.shape[2:], **options)
     assert found.dtype == "float16"

@@ -7,7 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_fast, conv_rows, conv_winograd
+from minwn.byhand import conv
+from minwn.kernels import conv as fast
+from minwn.kernels import conv_row_stack, conv_winograd
 
 U = 2.0**-24
 PLAIN = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
@@ -86,9 +88,9 @@ def within(found, true, bounds):
     return [bool((np.abs(f - t) <= b).all()) for f, t, b in zip(found, true, bounds, strict=True)]
 
 
-@pytest.mark.parametrize("tile", [1, conv_rows.TILE])
+@pytest.mark.parametrize("tile", [1, conv_row_stack.TILE])
 def test_within_the_bound_of_the_formula(tile, rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", tile)
+    monkeypatch.setattr(conv_row_stack, "TILE", tile)
     for _ in range(25):
         arrays, padding = draw(rng)
         fine, found = products(*arrays, padding)
@@ -210,7 +212,7 @@ def test_two_runs_are_the_same_to_the_bit(rng):
 
 
 def test_memory_beyond_the_results_is_some_tiles(rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", 1 << 15)
+    monkeypatch.setattr(conv_row_stack, "TILE", 1 << 15)
     x, y = (np.moveaxis(rng.normal(size=(32, 16, 16, 64)).astype("float32"), -1, 1) for _ in "xy")
     w = rng.normal(size=(64, 64, 3, 3)).astype("float32")
     all_three(x[:4], w, y[:4])
@@ -235,4 +237,4 @@ def test_it_is_what_conv_fast_calls(rng):
     y = np.empty((4, 16, 16, 64), dtype="float32")
     assert conv_winograd.conv(x, w, b, y, ((1, 1), (1, 1)))
     shape = PLAIN | {"padding": ((1, 1), (1, 1))}
-    np.testing.assert_array_equal(conv_fast.conv(x, w, b, **shape), np.moveaxis(y, -1, 1))
+    np.testing.assert_array_equal(fast.conv(x, w, b, **shape), np.moveaxis(y, -1, 1))

@@ -10,8 +10,8 @@ Written out once, in runs of c numbers or of whole kernel rows, they are a matri
 
     y = cols w       w_bar = y_bar^T cols        (p, kc), (kc, o), (p, o)
 
-Where `conv_rows` copies x k times, this copies it k k / s s times, for strides s. But nothing is
-computed that is dropped, and each product is one.
+Where `conv_row_stack` copies x k times, this copies it k k / s s times, for strides s. But nothing
+is computed that is dropped, and each product is one.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..backend import Array, accumulator, namespace
-from . import conv_rows
+from . import conv_row_stack
 from .channels import second
 from .conv_reads import Place, Shape, put, reads
-from .conv_rows import blocks, matrix
+from .conv_row_stack import blocks, matrix
 
 __all__ = ["conv", "conv_weight", "cut_out", "pays"]
 
@@ -74,7 +74,7 @@ def _windows(
     """Some outputs at a time: which, and their windows as rows.   (n, *size, c) -> (p, k c)"""
     xp, c, ones = namespace(x), x.shape[-1], (1,) * len(kernel)
     plain = {"stride": ones, "dilation": ones, "padding": padding}
-    for at in blocks((len(x), *out), math.prod(kernel) * c, least=2 * conv_rows.TILE):
+    for at in blocks((len(x), *out), math.prod(kernel) * c, least=2 * conv_row_stack.TILE):
         lines = zip(at[1:], kernel, stride, dilation, strict=True)
         box = tuple(slice(s * p.start, s * (p.stop - 1) + d * (k - 1) + 1) for p, k, s, d in lines)
         some = tuple(p.stop - p.start for p in at)

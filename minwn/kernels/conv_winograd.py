@@ -41,7 +41,7 @@ from ..backend import Array, namespace, quiet
 from ..ops.window import taps
 from .channels import channels_last
 from .conv_reads import Place, Shape, put, reads
-from .conv_rows import blocks
+from .conv_row_stack import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight", "forms", "pays"]
 

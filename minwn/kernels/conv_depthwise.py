@@ -17,7 +17,7 @@ from ..backend import Array, accumulator, namespace
 from ..ops.window import taps
 from .channels import channels_last, second
 from .conv_reads import Place, Shape, frame
-from .conv_rows import blocks
+from .conv_row_stack import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight"]
 

@@ -1,7 +1,7 @@
 """The three products of `conv` for NumPy and few channels: the formula, some examples at a time.
 
-With a handful of channels the runs that `conv_rows` copies are too short, but all windows of some
-examples are small. They are written channel by channel, where the last axis of x is the run:
+With a handful of channels the runs that `conv_row_stack` copies are too short, but all windows of
+some examples are small. They are written channel by channel, where the last axis of x is the run:
 
     cols[c, k, (n, p)] = x[n, c, stride p + dilation k - padding]
     y = w cols
@@ -21,7 +21,7 @@ from ..backend import Array, accumulator, namespace
 from ..ops.window import taps
 from .channels import along, channels_last
 from .conv_reads import Shape, frame
-from .conv_rows import blocks
+from .conv_row_stack import blocks
 
 __all__ = ["conv", "conv_input", "conv_weight"]
 
