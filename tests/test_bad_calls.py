@@ -32,7 +32,8 @@ from .helpers.good_calls import GOOD, Call, numbers
 
 # Packages that are not for users to call: commands, and what the oracle is made of.
 INNER = (
-    "minwn.bench", "minwn.course.", "minwn.verify", "minwn.oracle.adapters", "minwn.oracle.cases",
+    "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.verify", "minwn.oracle.adapters",
+    "minwn.oracle.cases",
     "minwn.oracle.diagnosis", "minwn.oracle.mistakes", "minwn.oracle.mutate", "minwn.oracle.rungs",
 )  # fmt: skip
 

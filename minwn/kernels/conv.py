@@ -1,175 +1,157 @@
-"""The three products of `conv` at the speed of the matrix product, for NumPy.
+"""The three products of `byhand.conv` for NumPy, and which way takes them.
 
-The formula in `conv` writes out windows: k k copies of x, fresh memory each time. Here
-tiles of x are brought into a form in which the windows are a matrix, and one BLAS call multiplies
-them:
-
-    conv          the windows of x times w
-    conv_input    the conv of y with the flipped kernel, or y w, added where it was read
-    conv_weight   y_bar times the windows of x
-
-Each room knows a way for some shapes, and most have a rule that says which:
-
-    conv_pointwise     kernels of one entry
-    conv_depthwise     groups of one channel
-    conv_im2col_few       groups of few channels
-    conv_im2col_whole     small images
-    conv_winograd  kernels of 3 x 3 in float32, for many channels
-    conv_im2col   strides, and short rows
-    conv_row_stack      everything else
-    conv_subpixel    conv_input with a stride
+The formula there copies windows entry by entry of the kernel, into fresh memory each time. Here are
+the same sums in other orders. `WAYS` has a row for each: the first that serves is taken, and where
+it answers None, for what it finds in the numbers, the next. Where none is left, the formula is.
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from ..backend import Array, accumulator, is_numpy, namespace
+from ..backend import Array, is_numpy
 from ..ops import window_count
-from . import (
-    conv_depthwise,
-    conv_im2col,
-    conv_im2col_few,
-    conv_im2col_whole,
-    conv_pointwise,
-    conv_row_stack,
-    conv_subpixel,
-    conv_winograd,
-)
-from .channels import channels_last, second
-from .conv_reads import Shape, reads
-from .conv_row_stack import blocks
+from . import conv_depthwise, conv_winograd
+from .conv_im2col import CHANNELS_FIRST, CHANNELS_LAST
+from .conv_windows import Problem, Shape
 
-__all__ = ["conv", "conv_input", "conv_weight", "serves"]
+__all__ = ["WAYS", "Way", "conv", "conv_input", "conv_weight", "ways"]
 
-FEW = 8  # with fewer channels in a group the runs are too short
+FEW = 8  # channels of a group: with fewer, runs of channels are too short
 
 
-def serves(x: Array, w: Array, *, stride: Shape, dilation: Shape, **_: Any) -> bool:
-    """The rule: float or complex NumPy arrays, the last axis not strided and dilated at once."""
-    if not is_numpy(x, w) or x.dtype != w.dtype or x.dtype.kind not in "fc":
-        return False
-    return len(stride) > 0 and (stride[-1] == 1 or dilation[-1] == 1)
+class Way(NamedTuple):
+    """One order of the sums. A product that it does not take is None.
 
-
-def conv(x: Array, w: Array, b: Array | None, *, groups: int, **shape: Any) -> Array:
-    """dT/dy + b, channels last in memory.
-
-    (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)
+    inputs, serves: the rule in words, and by shapes, options and dtype
+    because: the time without this row over the time with it, all three products together, by shape
     """
-    xp, kernel = namespace(x), w.shape[2:]
-    if conv_pointwise.serves(x, w.shape, **shape):
-        return conv_pointwise.conv(x, w, b, groups)
-    spans = zip(x.shape[2:], kernel, *_options(shape), strict=True)
-    out = tuple(window_count(*span) for span in spans)
-    y = xp.empty((x.shape[0], *out, w.shape[0]), dtype=x.dtype)
-    if _depthwise(w, groups):
-        conv_depthwise.conv(x, w, b, y, **shape)
-        return second(y)
-    if w.shape[1] < FEW:
-        conv_im2col_few.conv(x, w, b, y, groups, **shape)
-        return second(y)
-    if conv_im2col_whole.pays(x, kernel, out, groups):
-        conv_im2col_whole.conv(x, w, b, y, **shape)
-        return second(y)
-    fewer = conv_winograd.pays(x, (len(x), len(w), *out), kernel, groups=groups, **shape)
-    if fewer and conv_winograd.conv(x, w, b, y, shape["padding"]):
-        return second(y)
-    x, way = channels_last(x), _way(w, (len(x), len(w) // groups, *out), **shape)
-    for i, o in zip(cut(x.shape[-1], groups), cut(len(w), groups), strict=True):
-        way.conv(x[..., i], w[o], None if b is None else b[o], y[..., o], **shape)
-    return second(y)
+
+    name: str
+    inputs: str
+    serves: Callable[[Problem], bool]
+    conv: Callable[[Problem, Array, Array, Array | None], Array | None] | None
+    conv_input: Callable[[Problem, Array, Array, Array | None], Array | None] | None
+    conv_weight: Callable[[Problem, Array, Array], Array | None] | None
+    because: str
 
 
-def conv_input(
-    y: Array, w: Array, b: Array | None, *, size: Shape, groups: int, **shape: Any
-) -> Array:
-    """dT/dx + b.   (n, o, *out), (o, c/groups, *kernel) -> (n, c, *size)"""
-    if conv_pointwise.serves(y, w.shape, **shape):
-        return conv_pointwise.conv_input(y, w, b, groups)
-    strides, dilations, paddings = _options(shape)
-    reach = [d * (k - 1) for k, d in zip(w.shape[2:], dilations, strict=True)]
-    far = tuple((r - p, r - q) for r, (p, q) in zip(reach, paddings, strict=True))
-    if _depthwise(w, groups):
-        return conv_depthwise.conv_input(y, w, b, size, groups, **shape)
-    if w.shape[1] < FEW:
-        return conv_im2col_few.conv_input(y, w, b, size, groups, **shape)
-    if conv_subpixel.serves(groups=groups, **shape):
-        return conv_subpixel.conv_input(conv, y, w, b, size, strides, paddings)
-    if any(s > 1 for s in strides) or min(map(min, far)) < 0:
-        return _scattered(y, w, b, size, groups, **shape)
-    if conv_winograd.pays(y, (len(y), w.shape[1], *size), w.shape[2:], groups=groups, **shape):
-        x = namespace(y).empty((len(y), *size, w.shape[1]), dtype=y.dtype)
-        if conv_winograd.conv_input(y, w, b, x, far):
-            return second(x)
-    # With few channels in x there is less to add up than there is to copy.
-    if w.shape[0] // groups * math.prod(w.shape[2:-1]) <= w.shape[1] * math.prod(w.shape[2:]):
-        flipped = w[(..., *(slice(None, None, -1),) * len(reach))]
-        o, c, *kernel = flipped.shape
-        flipped = flipped.reshape(groups, o // groups, c, *kernel).swapaxes(1, 2)
-        flipped = flipped.reshape(groups * c, o // groups, *kernel)
-        return conv(y, flipped, b, groups=groups, **(shape | {"padding": far}))
-    return _scattered(y, w, b, size, groups, **shape)
+def conv(x: Array, w: Array, b: Array | None, **shape: Any) -> Array | None:
+    """dT/dy + b, or None.   (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)"""
+    if _served(x, w):
+        p, found = _plan("conv", x.dtype, x.shape, w.shape, None, **shape)
+        for way in found:
+            y = way(p, x, w, b)
+            if y is not None:
+                return y
+    return None
 
 
-def _scattered(
-    y: Array, w: Array, b: Array | None, size: Shape, groups: int, **shape: Any
-) -> Array:
-    """y w, tile by tile, added where windows read.   (p, o), (o, kernel c) -> (p, kernel c)"""
-    xp, kernel, c = namespace(y), w.shape[2:], w.shape[1]
-    x = xp.zeros((y.shape[0], *size, groups * c), dtype=accumulator(y.dtype))
-    y = channels_last(y)
-    for i, o in zip(cut(x.shape[-1], groups), cut(w.shape[0], groups), strict=True):
-        rows = conv_row_stack.matrix(w[o]).T
-        for at in blocks(y.shape[:-1], rows.shape[1]):
-            sent = y[..., o][at]
-            cols = xp.ascontiguousarray(sent, dtype=x.dtype).reshape(-1, rows.shape[0]) @ rows
-            cols = cols.reshape(*sent.shape[:-1], *kernel, c)
-            for e, there, here in reads(at[1:], size, kernel, **shape):
-                x[(at[0], *there, i)] += cols[(slice(None), *here, *e)]
-    if b is not None:
-        x += b
-    return second(x.astype(y.dtype, copy=False))
+def conv_input(y: Array, w: Array, b: Array | None, *, size: Shape, **shape: Any) -> Array | None:
+    """dT/dx + b, or None.   (n, o, *out), (o, c/groups, *kernel) -> (n, c, *size)"""
+    if _served(y, w):
+        x_shape = (y.shape[0], w.shape[1] * shape["groups"], *size)
+        p, found = _plan("conv_input", y.dtype, x_shape, w.shape, y.shape, **shape)
+        for way in found:
+            x = way(p, y, w, b)
+            if x is not None:
+                return x
+    return None
 
 
-def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any) -> Array:
-    """dT/dw.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
-    xp, out = namespace(x), y.shape[2:]
-    w = xp.empty((y.shape[1], x.shape[1] // groups, *kernel), dtype=x.dtype)
-    if conv_pointwise.serves(x, w.shape, **shape):
-        return conv_pointwise.conv_weight(y, x, w, groups)
-    if _depthwise(w, groups):
-        return conv_depthwise.conv_weight(y, x, w, **shape)
-    if w.shape[1] < FEW:
-        return conv_im2col_few.conv_weight(y, x, w, groups, **shape)
-    if conv_im2col_whole.pays(x, kernel, out, groups):
-        return conv_im2col_whole.conv_weight(y, x, w, **shape)
-    fewer = conv_winograd.pays(x, y.shape, kernel, groups=groups, **shape)
-    if fewer and conv_winograd.conv_weight(y, x, w, shape["padding"]):
-        return w
-    way = _way(w, (len(x), len(w) // groups, *out), **shape)
-    x, y = channels_last(x), channels_last(y)
-    for i, o in zip(cut(x.shape[-1], groups), cut(len(w), groups), strict=True):
-        way.conv_weight(y[..., o], x[..., i], w[o], **shape)
-    return w
+def conv_weight(y: Array, x: Array, *, kernel: Shape, groups: int, **shape: Any) -> Array | None:
+    """dT/dw, or None.   (n, o, *out), (n, c, *size) -> (o, c/groups, *kernel)"""
+    if _served(y, x):
+        w_shape = (y.shape[1], x.shape[1] // groups, *kernel)
+        p, found = _plan("conv_weight", x.dtype, x.shape, w_shape, y.shape, groups=groups, **shape)
+        for way in found:
+            w = way(p, y, x)
+            if w is not None:
+                return w
+    return None
 
 
-def _way(w: Array, y: Shape, **shape: Any) -> Any:
-    """The room for many channels that are not a small image.   y: the shape of one group's"""
-    return conv_im2col if conv_im2col.pays(w.shape[2:], y, **shape) else conv_row_stack
+def _flipped(p: Problem, y: Array, w: Array, b: Array | None) -> Array | None:
+    """dT/dx + b as a conv of y, for stride 1: entry k of the kernel is entry -k of the flipped."""
+    kernel = w[(..., *(slice(None, None, -1),) * len(p.kernel))]
+    kernel = kernel.reshape(p.groups, p.o // p.groups, p.c // p.groups, *p.kernel).swapaxes(1, 2)
+    kernel = kernel.reshape(p.c, p.o // p.groups, *p.kernel)
+    options = {"stride": p.stride, "dilation": p.dilation, "groups": p.groups}
+    return conv(y, kernel, b, padding=_far(p), **options)
 
 
-def _depthwise(w: Array, groups: int) -> bool:
-    return w.shape[1] == 1 and groups >= FEW
+def _far(p: Problem) -> tuple[tuple[int, int], ...]:
+    """The padding of y that `_flipped` needs."""
+    reach = [d * (k - 1) for k, d in zip(p.kernel, p.dilation, strict=True)]
+    return tuple((r - a, r - b) for r, (a, b) in zip(reach, p.padding, strict=True))
 
 
-def cut(n: int, groups: int) -> list[slice]:
-    """0, ..., n - 1 in equal groups."""
-    return [slice(a, a + n // groups) for a in range(0, n, n // groups)]
+def _can_flip(p: Problem) -> bool:
+    """Stride 1, no padding beyond the kernel's reach, and not much more to copy than to add."""
+    return max(p.stride) == 1 and min(map(min, _far(p))) >= 0 and p.o <= 4 * p.c
 
 
-def _options(shape: dict[str, Any]) -> tuple[Any, Any, Any]:
-    return shape["stride"], shape["dilation"], shape["padding"]
+WAYS = (
+    Way(
+        "depthwise", "groups of one channel, 8 or more",
+        conv_depthwise.serves,
+        conv_depthwise.conv, conv_depthwise.conv_input, conv_depthwise.conv_weight,
+        "2.8 at 32x64x16x16 -> 64, k3, groups 64",
+    ),
+    Way(
+        "im2col, channels first", "less than 8 channels in a group",
+        lambda p: p.c < FEW * p.groups,
+        CHANNELS_FIRST.conv, CHANNELS_FIRST.conv_input, CHANNELS_FIRST.conv_weight,
+        "1.4 at 64x3x32x32 -> 96, k3; 1.3 at 32x1x8x8 -> 16, k3",
+    ),
+    Way(
+        "winograd", "float32, 3 x 3, stride 1, 64 channels or more, of which 2^14 numbers in a tap",
+        conv_winograd.serves,
+        conv_winograd.conv, None, conv_winograd.conv_weight,
+        "1.7 at 32x256x8x8 -> 256, k3; 1.6 at 100x96x32x32 -> 96; 1.4 at 32x64x16x16 -> 64",
+    ),
+    Way(
+        "flipped kernel", "stride 1, padding within the kernel's reach, o <= 4 c",
+        _can_flip,
+        None, _flipped, None,
+        "1.4 at 32x64x16x16 -> 64, k3, groups 4; 1.2 at 32x16x8x8 -> 32, k3",
+    ),
+    Way(
+        "im2col, channels last", "all others",
+        lambda p: True,
+        CHANNELS_LAST.conv, CHANNELS_LAST.conv_input, CHANNELS_LAST.conv_weight,
+        "2.3 at 32x64x16x16 -> 64, k5; 1.6 at k3, stride 2, and at k1; 1.9 at 8x64x1024 -> 64, k5",
+    ),
+)  # fmt: skip
+
+
+def ways(product: str, p: Problem) -> list[Way]:
+    """Those that serve, in their order.   product: "conv", "conv_input" or "conv_weight" """
+    return [way for way in WAYS if getattr(way, product) and way.serves(p)]
+
+
+def _served(x: Array, y: Array) -> bool:
+    """Float or complex arrays of NumPy's, of one dtype, that have a size."""
+    return is_numpy(x, y) and x.dtype == y.dtype and x.dtype.kind in "fc" and x.ndim > 2
+
+
+@functools.lru_cache(maxsize=4096)
+def _plan(
+    product: str, dtype: Any, x: Shape, w: Shape, y: Shape | None, *, stride: Shape,
+    dilation: Shape, padding: tuple[tuple[int, int], ...], groups: int,
+) -> tuple[Problem, list[Callable[..., Any]]]:  # fmt: skip
+    """The problem, and what takes the product, by shapes."""
+    size, kernel = x[2:], w[2:]
+    spans = zip(size, kernel, stride, dilation, padding, strict=True)
+    out = y[2:] if y else tuple(window_count(*span) for span in spans)
+    p = Problem(
+        dtype, x[0], x[1], w[0], groups, size, kernel, out, stride, dilation, padding,
+        tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True)),
+        tuple(slice(a, a + n) for n, (a, _) in zip(size, padding, strict=True)), math.prod(kernel),
+    )  # fmt: skip
+    return p, [getattr(way, product) for way in ways(product, p)]

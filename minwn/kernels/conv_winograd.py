@@ -15,7 +15,7 @@ t the tiles, is
     T(y, w, x) = sum_{e,t,o,c} (A^T y)[e,t,o] (G w)[e,o,c] (B x)[e,t,c]
 
 and leaving out one of the three gives the products: for each e a matrix product, in between
-A, G, B, which are matrix products as well. For x_bar the kernel is flipped.
+A, G, B, which are matrix products as well. x_bar is the conv of y_bar by the flipped kernel.
 
 Rounding. Each step sums: 4 terms in B x and A^T y, 9 in G w, A (...) and G^T (...), and in between
 c channels, or t tiles. So with u = 2^-24, and || of every matrix and array entry by entry,
@@ -39,11 +39,10 @@ from typing import Any
 
 from ..backend import Array, namespace, quiet
 from ..ops.window import taps
-from .channels import channels_last
-from .conv_reads import Place, Shape, put, reads
-from .conv_row_stack import blocks
+from .channels import channels_last, last, second
+from .conv_windows import Place, Problem, Shape, blocks
 
-__all__ = ["conv", "conv_input", "conv_weight", "forms", "pays"]
+__all__ = ["conv", "conv_weight", "forms", "serves"]
 
 A = ((1, 1, 1, 0), (0, 1, -1, 1))
 G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
@@ -51,9 +50,6 @@ B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, -1, 0, 1))
 
 MANY = 64  # channels: with fewer there is more to transform than to multiply
 ENOUGH = 1 << 14  # entries of x or y in one of the 16 products
-BARE = ((0, 0), (0, 0))  # no padding
-CLOSE = {"stride": (1, 1), "dilation": (1, 1)}
-APART = {"stride": (2, 2), "dilation": (1, 1)}  # tiles are two apart
 
 
 @functools.cache
@@ -62,104 +58,90 @@ def forms(xp: Any) -> list[Array]:
     return [xp.kron(m, m) for m in (xp.asarray(m, dtype="float32") for m in (A, G, B))]
 
 
-def pays(
-    x: Array, y: Shape, kernel: Shape, *, groups: int, stride: Shape, dilation: Shape, **_: Any
-) -> bool:
-    """The rule: float32, 3 x 3 entries that touch, many channels, tiles many and well filled.
-
-    y: the shape (n, o, *out)
-    """
-    if x.dtype.name != "float32" or kernel != (3, 3) or groups > 1:
+def serves(p: Problem) -> bool:
+    """float32, 3 x 3 entries that touch, many channels, tiles many and well filled."""
+    if p.dtype.name != "float32" or p.kernel != (3, 3) or p.groups > 1:
         return False
-    tiles, least = math.prod(_tiles(y[2:])), min(x.shape[1], y[1])
-    if 4 * tiles > 1.25 * math.prod(y[2:]) or {*stride, *dilation} != {1}:
+    tiles, least = math.prod(_halved(p.out)), min(p.c, p.o)
+    if 4 * tiles > 1.25 * math.prod(p.out) or {*p.stride, *p.dilation} != {1}:
         return False
-    return least >= MANY and len(x) * tiles * least >= ENOUGH
+    return least >= MANY and p.n * tiles * least >= ENOUGH
 
 
-def conv(x: Array, w: Array, b: Array | None, y: Array, padding: Any) -> bool:
-    """y = dT/dy + b, unless w has a 0 or y what is not finite; whether y is right.
+def conv(p: Problem, x: Array, w: Array, b: Array | None) -> Array | None:
+    """dT/dy + b, or None where w has a 0 or y what is not finite.
 
-    x: (n, c, *size)   w: (o, c, 3, 3)   y: (n, *out, o)
+    x: (n, c, *size)   w: (o, c, 3, 3)   y: (n, o, *out)
     """
-    _, g, _ = forms(namespace(x))
-    # BLAS is up to twice as fast with (e, c, o) in C order as with its transpose.
-    w = namespace(x).ascontiguousarray(w.swapaxes(0, 1))
-    return _products(x, w, g, b, y, padding)
-
-
-def conv_input(y: Array, w: Array, b: Array | None, x: Array, padding: Any) -> bool:
-    """x = dT/dx + b, likewise, padding being that of y as the input of a convolution.
-
-    y: (n, o, *out)   w: (o, c, 3, 3)   x: (n, *size, c)
-    """
-    _, g, _ = forms(namespace(y))
-    return _products(y, w, g[:, ::-1], b, x, padding)
-
-
-def _products(x: Array, w: Array, g: Array, b: Array | None, y: Array, padding: Any) -> bool:
-    """(n, c, *size), (c, o, 3, 3) -> (n, *out, o)"""
     if not w.all():
-        return False
-    xp, x, out = namespace(x), channels_last(x), y.shape[1:-1]
-    a, _, _ = forms(xp)
+        return None
+    xp, (a, g, _) = namespace(x), forms(namespace(x))
+    y = xp.empty((p.n, *p.out, p.o), dtype=x.dtype)
+    # BLAS is up to twice as fast with (e, c, o) in C order as with its transpose.
+    w = xp.ascontiguousarray(w.swapaxes(0, 1))
     u = (g @ w.reshape(-1, 9).T).reshape(-1, *w.shape[:2])
     with quiet():
-        for at in _blocks(y, u):
-            products = _entries(x, at, padding) @ u  # (e, t, c), (e, c, o) -> (e, t, o)
+        for at, shape, entries in _tiles(p, u, x):
+            products = entries @ u  # (e, t, c), (e, c, o) -> (e, t, o)
             tile = a @ products.reshape(len(u), -1)
             if not math.isfinite(xp.vdot(tile, tile)):
-                return False
-            tile = tile.reshape(2, 2, *(p.stop - p.start for p in at), -1)
+                return None
+            tile = tile.reshape(2, 2, *shape, -1)
             if b is not None:
                 tile += b
-            for e, there, here in reads(at[1:], out, (2, 2), **APART, padding=BARE):
-                y[(at[0], *there)] = tile[(*e, slice(None), *here)]
-    return True
+            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                part = _every_second(y, at, i, j)
+                part[...] = tile[i, j, :, : part.shape[1], : part.shape[2]]
+    return second(y)
 
 
-def conv_weight(y: Array, x: Array, w: Array, padding: Any) -> bool:
-    """w = dT/dw, unless it has what is not finite; whether w is right.
+def conv_weight(p: Problem, y: Array, x: Array) -> Array | None:
+    """dT/dw, or None where it has what is not finite.
 
     y: (n, o, *out)   x: (n, c, *size)   w: (o, c, 3, 3)
     """
-    xp, x, y = namespace(x), channels_last(x), channels_last(y)
-    a, g, _ = forms(xp)
-    total = xp.zeros((len(g), *w.shape[:2]), dtype=w.dtype)
+    xp, y, (a, g, _) = namespace(x), channels_last(y), forms(namespace(x))
+    total = xp.zeros((len(g), p.o, p.c), dtype=x.dtype)
     with quiet():
-        for at in _blocks(y, total):
-            sent = (a.T @ _windows(y, at, 2, BARE)).reshape(len(g), -1, len(w))
-            # (e, t, o), (e, t, c) -> (e, o, c)
-            total += sent.swapaxes(1, 2) @ _entries(x, at, padding)
-        w[...] = (total.reshape(len(g), -1).T @ g).reshape(w.shape)
-    return bool(xp.isfinite(w).all())
+        for at, shape, entries in _tiles(p, total, x):
+            tile = xp.zeros((2, 2, *shape, p.o), dtype=x.dtype)
+            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                part = _every_second(y, at, i, j)
+                tile[i, j, :, : part.shape[1], : part.shape[2]] = part
+            sent = (a.T @ tile.reshape(4, -1)).reshape(len(g), -1, p.o)
+            total += sent.swapaxes(1, 2) @ entries  # (e, t, o), (e, t, c) -> (e, o, c)
+        w = (total.reshape(len(g), -1).T @ g).reshape(p.o, p.c, 3, 3)
+    return w if xp.isfinite(w).all() else None
 
 
-def _entries(x: Array, at: Place, padding: Any) -> Array:
-    """B x of some tiles.   -> (e, t, c)"""
-    _, _, b = forms(namespace(x))
-    return (b @ _windows(x, at, 4, padding)).reshape(len(b), -1, x.shape[-1])
+def _every_second(y: Array, at: Place, i: int, j: int) -> Array:
+    """Output (i, j) of some tiles, where there is one.   (n, *out, o) -> (n, *tiles, o)"""
+    some, rows, columns = at
+    rows, columns = (slice(2 * q.start + k, 2 * q.stop, 2) for q, k in ((rows, i), (columns, j)))
+    return y[some, rows, columns]
 
 
-def _windows(x: Array, at: Place, k: int, padding: Any) -> Array:
-    """The windows of k x k entries that some tiles see.   (n, *size, c) -> (k k, t c)"""
-    xp, c, tiles = namespace(x), x.shape[-1], tuple(p.stop - p.start for p in at)
-    # Cut out of a copy that is still in the cache, which takes half the time.
-    box = tuple(slice(2 * p.start, 2 * p.stop + k - 2) for p in at[1:])
-    near = xp.empty((tiles[0], *(p.stop - p.start for p in box), c), dtype=x.dtype)
-    for _, there, here in reads(box, x.shape[1:-1], (1, 1), **CLOSE, padding=padding):
-        put(near, here, x[(at[0], *there)])
-    cols = xp.empty((k, k, *tiles, c), dtype=x.dtype)
-    for e, place in taps((k, k), tiles[1:], **APART):
+def _tiles(p: Problem, u: Array, x: Array) -> Iterator[tuple[Place, Shape, Array]]:
+    """Some tiles at a time: which, how many along each axis, and B x of them.   -> (e, t, c)"""
+    xp, halved, (*_, b) = namespace(x), _halved(p.out), forms(namespace(x))
+    inside = tuple(slice(lo, lo + n) for n, (lo, _) in zip(p.size, p.padding, strict=True))
+    apart = p._replace(out=halved, stride=(2, 2))
+    # Each time all of u is read, so let there be twice as many.
+    for block in blocks(apart, len(u) * max(p.o, p.c), 2 * u.size):
+        z = xp.zeros((block.n, *(2 * t + 2 for t in halved), p.c), dtype=x.dtype)
+        z[(slice(None), *inside)] = last(x[block.examples])
+        for tile in block.tiles:
+            near = last(second(z)[tile.near])
+            yield tile.at, tile.shape, (b @ _windows(near, tile.shape[1:])).reshape(16, -1, p.c)
+
+
+def _windows(near: Array, count: Shape) -> Array:
+    """The windows of 4 x 4 entries that tiles see.   (n, *padded, c) -> (16, t c)"""
+    cols = namespace(near).empty((4, 4, len(near), *count, near.shape[-1]), dtype=near.dtype)
+    for e, place in taps((4, 4), count, (2, 2), (1, 1)):
         cols[e] = near[(slice(None), *place)]
-    return cols.reshape(k * k, -1)
+    return cols.reshape(16, -1)
 
 
-def _tiles(out: Shape) -> Shape:
+def _halved(out: Shape) -> Shape:
     return tuple(-(-n // 2) for n in out)
-
-
-def _blocks(y: Array, u: Array) -> Iterator[Place]:
-    """Some tiles at a time; each time all of u is read, so let them be twice as large."""
-    most = len(u) * max(u.shape[1:])
-    return blocks((len(y), *_tiles(y.shape[1:-1])), most, least=2 * u.size)

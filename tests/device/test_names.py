@@ -24,9 +24,7 @@ ROOMS = (
     "bench/weight_norm.py",
 )
 HOST = {  # these are for NumPy's arrays alone
-    "conv.py", "conv_depthwise.py", "conv_im2col.py", "conv_im2col_few.py",
-    "conv_im2col_whole.py", "conv_pointwise.py", "conv_reads.py", "conv_row_stack.py",
-    "conv_subpixel.py", "conv_winograd.py",
+    "conv.py", "conv_depthwise.py", "conv_im2col.py", "conv_windows.py", "conv_winograd.py",
 }  # fmt: skip
 OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for before use
 
