@@ -32,7 +32,7 @@ from .helpers.good_calls import GOOD, Call, numbers
 
 # Packages that are not for users to call: commands, and what the oracle is made of.
 INNER = (
-    "minwn.bench", "minwn.course.", "minwn.mutation", "minwn.verify", "minwn.oracle.cases",
+    "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.mutation", "minwn.verify", "minwn.oracle.cases",
     "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.mistakes",
     "minwn.oracle.reference", "minwn.oracle.report", "minwn.oracle.targets",
 )  # fmt: skip
@@ -256,7 +256,7 @@ def raised(call: Callable[..., Any], *args: Any) -> Exception:
 
 def test_the_test_tells_a_sentence_from_what_python_says():
     """Of functions behind the doors, which say nothing themselves."""
-    from minwn.byhand.channels import along
+    from minwn.kernels.channels import along
     from minwn.ops.shape import add_up
 
     errors = [raised(add_up, None, 0, False), raised(add_up, np.ones(2), "a", False),

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import minwn
-from minwn import cli, course, forms, interop, nn, oracle
+from minwn import cli, course, forms, interop, kernels, nn, oracle
 from minwn.byhand import exponential_scale, weight_norm
 from minwn.graph import Primitive
 from minwn.mutation.suite import measured
@@ -78,7 +78,7 @@ def test_one_order_of_names_everywhere():
     assert weight_norm.FORMS == truth.FORMS == forms.NAMES == tuple(forms.FORMS)
     schema = Path(vectors.__file__).with_name("schema.json").read_text()
     assert json.dumps(list(forms.NAMES)) in schema
-    cuda = Path(weight_norm.__file__).with_name("weight_norm.cu").read_text()
+    cuda = Path(kernels.__file__).with_name("weight_norm.cu").read_text()
     assert f"enum {{ {', '.join(forms.NAMES).upper()} }};" in cuda
 
 
@@ -283,9 +283,7 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
 # Their sentences are of another kind, or what they are given has been looked at before.
 ELSEWHERE = {
     "byhand.conv": "groups of a convolution",
-    "byhand.channels": "of a convolution", "byhand.lengths": "inside byhand.weight_norm",
-    "byhand.plain_small": "a rule, which answers False",
-    "byhand.weight_norm_cuda": "below the door",
+    "byhand.lengths": "inside byhand.weight_norm",
     "nn.Softmax": "an axis of numbers", "nn.BatchNorm": "eps of a variance",
     "nn.LayerNorm": "eps of a variance", "nn.data_dependent_init": "eps of a variance",
     "nn.WeightNorm.apply": "dim=None is not given, and 'output' is a dim: see test_dims",

@@ -175,7 +175,7 @@ LABELS = np.random.default_rng(1).integers(0, 2, ROWS)
 MANY = np.random.default_rng(2).integers(0, CLASSES, 30)
 ONE_ROW = np.zeros(ROWS, int)
 CONVS: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
-    # x, w: each of the ways of byhand.conv_fast
+    # x, w: each of the ways of kernels.conv
     ("many positions", (20, 4, 250), (3, 4, 2), {}),
     ("many channels", (2, SIZE, 6), (3, SIZE, 3), {"padding": 1}),
     ("a long kernel", (2, 2, 2 * SIZE), (3, 2, SIZE), {}),

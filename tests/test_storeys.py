@@ -28,8 +28,9 @@ STOREYS = {
     "small": 1,
     "ops": 2,
     "tensors": 3,
-    "byhand": 4,
     "derivatives": 4,
+    "kernels": 4,
+    "byhand": 5,
     "gradcheck": 5,
     "nn": 6,
     "optim": 6,
@@ -77,7 +78,7 @@ INSIDE = {
 
 # The judge does not know what it judges.
 FORBIDDEN = {
-    "gradcheck": {"ops", "byhand", "nn", "optim"},
+    "gradcheck": {"ops", "kernels", "byhand", "nn", "optim"},
 }
 NEIGHBOURS = {("optim", "nn"), ("course", "mutation")}  # beside each other, one way only
 
@@ -94,6 +95,7 @@ ENGINE = {
     "ops",
     "tensors",
     "derivatives",
+    "kernels",
     "byhand",
     "nn",
     "optim",
@@ -287,6 +289,7 @@ def test_a_planted_circle_is_found(where, source):
         ("oracle/spec", "if TYPE_CHECKING:\n    from .run import Run", "not below it"),
         ("oracle/checks/laws", "from ... import oracle", "not below it"),
         ("oracle/check", "from ..mutation import MUTANTS", "not below it"),
+        ("kernels/fused", "from ..byhand import lengths", "not below it"),
         ("data", "import requests", "not a dependency"),
         ("ops/shape", "import minwn", "the whole shelf"),
         ("attic", "import math", "no storey"),

@@ -23,7 +23,7 @@ so the family is closed: derivatives of every order are convolutions. With `grou
 cut into equal groups that do not see each other.
 
 Each product is written below as its formula, for one tile of windows after the other. For the
-arrays that it serves, `conv_fast` takes the same sums in less time; tests hold the two together.
+arrays that it serves, `kernels.conv` takes the same sums in less time; tests hold the two together.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from typing import Any
 
 from ..backend import Array, accumulator, namespace
 from ..graph import primitive
+from ..kernels import conv as fast
+from ..kernels.channels import along, totals
+from ..kernels.conv_tiles import Tile, tiles
 from ..ops import einsum, fold, unfold, window_count
 from ..validation import door
-from . import conv_fast
-from .channels import along, totals
-from .conv_tiles import Tile, tiles
 
 __all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
 
@@ -67,9 +67,7 @@ def forward(
     dimension, pairs (before, after), "valid" for none, or "same" for out = size (stride 1 only).
     Raises ValueError where shapes or options do not fit.
     """
-    options = geometry(x.shape, w.shape, stride, padding, dilation, groups)
-    _check_channels(x, w, b, x.shape[1], w.shape[1] * groups, w.shape[0])
-    return conv(x, w, b, **options)
+    return forward_of(x, w, b, geometry(x.shape, w.shape, stride, padding, dilation, groups))
 
 
 @door
@@ -91,20 +89,31 @@ def transpose(
     size = (out - 1) stride - padding before and after + dilation (kernel - 1) + output_padding + 1.
     Raises ValueError where shapes or options do not fit.
     """
-    options = geometry(y.shape, w.shape, stride, padding, dilation, groups)
+    shape = geometry(y.shape, w.shape, stride, padding, dilation, groups)
     extra = each(output_padding, len(w.shape) - 2, "output_padding", least=0)
-    _check_channels(y, w, b, y.shape[1], w.shape[0], w.shape[1] * groups)
+    return transpose_of(y, w, b, shape, extra)
+
+
+def forward_of(x: Any, w: Any, b: Any, shape: dict[str, Any]) -> Any:
+    """`forward` for options that `geometry` has read."""
+    _check_channels(x, w, b, x.shape[1], w.shape[1] * shape["groups"], w.shape[0])
+    return conv(x, w, b, **shape)
+
+
+def transpose_of(y: Any, w: Any, b: Any, shape: dict[str, Any], extra: tuple[int, ...]) -> Any:
+    """`transpose` for options that `geometry` has read, and an output_padding of each dimension."""
+    _check_channels(y, w, b, y.shape[1], w.shape[0], w.shape[1] * shape["groups"])
     # From a stride on, x would have room for more windows than y has entries.
-    if any(e >= s for e, s in zip(extra, options["stride"], strict=True)):
-        raise ValueError(f"output_padding {extra} must be smaller than stride {options['stride']}")
+    if any(e >= s for e, s in zip(extra, shape["stride"], strict=True)):
+        raise ValueError(f"output_padding {extra} must be smaller than stride {shape['stride']}")
     lines = zip(
-        y.shape[2:], w.shape[2:], options["stride"], options["dilation"], options["padding"], extra,
+        y.shape[2:], w.shape[2:], shape["stride"], shape["dilation"], shape["padding"], extra,
         strict=True,
     )  # fmt: skip
     size = tuple((n - 1) * s + d * (k - 1) + 1 + e - sum(p) for n, k, s, d, p, e in lines)
     if any(n < 1 for n in size):
         raise ValueError(f"transposed convolution of {y.shape} by {w.shape} would have size {size}")
-    return conv_input(y, w, b, size=size, **options)
+    return conv_input(y, w, b, size=size, **shape)
 
 
 @door
@@ -153,8 +162,9 @@ def composed_transpose(
 @primitive
 def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
     """dT/dy + b"""
-    if conv_fast.serves(x, w, **shape):
-        return conv_fast.conv(x, w, b, **shape)
+    found = fast.conv(x, w, b, **shape)
+    if found is not None:
+        return found
     kernel, groups = w.shape[2:], shape["groups"]
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
     y = namespace(x).empty((x.shape[0], w.shape[0], *_out(x, kernel, **shape)), dtype=x.dtype)
@@ -170,8 +180,9 @@ def conv_input(
     y: Array, w: Array, b: Array | None = None, *, size: tuple[int, ...], **shape: Any
 ) -> Array:
     """dT/dx + b"""
-    if conv_fast.serves(y, w, **shape):
-        return conv_fast.conv_input(y, w, b, size=size, **shape)
+    found = fast.conv_input(y, w, b, size=size, **shape)
+    if found is not None:
+        return found
     kernel, groups, c = w.shape[2:], shape["groups"], w.shape[1] * shape["groups"]
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
     x = namespace(y).zeros((y.shape[0], c, *size), dtype=y.dtype)
@@ -189,9 +200,10 @@ def conv_input(
 @primitive
 def conv_weight(y: Array, x: Array, *, kernel: tuple[int, ...], **shape: Any) -> Array:
     """dT/dw"""
+    found = fast.conv_weight(y, x, kernel=kernel, **shape)
+    if found is not None:
+        return found
     groups = shape["groups"]
-    if conv_fast.serves(x, y, **shape):
-        return conv_fast.conv_weight(y, x, kernel=kernel, **shape)
     c, wide = x.shape[1] // groups, accumulator(x.dtype)
     w = namespace(x).zeros((groups, y.shape[1] // groups, c * math.prod(kernel)), dtype=wide)
     for tile in tiles(x.shape, kernel, **shape):

@@ -25,10 +25,10 @@ from typing import Any
 
 from ..backend import Array
 from ..graph import primitive
+from ..kernels.slices import widen
 from ..ops import exp
 from ..validation import door
 from . import weight_norm
-from .lengths import widen
 
 __all__ = ["composed", "double_vjp", "forward", "jvp", "vjp"]
 

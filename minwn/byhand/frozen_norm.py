@@ -29,9 +29,9 @@ from typing import Any
 
 from ..backend import Array, accumulator, quiet
 from ..graph import primitive, raw
+from ..kernels.slices import dot, widen
 from ..validation import door
 from . import weight_norm
-from .lengths import dot, widen
 
 __all__ = ["composed", "double_vjp", "forward", "jvp", "norm", "vjp"]
 

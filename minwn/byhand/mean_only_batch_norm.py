@@ -23,10 +23,10 @@ from typing import Any
 
 from ..backend import Array
 from ..graph import primitive
+from ..kernels.channels import along, others
 from ..ops import mean
 from ..ops import sum as sum_over
 from ..validation import door
-from .channels import along, others
 
 __all__ = ["composed", "forward", "vjp"]
 

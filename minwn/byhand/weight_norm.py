@@ -65,10 +65,11 @@ from ..backend import (
     within,
 )
 from ..graph import primitive, raw
+from ..kernels import fused, fused_small, weight_norm_cuda
+from ..kernels.slices import count, dot, kept_shape, rows_of, widen
 from ..ops import add, divide, maximum, sqrt, sum_to
 from ..validation import door, inside
-from . import plain, plain_small, weight_norm_cuda
-from .lengths import FORMS, count, curvature, dot, kept_shape, radius, rows_of, slope, widen
+from .lengths import FORMS, curvature, radius, slope
 
 __all__ = [
     "FORMS", "check", "check_form", "composed", "double_vjp", "forward", "jvp", "kept_shape",
@@ -106,14 +107,14 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
     dtypes that are not floating, or differ.
     """
-    if plain_small.serves(v, g, eps, form):
-        return plain_small.forward(v, g)
+    if fused_small.serves(v, g, eps, form):
+        return fused_small.forward(v, g)
     eps = check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v,), (g,)):
         return weight_norm_cuda.forward(v, g, eps, form)
     if form == "plain" and v.dtype.kind != "c":
         (v_wide, g_wide), narrow = widen(v, g)
-        return narrow(plain.forward(v_wide, g_wide))
+        return narrow(fused.forward(v_wide, g_wide))
     w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
     return w if w.dtype == v.dtype else w.astype(v.dtype)
 
@@ -133,15 +134,15 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
-    if plain_small.serves(v, g, eps, form) and plain_small.alike(w_bar, v):
-        return plain_small.vjp(w_bar, v, g)
+    if fused_small.serves(v, g, eps, form) and fused_small.alike(w_bar, v):
+        return fused_small.vjp(w_bar, v, g)
     eps = check(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar), (g,)):
         return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
     arrays = raw(w_bar) is w_bar and raw(v) is v
     if form == "plain" and arrays and w_bar.dtype.kind == v.dtype.kind == "f":
-        v_bar, g_bar = plain.vjp(w_bar, v, g)  # the same in fewer passes
+        v_bar, g_bar = fused.vjp(w_bar, v, g)  # the same in fewer passes
     else:
         h, x, y = _lengths(v, g.shape, eps, form)
         g_bar = dot(w_bar, x, g.shape)

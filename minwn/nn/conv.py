@@ -28,6 +28,7 @@ class Convolution(Module):
     dimensions: ClassVar[int]
     output_axis: int | None
     bias: Parameter | None
+    _read: tuple[tuple[Any, ...], dict[str, Any]]  # the options, and what they mean
 
     def _build(
         self,
@@ -57,14 +58,22 @@ class Convolution(Module):
         if self.output_axis == 0:
             outer, inner = out_channels, in_channels
         shape = (outer, inner // groups, *self.kernel_size)
-        conv.geometry(shape, shape, stride, padding, dilation, groups)  # raises for bad options
+        self._read = self._options(shape)
         rng, bound = init.generator(rng), init.fans(shape)[0] ** -0.5
         self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
         wanted = flag("bias", bias)
         self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if wanted else None
 
-    def _options(self) -> dict[str, Any]:
-        return {key: vars(self)[key] for key in ("stride", "padding", "dilation", "groups")}
+    def _options(self, weight: tuple[int, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The options as they are here, and as `conv.geometry` reads them."""
+        given = self.stride, self.padding, self.dilation, self.groups
+        return given, conv.geometry(weight, weight, *given)
+
+    def _shape(self) -> dict[str, Any]:
+        """The options in full, read again where one of them was assigned."""
+        if self._read[0] != (self.stride, self.padding, self.dilation, self.groups):
+            self._read = self._options(self.weight.shape)
+        return self._read[1]
 
     def _check(self, x: Any) -> None:
         if len(x.shape) != self.dimensions + 2:
@@ -118,7 +127,7 @@ class Conv(Convolution):
 
     def forward(self, x: Any) -> Tensor:
         self._check(x)
-        return conv.forward(x, self.weight, self.bias, **self._options())
+        return conv.forward_of(x, self.weight, self.bias, self._shape())
 
 
 class ConvTranspose(Convolution):
@@ -159,8 +168,8 @@ class ConvTranspose(Convolution):
 
     def forward(self, y: Any) -> Tensor:
         self._check(y)
-        extra = self.output_padding
-        return conv.transpose(y, self.weight, self.bias, output_padding=extra, **self._options())
+        extra = each(self.output_padding, self.dimensions, "output_padding", least=0)
+        return conv.transpose_of(y, self.weight, self.bias, self._shape(), extra)
 
 
 class Conv1d(Conv):

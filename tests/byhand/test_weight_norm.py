@@ -12,8 +12,9 @@ import pytest
 import minwn
 from minwn import Tensor
 from minwn.backend import quiet
-from minwn.byhand import lengths, plain, plain_small, weight_norm
+from minwn.byhand import lengths, weight_norm
 from minwn.graph import primitive, raw
+from minwn.kernels import fused, fused_small
 from minwn.ops import sum_to
 
 from .radial import ANSWERS, derivatives, exact, misses, roundings
@@ -729,7 +730,7 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
     v, g, w_bar, _, _ = case(rng, shape, 0, dtype)
     v[-1] *= 2.0**far  # then one block is scaled and the others are not; the formula scales all
     with quiet():
-        formula = plain._forward(v, g), *plain._vjp(w_bar, v, g)
+        formula = fused._forward(v, g), *fused._vjp(w_bar, v, g)
     found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
     for x, y in zip(found, formula, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -742,9 +743,9 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
 def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order):
     v, g, w_bar = (np.array(x, order=order) for x in case(rng, shape, 0, dtype)[:3])
     v[-1:] *= 2.0**far
-    assert plain_small.serves(v, g, 0.0, "plain")
+    assert fused_small.serves(v, g, 0.0, "plain")
     with quiet():
-        formula = plain.forward(v, g), *plain.vjp(w_bar, v, g)
+        formula = fused.forward(v, g), *fused.vjp(w_bar, v, g)
     found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
     for x, y in zip(found, formula, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -754,8 +755,8 @@ def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order
 
 def test_what_is_not_a_small_matrix_goes_the_long_way(rng):
     v, g, w_bar, _, _ = case(rng, (6, 4))
-    assert plain_small.serves(v, g, 0.0, "plain")
-    assert plain_small.alike(w_bar, v)
+    assert fused_small.serves(v, g, 0.0, "plain")
+    assert fused_small.alike(w_bar, v)
     half, narrow = v.astype("float16"), g.astype("float32")
     for other in [
         (v, g, 0.5, "plain"), (v, g, 0.0, "inside"), (v, narrow, 0.0, "plain"),
@@ -763,9 +764,9 @@ def test_what_is_not_a_small_matrix_goes_the_long_way(rng):
         (v, g[:5], 0.0, "plain"), (v[None], g[None], 0.0, "plain"), (v * 1j, g * 1j, 0.0, "plain"),
         (np.tile(v, (30, 80)), np.tile(g, (30, 1)), 0.0, "plain"), (Tensor(v), g, 0.0, "plain"),
     ]:  # fmt: skip
-        assert not plain_small.serves(*other)
+        assert not fused_small.serves(*other)
     for x in (w_bar[:1], w_bar.astype("float32"), Tensor(w_bar), w_bar.view(np.matrix)):
-        assert not plain_small.alike(x, v)
+        assert not fused_small.alike(x, v)
 
 
 def test_blocks_are_for_memory_in_order_and_leave_inputs_and_settings_alone(rng):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minwn.byhand import weight_norm_cuda
+from minwn.kernels import weight_norm_cuda
 
 from ..byhand.radial import ANSWERS, derivatives, roundings
 

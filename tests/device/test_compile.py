@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from minwn.byhand import weight_norm_cuda
+from minwn.kernels import weight_norm_cuda
 
 from .kernels import DTYPES, some_kernels
 

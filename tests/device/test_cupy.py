@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minwn import backend
-from minwn.byhand import weight_norm_cuda
+from minwn.kernels import weight_norm_cuda
 
 from ..helpers import cupy_names as names
 from ..helpers.cuda import COMPILER

@@ -12,7 +12,8 @@ import pytest
 
 from minwn import oracle
 from minwn.backend import compiled, move, to_numpy
-from minwn.byhand import weight_norm, weight_norm_cuda
+from minwn.byhand import weight_norm
+from minwn.kernels import weight_norm_cuda
 
 from ..byhand.radial import ANSWERS
 from ..helpers import standin

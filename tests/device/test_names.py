@@ -18,13 +18,13 @@ ROOMS = (
     "derivatives.py",
     "optim.py",
     "ops",
+    "kernels",
     "byhand",
     "nn",
     "bench/weight_norm.py",
 )
 HOST = {  # these are for NumPy's arrays alone
-    "conv_depth.py", "conv_fast.py", "conv_few.py", "conv_phases.py", "conv_point.py",
-    "conv_reads.py", "conv_rows.py", "conv_whole.py", "conv_windows.py", "conv_winograd.py",
+    "conv.py", "conv_depthwise.py", "conv_im2col.py", "conv_windows.py", "conv_winograd.py",
 }  # fmt: skip
 OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for before use
 
@@ -32,7 +32,7 @@ OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for
 def sources() -> list[Path]:
     found = [ROOT / room for room in ROOMS]
     files = [f for path in found for f in (path.glob("*.py") if path.is_dir() else [path])]
-    return [f for f in files if f.name not in HOST]
+    return [f for f in files if f.parent.name != "kernels" or f.name not in HOST]
 
 
 def asked(text: str) -> set[str]:

@@ -1,11 +1,11 @@
-r"""The plain form on small matrices: the formulas of `plain`, bare.
+r"""The plain form on small matrices: the formulas of `fused`, bare.
 
     n = ||v||                     w = (g / n) v
     g_bar = <w_bar, v> / n        v_bar = (g / n) (w_bar - (g_bar / n) v)
 
 NumPy answers for a few thousand entries in a microsecond or two a call. That is what it costs, too,
 to find out whether dtypes fit, which slices g means, and whether blocks or a GPU are of use. For
-the arrays that `serves` lets in, all of this is known; the answers are those of `plain` to the bit.
+the arrays that `serves` lets in, all of this is known; the answers are those of `fused` to the bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..backend import Array, Host, dot_rows, namespace, within
 from ..blocks import is_large
-from . import plain
+from . import fused
 
 __all__ = ["alike", "forward", "serves", "vjp"]
 
@@ -44,14 +44,14 @@ def alike(x: Any, v: Array) -> bool:
 def forward(v: Array, g: Array) -> Array:
     """w.   v: (rows, m)   g: (rows, 1)   w: (rows, m)"""
     n = _norms(v)
-    return plain.forward(v, g) if n is None else v * (g / n)
+    return fused.forward(v, g) if n is None else v * (g / n)
 
 
 def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
     """(v_bar, g_bar), for a w_bar that is like v."""
     n = _norms(v)
     if n is None:
-        return plain.vjp(w_bar, v, g)
+        return fused.vjp(w_bar, v, g)
     g_bar = dot_rows(w_bar, v) / n
     v_bar = v * (g_bar / n)
     namespace(v).subtract(w_bar, v_bar, out=v_bar)
@@ -60,6 +60,6 @@ def vjp(w_bar: Array, v: Array, g: Array) -> tuple[Array, Array]:
 
 
 def _norms(v: Array) -> Array | None:
-    """n, or None where `plain` would scale the slices first."""
+    """n, or None where `fused` would scale the slices first."""
     q = dot_rows(v, v)
-    return namespace(v).sqrt(q) if within(q, *plain.RANGE) else None
+    return namespace(v).sqrt(q) if within(q, *fused.RANGE) else None

@@ -7,7 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import conv, conv_fast, conv_rows, conv_winograd
+from minwn.byhand import conv
+from minwn.kernels import conv as fast
+from minwn.kernels import conv_windows, conv_winograd
+
+from .ways import problem, ways, without
 
 U = 2.0**-24
 PLAIN = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
@@ -25,15 +29,14 @@ def draw(rng, many=(1, 12)):
 
 def products(x, w, b, y, a, padding):
     """The three products by Winograd's way, whatever the rule says; channels second."""
-    far = tuple((2 - p, 2 - q) for p, q in padding)
-    z = np.empty((len(x), *y.shape[2:], len(w)), dtype=x.dtype)
-    x_bar, w_bar = np.empty((len(x), *x.shape[2:], x.shape[1]), dtype=x.dtype), np.empty_like(w)
-    fine = (
-        conv_winograd.conv(x, w, b, z, padding),
-        conv_winograd.conv_input(y, w, a, x_bar, far),
-        conv_winograd.conv_weight(y, x, w_bar, padding),
+    p, far = problem(x, w, y, **PLAIN, padding=padding), tuple((2 - p, 2 - q) for p, q in padding)
+    flipped = w[:, :, ::-1, ::-1].swapaxes(0, 1)
+    found = (
+        conv_winograd.conv(p, x, w, b),
+        conv_winograd.conv(problem(y, flipped, x, **PLAIN, padding=far), y, flipped, a),
+        conv_winograd.conv_weight(p, y, x),
     )
-    return fine, (np.moveaxis(z, -1, 1), np.moveaxis(x_bar, -1, 1), w_bar)
+    return tuple(z is not None for z in found), found
 
 
 def by_formula(x, w, b, y, a, padding):
@@ -86,9 +89,9 @@ def within(found, true, bounds):
     return [bool((np.abs(f - t) <= b).all()) for f, t, b in zip(found, true, bounds, strict=True)]
 
 
-@pytest.mark.parametrize("tile", [1, conv_rows.TILE])
+@pytest.mark.parametrize("tile", [1, conv_windows.TILE])
 def test_within_the_bound_of_the_formula(tile, rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", tile)
+    monkeypatch.setattr(conv_windows, "TILE", tile)
     for _ in range(25):
         arrays, padding = draw(rng)
         fine, found = products(*arrays, padding)
@@ -97,7 +100,7 @@ def test_within_the_bound_of_the_formula(tile, rng, monkeypatch):
         assert within(found, truth, allowed(*arrays, padding)) == [True, True, True]
 
 
-def test_many_channels_are_no_worse_than_twice_the_rows(rng):
+def test_many_channels_are_no_worse_than_twice_the_windows(rng):
     # The bound is far above what happens. On random numbers, root mean squares, both ways:
     x, w, y = (rng.normal(size=s).astype("float32") for s in ((8, 96, 16, 16), (96, 96, 3, 3), ()))
     y = rng.normal(size=x.shape).astype("float32")
@@ -105,10 +108,9 @@ def test_many_channels_are_no_worse_than_twice_the_rows(rng):
     arrays, padding = (x, w, none, y, none), ((1, 1), (1, 1))
     truth = by_formula(*(a.astype("float64") for a in arrays), padding)
     _, found = products(*arrays, padding)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conv_winograd, "pays", lambda *_, **__: False)
-        rows = by_formula(*arrays, padding)
-    for f, r, t in zip(found, rows, truth, strict=True):
+    with without("winograd"):
+        windows = by_formula(*arrays, padding)
+    for f, r, t in zip(found, windows, truth, strict=True):
         assert np.square(f - t).mean() <= 4 * np.square(r - t).mean()
 
 
@@ -163,26 +165,42 @@ def all_three(x, w, y):
 
 def test_what_is_served(rng):
     x, w, y = big(rng)
-    for name in ("conv", "conv_input", "conv_weight"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(conv_winograd, name, lambda *_: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                all_three(x, w, y)
-            all_three(x.astype("float64"), w.astype("float64"), y.astype("float64"))
-    shape = PLAIN | {"padding": ((1, 1), (1, 1))}
-    assert conv_winograd.pays(x, y.shape, (3, 3), **shape)
-    for other in ({"stride": (2, 1)}, {"dilation": (1, 2)}, {"groups": 2}):
-        assert not conv_winograd.pays(x, y.shape, (3, 3), **shape | other)
-    for kernel in ((3,), (3, 2), (3, 3, 3)):
-        assert not conv_winograd.pays(x, y.shape, kernel, **shape)
-    assert not conv_winograd.pays(x[:3], (3, *y.shape[1:]), (3, 3), **shape)
-    assert not conv_winograd.pays(x[:, 1:], y.shape, (3, 3), **shape)
-    assert not conv_winograd.pays(x, (4, 63, 16, 16), (3, 3), **shape)
-    assert not conv_winograd.pays(x, (99, 64, 7, 7), (3, 3), **shape)  # tiles of 8 x 8
+    shape = conv.geometry(x.shape, w.shape, padding=1)
+    calls = {
+        "conv": lambda x, w, y: conv.conv(x, w, **shape),
+        "conv_input": lambda x, w, y: conv.conv_input(y, w, size=(16, 16), **shape),
+        "conv_weight": lambda x, w, y: conv.conv_weight(y, x, kernel=(3, 3), **shape),
+    }
+    for product, served in (("conv", ("conv", "conv_input")), ("conv_weight", ("conv_weight",))):
+        broken = {product: lambda *_: 1 / 0}
+        with ways(lambda row, b=broken: row._replace(**b if row.name == "winograd" else {})):
+            for name, call in calls.items():
+                if name in served:
+                    with pytest.raises(ZeroDivisionError):
+                        call(x, w, y)
+                call(x.astype("float64"), w.astype("float64"), y.astype("float64"))
+
+    def serves(x, w, **options):
+        shape = conv.geometry(x, w, padding=1, **options)
+        y = conv.forward(np.zeros(x), np.zeros(w), **shape)
+        return conv_winograd.serves(
+            problem(np.empty(x, "float32"), np.empty(w, "float32"), y, **shape)
+        )
+
+    assert serves(x.shape, w.shape)
+    for other in ({"stride": (2, 1)}, {"dilation": (1, 2)}):
+        assert not serves(x.shape, w.shape, **other)
+    assert not serves(x.shape, (64, 32, 3, 3), groups=2)
+    for size, kernel in (((16,), (3,)), ((16, 16), (3, 2)), ((8, 8, 8), (3, 3, 3))):
+        assert not serves((4, 64, *size), (64, 64, *kernel))
+    assert not serves((3, *x.shape[1:]), w.shape)
+    assert not serves((4, 63, 16, 16), (64, 63, 3, 3))
+    assert not serves(x.shape, (63, 64, 3, 3))
+    assert not serves((99, 64, 7, 7), w.shape)  # tiles of 8 x 8
 
 
 @pytest.mark.parametrize("fault", ["masked", "infinite", "not a number", "overflows"])
-def test_what_is_left_to_the_rows_is_theirs_to_the_bit(fault, rng):
+def test_what_is_left_to_the_windows_is_theirs_to_the_bit(fault, rng):
     x, w, y = big(rng)
     if fault == "masked":
         w[:, :, 2, 1:] = 0
@@ -190,14 +208,13 @@ def test_what_is_left_to_the_rows_is_theirs_to_the_bit(fault, rng):
         x[1, 5, 3, 3] = y[2, 7, 4, 4] = {"infinite": np.inf, "overflows": 3e38}.get(fault, np.nan)
     with np.errstate(all="ignore"):
         found = all_three(x, w, y)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(conv_winograd, "pays", lambda *_, **__: False)
-            rows = all_three(x, w, y)
-    for f, r in list(zip(found, rows, strict=True))[: 2 if fault == "masked" else 3]:
+        with without("winograd"):
+            windows = all_three(x, w, y)
+    for f, r in list(zip(found, windows, strict=True))[: 2 if fault == "masked" else 3]:
         np.testing.assert_array_equal(f, r)
 
 
-def test_it_warns_of_nothing_that_the_rows_would_not(rng):
+def test_it_warns_of_nothing_that_windows_would_not(rng):
     x, w, _ = big(rng)
     x[0, 0, 0, 0] = np.inf  # 0 inf is NaN on the way, and then never seen
     assert np.isinf(conv.forward(x, np.abs(w), padding=1)).any()
@@ -210,7 +227,7 @@ def test_two_runs_are_the_same_to_the_bit(rng):
 
 
 def test_memory_beyond_the_results_is_some_tiles(rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", 1 << 15)
+    monkeypatch.setattr(conv_windows, "TILE", 1 << 15)
     x, y = (np.moveaxis(rng.normal(size=(32, 16, 16, 64)).astype("float32"), -1, 1) for _ in "xy")
     w = rng.normal(size=(64, 64, 3, 3)).astype("float32")
     all_three(x[:4], w, y[:4])
@@ -232,7 +249,7 @@ def test_memory_beyond_the_results_is_some_tiles(rng, monkeypatch):
 def test_it_is_what_conv_fast_calls(rng):
     x, w, _ = big(rng)
     b = rng.normal(size=64).astype("float32")
-    y = np.empty((4, 16, 16, 64), dtype="float32")
-    assert conv_winograd.conv(x, w, b, y, ((1, 1), (1, 1)))
     shape = PLAIN | {"padding": ((1, 1), (1, 1))}
-    np.testing.assert_array_equal(conv_fast.conv(x, w, b, **shape), np.moveaxis(y, -1, 1))
+    found = conv_winograd.conv(problem(x, w, x, **shape), x, w, b)
+    assert found is not None
+    np.testing.assert_array_equal(fast.conv(x, w, b, **shape), found)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..backend import Array, namespace, within
 from ..blocks import by_rows, in_large_rows
-from .lengths import dot, rows_of, scaled
+from .slices import dot, rows_of, scaled
 
 __all__ = ["RANGE", "forward", "vjp"]
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import forms
 from ..backend import Array, compiled, is_cupy, namespace, on_device_of
-from .lengths import FORMS, rows_of
+from .slices import rows_of
 
 __all__ = ["double_vjp", "forward", "serves", "vjp"]
 
@@ -200,4 +201,4 @@ def _in_parts(
 def _length(eps: float, form: str, count: int) -> tuple[int, float, float]:
     """The form's number, eps or its root where it is compared with a norm, and the count's root."""
     floor = math.sqrt(eps) if form in ("inside", "max_q") else float(eps)
-    return FORMS.index(form), floor, math.sqrt(count)
+    return forms.NAMES.index(form), floor, math.sqrt(count)

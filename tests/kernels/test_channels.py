@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minwn import Tensor
-from minwn.byhand.channels import channels_last, last, second, totals
+from minwn.kernels.channels import channels_last, last, second, totals
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -7,18 +7,14 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minwn.byhand import (
-    conv,
-    conv_depth,
-    conv_fast,
-    conv_phases,
-    conv_point,
-    conv_rows,
-    conv_windows,
-)
+from minwn.byhand import conv
+from minwn.kernels import conv as fast
+from minwn.kernels import conv_depthwise, conv_im2col, conv_windows
+from minwn.kernels.conv_im2col import Im2col
 
 from ..helpers.foreign import Foreign
-from .test_conv_fast import LAYOUTS, UNIT, products
+from .test_conv import LAYOUTS, UNIT, products
+from .ways import by_formula, names, problem
 
 
 def depthwise(rng, d):
@@ -107,12 +103,12 @@ def out_of_bound(given, shape, dtype):
     return found
 
 
-@pytest.mark.parametrize("tile", [10, conv_rows.TILE])
+@pytest.mark.parametrize("tile", [10, conv_windows.TILE])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("dtype", UNIT)
 @pytest.mark.parametrize("draw", [depthwise, phased, pointwise, short, strided])
 def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", tile)
+    monkeypatch.setattr(conv_windows, "TILE", tile)
     for _ in range(8):
         x_shape, w_shape, shape = draw(rng, d)
         given = arrays(rng, x_shape, w_shape, shape, dtype)
@@ -140,65 +136,61 @@ def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(bad, r
 def test_a_shifted_box_and_a_wrong_channel_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 8}
     given = arrays(rng, (2, 8, 6, 7), (16, 1, 3, 3), shape, "float32")
-    right = conv_depth.taps
+    right = conv_depthwise.taps
     swapped = {(0, 1): (1, 0), (1, 0): (0, 1)}
     monkeypatch.setattr(
-        conv_depth, "taps", lambda *a: ((swapped.get(e, e), place) for e, place in right(*a))
+        conv_depthwise, "taps", lambda *a: ((swapped.get(e, e), place) for e, place in right(*a))
     )
     assert out_of_bound(given, shape, "float32") == [True] * 3
     monkeypatch.undo()
     assert out_of_bound(given, shape, "float32") == [False] * 3
-    monkeypatch.setattr(conv_depth, "_numbers", lambda w, f=conv_depth._numbers: f(w[::-1]))
+    monkeypatch.setattr(conv_depthwise, "_numbers", lambda w, f=conv_depthwise._numbers: f(w[::-1]))
     assert out_of_bound(given, shape, "float32")[:2] == [True] * 2
 
 
 def test_groups_that_see_each_other_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 2}
-    given = arrays(rng, (2, 6, 4, 5), (4, 3, 1, 1), shape, "float32")
-    right = conv_point._by_output
-    monkeypatch.setattr(conv_point, "_by_output", lambda w, g: right(w, g)[::-1])
-    assert out_of_bound(given, shape, "float32") == [True] * 3
+    right = conv_im2col._by_group
+    for channels in (3, 9):  # first, and last
+        given = arrays(rng, (2, 2 * channels, 4, 5), (4, channels, 1, 1), shape, "float32")
+        assert out_of_bound(given, shape, "float32") == [False] * 3
+        monkeypatch.setattr(conv_im2col, "_by_group", lambda y, p: right(y, p)[::-1])
+        assert out_of_bound(given, shape, "float32") == [True] * 3
+        monkeypatch.undo()
 
 
-def test_phases_in_each_others_place_are_out_of_the_bound(rng, monkeypatch):
+def test_windows_added_in_each_others_place_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
-    given = arrays(rng, (2, 8, 8, 8), (5, 8, 4, 4), shape, "float32")
-    right = conv_phases.reads
-    monkeypatch.setattr(
-        conv_phases, "reads", lambda *a, **k: ((r[::-1], *rest) for r, *rest in right(*a, **k))
-    )
-    assert out_of_bound(given, shape, "float32") == [False, True, False]
-
-
-def test_phases_with_each_others_entries_are_out_of_the_bound(rng, monkeypatch):
-    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
-    given = arrays(rng, (2, 8, 9, 8), (5, 8, 3, 3), shape, "float32")
-    assert out_of_bound(given, shape, "float32") == [False] * 3
-    right = conv_phases._every
-    monkeypatch.setattr(conv_phases, "_every", lambda w, *a: right(w.swapaxes(-1, -2), *a))
-    assert out_of_bound(given, shape, "float32") == [False, True, False]
+    swapped = {(0, 1): (1, 0), (1, 0): (0, 1)}
+    right = conv_im2col.taps
+    for channels in (3, 8):
+        given = arrays(rng, (2, channels, 9, 8), (5, channels, 3, 3), shape, "float32")
+        assert out_of_bound(given, shape, "float32") == [False] * 3
+        monkeypatch.setattr(
+            conv_im2col, "taps", lambda *a: ((swapped.get(e, e), place) for e, place in right(*a))
+        )
+        assert out_of_bound(given, shape, "float32") == [False, True, False]
+        monkeypatch.undo()
 
 
 def test_windows_in_another_order_and_windows_left_out_are_out_of_the_bound(rng, monkeypatch):
-    shape = {"stride": (2, 2), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
+    shape = {"stride": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
     given = arrays(rng, (2, 16, 8, 8), (9, 16, 3, 3), shape, "float32")
-    monkeypatch.setattr(conv_rows, "TILE", 1 << 10)  # so that this is no small image
+    monkeypatch.setattr(conv_windows, "TILE", 1 << 10)  # so that there are several blocks
     assert out_of_bound(given, shape, "float32") == [False] * 3
-    right, whole = conv_windows._windows, conv_windows.blocks
-    monkeypatch.setattr(
-        conv_windows, "_windows", lambda *a, **k: ((at, z[:, ::-1]) for at, z in right(*a, **k))
-    )
+    right, whole = Im2col._windows, conv_im2col.blocks
+    monkeypatch.setattr(Im2col, "_windows", lambda *a: ((at, z[:, :, ::-1]) for at, z in right(*a)))
     assert out_of_bound(given, shape, "float32") == [True] * 3
-    monkeypatch.setattr(conv_windows, "_windows", right)
+    monkeypatch.setattr(Im2col, "_windows", right)
     monkeypatch.setattr(
-        conv_windows, "blocks",
-        lambda *a, **k: ((*at[:-1], slice(0, at[-1].stop - 1)) for at in whole(*a, **k)),
+        conv_im2col, "blocks",
+        lambda *a: tuple(b._replace(tiles=b.tiles[:-1]) for b in whole(*a)),
     )  # fmt: skip
     assert out_of_bound(given, shape, "float32")[2]
 
 
 def test_windows_are_in_memory_a_tile_at_a_time(rng, monkeypatch):
-    monkeypatch.setattr(conv_rows, "TILE", 1 << 13)
+    monkeypatch.setattr(conv_windows, "TILE", 1 << 13)
     x = np.moveaxis(rng.normal(size=(64, 24, 24, 8)), -1, 1)
     w = rng.normal(size=(8, 8, 3, 3))
     y = conv.forward(x, w, stride=2, padding=1)
@@ -208,40 +200,42 @@ def test_windows_are_in_memory_a_tile_at_a_time(rng, monkeypatch):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # x_bar, its phases, two tiles' worth of windows with what they are cut out of, and products
-    assert peak <= 2 * x.nbytes + 5 * 8 * conv_rows.TILE < 2 * x.nbytes + 9 * x.nbytes / 4
+    # x_bar, windows with what they are cut out of, and products
+    assert peak <= 2 * x.nbytes + 5 * 8 * conv_windows.TILE < 2 * x.nbytes + 9 * x.nbytes / 4
 
 
-def test_what_is_served(rng, monkeypatch):
-    served = []
-    for room in (conv_depth, conv_point, conv_fast.conv_few):
-        name, f = room.__name__.rpartition("_")[2], room.conv
-        monkeypatch.setattr(
-            room, "conv", lambda *a, f=f, n=name, **k: (served.append(n), f(*a, **k))[1]
-        )
+def test_what_is_served():
+    def by(product, x, w, **options):
+        shape = conv.geometry(x, w, **options)
+        y = conv.forward(np.ones(x), np.ones(w), **shape)
+        return names(product, problem(np.ones(x), np.ones(w), y, **shape))[0]
 
-    def by(x, w, **options):
-        served.clear()
-        conv.forward(np.ones(x), np.ones(w), **options)
-        return served
+    for product in ("conv", "conv_input", "conv_weight"):
+        assert by(product, (1, 8, 5, 5), (8, 1, 3, 3), groups=8) == "depthwise"
+        assert by(product, (1, 8, 5, 5), (16, 1, 1, 1), groups=8) == "depthwise"
+        assert by(product, (1, 7, 5, 5), (7, 1, 3, 3), groups=7) == "im2col, channels first"
+        assert by(product, (1, 7, 5, 5), (64, 7, 3, 3)) == "im2col, channels first"
+        assert by(product, (1, 8, 5, 5), (8, 8, 3, 3), stride=2) == "im2col, channels last"
+    for product in ("conv", "conv_weight"):
+        for kernel in ((1, 1), (3, 3), (5, 5)):
+            assert by(product, (1, 8, 5, 5), (8, 8, *kernel)) == "im2col, channels last"
+    for options, way in (
+        ({}, "flipped kernel"),
+        ({"padding": 2}, "flipped kernel"),
+        ({"padding": 3}, "im2col, channels last"),  # more than the kernel reaches
+        ({"stride": (1, 2)}, "im2col, channels last"),
+        ({"dilation": 2}, "flipped kernel"),
+    ):
+        assert by("conv_input", (1, 8, 5, 5), (8, 8, 3, 3), **options) == way
+    assert by("conv_input", (1, 8, 5, 5), (33, 8, 3, 3)) == "im2col, channels last"
 
-    assert by((1, 8, 5, 5), (8, 1, 3, 3), groups=8) == ["depth"]
-    assert by((1, 8, 5, 5), (16, 1, 1, 1), groups=8) == ["depth"]
-    assert by((1, 7, 5, 5), (7, 1, 3, 3), groups=7) == ["few"]
-    assert by((1, 8, 5, 5), (8, 8, 1, 1)) == ["point"]
-    assert by((1, 8, 5, 5), (8, 8, 1, 1), stride=2) == []
-    assert by((1, 8, 5, 5), (8, 8, 1, 1), padding=1) == []
-    assert by((1, 8, 5, 5), (8, 8, 3, 3)) == []
 
-    assert conv_phases.serves(groups=1, stride=(2, 1), dilation=(1, 1))
-    for options in ({"stride": (1, 1)}, {"dilation": (1, 2)}, {"groups": 3}):
-        plain = {"groups": 1, "stride": (2, 1), "dilation": (1, 1)}
-        assert not conv_phases.serves(**plain | options)
-
-    plain = {"stride": (1, 1), "dilation": (1, 1), "padding": ((1, 1),) * 2}
-    assert not conv_windows.pays((3, 3), (2, 64, 32, 32), **plain)
-    assert conv_windows.pays((3, 3), (2, 64, 8, 8), **plain)
-    assert conv_windows.pays((3, 3), (2, 64, 32, 32), **plain | {"stride": (2, 1)})
+def test_where_no_way_serves_the_formula_does(rng):
+    x, w = rng.normal(size=(2, 8, 5, 6)), rng.normal(size=(9, 8, 3, 3))
+    y = conv.forward(x, w)
+    with by_formula():
+        assert fast.conv(x, w, None, **conv.geometry(x.shape, w.shape)) is None
+        np.testing.assert_allclose(conv.forward(x, w), y, rtol=0, atol=1e-13)
 
 
 def test_a_pointwise_kernel_needs_no_memory_but_the_results(rng):
@@ -254,4 +248,4 @@ def test_a_pointwise_kernel_needs_no_memory_but_the_results(rng):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak <= x.nbytes + 2 * w.nbytes + 20_000
+    assert peak <= x.nbytes + 4 * w.nbytes + 20_000
