@@ -25,15 +25,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-import minwn
+import minwn.course
+import minwn.data
 from minwn import nn, tensor
 
 from .helpers.good_calls import GOOD, Call, numbers
 
 # Packages that are not for users to call: commands, and what the oracle is made of.
 INNER = (
-    "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.mutation", "minwn.verify", "minwn.oracle.cases",
-    "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.mistakes",
+    "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.mutation", "minwn.verify",
+    "minwn.oracle.cases", "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.mistakes",
     "minwn.oracle.reference", "minwn.oracle.report", "minwn.oracle.targets",
 )  # fmt: skip
 

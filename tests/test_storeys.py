@@ -254,7 +254,7 @@ def test_no_imports_go_in_a_circle():
         ("oracle/report/text", "def f():\n    from . import html"),
         ("oracle/diagnosis/observation", "from . import Diagnosis"),
         ("mutation/mutant", "from .measure import MUTANTS"),
-        ("gradcheck/differences", "from minwn.gradcheck import gradcheck"),
+        ("gradcheck/numerical", "from minwn.gradcheck import gradcheck"),
         ("nn/module", "if TYPE_CHECKING:\n    from .weight_norm import WeightNorm"),
     ],
 )

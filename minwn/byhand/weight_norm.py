@@ -80,7 +80,7 @@ __all__ = [
 @door
 def composed(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """The definition, in ops: autodiff finds the derivatives. Right where n^2 is in range."""
-    eps = check(v, g, eps=eps, form=form)
+    eps = inside(check)(v, g, eps=eps, form=form)
     q = sum_to(v * v, shape=g.shape)
     h = {
         "plain": lambda: sqrt(q),
@@ -109,7 +109,7 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     """
     if fused_small.serves(v, g, eps, form):
         return fused_small.forward(v, g)
-    eps = check(v, g, eps=eps, form=form)
+    eps = inside(check)(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v,), (g,)):
         return weight_norm_cuda.forward(v, g, eps, form)
     if form == "plain" and v.dtype.kind != "c":
@@ -136,7 +136,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     """
     if fused_small.serves(v, g, eps, form) and fused_small.alike(w_bar, v):
         return fused_small.vjp(w_bar, v, g)
-    eps = check(v, g, eps=eps, form=form)
+    eps = inside(check)(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar), (g,)):
         return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
@@ -154,7 +154,7 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 @quiet()
 def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any, *, eps: float = 0.0, form: str = "plain") -> Any:
     """w_dot = x g_dot + (g / h) (v_dot - <y, v_dot> x)"""
-    eps = check(v, g, eps=eps, form=form)
+    eps = inside(check)(v, g, eps=eps, form=form)
     (v, g, v_dot, g_dot), narrow = widen(v, g, v_dot, g_dot)
     h, x, y = _lengths(v, g.shape, eps, form)
     h_dot = dot(y, v_dot, g.shape)
@@ -177,7 +177,7 @@ def double_vjp(
 
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
-    eps = check(v, g, eps=eps, form=form)
+    eps = inside(check)(v, g, eps=eps, form=form)
     if weight_norm_cuda.serves((v, w_bar, v_bar_bar), (g, g_bar_bar)):
         return weight_norm_cuda.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
     (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
@@ -202,6 +202,7 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
     return w, asarray(g.astype(w.dtype, copy=False), like=w)
 
 
+@door
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
     """eps as Python's number. Raises ValueError unless g fits v, and eps the form; TypeError unless
     their dtypes do."""
@@ -211,6 +212,7 @@ def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
     return forms.check(form, eps)
 
 
+@door
 def check_form(eps: float, form: str) -> float:
     """eps as Python's number. Raises ValueError unless the form is known and can use it."""
     return forms.check(form, eps)
