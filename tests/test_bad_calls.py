@@ -284,6 +284,7 @@ for _name in GOOD:
     GROUPS[_name.partition(".")[0] if "." in _name else "minwn"].append(_name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_bad_call_is_answered_by_a_sentence(group, folder):
     rows = list(survey(GROUPS[group]))

@@ -100,6 +100,7 @@ def linen(dtype="float32", **options):
     return module, x, module.init(jax.random.key(0), x)
 
 
+@pytest.mark.slow
 def test_linen_axes_first_scale_and_call(flax):
     shapes = {-1: (3,), 0: (5,), (0, 1): (5, 3), None: ()}
     for axes, shape in shapes.items():
@@ -113,6 +114,7 @@ def test_linen_axes_first_scale_and_call(flax):
     assert bool((first == again).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_linen_zero_slices(flax, dtype):
     import jax
@@ -152,6 +154,7 @@ def test_nnx_does_not_train_its_scales_and_rewrites_the_kernel(flax):
 # ---- Equinox ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_equinox():
     eqx = pytest.importorskip("equinox", reason="Equinox is one of the rows")
     import jax

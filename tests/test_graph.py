@@ -381,6 +381,7 @@ def test_a_deep_chain_goes_back_and_is_disposed_of():
     assert np.array_equal(x.grad.data, [1.0, -1.0])
 
 
+@pytest.mark.slow
 def test_a_deep_chain_is_disposed_of_without_a_walk():
     x = leaf([2.0, 3.0])
     y = chain(x, 2 * DEPTH)
@@ -421,6 +422,7 @@ def train(steps):
         b.data = b.data - 0.01 * b.grad.data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second_order", [False, True])
 def test_memory_returns_to_its_start_without_the_collector(second_order):
     def step():

@@ -37,6 +37,7 @@ def give_gradients(params: list[nn.Parameter], rng: np.random.Generator) -> None
         p.grad = tensor(np.asarray(rng.normal(size=p.shape)).astype(p.dtype))
 
 
+@pytest.mark.slow
 @every_option
 def test_twenty_steps_are_those_of_torch(kind, options, rng):
     torch = pytest.importorskip("torch", reason="torch's optimisers are the measure")

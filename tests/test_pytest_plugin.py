@@ -77,6 +77,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", WRONG)
 def test_parts_fail_one_by_one(run, fault):
     code, parts = WRONG[fault]
@@ -123,6 +124,7 @@ def test_what_was_not_given_is_skipped_and_what_raises_is_not(run):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_mark_and_the_options(run, pytester):
     text = """
     import functools

@@ -206,6 +206,7 @@ def extra_of_its_own(parts: tuple[str, ...], top: str) -> bool:
     return "adapters" in parts or (top in ("pytest", "_pytest") and "plugin" in parts[-1])
 
 
+@pytest.mark.slow
 def test_imports_point_down():
     found = [complaint for parts, tree in modules() for complaint in complaints(parts, tree)]
     assert not found, "\n".join(found)

@@ -34,6 +34,7 @@ def quick(tmp_path_factory):
         return code, folder, sys.stdout.getvalue(), sys.stderr.getvalue()
 
 
+@pytest.mark.slow
 def test_it_holds(quick):
     code, _, out, err = quick
     assert code == 0, out
@@ -85,6 +86,7 @@ def test_its_curve(quick):
     assert (quick[1] / "digits.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_wrong_line_fails_the_whole_of_it_and_is_named(monkeypatch, tmp_path, capsys):
     def rule(z_bar, z, x):
         return (z_bar * (raw(z) >= 0),)  # relu as if it were the identity
@@ -177,6 +179,7 @@ def EINSUM(*args, **how):
     return [bar() for bar in _einsum_rule(*args, **how)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_rule_is_found_and_named(name, rng, monkeypatch):
     op, (rule, route) = Primitive.registry[name], FAULTS[name]
@@ -226,6 +229,7 @@ MEASURED = {"first order", "differences", "complex step"}
 OUTSIDE = Setting("here", HAND, "outside", 0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "which", "name", "routes"),
     [
@@ -410,6 +414,7 @@ def refuse(*args):
     raise oracle.OracleFault("two routes disagree")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", byhand.weight_norm.FORMS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_the_bounds_are_kept_and_not_idle(form, dtype, monkeypatch):

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import backend
 from ..backend import Array, namespace
-from ..graph import Primitive, raw
+from ..graph import Primitive, Value, raw
 from ..small import zero_beside
 from .shape import sum_to
 
@@ -276,10 +276,8 @@ def fractional(x: Array) -> Array:
 
 def masked(z_bar: Any, mask: Array) -> Any:
     """z_bar where the mask holds, and 0 elsewhere. (In z_bar * mask an infinity would give NaN.)"""
-    return where(mask, z_bar, 0.0) if raw(z_bar) is not z_bar else _chosen(mask, z_bar)
-
-
-def _chosen(mask: Array, z_bar: Array) -> Array:
+    if isinstance(z_bar, Value):
+        return where(mask, z_bar, 0.0)
     return namespace(z_bar).where(mask, z_bar, 0.0)
 
 

@@ -19,6 +19,7 @@ def outcome(tmp_path_factory):
     return folder, json.loads((folder / "bench.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_report_is_whole(outcome):
     _, report = outcome
     assert report["schema"] == "minwn-bench/1"
@@ -63,6 +64,7 @@ def test_tables_show_every_comparison(outcome):
     assert widths == {11, 8}  # of works, and of scaling
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_a_picture_is_drawn(outcome, suffix):
     pytest.importorskip("matplotlib", reason="pictures need it")

@@ -19,6 +19,7 @@ FACTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("peer", ["torch", "torch compiled"])
 def test_every_peer_computes_the_same_weight(peer, dtype):
@@ -106,6 +107,7 @@ def test_without_a_gpu_the_command_says_what_cupy_says(emulated, capsys):
 # ---- on the device, or on what stands for it ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_report_names_the_gpu_and_its_versions(device, tmp_path, capsys):
     path, small = tmp_path / "bench.json", ["weight_norm/64x64-float16", "step/64-32-10-sgd"]
     options = ["--quick", "--rounds", "2", "--json", str(path), "--markdown"]
@@ -122,6 +124,7 @@ def test_a_report_names_the_gpu_and_its_versions(device, tmp_path, capsys):
     assert "share of copy on the device" in page
 
 
+@pytest.mark.slow
 def test_the_works_of_the_device_compute_what_those_of_the_host_do(device):
     for dtype in ("float32", "float16"):
         ours, there = (

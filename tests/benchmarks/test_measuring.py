@@ -73,6 +73,7 @@ def test_no_garbage_is_collected_inside_a_round():
     assert [on for _, on in clock.calls[-3:]] == [False] * 3
 
 
+@pytest.mark.slow
 def test_a_long_work_stops_early_but_not_before_three_rounds():
     clock = Clock()
     long, short = (

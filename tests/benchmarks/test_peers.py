@@ -20,6 +20,7 @@ def others(peers):
     return [name for name in peers if library(name) != "minwn"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["sgd", "adam"])
 @pytest.mark.parametrize("peer", others(step.PEERS))
 def test_every_peer_takes_the_same_training_steps(peer, rule):
@@ -42,6 +43,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "peer"), [(work, peer) for work, (_, peers) in KINDS.items() for peer in peers]
 )

@@ -384,6 +384,7 @@ def test_a_narrow_dtype_is_kept_computed_in_float32_and_rounded_once(dtype, form
             assert misses(found, truth[name], allowed) <= 1, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", EPS)
 @pytest.mark.parametrize("axes", [0, 1, (0, 2), None])
 def test_the_form_in_which_an_array_arrives_changes_nothing(form, axes, xp, host, rng):

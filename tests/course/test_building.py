@@ -247,6 +247,7 @@ def test_copy_writes_over_nobodys_answers(tmp_path, capsys):
     assert first.read_text(encoding="utf-8") != "mine"
 
 
+@pytest.mark.slow
 def test_build_and_lint(tmp_path, capsys):
     assert run("build", "--check") == 0
     assert run("build", "--check", "--out", str(tmp_path)) == 1

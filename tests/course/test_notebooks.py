@@ -27,6 +27,7 @@ def load(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", notebooks(solutions=True), ids=lambda path: path.stem)
 def test_a_solution_runs_and_is_right(path):
     start = time.perf_counter()
@@ -39,6 +40,7 @@ def test_a_solution_runs_and_is_right(path):
     assert time.perf_counter() - start < LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
 def test_a_learners_notebook_stops_with_a_sentence(path):
     ran = execute(load(path))
@@ -77,6 +79,7 @@ def states(report):
     return {row["id"]: row["state"] for row in report["exercises"] if row["state"] != "missing"}
 
 
+@pytest.mark.slow
 def test_past_an_error_grading_goes_on_and_the_last_answer_counts(tmp_path):
     cells = (IMPORT, 'check("0.T1", 7)', "1 / 0", 'check("0.T1", 49)', 'check("0.T2", (3,))')
     report = grade(written(tmp_path, *cells))
@@ -86,6 +89,7 @@ def test_past_an_error_grading_goes_on_and_the_last_answer_counts(tmp_path):
     assert report["problem"] == ""
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_leaves_what_was_judged(tmp_path):
     cells = (IMPORT, 'check("0.T1", 7)', "import os; os._exit(3)", 'check("0.T2", (3,))')
     report = grade(written(tmp_path, *cells), timeout=60)
@@ -93,6 +97,7 @@ def test_a_kernel_that_dies_leaves_what_was_judged(tmp_path):
     assert "kernel died" in report["problem"]
 
 
+@pytest.mark.slow
 def test_a_notebook_that_hangs_is_stopped(tmp_path):
     cells = (IMPORT, 'check("0.T1", 7)', "while True: pass")
     start = time.perf_counter()
@@ -117,6 +122,7 @@ def run(*words):
     return grading.main(parser.parse_args([str(word) for word in words]))
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     path = written(tmp_path, IMPORT, 'check("0.T1", 49)')
     assert run(path, "--json") == 1
@@ -137,6 +143,7 @@ def test_without_nbclient_nobody_is_graded(monkeypatch, capsys):
     assert "pip install 'minwn[notebooks]'" in err
 
 
+@pytest.mark.slow
 def test_a_page_describes_its_figures():
     pytest.importorskip("nbconvert", reason="pages are made with nbconvert")
     (path,) = (path for path in notebooks(solutions=True) if path.name.startswith("00_"))

@@ -15,6 +15,7 @@ from . import teachers
 TEXT = (tutorials() / "TEACHERS.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", teachers.PARTS)
 def test_a_part_is_what_would_be_written(name):
     found = TEXT.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- /{name} -->")[0]

@@ -49,12 +49,14 @@ def check_machine_code(names: list[str], architecture: int, folder: Path) -> Non
     assert not spills, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="needs nvcc")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nvcc_compiles_the_kernels_of_every_shape(dtype, tmp_path):
     check_machine_code(list(some_kernels(dtype)), ARCHITECTURES[dtype], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="needs nvcc")
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values())
 def test_nothing_is_spilled_where_most_is_held(architecture, tmp_path):

@@ -38,6 +38,7 @@ def step(net: nn.Module, optimiser: Any, x: Any, labels: Any) -> Any:
     return loss
 
 
+@pytest.mark.slow
 def test_a_training_step_copies_nothing_between_host_and_device(emulated, rng, monkeypatch):
     net, optimiser = network(rng)
     net.to("cuda")

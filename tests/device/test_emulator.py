@@ -159,6 +159,7 @@ def single(parameters: str, code: str) -> Kernel:
 # What a kernel computes ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TYPES)
 @pytest.mark.parametrize("n", [0, 1, 1000])
 def test_vectors_are_added_in_every_type(name, n, rng):
@@ -240,6 +241,7 @@ def test_functions_and_scalars():
     assert k.tolist() == [1, -10, 1, np.frexp(tiny)[1], 7, 5, 32, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "kept"), [("f4", False), ("f8", True)])
 def test_subnormal_numbers_are_flushed_where_nvcc_is_told_to(dtype, kept):
     tiny = np.finfo(dtype).smallest_subnormal
@@ -258,6 +260,7 @@ def test_subnormal_numbers_are_flushed_where_nvcc_is_told_to(dtype, kept):
     assert tiny * 2 > 0  # the mode is left again
 
 
+@pytest.mark.slow
 def test_products_and_sums_are_one_operation_where_nvcc_may_make_them_so():
     if " fma " not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this processor has no such operation")
@@ -358,6 +361,7 @@ FIRST = "= x;\n    __syncthreads();"
 SECOND = "    __syncthreads();\n    return x;"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("barrier", "without"), [(FIRST, "= x;"), (SECOND, "    return x;")])
 def test_a_missing_barrier_changes_results(barrier, without, rng):
     x = rng.normal(size=(4, 1000)).astype("f4")
@@ -433,6 +437,7 @@ DIVERGENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("code", "message"), DIVERGENT.values(), ids=DIVERGENT)
 def test_divergence(code, message, order):
@@ -490,6 +495,7 @@ ACCESSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "message"), ACCESSES.values(), ids=ACCESSES)
 def test_accesses(code, message):
     whole = np.ones(512, "f4")
@@ -577,6 +583,7 @@ def test_what_does_not_compile():
         kernel("g", "__global__ void f() {}", ("f",))
 
 
+@pytest.mark.slow
 def test_nvcc_accepts_the_source(tmp_path):
     """That the emulator's dialect is CUDA's."""
     if shutil.which("nvcc") is None:

@@ -116,12 +116,14 @@ def judge(rng: np.random.Generator, name: str) -> None:
     check(problem(rng, name, "float32", (-60, 60)), "float32")
 
 
+@pytest.mark.slow
 def test_the_source_itself_passes(emulated, rng):
     ahead(emulated, "float32", (ROWS, WARP, LINES, RUNS))
     for name in (ROWS, WARP, LINES, RUNS):
         judge(rng, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(fault, emulated, rng, monkeypatch):
     name, before, after = FAULTS[fault]
@@ -138,6 +140,7 @@ def test_a_planted_fault_is_found(fault, emulated, rng, monkeypatch):
         weight_norm_cuda._kernel.cache_clear()
 
 
+@pytest.mark.slow
 def test_one_sum_after_another(emulated, rng):
     """No kernel needs the barrier before a sum: between two of a kind stands one of the other."""
     twice = """
@@ -167,12 +170,14 @@ def test_one_sum_after_another(emulated, rng):
 # ---- answers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_answers_are_right_and_the_same_in_every_order(name, dtype, rng):
     for form in ("plain", "rms") if name in LARGE else EPS:
         check(problem(rng, name, typed(dtype)), dtype, EPS[form], form)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("contracted", DTYPES)
 def test_bounds_hold_where_products_and_sums_are_one_operation(
     contracted, emulated, rng, monkeypatch
@@ -212,6 +217,7 @@ def test_slices_of_every_size(name, dtype, rng):
     check(problem(rng, name, typed(dtype), RANGES[dtype]), dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["short rows", "columns in parts", "odd runs in parts"])
 def test_subnormal_slices_where_nothing_is_flushed(name, emulated, rng, monkeypatch):
     """Not what CuPy compiles, but what the source says."""
@@ -410,6 +416,7 @@ def on_the_device(f: Any) -> Any:
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", [0, 1, None])
 def test_the_oracle_passes_the_kernels(axis, dtype):
     functions = (weight_norm.forward, weight_norm.vjp, weight_norm.jvp, weight_norm.double_vjp)

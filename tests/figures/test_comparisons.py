@@ -96,6 +96,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_quick_run_draws_and_bears_out_what_does_not_depend_on_its_length(stem):
     pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")

@@ -144,6 +144,7 @@ def test_no_letter_is_below_nine_points_and_each_look_has_a_marker_and_a_dash():
 # ---- seeds --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_jobs_change_who_works_and_not_the_numbers(tiny):
     pytest.importorskip("joblib", reason="seeds are spread with joblib")
     assert figure.produce(tiny, jobs=2).record == figure.produce(tiny).record

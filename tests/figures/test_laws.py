@@ -144,6 +144,7 @@ def planted() -> Iterator[Any]:
             yield pytest.param(name, path, change, refuted, id=f"{name}-{'/'.join(map(str, path))}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_quick_run_bears_out_every_claim(name):
     assert [said for said, holds in quick(name).claims if not holds] == []
@@ -179,6 +180,7 @@ class Unprojected:
         return v_bar + g / n * g_bar * v / n, g_bar
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "refuted"), [("geometry", {0, 2}), ("minimum_norm", {0}), ("equilibrium", {0})]
 )

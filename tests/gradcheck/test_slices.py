@@ -241,6 +241,7 @@ def test_coupling_through_a_modulus_is_caught(rng):
     assert (report.verdict, report.worst.index) == ("fail", (9, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("coupling", COUPLINGS)
 def test_slices_that_were_wrongly_found_do_not_add_up(coupling, method, monkeypatch, rng):
@@ -304,6 +305,7 @@ def test_function_of_one_shape_only(rng):
     assert gradcheck(strict, weights(rng), backward=backward)
 
 
+@pytest.mark.slow
 def test_function_that_changes_its_mind_later(rng):
     calls = []
 

@@ -242,6 +242,7 @@ def test_a_hostile_npz_is_refused(name: str, rng: Any, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x.npz"]
 
 
+@pytest.mark.slow
 def test_a_damaged_npz_is_refused_or_makes_no_difference(rng: Any, tmp_path: Path) -> None:
     """Cut at any byte, or with any byte changed: an archive knows the sums of its members."""
     path = tmp_path / "x.npz"

@@ -203,6 +203,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("framework", "name", "dim", "dtype"), CASES)
 def test_a_file_is_the_same_model_there_and_comes_back_bit_by_bit(
     framework: str, name: str, dim: int | None, dtype: str, tmp_path: Path, rng: Any
@@ -268,6 +269,7 @@ def test_to_flax_from_a_norm_without_eps_the_weight_is_kept(
     np.testing.assert_array_equal(again.weight_v.data, module.weight_v.data)
 
 
+@pytest.mark.slow
 def test_the_documented_flax_model(rng: Any, tmp_path: Path) -> None:
     """Foo, Bar and Baz of Flax's documentation, in minwn's modules: names by `like`, `rename`."""
     jax = pytest.importorskip("jax", reason="Flax stands on jax")

@@ -103,6 +103,7 @@ def out_of_bound(given, shape, dtype):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [10, conv_windows.TILE])
 @pytest.mark.parametrize("d", [1, 2, 3])
 @pytest.mark.parametrize("dtype", UNIT)

@@ -172,6 +172,7 @@ def told(outcomes):
     return [f"{o.mutant.id} {o.dtype}: {o.verdict} {o.found}" for o in outcomes]
 
 
+@pytest.mark.slow
 def test_the_judge_sees_every_fault(outcomes):
     assert not told(o for o in outcomes if o.survived)
 

@@ -88,6 +88,7 @@ def outcomes(tests, target, **how):
     return {t.mutant.id: t.outcome for t in survey.tested}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "tests", "target"),
     [
@@ -171,6 +172,7 @@ def test_functions_of_every_kind_are_replaced(folder, layer, tests, target):
     assert set(outcomes("test_layer.py", target).values()) == {"killed"}
 
 
+@pytest.mark.slow
 def test_a_suite_without_end_runs_out_of_time(folder):
     endless = "while abs(slope - v_bar[i]) > 1e-5: pass"
     folder(test_layer=WEAK.replace("assert abs(slope - v_bar[i]) < 1e-5", endless))
@@ -179,6 +181,7 @@ def test_a_suite_without_end_runs_out_of_time(folder):
     assert found["formula.g_bar_n2"] == "survived"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "words"),
     [

@@ -55,6 +55,7 @@ def composed(layer: Any, x: Any, shape: tuple[int, ...]) -> Any:
     return conv.composed_transpose(x, layer.weight, layer.bias, size=shape[2:], **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transposed", [False, True])
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())

@@ -162,6 +162,7 @@ def test_the_layer_is_called_with_the_normalised_weights(tree, rng):
         assert np.ptp(a.data) > 0  # they have moved
 
 
+@pytest.mark.slow
 @trees
 def test_derivatives_of_every_parameter_and_the_input(tree, rng):
     """The wrapper is a function of what it is given by `substitute`, so itself wrapped again."""
@@ -411,6 +412,7 @@ def test_a_call_is_computed_in_the_widest_dtype_it_meets(stored, dtype, given, b
         assert leaf.grad.dtype == leaf.dtype
 
 
+@pytest.mark.slow
 def test_dtypes_as_in_flax(rng, flax):
     import jax.numpy as jnp
 
@@ -763,6 +765,7 @@ SAME = {  # arguments of both; axes as Flax counts them
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", SAME.values(), ids=SAME)
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)
 def test_one_layer_is_that_of_flax(twin, options, rng, flax):
@@ -866,6 +869,7 @@ def test_the_example_has_the_scales_on_the_page_of_flax():
     assert found == PAGE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epsilon", [1e-12, 0.1])
 def test_the_example_is_that_of_flax(epsilon, rng, flax):
     class Baz(flax.Module):

@@ -59,6 +59,7 @@ FORMS = [("plain", 0.0), ("inside", 1e-12), ("inside", 0.1), ("outside", 0.01), 
 FORMS += [("max_q", 0.25), ("max_n", 0.5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axis", "form", "eps"),
     [(0, *f) for f in FORMS] + [(x, "plain", 0.0) for x in (1, -1, None, (0, 1), (0, 2))],
@@ -214,6 +215,7 @@ def fraction_named(dtype, count=40):
     return right / count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_nine_of_ten_coefficients_out_of_the_catalogue_are_fitted(dtype):
     assert fraction_named(dtype) >= 0.9

@@ -27,6 +27,7 @@ def installed(distribution):
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", FINDINGS)
 def test_a_finding_is_still_so(title):
     distribution, version, program, printed = FINDINGS[title]

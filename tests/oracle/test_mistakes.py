@@ -86,6 +86,7 @@ def told(dtype):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_some_case_tells_every_mistake_from_the_truth(dtype):
     if dtype == "bfloat16":
@@ -95,6 +96,7 @@ def test_some_case_tells_every_mistake_from_the_truth(dtype):
     assert [m.id for m in SECOND if not any(found[m.id, o] for o in LATER)] == []
 
 
+@pytest.mark.slow
 def test_some_case_tells_every_mistake_from_every_other():
     """Two names of one computation would be a coin tossed."""
     seen = {}

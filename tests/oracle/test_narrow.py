@@ -73,6 +73,7 @@ def test_a_mistake_of_the_catalogue_is_named(name, dtype):
     assert not report.ambiguous
 
 
+@pytest.mark.slow
 def test_a_norm_that_is_stored_is_no_fault_and_sums_in_the_narrow_dtype_are(dtype):
     """Up to the powers of n counted in `error_bounds.STORED`; sums of 64 exceed them."""
 

@@ -37,16 +37,19 @@ def broken(backward, forward=a.forward):
     return {x for x in LAWS if not holds(x, forward if x[0] == "F" else backward)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", a.BACKWARDS)
 def test_right_implementations_break_no_law(name):
     assert broken(a.BACKWARDS[name]) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", a.FORWARDS)
 def test_right_forwards_break_no_law(name):
     assert all(holds(law.id, a.FORWARDS[name]) for law in FORWARD_LAWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_narrow_dtypes_break_no_law(dtype):
     accumulate = "float32" if dtype == "float16" else None
@@ -79,6 +82,7 @@ FORWARDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", FAULTS)
 def test_a_fault_breaks_its_law_and_only_what_goes_with_it(law):
     texts, laws = FAULTS[law]
@@ -87,6 +91,7 @@ def test_a_fault_breaks_its_law_and_only_what_goes_with_it(law):
     assert found == set(laws.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", FORWARDS)
 def test_a_fault_of_the_forward(law):
     forward, laws = FORWARDS[law]

@@ -64,6 +64,7 @@ def test_errors_that_are_as_small_but_no_rounding(name, dtype):
     assert not {d.id for d in found} & {"low_precision", "lost_digits"}
 
 
+@pytest.mark.slow
 def test_sums_in_the_narrow_dtype_where_wider_ones_were_claimed():
     spec = {"dtype": "float16", "accumulate": "float32", "quick": False}
     report = oracle.check(backward=a.BACKWARDS["sequential"], **spec)

@@ -86,6 +86,7 @@ def test_surds_are_a_field():
 # ---- the two routes -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("form", "eps"), FORMS)
 def test_the_routes_agree(form, eps, dtype):
@@ -100,6 +101,7 @@ def test_the_routes_agree_to_the_edges_of_the_dtype(dtype):
         expected(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "eps"), FORMS)
 def test_mpmath_agrees(form, eps):
     pytest.importorskip("mpmath", reason="a third arithmetic")

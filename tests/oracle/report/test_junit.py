@@ -16,6 +16,7 @@ def parsed(*reports):
     return ElementTree.fromstring(junit(reports).encode())
 
 
+@pytest.mark.slow
 def test_one_suite_for_each_report_one_test_for_each_rung_law_and_group():
     suites = parsed(*everything()).findall("testsuite")
     assert len(suites) == len(MAKERS)

@@ -37,6 +37,7 @@ def checks(report):
 # ---- the plain references -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_plain_reference_passes_on_every_axis_dtype_and_order(name):
     [adapter] = adapters.get(name)
@@ -49,6 +50,7 @@ def test_a_plain_reference_passes_on_every_axis_dtype_and_order(name):
             assert ("second order" in checks(report)) == ("double_backward" in has)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["minwn.byhand", "minwn.composed", "minwn.layer"])
 def test_minwn_has_every_form(name):
     [adapter] = adapters.get(name)
@@ -71,6 +73,7 @@ TORCH = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", TORCH)
 def test_torch(name, dtype):
@@ -105,6 +108,7 @@ def first_order(adapter):
     return replace(adapter, functions=functions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JAX)
 def test_flax_and_equinox_are_right_at_every_order(name):
     report = check_adapter(installed(name), **FEW)
@@ -114,6 +118,7 @@ def test_flax_and_equinox_are_right_at_every_order(name):
     assert bool(zeros) == (name == "equinox.wrapper")  # eps gives zeros an answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axis", "dtype"), [(..., "float32"), (0, "float64"), (None, "float64")])
 @pytest.mark.parametrize("name", JAX)
 def test_flax_and_equinox_in_float32_and_on_other_axes(name, axis, dtype):
@@ -123,6 +128,7 @@ def test_flax_and_equinox_in_float32_and_on_other_axes(name, axis, dtype):
     assert {"forward", "gradients"} <= set(checks(report))
 
 
+@pytest.mark.slow
 def test_flax_loses_its_eps_in_float16():
     adapter = first_order(installed("flax.linen"))
     report = check_adapter(adapter, dtype="float16", groups=["undefined"], ranks=[2])
@@ -191,6 +197,7 @@ def test_a_later_order_that_raises_is_left_out_and_told():
     assert "product" not in checks(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", adapters.ADAPTERS)
 def test_an_implementation_leaves_the_arrays_and_their_dtype_alone(name):
     adapter = installed(name)

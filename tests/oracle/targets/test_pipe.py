@@ -57,6 +57,7 @@ def test_c_in_single_precision(tmp_path):
     assert (report.verdict, report.dtype) == ("PASS", "float32"), report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "name"),
     [(1, "no_projection"), (2, "proj_n3"), (3, "global_norm"), (4, "last_row_zero")],
@@ -203,6 +204,7 @@ def test_every_number_survives_the_way_there_and_back(program, rng):
         assert pipe.forward(np.zeros((3, 0)), np.zeros((1, 0))).shape == (3, 0)
 
 
+@pytest.mark.slow
 def test_messages_of_many_megabytes(program, rng):
     v = rng.standard_normal((4, 100_000))
     noisy = ECHO.replace("v, g =", "sys.stderr.write('noise' * 200000)\n    v, g =")
@@ -251,6 +253,7 @@ FATAL = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FATAL)
 def test_a_program_that_is_lost(program, case):
     body, words = FATAL[case]
@@ -299,6 +302,7 @@ def test_a_wrong_answer_is_one_wrong_answer(program, case):
         assert pipe.forward(V, G).tolist() == [[2, 1]]
 
 
+@pytest.mark.slow
 def test_a_program_that_reads_nothing_of_a_large_request(program):
     command = program("hello()\ntime.sleep(60)")
     with Pipe(command, timeout=1) as pipe, pytest.raises(PipeError, match="did not answer"):
@@ -329,6 +333,7 @@ def test_a_program_that_does_not_end_is_ended(program):
     assert not any(thread.is_alive() for thread in pipe._program._threads)
 
 
+@pytest.mark.slow
 def test_its_children_are_ended_with_it(program):
     """A shell may leave a child that holds the pipes open."""
     body = """
@@ -352,6 +357,7 @@ def test_an_exception_in_the_block_ends_it(program):
     assert pipe._program.process.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_pipe_that_is_dropped_is_closed(program):
     pipe = Pipe(program(ECHO)).__enter__()
     process = pipe._program.process

@@ -35,6 +35,7 @@ PAGE = FORMAT.read_text(encoding="utf-8")
 # ---- what is published --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rebuild_gives_the_same_bytes():
     """Proved by both routes: exact integers, and differences in decimal."""
     made = dict(texts())
@@ -42,6 +43,7 @@ def test_a_rebuild_gives_the_same_bytes():
     assert {path for path in made if (DATA / path).read_bytes() != made[path].encode()} == set()
 
 
+@pytest.mark.slow
 def test_the_third_route_agrees():
     pytest.importorskip("mpmath", reason="the other arithmetic of the cross-check")
     for path in FILES:
@@ -244,6 +246,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(folder, fault):
     edit, words = FAULTS[fault]
@@ -279,6 +282,7 @@ def test_what_is_withdrawn_may_be_wrong(folder):
     assert any("in no file" in c for c in verify(folder).complaints)
 
 
+@pytest.mark.slow
 def test_the_schema_is_read_as_others_read_it():
     jsonschema = pytest.importorskip("jsonschema", reason="another reader of JSON Schema")
     schema = json.loads(SCHEMA_FILE.read_text())
