@@ -19,7 +19,7 @@ from ..gradcheck.numerical import (
     Line,
     central_differences,
     complex_step,
-)  # fmt: skip
+)
 from .bounds import U64, Bounds
 from .points import Problem, place
 from .report import COMPLEX, DIFFERENCES, Finding, compare
