@@ -300,9 +300,8 @@ def gradcheck(
     When a gradient from the graph is wrong, the operations in it are judged one by one (`blame`),
     unless `localise` is False.
     Raises GradcheckError with the report unless the verdict is "pass" (or `raise_on_failure` is
-    False; the report is then true only if it is "pass"), TypeError or ValueError for options that
-    cannot be meant. Everything random comes from
-    `rng`, by default one of seed 0.
+    False; the report is then true only for "pass"), TypeError or ValueError for options that
+    cannot be meant. Everything random comes from `rng`, by default one of seed 0.
     """
     options = Options(
         backward, jvp, mode, order, method, batched, argnums, cotangents, directions, rtol, dtype,

@@ -204,7 +204,8 @@ class Comparer:
                 how.recheck(found, analytic)
         judged = Judged(how, found, analytic)
         verdict, row, column = judged.verdict()
-        if verdict != "pass" or subject.u_bar > FINE:  # of coarser dtypes, rounding decides
+        # Of coarser dtypes, rounding decides.
+        if verdict in ("fail", "unresolved") or subject.u_bar > FINE:
             with quiet():
                 judged = replace(judged, slack=how.tangents.bound(rounding()[k], every))
             verdict, row, column = judged.verdict()

@@ -71,6 +71,10 @@ class Subject:
         self._before = [x.copy() if backend.is_array(x) else x for x in self.args]
         with quiet():
             self.outputs = self._outputs(f, self.args)
+        if any(y.dtype.kind == "c" for y in self.outputs):
+            raise TypeError(
+                "gradcheck: f returns complex numbers; return real and imaginary parts as two"
+            )
         self.shapes = [y.shape for y in self.outputs]
         self.centre = _row(self.outputs)
         if not len(self.centre):
