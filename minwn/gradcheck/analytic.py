@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -20,7 +19,7 @@ from .subject import Subject, as_tuple, holds_floats, same
 
 __all__ = [
     "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradient_function",
-    "gradients_of", "graph_product", "judged_backward", "name_of", "names_of", "operations",
+    "gradients_of", "graph_product", "judged_backward", "name_of", "operations",
     "pulled", "recorded", "rounding_of",
 ]  # fmt: skip
 
@@ -79,13 +78,18 @@ def rounding_of(
     for there in moved:
         for k, bar in bars.items():
             found[k] = numpy.maximum(found[k], numpy.nan_to_num(abs(there[k] - bar)))
-    for k, x in subject.x.items():
-        if x.size:  # as much as in the worst entry, in units of x or not
-            size = sizes_of(x).reshape(-1)
-            largest = found[k].max(axis=1, keepdims=True)
-            weighted = (found[k] * size).max(axis=1, keepdims=True) / size
-            found[k] = factor * numpy.minimum(largest, weighted)
-    return found
+    return {k: factor * _among_smaller(found[k], abs(bar)) for k, bar in bars.items()}
+
+
+def _among_smaller(noise: numpy.ndarray, size: numpy.ndarray) -> numpy.ndarray:
+    """For each entry, the largest noise among those that are no larger than 2^10 times it: what
+    happens to one may happen to the others, but large ones tell nothing of small ones. (c, n)"""
+    worst = numpy.empty_like(noise)
+    for row, (own, of) in enumerate(zip(noise, size, strict=True)):
+        order = of.argsort()
+        most = numpy.maximum.accumulate(own[order])
+        worst[row] = most[numpy.searchsorted(of[order], 2.0**10 * of, side="right") - 1]
+    return worst
 
 
 def _in_float64(subject: Subject, backward: Any, u: numpy.ndarray) -> Any:
@@ -158,15 +162,6 @@ def judged_backward(subject: Subject, backward: Any) -> Callable[..., Any]:
 
 def name_of(f: Any) -> str:
     return getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
-
-
-def names_of(f: Any) -> list[str]:
-    """The names of f's arguments, as far as it has a signature that tells."""
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 # ---- from a graph --------------------------------------------------------------------------------

@@ -23,18 +23,17 @@ from .analytic import (
     gradients_of,
     judged_backward,
     name_of,
-    names_of,
     operations,
     recorded,
     rounding_of,
-)  # fmt: skip
+)
 from .compare import Comparer
 from .report import Comparison, GradcheckError, GradcheckReport
-from .subject import Subject
+from .subject import Subject, names_of
 
 __all__ = ["Check", "Options", "blame", "gradcheck"]
 
-FEW = 2  # evaluations that are repeated where nothing is in doubt
+FEW = 3  # evaluations that are repeated where nothing is in doubt
 METHODS = ("auto", "complex", "difference")
 
 
@@ -115,7 +114,7 @@ class Check:
             f, inputs, options.argnums, options.dtype, options.batched,
             Tensor if options.by_graph else raw,
         )  # fmt: skip
-        self.labels = [*(options.names or names_of(f)), *[""] * len(subject.args)]
+        self.labels = [*(options.names or subject.names), *[""] * len(subject.args)]
         # A function of the user's may be called tanh, too; only a name that was given counts.
         known = isinstance(f, Primitive) or options.name in Primitive.registry
         self.kind = "op" if known else "function"
@@ -286,9 +285,10 @@ def gradcheck(
         gradcheck(forward, [v, g], jvp=jvp)               # arrays: (v, g, v_dot, g_dot) -> w_dot
 
     inputs: arrays, Tensors or Python numbers. All floating ones are checked (or those in
-    `argnums`), as copies of `dtype`; integers are passed on. Without `backward` and `jvp`, f takes
-    and returns Tensors and is differentiated by its graph. A None from `backward` claims a
-    gradient of zero. f may return a tuple; `backward` then takes a tuple of cotangents.
+    `argnums`), as copies of `dtype` ("float64", "float32", "float16", "bfloat16", ...); integers
+    are passed on. Without `backward` and `jvp`, f takes and returns Tensors and is differentiated
+    by its graph. A None from `backward` stands for a gradient of zero. f may return a tuple;
+    `backward` then takes a tuple of cotangents.
 
     mode: "full" measures every entry, one of each independent slice at a time; "random" measures
     `directions` of each argument, and on a failure halves the direction until one entry is left.
@@ -300,8 +300,8 @@ def gradcheck(
     When a gradient from the graph is wrong, the operations in it are judged one by one (`blame`),
     unless `localise` is False.
     Raises GradcheckError with the report unless the verdict is "pass" (or `raise_on_failure` is
-    False), TypeError or ValueError for what is not a question. Everything random comes from
-    `rng`, by default one of seed 0.
+    False; the report is then true only for "pass"), TypeError or ValueError for options that
+    cannot be meant. Everything random comes from `rng`, by default one of seed 0.
     """
     options = Options(
         backward, jvp, mode, order, method, batched, argnums, cotangents, directions, rtol, dtype,

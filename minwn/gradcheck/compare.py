@@ -22,7 +22,7 @@ from .numerical import (
     halves,
     random_directions,
     sizes_of,
-)  # fmt: skip
+)
 from .report import VERDICTS
 from .slices import by_slices
 from .subject import Subject
@@ -30,7 +30,7 @@ from .subject import Subject
 __all__ = ["Comparer"]
 
 FINE = 2.0**-40  # the unit roundoff of float64 is below, of all others above
-THOUSANDTH = 5e-4
+THOUSANDTH = 5e-4  # of the terms: what a measurement may be wrong by and still call others wrong
 MOST = 2.0**-5  # of the terms: a pass must have seen an error of so much, or of four times rtol
 
 
@@ -130,12 +130,10 @@ class Judged:
         """The error that would have been noticed in every entry, as a share of its terms; and, in
         entries too small for that, as a share of the largest. NaN: there are none."""
         scale, allowed = self.found.scale, self.allowed
-        small = ~(allowed <= self.limit * scale)
+        small, moves = ~(allowed <= self.limit * scale), self.found.secant > 0
         with quiet():
-            if not small.any():
-                return float((allowed / scale).max(initial=0.0)), math.nan
-            still = (self.found.secant == 0) & (self.analytic == 0)  # f does not move at all
-            share, beside = (allowed / scale)[~small], (allowed / self.reference)[small & ~still]
+            share = (allowed / scale)[~small & moves]
+            beside = (allowed / self.reference)[small & (moves | (self.analytic != 0))]
         worst, least = (float(x.max()) if len(x) else math.nan for x in (share, beside))
         return worst, least
 
@@ -147,10 +145,9 @@ class Judged:
             return f"zero: any gradient up to {self.allowed.max():.1e} would be lost in rounding"
         if verdict != "unresolved":
             return ""
+        slack = numpy.broadcast_to(self.slack, found.value.shape)
         causes = {
-            "rounding in the derivative that is judged": numpy.broadcast_to(
-                self.slack, found.value.shape
-            )[at],
+            "rounding in the derivative that is judged": slack[at],
             "rounding in f": found.floor[at],
             "no length of steps fits f": DISTRUST * found.estimate[at],
         }
@@ -207,7 +204,8 @@ class Comparer:
                 how.recheck(found, analytic)
         judged = Judged(how, found, analytic)
         verdict, row, column = judged.verdict()
-        if verdict != "pass" or subject.u_bar > FINE:  # of coarser dtypes, rounding decides
+        # Of coarser dtypes, rounding decides.
+        if verdict in ("fail", "unresolved") or subject.u_bar > FINE:
             with quiet():
                 judged = replace(judged, slack=how.tangents.bound(rounding()[k], every))
             verdict, row, column = judged.verdict()

@@ -17,21 +17,19 @@ import numpy
 
 from ..backend import Generator, generator, quiet
 from .numerical import (
+    COMPLEX_STEP,
     DISTRUST,
     Contraction,
     Measured,
     central_differences,
     complex_step,
     random_directions,
-)  # fmt: skip
+)
 from .subject import Subject
 
 __all__ = [
-    "RULES", "Measurement", "Quality", "Rule", "chosen", "quality",
+    "RULES", "Measurement", "Quality", "Rule", "deciding", "quality",
 ]  # fmt: skip
-
-BLOCK = 2**16  # numbers in the outputs of one block of perturbations: they stay in cache
-
 
 # ---- which measurement to believe ---------------------------------------------------------------
 
@@ -89,23 +87,23 @@ RULES = (
 )
 
 
-def chosen(
+def deciding(
     old: Measured, new: Measured, analytic: numpy.ndarray, rtol: float, u: float
 ) -> numpy.ndarray:
-    """Where the new measurement takes the place of the old one, by `RULES`."""
+    """The number of the rule that decides between two measurements of each derivative: (b, k)"""
     was, now = quality(old, u), quality(new, u)
     refuted, refutes = old.contradicts(analytic, rtol), new.contradicts(analytic, rtol)
+    before, after = old.allowed(rtol), new.allowed(rtol)
     with quiet():
         # One that agrees with a more precise one, only with a larger tolerance, overrules nothing.
-        apart = ~(abs(new.value - old.value) <= new.allowed(rtol) + old.allowed(rtol))
-        less = new.allowed(rtol) < old.allowed(rtol)
-        smaller = new.allowed(rtol) / new.scale < old.allowed(rtol) / old.scale
+        apart = ~(abs(new.value - old.value) <= before + after)
+        smaller = after / new.scale < before / old.scale
         conditions = {
             "": numpy.True_,
             "only the new one confirms": apart & refuted & ~refutes,
             "only the old one confirms": apart & refutes & ~refuted,
             "the new one allows less": new.allowed(u**0.56) < old.allowed(u**0.56),
-            "the new one allows less, or a smaller share": less | smaller,
+            "the new one allows less, or a smaller share": (after < before) | smaller,
             "the new one allows a smaller share": smaller,
         }
     fits = [
@@ -114,8 +112,10 @@ def chosen(
         & (True if rule.new is None else now == rule.new)
         for rule in RULES
     ]
-    first = numpy.argmax([numpy.broadcast_to(fit, was.shape) for fit in fits], axis=0)
-    return numpy.array([rule.new_stands for rule in RULES])[first]
+    return numpy.argmax([numpy.broadcast_to(fit, was.shape) for fit in fits], axis=0)
+
+
+NEW_STANDS = numpy.array([rule.new_stands for rule in RULES])
 
 
 # ---- measuring ----------------------------------------------------------------------------------
@@ -173,11 +173,8 @@ class Measurement:
         The floor of `complex_step` is that of the whole of f, and hides small entries. Points as
         near as rounding tell more: 100 times the largest of three differences.
         """
-        shape, u, length = (
-            self.subject.x[self.k].shape,
-            self.subject.u,
-            self.tangents.scales(rows)[0],
-        )
+        shape, u = self.subject.x[self.k].shape, self.subject.u
+        length = self.tangents.scales(rows)[0]
         noise = 16 * u * found.scale
         for rng in map(generator, range(3)):
             there = self._complex(rows, length, 1 + 8 * u * rng.uniform(-1, 1, shape))
@@ -189,8 +186,9 @@ class Measurement:
         found = central_differences(
             self._line, rows, length / 8, subject.centre, contract, subject.u, self.enough, noise
         )
-        if noise is not None:  # whoever computes f so, computes its gradient so
-            share = contract.size(noise).sum() / contract.size(subject.centre).sum()
+        if noise is not None:  # a gradient is computed no better than f
+            size = float(contract.size(subject.centre).sum())
+            share = float(contract.size(noise).sum()) / size if size else 0.0
             found.floor += max(0.0, share**0.56 - self.rtol) * found.scale
         return found
 
@@ -211,6 +209,7 @@ class Measurement:
             self.noise = self._noise()
             if self.noise is not None:
                 found[again] = self._differences(rows[again], lengths[0][again])
+        first = found.bend.copy()
         for length in lengths[1:]:
             # Where rounding is the limit, only longer steps can be more precise.
             longer = (length > lengths[0])[:, None]
@@ -219,13 +218,16 @@ class Measurement:
                 continue
             old, given = found[again], analytic[again]
             new = self._differences(rows[again], length[again])
-            better = chosen(old, new, given, self.rtol, u)
-            # A kink is withdrawn by steps that would have seen it; in rounding it may be lost.
+            better = NEW_STANDS[deciding(old, new, given, self.rtol, u)]
+            # A kink is withdrawn by steps that would have seen it, and by those that show a jump:
+            # it grows as 1/h, as at poles nearby; at a kink not at all, under a root as its power.
+            shorter = (lengths[0] / length)[again, None]
             with quiet():
-                kink = new.kink | ~(new.least_bend / new.scale <= old.bend / old.scale)
-                if self.noise is not None:  # nor is it one that grows with shorter steps
-                    kink &= ~(new.kink & (new.bend > 4 * old.bend))
-            bend = numpy.where(kink, old.bend, 0.0)
+                seen = new.least_bend <= old.bend * numpy.fmax(1.0, new.scale / old.scale)
+                jump = (shorter >= 16) & (new.bend > first[again] * shorter**0.75)
+                if self.noise is not None:
+                    jump |= new.bend > 4 * old.bend
+            bend = numpy.where(numpy.where(new.kink, jump, seen), 0.0, old.bend)
             old[better] = new[better]
             old.bend = bend
             found[again] = old
@@ -277,7 +279,8 @@ class Measurement:
         kinks. Where not even the worst four are wrong by both, all that it contradicts."""
         u, found = self.subject.u, self.once(rows)
         with quiet():
-            blunt = numpy.flatnonzero((~is_sharp(found, u) & (analytic != 0)).any(axis=1))
+            moves = (found.scale > 0) | (analytic != 0)
+            blunt = numpy.flatnonzero((~is_sharp(found, u) & moves).any(axis=1))
             if len(blunt):
                 part = found[blunt]
                 part.floor = numpy.fmin(part.floor, self._complex_noise(rows[blunt], part))
@@ -291,10 +294,9 @@ class Measurement:
             if len(part):
                 new, old = self.by_differences(rows[part], analytic[part]), found[part]
                 given, allowed = analytic[part], new.allowed(self.rtol)
-                length = self.tangents.scales(rows[part])[0][:, None]
-                nothing = (abs(new.value) <= allowed) & (abs(given) <= allowed)
-                slope = self.contract.size(self.subject.centre) / length
-                nothing &= allowed <= 1e-3 * numpy.maximum(slope, new.secant)
+                # What is left where the derivative is 0: terms of the order h^2.
+                nothing = abs(old.value) <= COMPLEX_STEP * new.secant
+                nothing &= (abs(new.value) <= allowed) & (abs(given) <= allowed)
                 keep = ~((quality(new, u) == Quality.SHARP) | new.kink | nothing)
                 agree = abs(new.value - old.value) <= allowed + old.allowed(self.rtol)
                 keep |= (old.allowed(self.rtol) < allowed) & agree & ~(new.kink | nothing)

@@ -196,8 +196,8 @@ class Measured:
 
     value: NaN where f was not finite on either side. estimate: of the extrapolation's error.
     floor: what rounding in f can do to it. scale: sum |u_j| |J_ji|, the size of the terms that
-    add up to the value; and secant: the same sum over the slopes along the steps themselves. bend:
-    by how much the two one-sided derivatives differ, where that does not shrink with the step.
+    add up to the value; and secant: the same sum over the slopes of the steps themselves. bend: by
+    how much the two one-sided derivatives differ, where that does not shrink with the step.
     """
 
     value: numpy.ndarray
@@ -295,8 +295,9 @@ def _quotients(
     contract: Contraction,
     u: float,
 ) -> tuple[numpy.ndarray, ...]:
-    """D(h) for r steps, and there the floor, the scale, and the bend, which is the difference of
-    the one-sided quotients: it shrinks with h, but not at a kink. Each (r, b, k)."""
+    """D(h) for r steps, and there the floor, the size of the terms, that of the one-sided ones, and
+    the bend, which is the difference of the one-sided quotients: it shrinks with h, but not at a
+    kink. Each (r, b, k)."""
     found = []
     for step in steps:
         h, up = step[:, None], line(rows, step)
@@ -305,12 +306,17 @@ def _quotients(
         whole, half = contract(rise), contract(up)
         scale, above = contract.size(rise, rise), contract.size(up, up)
         floor = (still + 8 * u * (above + scale)) / h
-        found.append((whole / (2 * h), floor, scale / (2 * h), abs(2 * half - whole) / h))
+        bend = abs(2 * half - whole) / h
+        found.append((whole / (2 * h), floor, scale / (2 * h), above / h, bend))
     return tuple(map(numpy.array, zip(*found, strict=True)))
 
 
 def _extrapolated(
-    slope: numpy.ndarray, floor: numpy.ndarray, scale: numpy.ndarray, bend: numpy.ndarray
+    slope: numpy.ndarray,
+    floor: numpy.ndarray,
+    scale: numpy.ndarray,
+    aside: numpy.ndarray,
+    bend: numpy.ndarray,
 ) -> Measured:
     """Richardson's table over the steps, longest first, and of it what errs least."""
     above: list[Any] = []
@@ -331,13 +337,14 @@ def _extrapolated(
         & (bend[-2] > 0.7 * bend[-3])
         & (bend[-1] > 16 * floor[-1] + 1e-9 * scale[-1])
     )
-    value, secant = numpy.array(values)[best, row, column], scale[step, row, column]
+    value, terms = numpy.array(values)[best, row, column], scale[step, row, column]
+    secant = numpy.maximum(terms, aside[step, row, column])
     # But for rounding, the shortest step must not be farther from the value than those it is from.
     off = abs(slope - value)
     astray = off[-1] - numpy.maximum.accumulate(off)[step, row, column] - floor[-1]
     error = numpy.fmax(estimate[best, row, column], astray)
     # Extrapolated, too: over far too long a step the terms may be large, and their sum nothing.
-    terms = numpy.minimum(secant, _next_row([scale[-2]], scale[-1], RATIO)[1])
+    terms = numpy.minimum(terms, _next_row([scale[-2]], scale[-1], RATIO)[1])
     return Measured(
         value, error, floor[step, row, column],
         numpy.maximum(terms, abs(value)), secant, numpy.where(kink, bend[-1], 0.0),

@@ -35,7 +35,7 @@ from .numerical import (
     size_of,
     sizes_of,
     spread,
-)  # fmt: skip
+)
 from .subject import Subject
 
 __all__ = ["by_slices"]

@@ -20,10 +20,10 @@ from ..graph import Value, raw
 from ..validation import instance, kind_of, shown, whole
 from .numerical import noise_along, signed, sizes_of
 
-__all__ = ["Subject", "as_tuple", "holds_floats", "same"]
+__all__ = ["Subject", "as_tuple", "holds_floats", "names_of", "same"]
 
 WIDE = numpy.dtype("float64")
-MEMORY = 2**16  # numbers in the evaluations that are remembered, to be repeated
+MEMORY = 2**13  # numbers in the evaluations that are remembered, to be repeated
 
 
 class Subject:
@@ -54,7 +54,7 @@ class Subject:
         if not backend.is_floating(self.dtype):
             raise TypeError(f"gradcheck: dtype={shown(dtype)}; choose a float dtype")
         self.args = [self._taken(x) for x in inputs]
-        _check_count(f, len(self.args))
+        self.names = names_of(f, len(self.args))
         self._floating = floating = [k for k, x in enumerate(self.args) if holds_floats(x)]
         self.checked = floating
         if argnums is not None:
@@ -71,6 +71,10 @@ class Subject:
         self._before = [x.copy() if backend.is_array(x) else x for x in self.args]
         with quiet():
             self.outputs = self._outputs(f, self.args)
+        if any(y.dtype.kind == "c" for y in self.outputs):
+            raise TypeError(
+                "gradcheck: f returns complex numbers; return real and imaginary parts as two"
+            )
         self.shapes = [y.shape for y in self.outputs]
         self.centre = _row(self.outputs)
         if not len(self.centre):
@@ -266,11 +270,10 @@ class Subject:
         points: (b, *x.shape) -> (b, m)
         """
         rows = self._each(k, points)
-        few = slice(None if self.batched else 1)  # those of a batch belong together
-        size = points[few].size + rows[few].size
-        if size <= self._memory:
-            self._memory -= size
+        if self._memory > 0:
+            few = slice(None if self.batched else 1)  # those of a batch belong together
             self._remembered.append((k, points[few].copy(), rows[few].copy()))
+            self._memory -= points[few].size + rows[few].size
         return rows
 
     def _each(self, k: int, points: numpy.ndarray) -> numpy.ndarray:
@@ -343,19 +346,27 @@ def _exponents(size: numpy.ndarray, near: int) -> numpy.ndarray | None:
     return numpy.where(known, numpy.sign(off) * numpy.maximum(abs(off) - near, 0), 0)
 
 
-def _check_count(f: Any, count: int) -> None:
-    """Raise TypeError where f has a signature that tells that it does not take so many inputs."""
+def names_of(f: Any, count: int | None = None) -> list[str]:
+    """The names of f's arguments, as far as it has a signature that tells.
+
+    Raises TypeError where that does not take `count` inputs.
+    """
     try:
         signature = inspect.signature(f)
     except (TypeError, ValueError):
-        return
+        return []
+    known = signature.parameters
     try:
-        signature.bind(*range(count))
+        if count is not None:
+            signature.bind(*range(count))
     except TypeError:
         raise TypeError(
-            f"gradcheck: f({', '.join(signature.parameters)}) does not take {count} inputs; "
-            f"give one for each argument"
+            f"gradcheck: f({', '.join(known)}) does not take {count} inputs; give one for each "
+            f"argument"
         ) from None
+    return [
+        name for name, p in known.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
 
 
 def as_tuple(y: Any) -> tuple[Any, ...]:
@@ -365,5 +376,5 @@ def as_tuple(y: Any) -> tuple[Any, ...]:
 def _row(outputs: Sequence[Array]) -> numpy.ndarray:
     """All outputs, one after another, in an array of its own."""
     rows = [to_numpy(y).reshape(-1) for y in outputs]
-    rows = [r if r.dtype.kind == "c" else r.astype("float64") for r in rows]
+    rows = [r if r.dtype.kind == "c" else r.astype(WIDE) for r in rows]
     return numpy.concatenate(rows) if len(rows) > 1 or rows[0].dtype.kind == "c" else rows[0]

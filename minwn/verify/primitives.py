@@ -17,8 +17,7 @@ import numpy
 from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
 from ..gradcheck import adjoint_test, gradcheck
-from ..gradcheck.analytic import names_of
-from ..gradcheck.subject import holds_floats
+from ..gradcheck.subject import holds_floats, names_of
 from ..graph import Primitive, raw
 from ..tensors import Tensor
 from .cases import CASES, KINKS, drawn, shapes_of

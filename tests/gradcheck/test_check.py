@@ -577,6 +577,7 @@ QUESTIONS = {
     "bare array": ({"inputs": np.ones(3)}, TypeError, "inputs is a sequence"),
     "integers": ({"inputs": [np.arange(3)]}, ValueError, "nothing to check"),
     "complex": ({"inputs": [np.ones(2) * 1j]}, TypeError, "real and imaginary"),
+    "complex outputs": ({"f": lambda x: x * 1j, "backward": lambda u, x: u}, TypeError, "as two"),
     "no function": ({"f": 3.0}, TypeError, "pass a function"),
     "no array": ({"f": lambda x: "no"}, TypeError, "no floating-point array"),
     "plain arrays": ({"f": lambda x: raw(x) * 2.0}, TypeError, "pass the gradient to be judged"),
