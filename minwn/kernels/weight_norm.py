@@ -63,8 +63,8 @@ def _has_short_rows(p: Problem) -> bool:
     """Rows of NumPy's that need neither blocks nor another dtype."""
     if p.library != "numpy" or p.rows is None or p.dtype.char not in "fd" or is_large(*p.rows):
         return False
-    # Others of no entries cannot be seen as rows, or lose their order in memory by it.
-    return len(p.v) == len(p.g) == 2 or (p.in_order and p.rows[0] * p.rows[1] > 0)
+    # Others are seen as rows, for which they must have an entry, and lie in order.
+    return (len(p.v) == 2 and p.g == (p.v[0], 1)) or (p.in_order and p.rows[0] * p.rows[1] > 0)
 
 
 def _has_large_rows(p: Problem) -> bool:

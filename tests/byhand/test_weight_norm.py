@@ -771,7 +771,8 @@ def test_which_way_serves(rng):
         (((v[None],), (g[None],)), "slices"), (((v * 1j,), (g * 1j,)), None),
         (((np.tile(v, (30, 80)),), (np.tile(g, (30, 1)),)), "blocks of rows"),
         (((np.tile(half, (30, 80)),), (np.tile(half[:, :1], (30, 1)),)), "blocks of rows"),
-        (((Tensor(v),), (g,)), None),
+        (((Tensor(v),), (g,)), None), (((v[:0],), (g[:0],)), "rows"),
+        (((v[:0],), (v[:0],)), "slices"), (((v[:, :0],), (g,)), "rows"),
     ]:  # fmt: skip
         assert named(*other) == way
     for likes, gains in (((v,), (narrow,)), ((v.astype(int),), (g,))):
