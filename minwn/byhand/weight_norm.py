@@ -65,8 +65,8 @@ from ..backend import (
     within,
 )
 from ..graph import primitive, raw
-from ..kernels import fused, fused_small, weight_norm_cuda
-from ..kernels.slices import count, dot, kept_shape, rows_of, widen
+from ..kernels import weight_norm as kernels
+from ..kernels.slices import count, dot, kept_shape, widen
 from ..ops import add, divide, maximum, sqrt, sum_to
 from ..validation import door, inside
 from .lengths import FORMS, curvature, radius, slope
@@ -107,14 +107,9 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
     dtypes that are not floating, or differ.
     """
-    if fused_small.serves(v, g, eps, form):
-        return fused_small.forward(v, g)
-    eps = inside(check)(v, g, eps=eps, form=form)
-    if weight_norm_cuda.serves((v,), (g,)):
-        return weight_norm_cuda.forward(v, g, eps, form)
-    if form == "plain" and v.dtype.kind != "c":
-        (v_wide, g_wide), narrow = widen(v, g)
-        return narrow(fused.forward(v_wide, g_wide))
+    way = kernels.way(v, g, eps, form)
+    if way is not None:
+        return way.forward(v, g, eps, form)
     w = v / radius(v, shape=g.shape, eps=eps, form=form) * g
     return w if w.dtype == v.dtype else w.astype(v.dtype)
 
@@ -134,20 +129,13 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
 
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
     """
-    if fused_small.serves(v, g, eps, form) and fused_small.alike(w_bar, v):
-        return fused_small.vjp(w_bar, v, g)
-    eps = inside(check)(v, g, eps=eps, form=form)
-    if weight_norm_cuda.serves((v, w_bar), (g,)):
-        return weight_norm_cuda.vjp(w_bar, v, g, eps, form)
+    way = kernels.way(v, g, eps, form, w_bar)
+    if way is not None:
+        return way.vjp(w_bar, v, g, eps, form)
     (w_bar, v, g), narrow = widen(w_bar, v, g)
-    arrays = raw(w_bar) is w_bar and raw(v) is v
-    if form == "plain" and arrays and w_bar.dtype.kind == v.dtype.kind == "f":
-        v_bar, g_bar = fused.vjp(w_bar, v, g)  # the same in fewer passes
-    else:
-        h, x, y = _lengths(v, g.shape, eps, form)
-        g_bar = dot(w_bar, x, g.shape)
-        v_bar = _scale(w_bar - g_bar * y, g, h)
-    return narrow(v_bar), narrow(g_bar)
+    h, x, y = _lengths(v, g.shape, eps, form)
+    g_bar = dot(w_bar, x, g.shape)
+    return narrow(_scale(w_bar - g_bar * y, g, h)), narrow(g_bar)
 
 
 @door
@@ -177,9 +165,9 @@ def double_vjp(
 
     The letters are those of the derivation above: A = v_bar_bar, B = g_bar_bar.
     """
-    eps = inside(check)(v, g, eps=eps, form=form)
-    if weight_norm_cuda.serves((v, w_bar, v_bar_bar), (g, g_bar_bar)):
-        return weight_norm_cuda.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
+    way = kernels.way(v, g, eps, form, w_bar, v_bar_bar, gain=g_bar_bar)
+    if way is not None and way.double_vjp is not None:
+        return way.double_vjp(v_bar_bar, g_bar_bar, w_bar, v, g, eps, form)
     (A, B, w_bar, v, g), narrow = widen(v_bar_bar, g_bar_bar, w_bar, v, g)
     h, x, y = _lengths(v, g.shape, eps, form)
     s, a, c = (dot(p, q, g.shape) for p, q in ((w_bar, x), (A, y), (A, w_bar)))
@@ -206,10 +194,7 @@ def split(w: Array, axes: int | tuple[int, ...] | None = 0) -> tuple[Array, Arra
 def check(v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") -> float:
     """eps as Python's number. Raises ValueError unless g fits v, and eps the form; TypeError unless
     their dtypes do."""
-    if v.dtype.kind in "biu" or (v.dtype != g.dtype and v.dtype.kind == g.dtype.kind):
-        raise TypeError(f"v of {v.dtype} and g of {g.dtype}; convert both to one floating dtype")
-    rows_of(v.shape, g.shape)
-    return forms.check(form, eps)
+    return kernels.check(v.shape, g.shape, v.dtype, g.dtype, eps, form)
 
 
 @door

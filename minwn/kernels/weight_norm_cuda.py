@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import forms
-from ..backend import Array, compiled, is_cupy, namespace, on_device_of
+from ..backend import Array, compiled, namespace, on_device_of
 from .slices import rows_of
 
 __all__ = ["double_vjp", "forward", "serves", "vjp"]
@@ -34,18 +34,11 @@ LINES = 64  # of a part, in columns
 RUN = 2048  # vectors of a part, in runs
 
 
-def serves(likes: tuple[Any, ...], gains: tuple[Any, ...]) -> bool:
-    """The rule: CuPy arrays of one real floating dtype, and the axes that keep a norm together.
-
-    likes: v, and others of its shape. gains: g, and another of its shape.
-    """
-    v, g = likes[0], gains[0]
-    if not is_cupy(v) or v.dtype.name not in TYPES or not 0 < v.size < 2**32:
+def serves(library: str, alike: bool, v: Shape, g: Shape, dtype: Any) -> bool:
+    """The rule: CuPy arrays of one real floating dtype, and the axes that keep a norm together."""
+    if library != "cupy" or not alike or dtype.name not in TYPES or not 0 < math.prod(v) < 2**32:
         return False
-    for shape, arrays in ((v.shape, likes), (g.shape, gains)):
-        if not all(is_cupy(x) and x.dtype == v.dtype and x.shape == shape for x in arrays):
-            return False
-    return _slices(v.shape, g.shape) is not None
+    return _slices(v, g) is not None
 
 
 def forward(v: Array, g: Array, eps: float, form: str) -> Array:

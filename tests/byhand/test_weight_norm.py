@@ -14,7 +14,8 @@ from minwn import Tensor
 from minwn.backend import quiet
 from minwn.byhand import lengths, weight_norm
 from minwn.graph import primitive, raw
-from minwn.kernels import fused, fused_small
+from minwn.kernels import fused
+from minwn.kernels import weight_norm as kernels
 from minwn.ops import sum_to
 
 from .radial import ANSWERS, derivatives, exact, misses, roundings
@@ -731,7 +732,7 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
     v, g, w_bar, _, _ = case(rng, shape, 0, dtype)
     v[-1] *= 2.0**far  # then one block is scaled and the others are not; the formula scales all
     with quiet():
-        formula = fused._forward(v, g), *fused._vjp(w_bar, v, g)
+        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
     found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
     for x, y in zip(found, formula, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -744,9 +745,9 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
 def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order):
     v, g, w_bar = (np.array(x, order=order) for x in case(rng, shape, 0, dtype)[:3])
     v[-1:] *= 2.0**far
-    assert fused_small.serves(v, g, 0.0, "plain")
+    assert named((v, w_bar), (g,)) == "rows"
     with quiet():
-        formula = fused.forward(v, g), *fused.vjp(w_bar, v, g)
+        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
     found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
     for x, y in zip(found, formula, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -754,20 +755,58 @@ def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order
         assert x.flags.c_contiguous == y.flags.c_contiguous
 
 
-def test_what_is_not_a_small_matrix_goes_the_long_way(rng):
+def named(likes, gains, eps=0.0, form="plain"):
+    """The way that serves; None for the formula."""
+    way = kernels.way(likes[0], *gains, eps, form, *likes[1:])
+    return way and way.name
+
+
+def test_which_way_serves(rng):
     v, g, w_bar, _, _ = case(rng, (6, 4))
-    assert fused_small.serves(v, g, 0.0, "plain")
-    assert fused_small.alike(w_bar, v)
+    assert named((v,), (g,)) == named((v, w_bar), (g,)) == "rows"
     half, narrow = v.astype("float16"), g.astype("float32")
-    for other in [
-        (v, g, 0.5, "plain"), (v, g, 0.0, "inside"), (v, narrow, 0.0, "plain"),
-        (half, half[:, :1], 0.0, "plain"), (v, v[:1], 0.0, "plain"), (v, g[0], 0.0, "plain"),
-        (v, g[:5], 0.0, "plain"), (v[None], g[None], 0.0, "plain"), (v * 1j, g * 1j, 0.0, "plain"),
-        (np.tile(v, (30, 80)), np.tile(g, (30, 1)), 0.0, "plain"), (Tensor(v), g, 0.0, "plain"),
+    for other, way in [
+        (((v,), (g,), 0.5, "inside"), None), (((v,), (g,), 0.0, "inside"), None),
+        (((half,), (half[:, :1],)), "slices"), (((v,), (v[:1],)), "slices"),
+        (((v,), (g[0, 0],)), "slices"), (((v,), (np.asarray(g[0, 0]),)), "rows"),
+        (((v[None],), (g[None],)), "slices"), (((v * 1j,), (g * 1j,)), None),
+        (((np.tile(v, (30, 80)),), (np.tile(g, (30, 1)),)), "blocks of rows"),
+        (((np.tile(half, (30, 80)),), (np.tile(half[:, :1], (30, 1)),)), "blocks of rows"),
+        (((Tensor(v),), (g,)), None), (((v[:0],), (g[:0],)), "rows"),
+        (((v[:0],), (v[:0],)), "slices"), (((v[:, :0],), (g,)), "rows"),
     ]:  # fmt: skip
-        assert not fused_small.serves(*other)
-    for x in (w_bar[:1], w_bar.astype("float32"), Tensor(w_bar), w_bar.view(np.matrix)):
-        assert not fused_small.alike(x, v)
+        assert named(*other) == way
+    for likes, gains in (((v,), (narrow,)), ((v.astype(int),), (g,))):
+        with pytest.raises(TypeError, match="one floating dtype"):
+            named(likes, gains)
+    with pytest.raises(ValueError, match="g of shape"):
+        named((v,), (g[:5],))
+    with pytest.raises(ValueError, match="has no eps"):
+        named((v,), (g,), 0.5)
+    for x in (w_bar[:1], w_bar.astype("float32"), Tensor(w_bar)):
+        assert named((v, x), (g,)) is None
+    assert named((v, w_bar.view(np.matrix)), (g,)) == "slices"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((5, 3, 2, 2), 0), ((5, 3, 2, 2), None), ((7,), None), ((7,), 0), ((), None)],
+)
+@pytest.mark.parametrize("far", [0, -100, 90])
+def test_slices_that_are_rows_of_memory_are_the_formula_to_the_bit(rng, shape, axes, dtype, far):
+    v, g, w_bar, _, _ = case(rng, shape, axes, dtype)
+    v = np.asarray(v * 2.0**far, dtype)
+    assert named((v, w_bar), (g,)) == "rows"
+    with quiet():
+        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
+    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
+    for x, y in zip(found, formula, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert x.dtype == y.dtype
+        assert x.shape == np.shape(y)
+    if v.ndim > 1:  # in another order in memory they are not
+        assert named((np.asfortranarray(v), w_bar), (g,)) == "slices"
 
 
 def test_blocks_are_for_memory_in_order_and_leave_inputs_and_settings_alone(rng):

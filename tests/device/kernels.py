@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minwn.kernels import weight_norm as kernels
 from minwn.kernels import weight_norm_cuda
 
 from ..byhand.radial import ANSWERS, derivatives, roundings
@@ -67,6 +68,13 @@ def problem(
     v, w_bar, A = (rng.normal(size=shape) for _ in range(3))
     g, B = rng.choice([-1, 1], kept) * rng.uniform(0.5, 3, kept), rng.normal(size=kept)
     return Problem(*(np.asarray(x).astype(dtype) for x in (v * scale, g, w_bar, A, B)))
+
+
+def served(likes: tuple[Any, ...], gains: tuple[Any, ...]) -> bool:
+    """Whether the kernels serve these arrays."""
+    (v, *others), (g, gain) = likes, (*gains, None)[:2]
+    way = kernels.way(v, g, 0.0, "plain", *others, gain=gain)
+    return way is not None and way.name == "cuda"
 
 
 def answers(p: Problem, eps: float = 0.0, form: str = "plain") -> dict[str, Any]:

@@ -13,12 +13,13 @@ import pytest
 from minwn import oracle
 from minwn.backend import compiled, move, to_numpy
 from minwn.byhand import weight_norm
+from minwn.kernels import weight_norm as kernels
 from minwn.kernels import weight_norm_cuda
 
 from ..byhand.radial import ANSWERS
 from ..helpers import standin
 from ..helpers.cuda import Fault, in_every_order, traffic
-from .kernels import DTYPES, EPS, SHAPES, Problem, answers, misses, problem, some_kernels
+from .kernels import DTYPES, EPS, SHAPES, Problem, answers, misses, problem, served, some_kernels
 
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes")
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -341,7 +342,7 @@ def test_addresses_that_no_vector_can_be_read_from(dtype, device, rng):
 
 def test_a_gradient_of_nothing_goes_by_the_formula(device, rng):
     v, g = (move(rng.normal(size=s), "cuda") for s in ((0, 3), (1, 3)))
-    assert not weight_norm_cuda.serves((v,), (g,))
+    assert not served((v,), (g,))
     assert weight_norm.forward(v, g).shape == (0, 3)
 
 
@@ -350,27 +351,31 @@ def test_a_gradient_of_nothing_goes_by_the_formula(device, rng):
 
 def test_the_rule(device, rng, monkeypatch):
     v, g = (move(rng.normal(size=s), "cuda") for s in ((4, 3, 2), (4, 1, 1)))
-    serves = weight_norm_cuda.serves
-    assert serves((v,), (g,))
-    assert serves((v, v, v), (g, g))
-    assert not serves((to_numpy(v),), (to_numpy(g),))
-    assert not serves((v, to_numpy(v)), (g,))
-    assert not serves((v, v.astype("float32")), (g,))
-    assert not serves((v, v[:2]), (g,))
-    assert not serves((v, v), (g, 1.0))
-    assert not serves((v.astype("int64"),), (g.astype("int64"),))
+    assert served((v,), (g,))
+    assert served((v, v, v), (g, g))
+    assert not served((to_numpy(v),), (to_numpy(g),))
+    assert not served((v, to_numpy(v)), (g,))
+    assert not served((v, v.astype("float32")), (g,))
+    assert not served((v, v[:2]), (g,))
+    assert not served((v, v), (g, 1.0))
+    with pytest.raises(TypeError, match="floating dtype"):
+        served((v.astype("int64"),), (g.astype("int64"),))
     apart = move(rng.normal(size=(4, 1, 2)), "cuda")
-    assert not serves((v,), (apart,))  # the kept axes lie apart
+    assert not served((v,), (apart,))  # the kept axes lie apart
     w = weight_norm.forward(v, apart)
     host = weight_norm.forward(to_numpy(v), to_numpy(apart))
     np.testing.assert_allclose(to_numpy(w), host, rtol=1e-14)
 
 
 @pytest.mark.parametrize("method", ["forward", "vjp", "double_vjp"])
-def test_what_is_served_goes_to_the_kernels(method, device, rng, monkeypatch):
+def test_what_is_served_goes_to_the_kernels(method, device, rng, monkeypatch, request):
     p, called = put(problem(rng, "short rows", "float32")), []
     arguments = {"forward": p[:2], "vjp": (p.w_bar, *p[:2]), "double_vjp": (*p[3:], p[2], *p[:2])}
-    monkeypatch.setattr(weight_norm_cuda, method, lambda *xs: called.append(xs))
+    cuda, *others = kernels.WAYS
+    cuda = cuda._replace(**{method: lambda *xs: called.append(xs)})
+    monkeypatch.setattr(kernels, "WAYS", (cuda, *others))
+    kernels._first.cache_clear()
+    request.addfinalizer(kernels._first.cache_clear)
     getattr(weight_norm, method)(*arguments[method], eps=0.5, form="outside")
     assert [xs[-2:] for xs in called] == [(0.5, "outside")]
     assert all(x is y for x, y in zip(called[0], arguments[method], strict=False))

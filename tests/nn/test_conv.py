@@ -84,3 +84,18 @@ def test_the_options_are_said_in_the_repr():
     layer = nn.ConvTranspose2d(2, 4, 3, stride=2, output_padding=1, groups=2, bias=False)
     text = "ConvTranspose2d(2 -> 4, stride=2, output_padding=1, groups=2, weight(2, 2, 3, 3))"
     assert repr(layer) == text
+
+
+def test_an_option_that_is_assigned_counts_from_then_on():
+    layer, x = nn.Conv1d(2, 3, 3, rng=0), np.ones((1, 2, 9), "float32")
+    assert layer(x).shape == (1, 3, 7)
+    layer.stride, layer.padding = 2, 1
+    assert layer(x).shape == (1, 3, 5)
+    layer.padding = -1
+    with pytest.raises(ValueError, match="padding=-1"):
+        layer(x)
+    layer.padding = "valid"
+    assert layer(x).shape == (1, 3, 4)
+    up = nn.ConvTranspose1d(2, 3, 3, rng=0)
+    up.stride, up.output_padding = 2, 1
+    assert up(x).shape == (1, 3, 20)
