@@ -117,6 +117,7 @@ def run(program, xs, sin):
     return total.sum()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(program=PROGRAMS)
 def test_random_graphs_agree_with_the_complex_step(program):
@@ -374,6 +375,7 @@ def chain(x, length=DEPTH):
     return x
 
 
+@pytest.mark.slow
 def test_a_deep_chain_goes_back_and_is_disposed_of():
     x = leaf([2.0, 3.0])
     y = chain(x)

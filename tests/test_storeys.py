@@ -212,6 +212,7 @@ def test_imports_point_down():
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", INSIDE)
 def test_every_part_of_a_package_has_a_storey(package):
     assert {parts[1] for parts, _ in modules() if parts[0] == package} == set(INSIDE[package])
@@ -247,6 +248,7 @@ def test_no_imports_go_in_a_circle():
     assert not circle(graph(modules()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "source"),
     [

@@ -43,6 +43,7 @@ def test_it_holds(quick):
     assert "\033" not in out  # nor colour
 
 
+@pytest.mark.slow
 def test_its_report(quick):
     _, folder, out, _ = quick
     found = json.loads((folder / "a.json").read_text())
@@ -81,6 +82,7 @@ def test_it_learned_to_read(quick):
     assert (learned["train_images"], learned["test_images"]) == (1442, 355)
 
 
+@pytest.mark.slow
 def test_its_curve(quick):
     pytest.importorskip("matplotlib", reason="draws the curve")
     assert (quick[1] / "digits.png").read_bytes().startswith(b"\x89PNG")

@@ -44,6 +44,7 @@ def test_the_report_is_whole(outcome):
     assert report["means"] == []  # one of seven shapes is no mean
 
 
+@pytest.mark.slow
 def test_tables_show_every_comparison(outcome):
     from minwn.bench import tables
 

@@ -182,6 +182,7 @@ def test_small_ratios_keep_two_digits():
     assert [tables.number(x) for x in (12.3456, 0.123, 0.0123)] == ["12.35", "0.12", "0.012"]
 
 
+@pytest.mark.slow
 def test_the_high_water_mark_sees_what_was_allocated_and_freed_since():
     if not sys.platform.startswith("linux"):
         pytest.skip("the mark can be reset on Linux only")

@@ -77,6 +77,7 @@ def test_every_judge_sees_a_gradient_that_is_wrong_by_a_hundredth(peer):
     assert not gradcheck.peers((3, 4), 1.01)[peer]()()
 
 
+@pytest.mark.slow
 def test_the_epoch_is_the_same_in_torch():
     pytest.importorskip("torch", reason="the peer is PyTorch")
     ours, theirs = np.array(epoch.with_minwn()()), np.array(epoch.with_torch()())

@@ -179,6 +179,7 @@ def test_twins_agree_on_forward_products(name, rng):
         agree(file.jvp(*xs[:2], *ts[:2], bias), one.data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWINS)
 def test_the_form_in_which_an_array_arrives_changes_nothing(name, xp, host, rng):
     _, fused, _, _ = TWINS[name]

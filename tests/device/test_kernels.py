@@ -199,6 +199,7 @@ def test_bounds_hold_where_products_and_sums_are_one_operation(
         weight_norm_cuda._kernel.cache_clear()
 
 
+@pytest.mark.slow
 def test_forms_below_their_floor(dtype, rng):
     for form, name in itertools.product(EPS, ("short rows", "a middle axis")):
         if form != "plain":

@@ -48,6 +48,7 @@ def test_the_marginal_bound_is_that_of_pixel_means_and_beats_coins():
     assert found > 64 * np.log(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["autoencoder", "draw"])
 def test_the_gradient_of_the_bound_by_images_and_by_a_first_weight(kind, rng):
     x = rng.uniform(size=(3, 64))

@@ -150,6 +150,7 @@ def test_a_quick_run_bears_out_every_claim(name):
     assert [said for said, holds in quick(name).claims if not holds] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "path", "change", "refuted"), list(planted()))
 def test_a_planted_fault_refutes_its_claims(name, path, change, refuted):
     data = copy.deepcopy(quick(name).record["data"])

@@ -246,6 +246,7 @@ def test_a_file_is_the_same_model_there_and_comes_back_bit_by_bit(
         np.testing.assert_array_equal(again.state_dict()[parameter], a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [0, 1, None])
 @pytest.mark.parametrize("name", ["Linear", "ConvTranspose1d"])
 def test_to_flax_from_a_norm_without_eps_the_weight_is_kept(
@@ -350,6 +351,7 @@ def test_a_flax_kernel_that_is_transposed_and_not_flipped(rng: Any) -> None:
     assert_close(np.moveaxis(y, -1, 1), layer(tensor(x)).data, "float32")
 
 
+@pytest.mark.slow
 def test_the_wrapper_is_the_layer_of_flax(rng: Any, tmp_path: Path) -> None:
     """WeightNormWrapper to Flax's Sequential, whose wrapped layers are each a layer_instance."""
     jax = pytest.importorskip("jax", reason="Flax stands on jax")

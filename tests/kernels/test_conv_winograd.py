@@ -89,6 +89,7 @@ def within(found, true, bounds):
     return [bool((np.abs(f - t) <= b).all()) for f, t, b in zip(found, true, bounds, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [1, conv_windows.TILE])
 def test_within_the_bound_of_the_formula(tile, rng, monkeypatch):
     monkeypatch.setattr(conv_windows, "TILE", tile)

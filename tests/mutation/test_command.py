@@ -68,6 +68,7 @@ def test_usage(argv, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_tests_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -177,6 +177,7 @@ def test_the_judge_sees_every_fault(outcomes):
     assert not told(o for o in outcomes if o.survived)
 
 
+@pytest.mark.slow
 def test_the_judge_accuses_nothing_that_is_right(outcomes):
     assert not told(o for o in outcomes if o.wronged)
 

@@ -69,6 +69,7 @@ def folder(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.slow
 def test_survivors_and_the_checks_that_are_missing(folder):
     heard = []
     survey = measured("test_layer.py", "layer.py", [find(x) for x in ASKED], step=heard.append)

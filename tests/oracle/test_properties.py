@@ -105,6 +105,7 @@ def test_every_law_has_its_fault():
 # ---- problems -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("axis", "rank"), [(0, 2), (1, 2), (None, 2), ((0, 2), 3), (-1, 3)])
 @pytest.mark.parametrize("dtype", ["float64", "float16"])
 def test_problems_are_fit_to_be_evidence(axis, rank, dtype):

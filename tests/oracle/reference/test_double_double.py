@@ -19,6 +19,7 @@ FORMS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("form", "eps"), FORMS)
 def test_bulk_is_the_truth(form, eps, dtype):

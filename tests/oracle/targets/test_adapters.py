@@ -90,6 +90,7 @@ def test_torch(name, dtype):
         assert "zero slice: w = NaN, v_bar = NaN, g_bar = NaN" in report.notes
 
 
+@pytest.mark.slow
 def test_torch_keeps_half_norms_in_float32_where_it_is_fused():
     for name in ("torch.first", "torch.last"):
         report = check_adapter(installed(name), dtype="float16")
