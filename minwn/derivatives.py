@@ -9,6 +9,7 @@ from typing import Any
 
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
+from .small import one_like
 from .tensors import Argument, Tensor, fitting, like, owned, tensor, walk_from
 from .validation import door, flag, function, several, shown
 
@@ -55,7 +56,8 @@ def grad(
                 f"grad: the output does not depend on input {i}, of shape {x.shape}; "
                 f"pass allow_unused=True to get None for it"
             )
-    own = iter(owned((bars[x] for x in wanted if x in bars), cotangent))
+    start = one_like(output._data) if cotangent is None else cotangent
+    own = iter(owned((bars[x] for x in wanted if x in bars), start))
     found = tuple(next(own) if x in bars else None for x in wanted)
     return found[0] if single else found
 

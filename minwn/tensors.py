@@ -147,7 +147,8 @@ class Tensor(Value):
         that is missing or of another shape.
         """
         bars = walk_from(self, gradient, None, retain_graph, create_graph)
-        for leaf, bar in zip(bars, owned(bars.values(), gradient), strict=True):
+        start = one_like(self._data) if gradient is None else gradient
+        for leaf, bar in zip(bars, owned(bars.values(), start), strict=True):
             leaf._grad = bar if leaf._grad is None else leaf._grad + bar
 
     # ---- operators ------------------------------------------------------------------------------
@@ -638,12 +639,11 @@ def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
     taken, found = {id(raw(cotangent))}, []
     for bar in bars:
         data = bar._data if isinstance(bar, Value) else bar
-        shape = data.shape  # a 0-d one may be the constant 1 from which the walk began
-        if id(data) in taken or not shape or getattr(data, "base", None) is not None:
+        if id(data) in taken or getattr(data, "base", None) is not None:
             bar = ops.cast(bar, dtype=data.dtype)
             data = raw(bar)
         if bar is data:
-            bar = Tensor(data if shape else backend.asarray(data, like=data))
+            bar = Tensor(data if data.shape else backend.asarray(data, like=data))
         taken.add(id(bar._data))
         found.append(bar)
     return found

@@ -13,7 +13,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, namespace
 from ..graph import Primitive, Value, raw
-from ..small import zero_beside
+from ..small import zero_beside, zero_of
 from .shape import sum_to
 
 __all__ = [
@@ -278,7 +278,7 @@ def masked(z_bar: Any, mask: Array) -> Any:
     """z_bar where the mask holds, and 0 elsewhere. (In z_bar * mask an infinity would give NaN.)"""
     if isinstance(z_bar, Value):
         return where(mask, z_bar, 0.0)
-    return namespace(z_bar).where(mask, z_bar, 0.0)
+    return namespace(z_bar).where(mask, z_bar, zero_of(z_bar))
 
 
 # ---- piecewise ----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 from ..backend import Array, accumulator, floating, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
-from .elementwise import fractional, masked
+from .elementwise import masked
 from .shape import Axis, add_up, broadcast_to
 
 __all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
@@ -86,11 +86,18 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
     return (masked(z_bar.reshape(kept) / count, hit),)
 
 
+def _wide(x: Array) -> tuple[Array, Any]:
+    """x and None; integers in a dtype in which e^x is summed, and the dtype of the answer."""
+    if x.dtype.kind not in "biu":
+        return x, None
+    dtype = floating(x.dtype)
+    return x.astype(accumulator(dtype)), dtype
+
+
 @primitive
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
-    xp, dtype = namespace(x), floating(x.dtype)
-    x = fractional(x).astype(accumulator(dtype), copy=False)
+    xp, (x, dtype) = namespace(x), _wide(x)
     top = x.real.max(axis=axis, keepdims=True)
     if within(top, -largest(top.dtype), largest(top.dtype)):
         z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
@@ -98,7 +105,7 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
         top = xp.where(xp.isfinite(top), top, 0).astype(top.dtype)
         with quiet():  # e^-inf = 0, and log 0 = -inf
             z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
-    z = z if x.dtype == dtype else z.astype(dtype)
+    z = z if dtype is None else z.astype(dtype)
     if keepdims:
         return z
     axes = _axes(x, axis)
@@ -114,8 +121,7 @@ def _(z_bar, z, x, *, axis=None, keepdims=False):
 @primitive
 def softmax(x: Array, *, axis: Axis = -1) -> Array:
     """z = e^x / sum of e^x over axis. Where that may overflow, the largest entry is taken out."""
-    exp, dtype = namespace(x).exp, floating(x.dtype)
-    x = fractional(x).astype(accumulator(dtype), copy=False)
+    exp, (x, dtype) = namespace(x).exp, _wide(x)
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
     else:
@@ -124,7 +130,7 @@ def softmax(x: Array, *, axis: Axis = -1) -> Array:
         z /= row_sums(z).reshape((-1, 1))
     else:
         z /= z.sum(axis=axis, keepdims=True)
-    return z if z.dtype == dtype else z.astype(dtype)
+    return z if dtype is None else z.astype(dtype)
 
 
 @functools.cache
