@@ -130,7 +130,9 @@ def _ranks(text: str) -> Any:
     first, dash, last = text.partition("-")
     if not first.isdecimal() or not (last if dash else first).isdecimal():
         raise ValueError(f"{text!r}; write 2, or 1-5")
-    return tuple(sorted(ranks_of(range(int(first), int(last or first) + 1))))
+    low, high = int(first), int(last or first)
+    # The ends first: a range of a billion ranks is not walked.
+    return tuple(sorted(ranks_of(range(low, high + 1) if high - low < 9 else (low, high))))
 
 
 @_option
@@ -194,7 +196,10 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
                 f"{', '.join((*adapters.families(), 'all'))}; minwn check --list shows them"
             )
     if args.pipe is not None:
-        pipe = stack.enter_context(Pipe(args.pipe))
+        try:
+            pipe = stack.enter_context(Pipe(args.pipe))
+        except ValueError as error:
+            raise _Usage(str(error)) from None
         roles = {role: getattr(pipe, role) for role in ROLES}
         yield from _functions(Functions(**roles, name=pipe.name, settings=pipe.settings), args)
 

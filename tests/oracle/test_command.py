@@ -214,3 +214,17 @@ def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
     assert done.stdout.splitlines()[-1] == "[] 1"
     # Of the processor, for other programs run here, too; alone, it is the time on the clock.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+
+
+@pytest.mark.parametrize("pipe", ["", "  ", "'", '"./a'])
+def test_a_pipe_that_names_no_program_is_a_usage_error(run, pipe):
+    code, out, err = run("--pipe", pipe)
+    assert code == 2
+    assert "the command of a pipe is" in out + err
+    assert "Traceback" not in out + err
+
+
+def test_a_range_of_a_billion_ranks_is_refused_at_once(run):
+    code, _, err = run("mine.py", "--ranks", "1-999999999")
+    assert code == 2
+    assert "give ranks from 1 to 5" in err

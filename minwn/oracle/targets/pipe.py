@@ -130,7 +130,11 @@ class Pipe:
 
     def _introduce(self, said: dict[str, Any]) -> None:
         ops = said.get("ops")
-        if not isinstance(ops, list) or not ops or not all(op in OPS for op in ops):
+        if (
+            not isinstance(ops, list)
+            or not ops
+            or not all(isinstance(op, str) and op in OPS for op in ops)
+        ):
             raise self._broken(
                 f"answered hello with ops {json.dumps(ops)}; it must list what it has of "
                 f"{', '.join(OPS)}"
