@@ -217,8 +217,10 @@ class Primitive:
             if alike and (dtype is FLOAT32 or dtype is FLOAT64):
                 data = self.forward(*arrays, **params)
             else:
+                namespace(*arrays)  # or its error, where two libraries or devices meet
+                self._check(arrays)
                 if kind is not None:
-                    inputs, arrays = _settle(self, inputs, arrays)
+                    inputs, arrays = _settle(self.name, inputs, arrays)
                 data = self._computed(arrays, params)
         except Exception as error:
             said = explained(error, self.forward, inputs, params, advice=self.advice)
@@ -257,8 +259,6 @@ class Primitive:
 
     def _computed(self, arrays: tuple[Any, ...], params: dict[str, Any]) -> Array:
         """The forward for arrays that need a second look: other libraries', 16-bit, mixed, none."""
-        namespace(*arrays)  # or its error, where two libraries or devices meet
-        self._check(arrays)
         first = next((x for x in arrays if type(x) not in _WEAK), None)
         narrow = _narrow(arrays) if self.widen else None
         if narrow is None:
@@ -344,10 +344,8 @@ def _widened(x: Any, narrow: Any, wide: Any) -> Any:
     return Primitive.cast(x, dtype=wide) if getattr(x, "dtype", None) == narrow else x
 
 
-def _settle(op: Primitive, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, Any]:
+def _settle(name: str, inputs: Sequence[Any], arrays: Sequence[Any]) -> tuple[Any, Any]:
     """Let NumPy scalars be as weak as Python's, and refuse what would be promoted silently."""
-    namespace(*arrays)
-    op._check(arrays)
     inputs, arrays = list(inputs), list(arrays)
     dtypes: dict[Any, Any] = {}
     for i, x in enumerate(arrays):
@@ -359,9 +357,7 @@ def _settle(op: Primitive, inputs: Sequence[Any], arrays: Sequence[Any]) -> tupl
             dtypes.setdefault(x.dtype, x.shape)
     if len(dtypes) > 1:
         met = " meets ".join(f"{dtype} {shape}" for dtype, shape in dtypes.items())
-        raise TypeError(
-            f"{op.name}: {met}; nothing is promoted silently, convert one with .to(dtype)"
-        )
+        raise TypeError(f"{name}: {met}; nothing is promoted silently, convert one with .to(dtype)")
     return tuple(inputs), tuple(arrays)
 
 
