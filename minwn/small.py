@@ -14,7 +14,6 @@ from .backend import Array, Host, accumulator, full, is_array, namespace, run
 
 __all__ = [
     "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero_beside",
-    "zero_of",
 ]  # fmt: skip
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
@@ -74,11 +73,6 @@ def zero_beside(x: Any) -> Any:
     return 0
 
 
-def zero_of(x: Array) -> Any:
-    """0 as NumPy takes it fastest beside x: an array of its dtype, read-only."""
-    return _zero(x.dtype) if type(x) is Host else 0.0
-
-
 def indices(x: Array) -> Array:
     """0 to len(x) - 1, an array of x's library that is not to be written to."""
     if type(x) is Host and len(x) <= _SMALL:
@@ -89,11 +83,6 @@ def indices(x: Array) -> Array:
 @functools.lru_cache(maxsize=64)
 def _ones(shape: tuple[int, ...], dtype: Any) -> Array:
     return _fixed(full(shape, 1, dtype))
-
-
-@functools.lru_cache(maxsize=64)
-def _zero(dtype: Any) -> Array:
-    return _fixed(full((), 0, dtype))
 
 
 @functools.lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, Host, namespace
 from ..graph import Primitive, Value, raw
-from ..small import zero_beside, zero_of
+from ..small import zero_beside
 from .shape import sum_to
 
 __all__ = [
@@ -157,7 +157,7 @@ def _(z_bar, z, x, y):
 
 def _nothing(z_bar: Any, z: Any) -> Any:
     """Zeros, of an infinite z_bar as well, and linear in it for higher orders."""
-    return where(namespace(raw(z)).zeros_like(raw(z), dtype=bool), z_bar, 0.0)
+    return masked(z_bar, namespace(raw(z)).zeros_like(raw(z), dtype=bool))
 
 
 # ---- exponentials and roots ---------------------------------------------------------------------
@@ -287,7 +287,7 @@ def masked(z_bar: Any, mask: Array) -> Any:
         x_bar = _times(z_bar, mask)  # three times as fast as a choice
         if math.isfinite(x_bar.reshape(-1).dot(x_bar.reshape(-1))):  # no infinity met a 0
             return x_bar
-    return namespace(z_bar).where(mask, z_bar, zero_of(z_bar))
+    return namespace(z_bar).where(mask, z_bar, 0.0)
 
 
 # ---- piecewise ----------------------------------------------------------------------------------
