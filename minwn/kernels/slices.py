@@ -26,7 +26,7 @@ from ..graph import Value
 from ..ops import cast, sum_to
 from ..validation import door
 
-__all__ = ["Shape", "count", "dot", "kept_shape", "norm", "rows_of", "scaled", "widen"]
+__all__ = ["Shape", "count", "dot", "kept_shape", "norm", "rows_of", "same", "scaled", "widen"]
 
 Shape = tuple[int, ...]
 
@@ -112,9 +112,15 @@ def scaled(v: Array, shape: Shape) -> tuple[Array, Array]:
 
 
 def widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
-    """The values in the dtype in which to compute, and the way back."""
+    """The values in the dtype in which to compute, and the way back. None stays None."""
     dtype = values[0].dtype
     wide = accumulator(dtype)
     if wide == dtype:
-        return values, lambda x: x
-    return tuple(cast(x, dtype=wide) for x in values), lambda x: cast(x, dtype=dtype)
+        return values, same
+    wider = tuple(None if x is None else cast(x, dtype=wide) for x in values)
+    return wider, lambda x: cast(x, dtype=dtype)
+
+
+def same(x: Any) -> Any:
+    """The way back from where nothing was widened."""
+    return x
