@@ -18,6 +18,7 @@ import numpy as np
 
 from ..oracle.reference.double_double import bulk
 from ..oracle.reference.error_bounds import bounds
+from ..tolerance import ratio
 from .correct import CORRECT, CorrectImplementation
 
 __all__ = ["Alarms", "Batch", "alarms", "batches"]
@@ -71,11 +72,9 @@ class Batch:
         with np.errstate(all="ignore"):
             got = f(self.w_bar.copy(), self.v.copy(), self.g.copy())
             for x, truth, tol in zip(got, self.truth, allowed, strict=True):
-                error = np.abs(np.asarray(x, "float64") - truth)
                 there = np.isfinite(truth) & np.isfinite(tol)
-                ratio = np.where(error == 0, 0.0, error / tol)
-                ratio = np.where(there, np.where(np.isnan(ratio), np.inf, ratio), 0.0)
-                worst = np.maximum(worst, ratio.max(axis=1))
+                off = np.where(there, ratio(np.asarray(x, "float64") - truth, tol), 0.0)
+                worst = np.maximum(worst, off.max(axis=1))
         return worst
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import forms
+from ... import forms, tolerance
 from ...validation import door, function
 from ..mistakes.terms import Axes, Terms, kept_axes
 from ..report.glossary import LAWS
@@ -55,10 +55,7 @@ def asking(backward: Backward) -> Ask:
 
 def ratio(difference: Any, allowed: Any) -> float:
     """The worst |difference| in units of what is allowed: above 1, the law is broken."""
-    difference = np.abs(difference)
-    with np.errstate(all="ignore"):
-        r = np.where(difference == 0, 0.0, difference / allowed)
-    return float(np.where(np.isnan(r), np.inf, r).max(initial=0.0))
+    return float(np.max(tolerance.ratio(difference, allowed), initial=0.0))
 
 
 def _orthogonal_to_v(ask: Ask, p: Point) -> float:

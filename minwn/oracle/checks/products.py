@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...terminal import counted
+from ...tolerance import ratio
 from ..diagnosis import Diagnosis
 from ..mistakes import SECOND, Terms
 from ..reference.error_bounds import STORED
@@ -58,11 +59,9 @@ def _judged(run: Run, what: str, name: str) -> CheckResult:
                 continue
             got[output] = as_float64(x).reshape(expected.shape)
             with np.errstate(all="ignore"):
-                off = np.abs(got[output] - expected)
-                ratio = np.where(off == 0, 0.0, off / limit)
-            ratio = np.where(np.isnan(ratio), np.inf, ratio)
-            checked, wrong[output] = checked + ratio.size, int((ratio > 1).sum())
-            worst = max(worst, float(ratio.max(initial=0.0))) if prepared.in_range else worst
+                off = np.asarray(ratio(got[output] - expected, limit))
+            checked, wrong[output] = checked + off.size, int((off > 1).sum())
+            worst = max(worst, float(off.max(initial=0.0))) if prepared.in_range else worst
         if any(wrong.values()) and not prepared.in_range:
             out_of_range += 1
             continue

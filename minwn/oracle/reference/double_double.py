@@ -18,7 +18,7 @@ from ... import forms
 from .error_bounds import counts, sizes
 from .exact import answers
 from .rounding import Format
-from .slices import Slices
+from .slices import Slices, arrays_of
 from .truth import Expected
 
 __all__ = ["bulk", "truths"]
@@ -105,8 +105,7 @@ def bulk(
     eps: float = 0.0,
 ) -> Expected:
     """What `expected` gives, uncertified, and the faster the more slices there are."""
-    if g is None or w_bar is None:
-        v, g, w_bar = v.v, v.g, v.w_bar
+    v, g, w_bar = arrays_of("bulk", v, g, w_bar)
     return _truths([(v, g, w_bar)], form, forms.check(form, eps))[0]
 
 

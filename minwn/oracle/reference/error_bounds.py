@@ -42,8 +42,9 @@ from typing import Any, NamedTuple
 import numpy
 
 from ... import forms
+from ...tolerance import ratio
 from .rounding import Format
-from .slices import Slices
+from .slices import Slices, arrays_of
 
 __all__ = ["Bounds", "SecondBounds", "bounds", "counts", "excess", "second_bounds", "sizes"]
 
@@ -85,8 +86,7 @@ def bounds(
     probable: C = 8 + 2 sqrt(m) in place of the counts, which rounding errors that are independent
     stay below. A grade, not a theorem: nothing fails for it.
     """
-    if g is None or w_bar is None:
-        v, g, w_bar = v.v, v.g, v.w_bar
+    v, g, w_bar = arrays_of("bounds", v, g, w_bar)
     names, eps = ("w", "v_bar", "g_bar"), forms.check(form, eps)
     return Bounds(*_allowed(names, v, g, w_bar, None, None, form, eps, accumulate, probable))
 
@@ -104,8 +104,7 @@ def second_bounds(
     probable: bool = False,
 ) -> SecondBounds:
     """The same for what `second` gives."""
-    if g is None or w_bar is None:
-        v, g, w_bar, A, B = v.v, v.g, v.w_bar, v.A, v.B
+    v, g, w_bar, A, B = arrays_of("second_bounds", v, g, w_bar, A, B)
     names, eps = ("w_dot", "by_w_bar", "by_v", "by_g"), forms.check(form, eps)
     return SecondBounds(*_allowed(names, v, g, w_bar, A, B, form, eps, accumulate, probable))
 
@@ -124,9 +123,8 @@ def excess(got: Any, want: numpy.ndarray, allowed: numpy.ndarray) -> float:
     got, want, allowed = got[there], want[there], allowed[there]
     if not numpy.isfinite(got).all():
         return math.inf
-    error = abs(got - want)
-    with numpy.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return float(numpy.where(error == 0, 0.0, error / allowed).max())
+    with numpy.errstate(over="ignore"):
+        return float(ratio(got - want, allowed).max())
 
 
 def counts(m: int, form: str, *, autodiff: bool = True) -> dict[str, float]:

@@ -9,7 +9,20 @@ from typing import Any
 
 import numpy
 
-__all__ = ["Slices"]
+__all__ = ["Slices", "arrays_of"]
+
+
+def arrays_of(function: str, v: Any, g: Any, w_bar: Any, *more: Any) -> tuple[Any, ...]:
+    """(v, g, w_bar), and A and B where `more` has them; of a Case, where v is one and alone.
+
+    Raises ValueError where only one of g and w_bar is missing.
+    """
+    names = ("g", "w_bar", "A", "B")[: 2 + len(more)]
+    if g is None and w_bar is None:
+        return (v.v, *(getattr(v, name) for name in names))
+    if g is None or w_bar is None:
+        raise ValueError(f"{function}: give v, {', '.join(names)}, all of them, or a Case alone")
+    return (v, g, w_bar, *more)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from ...validation import door, shown
 from .cross_check import OracleFault, cross_check
 from .exact import answers
 from .rounding import FORMATS, Format, nearest
-from .slices import Slices
+from .slices import Slices, arrays_of
 
 __all__ = [
     "FORMATS", "FORMS", "Expected", "Format", "OracleFault", "Second", "Slices", "check_route",
@@ -91,10 +91,7 @@ def expected(
     Raises ValueError for an unknown form, or an eps that it cannot use; OracleFault where the two
     routes disagree, and ImportError for mpmath not installed.
     """
-    if g is None and w_bar is None:
-        v, g, w_bar = v.v, v.g, v.w_bar
-    if g is None or w_bar is None:
-        raise ValueError("expected: give v, g and w_bar, all three, or a Case alone")
+    v, g, w_bar = arrays_of("expected", v, g, w_bar)
     found = _rounded(("w", "v_bar", "g_bar"), v, g, w_bar, None, None, form, eps, certify)
     return Expected(**found)
 
@@ -116,10 +113,7 @@ def second(
     A, B: tangents of v and g, or cotangents of v_bar and g_bar. Otherwise as `expected`; by_v has
     no truth at v = 0 in the forms outside and rms, where the pullback is not differentiable.
     """
-    if g is None and w_bar is None:
-        v, g, w_bar, A, B = v.v, v.g, v.w_bar, v.A, v.B
-    if g is None or w_bar is None:
-        raise ValueError("second: give v, g, w_bar, A and B, all five, or a Case alone")
+    v, g, w_bar, A, B = arrays_of("second", v, g, w_bar, A, B)
     if A is None or B is None:
         raise ValueError("second order needs A and B; give both, or a case that has them")
     found = _rounded(("w_dot", "by_v", "by_g"), v, g, w_bar, A, B, form, eps, certify)
