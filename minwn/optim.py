@@ -81,7 +81,7 @@ class Optimizer:
             raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
         self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
         # What WeightNorm had made of these by now, where only some modules that share one have it.
-        twins = {parameter: getattr(parameter, "_twin", None) for parameter in self.state}
+        twins = {parameter: parameter._twin for parameter in self.state}
         self._twins = {p: twin for p, twin in twins.items() if twin is not None}
         self._away = False  # whether a parameter was ever on another device than the host
 

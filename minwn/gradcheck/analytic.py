@@ -65,7 +65,7 @@ def rounding_of(
     A gradient that is zero by cancellation (of a shift before a normalisation) is a sum of large
     terms, of which neither f nor the sum tells. In a short dtype, the same backward in float64
     tells what rounding did, and 4 times as much is allowed. Else points and cotangents next to the
-    given ones round it anew: a step of 2^-42, or 4 roundings of a shorter dtype, is too short to
+    given ones round it again: a step of 2^-42, or 4 roundings of a shorter dtype, is too short to
     show anything else. Of four such differences, 100 times the largest is allowed.
     """
     found = {k: numpy.zeros_like(bar) for k, bar in bars.items()}

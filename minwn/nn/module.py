@@ -42,7 +42,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         Tensor.__init__(self, _array(type(self), data), requires_grad)
-        self._twin: Any = None  # what a tied Parameter was replaced by; see nn.weight_norm
+        self._twin: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """What it was replaced by is copied with it, so an optimiser's copy finds that too."""
