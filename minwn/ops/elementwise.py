@@ -7,6 +7,7 @@ through relu, elu, maximum and minimum, nowhere from abs and clip.
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
@@ -274,19 +275,14 @@ def fractional(x: Array) -> Array:
     return x.astype(backend.floating(x.dtype)) if x.dtype.kind in "biu" else x
 
 
-@backend.quiet()
-def _times(z_bar: Array, mask: Array) -> Array:
-    return z_bar * mask
-
-
 def masked(z_bar: Any, mask: Array) -> Any:
     """z_bar where the mask holds, and 0 elsewhere. (In z_bar * mask an infinity would give NaN.)"""
     if isinstance(z_bar, Value):
         return where(mask, z_bar, 0.0)
     if type(z_bar) is Host:
-        x_bar = _times(z_bar, mask)  # three times as fast as a choice
-        if math.isfinite(x_bar.reshape(-1).dot(x_bar.reshape(-1))):  # no infinity met a 0
-            return x_bar
+        flat = z_bar.reshape(-1)
+        if cmath.isfinite(flat.dot(flat)):  # so are all of them, and a product is faster
+            return z_bar * mask
     return namespace(z_bar).where(mask, z_bar, 0.0)
 
 
