@@ -738,6 +738,17 @@ def test_blocks_are_the_formula_to_the_bit(rng, shape, dtype, far):
         np.testing.assert_array_equal(x, y)
 
 
+def found_and_formula(v, g, w_bar):
+    """(found, by the formula) for w, v_bar and g_bar, once they are equal to the bit."""
+    with quiet():
+        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
+    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
+    for x, y in zip(found, formula, strict=True):
+        np.testing.assert_array_equal(x, y)
+        assert x.dtype == y.dtype
+    return list(zip(found, formula, strict=True))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (3, 70), (300, 256), (0, 4), (4, 0)])
 @pytest.mark.parametrize("far", [0, -10.5, -100, 90])
@@ -746,12 +757,7 @@ def test_small_matrices_are_the_formula_to_the_bit(rng, shape, dtype, far, order
     v, g, w_bar = (np.array(x, order=order) for x in case(rng, shape, 0, dtype)[:3])
     v[-1:] *= 2.0**far
     assert named((v, w_bar), (g,)) == "rows"
-    with quiet():
-        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
-    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
-    for x, y in zip(found, formula, strict=True):
-        np.testing.assert_array_equal(x, y)
-        assert x.dtype == y.dtype
+    for x, y in found_and_formula(v, g, w_bar):
         assert x.flags.c_contiguous == y.flags.c_contiguous
 
 
@@ -798,12 +804,7 @@ def test_slices_that_are_rows_of_memory_are_the_formula_to_the_bit(rng, shape, a
     v, g, w_bar, _, _ = case(rng, shape, axes, dtype)
     v = np.asarray(v * 2.0**far, dtype)
     assert named((v, w_bar), (g,)) == "rows"
-    with quiet():
-        formula = fused.slices(v, g), *fused.slices_vjp(w_bar, v, g)
-    found = weight_norm.forward(v, g), *weight_norm.vjp(w_bar, v, g)
-    for x, y in zip(found, formula, strict=True):
-        np.testing.assert_array_equal(x, y)
-        assert x.dtype == y.dtype
+    for x, y in found_and_formula(v, g, w_bar):
         assert x.shape == np.shape(y)
     if v.ndim > 1:  # in another order in memory they are not
         assert named((np.asfortranarray(v), w_bar), (g,)) == "slices"

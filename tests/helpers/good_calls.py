@@ -92,6 +92,12 @@ LABELS = np.array([0, 2])
 REPORT = check(forward, groups=("dyadic",))
 VECTOR = golden.load(dtype="float32", group="dyadic")[0]
 
+# Layers that are made without an argument, and take an input of any shape.
+OF_ANY_SHAPE = (
+    "ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Dropout",
+    "Flatten",
+)  # fmt: skip
+
 GOOD: dict[str, Call] = {
     # ---- the package itself
     "Tensor": call(numbers(2, 3), requires_grad=False),
@@ -220,23 +226,7 @@ GOOD: dict[str, Call] = {
     **{f"nn.{kind}{d}d": call(4, 2, 2) for kind in ("Conv", "ConvTranspose") for d in (1, 2, 3)},
     "nn.GRUCell": call(3, 2),
     "nn.LSTMCell": call(3, 2),
-    **{
-        f"nn.{name}": call()
-        for name in (
-            "ELU",
-            "GELU",
-            "LeakyReLU",
-            "ReLU",
-            "Sigmoid",
-            "Softmax",
-            "Softplus",
-            "Tanh",
-            "GlobalAvgPool",
-            "GlobalMaxPool",
-            "Dropout",
-            "Flatten",
-        )
-    },
+    **{f"nn.{name}": call() for name in (*OF_ANY_SHAPE, "GlobalAvgPool", "GlobalMaxPool")},
     **{f"nn.{kind}Pool{d}d": call(2) for kind in ("Avg", "Max") for d in (1, 2, 3)},
     **{f"nn.BatchNorm{d}": call(4) for d in ("", "1d", "2d", "3d")},
     "nn.LayerNorm": call(3),
@@ -259,21 +249,7 @@ GOOD: dict[str, Call] = {
     "nn.LSTMCell()": method(
         nn.LSTMCell(3, 2, rng=0), X, (tensor(numbers(2, 2)), tensor(numbers(2, 2)))
     ),
-    **{
-        f"nn.{name}()": method(getattr(nn, name)(), X)
-        for name in (
-            "ELU",
-            "GELU",
-            "LeakyReLU",
-            "ReLU",
-            "Sigmoid",
-            "Softmax",
-            "Softplus",
-            "Tanh",
-            "Dropout",
-            "Flatten",
-        )
-    },
+    **{f"nn.{name}()": method(getattr(nn, name)(), X) for name in OF_ANY_SHAPE},
     "nn.GlobalAvgPool()": method(nn.GlobalAvgPool(), PICTURE),
     "nn.GlobalMaxPool()": method(nn.GlobalMaxPool(), PICTURE),
     **{

@@ -57,6 +57,15 @@ def draw(rng, d):
             return (int(rng.integers(1, 4)), c, *size), (o, c // groups, *kernel), shape
 
 
+def operands(rng, x_shape, w_shape, shape, dtype):
+    """x, w, a bias for y, the cotangent of y, a bias for x: each in a layout of its own."""
+    out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
+    found = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
+    if dtype == "complex128":
+        found = [a + 1j * rng.normal(size=a.shape) for a in found]
+    return [LAYOUTS[rng.integers(len(LAYOUTS))](a.astype(dtype)) for a in found]
+
+
 def products(x, w, b, y, c, shape):
     """The three products, and how many terms an entry of each sums."""
     kernel, size = w.shape[2:], x.shape[2:]
@@ -76,11 +85,7 @@ def test_tiles_agree_with_the_formula(dtype, d, tile, rng, monkeypatch):
     tried = 0
     while tried < 12:
         x_shape, w_shape, shape = draw(rng, d)
-        out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
-        arrays = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
-        if dtype == "complex128":
-            arrays = [a + 1j * rng.normal(size=a.shape) for a in arrays]
-        arrays = [LAYOUTS[rng.integers(len(LAYOUTS))](a.astype(dtype)) for a in arrays]
+        arrays = operands(rng, x_shape, w_shape, shape, dtype)
         wide = "complex128" if dtype == "complex128" else "float64"
         truth = products(*(Foreign(a.astype(wide)) for a in arrays), shape)
         scale = products(*(Foreign(np.abs(a).astype("float64")) for a in arrays), shape)

@@ -13,7 +13,7 @@ from minwn.kernels import conv_windows
 from minwn.kernels.conv_im2col import CHANNELS_FIRST, CHANNELS_LAST, Im2col
 
 from ..helpers.foreign import Foreign
-from .test_conv import LAYOUTS, UNIT, channels_last, draw
+from .test_conv import UNIT, channels_last, draw, operands
 from .ways import problem, without
 
 LAYOUTS_OF_WINDOWS = (CHANNELS_FIRST, CHANNELS_LAST)
@@ -47,11 +47,7 @@ def test_within_the_bound_of_a_sum(dtype, d, layout, tile, rng, monkeypatch):
     while tried < 8:
         x_shape, w_shape, shape = draw(rng, d)
         tried += 1
-        out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
-        arrays = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
-        if dtype == "complex128":
-            arrays = [a + 1j * rng.normal(size=a.shape) for a in arrays]
-        arrays = [LAYOUTS[rng.integers(len(LAYOUTS))](a.astype(dtype)) for a in arrays]
+        arrays = operands(rng, x_shape, w_shape, shape, dtype)
         wide = "complex128" if dtype == "complex128" else "float64"
         truth = by_formula(*(a.astype(wide) for a in arrays), shape)
         sums = by_formula(*(np.abs(a).astype("float64") for a in arrays), shape)

@@ -13,7 +13,7 @@ from minwn.kernels import conv_depthwise, conv_im2col, conv_windows
 from minwn.kernels.conv_im2col import Im2col
 
 from ..helpers.foreign import Foreign
-from .test_conv import LAYOUTS, UNIT, products
+from .test_conv import UNIT, operands, products
 from .ways import by_formula, names, problem
 
 
@@ -79,14 +79,6 @@ def short(rng, d):
     return (int(rng.integers(0, 5)), groups * c, *size), (groups * 24, c, *kernel), shape
 
 
-def arrays(rng, x_shape, w_shape, shape, dtype):
-    out = conv.forward(np.zeros(x_shape), np.zeros(w_shape), **shape).shape
-    found = [rng.normal(size=s) for s in (x_shape, w_shape, w_shape[:1], out, x_shape[1:2])]
-    if dtype == "complex128":
-        found = [a + 1j * rng.normal(size=a.shape) for a in found]
-    return [LAYOUTS[rng.integers(len(LAYOUTS))](a.astype(dtype)) for a in found]
-
-
 def out_of_bound(given, shape, dtype):
     """For each product, whether an entry is further from the formula than the sums allow."""
     wide = "complex128" if dtype == "complex128" else "float64"
@@ -112,7 +104,7 @@ def test_within_the_bound_of_a_sum(draw, dtype, d, tile, rng, monkeypatch):
     monkeypatch.setattr(conv_windows, "TILE", tile)
     for _ in range(8):
         x_shape, w_shape, shape = draw(rng, d)
-        given = arrays(rng, x_shape, w_shape, shape, dtype)
+        given = operands(rng, x_shape, w_shape, shape, dtype)
         assert out_of_bound(given, shape, dtype) == [False] * 3
 
 
@@ -136,7 +128,7 @@ def test_a_number_that_is_not_finite_reaches_only_the_windows_that_see_it(bad, r
 
 def test_a_shifted_box_and_a_wrong_channel_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 8}
-    given = arrays(rng, (2, 8, 6, 7), (16, 1, 3, 3), shape, "float32")
+    given = operands(rng, (2, 8, 6, 7), (16, 1, 3, 3), shape, "float32")
     right = conv_depthwise.taps
     swapped = {(0, 1): (1, 0), (1, 0): (0, 1)}
     monkeypatch.setattr(
@@ -153,7 +145,7 @@ def test_groups_that_see_each_other_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (1, 1), "padding": ((0, 0),) * 2, "dilation": (1, 1), "groups": 2}
     right = conv_im2col._by_group
     for channels in (3, 9):  # first, and last
-        given = arrays(rng, (2, 2 * channels, 4, 5), (4, channels, 1, 1), shape, "float32")
+        given = operands(rng, (2, 2 * channels, 4, 5), (4, channels, 1, 1), shape, "float32")
         assert out_of_bound(given, shape, "float32") == [False] * 3
         monkeypatch.setattr(conv_im2col, "_by_group", lambda y, p: right(y, p)[::-1])
         assert out_of_bound(given, shape, "float32") == [True] * 3
@@ -165,7 +157,7 @@ def test_windows_added_in_each_others_place_are_out_of_the_bound(rng, monkeypatc
     swapped = {(0, 1): (1, 0), (1, 0): (0, 1)}
     right = conv_im2col.taps
     for channels in (3, 8):
-        given = arrays(rng, (2, channels, 9, 8), (5, channels, 3, 3), shape, "float32")
+        given = operands(rng, (2, channels, 9, 8), (5, channels, 3, 3), shape, "float32")
         assert out_of_bound(given, shape, "float32") == [False] * 3
         monkeypatch.setattr(
             conv_im2col, "taps", lambda *a: ((swapped.get(e, e), place) for e, place in right(*a))
@@ -176,7 +168,7 @@ def test_windows_added_in_each_others_place_are_out_of_the_bound(rng, monkeypatc
 
 def test_windows_in_another_order_and_windows_left_out_are_out_of_the_bound(rng, monkeypatch):
     shape = {"stride": (1, 1), "padding": ((1, 1),) * 2, "dilation": (1, 1), "groups": 1}
-    given = arrays(rng, (2, 16, 8, 8), (9, 16, 3, 3), shape, "float32")
+    given = operands(rng, (2, 16, 8, 8), (9, 16, 3, 3), shape, "float32")
     monkeypatch.setattr(conv_windows, "TILE", 1 << 10)  # so that there are several blocks
     assert out_of_bound(given, shape, "float32") == [False] * 3
     right, whole = Im2col._windows, conv_im2col.blocks
