@@ -17,7 +17,7 @@ from minwn import nn
 # what a figure calls them
 WAYS = {
     "plain": "plain", "WN, v of the paper": "paper", "WN, v = w": "matched", "batch norm": "drawn",
-}  # fmt: skip
+}
 STD = 0.05  # of the entries of v: the paper's choice
 
 

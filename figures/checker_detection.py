@@ -40,7 +40,7 @@ def run(*, seeds, quick, progress):
     return {
         "mistakes": len(mistakes), "sizes": sizes, "designs": list(DESIGNS),
         "missed": [run["missed"] for run in found], "accused": [run["accused"] for run in found],
-    }  # fmt: skip
+    }
 
 
 def one(seed, sizes, names):
@@ -120,11 +120,11 @@ def draw(data):
             "" if same else f"\n{low:.0f} to {high:.0f}"
         )
         axes.annotate(text, (j, i), ha="center", va="center",
-                      color="white" if middle[i, j] < 0.5 else "black")  # fmt: skip
+                      color="white" if middle[i, j] < 0.5 else "black")
     axes.set_xticks(range(middle.shape[1]), [" × ".join(map(str, size)) for size in data["sizes"]])
     axes.set_yticks(range(middle.shape[0]), data["designs"])
     axes.set(xlabel="shape of v: rows × entries", ylabel="design of the point",
-             title=f"caught, of {data['mistakes']} wrong gradients")  # fmt: skip
+             title=f"caught, of {data['mistakes']} wrong gradients")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     return fig
@@ -146,7 +146,7 @@ def claims(data):
          row["loss = ‖w‖² / 2"].max() <= 0.9),
         (f"the sum of w as loss lets none pass at {size}", row["loss = sum of w"].min() == 1),
         ("a single row lets at least 20 % pass in every design", share[:, :, 0].max() <= 0.8),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def draw(data):
         right.plot(percent * wrong, k + apart, linestyle="none", **look)
         right.plot(percent * np.median(wrong), k, "|", color="#222222", markersize=14)
     left.set(xlabel="epoch", ylabel="training error [%]", yscale="log",
-             title="training, with noise and dropout")  # fmt: skip
+             title="training, with noise and dropout")
     left.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
     left.minorticks_off()
     right.set(
@@ -139,7 +139,7 @@ def draw(data):
 def claims(data):
     first = np.array([data["first"][way] for way in (PLAIN, WN, TUNED)])
     told = [("before the first step plain weights and WN have one loss, to 4 digits",
-             np.ptp(first, axis=0).max() < 1e-4 * first.max())]  # fmt: skip
+             np.ptp(first, axis=0).max() < 1e-4 * first.max())]
     if data["quick"]:
         return told
     error = {way: 100 * np.array(runs) for way, runs in data["training error"].items()}
@@ -164,7 +164,7 @@ def claims(data):
         ("and over the last 5 epochs", (last[TUNED] < last[WN]).all()),
         (f"the test medians of WN, batch norm, WN + mean-only BN and plain at 3 times the rate lie "
          f"within 3 of {data['tested']} images ({np.ptp(medians):.0f})", np.ptp(medians) <= 3),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def run(*, seeds, quick, progress):
     found = progress.map(one, seeds, WIDTH)
     return {
         key: [run[key] for run in found] for key in ("before", "after", "other")
-    } | {"edges": EDGES, "histograms": found[0]["histograms"]}  # fmt: skip
+    } | {"edges": EDGES, "histograms": found[0]["histograms"]}
 
 
 def one(seed, width):
@@ -84,7 +84,7 @@ def draw(data):
         for k, heights in enumerate(data["histograms"][when]):
             top = np.array(heights) / max(heights) * 0.85
             axes.stairs(LAYERS - k + top, edges, baseline=LAYERS - k, fill=True,
-                        color=look["color"], alpha=0.75)  # fmt: skip
+                        color=look["color"], alpha=0.75)
             axes.stairs(LAYERS - k + top, edges, baseline=LAYERS - k, color="#222222", lw=0.6)
             spread = np.median([run["std"][k] for run in data[when]])
             axes.annotate(
@@ -113,7 +113,7 @@ def claims(data):
         ("after: and mean 0, to 1e-12", max(means) < 1e-12),
         ("on other digits every layer's standard deviation is within 10 % of 1",
          np.abs(np.array(other) - 1).max() < 0.1),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def run(*, seeds, quick, progress):
         },
         "apart": [run["apart"] for run in found],
         "unlike": [run["unlike"] for run in found],
-    }  # fmt: skip
+    }
 
 
 def shown(steps):
@@ -94,7 +94,7 @@ def draw(data):
     product = np.median(data["norm decay"], axis=0) * A**-x
     figure.expected(right, x, product, label=r"decayed ‖v‖ × $a^{-t}$")
     left.set(xlabel="step t", ylabel="loss of the batch [nats]", yscale="log",
-             title=f"losses: equal to {max(data['apart']):.0e}")  # fmt: skip
+             title=f"losses: equal to {max(data['apart']):.0e}")
     left.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
     left.minorticks_off()
     right.set(xlabel="step t", ylabel="‖v‖ of all layers", yscale="log", title="norms: not")
@@ -114,7 +114,7 @@ def claims(data):
          min(data["unlike"]) > 0.01),
         ("the ratio of the norms is a^-t, a = 1 − η λ, to 1e-4",
          np.abs(ratio / law - 1).max() < 1e-4),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def run(*, seeds, quick, progress):
             for way in WAYS
         },
         "chance": chance(),
-    }  # fmt: skip
+    }
 
 
 def one(seed, rates, steps, every):
@@ -215,7 +215,7 @@ def draw(data):
         axes.axhline(data["chance"], color=figure.GREY, linewidth=1)
     left.text(data["rates"][-1], data["chance"], "at random", va="bottom", ha="right")
     left.set(xscale="log", xlabel="learning rate", ylabel="mean return", title="all of training",
-             ylim=(-1.05, 1.05))  # fmt: skip
+             ylim=(-1.05, 1.05))
     right.set(xlabel="step", title=f"by step, at rate {shown}")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return fig
@@ -229,7 +229,7 @@ def claims(data):
          np.abs(fifths - fifths.round()).max() < 1e-9 and np.abs(every).max() <= 1),
         ("a player at random wins one game in five, within 3 in a hundred",
          abs(data["chance"] + 0.6) < 0.06),
-    ]  # fmt: skip
+    ]
     if data["quick"]:
         return told
     mean = {way: over_training(data, way) for way in WAYS}  # (seeds, rates)
@@ -249,7 +249,7 @@ def claims(data):
          f"{np.ptp(best):.2f})", np.ptp(best) < 0.2),
         (f"batch norm ends above 0.75 at all rates but the smallest, averaged over the runs "
          f"({min(learnt):.2f})", min(learnt) > 0.75),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

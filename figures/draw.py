@@ -155,7 +155,7 @@ def draw(data):
     marginal = np.full(2, data["marginal bound"])
     figure.expected(axes, epoch[[0, -1]], marginal, label="mean of each pixel")
     axes.set(xlabel="epoch", ylim=(-34, -24), xticks=epoch[:: max(1, len(epoch) // 5)],
-             ylabel=f"test bound of log p(x), n = {data['tested']} [nats]")  # fmt: skip
+             ylabel=f"test bound of log p(x), n = {data['tested']} [nats]")
     axes.legend(loc="lower right")
     return fig
 
@@ -172,7 +172,7 @@ def claims(data):
          one_start(SHORT, MATCHED)),
         ("and so have the four with rows, or g, of 1",
          one_start(UNIT_GAIN, UNIT, UNIT_MATCHED, TUNED)),
-    ]  # fmt: skip
+    ]
     if data["quick"]:
         return told
     stuck = np.abs(bound[SHORT][:, -5:] - data["marginal bound"]).max()
@@ -195,7 +195,7 @@ def claims(data):
          apart < 0.15),
         (f"at 3 times the rate they make up for more than 0.75 of the gap, in every run "
          f"({both.min():.2f} to {both.max():.2f})", both.min() > 0.75),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

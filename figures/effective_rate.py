@@ -32,7 +32,7 @@ def run(*, seeds, quick, progress):
         "turn": instants(turns), "steps": steps, "scales": SCALES,
         "rates": {f"{rate:g}": [run["model"][k] for run in found] for k, rate in enumerate(RATES)},
         "loss": {key: [run[key] for run in found] for key in ("one rate", "rate × scale²")},
-    }  # fmt: skip
+    }
 
 
 def one(seed, turns, steps):
@@ -94,7 +94,7 @@ def draw(data):
         figure.band(left, t, runs, k, label=f"η = {rate}")
     figure.expected(left, t, 1 / np.sqrt(2 * t), label="1 / √(2t)")
     left.set(xscale="log", yscale="log", xlabel="step t", ylabel="effective rate η / ‖v‖²",
-             title="random gradients")  # fmt: skip
+             title="random gradients")
     left.set_yticks(
         [0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ["0.01", "0.02", "0.05", "0.1", "0.2", "0.5"]
     )
@@ -104,7 +104,7 @@ def draw(data):
         figure.band(right, data["scales"], runs, k, label=name)
     right.set(xscale="log", xlabel="length of the first v, against the usual",
               ylabel=f"loss after {data['steps']} steps [nats]",
-              title="a network on digits", ylim=(0, None))  # fmt: skip
+              title="a network on digits", ylim=(0, None))
     right.set_xticks(data["scales"], ["⅛", "¼", "½", "1", "2", "4", "8"])
     right.minorticks_off()
     right.legend(loc="upper left")
@@ -122,7 +122,7 @@ def claims(data):
          np.ptp(scaled, axis=1).max() < 1e-5 * scaled.max()),
         ("digits: with one rate, the largest v ends at more than 1.3 times the loss of the usual",
          (one[:, -1] > 1.3 * one[:, SCALES.index(1.0)]).all()),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

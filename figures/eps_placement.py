@@ -21,7 +21,7 @@ DELTA = 1e-6
 NORMS = DELTA * 10.0 ** np.arange(-2.875, 7, 0.25)  # not at delta, where a maximum has a corner
 # eps such that each form begins to act at n = delta
 FORMS = {"inside: √(n² + δ²)": ("inside", DELTA**2), "outside: n + δ": ("outside", DELTA),
-         "maximum: max(n, δ)": ("max_n", DELTA)}  # fmt: skip
+         "maximum: max(n, δ)": ("max_n", DELTA)}
 
 
 def run(*, seeds, quick, progress):
@@ -72,13 +72,13 @@ def draw(data):
             runs = np.maximum(np.abs(np.array(data[key][name], dtype=float)), FLOOR)
             figure.band(axes, x, runs, k, label=name, linestyle="none", marks=13, markersize=4)
             figure.expected(axes, x, np.maximum(law[key][name], FLOOR),
-                            label="law" if k == 2 else None)  # fmt: skip
+                            label="law" if k == 2 else None)
         axes.set(xscale="log", yscale="log", xlabel="‖v‖ / δ", title=title, ylim=(FLOOR / 5, 20))
         axes.axvline(1, color=figure.GREY, lw=0.8, ls=":")
     panels[0].set(ylabel="1 − ‖w‖ / |g|")
     panels[1].set(ylabel="⟨v̄, v⟩ / (g ⟨w̄, v⟩ / ‖v‖)")
     fig.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4,
-               columnspacing=1, handletextpad=0.4)  # fmt: skip
+               columnspacing=1, handletextpad=0.4)
     return fig
 
 
@@ -100,7 +100,7 @@ def claims(data):
          "square, within 1 %",
          np.abs(outside / one - 1).max() < 0.01 and np.abs(inside / two - 1).max() < 0.01),
         ("there the maximum leaves less than 1e-14", np.abs(maximum).max() < 1e-14),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def run(*, seeds, quick, progress):
         "step": shown(steps), "starts": STARTS,
         "norm": {name: [run[name][0] for run in found] for name in MOMENTA},
         "angle": {name: [run[name][1] for run in found] for name in MOMENTA},
-    }  # fmt: skip
+    }
 
 
 def shown(steps):
@@ -87,7 +87,7 @@ def draw(data):
             for j in range(len(STARTS)):
                 figure.band(axes, x, runs[:, j], k, label=name if j == 0 else None, markersize=4)
             figure.expected(axes, x, np.full(len(x), law(momentum)),
-                            label="predicted" if k else None)  # fmt: skip
+                            label="predicted" if k else None)
         axes.set(xlabel="step", yscale="log")
         axes.legend(loc="upper right")
     left.set(ylabel="‖v‖", title="norm, from three starts")
@@ -111,7 +111,7 @@ def claims(data):
          off("angle", angle_of, "SGD") < 0.01),
         ("momentum 0.9: the norm ends within 5 %", off("norm", norm_of, "momentum 0.9") < 0.05),
         ("momentum 0.9: the angle ends within 10 %", off("angle", angle_of, "momentum 0.9") < 0.1),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

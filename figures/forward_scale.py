@@ -101,7 +101,7 @@ def claims(data):
         (f"40 blocks of gain 1: 2^20 times the input's, {wander}", near("branch gain 1", 1.4, 3)),
         ("40 blocks of gain 1/√40: (1 + 1/40)^20 = 1.64, near √e, within 2 % in the median "
          "and 10 % in every run", near("branch gain 1 / √B", 1.02, 1.1)),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

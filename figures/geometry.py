@@ -35,7 +35,7 @@ def run(*, seeds, quick, progress):
     return {
         "w": weight_norm.forward(v, g)[0], "v_bar": v_bar[0], "g_bar": g_bar.item(),
         "path": np.array(path), "across": found[:, 0], "length": found[:, 1], "split": found[:, 2],
-    }  # fmt: skip
+    }
 
 
 def generic(seed):
@@ -98,13 +98,13 @@ def guide(axes, start, end):
 def circle(axes, radius, width=1.0):
     turn = np.linspace(0, 2 * np.pi, 121)
     axes.plot(radius * np.cos(turn), radius * np.sin(turn), color=figure.GREY, lw=width,
-              ls="--", marker="none")  # fmt: skip
+              ls="--", marker="none")
 
 
 def arrow(axes, tail, head, colour, width=1.6):
     axes.annotate("", head, tail, arrowprops={
         "arrowstyle": "-|>", "color": colour, "lw": width, "shrinkA": 0, "shrinkB": 0,
-    })  # fmt: skip
+    })
 
 
 def words(axes, at, text, shift):
@@ -119,7 +119,7 @@ def claims(data):
         ("the norm of w is |g|, to 1e-14", max(data["length"]) < 1e-14),
         ("w_bar is g_bar v / n + (n / g) v_bar, to 1e-13", max(data["split"]) < 1e-13),
         ("each step of plain SGD makes v longer", bool((np.diff(norms) > 0).all())),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

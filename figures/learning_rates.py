@@ -46,7 +46,7 @@ def run(*, seeds, quick, progress):
         "loss": {
             name: {way: [run["loss"][name][way] for run in found] for way in WAYS} for name in rates
         },
-    }  # fmt: skip
+    }
 
 
 def one(seed, rates, steps):
@@ -62,7 +62,7 @@ def one(seed, rates, steps):
         name: {way: [trained(seed, how, name, rate, steps) for rate in those]
                for way, how in WAYS.items()}
         for name, those in rates.items()
-    }  # fmt: skip
+    }
     return {"first": first, "stretch": stretch, "loss": loss}
 
 
@@ -134,7 +134,7 @@ def draw(data):
         plain = foretold(data, name)[1]
         seen = np.isfinite(plain).all(axis=0) & (np.median(plain, axis=0) < 3)
         figure.expected(axes, np.array(data["rates"][name])[seen], np.median(plain, axis=0)[seen],
-                        label="plain, rate × (g/‖v‖)², Adam: × g/‖v‖")  # fmt: skip
+                        label="plain, rate × (g/‖v‖)², Adam: × g/‖v‖")
         axes.set(xscale="log", yscale="log", xlabel="learning rate", title=name)
     panels[0].set_ylabel(f"training loss after {data['steps']} steps [nats]")
     panels[0].set_yticks([0.01, 0.1, 1, 10, 100], ["0.01", "0.1", "1", "10", "≥ 100"])
@@ -145,11 +145,11 @@ def draw(data):
 def claims(data):
     first = np.array(list(data["first"].values()))
     told = [("before the first step all four have one loss over the first batch, to 4 digits",
-             np.ptp(first, axis=0).max() < 1e-4 * first.max())]  # fmt: skip
+             np.ptp(first, axis=0).max() < 1e-4 * first.max())]
     if data["quick"]:
         return told
     loss = {name: {way: np.array(runs) for way, runs in found.items()}
-            for name, found in data["loss"].items()}  # fmt: skip
+            for name, found in data["loss"].items()}
     rates = data["rates"]
     off = max(
         np.abs(found[MATCHED] / found[PLAIN] - 1)[:, : SMALL[name]].max()
@@ -159,7 +159,7 @@ def claims(data):
     short, plain = zip(*(foretold(data, name) for name in loss), strict=True)
     law = max(np.abs(np.log(a[:, :3] / b[:, :3])).max() for a, b in zip(short, plain, strict=True))
     best = {name: {way: np.median(runs, axis=0).min() for way, runs in found.items()}
-            for name, found in loss.items()}  # fmt: skip
+            for name, found in loss.items()}
     sgd, adam, third = loss["SGD"], loss["Adam"], rates["SGD"].index(0.3)
     most_of_batch = 10 * sgd[BATCH][:, -1].max()
     return [
@@ -178,7 +178,7 @@ def claims(data):
          min(sgd[way][:, -1].min() for way in (PLAIN, PAPER, MATCHED)) > 1 > most_of_batch),
         ("Adam: at rate 1 plain weights end above 10 times the loss of either WN, in every run",
          (adam[PLAIN][:, -1] > 10 * np.maximum(adam[PAPER], adam[MATCHED])[:, -1]).all()),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

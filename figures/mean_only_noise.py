@@ -103,7 +103,7 @@ def claims(data):
          np.abs(real["mean-only"]).max() < 0.2),
         ("digits, batch norm: it is above that of the Gaussian case at every size",
          (real["batch norm"] > batch).all()),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

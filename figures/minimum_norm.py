@@ -90,10 +90,10 @@ def draw(data):
     for k, (y, name) in enumerate(((factor, "weight norm"), (plain, "plain"))):
         figure.band(right, data["lengths"], y, k, marks=9, label=name)
     left.set(xlabel="ρ = last g / first g", ylabel="null part, last / first",
-             title="every run on the law", ylim=(-0.05, 1.35))  # fmt: skip
+             title="every run on the law", ylim=(-0.05, 1.35))
     left.legend(loc="upper right")
     right.set(xlabel="length of the first w", ylabel="null part, last / first", xscale="log",
-              title="against the first length", ylim=(-0.05, 1.35))  # fmt: skip
+              title="against the first length", ylim=(-0.05, 1.35))
     right.set_xticks([0.3, 0.5, 1, 2, 5], ["0.3", "0.5", "1", "2", "5"])
     right.minorticks_off()
     right.legend(loc="lower right")
@@ -110,7 +110,7 @@ def claims(data):
          (factor <= plain + 1e-5).all()),
         ("from the shortest w the null part shrinks to less than a tenth, in every run",
          factor[:, 0].max() < 0.1),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

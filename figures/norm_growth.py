@@ -110,15 +110,15 @@ def draw(data):
         figure.band(left, data["step"], found["ratio"], k, label=name)
     figure.expected(left, data["step"], np.ones(len(data["step"])), label="Pythagoras")
     left.set(xlabel="step", ylabel="‖v‖² / (first ‖v‖² + squared steps)",
-             title="a network on digits")  # fmt: skip
+             title="a network on digits")
     left.set_ylim(0, 1.6 * max(np.max(found["ratio"]) for found in data["network"].values()))
     left.legend(loc="upper left")
     for k, (name, runs) in enumerate(data["model"].items()):
         figure.band(right, data["turn"], runs, k, label=name)
         figure.expected(right, data["turn"], law(*MODEL[name], data["turn"]),
-                        label="r⁴ law" if k == 2 else None)  # fmt: skip
+                        label="r⁴ law" if k == 2 else None)
     right.set(xscale="log", yscale="log", xlabel="step t", ylabel="‖v‖", ylim=(0.9, 40),
-              title="random gradients")  # fmt: skip
+              title="random gradients")
     right.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     right.minorticks_off()
     right.legend(loc="upper left")
@@ -145,7 +145,7 @@ def claims(data):
          max(off["η = 0.1"], off["η = 1"]) < 0.002),
         ("random gradients, momentum 0.9: within 5 % of the law with η / (1 − 0.9), in every run",
          off["η = 0.1, momentum 0.9"] < 0.05),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

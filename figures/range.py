@@ -96,7 +96,7 @@ def claims(data):
              written[:, inner].max() < 8 * unit),
             (f"{kind}, as written: lost, or wrong by 1e-3 and more, beyond 1e±{edge}",
              written[:, out].min() > 1e-3),
-        ]  # fmt: skip
+        ]
     return told
 
 

@@ -19,14 +19,14 @@ SEEDS = 20, 6
 
 STEPS = 10.0 ** -np.arange(0, 16.5, 0.5)
 METHODS = ("forward, float32", "central, float32", "forward, float64", "central, float64",
-           "complex step", "complex, through |z|")  # fmt: skip
+           "complex step", "complex, through |z|")
 
 
 def run(*, seeds, quick, progress):
     found = progress.map(one, seeds)
     return {
         "step": STEPS, "error": {name: [run[name] for run in found] for name in METHODS},
-    }  # fmt: skip
+    }
 
 
 def one(seed):
@@ -74,9 +74,9 @@ def draw(data):
             axes.axvline(h, color=figure.GREY, lw=0.8, ls=":")
             axes.annotate(f"{text}, float{32 if bits == 24 else 64}", (h, low), (side, 0),
                           textcoords="offset points", xycoords=("data", "axes fraction"),
-                          rotation=90, color=figure.GREY)  # fmt: skip
+                          rotation=90, color=figure.GREY)
     axes.set(xscale="log", yscale="log", xlabel="step h", ylabel="relative error",
-             xlim=(2e-17, 2), ylim=(1e-17, 3e3))  # fmt: skip
+             xlim=(2e-17, 2), ylim=(1e-17, 3e3))
     axes.legend(loc="upper center", ncols=3, bbox_to_anchor=(0.5, 1.2), columnspacing=1)
     return fig
 
@@ -98,7 +98,7 @@ def claims(data):
          error["complex step"][small].max() < 1e-14),
         ("complex step through |z|: more than 5 % wrong at every step up to 0.1, in the median",
          error["complex, through |z|"][np.array(data["step"]) <= 0.1].min() > 0.05),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

@@ -41,11 +41,11 @@ class Autoencoder(nn.Module):
         self.encoder = nn.Sequential(
             nn.Linear(64, WIDTH, rng=rng), nn.ELU(), nn.Linear(WIDTH, WIDTH, rng=rng), nn.ELU(),
             nn.Linear(WIDTH, 2 * CODE, rng=rng),
-        )  # fmt: skip
+        )
         self.decoder = nn.Sequential(
             nn.Linear(CODE, WIDTH, rng=rng), nn.ELU(), nn.Linear(WIDTH, WIDTH, rng=rng), nn.ELU(),
             nn.Linear(WIDTH, 64, rng=rng),
-        )  # fmt: skip
+        )
 
     def forward(self, x, noise):
         mean, log_variance = ops.split(self.encoder(x), 2, axis=-1)
@@ -116,7 +116,7 @@ def draw(data):
     figure.expected(left, epoch[[0, -1]], marginal, label="mean of each pixel")
     figure.expected(right, epoch[[0, -1]], np.zeros(2), label="plain")
     left.set(xlabel="epoch", ylim=(-30, -24), title="test bound",
-             ylabel=f"bound of log p(x), n = {data['tested']} [nats]")  # fmt: skip
+             ylabel=f"bound of log p(x), n = {data['tested']} [nats]")
     right.set(xlabel="epoch", ylabel="ahead of plain [nats]", title="the same, less that of plain")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
@@ -126,7 +126,7 @@ def claims(data):
     bound = {way: np.array(runs) for way, runs in data["bound"].items()}
     first = np.array([runs[:, 0] for runs in bound.values()])
     told = [("before the first step all four have the same bound, to 4 digits",
-             np.ptp(first, axis=0).max() < 1e-4 * np.abs(first).max())]  # fmt: skip
+             np.ptp(first, axis=0).max() < 1e-4 * np.abs(first).max())]
     if data["quick"]:
         return told
     short, matched, tuned = (ahead(data, way) for way in (PAPER, MATCHED, TUNED))
@@ -146,7 +146,7 @@ def claims(data):
          control[:, -1].min() > 0),
         ("all end more than 1 nat above the bound of a model that knows the mean of each pixel",
          ends.min() > data["marginal bound"] + 1),
-    ]  # fmt: skip
+    ]
 
 
 if __name__ == "__main__":

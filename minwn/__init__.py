@@ -15,13 +15,13 @@ _HOME = {
     "no_grad": "graph",
     "StaleWeightError": "nn.weight_norm", "WeightNorm": "nn.weight_norm",
     "ZeroNormError": "nn.weight_norm",
-}  # fmt: skip
+}
 _SHELVES = ("byhand", "gradcheck", "interop", "nn", "ops", "optim", "oracle")
 
 __all__ = [
     "StaleWeightError", "Tensor", "WeightNorm", "ZeroNormError", "byhand", "grad", "gradcheck",
     "interop", "jvp", "nn", "no_grad", "ops", "optim", "oracle", "tensor", "vjp",
-]  # fmt: skip
+]
 
 if TYPE_CHECKING:
     from . import byhand, gradcheck, interop, nn, ops, optim, oracle

@@ -29,11 +29,11 @@ EXTRAS = (
     "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "hypothesis", "jax", "joblib",
     "jupyterlab", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "nbclient", "nbconvert",
     "pytest", "safetensors", "scikit-learn", "threadpoolctl", "torch", "tqdm",
-)  # fmt: skip
+)
 # Read when a library is loaded, so to be set before Python starts.
 THREADS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def blas() -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": built["name"], "version": built["version"], "kernels": None, "threads": None,
         "hint": "",
-    }  # fmt: skip
+    }
     try:
         import threadpoolctl
     except ImportError:

@@ -46,7 +46,7 @@ from .terminal import Progress, colours
 __all__ = [
     "GREY", "LOOKS", "Made", "Sweep", "arguments", "band", "expected", "load", "main", "names",
     "new", "produce", "redraw", "rounded", "style",
-]  # fmt: skip
+]
 
 SCHEMA = "minwn-figure/1"
 DIGITS = 6  # of every number in the data
@@ -242,7 +242,7 @@ def produce(
         "schema": SCHEMA, "figure": stem_of(module), "title": module.TITLE,
         "description": module.DESCRIPTION, "minwn": __version__, "quick": quick, "seeds": count,
         "data": json.loads(json.dumps(rounded(data), allow_nan=False)),
-    }  # fmt: skip
+    }
     return _finish(module, record, out)
 
 
@@ -267,7 +267,7 @@ def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) 
     ]
     record = {key: value for key, value in record.items() if key not in ("claims", "data")} | {
         "claims": told, "data": record["data"],
-    }  # fmt: skip
+    }
     stem = record["figure"]
     made = Made(record, svg_of(module.draw, record))
     if out is not None:
@@ -350,7 +350,7 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
             made = produce(
                 name, out=out, quick=args.quick, seeds=args.seeds, jobs=args.jobs,
                 bar=sys.stderr.isatty(),
-            )  # fmt: skip
+            )
     except (OSError, KeyError, ValueError, ImportError) as error:
         said = error.args[0] if isinstance(error, KeyError) else error
         print(f"minwn: {Path(name).stem}: {said}", file=sys.stderr)

@@ -249,7 +249,7 @@ class SGD(Optimizer):
     takes: ClassVar = {
         "lr": not_negative, "momentum": not_negative, "nesterov": _flag,
         "weight_decay": not_negative, "dampening": number,
-    }  # fmt: skip
+    }
     remembered = ("b",)
 
     def __init__(
@@ -264,7 +264,7 @@ class SGD(Optimizer):
         super().__init__(
             params, lr=lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay,
             dampening=dampening,
-        )  # fmt: skip
+        )
 
     def check(self, options: Mapping[str, Any]) -> dict[str, Any]:
         options = super().check(options)
@@ -306,7 +306,7 @@ class Adam(Optimizer):
 
     takes: ClassVar = {
         "lr": not_negative, "betas": _betas, "eps": not_negative, "weight_decay": not_negative,
-    }  # fmt: skip
+    }
     remembered = ("t", "m", "q")
 
     def __init__(

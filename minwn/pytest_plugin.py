@@ -39,11 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--minwn-full", dest="minwn_full", action="store_true", default=None,
         help="weight_norm_oracle runs every case",
-    )  # fmt: skip
+    )
     group.addoption(
         "--minwn-quick", dest="minwn_full", action="store_false",
         help="weight_norm_oracle runs the first cases of each group (default)",
-    )  # fmt: skip
+    )
     parser.addini("minwn_full", "weight_norm_oracle runs every case", type="bool", default=False)
 
 

@@ -14,7 +14,7 @@ from .backend import Array, Host, accumulator, full, is_array, namespace, run
 
 __all__ = [
     "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero_beside",
-]  # fmt: skip
+]
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
 _LONG = 64  # entries of a row from which a loop over each costs less than what is gained in it

@@ -24,14 +24,14 @@ _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
 _COMPARISONS = {
     "equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less", "less_equal",
     "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "signbit",
-}  # fmt: skip
+}
 _BITWISE = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _WHOLE = {"b", "i", "u"}  # kinds of dtype
 _SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
     operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.matmul: "@",
     operator.and_: "&", operator.or_: "|", operator.xor: "^",
-}  # fmt: skip
+}
 
 
 class Tensor(Value):
@@ -560,7 +560,7 @@ _ELSEWHERE = {
     "squeeze": "x.reshape(...)", "std": "x.var(...).sqrt()", "t": "x.T",
     "tolist": "x.numpy().tolist()", "type": "x.to(dtype)", "unsqueeze": "x[None]",
     "view": "x.reshape(...)", "zero_": "x.grad = None for gradients",
-}  # fmt: skip
+}
 for _name, _here in _ELSEWHERE.items():
     setattr(Tensor, _name, _Elsewhere(_name, _here))
 

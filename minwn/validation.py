@@ -26,7 +26,7 @@ __all__ = [
     "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
     "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
     "shape_of", "share", "shown", "whole",
-]  # fmt: skip
+]
 
 
 def shown(value: Any) -> str:

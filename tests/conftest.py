@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device", default="emulated", choices=("emulated", "cuda"),
         help="what stands for the GPU: CuPy's stand-in of the tests, or CuPy and a real one",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_devices():
     ("x", "answer"),
     [([0.0, 1.0], True), ([0.0, 1.1], False), ([-0.1, 1.0], False), ([[0.5], [np.nan]], False),
      ([np.inf], False), ([], True), (0.5, True)],
-)  # fmt: skip
+)
 def test_within(x, answer, xp):
     assert backend.within(xp(np.array(x)), 0.0, 1.0) is answer
 

@@ -26,7 +26,6 @@ import numpy as np
 import pytest
 
 import minwn.course
-import minwn.data
 from minwn import nn, tensor
 
 from .helpers.good_calls import GOOD, Call, numbers
@@ -36,7 +35,7 @@ INNER = (
     "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.mutation", "minwn.verify",
     "minwn.oracle.cases", "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.mistakes",
     "minwn.oracle.reference", "minwn.oracle.report", "minwn.oracle.targets",
-)  # fmt: skip
+)
 
 # What a class has for its subclasses to replace, or for another file, and no user calls.
 HOOKS = ("forward", "update", "check", "compute", "output", "replacements")
@@ -46,7 +45,7 @@ HOOKS = ("forward", "update", "check", "compute", "output", "replacements")
 FUNCTIONS = (
     "f", "forward", "backward", "jvp", "double_backward", "batched", "output", "function",
     "allowed", "done", "scale_init",
-)  # fmt: skip
+)
 CALLABLE = ("a function", "a type", "a module")
 
 # Words of Python and NumPy about their own insides.
@@ -187,7 +186,7 @@ def replaced(given: Call, f: Callable[..., Any]) -> Iterator[tuple[str, Callable
     others = [
         p.name for p in parameters[len(given.args) :]
         if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]  # fmt: skip
+    ]
     for key in dict.fromkeys([*given.options, *others]):
 
         def named_there(value: Any, key: str = key) -> Call:
@@ -261,7 +260,7 @@ def test_the_test_tells_a_sentence_from_what_python_says():
     from minwn.ops.shape import add_up
 
     errors = [raised(add_up, None, 0, False), raised(add_up, np.ones(2), "a", False),
-              raised(along, None, np.ones((1, 2))), raised(along, np.ones(2), None)]  # fmt: skip
+              raised(along, None, np.ones((1, 2))), raised(along, np.ones(2), None)]
     for error in errors:
         assert not is_ours(error), error
         assert RAW.search(str(error)), error

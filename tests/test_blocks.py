@@ -14,7 +14,7 @@ from .helpers.foreign import Foreign
     ("shape", "answer"),
     [((1024, 257), True), ((127, 257), False), ((128, 257), True), ((1024, 256), False),
      ((1025, 256), True), ((1, 1 << 18), True), ((0, 5), False), ((5, 0), False)],
-)  # fmt: skip
+)
 def test_rows_are_large_when_they_fill_a_block_or_are_long_and_fill_an_eighth(shape, answer):
     assert in_large_rows(shape, np.ones(shape)) is answer
 

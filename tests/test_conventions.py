@@ -17,7 +17,7 @@ README = Path(minwn.__file__).parents[1] / "README.md"
 COLUMNS = (
     "axis that keeps a norm", "shape of g", "first g", "eps", "recomputed", "zero slice",
     "norm taken in", "second order",
-)  # fmt: skip
+)
 
 
 def cells(system):

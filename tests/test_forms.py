@@ -169,7 +169,7 @@ BAD = [
     Bad("accept", ["eps_insid"], ValueError, "did you mean 'eps_inside'?"),
     Bad("accept", "eps_inside", ValueError, "accept='eps_inside'; give a list of names"),
     Bad("accept", [3], ValueError, "accept: no id 3; choose from "),
-]  # fmt: skip
+]
 
 
 def answers(*arrays: Any) -> Any:
@@ -278,7 +278,7 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     "course.weight_norm_at": (
         lambda axis: course.weight_norm_at("w", V, G, W_BAR, axis=axis), "axis"
     ),
-}  # fmt: skip
+}
 
 # Their sentences are of another kind, or what they are given has been looked at before.
 ELSEWHERE = {
@@ -304,7 +304,7 @@ ELSEWHERE = {
     "interop.kept": "below convert", "interop.layout": "below convert",
     "interop.metadata": "below convert", "course.formats": "the form of a notebook",
     "interop.convert groups": "of a transposed convolution",
-}  # fmt: skip
+}
 
 
 def parameters() -> Iterator[tuple[str, str]]:
@@ -345,7 +345,7 @@ def test_every_public_function_with_such_a_setting_has_a_row():
         "nn.WeightNorm.__init__(axis=)", "nn.normalise_(axis=)", "oracle.cases.cases(axis=)",
         "oracle.check_adapter.check_adapter(eps=)", "oracle.check_adapter.check_adapter(form=)",
         "oracle.check_adapter.check_adapter(axis=)",
-    }  # fmt: skip
+    }
     assert {*missing} == own, missing
 
 

@@ -395,7 +395,7 @@ def test_a_saved_state_of_sixteen_bits_is_float32_and_an_older_one_is_taken(kind
     ("before", "after", "kept"),
     [("float32", "float64", "float64"), ("float64", "float32", "float32"),
      ("float32", "float16", "float32"), ("float16", "float64", "float64")],
-)  # fmt: skip
+)
 def test_the_state_follows_a_module_to_another_dtype(kind, options, before, after, kept, rng):
     """As for an optimiser made afterwards that has loaded the state."""
     layer = nn.Linear(3, 2, rng=rng).to(before)
@@ -473,7 +473,7 @@ REPLACED = {  # what is done before the optimiser is made, which parameters it h
         None, lambda n: n.parameters(),
         lambda rng, norm, layer: nn.ExponentialWeightNorm().apply(layer),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("held", ["no gradients", "gradients", "gradients since", "frozen"])

@@ -98,7 +98,7 @@ def test_parts_fail_one_by_one(run, fault):
     assert counts["failed"] == len(failed)
     assert sum(counts.get(k, 0) for k in ("passed", "failed", "skipped")) == len(
         pytest_plugin.PARTS
-    )  # fmt: skip
+    )
     if fault in ("layout", "long"):
         assert failed == parts
 
@@ -121,7 +121,7 @@ def test_what_was_not_given_is_skipped_and_what_raises_is_not(run):
     """)
     found.assert_outcomes(
         passed=len(GROUPS) + 1, skipped=2, failed=len(pytest_plugin.PARTS)
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def everything(f: Callable[..., Any], inputs: list[Tensor]) -> list[Any]:
         if bar is not None and bar.requires_grad:
             found += minwn.grad(
                 (bar * bar).sum(), inputs, retain_graph=True, allow_unused=True
-            )  # fmt: skip
+            )
     return found
 
 
@@ -99,13 +99,13 @@ OPS: dict[str, list[tuple[Any, dict[str, Any], tuple[tuple[int, ...], ...]]]] = 
         (lambda v, eps: weight_norm.radius(v, shape=(3, 1), eps=eps, form="inside").to(v.dtype),
          {"eps": 0.5}, ((3, 4),))
     ],
-}  # fmt: skip
+}
 NUMBERS = [  # where a number may stand in the place of an array
     lambda x, n: x + n, lambda x, n: n - x, lambda x, n: x * n, lambda x, n: n / x,
     lambda x, n: x**n, lambda x, n: n**x, ops.maximum, ops.minimum,
     lambda x, n: ops.where(np.array([True, False, True]), x, n),
     lambda x, n: ops.where(np.array([True, False, True]), n, x),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_derivations_on_arrays(dtype):
             for f, inputs in (
                 (module.vjp, (t, v, g)), (module.jvp, (v, g, t, g)),
                 (module.double_vjp, (t, g, t, v, g)),
-            ):  # fmt: skip
+            ):
                 right = f(*inputs, eps=0.5, form=form)
                 for n in scalars(0.5):
                     found = f(*inputs, eps=n, form=form)
@@ -164,7 +164,7 @@ def normed(kind: Any) -> Callable[..., nn.Module]:
 
 
 CONV = {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 1,
-        "dilation": 1, "groups": 2}  # fmt: skip
+        "dilation": 1, "groups": 2}
 LAYERS: dict[str, list[tuple[Any, dict[str, Any], tuple[int, ...]]]] = {
     # name: how it is made, its numbers, the shape of its input
     "Linear": [(nn.Linear, {"in_features": 4, "out_features": 3}, (2, 4))],
@@ -208,7 +208,7 @@ LAYERS: dict[str, list[tuple[Any, dict[str, Any], tuple[int, ...]]]] = {
         (lambda rank, alpha: nn.DoRALinear(nn.Linear(4, 3, rng=0), rank, alpha, rng=0),
          {"rank": 2, "alpha": 0.5}, (2, 4))
     ],
-}  # fmt: skip
+}
 LAYERS |= {f"BatchNorm{d}d": LAYERS["BatchNorm"] for d in (1, 2, 3)}
 
 

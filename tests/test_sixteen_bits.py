@@ -218,14 +218,14 @@ def binary(op: Any, x: Any = signed, y: Any = signed) -> list[Row]:
     return [
         row(op, x(ROWS, 3), y(3)), row(op, x(3), y(ROWS, 3)), row(op, x(ROWS, 1), y(1, 3)),
         row(op, x(), y(ROWS)),
-    ]  # fmt: skip
+    ]
 
 
 def reduced(op: Any, draw: Any) -> list[Row]:
     return [
         row(op, draw(ROWS, 3), axis=0), row(op, draw(3, ROWS), axis=1), row(op, draw(ROWS)),
         row(op, draw(ROWS, 3), axis=0, keepdims=True), row(op, draw(50, 3, 100), axis=(0, 2)),
-    ]  # fmt: skip
+    ]
 
 
 def cross_entropies(f: Any) -> list[Row]:
@@ -368,7 +368,7 @@ PRIMITIVES: dict[str, list[Row]] = {
         for v, g in LENGTHS for draw in (signed, far)
     ],
     **convolutions(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -472,7 +472,7 @@ def pools(dimensions: int) -> list[Layer]:
     return [
         Layer(lambda name=name, s=s: getattr(nn, name + kind)(kernel, s), draw(1, 2, *size))
         for name in ("MaxPool", "AvgPool") for s in (1, None) for draw in (far, equal)
-    ]  # fmt: skip
+    ]
 
 
 def convs(name: str) -> list[Layer]:
@@ -546,7 +546,7 @@ LAYERS: dict[str, list[Layer]] = {
         Layer(lambda: nn.DoRALinear(nn.Linear(CLASSES, 3, rng=0), 2, rng=0),
               positive(5, CLASSES), 4, 6),
     ],
-}  # fmt: skip
+}
 LAYERS |= {f"BatchNorm{d}d": LAYERS["BatchNorm"][:1] for d in (1, 2, 3)}
 NORMED = [
     Layer(
@@ -557,7 +557,7 @@ NORMED = [
     )
     for kind, dim in itertools.product((minwn.WeightNorm, nn.ExponentialWeightNorm), (0, 1, None))
     for sizes, x in (((4, 3), positive(ROWS, 4)), ((CLASSES, 3), positive(5, CLASSES)))
-]  # fmt: skip
+]
 
 
 def twin_layers(given: Layer, dtype: Any) -> tuple[nn.Module, nn.Module]:
@@ -637,7 +637,7 @@ LOSSES: dict[str, list[Row]] = {
           for draw in (signed, far, equal) for shape in ((ROWS, 2), (30, CLASSES))
           for reduction in ("mean", "none")),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -696,7 +696,7 @@ ARRAYS: dict[str, list[tuple[Any, tuple[Draw, ...]]]] = {
          (positive(*x), positive(*w), positive(*x), positive(*w), signed(w[0])))
         for _, x, w, o in CONVS
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -730,7 +730,7 @@ COMPOSED: dict[str, list[tuple[Any, tuple[Draw, ...]]]] = {
             ("weight_norm", weight_norm.composed), ("exponential_scale", exponential_scale.composed)
         )
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMPOSED)
@@ -766,7 +766,7 @@ OPTIMISERS: dict[str, list[dict[str, Any]]] = {
     ],
     "Adam": [{}, {"lr": 0.05, "betas": (0.6, 0.9), "weight_decay": 0.3}, {"betas": (0.0, 0.0)}],
     "Adamax": [{}, {"lr": 0.05, "betas": (0.6, 0.9), "weight_decay": 0.3}, {"betas": (0.0, 0.0)}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 300.0])

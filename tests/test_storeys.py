@@ -87,7 +87,7 @@ EXTRAS = {
     "joblib", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad", "nbclient", "nbconvert",
     "nbformat", "paddle", "pytest", "safetensors", "sklearn", "threadpoolctl", "torch",
     "tqdm",
-}  # fmt: skip
+}
 ENGINE = {
     "blocks",
     "small",

@@ -81,7 +81,7 @@ OPERATORS = {
     [2, 2.5, True, np.float64(1.5), np.float32(1.5), np.int64(3), np.array([1.5, 0.5, 2.0]),
      np.array(2.0), np.ones((4, 1, 1)) * 1.25],
     ids=lambda o: f"{type(o).__name__}{np.shape(o)}",
-)  # fmt: skip
+)
 def test_operators_take_numbers_and_arrays_on_both_sides(symbol, other, rng):
     f = OPERATORS[symbol]
     x = leaf(rng.uniform(0.5, 2.0, (2, 3)))
@@ -167,7 +167,7 @@ def test_rounding_has_a_gradient_of_zeros():
         round(x): [-2, -1, 0, 2, 2], round(x, 1): [-2.5, -0.7, 0.5, 1.5, 2.3],
         round(10 * x, -1): [-20, -10, 0, 20, 20], x.round(): [-2, -1, 0, 2, 2],
         divmod(x, 2)[0]: [-2, -1, 0, 0, 1], divmod(3, x)[0]: [-2, -5, 6, 2, 1],
-    }  # fmt: skip
+    }
     for z, expected in cases.items():
         np.testing.assert_allclose(z.data, expected, rtol=1e-15)
         assert np.array_equal(grad(z, x, np.full(5, np.inf)).data, np.zeros(5))
@@ -232,7 +232,7 @@ def test_not_all_and_any():
         ((x > 0).all(axis=0), [True, False]), ((x > 0).all(1, keepdims=True), [[False], [True]]),
         ((x < 0).any(axis=-1), [True, False]), (x.any(), True), (np.all(x > 0), False),
         (np.any(x < 0, axis=0), [False, True]),
-    ]:  # fmt: skip
+    ]:
         assert type(found) is Tensor
         assert isinstance(found.data, np.ndarray)
         assert np.array_equal(found.data, expected)
@@ -260,7 +260,7 @@ def test_formats():
 IN_PLACE = {
     "+": operator.iadd, "-": operator.isub, "*": operator.imul, "/": operator.itruediv,
     "//": operator.ifloordiv, "%": operator.imod, "**": operator.ipow,
-}  # fmt: skip
+}
 KEPT = {
     "parameter": lambda x, dtype: nn.Parameter(np.array(x, dtype)),
     "frozen parameter": lambda x, dtype: nn.Parameter(np.array(x, dtype), requires_grad=False),
@@ -275,7 +275,7 @@ KEPT = {
 def test_in_place_arithmetic_assigns_what_is_kept(symbol, kind, dtype):
     f = IN_PLACE[symbol]
     for other in (2, 0.5, np.float64(1.5), np.array([[0.5], [2.0]], dtype), tensor([[2.0, 1.0]]),
-                  leaf(1.5)):  # fmt: skip
+                  leaf(1.5)):
         if isinstance(other, Tensor):
             other = Tensor(other.data.astype(dtype), other.requires_grad)
         x = KEPT[kind]([[1.0, 2.0], [3.0, 4.0]], dtype)
@@ -385,7 +385,7 @@ def test_what_has_no_gradient_is_assigned_also_while_operations_are_recorded(mak
         (lambda p: operator.itruediv(nn.Buffer(np.ones(2, int)), 2), TypeError,
          r"float64 of int64; convert y, or assign x\.data = \(x / y\)\.to\('int64'\)"),
     ],
-)  # fmt: skip
+)
 def test_a_step_that_does_not_fit_changes_nothing(step, error, words):
     p = nn.Parameter(np.ones((2, 3)))
     array, time = p.data, p._time
@@ -519,7 +519,7 @@ def test_to_a_device(x, monkeypatch):
         lambda x: x.var(axis=1), lambda x: minwn.ops.logsumexp(x, axis=1),
         lambda x: minwn.ops.maximum(x, 0.5) * x,
     ],
-)  # fmt: skip
+)
 def test_bfloat16_stays_so_beside_python_numbers_to_second_order(rng, f):
     bfloat16 = pytest.importorskip("ml_dtypes", reason="bfloat16 comes from ml_dtypes").bfloat16
     x = tensor(rng.normal(size=(3, 4)).astype(bfloat16), requires_grad=True)
@@ -744,7 +744,7 @@ def test_numpys_reductions_are_the_methods(x):
         (np.transpose(x), x.T), (np.transpose(x, (1, 0)), x.T), (x.transpose(None), x.T),
         (np.reshape(x, (3, 2)), x.reshape(3, 2)), (np.swapaxes(x, 0, 1), x.T),
         (np.round(x, 1), x.round(1)),
-    ]:  # fmt: skip
+    ]:
         assert type(found) is Tensor
         assert found.requires_grad
         assert np.array_equal(found.data, expected.data)
@@ -775,7 +775,7 @@ def test_numpys_predicates_are_constants(x):
         (np.equal(x, x.data), np.ones((2, 3), bool)), (np.less(x, 0.0), x.data < 0),
         (np.logical_not(x > 0), x.data <= 0), (np.invert(x > 0), x.data <= 0),
         (np.logical_and(x > 0, x.data > 1), x.data > 1),
-    ]:  # fmt: skip
+    ]:
         assert type(found) is Tensor
         assert not found.requires_grad
         assert np.array_equal(found.data, expected)
@@ -1045,7 +1045,7 @@ def test_vjp_pulls_back_as_often_as_wanted(rng):
         (np.arange(3.0), [0, 1, 2], "float64"), (tensor([1.0, 2.0]), [1, 2], "float32"),
         (leaf([1.0, 2.0]), [1, 2], "float64"),
     ],
-)  # fmt: skip
+)
 def test_the_products_of_a_constant_are_zeros(x, constant, y, dtype):
     value, pullback = vjp(lambda x: constant, x.data)
     assert type(value) is Tensor

@@ -20,7 +20,7 @@ from minwn.tolerance import ratio
         (math.inf, 1.0, math.inf), (-math.inf, 0.0, math.inf), (math.inf, math.inf, math.inf),
         (1e308, 1e-308, math.inf),
     ],
-)  # fmt: skip
+)
 def test_ratio(error, tolerance, expected):
     found = ratio(error, tolerance)
     assert isinstance(found, float)

@@ -71,7 +71,7 @@ MISTAKES = {
         lambda: gradcheck(lambda x: x, [np.ones(2), np.ones(2)]),
         "f(x) does not take 2 inputs; give one for each argument",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -124,7 +124,7 @@ def test_an_error_of_a_function_of_the_caller_s_comes_through(error):
         lambda: Mine()(None), lambda: nn.Sequential(Mine())(None), lambda: grad(f)(X),
         lambda: minwn.vjp(f, X), lambda: gradcheck(f, [np.ones(2)]),
         lambda: nn.WeightNormWrapper(nn.Linear(3, 2), scale_init=f),
-    ):  # fmt: skip
+    ):
         with pytest.raises(type(error)) as caught:
             call()
         assert caught.value is error

@@ -63,7 +63,7 @@ def test_its_report(quick):
     for section, routes in (
         ("g and v by hand", (*judged, *measured)), ("g and v by autodiff", (*judged, *measured)),
         ("real layers", ("autodiff", *measured, "80 digits")),
-    ):  # fmt: skip
+    ):
         for route in routes:
             assert (section, route) in covered
     assert found["comparisons"] > 100_000
@@ -130,7 +130,7 @@ def flipped_kernel(y_bar, y, x, w, b=None, **shape):
 def no_target(l_bar, loss, logits, p=None, *, labels=None, reduction):
     entropy = byhand.softmax_cross_entropy
     inputs, target = ((logits, p), p) if labels is None else (
-        (logits,), entropy._one_hot(logits, labels))  # fmt: skip
+        (logits,), entropy._one_hot(logits, labels))
     bar, *rest = RULES["softmax_cross_entropy"](
         l_bar, loss, *inputs, labels=labels, reduction=reduction
     )
@@ -173,7 +173,7 @@ FAULTS = {  # primitive: wrong rule, and the column in which it must show
     "broadcast_to": (no_unbroadcast, "first order"),
     "maximum": (winner_takes_all, "at kinks"),
     "sin": (in_double, "float32"),
-}  # fmt: skip
+}
 _einsum_rule, MATMUL = Primitive.registry["_einsum"].rule, ops.matmul.rule
 
 
@@ -284,7 +284,7 @@ def test_the_screen_shows_one_failure_of_each_row_first():
     shown = Report(True, 0, {"rules": many, "by hand": [failing("form plain", "vjp")]})
     assert [f.place for f in shown.first_failures()] == [
         "op 0", "op 20", "vjp", *(f"op {k}" for k in range(1, 10))
-    ]  # fmt: skip
+    ]
     assert str(shown).endswith("... and 10 more; the JSON report lists them all")
 
 
@@ -307,7 +307,7 @@ def test_what_raises_is_named(monkeypatch):
          {"second order"}),
     ],
     ids=["no projection", "first order only"],
-)  # fmt: skip
+)
 def test_a_wrong_rule_is_found_through_the_graph(rule, routes, monkeypatch):
     setting = Setting("here", AUTODIFF)
     assert all(f.ok for f in weight_norm.check(setting))

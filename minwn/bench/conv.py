@@ -53,7 +53,7 @@ class Shape:
         return {
             "stride": self.stride, "padding": padding, "dilation": self.dilation,
             "groups": self.groups,
-        }  # fmt: skip
+        }
 
     def __str__(self) -> str:
         words = [f"{self.n}x{self.c}x{'x'.join(map(str, self.size))} -> {self.o}, k{self.kernel}"]
@@ -128,7 +128,7 @@ def with_jax(s: Shape) -> Step:
             x, w, (s.stride,) * axes, ((o["padding"],) * 2,) * axes,
             rhs_dilation=(s.dilation,) * axes, dimension_numbers=letters,
             feature_group_count=s.groups,
-        )  # fmt: skip
+        )
 
     @jax.jit
     def all_three(x: Any, w: Any, y_bar: Any) -> Any:

@@ -121,7 +121,7 @@ def _dots(axes: Any, rows: list[tuple[str, list[dict[str, Any]]]], kind: str, ti
             axes.plot(
                 c["median"], place, marker, color=colour, markersize=5.5, label=label,
                 markerfacecolor=colour if filled else "white", linestyle="none",
-            )  # fmt: skip
+            )
             if c["target"] is not None:
                 axes.plot(c["target"], place, "|", color=BLACK, markersize=8, markeredgewidth=1.6)
     axes.plot([], [], "|", color=BLACK, markersize=8, markeredgewidth=1.6, label="target")
@@ -150,7 +150,7 @@ def _lines(axes: Any, sweeps: list[dict[str, Any]], kind: str, label: str) -> No
         axes.loglog(
             sweep["sizes"], sweep[kind], marker=marker, color=colour, markersize=4, linewidth=1.2,
             label=f"{sweep['name'].partition('/')[2]}: slope {s:.2f}",
-        )  # fmt: skip
+        )
     axes.set(xlabel="width, depth, batch or length (log scale)", ylabel=f"{label} (log scale)")
     axes.tick_params(labelsize=8)
     _head(axes, f"How {'time' if kind == 'seconds' else 'memory'} grows")
@@ -163,5 +163,5 @@ def _head(axes: Any, title: str) -> None:
     legend = axes.legend(
         fontsize=7.5, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1),
         borderaxespad=0.2, columnspacing=1.2, handletextpad=0.4,
-    )  # fmt: skip
+    )
     legend.set_in_layout(False)  # it may be wider than the panel, which shall not shrink for it

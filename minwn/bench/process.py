@@ -35,7 +35,7 @@ def _python(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True,
         env={**(env or os.environ), "PYTHONPATH": path},
-    )  # fmt: skip
+    )
     if done.returncode:
         raise RuntimeError(f"python {' '.join(arguments)} failed:\n{done.stderr}")
     return done.stdout

@@ -69,7 +69,7 @@ def _plain(c: Comparison) -> dict[str, Any]:
     return {
         "ours": c.ours, "peer": c.peer, "kind": c.kind, **dataclasses.asdict(c.spread),
         "target": c.target, "met": c.met,
-    }  # fmt: skip
+    }
 
 
 def mean(

@@ -72,7 +72,7 @@ class Sweep:
         if self.by_hand is not None:
             slopes["seconds"]["by hand"] = slope(sizes, costs["by hand"])
         return {"name": self.name, "what": self.what, "sizes": list(sizes), **costs,
-                "slopes": slopes}  # fmt: skip
+                "slopes": slopes}
 
 
 def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -120,12 +120,12 @@ def chain(length: int) -> Step:
 def _sweep(
     size: str, what: str, network: Callable[[int], tuple[Layers, int]], sizes: tuple[int, ...],
     bounds: tuple[float, float],
-) -> Sweep:  # fmt: skip
+) -> Sweep:
     """Networks, widths and batch, that grow; a step of SGD."""
     return Sweep(
         size, what, lambda n: with_minwn(*network(n), "sgd"), sizes, bounds,
         by_hand=lambda n: with_numpy(*network(n), "sgd"),
-    )  # fmt: skip
+    )
 
 
 SWEEPS = [
@@ -145,4 +145,4 @@ SWEEPS = [
         "length", "graph of n operations on 8 numbers", chain,
         (10, 100, 1000, 10_000, 100_000), (1.0, 1.0),
     ),
-]  # fmt: skip
+]

@@ -73,7 +73,7 @@ EAGER = ("minwn", "torch hook", "torch parametrization")  # who can do it on a G
 def _works(
     widths: Layers, batch: int, targets: dict[str, float], quick: Sequence[str],
     device: str = "cpu", names: Iterable[str] = PEERS,
-) -> list[Work]:  # fmt: skip
+) -> list[Work]:
     """One network with each rule. quick: the rules that are part of `--quick`."""
     where = () if device == "cpu" else (device,)  # most peers know no other
     return [

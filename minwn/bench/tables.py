@@ -56,7 +56,7 @@ def _row(work: dict[str, Any], c: dict[str, Any]) -> list[str]:
         c["ours"], takes[0], against, takes[1], show(c["median"]),
         f"{show(c['low'])} to {show(c['high'])}",
         "" if c["target"] is None else f"{sign} {show(c['target'])}", _word(c["met"]),
-    ]  # fmt: skip
+    ]
 
 
 def _scaling(sweep: dict[str, Any]) -> Iterable[list[str]]:
@@ -69,7 +69,7 @@ def _scaling(sweep: dict[str, Any]) -> Iterable[list[str]]:
             f"{sweep['what']}, {sizes}", name, f"{first} to {last}", f"{s['slope']:.2f}",
             "" if s["by hand"] is None else f"by hand {s['by hand']:.2f}",
             "" if s["target"] is None else f"<= {s['target']:.2f}", _word(s["met"]),
-        ]  # fmt: skip
+        ]
 
 
 def _means(report: dict[str, Any], group: str) -> Iterable[str]:

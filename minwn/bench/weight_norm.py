@@ -30,13 +30,13 @@ __all__ = ["PEERS", "WORKS", "YARDSTICKS", "on_device", "peers_on"]
 Shape = tuple[int, ...]
 SHAPES: tuple[Shape, ...] = (
     (10, 64), (64, 64), (256, 256), (192, 192, 3, 3), (1024, 1024), (4096, 1024), (512, 512, 3, 3),
-)  # fmt: skip
+)
 
 
 ON_DEVICE: tuple[Shape, ...] = (
     (64, 64), (1024, 1024), (4096, 1024), (512, 512, 3, 3), (4096, 4096), (8192, 4096),
     (16384, 4096),
-)  # fmt: skip
+)
 LARGE = 1 << 26  # bytes of v from which a GPU's memory, not its cache, is what counts
 
 

@@ -13,7 +13,7 @@ __all__ = ["ALL", "BY_NAME", "GROUPS", "MEANS", "on_device", "select"]
 WORKS = [
     *step.WORKS, *conv.WORKS, *conv.KINDS, *weight_norm.WORKS, *gradcheck.WORKS, *process.WORKS,
     *epoch.WORKS,
-]  # fmt: skip
+]
 BY_NAME = {work.name: work for work in WORKS}
 ALL: dict[str, Work | Sweep] = {**BY_NAME, **{sweep.name: sweep for sweep in scaling.SWEEPS}}
 GROUPS = list(dict.fromkeys(work.group for work in ALL.values()))

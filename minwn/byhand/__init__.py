@@ -14,4 +14,4 @@ from . import (
 __all__ = [
     "conv", "exponential_scale", "frozen_norm", "linear", "mean_only_batch_norm",
     "softmax_cross_entropy", "weight_norm",
-]  # fmt: skip
+]

@@ -109,7 +109,7 @@ def transpose_of(y: Any, w: Any, b: Any, shape: dict[str, Any], extra: tuple[int
     lines = zip(
         y.shape[2:], w.shape[2:], shape["stride"], shape["dilation"], shape["padding"], extra,
         strict=True,
-    )  # fmt: skip
+    )
     size = tuple((n - 1) * s + d * (k - 1) + 1 + e - sum(p) for n, k, s, d, p, e in lines)
     if any(n < 1 for n in size):
         raise ValueError(f"transposed convolution of {y.shape} by {w.shape} would have size {size}")

@@ -74,7 +74,7 @@ from .lengths import FORMS, curvature, radius, slope
 __all__ = [
     "FORMS", "check", "check_form", "composed", "double_vjp", "forward", "jvp", "kept_shape",
     "radius", "split", "vjp",
-]  # fmt: skip
+]
 
 
 @door

@@ -55,4 +55,4 @@ __all__ = [
     "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "function", "given",
     "hint", "number", "predict", "progress", "reveal", "same", "student", "todo", "weight_norm",
     "weight_norm_at",
-]  # fmt: skip
+]

@@ -138,7 +138,7 @@ def _wrapped(answer: Cell, name: str, points: int, tests: list[str]) -> list[Cel
     texts = (
         f"# BEGIN QUESTION\nname: {name}\npoints: {points}",
         "# BEGIN SOLUTION", "# END SOLUTION", "# BEGIN TESTS", "# END TESTS", "# END QUESTION",
-    )  # fmt: skip
+    )
     begin, solve, solved, test, tested, end = (
         Cell("raw", text, f"{answer.id}-raw{k}") for k, text in enumerate(texts)
     )

@@ -85,7 +85,7 @@ def _run(path: Path, timeout: float) -> tuple[str, list[dict[str, Any]], list[di
             env={**os.environ, RECORD: str(record), "MPLBACKEND": "agg"},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
+        )
         problem, errors = "", []
         try:
             _, printed = done.communicate(timeout=timeout + 30)

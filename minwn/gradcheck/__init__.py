@@ -43,7 +43,7 @@ from .report import Comparison, GradcheckError, GradcheckReport
 __all__ = [
     "Comparison", "GradcheckError", "GradcheckReport", "TaylorReport",
     "adjoint_test", "blame", "gradcheck", "taylor_test",
-]  # fmt: skip
+]
 
 
 class _Callable(types.ModuleType):

@@ -21,7 +21,7 @@ __all__ = [
     "WrongForm", "by_graph", "draw_cotangents", "forward_product", "gradient_function",
     "gradients_of", "graph_product", "judged_backward", "name_of", "operations",
     "pulled", "recorded", "rounding_of",
-]  # fmt: skip
+]
 
 
 class WrongForm(Exception):

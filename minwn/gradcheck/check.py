@@ -113,7 +113,7 @@ class Check:
         self.subject = subject = Subject(
             f, inputs, options.argnums, options.dtype, options.batched,
             Tensor if options.by_graph else raw,
-        )  # fmt: skip
+        )
         self.labels = [*(options.names or subject.names), *[""] * len(subject.args)]
         # A function of the user's may be called tanh, too; only a name that was given counts.
         known = isinstance(f, Primitive) or options.name in Primitive.registry
@@ -213,7 +213,7 @@ class Check:
         compare = Comparer(
             subject, options.mode, options.method, options.directions,
             options.tolerance(subject.u_bar), self.rng,
-        )  # fmt: skip
+        )
         for k in subject.checked:
             if not subject.x[k].size:
                 nothing = {"analytic": 0.0, "numeric": 0.0, "allowed": 0.0}
@@ -234,7 +234,7 @@ class Check:
         deeper = replace(
             options, order=options.order - 1, method="difference", batched=None, argnums=None,
             rng=self.rng, names=labels, name=self.title, localise=False,
-        )  # fmt: skip
+        )
         return Check(*gradient_function(subject, u), deeper).report()
 
     def localise(self, order: int = 1) -> tuple[Comparison, ...]:
@@ -306,7 +306,7 @@ def gradcheck(
     options = Options(
         backward, jvp, mode, order, method, batched, argnums, cotangents, directions, rtol, dtype,
         rng, names, name, localise, raise_on_failure,
-    )  # fmt: skip
+    )
     answer = Check(f, inputs, options).report()
     if raise_on_failure and not answer.ok:
         raise GradcheckError(answer)
@@ -330,6 +330,6 @@ def blame(
             lambda *xs, op=op, params=params: op(*xs, **params), inputs, argnums=wanted,
             mode="random", order=order, dtype=dtype, rng=rng, localise=False,
             names=names_of(op.forward), name=op.name, raise_on_failure=False,
-        )  # fmt: skip
+        )
         found += [c for c in report.comparisons if c.verdict == "fail"]
     return found

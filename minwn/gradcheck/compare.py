@@ -68,7 +68,7 @@ class Judged:
             return scale
         largest = numpy.minimum(
             scale.max(axis=0), (scale * self.sizes).max(axis=0) / self.sizes
-        )  # fmt: skip
+        )
         return numpy.maximum(scale, largest)
 
     @cached_property

@@ -29,7 +29,7 @@ from .subject import Subject
 
 __all__ = [
     "RULES", "Measurement", "Quality", "Rule", "deciding", "quality",
-]  # fmt: skip
+]
 
 # ---- which measurement to believe ---------------------------------------------------------------
 

@@ -37,7 +37,7 @@ __all__ = [
     "adjoint_gap", "central_differences", "complex_derivative", "complex_step", "halves",
     "noise_along", "power_of_two", "random_directions", "ridders", "signed", "size_of", "sizes_of",
     "spread", "taylor_remainder",
-]  # fmt: skip
+]
 
 Line = Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]
 
@@ -243,7 +243,7 @@ class Measured:
         return Measured(
             self.value / length, self.estimate / size, self.floor / size, self.scale / size,
             self.secant / size, self.bend / size,
-        )  # fmt: skip
+        )
 
     @staticmethod
     def joined(parts: list[Measured]) -> Measured:
@@ -348,7 +348,7 @@ def _extrapolated(
     return Measured(
         value, error, floor[step, row, column],
         numpy.maximum(terms, abs(value)), secant, numpy.where(kink, bend[-1], 0.0),
-    )  # fmt: skip
+    )
 
 
 def _next_row(above: list[Any], quotient: Any, ratio: float) -> list[Any]:

@@ -51,7 +51,7 @@ def adjoint_test(
         raise ValueError("adjoint_test: pass both backward= and jvp=, or neither")
     options = Options(
         backward, jvp, rtol=rtol, name=name, raise_on_failure=raise_on_failure
-    )  # fmt: skip
+    )
     trials, rng = whole("trials", trials), generator(0 if rng is None else rng)
     subject = Subject(f, inputs, None, dtype, None, Tensor if backward is None else raw)
     judged, title = judged_backward(subject, backward), name or name_of(f)
@@ -70,7 +70,7 @@ def adjoint_test(
                 title, None, "", "pass" if abs(gap) <= allowed else "fail", None,
                 left, left + gap, allowed, 0.0, "the forward product", note="<J^T u, t> = <u, J t>",
             )
-        )  # fmt: skip
+        )
     report = GradcheckReport(title, tuple(comparisons), (), subject.evaluations)
     if raise_on_failure and not report.ok:
         raise GradcheckError(report)

@@ -27,4 +27,4 @@ from .names import FRAMEWORKS, flatten, unflatten
 __all__ = [
     "FRAMEWORKS", "KINDS", "FileError", "convert", "dim_from_r", "dim_from_torch", "dim_to_r",
     "dim_to_torch", "flatten", "load", "read", "save", "unflatten", "write",
-]  # fmt: skip
+]

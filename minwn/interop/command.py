@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--dim", **several, metavar="[NAME=]DIM",
         help="the axis that keeps norms, from 0 in minwn's layout; or 0,1, 'none', 'output'; "
         "default: as the shape of g says",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--kind", **several, metavar="NAME=KIND", help=f"of a layer: {', '.join(KINDS)}"
     )

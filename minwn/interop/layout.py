@@ -15,7 +15,7 @@ import numpy as np
 from ..byhand.weight_norm import kept_shape
 
 __all__ = ["KINDS", "LAYOUTS", "Axes", "bring", "bring_g", "choices", "output_axis", "restore",
-           "restore_g"]  # fmt: skip
+           "restore_g"]
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...] | None  # that keep a norm each, in minwn's layout; None for the whole
@@ -23,7 +23,6 @@ Axes = tuple[int, ...] | None  # that keep a norm each, in minwn's layout; None 
 # kind of layer -> the axes of its weight. "minwn" serves PyTorch and R torch too. A convolution in
 # groups has in/groups inputs; a transposed one out/groups outputs, but in/groups inputs in Equinox,
 # and Flax has none in groups.
-# fmt: off
 LAYOUTS: dict[str, dict[str, str]] = {
     "linear":           {"minwn": "oi",  "flax": "io",  "equinox": "oi"},
     "conv":             {"minwn": "oik", "flax": "kio", "equinox": "oik"},
@@ -31,7 +30,6 @@ LAYOUTS: dict[str, dict[str, str]] = {
     # Flax's ConvTranspose(transpose_kernel=True)
     "transpose_kernel": {"minwn": "iok", "flax": "koi", "equinox": "oiK"},
 }
-# fmt: on
 KINDS = (*LAYOUTS, "embedding", "norm", "other")  # the last three have the same axes everywhere
 
 

@@ -52,7 +52,7 @@ def read_npz(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], di
     except FileError:
         raise
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
-            NotImplementedError, struct.error, OverflowError) as error:  # fmt: skip
+            NotImplementedError, struct.error, OverflowError) as error:
         raise FileError(f"damaged, or no .npz: {error}") from None
 
 

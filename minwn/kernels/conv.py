@@ -127,7 +127,7 @@ WAYS = (
         CHANNELS_LAST.conv, CHANNELS_LAST.conv_input, CHANNELS_LAST.conv_weight,
         "2.3 at 32x64x16x16 -> 64, k5; 1.6 at k3, stride 2, and at k1; 1.9 at 8x64x1024 -> 64, k5",
     ),
-)  # fmt: skip
+)
 
 
 def ways(product: str, p: Problem) -> list[Way]:
@@ -144,7 +144,7 @@ def _served(x: Array, y: Array) -> bool:
 def _plan(
     product: str, dtype: Any, x: Shape, w: Shape, y: Shape | None, *, stride: Shape,
     dilation: Shape, padding: tuple[tuple[int, int], ...], groups: int,
-) -> tuple[Problem, list[Callable[..., Any]]]:  # fmt: skip
+) -> tuple[Problem, list[Callable[..., Any]]]:
     """The problem, and what takes the product, by shapes."""
     size, kernel = x[2:], w[2:]
     spans = zip(size, kernel, stride, dilation, padding, strict=True)
@@ -153,5 +153,5 @@ def _plan(
         dtype, x[0], x[1], w[0], groups, size, kernel, out, stride, dilation, padding,
         tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True)),
         tuple(slice(a, a + n) for n, (a, _) in zip(size, padding, strict=True)), math.prod(kernel),
-    )  # fmt: skip
+    )
     return p, [getattr(way, product) for way in ways(product, p)]

@@ -118,7 +118,7 @@ class Im2col:
             group, channel, example, *axes = z.strides
             steps = (
                 group, channel, *map(mul, axes, p.dilation), example, *map(mul, axes, p.stride),
-            )  # fmt: skip
+            )
             for tile in block.tiles:
                 shape = (p.groups, each, *p.kernel, *tile.shape)
                 every = as_strided(z[tile.near], shape, steps)

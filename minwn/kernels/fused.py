@@ -60,7 +60,7 @@ def blocks_vjp(
     by_rows(
         _vjp, w_bar.reshape(m, -1), v.reshape(m, -1), g.reshape(m, 1), v_bar.reshape(m, -1),
         g_bar.reshape(m, 1),
-    )  # fmt: skip
+    )
     return narrow(v_bar), narrow(g_bar)
 
 
@@ -99,7 +99,7 @@ def _forward(v: Array, g: Array, w: Array | None = None, *, dot: Dot = dot_rows)
 def _vjp(
     w_bar: Array, v: Array, g: Array, v_bar: Array | None = None, g_out: Array | None = None, *,
     dot: Dot = dot_rows,
-) -> tuple[Array, Array]:  # fmt: skip
+) -> tuple[Array, Array]:
     """The answers, in v_bar and g_out where these are given."""
     xp, q, exponent = namespace(v), dot(v, v), None
     if not within(q, *RANGE):

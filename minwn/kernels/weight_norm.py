@@ -97,7 +97,7 @@ WAYS = (
         fused.slices, fused.slices_vjp, None,
         "1.8 at (32, 64), 2.1 at (1024, 1024), 3.1 at (4096, 1024), without the rows above",
     ),
-)  # fmt: skip
+)
 
 
 def way(v: Any, g: Any, eps: float, form: str, *likes: Any, gain: Any = None) -> Way | None:
@@ -131,7 +131,7 @@ def way(v: Any, g: Any, eps: float, form: str, *likes: Any, gain: Any = None) ->
 def _first(
     in_order: bool, v: Shape, g: Shape, dtype: Any, of_g: Any, eps: float, form: str,
     library: str = "numpy", alike: bool = True,
-) -> Way | None:  # fmt: skip
+) -> Way | None:
     check(v, g, dtype, of_g, eps, form)
     p = Problem(library, alike and dtype == of_g, in_order, v, g, dtype, form, rows_of(v, g))
     return next((way for way in WAYS if way.serves(p)), None)

@@ -158,7 +158,7 @@ def _launch(
         rows(
             plan.grid, plan.block,
             (*out, by_g, *arrays, *gains, slices[1], slices[2], *length),
-        )  # fmt: skip
+        )
     else:
         _in_parts(op, plan, slices, arrays, gains, out, by_g, length)
     return out[0], out[1], by_g
@@ -167,7 +167,7 @@ def _launch(
 def _in_parts(
     op: int, plan: Plan, slices: tuple[int, int, int], arrays: Any, gains: Any, out: Any, by_g: Any,
     length: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Sums of parts, coefficients of slices, and once more for those that must be scaled."""
     v = arrays[0]
     xp, type_, (A, K, B) = namespace(v), TYPES[v.dtype.name], slices
@@ -186,7 +186,7 @@ def _in_parts(
         finish(
             (-(-K // block[1]),), block,
             (coefficients, exponents, by_g, partial, *gains, K, parts, width, second, *length),
-        )  # fmt: skip
+        )
     apply = _kernel("apply", op, type_, plan.width, plan.columns)
     apply(plan.grid, plan.block, (*out, coefficients, exponents, *arrays, *walk))
 

@@ -136,41 +136,41 @@ def mutants() -> Iterator[Mutant]:
             yield _mutant(
                 f"{to}.{where}", f"{text} summed in {to}", narrow, to, where, names=LOW,
                 dtypes=dtypes,
-            )  # fmt: skip
+            )
         for which in ("n", "answers"):
             yield _mutant(
                 f"{to}.saved_{which}", f"{which} stored in {to}", saved, to, which, names=LOW,
                 dtypes=dtypes,
-            )  # fmt: skip
+            )
     for size, keep in ((4, "whole blocks"), (4, "first block"), (2, "last block")):
         yield _mutant(
             f"blocks_of_{size}.{keep.replace(' ', '_')}",
             f"sums over blocks of {size}: only the {keep} count", in_blocks, size, keep,
-        )  # fmt: skip
+        )
     for size, keep in ((32, "first block"), (16, "whole blocks"), (32, "last block")):
         yield _mutant(
             f"blocks_of_{size}.{keep.replace(' ', '_')}",
             f"sums over blocks of {size}: only the {keep} count", in_blocks, size, keep, names=LONG,
-        )  # fmt: skip
+        )
     for what, by in (("q", 1e4), ("d", 1e6), ("q", 1e6)):
         yield _mutant(
             f"shifted_{what}.{by:g}",
             f"{'n^2' if what == 'q' else 'd'} as a difference of numbers {by:g} times as large",
             shifted, by, what, names=LOW,
-        )  # fmt: skip
+        )
     yield _mutant(
         "kahan_turned", "a compensated sum with the sign of its correction turned", summed, _square,
         compensated_wrongly, names=LOW,
-    )  # fmt: skip
+    )
     for step in (1e-2, 1e-4):
         yield _mutant(
             f"differences.{step:g}", f"v_bar by one-sided differences of the forward, step {step}",
             differenced, step,
-        )  # fmt: skip
+        )
     yield Mutant(
         "accumulation.integers", "accumulation", "d rounded to whole numbers",
         functools.partial(written, "g/n * (G - np.rint(d)/n**2 * v)"),
-    )  # fmt: skip
+    )
 
 
 def _mutant(
@@ -179,4 +179,4 @@ def _mutant(
     return Mutant(
         f"accumulation.{slug}", "accumulation", what, functools.partial(make, *given), names,
         dtypes=dtypes,
-    )  # fmt: skip
+    )

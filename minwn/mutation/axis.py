@@ -34,7 +34,7 @@ VARIANTS = {
     },
     "dot": {"v_bar": f"g/n * (G - {DOT}/n**2 * v)"},
     "n2": {"v_bar": f"g/n * (G - d/{NORM}**2 * v)"},
-}  # fmt: skip
+}
 
 
 def mutants() -> Iterator[Mutant]:
@@ -59,4 +59,4 @@ def _mutant(
         "; ".join(f"{output} = {text}" for output, text in placed.items()),
         make,
         named([f"{x}_{variant}" for x in (which, *same)]), axis=axis, ranks=(1, 2, 3, 4, 5),
-    )  # fmt: skip
+    )

@@ -17,32 +17,32 @@ OF_V: tuple[Powers, ...] = (
     (1, -3, 0, 0), (1, 3, 0, 0), (1, 0.5, 0, 0), (2, -1, 0, 0), (-1, 0, 2, 0), (1, 0, 3, 0),
     (2, 0, -1, 0), (-1, 1, 1, 0), (0.5, 1, -1, 0), (1, -1, 1, 0), (1, 0, 0, 1), (2, 0, 0, -1),
     (1, 1, 0, -1), (-0.5, -1, 2, 0),
-)  # fmt: skip
+)
 OF_W_BAR: tuple[Powers, ...] = (
     (2, 0, 0, 0), (0.5, 0, 0, 0), (-1, 0, 0, 0), (1, 1, 0, 0), (1, -1, 0, 0), (1, 0, 1, 0),
     (1, 0, -1, 0), (3, 1, 0, 0), (1, 0, 0, -1), (-0.25, 2, 0, 0),
-)  # fmt: skip
+)
 OF_BOTH: tuple[Powers, ...] = (
     (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, 0, 2, 0), (5, 0, -2, 0),
     (1, 1, 1, 0), (-1, -1, 1, 0), (1, 0, 0, -1), (1, 0, 0, -0.5), (-3, 1, 0, 0), (0.1, 0.5, 0, 0),
-)  # fmt: skip
+)
 OF_G_BAR: tuple[Powers, ...] = (
     (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, -3, 0, 0), (1, 1, 1, 0),
     (1, -1, -1, 0), (-1, 1, 0, 0), (1, 0, 2, 0), (0.25, -1, 0, 0), (1, 0, 0, -0.5), (-2, 0, 1, 0),
-)  # fmt: skip
+)
 OF_W: tuple[Powers, ...] = (
     (3, 0, 0, 0), (0.5, 0, 0, 0), (1, -2, 0, 0), (1, 3, 0, 0), (1, 0, 1, 0), (-2, 0, 0, 0),
     (1, 0, 0, -0.5), (2, 1, 0, 0),
-)  # fmt: skip
+)
 # a of w_bar and b of v, both wrong and each in its own way.
 TWO: tuple[tuple[Powers, Powers], ...] = (
     ((2, 0, 0, 0), (3, 0, 0, 0)), ((1, 1, 0, 0), (1, -1, 0, 0)), ((1, 0, 1, 0), (2, 0, 0, 0)),
     ((-1, 0, 0, 0), (0.5, 1, 0, 0)), ((3, 0, -1, 0), (1, 0, 1, 0)), ((1, 1, -1, 0), (1, 2, -1, 0)),
-)  # fmt: skip
+)
 # Another sum in the place of d, with the powers that people would give it.
 SUMS_IN_V = (
     "sum(G*G)", "n * sum(v)", "sum(abs(G*v))", "sum(abs(G))", "d*d", "3 * sum(G)", "g * sum(G)",
-)  # fmt: skip
+)
 SUMS_IN_G = ("sum(G*G) / n", "sum(abs(G*v)) / n", "d*d / n", "sum(v) / n", "2*sum(G) / n")
 
 
@@ -88,4 +88,4 @@ def _mutant(slug: str, names: tuple[str, ...], **texts: str) -> Mutant:
     return Mutant(
         f"coefficient.{slug.replace(' ', '')}", "coefficient", what,
         functools.partial(written, **texts), named(names),
-    )  # fmt: skip
+    )

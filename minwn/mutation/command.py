@@ -36,16 +36,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", dest="kinds", nargs="+", choices=KINDS, metavar="CLASS",
         help=f"of faults, some of: {', '.join(KINDS)}; default: all",
-    )  # fmt: skip
+    )
     parser.add_argument("--id", dest="ids", nargs="+", metavar="ID", help="only these mutants")
     parser.add_argument(
         "--dtype", nargs="+", choices=("float64", "float32", "float16"),
         default=["float64", "float32"], help="default: float64 float32",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--rows", type=_count, default=20_000, metavar="N",
         help="give right implementations this many slices, none of which may fail; default 20000",
-    )  # fmt: skip
+    )
     parser.add_argument("--long", action="store_true", help=f"--rows {LONG}")
     parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
     parser.add_argument(
@@ -57,14 +57,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=0.0, metavar="SECONDS",
         help="of the tests with one mutant; default: ten times what they take as they are",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--jobs", type=_count, default=0, help="of --tests, at once; default: cores"
     )
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write everything as JSON to PATH; without PATH, print it instead of the table",
-    )  # fmt: skip
+    )
 
 
 def _count(text: str) -> int:
@@ -85,7 +85,7 @@ def main(args: argparse.Namespace) -> int:
     mutants = [
         m for m in MUTANTS
         if (not args.kinds or m.kind in args.kinds) and (not args.ids or m.id in args.ids)
-    ]  # fmt: skip
+    ]
     try:
         text, data, ok = _suite(args, mutants) if args.tests else _judge(args, mutants)
         if args.json not in (None, "-"):
@@ -125,7 +125,7 @@ def _judge(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, An
     data = {
         "ok": ok, "seconds": time.perf_counter() - start, "table": table(outcomes),
         "rows": found.to_json(), "mutants": [o.to_json() for o in outcomes],
-    }  # fmt: skip
+    }
     lines = [*_table(outcomes), "", _rows(found)]
     for title, some in (("survived", survivors), ("accused", accused), ("misnamed", misnamed)):
         for o in some:
@@ -170,14 +170,14 @@ def _suite(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, An
     survey = measured(
         args.tests, args.target, mutants, jobs=args.jobs or min(os.cpu_count() or 1, 4),
         timeout=args.timeout, step=bar.step,
-    )  # fmt: skip
+    )
     bar.close()
     ok = not survey.survivors and all(t.outcome != "broken" for t in survey.tested)
     data = {
         "ok": ok, "tests": survey.tests, "target": survey.target, "seconds": survey.seconds,
         "mutants": [t.to_json() for t in survey.tested],
         "missing": {why: [t.mutant.id for t in some] for why, some in survey.holes.items()},
-    }  # fmt: skip
+    }
     return "\n".join(_lines(survey)), data, ok
 
 

@@ -209,4 +209,4 @@ CORRECT: tuple[CorrectImplementation, ...] = (
     ),
     CorrectImplementation("wider", wider, widens=True),
     CorrectImplementation("wide_sums", wide_sums, widens=True),
-)  # fmt: skip
+)

@@ -56,4 +56,4 @@ def _mutant(slug: str, e: float, names: tuple[str, ...], texts: dict[str, str]) 
         f"eps.{slug}.{e:g}", "eps", "; ".join(f"{k} = {x}" for k, x in said.items()),
         functools.partial(written, **said), named(names),
         dtypes=DTYPES[:1] if e in UNSEEN_IN_FLOAT32 else DTYPES,
-    )  # fmt: skip
+    )

@@ -136,7 +136,7 @@ def _batch(
     lay = LAYOUTS[layout]
     return Batch(
         lay(v), lay(g), lay(w_bar), expected, tuple(tol), tuple(wide), layout, (a, b, c), moderate
-    )  # fmt: skip
+    )
 
 
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], small: float) -> np.ndarray:

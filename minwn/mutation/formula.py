@@ -35,7 +35,7 @@ SEVERAL = {
     "dot_without_last": (
         "g/n * (G - sum((G*v)[..., :-1])/n**2 * v)", "sum((G*v)[..., :-1]) / n",
     ),
-}  # fmt: skip
+}
 # Another length h with the derivative y, in the function and in the formula of the gradient.
 LENGTHS = {
     "norm_squared": ("n**2", "2*v"),
@@ -55,7 +55,7 @@ PAIRS = (
     ("missing_g_over_n", "g_bar_zero"), ("proj_uses_sum_not_dot", "g_bar_uses_sum"),
     ("v_bar_doubled", "g_bar_doubled"), ("v_bar_zero", "g_bar_zero"),
     ("proj_g_lost", "g_bar_over_g"), ("passed_through", "g_bar_sum_w_bar"),
-)  # fmt: skip
+)
 WITH_FORWARD = tuple(
     itertools.product(("w_no_g", "w_abs_g", "w_times_n"), ("no_projection", "proj_n1", "g_bar_n2"))
 )
@@ -70,22 +70,22 @@ def mutants() -> Iterator[Mutant]:
         yield _one(
             name, "; ".join(f"{k} = {x}" for k, x in said),
             **dict(zip(("v_bar", "g_bar", "w"), texts, strict=False)),
-        )  # fmt: skip
+        )
     for name, (h, y) in LENGTHS.items():
         yield _one(
             name, f"w = g v / {h}, and its own gradient",
             v_bar=f"g*G/{h} - g*d/{h}**2 * {y}", g_bar=f"d / {h}", w=f"g*v / {h}",
-        )  # fmt: skip
+        )
         yield _one(
             f"{name}_in_formula", f"n = {h} in the backward",
             v_bar=f"g/{h} * (G - d/{h}**2 * v)", g_bar=f"d / {h}",
-        )  # fmt: skip
+        )
     for first, second in (*PAIRS, *WITH_FORWARD):
         codes = CODE[first] | CODE[second]
         yield Mutant(
             f"formula.{first}+{second}", "formula", " and ".join(codes.values()),
             functools.partial(written, **codes), named(first, second),
-        )  # fmt: skip
+        )
 
 
 def _one(name: str, what: str, **texts: str) -> Mutant:

@@ -15,10 +15,10 @@ __all__ = ["mutants"]
 Index = Any
 ROWS: dict[str, Index] = {
     "first": 0, "last": -1, "even": np.s_[::2], "odd": np.s_[1::2],
-}  # fmt: skip
+}
 ENTRIES: dict[str, Index] = {
     "first": np.s_[..., 0], "last": np.s_[..., -1], "even": np.s_[..., ::2], "odd": np.s_[..., 1::2]
-}  # fmt: skip
+}
 
 
 def edited(which: str, index: Index, how: str) -> Implementation:
@@ -91,7 +91,7 @@ MOVES: dict[str, tuple[str, Callable[[Any], Any], tuple[str, ...]]] = {
     "w entries reversed": ("w", lambda x: x[..., ::-1], ("w_reversed",)),
     "w read by columns": ("w", lambda x: x.ravel(order="F").reshape(x.shape), ("w_transposed",)),
     "w rows swapped": ("w", _swap, ()),
-}  # fmt: skip
+}
 # In sums: what is left out, or counted twice.
 SUMS = {
     "the first entry is missing from d": "g/n * (G - sum((G*v)[..., 1:])/n**2 * v)",
@@ -117,12 +117,12 @@ def mutants() -> Iterator[Mutant]:
         yield Mutant(
             f"index.{text.replace(' ', '_')}", "index", text,
             functools.partial(moved, what, move), named(names) if names else None,
-        )  # fmt: skip
+        )
     for text, formula in SUMS.items():
         yield Mutant(
             f"index.{text.replace(' ', '_')}", "index", f"{text}: v_bar = {formula}",
             functools.partial(written, formula),
-        )  # fmt: skip
+        )
 
 
 def _edited(which: str, index: Index, where: str, how: str) -> Mutant:
@@ -131,4 +131,4 @@ def _edited(which: str, index: Index, where: str, how: str) -> Mutant:
     return Mutant(
         f"index.{which}.{where.replace(' ', '_')}_{how}", "index", text,
         functools.partial(edited, which, index, how), named(name),
-    )  # fmt: skip
+    )

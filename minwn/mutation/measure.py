@@ -59,7 +59,7 @@ class Outcome:
             "expected": None if m.faults is None else [sorted(x) for x in m.faults],
             "caught": self.caught, "limit": self.limit, "naming": self.naming,
             "survived": self.survived, "proof": m.proof or None,
-        }  # fmt: skip
+        }
 
 
 def judge(mutant: Mutant, dtype: str, judge: Judge = check) -> Outcome:
@@ -69,14 +69,14 @@ def judge(mutant: Mutant, dtype: str, judge: Judge = check) -> Outcome:
     report = judge(
         **{role: f for role, f in made._asdict().items() if f is not None},
         name=mutant.id, dtype=dtype, axis=mutant.axis, ranks=mutant.ranks,
-    )  # fmt: skip
+    )
     found = tuple(d.id for d in report.diagnosis)
     limit = any(note.startswith("range: wrong") for note in report.notes)
     return Outcome(
         mutant, dtype, report.verdict, found, not report.ok, report.ok and limit,
         "" if mutant.proof or mutant.limit or report.ok else naming(mutant, found),
         time.perf_counter() - start,
-    )  # fmt: skip
+    )
 
 
 def naming(mutant: Mutant, found: Sequence[str]) -> str:
@@ -94,7 +94,7 @@ def naming(mutant: Mutant, found: Sequence[str]) -> str:
 def measure(
     mutants: Iterable[Mutant] = MUTANTS, dtypes: Sequence[str] = ("float64", "float32"),
     judged_by: Judge = check,
-) -> Iterator[Outcome]:  # fmt: skip
+) -> Iterator[Outcome]:
     """Every mutant in every dtype in which it is one."""
     for mutant in mutants:
         for dtype in dtypes:
@@ -120,5 +120,5 @@ def table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
                 "vague": sum(o.naming == "vague" for o in called),
                 "wrong": sum(o.naming == "wrong" for o in called),
                 "accused": sum(o.wronged for o in some),
-            })  # fmt: skip
+            })
     return rows

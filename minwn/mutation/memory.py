@@ -228,7 +228,7 @@ def _unsigned(x: Any) -> Any:
 
 
 READS = {"memory order": _in_memory, "from the first number on": _from_start,
-         "strides without signs": _unsigned}  # fmt: skip
+         "strides without signs": _unsigned}
 
 
 def reads(how: str, which: tuple[str, ...]) -> Implementation:
@@ -258,7 +258,7 @@ def mutants() -> Iterator[Mutant]:
     written = ("mutates_input",)
     for which, by in (("w_bar", 2), ("v", 2), ("g", 2), ("v", 1.0009765625)):
         yield _mutant(f"writes_{which}.{by}", f"{which} is multiplied by {by} in place",
-                      written, CHANGED, writes, which, by)  # fmt: skip
+                      written, CHANGED, writes, which, by)
     for make, text, look in (
         (normalises_v_in_place, "v is normalised in place", CHANGED),
         (projects_w_bar_in_place, "w_bar is projected in place, and returned", CHANGED),
@@ -266,27 +266,27 @@ def mutants() -> Iterator[Mutant]:
         (puts_back, "v is scaled in place and back", "give arrays that are not to be written to"),
         (returns_view_where_nothing_changes, "v_bar is written into w_bar, of which it is a view",
          CHANGED),
-    ):  # fmt: skip
+    ):
         yield _mutant(make.__name__, text, ("mutates_input", "aliases_input"), look, make)
     for which in ("w_bar", "v", "g"):
         yield _mutant(f"returns_{which}", f"an answer is {which}, written over",
                       ("aliases_input", "mutates_input"), CHANGED, returns_input,
-                      which)  # fmt: skip
+                      which)
     for which in ("v_bar", "g_bar", "w", "v_bar g_bar"):
         yield _mutant(f"buffer.{which.replace(' ', '+')}", f"{which}: the same memory every time",
-                      ("returns_cache",), SHARED, buffer, which)  # fmt: skip
+                      ("returns_cache",), SHARED, buffer, which)
     for what in (
         "norm of the same shape", "norm of the last forward", "norm of the call before",
         "g of the same shape", "every third call", "the first call alone", "w of the same shape",
-    ):  # fmt: skip
+    ):
         yield _mutant(f"remembers.{what.replace(' ', '_')}", f"remembered: {what}",
-                      ("stale_state", "not_deterministic"), TWICE, remembers, what)  # fmt: skip
+                      ("stale_state", "not_deterministic"), TWICE, remembers, what)
     for what in ("gradients added up", "g_bar added up"):
         yield _mutant(f"remembers.{what.replace(' ', '_')}", f"remembered: {what}",
-                      ("accumulates",), TWICE, remembers, what)  # fmt: skip
+                      ("accumulates",), TWICE, remembers, what)
     for size in (1e-2, 1e-5):
         yield _mutant(f"noisy.{size:g}", f"v_bar times 1 + {size:g} x, x random",
-                      ("not_deterministic", "stale_state"), TWICE, noisy, size)  # fmt: skip
+                      ("not_deterministic", "stale_state"), TWICE, noisy, size)
     for how in READS:
         for inputs in (("w_bar",), ("v",), ("w_bar", "v"), ("forward",)):
             if how == "strides without signs" and inputs == ("w_bar", "v"):
@@ -295,7 +295,7 @@ def mutants() -> Iterator[Mutant]:
             yield Mutant(
                 f"layout.{slug}", "layout", f"{' and '.join(inputs)} read: {how}",
                 functools.partial(reads, how, inputs), named("layout"), look=STRIDED,
-            )  # fmt: skip
+            )
 
 
 def _mutant(
@@ -304,4 +304,4 @@ def _mutant(
     return Mutant(
         f"aliasing.{slug}", "aliasing", what, functools.partial(make, *given), named(names),
         look=look,
-    )  # fmt: skip
+    )

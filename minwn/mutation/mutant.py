@@ -20,7 +20,7 @@ import numpy as np
 __all__ = [
     "Implementation", "Mutant", "correct", "forward", "named", "namespace", "written",
     "written_for",
-]  # fmt: skip
+]
 
 Function = Callable[..., Any]
 FORMULAS = {"w": "g * v / n", "v_bar": "g/n * (G - d/n**2 * v)", "g_bar": "d / n"}
@@ -89,7 +89,7 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
         "sqrt": np.sqrt, "flip": np.flip, "grand_sum": np.sum,
         "roll": lambda x, by=1: np.roll(x, by, axis=axis),
         "place": lambda which: place(which, v.ndim, axis),
-    }  # fmt: skip
+    }
 
 
 def place(which: str, rank: int, axis: int) -> tuple[int, ...]:

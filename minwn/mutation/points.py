@@ -22,7 +22,7 @@ COUNTS = {"forward": 2, "backward": 3, "jvp": 4, "double_backward": 5}  # arrays
 TRUTH = Implementation(
     forward, correct, second.order_two("jvp").jvp,
     second.order_two("double_backward").double_backward,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ MENDINGS: tuple[tuple[str, Lacks, Callable[[Point], Point]], ...] = (
     (
         "longer slices", lambda p: p.v[0].size < 64, lambda p: _wide(p, (3, 300)),
     ),
-)  # fmt: skip
+)
 
 
 def _parallel(a: np.ndarray, b: np.ndarray) -> bool:
@@ -174,7 +174,7 @@ def _parallel(a: np.ndarray, b: np.ndarray) -> bool:
 OUTPUTS = {
     "forward": ("w",), "jvp": ("w_dot",), "backward": ("v_bar", "g_bar"),
     "double_backward": ("by_w_bar", "by_v", "by_g"),
-}  # fmt: skip
+}
 
 
 def differs(mutant: Mutant, p: Point) -> dict[str, float]:

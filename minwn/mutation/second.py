@@ -17,7 +17,7 @@ Terms = dict[str, float]
 ONES: Terms = dict.fromkeys(
     ("along", "dot", "gain", "frozen_s", "frozen_a", "frozen_c", "bend", "by_B", "by_B_dot",
      "g_c", "g_as"), 1.0,
-)  # fmt: skip
+)
 
 
 def parts(v: Any, g: Any, G: Any, A: Any, B: Any, f: Terms) -> tuple[Any, Any, Any]:
@@ -116,7 +116,7 @@ JVP: dict[str, tuple[Terms, tuple[str, ...]]] = {
 PLUMBED = (
     "A rolled", "w_bar of ones", "swapped", "by_g summed", "by_v zero", "first order again",
     "jvp by pullback", "jvp by differences", "jvp of v_dot alone",
-)  # fmt: skip
+)
 
 
 def mutants() -> Iterator[Mutant]:
@@ -127,10 +127,10 @@ def mutants() -> Iterator[Mutant]:
             yield Mutant(
                 f"order2.{which}.{slug}", "order2", f"{which}: {said}",
                 functools.partial(order_two, which, **factors), named(names) if names else None,
-            )  # fmt: skip
+            )
     for how in PLUMBED:
         names = ("product_no_g_dot",) if how == "jvp by pullback" else ()
         yield Mutant(
             f"order2.{how.replace(' ', '_')}", "order2", how, functools.partial(plumbed, how),
             named(names) if names else None,
-        )  # fmt: skip
+        )

@@ -49,7 +49,7 @@ class Tested:
         """The fields by name."""
         m = self.mutant
         return {"id": m.id, "class": m.kind, "what": m.what, "outcome": self.outcome,
-                "why": self.why}  # fmt: skip
+                "why": self.why}
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def relevant(mutant: Mutant, roles: Sequence[str]) -> bool:
     """Whether it is a fault of one of these functions that a test suite could see."""
     return not mutant.proof and not mutant.limit and mutant.axis == 0 and bool(
         touched(mutant, roles)
-    )  # fmt: skip
+    )
 
 
 def touched(mutant: Mutant, roles: Sequence[str] = ROLES) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def touched(mutant: Mutant, roles: Sequence[str] = ROLES) -> tuple[str, ...]:
     made = mutant.make()
     return tuple(
         role for role in roles if getattr(made, role) not in (None, forward, correct)
-    )  # fmt: skip
+    )
 
 
 # ---- running ------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def touched(mutant: Mutant, roles: Sequence[str] = ROLES) -> tuple[str, ...]:
 def measured(
     tests: str, target: str, mutants: Sequence[Mutant] = MUTANTS, *, jobs: int = 0,
     timeout: float = 0.0, step: Callable[[str], None] = lambda name: None,
-) -> Survey:  # fmt: skip
+) -> Survey:
     """Run the tests against every mutant that is relevant; `step` hears of each that is done.
 
     target: as in `minwn check`. jobs: processes at once. timeout: of one run in seconds; by
@@ -153,7 +153,7 @@ def measured(
             "points": f"{folder}/points.npz", "results": f"{folder}/results",
             "fork": hasattr(os, "fork"), "jobs": jobs or min(os.cpu_count() or 1, 4),
             "timeout": timeout,
-        }  # fmt: skip
+        }
         names = ["", "control", *(m.id for m in chosen)]
         # Without fork each mutant needs a pytest of its own.
         found: dict[str, Ran] = {}
@@ -197,7 +197,7 @@ def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
     command = [
         sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "-p",
         "minwn.mutation.plugin", orders["tests"],
-    ]  # fmt: skip
+    ]
     environment = os.environ | {"MINWN_MUTATE": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
     found: dict[str, Ran] = {}
     with said.open("w") as file:

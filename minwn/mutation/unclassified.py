@@ -78,7 +78,7 @@ LIMITS = {
         {"g_bar": "np.where(abs(d) < 1e-30, 0, d) / n",
          "v_bar": "np.where(abs(v) < 1e-30, 0, g/n * (G - d/n**2 * v))"},
     ),
-}  # fmt: skip
+}
 
 # Right in spite of what they look like, each with its proof.
 EQUAL = {
@@ -111,7 +111,7 @@ EQUAL = {
         "g/n * (G - d/n**2 * v) + 0*w", "d/n * sum(w*w)/g**2",
         "||w|| = |g|, so that sum(w^2)/g^2 = 1",
     ),
-}  # fmt: skip
+}
 
 
 def mutants() -> Iterator[Mutant]:
@@ -127,4 +127,4 @@ def mutants() -> Iterator[Mutant]:
         yield Mutant(
             f"equal.{slug}", "equal", f"v_bar = {v_bar}; g_bar = {g_bar}",
             functools.partial(written, v_bar, g_bar), proof=proof,
-        )  # fmt: skip
+        )

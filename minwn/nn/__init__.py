@@ -40,4 +40,4 @@ __all__ = [
     "init", *_module, *_linear, *_conv, *_recurrent, *_activation, *_pooling, *_norm, *_container,
     *_loss, *_weight_norm, *_weight_norm_wrapper, *_exponential, *_dora, *_data_init,
     *_projection, *_substitute, *_folding,
-]  # fmt: skip
+]

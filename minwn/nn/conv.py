@@ -19,7 +19,7 @@ from .module import Module, Parameter
 
 __all__ = [
     "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
-]  # fmt: skip
+]
 
 
 class Convolution(Module):
@@ -123,7 +123,7 @@ class Conv(Convolution):
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
             dtype,
-        )  # fmt: skip
+        )
 
     def forward(self, x: Any) -> Tensor:
         self._check(x)
@@ -162,7 +162,7 @@ class ConvTranspose(Convolution):
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
             dtype,
-        )  # fmt: skip
+        )
         if groups > 1:
             self.output_axis = None  # along axis 1 lies one output of each group
 

@@ -34,7 +34,7 @@ from .widen import widen
 
 __all__ = [
     "BatchNorm", "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LayerNorm", "MeanOnlyBatchNorm",
-]  # fmt: skip
+]
 
 
 @primitive

@@ -29,7 +29,7 @@ from .module import Module
 __all__ = [
     "AvgPool1d", "AvgPool2d", "AvgPool3d", "GlobalAvgPool", "GlobalMaxPool", "MaxPool1d",
     "MaxPool2d", "MaxPool3d",
-]  # fmt: skip
+]
 
 Shape = tuple[int, ...]
 

@@ -280,7 +280,7 @@ class WeightNorm:
             v.data, shape, self.eps, self.form, f"{type(module).__name__}.{self.name}",
             f"choose another dim, or a form with eps, such as WeightNorm({self.name!r}, eps=1e-12, "
             f"form='inside')",
-        )  # fmt: skip
+        )
 
 
 def output_axis(module: Module, name: str, argument: str) -> int:

@@ -21,7 +21,7 @@ __all__ = [
     "abs", "add", "clip", "cos", "divide", "elu", "erf", "exp", "floor_divide", "gelu",
     "leaky_relu", "log", "maximum", "minimum", "multiply", "negative", "power", "relu", "remainder",
     "round", "sigmoid", "sin", "softplus", "sqrt", "subtract", "tanh", "where",
-]  # fmt: skip
+]
 
 
 class elementwise(Primitive):

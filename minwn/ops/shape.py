@@ -15,7 +15,7 @@ from ..validation import door, whole
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
     "reshape", "split", "stack", "sum_to", "transpose",
-]  # fmt: skip
+]
 
 Axis = int | tuple[int, ...] | None
 Shape = tuple[int, ...]

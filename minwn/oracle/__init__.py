@@ -19,4 +19,4 @@ from .report import Report, page
 __all__ = [
     "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Report", "check",
     "expected", "laws", "page",
-]  # fmt: skip
+]

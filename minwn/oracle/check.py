@@ -87,7 +87,7 @@ def check(
     start = time.perf_counter()
     functions = {
         "forward": forward, "backward": backward, "jvp": jvp, "double_backward": double_backward
-    }  # fmt: skip
+    }
     for key, f in functions.items():
         if f is not None:
             validation.function(key, f, "a function of arrays")
@@ -98,7 +98,7 @@ def check(
     spec = make_spec(
         axis=axis, form=form, eps=eps, dtype=dtype, accumulate=accumulate, ranks=ranks,
         groups=groups, shape=shape, quick=quick,
-    )  # fmt: skip
+    )
     threads = validation.whole("threads", threads, 0)
     run = Run(Implementation(forward, backward, jvp, double_backward), spec, threads=threads)
     with np.errstate(all="ignore"):

@@ -57,7 +57,7 @@ def check_adapter(
             **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=adapter.name,
             accumulate=adapter.accumulate.get(dtype), ranks=ranks,
             **options,
-        )  # fmt: skip
+        )
     return dataclasses.replace(report, notes=[*notes, *report.notes])
 
 

@@ -68,7 +68,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axis", type=_axis, default=...,
         help="that keeps a norm each: 0, -1, 0,1 for several, or none; default 0, or the library's",
-    )  # fmt: skip
+    )
     lengths = ", ".join(f"{name} {form.h}" for name, form in forms.FORMS.items())
     parser.add_argument(
         "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
@@ -77,20 +77,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", type=_dtypes,
         help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
-    )  # fmt: skip
+    )
     parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, by name 1-5")
     parser.add_argument("--groups", type=_groups, help=f"of cases: {','.join(GROUPS)}")
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="a difference that is declared",
-    )  # fmt: skip
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
     how.add_argument("--full", action="store_true", help="all cases, and by name all axes")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write the reports as JSON to PATH; without PATH, print them instead of the text",
-    )  # fmt: skip
+    )
     parser.add_argument("--html", metavar="PATH", help="write one HTML file")
     parser.add_argument("--junit", metavar="PATH", help="write JUnit XML")
 
@@ -206,7 +206,7 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
-            "ranks": args.ranks}  # fmt: skip
+            "ranks": args.ranks}
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
@@ -271,12 +271,12 @@ def _shown(jobs: list[Job], args: argparse.Namespace) -> Iterator[Job]:
 
 def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, Any]) -> None:
     data = {"schema": SCHEMA, "ok": bool(reports) and all(r.ok for r in reports),
-            "reports": [r.to_json() for r in reports], "skipped": skipped}  # fmt: skip
+            "reports": [r.to_json() for r in reports], "skipped": skipped}
     text = json.dumps(data, indent=2, allow_nan=False)
     for path, made in (
         (args.json, lambda: text + "\n"), (args.html, lambda: page(reports)),
         (args.junit, lambda: junit(reports)),
-    ):  # fmt: skip
+    ):
         if path not in (None, "-"):
             Path(path).write_text(made(), encoding="utf-8")
     if args.json == "-":

@@ -103,7 +103,7 @@ class Shrinker:
         o = Observation(
             "", "", v, g, w_bar, axes, {self.output: got}, {self.output: true},
             {self.output: tol}, spec.form, spec.eps, (), spec.dtype, spec.accumulate,
-        )  # fmt: skip
+        )
         if not (o.ratio(self.output) > 3).any():
             return False
         formulas = [m.output(self.output, o.terms) for m in self.mistakes]
@@ -242,7 +242,7 @@ _SMALL: tuple[tuple[list[list[float]], list[float], list[list[float]]], ...] = (
     ([[3, 4, 0], [2, 1, 2], [0, 6, 8]], [10, -6, 5], [[5, 10, 2], [0, 3, 6], [1, 5, 0]]),
     ([[3, 4, 0, 0], [2, 1, 2, 4], [1, 1, 1, 1]], [10, -5, 2],
      [[5, 10, 2, 1], [0, 5, 5, 1], [1, 3, 0, 2]]),
-)  # fmt: skip
+)
 
 
 def _small_cases(spec: Spec) -> Iterator[tuple[Problem, Any]]:

@@ -95,7 +95,7 @@ _NUMBERS = [sign * k / 8 for k in range(1, 17) for sign in (1, -1) if k != 8]
 def _hypothesis() -> Any:
     try:
         import hypothesis
-        import hypothesis.strategies
+        import hypothesis.strategies  # noqa: F401
     except ImportError as error:
         raise ImportError('the laws as tests need hypothesis: pip install "minwn[laws]"') from error
     return hypothesis

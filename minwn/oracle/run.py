@@ -169,7 +169,7 @@ class Run:
         o = Observation(
             case.id, case.group, v, g, w_bar, case.axes, shaped, expected, allowed, spec.form,
             spec.eps, case.flags, spec.dtype, spec.accumulate,
-        )  # fmt: skip
+        )
         (self.observations if prepared.in_range else self.out_of_range).append(o)
 
     def _shaped(

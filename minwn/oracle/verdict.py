@@ -23,7 +23,7 @@ __all__ = ["IDS", "verdict"]
 IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *FAULTS)))
 UNSTEADY = {
     "accumulates", "stale_state", "not_deterministic", "returns_cache", "mutates_input",
-}  # fmt: skip
+}
 VAGUE = {"unknown", "axis/index", "coefficient"}
 
 
@@ -33,7 +33,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
     given: dict[str, Any] = {
         "name": name or run.implementation.name, "dtype": spec.dtype, "form": spec.form,
         "eps": spec.eps, "axis": spec.axis, "checks": checks,
-    }  # fmt: skip
+    }
     later = any(r.checked for r in checks if r.name in ("product", "second order"))
     if not run.judged and not later and not run.faults:
         undefined = bool(run.observations or run.out_of_range)
@@ -44,7 +44,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
             else "no function was given",
             notes=[f"{what}: {found[0]}" for what, found in run.errors.items()],
             seconds=time.perf_counter() - start, **given,
-        )  # fmt: skip
+        )
     diagnosis, ambiguous = _declared(*_names(run), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
     if not wrong and "raises" not in accept:  # what answers nothing does not pass
@@ -64,7 +64,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
         worst=worst, minimal_case=None if worst is None else minimal_case(run, worst, diagnosis),
         examples=_examples(run.observations), laws=run.laws, consistent=run.consistent,
         notes=_notes(run), seconds=time.perf_counter() - start, **given,
-    )  # fmt: skip
+    )
 
 
 def _with(result: CheckResult, failed: int) -> CheckResult:
@@ -102,7 +102,7 @@ def _contradictions(run: Run, broken: Sequence[str]) -> list[Diagnosis]:
             "unknown", "right where it was compared with the truth, but not elsewhere",
             "look for what the inputs of the broken laws have in common",
             f"broken: {', '.join(broken)}", ("v_bar", "g_bar"),
-        )]  # fmt: skip
+        )]
     failed = [r.name for r in run.checks if not r.ok]
     if failed and run.spec.dtype != "float64" and {*failed} <= {"differences", "complex"}:
         run.notes.append(
@@ -114,7 +114,7 @@ def _contradictions(run: Run, broken: Sequence[str]) -> list[Diagnosis]:
         "unknown", "the gradient is not that of its own forward in float64",
         "compare forward and backward in float64", f"checks: {', '.join(failed)}",
         ("v_bar", "g_bar"),
-    )] if failed else []  # fmt: skip
+    )] if failed else []
 
 
 def _headline(word: str, run: Run, found: list[Diagnosis]) -> str:
@@ -182,7 +182,7 @@ def _worst(seen: Sequence[Observation]) -> Worst | None:
                 worst = Worst(
                     o.id, output, tuple(int(i) for i in at), x.shape, float(x[at]),
                     float(o.expected[output][at]), float(o.allowed[output][at]),
-                )  # fmt: skip
+                )
                 found.append((o.group in ("generic", "dyadic"), top, worst))
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
@@ -194,7 +194,7 @@ def _examples(seen: Sequence[Observation]) -> list[MinimalCase]:
         wrong = [
             o for o in seen
             if o.fails and o.v.size <= 256 and output in o.got and o.wrong(output).any()
-        ]  # fmt: skip
+        ]
         wrong.sort(key=lambda o: (o.group != "generic", o.v.ndim != 2))
         for o in wrong[:1]:
             got, expected, allowed = (x[output].tolist() for x in (o.got, o.expected, o.allowed))

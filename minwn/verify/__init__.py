@@ -40,7 +40,7 @@ SCHEMA = "minwn-verify/1"
 SHOWN = 12  # failures shown in full; the JSON report has them all
 RULES, HAND, ENGINE, LAYERS, DATA = SECTIONS = (
     "rules of the engine", "g and v by hand", "g and v by autodiff", "real layers", "real data",
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _learned(summary: dict[str, Any]) -> str:
     rows += [
         [f"  {e['epoch']}", f"{e['train_loss']:.4f}", f"{e['test_loss']:.4f}",
          f"{e['test_accuracy']:.4f}"] for e in summary["curve"]
-    ]  # fmt: skip
+    ]
     return (
         f"  handwritten digits: {summary['train_images']} images to learn from, "
         f"{summary['test_images']} to be tested on; {summary['required_accuracy']} is needed\n"

@@ -39,7 +39,7 @@ def functions() -> Iterator[ByHand]:
             "linear", linear.forward, ((2, 3), (4, 3), bias), linear.vjp,
             lambda x, w, b, x_dot, w_dot, b_dot: linear.jvp(x, w, x_dot, w_dot, b_dot),
             linear.composed,
-        )  # fmt: skip
+        )
     settings: list[Any] = [((2,), {"stride": 2, "padding": ((1, 0),), "groups": 2}), (None, {})]
     for bias, how in settings:
         f = partial(conv.forward, **how)
@@ -50,13 +50,13 @@ def functions() -> Iterator[ByHand]:
                 x, w, x_dot, w_dot, b_dot, **how
             ),
             partial(conv.composed, **how),
-        )  # fmt: skip
+        )
     norm = byhand.mean_only_batch_norm
     for shape in ((4, 2), (2, 3, 2)):
         yield ByHand(
             "mean_only_batch_norm", norm.forward, (shape, shape[1:2]),
             lambda y_bar, t, b: norm.vjp(y_bar), None, norm.composed,
-        )  # fmt: skip
+        )
     entropy, positions = byhand.softmax_cross_entropy, numpy.array([[2, 0], [1, 1]])
     for shape, targets in (((3, 4), LABELS), ((3, 4), SOFT), ((2, 3, 2), positions)):
         for reduction in entropy.REDUCTIONS:
@@ -64,7 +64,7 @@ def functions() -> Iterator[ByHand]:
             yield ByHand(
                 "softmax_cross_entropy", partial(entropy.forward, **options), (shape,),
                 partial(entropy.vjp, **options), None, partial(entropy.composed, **options),
-            )  # fmt: skip
+            )
     x = numpy.array([[0.7, -1.2, 0.1, 2.0], [-0.5, 0.3, 0.9, -2.0], [1.1, 0.4, -0.6, 0.2]])
     for reduction in entropy.REDUCTIONS:
         yield ByHand(
@@ -72,7 +72,7 @@ def functions() -> Iterator[ByHand]:
             lambda p, r=reduction: entropy.forward(x, targets=p, reduction=r), ((3, 4),),
             lambda l_bar, p, r=reduction: entropy.targets_vjp(l_bar, x, targets=p, reduction=r),
             None, lambda p, r=reduction: entropy.composed(x, targets=p, reduction=r),
-        )  # fmt: skip
+        )
     for gains, name in itertools.product(
         ((2, 1), ()), ("weight_norm", "exponential_scale", "frozen_norm")
     ):
@@ -82,11 +82,11 @@ def functions() -> Iterator[ByHand]:
         yield ByHand(
             name, partial(hand.forward, **how), ((2, 3), gains), partial(hand.vjp, **how),
             partial(hand.jvp, **how), None if how else hand.composed,
-        )  # fmt: skip
+        )
         yield ByHand(
             f"{name}.double_vjp", partial(hand.vjp, **how), ((2, 3), (2, 3), gains),
             lambda bars, *point, hand=hand, how=how: hand.double_vjp(*bars, *point, **how),
-        )  # fmt: skip
+        )
 
 
 def check(rng: Generator) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def check(rng: Generator) -> Iterator[Finding]:
         report = gradcheck(
             forward, given, backward=backward, jvp=jvp, cotangents=1, rng=rng,
             localise=False, name=f"byhand.{name} on arrays", raise_on_failure=False,
-        )  # fmt: skip
+        )
         what, place = f"byhand.{name.partition('.')[0]}", shapes_of(given)
         for c in report.comparisons:
             yield finding(what, PRODUCT if c.note.startswith("jvp") else FIRST, c, place)

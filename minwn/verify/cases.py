@@ -19,7 +19,7 @@ from ..backend import Generator
 __all__ = [
     "CASES", "FANCY", "FROZEN", "KINKS", "LABELS", "MASK", "SOFT", "Case", "Draw", "apart",
     "between", "case", "drawn", "near_one", "positive", "shapes_of", "signed",
-]  # fmt: skip
+]
 
 Draw = Callable[[Generator], numpy.ndarray]
 
@@ -94,15 +94,15 @@ UNARY = [case((2, 3)), case(())]
 AXES = [
     case((2, 3)), case((2, 3, 2), axis=(0, -1)), case((2, 3), axis=1, keepdims=True),
     case((2, 3), axis=-2),
-]  # fmt: skip
+]
 RANKED = [Case((apart(*c.inputs[0]),), c.params) for c in AXES]
 REPEATED = [
     ((3,), (2, 3)), ((1, 3), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((2, 3), (2, 3)),
-]  # fmt: skip
+]
 LINE = {"kernel": (3,), "stride": (2,), "dilation": (2,), "padding": ((1, 2),)}
 PLANE = {
     "kernel": (2, 2), "stride": (1, 2), "dilation": (1, 1), "padding": ((0, 1), (1, 0)),
-}  # fmt: skip
+}
 CONV1 = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}
 CONV2 = {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (1, 2), "groups": 2}
 EPS = {"plain": [0.0], "norm": [0.0]}
@@ -121,7 +121,7 @@ EINSUMS: list[Any] = [
     ("iii", "i", (2, 2, 2)), ("ii,jj", "ij", (2, 2), (3, 3)),
     ("ij,ij", "ij", (1, 3), (2, 3)), ("ij,jk,kl", "il", (2, 3), (3, 2), (2, 2)),
     ("i,i,i", "i", (3,), (3,), (3,)),
-]  # fmt: skip
+]
 
 CASES: dict[str, list[Case]] = {
     # ---- ops.shape
@@ -241,7 +241,7 @@ CASES: dict[str, list[Case]] = {
     "avg_pool": [case((1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
                  case((2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
                  case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
-}  # fmt: skip
+}
 
 NAN = math.nan
 # op, inputs, params, z_bar, and the cotangents that its docstring promises
@@ -290,4 +290,4 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("cast", [[0.5, 1.5]], {"dtype": "float32"}, [3.0, 5.0], [[3.0, 5.0]]),
     # Rounded to whole numbers, a function is constant between its jumps.
     ("cast", [[0.5, 1.5]], {"dtype": "int64"}, [3.0, 5.0], [[0.0, 0.0]]),
-]  # fmt: skip
+]

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write the report as JSON to PATH; without PATH, print it instead of the tables",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--out", metavar="DIR", help="put verify.json and digits.png here; default minwn-verify"
     )

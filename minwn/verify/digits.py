@@ -90,7 +90,7 @@ def run(
             "epoch": epoch + 1,
             "train_loss": float(numpy.mean(losses)),
             **{f"test_{k}": v for k, v in evaluate(net, images[test], labels[test]).items()},
-        })  # fmt: skip
+        })
     step("digits: gradients after")
     found += check_gradients("after training", net, *batch, rng)
     accuracy = curve[-1]["test_accuracy"]
@@ -153,7 +153,7 @@ def check_gradients(
     report = gradcheck(
         loss, values, mode="random", directions=2, cotangents=1, method="difference", rng=rng,
         name="the loss", names=names, localise=False, raise_on_failure=False,
-    )  # fmt: skip
+    )
     found = list(findings(what, (DIFFERENCES, DIFFERENCES), report, when))
 
     leaves = [Tensor(x, True) for x in values]

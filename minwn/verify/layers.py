@@ -96,7 +96,7 @@ KINDS = [
     _conv_transpose("ConvTranspose3d", (1, 2, 2, 3, 2), (3, 3, 4), nn.ConvTranspose3d, 2, 3,
                     (2, 1, 3)),
     Kind("Embedding", partial(nn.Embedding, 6, 4), (3, 5), _look_up, indices=6),
-]  # fmt: skip
+]
 
 
 def points(quick: bool) -> Iterator[tuple[Kind, WeightNorm]]:

@@ -68,7 +68,7 @@ def judged(
         f, inputs, order=2, mode="full" if entries <= FULL else "random", cotangents=1,
         directions=2, rng=rng, name=op.name, names=names_of(op.forward), localise=False,
         raise_on_failure=False,
-    )  # fmt: skip
+    )
     yield from findings(room(op), (FIRST, SECOND), report, place)
     if report.ok:
         report = adjoint_test(f, inputs, trials=1, rng=rng, name=op.name, raise_on_failure=False)

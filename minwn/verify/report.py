@@ -24,7 +24,7 @@ ROUTES = (
 ) = (
     "first order", "second order", "forward product", "float32", "at kinks",
     "autodiff", "differences", "complex step", "laws", "80 digits", "test errors",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Finding:
         numbers = {
             "claimed": self.claimed, "reference": self.reference, "worst": self.error,
             "bound": self.allowed, "ratio": self.ratio,
-        }  # fmt: skip
+        }
         return {
             "what": self.what,
             "route": self.route,
@@ -112,7 +112,7 @@ def compare(
     return Finding(
         what, route, f"{place}{at}", float(claimed[worst]), float(reference[worst]),
         float(allowed[worst]), float(error[worst]), count=claimed.size,
-    )  # fmt: skip
+    )
 
 
 def findings(

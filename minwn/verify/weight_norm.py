@@ -42,19 +42,19 @@ COLUMN = {
     "product": PRODUCT, "adjoint": PRODUCT, "hygiene": LAWS, "laws": LAWS,
     "differences": DIFFERENCES, "taylor": DIFFERENCES, "complex": COMPLEX,
     "backward": FIRST, "jvp": PRODUCT, "double_backward": SECOND,  # which raises
-}  # fmt: skip
+}
 HAND, AUTODIFF, COMPOSED = WAYS = ("minwn.byhand", "minwn.layer", "minwn.composed")
 # The definition squares, and divides 0 by 0: nothing is claimed at the edges of the range.
 GROUPS = {COMPOSED: ("dyadic", "generic", "angle", "axes", "layout", "long")}
 FUNCTION = {
     "w": "forward", "v_bar": "vjp", "g_bar": "vjp", "w_dot": "jvp", "by_w_bar": "double_vjp",
     "by_v": "double_vjp", "by_g": "double_vjp",
-}  # fmt: skip
+}
 # In every way; and by hand alone, where it is not quick.
 EPS = {
     "plain": (0.0,), "inside": (0.25, 1e-12), "rms": (0.5, 1e-4), "max_q": (0.25, 900.0),
     "max_n": (0.25, 900.0),
-}  # fmt: skip
+}
 
 
 class Setting(NamedTuple):
@@ -102,7 +102,7 @@ def check(s: Setting) -> Iterator[Finding]:
         **way.functions(s.axis, s.form, s.eps), axis=s.axis, form=s.form, eps=s.eps, dtype=s.dtype,
         accumulate=way.accumulate.get(s.dtype), ranks=range(1, 6), groups=GROUPS.get(s.way),
         name=way.runs,
-    )  # fmt: skip
+    )
     place, said = f"{found.name}, {found.settings}", "" if found.ok else diagnosis(s, found)
     for r in found.checks:
         part = Finding(s.what, COLUMN[r.name], place, allowed=1.0, error=r.ratio, count=r.checked)
@@ -164,7 +164,7 @@ def at_zero(rng: Generator) -> Iterator[Finding]:
                 answers = {
                     "forward": wn.forward(v, g), "vjp": wn.vjp(w_bar, v, g),
                     "jvp": wn.jvp(v, g, A, B), "double_vjp": wn.double_vjp(A, B, w_bar, v, g),
-                }  # fmt: skip
+                }
             for name, found in answers.items():
                 for k, x in enumerate(found if isinstance(found, tuple) else (found,)):
                     wrong = (numpy.isnan(x) != undefined).sum()

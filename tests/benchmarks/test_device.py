@@ -16,7 +16,7 @@ from minwn.cli import main
 FACTS = {
     "device": "cuda:0", "name": "A GPU", "compute capability": "9.0", "devices": 2,
     "memory": 80 << 30, "free": 79 << 30, "driver": "13.0", "runtime": "13.0", "cupy": "14.2.0",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

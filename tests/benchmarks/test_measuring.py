@@ -114,7 +114,7 @@ def test_limits_are_on_values_by_themselves():
     found = compare(work(limits={"minwn": 3.0}), {"minwn": [2.0, 3.0, 9.0], "jax jit": [1.0]})
     assert [(c.ours, c.kind, c.met) for c in found] == [
         ("minwn", "value", True), ("jax jit", "value", None),
-    ]  # fmt: skip
+    ]
     assert found[0].spread.median == 3.0
 
 
@@ -173,7 +173,7 @@ def test_a_size_counts_with_its_least_time_and_every_other_call_is_free(monkeypa
         (2.5, "s", "2.50 s"), (0.0123, "s", "12.3 ms"), (3.4e-4, "s", "340 us"),
         (2e-7, "s", "0.20 us"), (0.0, "B", "0.00 KiB"), (3 * 2**20, "B", "3.00 MiB"),
     ],
-)  # fmt: skip
+)
 def test_amounts_have_units(x, unit, words):
     assert tables.amount(x, unit) == words
 

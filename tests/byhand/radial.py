@@ -51,7 +51,7 @@ def radial(form: str, q: Any, eps: Any, count: int, sqrt: Any) -> tuple[Any, Any
 def derivatives(
     v: Any, g: Any, w_bar: Any, A: Any, B: Any, *, eps: Any, form: str, sizes: bool = False,
     sqrt: Any = np.sqrt,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """w, (v_bar, g_bar), and (by_w_bar, by_v, by_g) for the cotangents A of v_bar, B of g_bar.
 
     by_w_bar is also the forward product along (A, B). `sizes` gives the scale S of each.
@@ -97,7 +97,7 @@ def exact(*arrays: Any, eps: float, form: str, sizes: bool = False) -> dict[str,
         return derivatives(
             *map(number, arrays), eps=mpmath.mpf(eps), form=form, sizes=sizes,
             sqrt=np.vectorize(mpmath.sqrt, otypes=[object]),
-        )  # fmt: skip
+        )
 
 
 def misses(found: Any, truth: Any, allowed: Any) -> float:

@@ -27,7 +27,7 @@ CASES = {
     "2d valid": ((1, 1, 3, 3), (1, 1, 3, 2), {"padding": "valid"}),
     "2d depthwise": ((2, 3, 4, 4), (6, 1, 2, 2), {"groups": 3, "stride": 2}),
     "3d": ((1, 2, 3, 4, 3), (2, 2, 2, 2, 3), {"padding": 1, "stride": (1, 2, 1)}),
-}  # fmt: skip
+}
 # Sums of some tens of products of numbers of order 1, in two orders: some tens of u = 2^-53.
 CLOSE = {"rtol": 0, "atol": 200 * 2.0**-53}
 

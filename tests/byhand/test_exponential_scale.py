@@ -20,7 +20,7 @@ SHAPES = [
     ((5,), (1,)),
 ]
 FORMS = [("plain", 0.0), ("inside", 0.7), ("outside", 0.3), ("max_q", 4.0), ("max_n", 1.5),
-         ("rms", 0.4)]  # fmt: skip
+         ("rms", 0.4)]
 
 
 def point(rng, shapes):

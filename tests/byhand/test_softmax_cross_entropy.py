@@ -31,14 +31,14 @@ def test_losses_and_gradients_keep_their_digits(kind, spread, rng):
     logits = spread * rng.normal(size=(6, 5))
     labels = rng.integers(0, 5, 6)
     p = {"labels": np.eye(5)[labels], "distributions": rng.dirichlet(np.ones(5), 6),
-         "weights": rng.normal(size=(6, 5))}[kind]  # fmt: skip
+         "weights": rng.normal(size=(6, 5))}[kind]
     targets = labels if kind == "labels" else p
     losses, bars = in_many_digits(logits, p)
     # z and x_j are rounded in units of the spread of their row
     np.testing.assert_allclose(
         xent.forward(logits, targets=targets, reduction="none"), losses,
         rtol=0, atol=20 * U * (1 + spread) * 4,
-    )  # fmt: skip
+    )
     l_bar = rng.normal(size=6)
     found = xent.vjp(l_bar, logits, targets=targets, reduction="none")
     # the rounding of x - z, |x| u, becomes a relative error of s

@@ -70,7 +70,7 @@ def transposed(size, **options):
             xs[0].shape, xs[1].shape, **{"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
             | options)),
         None,
-    )  # fmt: skip
+    )
 
 
 def centred(bar, *xs):
@@ -123,7 +123,7 @@ TWINS = {
         for form, eps in [("plain", 0.0), ("inside", 0.7), ("outside", 0.3), ("max_q", 4.0),
                           ("max_n", 2.0), ("rms", 0.4)]
     },
-}  # fmt: skip
+}
 
 
 def inputs(name, rng):
@@ -146,7 +146,7 @@ def derivatives(f, xs, u, ts):
     second = minwn.grad(total, [u, *xs], allow_unused=True)
     return y.data, [bar.data for bar in bars], [
         np.zeros(x.shape) if s is None else s.data for s, x in zip(second, [u, *xs], strict=True)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("name", TWINS)

@@ -429,7 +429,7 @@ def test_rows_with_a_dyadic_norm_are_exact_to_the_last_bit(row, n, dtype, rng):
             pairs = [
                 *zip(found_w[0], w, strict=True), (found_g_bar[0, 0], g_bar),
                 *zip(found_v_bar[0] * dtype_of(dtype)(scale), v_bar, strict=True),
-            ]  # fmt: skip
+            ]
             for found, truth in pairs:
                 if exactly:
                     assert Fraction(float(found)) == truth
@@ -490,11 +490,11 @@ def test_the_documented_forms_in_numbers():
     v, g = np.array([[3.0, 4.0]]), np.array([[10.0]])
     h = {form: (10 * v / weight_norm.forward(v, g, eps=eps, form=form))[0, 0]
          for form, eps in [("plain", 0), ("inside", 11.0), ("outside", 2.0), ("max_q", 36.0),
-                           ("max_n", 7.0), ("rms", 1.0)]}  # fmt: skip
+                           ("max_n", 7.0), ("rms", 1.0)]}
     expected = {
         "plain": 5.0, "inside": 6.0, "outside": 7.0, "max_q": 6.0, "max_n": 7.0,
         "rms": 5 / 2**0.5 + 1,
-    }  # fmt: skip
+    }
     assert h == pytest.approx(expected, rel=4 * U)
 
 
@@ -695,7 +695,7 @@ def test_a_form_or_eps_that_does_not_exist_is_refused(how, words):
 
 
 @pytest.mark.parametrize(("v", "g"), [("int64", "int64"), ("int64", "float64"), ("bool", "float32"),
-                                      ("float32", "float64"), ("float16", "float32")])  # fmt: skip
+                                      ("float32", "float64"), ("float16", "float32")])
 def test_dtypes_that_are_not_floating_or_differ_are_refused(v, g):
     with pytest.raises(TypeError, match=f"v of {v} and g of {g}"):
         weight_norm.forward(V.astype(v), np.ones((2, 1), g))
@@ -780,7 +780,7 @@ def test_which_way_serves(rng):
         (((np.tile(half, (30, 80)),), (np.tile(half[:, :1], (30, 1)),)), "blocks of rows"),
         (((Tensor(v),), (g,)), None), (((v[:0],), (g[:0],)), "rows"),
         (((v[:0],), (v[:0],)), "slices"), (((v[:, :0],), (g,)), "rows"),
-    ]:  # fmt: skip
+    ]:
         assert named(*other) == way
     for likes, gains in (((v,), (narrow,)), ((v.astype(int),), (g,))):
         with pytest.raises(TypeError, match="one floating dtype"):

@@ -101,7 +101,7 @@ def _variants() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "outcomes": _outcomes, "variants": _variants, "answers": _answers,
-}  # fmt: skip
+}
 
 
 def written(text: str) -> str:

@@ -45,7 +45,7 @@ def lab(tmp_path: Path) -> Iterator[str]:
          "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
         env={**os.environ, **places, "IPYTHONDIR": str(tmp_path / "ipython")},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):

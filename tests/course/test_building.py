@@ -140,7 +140,7 @@ def test_otter_wraps_a_question_around_each_exercise(tutorial):
         "# ASSIGNMENT CONFIG",
         *2 * ["# BEGIN QUESTION", "# BEGIN SOLUTION", "# END SOLUTION", "# BEGIN TESTS",
               "# END TESTS", "# END QUESTION"],
-    ]  # fmt: skip
+    ]
     assert "assert check('5.2', eval('weight', env))" in text
 
 

@@ -24,7 +24,7 @@ X = np.random.default_rng(0).normal(size=(3, 4))
     ],
     ids=["array", "list", "float32", "float16", "columns", "axis of 1", "other order", "Tensor",
          "complex", "object"],
-)  # fmt: skip
+)
 def test_the_same_values_in_another_form(answer):
     assert same(answer, X) is None
 

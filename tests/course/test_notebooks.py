@@ -66,7 +66,7 @@ def written(tmp_path, *sources):
         {"cell_type": "code", "id": f"c{k}", "metadata": {}, "outputs": [], "execution_count": None,
          "source": source}
         for k, source in enumerate(sources)
-    ]  # fmt: skip
+    ]
     data = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(data), encoding="utf-8")
     return path

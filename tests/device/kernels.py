@@ -103,7 +103,7 @@ def some_kernels(dtype: str, names: Iterable[str] = SHAPES, aligned: int = 16) -
 def misses(
     found: dict[str, Any], p: Problem, dtype: str, eps: float = 0.0, form: str = "plain",
     flush: bool = True,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """For each answer the largest error divided by what is allowed; infinite for NaN.
 
     Allowed are the roundings of `radial` in the type of the sums, one more to the type of the

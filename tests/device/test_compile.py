@@ -41,7 +41,7 @@ def check_machine_code(names: list[str], architecture: int, folder: Path) -> Non
     source = folder / "weight_norm.cu"
     source.write_text("\n".join([weight_norm_cuda._source(), *uses]))
     command = [NVCC, *OPTIONS, f"-arch=sm_{architecture}", "-cubin", "-Xptxas", "-v", "-Werror",
-               "all-warnings", "-o", folder / "kernels.cubin", source]  # fmt: skip
+               "all-warnings", "-o", folder / "kernels.cubin", source]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("bytes spill stores") == len(names)

@@ -22,7 +22,7 @@ def network(rng: np.random.Generator) -> tuple[nn.Module, Any]:
     net = nn.Sequential(
         nn.Conv2d(1, 4, 3, rng=rng), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(36, 10, rng=rng),
-    )  # fmt: skip
+    )
     for layer in (net[0], net[4]):
         WeightNorm("weight", dim=0).apply(layer)
     return net, optim.Adam(net.parameters())
@@ -120,7 +120,7 @@ def test_a_tensor_of_another_device_than_the_current_is_one_like_any(device, rng
     wanted = [
         values > 0, values == values, values > values, 2 * values, 1 - values, values @ values.T,
         np.exp(values), values[1:, 0], values.sum(),
-    ]  # fmt: skip
+    ]
     for a, b in zip(found, wanted, strict=True):
         assert a.device == x.device
         np.testing.assert_allclose(a.numpy(), b, rtol=1e-14)
@@ -208,7 +208,7 @@ def test_scattered_sums(dtype, order, device, rng):
 def test_what_is_not_finite_stays_in_its_own_sum(device):
     x = move(np.zeros(3), "cuda")
     backend.add_at(x, move(np.array([2, 1, 0, 1, 2]), "cuda"),
-                   move(np.array([1.0, np.nan, 2.0, 1.0, np.inf]), "cuda"))  # fmt: skip
+                   move(np.array([1.0, np.nan, 2.0, 1.0, np.inf]), "cuda"))
     np.testing.assert_array_equal(to_numpy(x), [2, np.nan, np.inf])
 
 

@@ -108,7 +108,7 @@ FAULTS = {  # where it is judged, and the source before and after
     "parts are not scaled": (LINES, "e[l] = exponents[slice", "wanted = exponents[slice"),
     "w_bar is scaled as v is": (WARP, "if (to.e) z[0]", "if (false) z[0]"),
     "the scale of the second order": (WARP, "one = ldexp(1 / h, -e)", "one = 1 / h"),
-}  # fmt: skip
+}
 
 
 def judge(rng: np.random.Generator, name: str) -> None:
@@ -208,7 +208,7 @@ def test_forms_below_their_floor(dtype, rng):
 
 RANGES = {  # exponents of v, towards both ends of the range
     "float16": (-12, 11), "bfloat16": (-100, 100), "float32": (-100, 100), "float64": (-960, 960),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_zero_slice_is_undefined_alone(name, dtype, rng):
         wanted = (
             weight_norm.forward(p.v, p.g, eps=EPS[form], form=form),
             *weight_norm.vjp(p.w_bar, p.v, p.g, eps=EPS[form], form=form), *wanted,
-        )  # fmt: skip
+        )
         for x, y in zip(found.values(), wanted, strict=True):
             np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
         assert np.isnan(found["w"]).any() == (form == "plain")
@@ -430,5 +430,5 @@ def test_the_oracle_passes_the_kernels(axis, dtype):
     report = oracle.check(
         forward, backward, jvp=jvp, double_backward=double_backward, axis=axis, dtype=dtype,
         accumulate="float32" if typed(dtype).itemsize == 2 else None,
-    )  # fmt: skip
+    )
     assert report.verdict == "PASS", str(report)

@@ -25,7 +25,7 @@ ROOMS = (
 )
 HOST = {  # these are for NumPy's arrays alone
     "conv.py", "conv_depthwise.py", "conv_im2col.py", "conv_windows.py", "conv_winograd.py",
-}  # fmt: skip
+}
 OTHERS = {"add_at", "erf", "vecdot"}  # of libraries that are neither; asked for before use
 
 
@@ -46,7 +46,7 @@ def asked(text: str) -> set[str]:
 def test_names_are_found():
     assert asked("xp.exp(x)  # xp.log\nnamespace(f(x)).sin(x)\nnamespace(x).empty") == {
         "exp", "sin", "empty",
-    }  # fmt: skip
+    }
     assert len(set().union(*(asked(f.read_text()) for f in sources()))) > 30
 
 

@@ -58,7 +58,7 @@ MODULES: dict[str, tuple[Build, tuple[int, ...]]] = {
         (2, 2, 5, 5),
     ),
     "DoRA": (lambda: nn.DoRALinear(nn.Linear(4, 5), 2), (3, 4)),
-}  # fmt: skip
+}
 NORMED = {
     f"{name}, {kind.__name__} of {dim}": (name, kind, dim)
     for name, dims in {
@@ -67,7 +67,7 @@ NORMED = {
     }.items()
     for dim in dims
     for kind in (WeightNorm, nn.ExponentialWeightNorm)
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=["cuda", "cuda:1"])
@@ -129,7 +129,7 @@ def both(module: nn.Module, shape: Any, where: str, rng: Any, u: float = 2.0**-5
 def test_every_module(name, where, rng):
     module = build(name, rng)
     both(module.eval() if name == "batch norm" and where == "cuda:1" else module,
-         MODULES[name][1], where, rng)  # fmt: skip
+         MODULES[name][1], where, rng)
 
 
 @pytest.mark.parametrize("name", ["linear", "conv 2d", "transposed 2d", "batch norm", "wrapper"])
@@ -212,7 +212,7 @@ def test_losses_and_embeddings(where, rng):
         losses = [
             nn.cross_entropy(x, t), nn.cross_entropy(x, soft), nn.mse_loss(x, soft),
             nn.bce_with_logits(x, soft), table.to(to)(t).sum(),
-        ]  # fmt: skip
+        ]
         if to == "cpu":
             wanted = [loss.item() for loss in losses]
         assert [loss.item() for loss in losses] == pytest.approx(wanted, rel=1e-13)

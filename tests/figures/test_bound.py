@@ -31,7 +31,7 @@ def test_the_divergence_is_the_integral_that_defines_it():
 
 def test_the_sample_has_the_mean_and_the_variance_asked_for(rng):
     z = bound.sample(Tensor(np.full(200_000, 0.7)), np.log(np.full(200_000, 0.3)),
-                     rng.normal(size=200_000)).data  # fmt: skip
+                     rng.normal(size=200_000)).data
     # Six standard errors: sqrt(0.3 / n), and 0.3 sqrt(2 / n).
     assert z.mean() == pytest.approx(0.7, abs=0.008)
     assert z.var() == pytest.approx(0.3, abs=0.006)

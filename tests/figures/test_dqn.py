@@ -105,7 +105,7 @@ def test_the_greedy_player_is_judged_by_a_ball_from_each_column(policy, expected
         grids = views.reshape(-1, 10, 5)
         ball, paddle = grids[:, :9].sum(axis=1).argmax(axis=1), grids[:, 9].argmax(axis=1)
         best = {"follow": np.sign(ball - paddle) + 1, "stay": np.full(len(ball), 1),
-                "flee": np.where(ball > 2, 0, 2)}[policy]  # fmt: skip
+                "flee": np.where(ball > 2, 0, 2)}[policy]
         return np.eye(3)[best]
 
     monkeypatch.setattr(dqn, "values", values)

@@ -73,10 +73,10 @@ def test_the_files_say_what_they_are(tiny, tmp_path):
     assert record == made.record
     assert {k: record[k] for k in ("schema", "figure", "quick", "seeds")} == {
         "schema": "minwn-figure/1", "figure": "tiny", "quick": True, "seeds": 2,
-    }  # fmt: skip
+    }
     assert record["claims"] == [
         {"sentence": "it is above 3", "holds": True}, {"sentence": "it is above 8", "holds": False},
-    ]  # fmt: skip
+    ]
     assert not made.ok
     root = ElementTree.fromstring(picture.read_text())
     assert root.attrib["role"] == "img"
@@ -241,7 +241,7 @@ NAMES = figure.names()
 def test_a_script_imports_minwn_numpy_and_matplotlib_only(name):
     tree = ast.parse((figure.folder() / f"{name}.py").read_text(encoding="utf-8"))
     tops = {a.name.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import)
-            for a in n.names}  # fmt: skip
+            for a in n.names}
     tops |= {n.module.partition(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert tops - set(sys.stdlib_module_names) <= {"minwn", "numpy", "matplotlib"}
 

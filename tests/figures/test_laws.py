@@ -135,7 +135,7 @@ FAULTS: dict[str, list[tuple[tuple[Any, ...], Callable[[Any], Any], set[int]]]] 
         (("float32", "as written"), plus(1e-4), {4}),
         (("float32", "as written"), last(set_to(1e-7)), {5}),
     ],
-}  # fmt: skip
+}
 
 
 def planted() -> Iterator[Any]:

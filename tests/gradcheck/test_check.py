@@ -105,7 +105,7 @@ def test_every_entry_is_compared_at_a_middling_size(method, rng):
     report = gradcheck(
         forward, inputs, backward=one_wrong_entry, method=method, batched=True,
         raise_on_failure=False,
-    )  # fmt: skip
+    )
     assert (report.verdict, report.worst.index) == ("fail", (1, 2))
     assert report.worst.analytic == pytest.approx(1.01 * report.worst.numeric, rel=1e-9)
     assert gradcheck(forward, inputs, backward=backward, method=method, batched=True)
@@ -140,7 +140,7 @@ def test_fault_is_caught_at_any_scale(exponent, mode, rng):
             report = gradcheck(
                 forward, inputs, backward=FAULTS[fault][0], mode=mode, method=method,
                 raise_on_failure=False,
-            )  # fmt: skip
+            )
             assert report.verdict == "fail"
 
 
@@ -181,7 +181,7 @@ def test_honest_but_difficult(case, mode, rng):
         wrong = gradcheck(
             f, [x], backward=lambda u, x: 1.001 * vjp(f, x)[1](u)[0].data, mode=mode,
             raise_on_failure=False,
-        )  # fmt: skip
+        )
         assert wrong.verdict == "fail"
 
 
@@ -211,7 +211,7 @@ def test_wrong_gradient_beside_a_kink_is_still_wrong():
     report = gradcheck(
         lambda x: np.maximum(x, 0), [np.array([0.0, 1.0, 2.0])],
         backward=lambda u, x: u * np.array([0.0, 1.0, 1.01]), raise_on_failure=False,
-    )  # fmt: skip
+    )
     assert (report.verdict, report.worst.index) == ("fail", (2,))
 
 
@@ -228,7 +228,7 @@ def test_unresolved_where_no_step_is_sharp():
     report = gradcheck(
         rough, [np.array([1.1, 2.3])], backward=lambda u, x: u * 1e30 * np.cos(x * 1e30),
         raise_on_failure=False,
-    )  # fmt: skip
+    )
     assert not report.ok
 
 
@@ -531,7 +531,7 @@ def test_report_has_everything(mode, rng):
         "FAIL", "'weight norm'", "input 0 (v)", "(1, 2)", f"{worst.analytic:.12g}",
         f"{worst.numeric:.12g}", f"allowed {worst.allowed:.2e}", f"ratio {worst.ratio:.2e}",
         "by complex step", "(estimated error",
-    ):  # fmt: skip
+    ):
         assert part in text
     assert "pass: function 'weight norm', input 1 (g)" in text
     assert len(text.splitlines()) < 10

@@ -17,7 +17,7 @@ from minwn.gradcheck.numerical import (
     noise_along,
     ridders,
     taylor_remainder,
-)  # fmt: skip
+)
 
 U = 2.0**-53
 FUNCTIONS = {
@@ -84,7 +84,7 @@ def test_steps_that_meet_the_grid_of_a_staircase_are_not_believed():
     found = central_differences(
         line(lambda x: np.round(8 * x) / 8, Entries(x)), np.arange(1), np.full(1, 0.25),
         np.round(8 * x) / 8, Contraction(None), U,
-    )  # fmt: skip
+    )
     assert found.estimate[0, 0] > 0.5 * found.scale[0, 0]
 
 
@@ -115,5 +115,5 @@ def test_taylor_remainder_is_of_second_order():
             [(u, np.exp(x + h * t))], [(u, np.exp(x))], [(u * np.exp(x), h * t)]
         )[0]
         for h in (1e-3, 1e-4)
-    ]  # fmt: skip
+    ]
     assert remainders[0] == pytest.approx(100 * remainders[1], rel=1e-2)

@@ -77,7 +77,7 @@ def test_slices_are_found(case, method, rng):
         report = gradcheck(
             f, [x], backward=lambda *u_and_x: calls.append(u_and_x) or numeric(f, x, u_and_x[0]),
             method=method, rtol=1e-3, raise_on_failure=False,
-        )  # fmt: skip
+        )
     assert report.verdict == "pass"
     (found,) = report.comparisons
     assert found.method.endswith(f", {number} slices at a time") == (number > 1)

@@ -198,7 +198,7 @@ def test_right_gradient(name, dtype, mode, method):
     report = gradcheck(
         f, inputs, backward=in_dtype(backward), dtype=dtype, mode=mode, method=method,
         raise_on_failure=False,
-    )  # fmt: skip
+    )
     if dtype in HIGH:
         assert report.verdict == "pass", str(report)
     else:  # in 16 bits a gradient may be all rounding
@@ -315,7 +315,7 @@ def test_an_error_of_a_quarter_in_16_bits():
             report = gradcheck(
                 lambda x: x**2, (x,), dtype=dtype, raise_on_failure=False,
                 backward=lambda w, x, factor=factor: ((factor * x * w).astype(x.dtype),),
-            )  # fmt: skip
+            )
             assert report.verdict == verdict
             assert report.worst.sees < 0.06 or verdict == "fail"
 
@@ -350,7 +350,7 @@ def test_longdouble():
         report = gradcheck(
             lambda x: x**3, [X], backward=lambda u, x, factor=factor: factor * u * x * x,
             dtype="longdouble", raise_on_failure=False,
-        )  # fmt: skip
+        )
         assert report.verdict == verdict
 
 
@@ -360,13 +360,13 @@ def test_small_entries_are_seen_or_said():
         report = gradcheck(
             lambda x: (x**5).sum(), [x], raise_on_failure=False,
             backward=lambda u, x, factor=factor: 5 * u * x**4 * [factor, 1, 1],
-        )  # fmt: skip
+        )
         assert report.verdict == verdict
     # Where it is not the complex step that measures, the small entry is lost beside 1e15.
     report = gradcheck(
         lambda x: (abs(x) ** 5).sum(), [x], backward=lambda u, x: 5 * u * x**4,
         method="difference",
-    )  # fmt: skip
+    )
     (found,) = report.comparisons
     assert found.sees < 1e-6
     assert 0 < found.sees_beside < 1e-9
@@ -408,7 +408,7 @@ def test_kinks_are_kinks_in_a_coarse_function_too():
     root = gradcheck(
         lambda x: np.sqrt(abs(x)), [np.array([0.0, 1.0])],
         backward=lambda u, x: u * [0, 0.5], raise_on_failure=False,
-    )  # fmt: skip
+    )
     assert root.verdict == "not differentiable"
 
 
@@ -461,7 +461,7 @@ def test_a_function_that_changes_at_some_call(call, mode, method):
         report = gradcheck(
             counted(change), [X], backward=lambda u, x: 2 * u * x, mode=mode, method=method,
             raise_on_failure=False,
-        )  # fmt: skip
+        )
         assert report.verdict == "fail"
         assert CHANGES in str(report)
         assert "analytic" not in str(report)
@@ -473,7 +473,7 @@ def test_a_function_that_is_another_at_its_fifth_call_only(mode, method):
     report = gradcheck(
         counted(lambda n: 1.0 * (n == 5)), [X], backward=lambda u, x: 2 * u * x, mode=mode,
         method=method, raise_on_failure=False,
-    )  # fmt: skip
+    )
     assert report.verdict == "fail"
     assert CHANGES in str(report)
 

@@ -18,10 +18,10 @@ VIEWS = ("reshape", "squeeze", "swapaxes", "transpose")
 METHODS = (
     "all", "any", "argmax", "argmin", "astype", "copy", "cumsum", "max", "mean", "min", "prod",
     "repeat", "round", "sum",
-)  # fmt: skip
+)
 BINARY = (
     "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor",
-)  # fmt: skip
+)
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 

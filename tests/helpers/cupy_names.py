@@ -11,7 +11,7 @@ UFUNCS = dict.fromkeys(
         "subtract", "tanh",
     ),
     "out dtype",
-)  # fmt: skip
+)
 FUNCTIONS = {
     "arange": "dtype",
     "argsort": "axis kind",
@@ -64,7 +64,7 @@ METHODS = {
 ATTRIBUTES = (
     "T", "data", "device", "dtype", "flags", "imag", "itemsize", "nbytes", "ndim", "real", "shape",
     "size", "strides",
-)  # fmt: skip
+)
 DTYPES = ("bool_", "float16", "float32", "float64", "int32", "int64")
 CUDA = {
     "Device": "compute_capability id mem_info synchronize use",

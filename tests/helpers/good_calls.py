@@ -96,7 +96,7 @@ VECTOR = golden.load(dtype="float32", group="dyadic")[0]
 OF_ANY_SHAPE = (
     "ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "Dropout",
     "Flatten",
-)  # fmt: skip
+)
 
 GOOD: dict[str, Call] = {
     # ---- the package itself

@@ -272,14 +272,14 @@ def _modules() -> dict[str, types.ModuleType]:
     cupy = _module(
         "cupy", __version__="0 (stand-in)", ndarray=ndarray, cuda=cuda, RawModule=RawModule,
         newaxis=None, **functions, **dtypes,
-    )  # fmt: skip
+    )
     special = _module("cupyx.scipy.special", erf=erf)
     scipy = _module("cupyx.scipy", special=special)
     return {
         "cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.runtime": runtime,
         "cupyx": _module("cupyx", scipy=scipy), "cupyx.scipy": scipy,
         "cupyx.scipy.special": special,
-    }  # fmt: skip
+    }
 
 
 MODULES = _modules()

@@ -62,13 +62,13 @@ def test_rename_like_and_json(torch_file: Path, tmp_path: Path, capsys: Any) -> 
     kind = ("--kind", "ConvTranspose_0=conv_transpose")
     interop.write(like, {"params.norm.ConvTranspose_0/kernel/scale": np.zeros(3),
                          "params.ConvTranspose_0.kernel": np.zeros((2, 3, 4)),
-                         "params.Dense_0.kernel": np.zeros((4, 5))})  # fmt: skip
+                         "params.Dense_0.kernel": np.zeros((4, 5))})
     words = (torch_file, out, "--from", "torch", "--to", "flax", *rename, *kind)
     assert run(*words, "--like", like, "--json", "-") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["parameters"][0]["to"] == {
         "params.norm.ConvTranspose_0/kernel/scale": [3], "params.ConvTranspose_0.kernel": [2, 3, 4],
-    }  # fmt: skip
+    }
     assert run(*words, "--json", tmp_path / "report.json") == 0
     assert json.loads((tmp_path / "report.json").read_text())["output"] == str(out)
 

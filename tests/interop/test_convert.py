@@ -293,7 +293,7 @@ def test_rename_and_like(rng: Any) -> None:
     like = {"params": {
         "norm": {"0/kernel/scale": np.zeros(5)}, "0": {"kernel": np.zeros((3, 5))},
         "10": {"kernel": np.zeros((5, 2))},
-    }}  # fmt: skip
+    }}
     found = interop.convert(state, "torch", "flax", like=like)
     assert found["params"]["norm"]["0/kernel/scale"].shape == (5,)
     assert_same(
@@ -318,7 +318,7 @@ def test_wrappers_inside_wrappers(rng: Any) -> None:
 
 def test_the_norms_of_flax_are_numbered_by_layers(rng: Any) -> None:
     shapes = {f"a__{n}__{p}_{c}": {"weight_g": (5, 1), "weight_v": (5, 3)}.get(f"{p}_{c}", (5,))
-              for n in "qr" for p in ("weight", "bias") for c in "gv"}  # fmt: skip
+              for n in "qr" for p in ("weight", "bias") for c in "gv"}
     flax = interop.convert(numbers(rng, **shapes), "torch", "flax")["params"]["a"]
     assert {name: sorted(flax[name]) for name in flax if name.startswith("W")} == {
         "WeightNorm_0": ["q/bias/scale", "q/kernel/scale"],
@@ -341,7 +341,7 @@ def test_like_is_matched_entirely(rng: Any) -> None:
     with pytest.raises(KeyError) as refusal:
         interop.convert(state, "torch", "minwn", like=numbers(rng, encoder__weight=(5, 3)))
     for says in ("unexpected 'enc.weight'; did you mean 'encoder.weight'", "unexpected 'enc.bias'",
-                 "missing 'encoder.weight'"):  # fmt: skip
+                 "missing 'encoder.weight'"):
         assert says in refusal.value.args[0]
     with pytest.raises(ValueError, match=r"enc.bias: shape \(5,\) for \(6,\)"):
         interop.convert(
@@ -365,7 +365,7 @@ def test_like_is_matched_entirely(rng: Any) -> None:
                   "params.x.layer_instance.d.kernel"], "scale of a scale"),
         ("keras", ["a"], "choose from"),
     ],
-)  # fmt: skip
+)
 def test_names_that_make_no_state(source: str, names: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         interop.convert(dict.fromkeys(names, np.ones((1, 1))), source, "torch")
@@ -387,7 +387,7 @@ def test_what_only_one_framework_owns(rng: Any) -> None:
     flax = interop.convert(counted, "torch", "flax")
     assert {k: sorted(x["bn"]) for k, x in flax.items()} == {
         "params": ["bias", "scale"], "batch_stats": ["mean", "var"],
-    }  # fmt: skip
+    }
     assert_same(interop.convert(flax, "flax", "minwn"), state)
 
 
@@ -397,7 +397,7 @@ def test_an_embedding_is_known_by_its_name_in_flax(rng: Any) -> None:
     assert flax["params"]["tok"]["embedding"].shape == (7, 3)
     assert_same(interop.convert(flax, "flax", "minwn"), state)
     assert_same(interop.convert(state, "minwn", "flax", like=flax)["params"]["tok"],
-                flax["params"]["tok"])  # fmt: skip
+                flax["params"]["tok"])
 
 
 # ---- refusals of one parameter ------------------------------------------------------------------

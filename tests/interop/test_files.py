@@ -62,7 +62,7 @@ def untouched(module: nn.Module, act: Callable[[], Any], error: Any, says: str) 
 def test_every_dtype_and_shape_comes_back(suffix: str, rng: Any, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"
     state = {f"{d}.{i}": (rng.normal(size=s) * 9).astype(d) for d in DTYPES
-             for i, s in enumerate([(), (1,), (0, 3), (2, 3, 4)])}  # fmt: skip
+             for i, s in enumerate([(), (1,), (0, 3), (2, 3, 4)])}
     state["fortran"] = np.asfortranarray(rng.normal(size=(3, 4)))
     state["strided"] = rng.normal(size=(6, 4))[::2, ::-1]
     state["big endian"] = rng.normal(size=3).astype(">f8")
@@ -220,7 +220,7 @@ NPZ = {
     "a pickle": (pickle.dumps(Trap()), "no .npz"),
     "a .npy": (GOOD, "no .npz"),
     "its beginning alone": (b"PK\3\4", "no .npz"),
-}  # fmt: skip
+}
 
 
 def test_a_damaged_comment_is_not_taken_for_none(rng: Any, tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ SAFETENSORS = {
     "data too many": (tensors({"a": entry()}, bytes(9)), "damaged"),
     "nothing": (b"", "within its header"),
     "a pickle": (pickle.dumps(Trap()), "within its header"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAFETENSORS)
@@ -380,7 +380,7 @@ FAILURES = [
     ("safetensors", "safetensors.numpy.save", _fail),
     *((suffix, f"os.{name}", act) for suffix in SUFFIXES for name in ("fsync", "replace", "fdopen")
       for act in (_fail, _interrupt)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["over an old file", "a new file"])
@@ -388,7 +388,7 @@ FAILURES = [
 def test_an_interrupted_write_leaves_the_old_file_and_no_litter(
     old: bool, suffix: str, what: str, act: Any, rng: Any, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     path, module = tmp_path / f"x.{suffix}", layer(rng)
     if old:
         interop.save(module, path)
@@ -545,7 +545,7 @@ def test_modules_of_every_kind_come_back(rename: Any, rng: Any, tmp_path: Path) 
             {"0": nn.Linear(3, 3, rng=rng)}
             | {"w": nn.WeightNormWrapper(inner, rng=rng), "n": nn.BatchNorm1d(3)}
             | {"e": nn.Linear(3, 3, rng=rng), "u": nn.ConvTranspose1d(4, 6, 2, groups=2, rng=rng)}
-        )  # fmt: skip
+        )
         WeightNorm("weight", "output", eps=1e-5, form="max_n").apply(model["0"])
         WeightNorm("bias", 0).apply(model["0"])
         nn.ExponentialWeightNorm("weight", None).apply(model["e"])

@@ -225,7 +225,7 @@ def test_a_file_is_the_same_model_there_and_comes_back_bit_by_bit(
     y = module(x)
     y_bar = rng.normal(size=y.shape).astype(dtype)
     bars = dict(zip(["x", *dict(module.named_parameters())], grad(
-        y, [x, *module.parameters()], cotangent=y_bar), strict=True))  # fmt: skip
+        y, [x, *module.parameters()], cotangent=y_bar), strict=True))
 
     with wide(framework):
         state, said = interop.read(path)
@@ -390,12 +390,12 @@ def test_a_whole_torch_model_with_layers_of_every_kind(rng: Any, tmp_path: Path)
         nn.Conv2d(2, 4, 3, rng=rng), nn.BatchNorm2d(4), nn.ReLU(),
         nn.ConvTranspose2d(4, 3, 2, rng=rng), nn.Flatten(), nn.Linear(75, 3, rng=rng),
         nn.LayerNorm(3),
-    )  # fmt: skip
+    )
     theirs = torch.nn.Sequential(
         torch.nn.Conv2d(2, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(),
         torch.nn.ConvTranspose2d(4, 3, 2), torch.nn.Flatten(), torch.nn.Linear(75, 3),
         torch.nn.LayerNorm(3),
-    )  # fmt: skip
+    )
     for n in (0, 3, 5):
         torch.nn.utils.parametrizations.weight_norm(theirs[n])
         WeightNorm("weight", 0).apply(ours[n])

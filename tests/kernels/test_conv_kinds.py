@@ -35,7 +35,7 @@ def pointwise(rng, d):
     groups, c, o = map(int, rng.integers((1, 2, 1), (4, 9, 9)))
     shape = {
         "stride": (1,) * d, "padding": ((0, 0),) * d, "dilation": (2,) * d, "groups": groups
-    }  # fmt: skip
+    }
     x = (*map(int, rng.integers((0, 1), (4, 2))), *map(int, rng.integers(1, 9, d)))
     return (x[0], c * groups, *x[2:]), (o * groups, c, *(1,) * d), shape
 
@@ -178,7 +178,7 @@ def test_windows_in_another_order_and_windows_left_out_are_out_of_the_bound(rng,
     monkeypatch.setattr(
         conv_im2col, "blocks",
         lambda *a: tuple(b._replace(tiles=b.tiles[:-1]) for b in whole(*a)),
-    )  # fmt: skip
+    )
     assert out_of_bound(given, shape, "float32")[2]
 
 

@@ -25,7 +25,7 @@ SHAPES: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "strides over entries": ((2, 2, 12), (3, 2, 2), {"stride": 5}),
     "3d": ((2, 2, 6, 5, 4), (3, 2, 2, 3, 2), {"stride": (1, 2, 1), "padding": 1}),
     "depthwise": ((2, 6, 9, 4), (6, 1, 3, 3), {"groups": 6, "padding": "same"}),
-}  # fmt: skip
+}
 TILES = [1, 40, 150, 1000, 1 << 20]
 every_shape = pytest.mark.parametrize("name", SHAPES)
 
@@ -100,7 +100,7 @@ def test_weights_are_summed_over_tiles_in_float32(rng, monkeypatch):
     x, w, y_bar, options = problem("1d", rng, "float16")
     wanted = conv.conv_weight(
         y_bar.astype("f8"), x.astype("f8"), kernel=w.shape[2:], **options
-    )  # fmt: skip
+    )
     monkeypatch.setattr(conv_tiles, "TILE", 30)
     with by_formula():
         found = conv.conv_weight(y_bar, x, kernel=w.shape[2:], **options)

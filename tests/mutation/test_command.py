@@ -50,7 +50,7 @@ def test_a_survivor_is_said_and_is_exit_code_1(capsys, monkeypatch):
     monkeypatch.setattr(
         command, "measure",
         lambda mutants, dtypes: [judge(m, dtypes[0], lambda **k: Blind) for m in mutants],
-    )  # fmt: skip
+    )
     assert run("--id", "formula.no_projection", "--rows", "0") == 1
     assert "survived  formula.no_projection (float64)" in capsys.readouterr().out
 

@@ -52,7 +52,7 @@ def test_there_are_two_hundred_faults_of_every_kind_and_ids_are_unique():
     assert set(KINDS) >= {
         "formula", "coefficient", "axis", "index", "eps", "accumulation", "aliasing", "layout",
         "order2", "range", "strange",
-    }  # fmt: skip
+    }
     assert min(Counter(m.kind for m in MUTANTS).values()) >= 7
     assert all(m.id.startswith(f"{m.kind}.") and " " not in m.id and m.what for m in MUTANTS)
 
@@ -95,7 +95,7 @@ def says(*found, ok=False):
     report = SimpleNamespace(
         ok=ok, verdict="PASS" if ok else "FAIL", notes=[],
         diagnosis=[SimpleNamespace(id=x) for x in found],
-    )  # fmt: skip
+    )
     return lambda **functions: report
 
 
@@ -103,7 +103,7 @@ def test_a_judge_that_sees_nothing_lets_every_fault_survive():
     outcomes = [judge(m, "float64", says(ok=True)) for m in MUTANTS]
     assert {o.mutant.id for o in outcomes if o.survived} == {
         m.id for m in MUTANTS if not m.proof
-    }  # fmt: skip
+    }
     assert not any(o.wronged or o.naming for o in outcomes)
 
 
@@ -111,7 +111,7 @@ def test_a_judge_that_accuses_everybody_wrongs_the_right_ones():
     outcomes = [judge(m, "float64", says("unknown")) for m in MUTANTS]
     assert {o.mutant.id for o in outcomes if o.wronged} == {
         m.id for m in MUTANTS if m.proof or m.limit
-    }  # fmt: skip
+    }
     total = next(row for row in table(outcomes) if row["class"] == "all")
     assert total["caught"] == total["faults"] == len(FAULTS)
     assert total["named"] == sum(m.faults is None for m in FAULTS)
@@ -160,7 +160,7 @@ def sample(dtype):
     start = {"float64": 0, "float32": 6}[dtype]
     return [
         m for kind in KINDS for m in [x for x in MUTANTS if x.kind == kind][start::12]
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture(scope="module", params=["float64", "float32"])

@@ -201,7 +201,7 @@ def test_a_suite_without_end_runs_out_of_time(folder):
         ({"test_layer": "import nowhere\n"}, "does not run"),
         ({"layer": LAYER + "FORM = 'inside'\n"}, "plain form"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_measured_is_said(folder, files, words):
     folder(**files)
     with pytest.raises(SuiteError, match=words):
@@ -232,7 +232,7 @@ def test_what_is_relevant():
         ((3, 4), 0, (3, 1)), ((3, 4), 0, (3,)), ((3, 4), 1, (1, 4)), ((3, 4), -1, (4,)),
         ((3, 4), None, ()), ((2, 3, 4), 1, (1, 3, 1)), ((2, 3, 4), (0, 2), (2, 1, 4)),
     ],
-)  # fmt: skip
+)
 def test_other_axes_and_other_shapes_of_g(shape, axis, g_shape, rng):
     v, w_bar, g = (rng.standard_normal(s) for s in (shape, shape, g_shape))
     kept = () if axis is None else np.atleast_1d(axis) % len(shape)

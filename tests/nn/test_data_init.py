@@ -45,7 +45,7 @@ def moments(y, layer):
 @pytest.mark.parametrize("norm", [
     WeightNorm(dim="output"), ExponentialWeightNorm(dim="output"),
     WeightNorm(dim="output", eps=0.3, form="inside"),
-], ids=["g", "s", "inside"])  # fmt: skip
+], ids=["g", "s", "inside"])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("name", KINDS)
 def test_every_output_has_mean_0_and_variance_1(name, bias, norm, rng):
@@ -236,7 +236,7 @@ REFUSED = {
     "not finite": (normalised(f64("Linear", 4, 3)), X * [1, np.inf, 1, 1], ValueError,
                    "3 of 3 outputs do not vary over the batch, or are not finite"),
     "wrong inputs": (normalised(f64("Linear", 4, 3)), X[:, :2], ValueError, "expected x"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -44,7 +44,7 @@ def test_the_function_is_that_of_the_base_at_the_start(bias, dtype, rng):
     assert layer(x).dtype == dtype
     assert {n: p.requires_grad for n, p in layer.named_parameters()} == {
         "weight": False, **({"bias": False} if bias else {}), "m": True, "A": True, "B": True,
-    }  # fmt: skip
+    }
     assert [p.shape for p in (layer.m, layer.A, layer.B)] == [(4, 1), (2, 5), (4, 2)]
     assert np.abs(layer.A.data).max() <= 5**-0.5
     # The base goes on as if nothing had happened, and shares nothing.

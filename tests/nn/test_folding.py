@@ -96,7 +96,7 @@ MODELS = {
         ),
         (5, 4, 3), [f"{i}.{w}" for i in (0, 1, 3, 5) for w in W],
     ),
-}  # fmt: skip
+}
 
 
 def outputs(model, x):

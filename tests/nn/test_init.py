@@ -94,7 +94,7 @@ def test_only_floats_are_drawn(name):
     [lambda d: nn.Linear(3, 2, dtype=d), lambda d: nn.Conv1d(3, 2, 2, dtype=d),
      lambda d: nn.Embedding(3, 2, dtype=d), lambda d: nn.LSTMCell(3, 2, dtype=d),
      lambda d: nn.LayerNorm(3, dtype=d), lambda d: nn.BatchNorm1d(3, dtype=d)],
-)  # fmt: skip
+)
 def test_a_layer_has_a_float_dtype(make):
     assert {x.dtype.name for x in make("float64").state_dict().values()} == {"float64"}
     with pytest.raises(TypeError, match=r"dtype='int32'; give a float dtype"):
@@ -105,7 +105,7 @@ def test_a_layer_has_a_float_dtype(make):
 def test_numbers_of_numpy_are_those_of_python(number):
     for draw in (lambda x: init.uniform(SHAPE, x, 7), lambda x: init.normal(SHAPE, x, 7),
                  lambda x: init.he(SHAPE, 7, slope=x),
-                 lambda x: init.orthogonal((3, 4), 7, gain=x)):  # fmt: skip
+                 lambda x: init.orthogonal((3, 4), 7, gain=x)):
         np.testing.assert_array_equal(draw(number), draw(0.5))
     assert nn.Linear(np.int64(3), np.uint8(2), rng=0).describe() == "3 -> 2"
 
@@ -134,6 +134,6 @@ def test_what_is_out_of_range_is_named(name):
 @pytest.mark.parametrize("rng", ["seed", -1, 1.5, ...], ids=repr)
 def test_what_cannot_seed_is_refused(rng):
     for call in (lambda: nn.Linear(2, 2, rng=rng), lambda: nn.Dropout(rng=rng),
-                 lambda: init.normal((2,), rng=rng)):  # fmt: skip
+                 lambda: init.normal((2,), rng=rng)):
         with pytest.raises((TypeError, ValueError), match=r"rng=.*; give a Generator, a whole num"):
             call()

@@ -43,7 +43,7 @@ PARAMETERS = [
     "shift",  # its own come before those of the modules below
     "last.weight", "last.bias", "blocks.0.factor", "blocks.1.0.weight", "blocks.1.2.factor",
     "heads.left.factor", "heads.right.deep.factor",
-]  # fmt: skip
+]
 BUFFERS = [f"{n}.count" for n in ("blocks.0", "blocks.1.2", "heads.left", "heads.right.deep")]
 
 
@@ -79,7 +79,7 @@ def test_names_are_paths_in_the_order_of_assignment():
     assert list(net.state_dict()) == PARAMETERS + BUFFERS
     assert [name for name, _ in net.named_modules()] == [
         "", "last", "blocks.0", "blocks.1.0", "blocks.1.2", "heads.left", "heads.right.deep",
-    ]  # fmt: skip
+    ]
     assert [type(m) for m in net.modules()][:2] == [Net, nn.Linear]
     assert len(list(net.parameters())) == len(PARAMETERS)
 
@@ -131,7 +131,7 @@ SAME = {  # name: (make, the name that would stand for two)
         lambda: Holder(parts={"a": square(), "a.weight": nn.Parameter(np.ones(2))}),
         "parts.a.weight",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -176,7 +176,7 @@ def test_what_a_dict_was_filled_with_later_is_not_lost_in_a_listing(listing):
 def test_a_name_with_a_dot_would_read_as_a_path(name):
     net = Holder(layers=[square()], a=Holder(b=square()))
     for value in (square(), nn.Parameter(np.ones(2)), nn.Buffer(np.ones(2)), [square()],
-                  {"x": (square(),)}):  # fmt: skip
+                  {"x": (square(),)}):
         with pytest.raises(ValueError, match=rf"{re.escape(repr(name))} cannot be the name .* dot"):
             setattr(net, name, value)
     setattr(net, name, [1, 2])  # neither saved nor trained
@@ -187,7 +187,7 @@ def test_keys_that_read_apart_are_fine():
     net = Holder(parts={0.5: square(), 1: square(), "1.0": square(), (1, 2): square()})
     assert [name for name, _ in net.named_modules()][1:] == [
         "parts.0.5", "parts.1", "parts.1.0", "parts.(1, 2)",
-    ]  # fmt: skip
+    ]
     Holder(settings={"1": 0.1, 1: 0.2})  # no state
 
 
@@ -334,7 +334,7 @@ def test_a_parameter_of_integers_or_of_a_scalar():
      nn.LayerNorm(2), nn.BatchNorm1d(2), nn.MaxPool1d(2), nn.LSTMCell(2, 3, rng=0), nn.Softmax(),
      nn.Sequential(nn.Conv1d(1, 1, 1, rng=0)), nn.WeightNormWrapper(nn.Linear(2, 3, rng=0))],
     ids=lambda layer: type(layer).__name__,
-)  # fmt: skip
+)
 def test_an_input_that_is_no_array_is_named(layer, x):
     with pytest.raises((TypeError, ValueError)) as caught:
         layer(x)
@@ -451,7 +451,7 @@ BAD_STATES = {
     "complex": (
         lambda s: s.update(shift=np.ones(2, complex)), ValueError, "shift: cannot load complex128",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_STATES)
@@ -573,7 +573,7 @@ def test_repr_shows_the_tree_and_every_shape():
         "  heads.left: Scale(factor(1,), count())",
         "  heads.right.deep: Scale(factor(4,), count())",
         ")",
-    ])  # fmt: skip
+    ])
 
 
 def test_a_missing_attribute_is_named_with_the_closest_one():

@@ -100,7 +100,7 @@ def test_weights_are_normalised_side_by_side_and_come_back(rng):
         norm.apply(cell)
     assert [name for name, _ in cell.named_parameters()] == [
         "weight_ih_g", "weight_ih_v", "weight_hh_g", "weight_hh_v", "bias_ih", "bias_hh",
-    ]  # fmt: skip
+    ]
     assert cell.weight_ih_g.shape == (1, 3)
     assert cell.weight_hh_g.shape == (16, 1)
     norms[0].remove(cell)

@@ -90,7 +90,7 @@ def test_the_example_of_r_torch():
     ("dim", "shape"),
     [(0, (5, 1)), (1, (1, 3)), (-1, (1, 3)), (-2, (5, 1)), (None, ()), ((0, 1), (5, 3)),
      ([1], (1, 3)), ("output", (5, 1))],
-)  # fmt: skip
+)
 def test_dim_is_what_keeps_a_norm(dim, shape, rng):
     layer = linear(rng)
     x, old = Tensor(rng.normal(size=(4, 3))), layer.weight
@@ -665,7 +665,7 @@ def test_a_computed_weight_is_read_only(norm, dtype, how, rng):
         lambda: in_place(layer.weight), lambda: operator.imul(layer.weight, 2),
         lambda: operator.itruediv(layer.weight, 2), lambda: operator.ipow(layer.weight, 2),
         lambda: operator.imatmul(layer.weight, layer.weight),
-    ):  # fmt: skip
+    ):
         for context in (no_grad(), contextlib.nullcontext()):
             with context, pytest.raises(RuntimeError, match=words):
                 write()
@@ -860,7 +860,7 @@ def test_what_is_no_module_is_refused(module):
     norm = WeightNorm()
     for call in (norm.apply, norm.recompute, norm, norm.compute_weight, norm.remove,
                  lambda m: norm.compute_weight(m, "weight"), lambda m: norm.remove(m, "weight"),
-                 lambda m: nn.substitute(m, {}), nn.data_dependent_init):  # fmt: skip
+                 lambda m: nn.substitute(m, {}), nn.data_dependent_init):
         with pytest.raises(TypeError, match=r"mod.*=.*; pass a Module"):
             call(module)
 

@@ -21,7 +21,7 @@ from minwn.nn import ExponentialWeightNorm
 NORMS = [
     WeightNorm(dim=0), WeightNorm(dim=1), WeightNorm(dim=None), ExponentialWeightNorm(),
     WeightNorm(eps=0.1, form="inside"),
-]  # fmt: skip
+]
 AXES: dict[Any, tuple[int, ...]] = {0: (1,), 1: (0,), None: (0, 1)}
 X = np.array([[1.0, -2.0, 0.5]])
 
@@ -161,7 +161,7 @@ STEPS = [
     Model.apply, Model.remove, Model.assign, Model.swap, Model.freeze, Model.recompute,
     Model.recompute_without_graph, Model.load, Model.convert, Model.duplicate, Model.fold,
     Model.call, Model.call, Model.call,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -131,7 +131,7 @@ TREES = {
         {"0/layer/bias": (4,), "2/bias": (2,)},
         {"variable_filter": {"bias"}},
     ),
-}  # fmt: skip
+}
 trees = pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 
 
@@ -442,7 +442,7 @@ def test_a_tree_in_another_dtype(training, rng):
         return nn.Sequential(
             nn.Conv1d(2, 3, 2, rng=0, dtype=dtype), nn.BatchNorm1d(3, dtype=dtype), nn.Tanh(),
             nn.ConvTranspose1d(3, 2, 2, rng=3, dtype=dtype),
-        )  # fmt: skip
+        )
 
     net, twin = build("float32"), build("float64")
     wrapper = WeightNormWrapper(net, dtype="float64", variable_filter=["0/w", "3/w"])
@@ -594,7 +594,7 @@ ERRORS = {
     "dtype": (linear, {"dtype": int}, TypeError, "dtype=.*; choose a float dtype"),
     "param_dtype": (linear, {"param_dtype": "int8"}, TypeError, "param_dtype='int8'; choose"),
     "computed": (normed, {}, ValueError, r"0 has weights normalised by WeightNorm, \['weight'\]"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("build", "options", "kind", "message"), ERRORS.values(), ids=ERRORS)
@@ -749,7 +749,7 @@ TWINS = {
                   "feature_group_count": 2}),
         (2, 3, 1, 0), (2, 4, 7, 5),
     ),
-}  # fmt: skip
+}
 SAME = {  # arguments of both; axes as Flax counts them
     "default": {},
     "epsilon": {"epsilon": 0.1},

@@ -161,7 +161,7 @@ LIKE: dict[str, Callable[..., Any]] = {
     "_einsum": lambda *xs, inputs, output: np.einsum(f"{','.join(inputs)}->{output}", *xs),
     # ---- windows
     "unfold": windows_of, "fold": windows_back,
-}  # fmt: skip
+}
 
 
 # ---- more rows than the verification has: empty arrays, every index, other ways to call ---------
@@ -183,7 +183,7 @@ def tenths(rng: np.random.Generator) -> np.ndarray:
 BROADCASTS = [
     ((3, 4), (4,)), ((), (2, 3)), ((2, 3), ()), ((), ()), ((1,), (2, 3)), ((2, 1, 3), (4, 1)),
     ((0, 3), (3,)),
-]  # fmt: skip
+]
 INDICES = [
     -1,
     np.int64(1),
@@ -219,7 +219,7 @@ INDICES = [
 MATMULS = [
     ((5, 3, 4), (5, 4, 2)), ((1, 3, 4), (5, 4, 2)), ((2, 5, 3, 4), (1, 4, 2)), ((3, 1), (1, 2)),
     ((0, 4), (4, 2)), ((3, 0), (0, 2)), ((0, 3, 4), (4,)),
-]  # fmt: skip
+]
 TO_SHAPES = [((2, 3, 4), (3, 1)), ((), ()), ((1, 4), (1, 1)), ((0, 3), (3,)), ((0, 3), (1, 3))]
 EINSUMS = [
     ("ij,jk->ik", (2, 3), (3, 4)),
@@ -284,7 +284,7 @@ def reduction(draw: Any = signed) -> list[Case]:
     return [
         *(case(draw(2, 3, 4), axis=axis, keepdims=keepdims) for axis, keepdims in axes),
         case(draw()), case(draw(1)), case(draw(2, 3), axis=()),
-    ]  # fmt: skip
+    ]
 
 
 def windows(back: bool) -> list[Case]:
@@ -350,7 +350,7 @@ MORE: dict[str, list[Case]] = {
     "matmul": [case(a, b) for a, b in MATMULS],
     "unfold": windows(back=False),
     "fold": windows(back=True),
-}  # fmt: skip
+}
 
 # The primitives by the operators and functions that call them.
 CALLED: dict[str, list[Row]] = {
@@ -379,7 +379,7 @@ CALLED: dict[str, list[Row]] = {
         row(lambda *xs, s=s: ops.einsum(s, *xs), *shapes, like=lambda *xs, s=s: np.einsum(s, *xs))
         for s, *shapes in EINSUMS
     ],
-}  # fmt: skip
+}
 
 CASES: dict[str, list[Row]] = {
     name: [

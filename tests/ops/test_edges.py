@@ -96,7 +96,7 @@ NAN = math.nan
         (ops.max, [INF, 1.0, INF], [0.5, 0, 0.5]),
         (lambda x: ops.max(x, axis=1), [[NAN, 1.0], [2.0, 1.0]], [[1, 0], [1, 0]]),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_where_the_cotangent_goes_at_nan_and_at_infinity(f, at, expected, create_graph):
     x = tensor(np.array(at), requires_grad=True)
@@ -234,7 +234,7 @@ def test_values_and_slopes_keep_their_digits_in_both_tails(f, exact, x):
     "f",
     [ops.sigmoid, ops.softplus, ops.tanh, ops.elu, ops.relu, ops.erf, ops.gelu,
      lambda x: ops.gelu(x, approximate="tanh")],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_nothing_overflows_at_the_ends_of_the_line(f, dtype):
     top = float(np.finfo(dtype).max)

@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Any, Any, Any]] = {
     "einsum": (lambda x: ops.einsum("ij,kj->ik", x, x), lambda x: np.einsum("ij,kj->ik", x, x),
                KEPT),
     "matmul": (lambda x: ops.matmul(x, ops.transpose(x)), lambda x: x @ x.T, KEPT),
-}  # fmt: skip
+}
 ROUNDINGS = {"float16": 2.0**-10, "float32": 2.0**-22, "float64": 2.0**-50}
 
 

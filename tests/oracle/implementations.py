@@ -159,7 +159,7 @@ UNCLASSIFIED = tuple(
         "v_squared_added", "constant_added", "tanh", "abs_v", "cumulative", "g_bar_tanh",
         "g_bar_decay", "g_bar_centred", "centred", "sorted_v", "positions", "g_bar_rounded",
     ))
-)  # fmt: skip
+)
 
 
 # ---- wiring -------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ WIRING = (
     ("raises", lambda: lambda *a: 1 // 0, {"raises"}),
     ("one answer", lambda: lambda *a: correct(*a)[0], {"raises"}),
     ("alias", lambda: lambda G, v, g: (G, correct(G, v, g)[1]), {"aliases_input"}),
-)  # fmt: skip
+)
 
 
 # ---- right ones ---------------------------------------------------------------------------------

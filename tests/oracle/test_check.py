@@ -72,7 +72,7 @@ def test_all_of_a_right_implementation_passes(axis, form, eps):
         jvp=lambda *x: weight_norm.jvp(*x, **how),
         double_backward=lambda *x: weight_norm.double_vjp(*x, **how),
         axis=axis, ranks=RANKS, **how,
-    )  # fmt: skip
+    )
     assert report.verdict == "PASS", str(report)
     assert {"product", "second order"} <= {r.name for r in report.checks}
 
@@ -166,7 +166,7 @@ def test_how_far_an_answer_is_off_in_units_of_what_is_allowed():
         (3.0, 1.0, 4.0, 0.5), (1.0, 1.0, 0.0, 0.0), (1.0, 2.0, 0.0, inf), (1.0, 2.0, inf, 0.0),
         (inf, inf, 1.0, 0.0), (inf, -inf, 1.0, inf), (inf, 1.0, 1.0, inf), (1.0, inf, 1.0, inf),
         (inf, 1.0, inf, inf), (nan, 1.0, 1.0, inf), (nan, 1.0, inf, inf), (1.0, nan, 1.0, inf),
-    ])  # fmt: skip
+    ])
 
     def ratio(rows):
         got, right, allowed, _ = rows.T
@@ -194,7 +194,7 @@ def test_evidence_that_does_not_separate_gives_a_set():
     seen = Observation(
         "unit", "generic", v, g, w_bar, (0,), {"v_bar": g * w_bar}, {"v_bar": truth.v_bar},
         {"v_bar": bounds(v, g, w_bar).v_bar},
-    )  # fmt: skip
+    )
     found, ambiguous = diagnose([seen])
     assert ambiguous
     assert {"no_projection", "no_projection_no_n"} <= {d.id for d in found}
@@ -226,7 +226,7 @@ W = {
     "w_exp_g": "np.exp(g)*v/n", "norm_squared": "g*v/n**2", "norm_l1": "g*v/sum(abs(v))",
     "norm_mean": "g*v/n*m**.5", "global_function": "g*v/N", "eps_outside": "g*v/(n+1e-3)",
     "eps_inside": "g*v/(n*n+1e-4)**.5", "coefficient_of_w": "3*g*v/n", "unknown": "g*v/n + 0.1",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", W)

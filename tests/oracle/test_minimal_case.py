@@ -56,7 +56,7 @@ SMALLEST = {
     "the whole of rank 3": (where(lambda v, g: v.ndim == 3), {"axis": None, "ranks": [3]}, None),
     "the last axis of 3": (where(lambda v, g: True), {"axis": 2}, (2, 1, 1)),
     "float32": (where(lambda v, g: len(v) >= 4), {"dtype": "float32"}, (4, 2)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SMALLEST)

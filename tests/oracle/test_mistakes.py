@@ -77,7 +77,7 @@ def told(dtype):
             with np.errstate(all="ignore"):
                 right = dict(zip(LATER, second_right(t, A, B), strict=True))
                 wrong = [(m.id, o, m.output(o, t), getattr(t, o)()) for m in CATALOGUE
-                         for o in m.where]  # fmt: skip
+                         for o in m.where]
                 wrong += [(m.id, o, m.compute(t, A, B)[o], right[o]) for m in SECOND for o in LATER]
                 for id, output, x, y in wrong:
                     seen = found.setdefault((id, output), set())
@@ -199,7 +199,7 @@ BREAKS = {
     "proj_n1": "I1 I2 I8", "proj_n3": "I1 I2 I8", "proj_g_lost": "I1 I4 I8",
     "proj_on_w": "I1 I4 I8", "g_bar_no_norm": "I3 I6", "g_bar_n2": "I3 I6",
     "g_bar_times_g": "I5 I6", "g_bar_scalar_sum": "I6 I10", "g_bar_rolled": "I6 I10 I11",
-}  # fmt: skip
+}
 
 
 def broken(backward, case):

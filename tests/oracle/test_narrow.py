@@ -45,7 +45,7 @@ def test_all_of_minwn_passes(dtype):
     report = oracle.check(
         weight_norm.forward, weight_norm.vjp, jvp=weight_norm.jvp,
         double_backward=weight_norm.double_vjp, dtype=dtype, accumulate="float32", ranks=RANKS,
-    )  # fmt: skip
+    )
     assert report.verdict == "PASS", str(report)
     assert {"product", "second order", "adjoint", "laws"} <= {r.name for r in report.checks}
 

@@ -22,7 +22,7 @@ LAWS = [law.id for law in (*INVARIANTS, *FORWARD_LAWS)]
 QUICK = settings(
     derandomize=True, max_examples=10, deadline=None, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+)
 
 
 def holds(law, function, **how):
@@ -118,7 +118,7 @@ def test_problems_are_fit_to_be_evidence(axis, rank, dtype):
         assert p.v.ndim == rank
         assert p.g.shape == (
             () if axis is None else tuple(n if i in axes else 1 for i, n in enumerate(p.v.shape))
-        )  # fmt: skip
+        )
         reduced = tuple(i for i in range(rank) if i not in axes)
         n = np.sqrt((p.v.astype("f8") ** 2).sum(reduced, keepdims=True)).reshape(p.g.shape)
         assert np.ptp(p.w_bar) > 0

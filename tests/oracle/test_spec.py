@@ -21,7 +21,7 @@ def vjp(w_bar, v, g):
 RIGHT = {
     "forward": weight_norm.forward, "backward": vjp, "jvp": weight_norm.jvp,
     "double_backward": weight_norm.double_vjp,
-}  # fmt: skip
+}
 
 
 def possible(axis, ranks):

@@ -140,4 +140,4 @@ EXERCISES = (
         explanation="The two axes have changed places: a transpose too many, or too few.",
         choices=("the axis of a sum", "the number of digits", "the order of the axes"),
     ),
-)  # fmt: skip
+)

@@ -460,4 +460,4 @@ EXERCISES = (
         explanation="It lay between x - h and x + h, and no longer does when h is smaller.",
         choices=("a wrong formula", "rounding", "a kink"),
     ),
-)  # fmt: skip
+)

@@ -100,7 +100,7 @@ GRAPHS: tuple[tuple[str, Any, Any], ...] = (
             x * x * (2 * (x * x + y) + x),
         ),
     ),
-)  # fmt: skip
+)
 ERRORS = (
     ("ones", "your walk starts from 1; it should start from the z_bar that is handed in"),
     ("passed on", "cotangents are handed on as they are: the rule of the operation is not used"),
@@ -386,4 +386,4 @@ EXERCISES = (
         explanation="The first walk has the right numbers, and forgets that they came from b.",
         choices=("both", "only the second", "neither"),
     ),
-)  # fmt: skip
+)

@@ -65,7 +65,7 @@ ERRORS = (
      "your b_bar is the last row of y_bar; b moved all rows"),
     (_but(2, lambda y_bar, x, w: np.full(4, y_bar.sum())),
      "your b_bar sums over the outputs as well; each has a bias of its own"),
-)  # fmt: skip
+)
 
 _judge_back = function(_back, back, NAMES, common_errors=ERRORS)
 
@@ -107,7 +107,7 @@ def judge_batched(answer: Any) -> str | None:
                         "your w_bar is that of the first batch alone",
                     ),
                 ),
-            )(answer)  # fmt: skip
+            )(answer)
         except (ValueError, IndexError) as error:
             message = f"your answer raised {type(error).__name__}: {error}"
         if message:
@@ -293,4 +293,4 @@ EXERCISES = (
         explanation="And a layer that is not square would have told you for nothing.",
         choices=("the shapes", "differences", "more digits"),
     ),
-)  # fmt: skip
+)

@@ -26,7 +26,7 @@ def geometry(rng: np.random.Generator) -> tuple[int, ...]:
     return (
         int(rng.integers(14, 40)), int(rng.integers(2, 6)), int(rng.integers(2, 4)),
         int(rng.integers(1, 4)), int(rng.integers(2, 4)),
-    )  # fmt: skip
+    )
 
 
 def row(rng: np.random.Generator) -> tuple[Any, ...]:
@@ -65,7 +65,7 @@ def _count(size: int, kernel: int, stride: int, padding: int, dilation: int) -> 
 def _windows(
     x: np.ndarray, kernel: int, stride: int, padding: int, dilation: int, *, step: int = 0,
     pad: Any = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """step: between the entries of a window, instead of the dilation. pad: before, after."""
     out = _count(len(x), kernel, stride, padding, dilation)
     wide = np.pad(x, (padding, padding) if pad is None else pad)
@@ -109,7 +109,7 @@ def _gap(forward: Any, backward: Any, x: np.ndarray, y_bar: np.ndarray) -> float
 def _conv(
     x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int, groups: int,
     *, reads: Any = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """reads: the channels that a group reads, if not its own."""
     few, each = w.shape[1], len(w) // groups
     found = []
@@ -485,4 +485,4 @@ EXERCISES = (
         "and plain program, such as your matrix.",
         choices=("A is right", "B is the transpose of A", "A and B are right", "nothing"),
     ),
-)  # fmt: skip
+)

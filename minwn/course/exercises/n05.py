@@ -70,7 +70,7 @@ def judge_nodes(answer: Any) -> str | None:
             lambda x, w_bar, v, g: x["n_bar"] / (2 * _n(v) ** 2),
             "s_bar divides by s: it should be by its root",
         )],
-    }  # fmt: skip
+    }
     for node in NODES[:-1]:
         for got, right, arrays in rows:
             known = [(rule(right, *arrays), text) for rule, text in common_errors.get(node, ())]
@@ -293,4 +293,4 @@ EXERCISES = (
         ),
         explanation="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
     ),
-)  # fmt: skip
+)

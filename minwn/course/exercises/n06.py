@@ -117,7 +117,7 @@ LAW: tuple[tuple[Callable[..., float], str], ...] = (
         lambda n_0, lr, size, t: n_0 + float((2 * lr**2 * size**2 * t) ** 0.25),
         "n_0 belongs under the root, to the fourth power",
     ),
-)  # fmt: skip
+)
 REST: tuple[tuple[Callable[..., float], str], ...] = (
     (
         lambda lr, lam, size: float((lr * size**2 / (2 * lam)) ** 0.25),
@@ -353,4 +353,4 @@ EXERCISES = (
         explanation="Decay of v sets how far each step turns v, and nothing else.",
         choices=("a penalty on w", "a limit for g", "a learning rate", "no change at all"),
     ),
-)  # fmt: skip
+)

@@ -370,4 +370,4 @@ EXERCISES = (
         explanation="And the other three get -0.25 each, though their y_bar is 0: they move the "
         "mean.",
     ),
-)  # fmt: skip
+)

@@ -417,4 +417,4 @@ EXERCISES = (
         ),
         explanation="Inside the root an eps is a square of a length.",
     ),
-)  # fmt: skip
+)

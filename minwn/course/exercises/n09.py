@@ -166,7 +166,7 @@ TRIED = (  # a gradient, the size of v, whether a check must accept it, and the 
      "your check lets an error of one part in ten thousand pass"),
     (_changed(v_bar=lambda x: x * (1 + 1e-8)), 1.0, False,
      "your check lets an error of 1e-8 pass; float32 on the way makes no larger one"),
-)  # fmt: skip
+)
 
 
 def judge_check(answer: Any) -> str | None:
@@ -250,7 +250,7 @@ def judge_untouched(answer: Any) -> str | None:
          "compare entry by entry"),
         (spoils(1, nudge), False, "your function does not see a change of 1e-9; here no room is "
          "needed, for nothing is computed"),
-    )  # fmt: skip
+    )
     for gradient, passes, message in tried:
         found = answer(gradient, *point(0))
         if not isinstance(found, bool | np.bool_):
@@ -264,7 +264,7 @@ def counts(rng: np.random.Generator) -> dict[str, Any]:
     """Of 9.T1: mutants planted, killed, and equal to the truth."""
     planted, equal = int(rng.integers(40, 81)), int(rng.integers(4, 10))
     return {"planted": planted, "killed": planted - equal - int(rng.integers(5, 16)),
-            "equal": equal}  # fmt: skip
+            "equal": equal}
 
 
 def _score(x: dict[str, Any]) -> float:
@@ -396,4 +396,4 @@ EXERCISES = (
         explanation="The fault is invisible at g = n, and not small.",
         choices=("the room", "the point", "the mutant", "the truth"),
     ),
-)  # fmt: skip
+)

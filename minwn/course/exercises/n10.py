@@ -367,4 +367,4 @@ EXERCISES = (
         explanation="A right implementation may give this number as well.",
         choices=("a bug", "a lost digit", "nothing"),
     ),
-)  # fmt: skip
+)

@@ -59,7 +59,7 @@ __all__ = [
     "fits",
     "generic",
     "of_shape",
-]  # fmt: skip
+]
 
 Axis = int | tuple[int, ...] | str | None
 GROUPS = ("dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long")

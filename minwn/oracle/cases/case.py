@@ -92,7 +92,7 @@ def arrange(
 
 def laid_in(
     id: str, group: str, draw: Draw, shape: Any, g_shape: Any, kept: Any, target: Format,
-) -> Case:  # fmt: skip
+) -> Case:
     dtype, slices = dtype_of(target.name), Slices(shape, g_shape)
     g, B = (
         numpy.array(x, dtype="float64").reshape(g_shape).astype(dtype) for x in (draw.g, draw.B)

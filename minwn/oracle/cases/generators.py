@@ -134,7 +134,7 @@ RANGE = (
     "v top", "v^2 overflows", "v^2 underflows", "v least normal", "v subnormal", "g top",
     "g least normal", "w_bar top", "balanced top", "balanced small", "mixed slices",
     "mixed entries", "g zero",
-)  # fmt: skip
+)
 
 
 def extremes(number: int, target: Format) -> Draw:
@@ -178,7 +178,7 @@ def extremes(number: int, target: Format) -> Draw:
         within[:4] = [0, -p, -(L // 2), 1 - L]
     vs = [
         [math.ldexp(lcg.real(0, 1), e + part) for part in within] for e, _ in by_row
-    ]  # fmt: skip
+    ]
     gs = [math.ldexp(lcg.real(0, 1), e) * (name != "g zero") for _, e in by_row]
     w_bars = [[math.ldexp(lcg.real(0, 1), w_bar) for _ in range(m)] for _ in range(3)]
     return Draw(vs, gs, w_bars, *_second(lcg, 3, m), flags=(name,), alone=number % 3)
@@ -187,7 +187,7 @@ def extremes(number: int, target: Format) -> Draw:
 UNDEFINED = (
     "zero slice", "zeros", "negative zeros", "infinity in v", "NaN in v", "NaN in w_bar",
     "infinity in g", "NaN in g", "infinity in w_bar", "result overflows",
-)  # fmt: skip
+)
 
 
 def undefined(number: int, target: Format) -> Draw:

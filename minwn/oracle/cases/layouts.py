@@ -20,7 +20,7 @@ __all__ = ["AXES", "LAYOUTS", "SHAPES", "axes_case", "laid_out", "shape_case"]
 SHAPES = (
     (5,), (3, 4), (2, 3, 4), (2, 5, 3, 4), (2, 3, 1, 5, 4), (1, 4), (4, 1), (3, 1, 2), (1, 1),
     (0, 3), (3, 0), (2, 0, 3),
-)  # fmt: skip
+)
 
 
 def _sets(rank: int) -> Iterator[tuple[int, ...] | None]:
@@ -53,7 +53,7 @@ def shape_case(number: int, shape: tuple[int, ...], kept: Any, target: Format) -
 def _generic(
     letter: str, number: int, group: str, shape: Any, kept: Any, flags: tuple[str, ...],
     target: Format,
-) -> Case:  # fmt: skip
+) -> Case:
     g_shape = () if kept is None else tuple(n if a in kept else 1 for a, n in enumerate(shape))
     slices = Slices(shape, g_shape)
     draw = replace(generic(number, target, letter, (slices.rows, slices.m)), flags=flags)

@@ -89,7 +89,7 @@ def _euler(ask: Ask, p: Point) -> float:
     a = ask(p.here)
     t = a.terms
     return ratio(t.g * a.g_bar - t.total(t.w_bar * t.w()),
-                 2 * abs(t.g) * a.g_allowed)  # fmt: skip
+                 2 * abs(t.g) * a.g_allowed)
 
 
 def _kept_across(ask: Ask, p: Point) -> float:

@@ -87,12 +87,12 @@ def _named(seen: Seen, outputs: Sequence[str], blamed: set[str], spec: Spec) -> 
                 mistake.id, mistake.formula, mistake.fix,
                 f"reproduces {', '.join(outputs)} in {counted(len(seen), 'case')}", tuple(outputs),
                 seen_in=mistake.seen_in,
-            )  # fmt: skip
+            )
     outputs = [output for output in outputs if output in blamed] or outputs
     return Diagnosis(
         "unknown", f"{', '.join(outputs)}: wrong in a way that is in no catalogue",
         "compare line by line with the derivation in byhand.weight_norm", "", tuple(outputs),
-    )  # fmt: skip
+    )
 
 
 def _fits(mistake: Any, prepared: Prepared, got: dict[str, np.ndarray], spec: Spec) -> bool:

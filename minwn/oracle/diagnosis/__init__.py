@@ -44,7 +44,7 @@ IN_BACKWARD = "eps_in_bwd_only"
 NAMES = (
     *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SPAN,
     *UNKNOWN,
-)  # fmt: skip
+)
 
 
 def diagnose(
@@ -97,7 +97,7 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
 def _formula(
     seen: Sequence[Observation], output: str, tried: Callable[[], list[Eps]],
     forward_ok: bool | None,
-) -> list[Diagnosis]:  # fmt: skip
+) -> list[Diagnosis]:
     """The right formula, but for a few digits, or a wrong one."""
     few = few_digits(seen, output)
     if few and noisy(seen, output):

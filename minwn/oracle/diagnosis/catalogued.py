@@ -37,7 +37,7 @@ def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             (output,), r, m.seen_in,
         )
         for r, m in found
-    ]  # fmt: skip
+    ]
 
 
 def distinct(found: Sequence[Diagnosis], evidence: Sequence[Observation]) -> list[Diagnosis]:

@@ -57,7 +57,7 @@ def narrow(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
                 "every sum",
                 f"{where} {name}, in {counted(len(seen), 'case')}", (output,), worst,
             )
-        ]  # fmt: skip
+        ]
     return []
 
 
@@ -119,4 +119,4 @@ def _lost(seen: Sequence[Observation], output: str, within: str, residual: float
         LOST, "the right numbers, but for a few digits",
         "form no power of n beyond what is needed, and no difference of large numbers; divide last",
         f"{within}, in {counted(len(seen), 'case')}", (output,), residual,
-    )  # fmt: skip
+    )

@@ -115,5 +115,5 @@ def _try_eps(seen: Sequence[Observation], output: str, form: str, eps: float) ->
                     "else take it out of every line",
                     f"reproduces {output} with eps = {eps:.4g}{note}", (output,), residual,
                 )
-            ]  # fmt: skip
+            ]
     return []

@@ -40,7 +40,7 @@ _GROUPS = {
         "cancellation", "digits are lost where w_bar is nearly along v, or across it",
         "subtract once, (d/n^2) v from w_bar, and multiply afterwards",
     ),
-}  # fmt: skip
+}
 
 
 def only_in_one_group(
@@ -113,5 +113,5 @@ def masked(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
                 f"every other entry of {output} is right in {counted(len(wrong), 'case')}",
                 (output,),
             )
-        ]  # fmt: skip
+        ]
     return []

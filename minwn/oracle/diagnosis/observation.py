@@ -37,7 +37,7 @@ class Diagnosis:
             "id": self.id, "formula": self.formula, "fix": self.fix, "evidence": self.evidence,
             "outputs": list(self.outputs), "seen_in": self.seen_in,
             "residual": self.residual if math.isfinite(self.residual) else None,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)

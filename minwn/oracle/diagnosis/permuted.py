@@ -59,7 +59,7 @@ def permuted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
                         f"mend the index or the order of {what}",
                         f"the right {output}, with {what} {text}, in {cases}", (output,), residual,
                     )
-                )  # fmt: skip
+                )
         if found:
             break
     return found

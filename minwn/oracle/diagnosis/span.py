@@ -106,7 +106,7 @@ def fitted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             "no product of powers of n, g and m: one of the numbers that a and b are made of is "
             "of another slice, or is not what it is thought to be", ("v_bar",),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _bracket(a: Monomial, b: Monomial) -> str:
@@ -137,7 +137,7 @@ _COEFFICIENTS = {
     "w_bar and v": "coefficients", "whole": "coefficient_of_v_bar",
     "v": "coefficient_of_v", "w_bar": "coefficient_of_w_bar",
     "g_bar": "coefficient_of_g_bar", "w": "coefficient_of_w",
-}  # fmt: skip
+}
 COEFFICIENT = "coefficient"
 NAMES = (COEFFICIENT, *_COEFFICIENTS.values())
 
@@ -151,7 +151,7 @@ def _coefficient(
         f"fitted: {factor} in place of {'d' if which in ('g_bar', 'v') else '1'}, and exact to "
         "rounding in every slice",
         (output,), residual,
-    )  # fmt: skip
+    )
 
 
 def _factor(o: Observation, output: str) -> np.ndarray:

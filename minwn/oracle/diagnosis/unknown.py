@@ -19,10 +19,10 @@ def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> 
         return Diagnosis(
             AXIS, f"{output} depends on where in the array an entry or a slice stands",
             "look at the axes of the sums, at the indices, and at broadcasting", laws, (output,),
-        )  # fmt: skip
+        )
     return Diagnosis(
         UNKNOWN, f"{output} is wrong in a way that is in no catalogue",
         "compare line by line with g_bar = d/n, v_bar = (g/n) (w_bar - (d/n^2) v)",
         f"no formula, permutation, eps, coefficient or precision reproduces {output}; {laws}",
         (output,),
-    )  # fmt: skip
+    )

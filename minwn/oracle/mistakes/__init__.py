@@ -21,7 +21,7 @@ from .wiring import WIRING
 __all__ = [
     "CATALOGUE", "OUTPUTS", "SECOND", "Mistake", "SecondMistake", "Terms", "by_id", "elsewhere",
     "kept_axes",
-]  # fmt: skip
+]
 
 CATALOGUE: tuple[Mistake, ...] = (*FORMULAS, *WIRING, *LENGTHS, *AXES)
 _BY_ID = {mistake.id: mistake for mistake in CATALOGUE}

@@ -104,7 +104,7 @@ _V_BAR: tuple[Row, ...] = (
     ("v_bar_only_projection", "v_bar = (g/n) (d/n^2) v", SUBTRACT,
      "your v_bar is the part along v: the part to be taken away",
      "the component along v kept, the rest removed"),
-)  # fmt: skip
+)
 
 # ---- g_bar --------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ _G_BAR: tuple[Row, ...] = (
      "your g_bar is the length of w_bar; only its part along v counts", ""),
     ("g_bar_times_sign_g", "g_bar = |g| d/(g n)", "g is signed: do not take its length",
      "the sign of g has slipped into your g_bar", "||w|| taken for the gain"),
-)  # fmt: skip
+)
 
 # ---- w ------------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ _W: tuple[Row, ...] = (
      ""),
     ("w_times_n", "w = g n v", WEIGHT, "your w is multiplied by the length of v, not divided by it",
      "multiplied, not divided"),
-)  # fmt: skip
+)
 
 # Rows whose text is no formula, and the formula to read in its place.
 READ = {

@@ -39,7 +39,7 @@ _LENGTHS: tuple[tuple[str, str, Callable[[Terms], tuple[Any, Any]], str, str, st
     ("norm_max", "max |v|", _largest,
      "your length is the largest |v|; the root of a sum of squares is meant",
      "your length is the largest |v|; the root of a sum of squares is meant", ""),
-)  # fmt: skip
+)
 
 
 def _length_mistakes() -> Iterator[Mistake]:
@@ -58,11 +58,11 @@ def _length_mistakes() -> Iterator[Mistake]:
         yield Mistake(
             name, f"the length of a slice is {text}: w, and its own gradient", ROOT,
             {o: functools.partial(function, output=o) for o in OUTPUTS}, seen, sentence=of_function,
-        )  # fmt: skip
+        )
         yield Mistake(
             f"{name}_in_formula", f"v_bar = (g/n) (w_bar - (d/n^2) v) with {text} for n", ROOT,
             {"v_bar": formula, "g_bar": gain}, seen, sentence=in_formula,
-        )  # fmt: skip
+        )
 
 
 # ---- another axis -------------------------------------------------------------------------------
@@ -143,27 +143,27 @@ def _axis_mistakes() -> Iterator[Mistake]:
         yield Mistake(
             f"{which}_function", f"the norm is over {text}: w, and its own gradient", fix,
             {o: functools.partial(function, output=o) for o in OUTPUTS}, family="axis",
-        )  # fmt: skip
+        )
         yield Mistake(
             f"{which}_norm", f"n is over {text}, d over the slice", fix,
             {"v_bar": norm, "g_bar": gain}, family="axis",
-        )  # fmt: skip
+        )
         yield Mistake(
             f"{which}_norm_and_dot", f"n and d are over {text}", fix,
             {"v_bar": both, "g_bar": both_gain if which == "global" else gain}, family="axis",
-        )  # fmt: skip
+        )
         yield Mistake(
             f"{which}_dot", f"d = <w_bar, v> is over {text}, n over the slice", fix,
             {"v_bar": dot}, family="axis",
-        )  # fmt: skip
+        )
         yield Mistake(
             f"{which}_n2", f"n^2 below d is over {text}", fix, {"v_bar": inner}, family="axis",
-        )  # fmt: skip
+        )
         if which == "global":  # no other sum has the shape of g
             yield Mistake(
                 f"{which}_dot_in_g_bar", f"d = <w_bar, v> is over {text} in g_bar", fix,
                 {"g_bar": dot_gain}, family="axis",
-            )  # fmt: skip
+            )
 
 
 LENGTHS, AXES = tuple(_length_mistakes()), tuple(_axis_mistakes())

@@ -29,7 +29,7 @@ class SecondMistake:
 def _second(
     t: Terms, A: Any, B: Any, *, c: float = 1, s: float = 1, a: float = 1, bend: float = 1,
     b: float = 1, by_g_bar: float = 1, dot: float = 1,
-) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+) -> tuple[Any, Any, Any, Any]:
     """The right answers; each number is the factor of one term."""
     n, q, r = t.n, t.n**2, t.g / t.n
     AG, Av = t.total(A * t.w_bar), t.total(A * t.v)
@@ -85,4 +85,4 @@ SECOND: tuple[SecondMistake, ...] = (
         "product_no_g_dot", "g_dot is missing from w_dot", "add (g_dot/n) v", "",
         lambda t, A, B: _second(t, A, 0 * B),
     ),
-)  # fmt: skip
+)

@@ -87,7 +87,7 @@ class Terms:
             "m": self.m, "slices": max(self.n.size, 1),
             "sum": self.total, "grand_sum": np.sum, "abs": np.abs, "sqrt": np.sqrt, "exp": np.exp,
             "roll": lambda x, by=1: np.roll(x, by, axis=slices), "flip": np.flip,
-        }  # fmt: skip
+        }
 
     # -- the right answers
 

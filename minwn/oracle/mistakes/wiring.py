@@ -88,7 +88,7 @@ _WIRING: tuple[tuple[str, str, str, dict[str, Rule], str, str], ...] = (
      "take g_bar v/n out again: v_bar is no tangent of w",
      {"v_bar": lambda t: t.v_bar() + t.g_bar() * t.v / t.n},
      "your v_bar pushes forward; a cotangent is pulled back", ""),
-)  # fmt: skip
+)
 
 
 WIRING = tuple(

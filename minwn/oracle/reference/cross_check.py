@@ -55,7 +55,7 @@ def numbers(library: str) -> Numbers:
 def cross_check(
     answer: dict[str, Any], row: list[Any], scalars: list[float], form: str, eps: float,
     target: Format, library: str,
-) -> None:  # fmt: skip
+) -> None:
     """Raise OracleFault unless `definition` is nearest to the same numbers."""
     arithmetic = numbers(library)
     # Beside eps, a small v has its digits further down.
@@ -81,7 +81,7 @@ def cross_check(
 def definition(
     arithmetic: Numbers, names: tuple[str, ...], row: list[Any], scalars: list[float], form: str,
     eps: float,
-) -> list[tuple[str, Number, list[Number]]]:  # fmt: skip
+) -> list[tuple[str, Number, list[Number]]]:
     """(name, absolute certainty, values) of the answers for one slice, from w = g v / h alone.
 
     A move of v along x changes q and s by exact polynomials in its length, so that

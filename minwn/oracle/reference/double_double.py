@@ -153,7 +153,7 @@ def _rows(v: Any, g: Any, w_bar: Any, slices: Slices, width: int) -> tuple[Any, 
 def _rounded(
     v: numpy.ndarray, g: numpy.ndarray, w_bar: numpy.ndarray, lengths: numpy.ndarray, form: str,
     eps: float, target: Format,
-) -> list[numpy.ndarray]:  # fmt: skip
+) -> list[numpy.ndarray]:
     """w, v_bar and g_bar, of which those in doubt come from the exact route."""
     if not v.shape[1]:
         return [v, v, numpy.zeros_like(g)]

@@ -149,7 +149,7 @@ def gamma(C: float, u: float) -> float:
 def _allowed(
     names: tuple[str, ...], v: Any, g: Any, w_bar: Any, A: Any, B: Any, form: str, eps: float,
     accumulate: Any, probable: bool,
-) -> list[numpy.ndarray]:  # fmt: skip
+) -> list[numpy.ndarray]:
     target = Format.of(v.dtype)
     u, inner = 2.0**-target.p, 2.0 ** -Format.of(v.dtype if accumulate is None else accumulate).p
     m = Slices(v.shape, g.shape).m
@@ -180,7 +180,7 @@ Sizes = dict[str, numpy.ndarray]
 def sizes(
     v: Any, g: Any, w_bar: Any, A: Any = None, B: Any = None, *, form: str = "plain",
     eps: float = 0.0,
-) -> tuple[Sizes, Sizes, numpy.ndarray]:  # fmt: skip
+) -> tuple[Sizes, Sizes, numpy.ndarray]:
     """(S of each answer, multiples of eta, where a maximum is too near its kink to be judged).
 
     In float64; slices are scaled by powers of two, so that no square leaves the range.
@@ -188,7 +188,7 @@ def sizes(
     eps = forms.check(form, eps)
     slices, tiny = Slices(v.shape, g.shape), 2.0 ** -Format.of(v.dtype).p
     wide = [None if x is None else numpy.abs(numpy.asarray(x).astype("float64")) for x in
-            (v, g, w_bar, A, B)]  # fmt: skip
+            (v, g, w_bar, A, B)]
     v, g, w_bar, A, B = wide
     axes = tuple(range(v.ndim)) if g.shape == () else slices.order[_kept(slices) :]
     m = slices.m
@@ -240,7 +240,7 @@ def sizes(
         }
         each = (m + 4) * (1 + B + r + over) * (1 + over)
         eta |= {"w_dot": 4 + B + part, "by_w_bar": 4 + B + part, "by_v": each * (1 + r),
-                "by_g": each}  # fmt: skip
+                "by_g": each}
     if m == 0:
         S["g_bar"] = numpy.zeros(g.shape)
     S = {name: numpy.where(numpy.isnan(s), math.inf, s) for name, s in S.items()}

@@ -54,7 +54,7 @@ class Surd:
 def answers(
     names: tuple[str, ...], row: list[Any], scalars: list[float], form: str, eps: float,
     target: Format,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The answers for one slice: lists for v's entries, a number for g's."""
     m = len(row[0])
     single = {"g_bar", "by_g"}

@@ -46,7 +46,7 @@ from .slices import Slices, arrays_of
 __all__ = [
     "FORMATS", "FORMS", "Expected", "Format", "OracleFault", "Second", "Slices", "check_route",
     "expected", "nearest", "second",
-]  # fmt: skip
+]
 
 FORMS = forms.NAMES
 
@@ -123,7 +123,7 @@ def second(
 def _rounded(
     names: tuple[str, ...], v: Any, g: Any, w_bar: Any, A: Any, B: Any, form: str, eps: float,
     certify: str,
-) -> dict[str, numpy.ndarray]:  # fmt: skip
+) -> dict[str, numpy.ndarray]:
     eps = forms.check(form, eps)
     check_route(certify)
     for name, x, like in (("w_bar", w_bar, v), ("A", A, v), ("B", B, g)):

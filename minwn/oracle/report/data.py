@@ -155,7 +155,7 @@ class Findings:
                 for group in groups
                 if self.ambiguous and math.isfinite(d.residual)
                 and math.isfinite(group[0].residual) and group[0].outputs == d.outputs
-            ]  # fmt: skip
+            ]
             if same:
                 same[0].append(d)
             else:
@@ -176,7 +176,7 @@ class Findings:
             "smallest": None if self.minimal_case is None else vars(self.minimal_case),
             "specimens": [vars(s) for s in self.examples],
             "notes": self.notes, "seconds": self.seconds,
-        }  # fmt: skip
+        }
         return _plain(data)
 
 

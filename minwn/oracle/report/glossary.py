@@ -15,7 +15,7 @@ from ..diagnosis import Diagnosis
 __all__ = [
     "CHECKS", "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "VERDICTS", "correct_formulas",
     "symbols",
-]  # fmt: skip
+]
 
 VERDICTS = {
     "PASS": "every check holds",

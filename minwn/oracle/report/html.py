@@ -266,7 +266,7 @@ def _array(name: str, x: Any, wrong: np.ndarray | None = None) -> str:
         )
         + "</tr>"
         for row, mark in zip(rows, marks, strict=True)
-    )  # fmt: skip
+    )
     return f'<table class="array"><caption>{_esc(name)}</caption><tbody>{body}</tbody></table>'
 
 

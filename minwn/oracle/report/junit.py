@@ -48,13 +48,13 @@ def _suite(r: Findings) -> ElementTree.Element:
         "testsuite", name=_legal(r.name), tests=str(len(tests)),
         failures=str(found.count("failure")), errors=str(found.count("error")),
         skipped=str(found.count("skipped")), time=f"{r.seconds:.3f}",
-    )  # fmt: skip
+    )
     text = _legal(screen(r))
     for kind, name, outcome, message in tests:
         test = ElementTree.SubElement(
             suite, "testcase", classname=_legal(f"{r.name}.{kind}"), name=_legal(name),
             time=f"{r.seconds if kind == 'verdict' else 0.0:.3f}",
-        )  # fmt: skip
+        )
         if outcome:
             element = ElementTree.SubElement(test, outcome, message=_legal(message))
             if outcome != "skipped":

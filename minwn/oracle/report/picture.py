@@ -160,7 +160,7 @@ def _numbers(s: MinimalCase, ratio: np.ndarray) -> Picture:
             *([("fine", "◆", "got, right")] if (ratio <= 1).any() else []),
         ),
         "".join(parts), height,
-    )  # fmt: skip
+    )
 
 
 # ---- checks -------------------------------------------------------------------------------------
@@ -188,4 +188,4 @@ def _shares(checks: Sequence[CheckResult]) -> Picture:
         "; ".join(f"{r.name}: {r.failed} of {r.checked} wrong" for r in asked) + ".",
         (("heat4", "", "wrong"), ("heat0", "", "right")),
         "".join(parts), step * len(asked) + 8,
-    )  # fmt: skip
+    )

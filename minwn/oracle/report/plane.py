@@ -85,7 +85,7 @@ def _place(x: Sequence[float]) -> str:
 def _legend(
     ends: dict[str, tuple[float, float]], got: np.ndarray, along: np.ndarray, across: np.ndarray,
     shortened: bool,
-) -> Iterator[tuple[str, str, str]]:  # fmt: skip
+) -> Iterator[tuple[str, str, str]]:
     yield "right", "⇾", f"expected v_bar: {_place(ends['expected'])}"
     note = ", drawn shorter" if shortened else ""
     yield "wrong", "➤", f"got: {_place(ends['got'])}{note}"

@@ -25,7 +25,7 @@ Block = tuple[str, list[str]]
 KINDS = (  # what matters most first
     "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
     "gap", "note",
-)  # fmt: skip
+)
 
 
 def screen(r: Findings) -> str:
@@ -217,7 +217,7 @@ def _wrapped(
     lines = textwrap.wrap(
         f"  {label:<{indent - 2}}{text}", WIDTH, subsequent_indent=" " * indent,
         break_on_hyphens=False,
-    )  # fmt: skip
+    )
     if len(lines) > most:
         lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", WIDTH)]
     return [line.replace("\xa0", " ") for line in lines]

@@ -63,7 +63,7 @@ OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "double_backward": (
         ("v_bar_bar", "g_bar_bar", "w_bar", "v", "g"), ("w_bar_bar", "v_bar", "g_bar"),
     ),
-}  # fmt: skip
+}
 LAST_LINES = 5  # of stderr, to be quoted
 LONGEST = 2**28  # bytes of a line: what never ends must not fill the memory
 PATIENCE = 1.0  # seconds for a program to end by itself
@@ -155,7 +155,7 @@ class Pipe:
             raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
         self.settings = {
             "axis": spec.axis, "form": spec.form, "eps": spec.eps, "dtype": dtypes[0],
-        }  # fmt: skip
+        }
         self.dtypes = tuple(dtypes)
         self.name = str(said.get("name", self.name))
         for op in ops:
@@ -171,7 +171,7 @@ class Pipe:
                 "op": op, "dtype": v.dtype.name, "axis": _axes(v.shape, g.shape),
                 "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
                 "shape": v.shape, "g_shape": g.shape,
-            }  # fmt: skip
+            }
             if v.dtype.name not in self.dtypes:
                 raise PipeError(
                     f"{self.command}: has {', '.join(self.dtypes)}, not {v.dtype.name}; add it to "
@@ -257,7 +257,7 @@ class _Program:
         self.process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,  # to end what it starts with it
-        )  # fmt: skip
+        )
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._stderr: deque[bytes] = deque(maxlen=LAST_LINES)
@@ -321,7 +321,7 @@ def _read(stream: Any, put: Callable[[bytes | None], None], longest: int) -> Non
 def _end(
     process: subprocess.Popen[bytes], requests: queue.SimpleQueue[bytes | None],
     threads: list[threading.Thread], patience: float = PATIENCE,
-) -> None:  # fmt: skip
+) -> None:
     requests.put(None)  # closes its stdin
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(patience)

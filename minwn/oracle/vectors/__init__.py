@@ -29,7 +29,7 @@ from .verify import Verification, verify
 
 __all__ = [
     "DATA", "DTYPES", "GROUPS", "Vector", "Verification", "export", "load", "texts", "verify",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,4 +135,4 @@ def _vector(test: Mapping[str, Any], dtype: str, group: str) -> Vector:
         eps=float.fromhex(test["eps"]), places=None if places is None else tuple(places),
         expected=expected, allowed=allowed,
         **{key: inputs.get(key) for key in ("v", "g", "w_bar", "A", "B")},  # type: ignore[arg-type]
-    )  # fmt: skip
+    )

@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--certify", choices=("decimal", "mpmath"), default="decimal",
             help="the second route to the truth; default: decimal",
-        )  # fmt: skip
+        )
         action.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
@@ -85,12 +85,12 @@ def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, 
         files = texts(
             args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
             eps=eps, axis=axis, quick=not args.all, certify=args.certify, done=done,
-        )  # fmt: skip
+        )
     except (ValueError, IndexError) as error:
         raise _Usage(error) from None
     written = export(Path(args.out), files)
     return {"ok": True, "action": "export", "out": args.out, "files": [str(p) for p in written],
-            "bytes": sum(p.stat().st_size for p in written)}  # fmt: skip
+            "bytes": sum(p.stat().st_size for p in written)}
 
 
 def _verify(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:

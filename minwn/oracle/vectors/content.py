@@ -90,7 +90,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "long": ("ACCUMULATION", "rounding errors add up, an accumulator may be too narrow"),
     "eps": ("EPS", "eps is large, so that its place in the formula shows"),
     "narrow": ("RANGE", "n^3 <w_bar, v> or the like may leave the range of this dtype"),
-}  # fmt: skip
+}
 
 
 # ---- names --------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _cases(dtype: str, group: str, axis: Axis, quick: bool = False) -> Mapping[s
 def names(
     dtype: str, group: str, *, form: str = "plain", eps: float = 0.0, axis: Axis = "any",
     quick: bool = True,
-) -> Iterator[str]:  # fmt: skip
+) -> Iterator[str]:
     """The names of the tests of one file, in order; by default those that are published."""
     if group == "forms":
         for other in FORMS[1:]:

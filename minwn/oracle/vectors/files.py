@@ -67,7 +67,7 @@ def texts(
 def _texts(
     dtypes: tuple[str, ...], groups: tuple[str, ...], form: str, eps: float, axis: Axis,
     quick: bool, certify: str, done: Callable[[str], None],
-) -> Iterator[tuple[str, str]]:  # fmt: skip
+) -> Iterator[tuple[str, str]]:
     listed = []
     published = form == "plain" and axis == "any"
     for dtype in dtypes:
@@ -85,11 +85,11 @@ def _texts(
                     "path": path, "sha256": hashlib.sha256(text.encode()).hexdigest(),
                     "bytes": len(text), "tests": len(tests),
                 }
-            )  # fmt: skip
+            )
             yield path, text
     index = {
         "schema": content.SCHEMA, "generator": content.GENERATOR, "files": listed, "errata": ERRATA,
-    }  # fmt: skip
+    }
     yield "index.json", canonical(index)
 
 

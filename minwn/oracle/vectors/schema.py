@@ -15,11 +15,11 @@ SCHEMA_FILE = Path(__file__).with_name("schema.json")
 _TYPES: dict[str, Any] = {
     "object": dict, "array": list, "string": str, "integer": int, "number": (int, float),
     "boolean": bool, "null": type(None),
-}  # fmt: skip
+}
 _WORDS = {
     "$ref", "type", "const", "enum", "pattern", "minimum", "items", "required", "properties",
     "additionalProperties",
-}  # fmt: skip
+}
 
 
 def complaints(data: Any, kind: str) -> Iterator[str]:

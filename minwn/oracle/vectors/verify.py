@@ -103,7 +103,7 @@ def _listed(folder: Path, index: dict[str, Any]) -> Iterator[str]:
 def _tests(
     data: dict[str, Any], found: Verification, seen: set[str], withdrawn: set[str], certify: str,
     done: Callable[[str], None],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     said = []
     for test in data["tests"]:
         name = test["id"]

@@ -37,7 +37,7 @@ def _no_projection(weight_grad: np.ndarray, kernel: np.ndarray, scale: np.ndarra
 
 _CASE: dict[str, Any] = {
     "v": [[3, 4], [8, 6]], "g": [[10], [-5]], "w_bar": [[5, 10], [0, 5]],
-}  # fmt: skip
+}
 
 
 def _report(**changed: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ RUNTIME = ("-std=c++17", "-U_FORTIFY_SOURCE")  # which refuses to jump from stac
 CHECKED = (  # kernels; -g1 is for the lines in messages
     "-g1", "-I", HERE, "-include", HERE / "emulator.h", "-fsanitize=kernel-address",
     "-fsanitize=alignment,bounds,integer-divide-by-zero,shift,signed-integer-overflow",
-)  # fmt: skip
+)
 DYNAMIC = 48 << 10  # bytes of dynamic shared memory that a kernel gets without asking for more
 ORDERS = ("forward", "reversed", 0, 1)
 FLUSH, CONTRACT = "-ftz=true", "-fmad=true"
@@ -141,7 +141,7 @@ class _Region(ctypes.Structure):
     _fields_ = (
         ("low", ctypes.c_size_t), ("high", ctypes.c_size_t), ("writable", ctypes.c_int),
         ("name", ctypes.c_char_p), ("read", ctypes.c_uint64), ("written", ctypes.c_uint64),
-    )  # fmt: skip
+    )
 
 
 class _Launch(ctypes.Structure):
@@ -149,14 +149,14 @@ class _Launch(ctypes.Structure):
         ("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("dynamic", ctypes.c_size_t),
         ("order", ctypes.c_uint64), ("regions", ctypes.POINTER(_Region)), ("count", ctypes.c_int),
         ("flush", ctypes.c_int),
-    )  # fmt: skip
+    )
 
 
 class _Parameter(ctypes.Structure):
     _fields_ = (
         ("kind", ctypes.c_char), ("pointee", ctypes.c_char), ("size", ctypes.c_short),
         ("pointee_size", ctypes.c_short),
-    )  # fmt: skip
+    )
 
 
 class Kernel:

@@ -154,7 +154,7 @@ EXACT_ORDERS = {
         v * g / n, g / n * (w_bar - v * ((w_bar * v)[:, ::-1].cumsum(1)[:, -1:] / q)),
         (w_bar * v)[:, ::-1].cumsum(1)[:, -1:] / n,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("order", EXACT_ORDERS)
@@ -212,7 +212,7 @@ def test_range_reaches_the_edges(dtype):
         (2, (1, 7, 4), (2,)), (-3, (4, 1, 7), (0,)), ((0, 1), (2, 2, 7), (0, 1)),
         ((-1, -2), (7, 2, 2), (1, 2)), ((0, -1), (2, 7, 2), (0, 2)),
     ],
-)  # fmt: skip
+)
 def test_arranged_along_axes(axis, shape, kept):
     assert arrange(4, 7, axis) == (shape, kept)
     for case in cases("float32", ("generic", "dyadic", "range"), axis=axis, quick=True):

@@ -36,7 +36,7 @@ def test_every_rung_has_its_place():
     report = oracle.check(
         weight_norm.forward, weight_norm.vjp, jvp=weight_norm.jvp,
         double_backward=weight_norm.double_vjp, threads=2,
-    )  # fmt: skip
+    )
     assert [r.name for r in report.checks] == list(ALL_CHECKS)
     assert report.verdict == "PASS"
 

@@ -16,7 +16,7 @@ DTYPES = ("float16", "float32", "float64")
 FORMS = (
     ("plain", 0.0), ("inside", 0.3), ("outside", 0.3), ("rms", 0.3), ("max_q", 0.3), ("max_n", 0.3),
     ("max_n", 9.0),
-)  # fmt: skip
+)
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_an_operation_loses_16_u2(name, rng):
     got = {
         "add": lambda: a + b, "subtract": lambda: a + -b, "multiply": lambda: a * b,
         "divide": lambda: a / b, "sqrt": a.sqrt,
-    }[name]()  # fmt: skip
+    }[name]()
     for i in range(500):
         x, y, z = (Fraction(float(d.hi[i])) + Fraction(float(d.lo[i])) for d in (a, b, got))
         if name == "sqrt":

@@ -16,7 +16,7 @@ from minwn.oracle.reference.truth import expected, second
 DTYPES = ("float16", "float32", "float64")
 FORMS = (
     ("plain", 0.0), ("inside", 0.3), ("outside", 0.3), ("rms", 0.3), ("max_q", 0.3), ("max_n", 0.3),
-)  # fmt: skip
+)
 
 
 def worst(answers, want, allowed):
@@ -137,7 +137,7 @@ def test_the_counts_of_the_docstring():
     assert counts(6, "plain") == {
         "w": 8.0, "g_bar": 14.0, "v_bar": 30.0, "w_dot": 30.0, "by_w_bar": 175.0,
         "by_v": 313.0, "by_g": 217.0,
-    }  # fmt: skip
+    }
 
 
 def test_gamma_gives_up():

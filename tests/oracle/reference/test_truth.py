@@ -19,7 +19,7 @@ DTYPES = ("float16", "float32", "float64")
 FORMS = (
     ("plain", 0.0), ("inside", 0.3), ("outside", 0.3), ("rms", 0.3), ("max_q", 0.3),
     ("max_q", 1e3), ("max_n", 0.3), ("max_n", 40.0),
-)  # fmt: skip
+)
 
 
 def rational(x: Fraction, dtype: str) -> float:

@@ -43,7 +43,7 @@ def _ambiguous():
     ]
     one = Diagnosis("g_bar_n2", "g_bar = d/n^2", "divide by n", "fits", ("g_bar",), 0.1)
     return Report("ambiguous", "FAIL", "a wrong gradient", diagnosis=[*rivals, one],
-                  ambiguous=True, checks=[CheckResult("gradients", 9, 4, 1e9)])  # fmt: skip
+                  ambiguous=True, checks=[CheckResult("gradients", 9, 4, 1e9)])
 
 
 def nasty():
@@ -59,7 +59,7 @@ def nasty():
         minimal_case=MinimalCase(big, [[1.0]] * 9, big, "v_bar", [[math.nan] * 12] * 9, big),
         laws={"I1": math.inf, "Ix": math.nan}, notes=[f"note\x07\n{long}"] * 50, axis=(0, 2),
         form="rms", eps=1e-3,
-    )  # fmt: skip
+    )
 
 
 # name: how to make the report
@@ -100,7 +100,7 @@ FAILING = (
     "no_projection", "proj_sign", "global_norm", "g_bar_rolled", "two mistakes", "coefficient",
     "unknown", "not in the plane", "wrong forward", "undeclared eps", "last element", "narrow",
     "mutates", "raises", "second order", "whole", "columns", "ambiguous", "nasty",
-)  # fmt: skip
+)
 
 
 @functools.cache

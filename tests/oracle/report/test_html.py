@@ -127,7 +127,7 @@ def test_the_columns_are_the_groups_of_cases_in_order():
     assert heads == [
         "implementation", "verdict", "hygiene", "w", "gradients", "double backward",
         *oracle.cases.GROUPS,
-    ]  # fmt: skip
+    ]
     cells = [e["text"][0] for e in tree.all("td", tree.all("tr")[3])][1:]
     assert cells[:4] == ["✓", "✓", "✓", "✗"]
 
@@ -245,7 +245,7 @@ def example(shape, axes, got=None, output="v_bar"):
         example((3, 4), (0,), 0.0), example((3, 4), (0,), 1e300), example((4, 5), (0,), 1e-300),
         example((6, 3), (0,), output="g_bar"), example((3, 5), (0,), output="w"),
     ],
-)  # fmt: skip
+)
 def test_any_case_can_be_drawn(case):
     r = dataclasses.replace(report("no_projection"), examples=[case])
     drawn = pictures(r)
@@ -289,7 +289,7 @@ def luminance(colour):
 PAIRS = {
     "ink": "paper box ok fail limit h0 h1 h2 mark own", "soft": "paper box", "right": "paper",
     "wrong": "paper box", "link": "paper", "paper": "h3 h4 h5",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["light", "dark"])

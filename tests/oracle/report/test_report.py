@@ -71,7 +71,7 @@ def test_a_screen_read_as_a_whole():
 
 def test_matrices_stand_in_columns_and_only_wrong_numbers_are_starred():
     s = MinimalCase([[3, 4], [8, 6]], [[10], [-5]], [[5, 10], [0, 5]], "v_bar",
-                 [[-3.2, 0], [1.2, -1.6]], [[-3.2, 2.4], [1.2, -1.6]])  # fmt: skip
+                 [[-3.2, 0], [1.2, -1.6]], [[-3.2, 2.4], [1.2, -1.6]])
     text = str(Report("x", "FAIL", "a wrong gradient", minimal_case=s))
     assert text.split("\n")[3:] == [
         "  on paper  v = [[3, 4],   g = [[10],   w_bar = [[ 5, 10],",
@@ -187,7 +187,7 @@ def test_the_right_formulas_are_right(form, eps, rng):
         "sqrt": np.sqrt, "max": max, "v": v, "w_bar": w_bar, "v_dot": v_dot, "g": g, "g_dot": g_dot,
         "n": np.linalg.norm(v), "d": w_bar @ v, "m": 5, "eps": eps, "A": A, "B": B, "a": A @ v,
         "c": A @ w_bar,
-    }  # fmt: skip
+    }
     how = {"form": form, "eps": eps}
     right = {"w": weight_norm.forward(v, g, **how)}
     right |= zip(("v_bar", "g_bar"), weight_norm.vjp(w_bar, v, g, **how), strict=True)

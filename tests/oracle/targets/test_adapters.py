@@ -70,7 +70,7 @@ TORCH = {
     "torch.parametrization": {0: FROZEN, -1: FROZEN, None: None},
     "torch.first": {0: FROZEN}, "torch.last": {-1: FROZEN}, "torch.inner": {-2: None},
     "torch.whole": {None: None},
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_what_is_not_installed_says_how_to_install_it():
     ("asked", "said"),
     [({"axis": 7}, "axis 7; it is checked for 0, -1, None"), ({"form": "rms"}, "it computes plain"),
      ({"eps": 0.1}, "plain with eps 0.1"), ({"dtype": "int8"}, "it knows float64")],
-)  # fmt: skip
+)
 def test_what_is_not_claimed_is_not_judged(asked, said):
     with pytest.raises(ValueError, match=said):
         check_adapter(adapters.ADAPTERS["numpy.fused"], **asked)

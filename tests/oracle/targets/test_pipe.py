@@ -88,7 +88,7 @@ def test_javascript_to_second_order(mistake, outputs):
         report = check(
             pipe.forward, pipe.backward, jvp=pipe.jvp, double_backward=pipe.double_backward,
             ranks=range(1, 6), **pipe.settings,
-        )  # fmt: skip
+        )
     assert report.verdict == ("FAIL" if mistake else "PASS"), report
     assert {result.name for result in report.checks} >= {"product", "second order"}
     assert outputs <= {output for d in report.diagnosis for output in d.outputs}
@@ -195,7 +195,7 @@ def test_every_number_survives_the_way_there_and_back(program, rng):
             answers = (
                 pipe.forward(x, y), *pipe.backward(x, x, y), pipe.jvp(x, y, x, y),
                 *pipe.double_backward(x, y, x, x, y),
-            )  # fmt: skip
+            )
             for got, wanted in zip(answers, (x, x, y, x, x, x, y), strict=True):
                 assert got.dtype == wanted.dtype
                 assert got.tobytes() == wanted.tobytes() or np.isnan(got).any()
@@ -250,7 +250,7 @@ FATAL = {
     "other ops": ("hello(ops=['backwards'])", r'ops \["backwards"\]; it must list'),
     "wrong axis": ("hello(axis='rows')", "answered hello with"),
     "wrong eps": ("hello(eps='tiny')", "'tiny' is no number"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

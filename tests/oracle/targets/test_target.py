@@ -41,7 +41,7 @@ def test_a_file_is_judged(write):
     found = load(write(RIGHT))
     assert (found.name, set(found.given), found.settings) == (
         "homework.py", {"forward", "backward"}, {},
-    )  # fmt: skip
+    )
     assert found.jvp is None
     assert oracle.check(**found.given, **found.settings).ok
 
@@ -60,7 +60,7 @@ def test_constants_declare_what_is_meant(write):
     text = "AXIS = None\nFORM = 'inside'\nEPS = 0.1\nDTYPE = 'float32'\n" + RIGHT
     assert load(write(text)).settings == {
         "axis": None, "form": "inside", "eps": 0.1, "dtype": "float32",
-    }  # fmt: skip
+    }
 
 
 FAILS = {
@@ -96,7 +96,7 @@ def test_what_fails_says_why(write, tmp_path, said):
     ("spec", "said"),
     [("nosuchmodule:x", "No module named 'nosuchmodule'"), ("a b", "ends in .py, or module:name"),
      ("math:nothing", "math has no 'nothing'"), ("math", "no forward(v, g)")],
-)  # fmt: skip
+)
 def test_a_module_that_fails_says_why(spec, said):
     with pytest.raises(TargetError, match="^" + spec.split(":")[0]) as error:
         load(spec)

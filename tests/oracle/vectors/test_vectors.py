@@ -161,7 +161,7 @@ def test_load_says_what_there_is():
     "name",
     ["G-0007", "G-9999/axis=0/float32/plain", "Q-0001/axis=0/float32/plain",
      "G-0007/axis=0/float8/plain", "X-0003/axis=1/float32/plain", "G-0007/axis=0/float32/flat"],
-)  # fmt: skip
+)
 def test_what_is_no_name(name):
     with pytest.raises(ValueError, match=r"no name|no such case"):
         find(name)
@@ -243,7 +243,7 @@ FAULTS = {
     "no key": (lambda data: data["tests"][0].pop("axis"), "has no 'axis'"),
     "group": (lambda data: data.update(group="others"), "none of 'dyadic'"),
     "schema": (lambda data: data.update(schema="minwn-vectors-2"), "not 'minwn-vectors-1'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

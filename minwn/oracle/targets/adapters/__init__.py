@@ -33,7 +33,7 @@ ADAPTERS: dict[str, Adapter] = {
         HOOK, PARAMETRIZATION, FIRST, LAST, INNER, WHOLE, LINEN, NNX, EQUINOX,
         PADDLE_HOOK, PADDLE_WHOLE, COMPOSED, FUSED, BYHAND, MINWN_COMPOSED, LAYER,
     )
-}  # fmt: skip
+}
 
 
 def families() -> list[str]:

@@ -35,4 +35,4 @@ def derivatives(weight: Callable[[Any, Any], Any]) -> Roles:
         return call
 
     return {"forward": of_arrays(weight), "backward": of_arrays(backward), "jvp": of_arrays(jvp),
-            "double_backward": of_arrays(double_backward)}  # fmt: skip
+            "double_backward": of_arrays(double_backward)}

@@ -77,4 +77,4 @@ def derivatives(weight: Callable[[Any, Any], Any]) -> Roles:
         return tuple(array(x, v_bar_bar) for x in found)
 
     return {"forward": forward, "backward": backward, "jvp": jvp,
-            "double_backward": double_backward}  # fmt: skip
+            "double_backward": double_backward}

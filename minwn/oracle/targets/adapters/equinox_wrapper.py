@@ -34,4 +34,4 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 EQUINOX = Adapter(
     name="equinox.wrapper", runs="equinox.nn.WeightNorm(layer)", distribution="equinox",
     functions=functions, axes=(0, -1, None),
-)  # fmt: skip
+)

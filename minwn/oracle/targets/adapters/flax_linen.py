@@ -36,4 +36,4 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 LINEN = Adapter(
     name="flax.linen", runs="flax.linen.WeightNorm(layer)", distribution="flax",
     functions=functions, axes=(-1, 0, None), lengths=(("inside", 1e-12),), free_eps=True,
-)  # fmt: skip
+)

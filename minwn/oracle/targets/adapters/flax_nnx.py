@@ -27,7 +27,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
         norm = nnx.WeightNorm(
             Layer(v), epsilon=eps, feature_axes=axis,
             scale_init=lambda key, shape: g.reshape(shape), rngs=nnx.Rngs(0),
-        )  # fmt: skip
+        )
         return norm(None)
 
     return derivatives(weight)
@@ -36,4 +36,4 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 NNX = Adapter(
     name="flax.nnx", runs="flax.nnx.WeightNorm(layer)", distribution="flax", functions=functions,
     axes=(-1, 0, None), lengths=(("inside", 1e-12),), free_eps=True,
-)  # fmt: skip
+)

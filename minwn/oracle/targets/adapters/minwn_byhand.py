@@ -14,7 +14,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
     roles: Roles = {
         "forward": weight_norm.forward, "backward": weight_norm.vjp, "jvp": weight_norm.jvp,
         "double_backward": weight_norm.double_vjp,
-    }  # fmt: skip
+    }
     return {role: functools.partial(f, form=form, eps=eps) for role, f in roles.items()}
 
 
@@ -24,4 +24,4 @@ BYHAND = Adapter(
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),
              ("max_n", 1e-12), ("rms", 1e-4)),
     accumulate={"float16": "float32", "bfloat16": "float32"},
-)  # fmt: skip
+)

@@ -30,7 +30,7 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
         return tuple(x.numpy() for x in grad(total, every))
 
     return {"forward": weight, "backward": backward, "jvp": product,
-            "double_backward": double_backward}  # fmt: skip
+            "double_backward": double_backward}
 
 
 COMPOSED = Adapter(
@@ -38,4 +38,4 @@ COMPOSED = Adapter(
     functions=functions, axes=(0, -1, None, (0, 1)), free_eps=True,
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),
              ("max_n", 1e-12), ("rms", 1e-4)),
-)  # fmt: skip
+)

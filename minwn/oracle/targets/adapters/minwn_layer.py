@@ -48,4 +48,4 @@ LAYER = Adapter(
     lengths=(("plain", 0.0), ("inside", 1e-12), ("outside", 1e-8), ("max_q", 1e-12),
              ("max_n", 1e-12), ("rms", 1e-4)),
     accumulate={"float16": "float32", "bfloat16": "float32"},
-)  # fmt: skip
+)

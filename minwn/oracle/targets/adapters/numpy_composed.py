@@ -43,4 +43,4 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 COMPOSED = Adapter(
     name="numpy.composed", runs="NumPy, part by part", distribution="numpy", functions=functions,
     axes=(0, -1, None, (0, 1)),
-)  # fmt: skip
+)

@@ -40,10 +40,10 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
         return B * unit + g / n * across_A, by_v / n, (c - s * a) / n
 
     return {"forward": forward, "backward": backward, "jvp": jvp,
-            "double_backward": double_backward}  # fmt: skip
+            "double_backward": double_backward}
 
 
 FUSED = Adapter(
     name="numpy.fused", runs="NumPy, the formulas of the paper", distribution="numpy",
     functions=functions, axes=(0, -1, None, (0, 1)),
-)  # fmt: skip
+)

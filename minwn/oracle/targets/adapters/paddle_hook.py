@@ -66,9 +66,9 @@ DTYPES = ("float64", "float32")
 HOOK = Adapter(
     name="paddle.hook", runs="paddle.nn.utils.weight_norm(layer)", distribution="paddlepaddle",
     functions=functions, axes=(0, -1), lengths=(("max_n", 1e-12),), dtypes=DTYPES,
-)  # fmt: skip
+)
 WHOLE = Adapter(
     name="paddle.whole", runs="paddle.nn.utils.weight_norm(layer, dim=None)",
     distribution="paddlepaddle", functions=functions, axes=(None,), lengths=(("outside", 1e-12),),
     dtypes=DTYPES,
-)  # fmt: skip
+)

@@ -36,4 +36,4 @@ HOOK = Adapter(
     name="torch.hook", runs="torch.nn.utils.weight_norm(layer)", distribution="torch",
     functions=functions, axes=(0, -1, None), accumulate=FIRST.accumulate,
     within=one_thread,
-)  # fmt: skip
+)

@@ -38,7 +38,7 @@ def _path(name: str, axis: Axis, runs: str, **fields: Any) -> Adapter:
     return Adapter(
         name=f"torch.{name}", runs=f"torch._weight_norm(v, g, {runs})", distribution="torch",
         functions=functions, axes=(axis,), within=one_thread, **fields,
-    )  # fmt: skip
+    )
 
 
 WIDE = {"accumulate": {"float16": "float32", "bfloat16": "float32"}}

@@ -32,4 +32,4 @@ PARAMETRIZATION = Adapter(
     name="torch.parametrization", runs="torch.nn.utils.parametrizations.weight_norm(layer)",
     distribution="torch", functions=functions, axes=(0, -1, None), accumulate=FIRST.accumulate,
     within=one_thread,
-)  # fmt: skip
+)
