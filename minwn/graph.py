@@ -452,10 +452,11 @@ def _hand_on(
         x_bars = op.rule(z_bar, data, *arrays, **params)
     if len(x_bars) != len(inputs):
         raise ValueError(f"{op.name}: {len(x_bars)} cotangents for {len(inputs)} inputs")
+    time = z._time
     for k, x in enumerate(inputs):
         if not isinstance(x, Value):
             continue
-        if x._time > z._time:
+        if x._time > time:
             raise RuntimeError(
                 f"an input of '{op.name}', of shape {x._data.shape}, was assigned after the "
                 f"forward pass; run the forward pass again"

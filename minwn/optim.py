@@ -291,8 +291,9 @@ class SGD(Optimizer):
                 rest = 1.0 - options["dampening"]
                 b += grad if rest == 1.0 else rest * grad
             grad = grad + momentum * b if options["nesterov"] else b
-        new = xp.empty_like(w)
-        xp.multiply(grad, options["lr"], out=new)
+        if not w.shape:  # of these NumPy makes numbers
+            return xp.subtract(w, grad * options["lr"], out=xp.empty_like(w))
+        new = grad * options["lr"]
         return xp.subtract(w, new, out=new)
 
 

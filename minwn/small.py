@@ -13,7 +13,7 @@ from typing import Any
 from .backend import Array, Host, accumulator, full, is_array, namespace, run
 
 __all__ = [
-    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero_beside",
+    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero", "zero_beside",
 ]
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
@@ -68,9 +68,17 @@ def zero_beside(x: Any) -> Any:
 
     `maximum` has vector instructions for two arrays, and none for an array beside a number.
     """
-    if type(x) is Host and x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
+    if type(x) is not Host:
+        return 0
+    if x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
         return namespace(x).zeros_like(x[:1])  # with the axes of x in their order in memory
-    return 0
+    return zero(x.dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def zero(dtype: Any) -> Array:
+    """0 of this dtype, for NumPy's arrays: it would make an array of a number at each call."""
+    return _fixed(full((), 0, dtype))
 
 
 def indices(x: Array) -> Array:

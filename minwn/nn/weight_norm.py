@@ -389,6 +389,7 @@ class Computed:
         self.declared, self.used = declared, used  # as constructed; with the overrides of apply
         self.shape = shape  # of g
         self.g_name, self.v_name = f"{used.name}_{used._letter}", f"{used.name}_v"
+        self._kind = _computed_from(used.name, self.g_name, self.v_name)
         self.weight: Any = None
         self.g: Any = None  # what the weight was computed from; the module may have others by now
         self.v: Any = None
@@ -402,7 +403,7 @@ class Computed:
             raise ValueError(used._misfit(g, v, self.shape))
         weight = used._weight(v, g)
         # Not a new object: this one is what the graph behind it knows, and a step is to stay fast.
-        weight.__class__ = _computed_from(used.name, self.g_name, self.v_name)
+        weight.__class__ = self._kind
         if type(weight._data) is Host:
             weight._data.setflags(write=False)
         self.weight, self.g, self.v = weight, g, v

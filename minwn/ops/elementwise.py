@@ -14,7 +14,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, Host, namespace
 from ..graph import Primitive, Value, raw
-from ..small import zero_beside
+from ..small import zero, zero_beside
 from .shape import sum_to
 
 __all__ = [
@@ -335,7 +335,8 @@ def relu(x: Array) -> Array:
 
 @relu.pullback
 def _(z_bar, z, x):
-    return (masked(z_bar, raw(z) != 0),)  # above 0, or NaN
+    z = raw(z)
+    return (masked(z_bar, z != (zero(z.dtype) if type(z) is Host else 0)),)  # above 0, or NaN
 
 
 @elementwise
