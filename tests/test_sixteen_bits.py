@@ -340,6 +340,14 @@ PRIMITIVES: dict[str, list[Row]] = {
     ],
     "var": reduced(ops.var, far) + reduced(ops.var, signed)
     + [row(ops.var, far(ROWS, 3), axis=0, ddof=1)],
+    "std": reduced(ops.std, far) + reduced(ops.std, signed)
+    + [row(ops.std, far(ROWS, 3), axis=0, ddof=1)],
+    "cumsum": [row(ops.cumsum, positive(ROWS, 3), axis=0),
+               row(ops.cumsum, positive(3, ROWS), axis=1),
+               row(ops.cumsum, positive(ROWS))],
+    "prod": [row(ops.prod, far(ROWS, 3, at=1.0, width=0.01), axis=0),
+             row(ops.prod, far(3, ROWS, at=-1.0, width=0.01), axis=1),
+             row(ops.prod, signed(ROWS, 3), axis=1)],
     "unfold": [row(ops.unfold, signed(1, 2, 3 * SIZE), **WINDOW)],
     "fold": [row(ops.fold, positive(1, 2, SIZE, 2 * SIZE + 1), size=(3 * SIZE,), **WINDOW)],
     "linear": [

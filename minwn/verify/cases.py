@@ -86,6 +86,7 @@ def shapes_of(inputs: list[Any]) -> str:
 MASK = numpy.array([[True, False, True], [False, False, True]])
 LABELS = numpy.array([2, 0, 3])
 SOFT = numpy.array([[0.1, 0.2, 0.3, 0.9], [0.0, 0.5, 0.5, 0.0], [0.7, 0.1, 0.1, 0.4]])
+ZEROS = numpy.array([[0.5, 0.0, -2.0], [0.0, 1.5, 0.0], [1.0, -0.5, 2.0]])
 FROZEN = numpy.array([[1.25], [0.7]])
 FANCY = (numpy.array([[0, 1], [1, 1]]), numpy.array([2, 0]))
 
@@ -95,6 +96,7 @@ AXES = [
     case((2, 3)), case((2, 3, 2), axis=(0, -1)), case((2, 3), axis=1, keepdims=True),
     case((2, 3), axis=-2),
 ]
+SPREAD = [*AXES, case((2, 4), axis=1, ddof=1), case((5,), ddof=3, keepdims=True)]
 RANKED = [Case((apart(*c.inputs[0]),), c.params) for c in AXES]
 REPEATED = [
     ((3,), (2, 3)), ((1, 3), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((2, 3), (2, 3)),
@@ -185,11 +187,14 @@ CASES: dict[str, list[Case]] = {
     # ---- ops.reduce
     "sum": AXES,
     "mean": AXES,
+    "cumsum": [case((2, 3)), case((2, 3, 2), axis=1), case((3, 2), axis=-1), case((1,), axis=0)],
+    "prod": [*AXES, case((2, 5), axis=1), case(lambda rng: ZEROS, axis=1), case((3, 1), axis=1)],
     "max": RANKED,
     "min": RANKED,
     "logsumexp": AXES,
     "softmax": [case((2, 3)), case((2, 3, 2), axis=1), case((3, 2), axis=-2)],
-    "var": [*AXES, case((2, 4), axis=1, ddof=1), case((5,), ddof=3, keepdims=True)],
+    "var": SPREAD,
+    "std": SPREAD,
     # ---- ops.matrix
     "matmul": [
         case((2, 3), (3, 4)), case((3,), (3,)), case((3,), (3, 2)), case((2, 3), (3,)),
@@ -257,6 +262,9 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("minimum", [[1.0, 0.0], [1.0, 1.0]], {}, [6.0, 4.0], [[3.0, 4.0], [3.0, 0.0]]),
     ("max", [[[2.0, 2.0, 1.0, 2.0]]], {"axis": 1}, [6.0], [[[2.0, 2.0, 0.0, 2.0]]]),
     ("min", [[[2.0, 2.0, 3.0, 4.0]]], {"axis": 1}, [6.0], [[[3.0, 3.0, 0.0, 0.0]]]),
+    # Where nothing varies.
+    ("std", [[[2.0, 2.0, 2.0], [1.0, 1.0, 4.0]]], {"axis": 1}, [math.inf, math.sqrt(2.0)],
+     [[[0.0, 0.0, 0.0], [-1 / 3, -1 / 3, 2 / 3]]]),
     ("clip", [[-1.0, 0.5, 2.0]], {"low": -1.0, "high": 2.0}, [3.0, 5.0, 7.0], [[3.0, 5.0, 7.0]]),
     ("power", [[0.0, 0.0, 0.0], [2.0, 1.0, 0.0]], {}, [3.0, 5.0, 7.0],
      [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]),

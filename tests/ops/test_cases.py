@@ -146,7 +146,8 @@ LIKE: dict[str, Callable[..., Any]] = {
     "elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.exp(x) - alpha),
     "gelu": gelu, "maximum": np.maximum, "minimum": np.minimum, "clip": clip,
     # ---- reductions
-    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "var": np.var,
+    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "var": np.var, "std": np.std,
+    "cumsum": np.cumsum, "prod": np.prod,
     "logsumexp": logsumexp, "softmax": softmax,
     # ---- shape
     "sum_to": sum_over, "broadcast_to": np.broadcast_to,
@@ -178,6 +179,11 @@ def plus(addend: float, draw: Draw) -> Draw:
 def tenths(rng: np.random.Generator) -> np.ndarray:
     """Close to multiples of 0.1, above and below."""
     return 0.1 * rng.integers(-30, 30, 3) + 0.01 * rng.uniform(-1, 1, 3)
+
+
+def with_zeros(rng: np.random.Generator) -> np.ndarray:
+    """Products of none, one and two zeros."""
+    return signed(3, 4)(rng) * np.array([[1, 1, 1, 1], [1, 0, 1, 1], [0, 1, 0, 1]])
 
 
 BROADCASTS = [
@@ -328,11 +334,16 @@ MORE: dict[str, list[Case]] = {
     ],
     "sum": [*reduction(), case((0, 3)), case((3, 0)), case((0, 3), axis=1)],
     "mean": reduction(),
+    "cumsum": [case((2, 3, 4), axis=a) for a in (None, 0, 1, -1)]
+    + [case((0, 3), axis=1), case((2, 0), axis=1), case(())],
+    "prod": [*reduction(), case((0, 3)), case((3, 0)), case((0, 3), axis=1), case((7,)),
+             case(with_zeros)],
     "max": reduction(apart),
     "min": reduction(apart),
     "logsumexp": reduction(),
     "softmax": [case((5,)), case((3, 1)), case((0, 3))],
-    "var": [*reduction(), case((2, 3, 4), axis=(0, 2), ddof=1)],
+    **{name: [*reduction(), case((2, 3, 4), axis=(0, 2), ddof=1)]
+       for name in ("var", "std")},
     "sum_to": [case(a, shape=b) for a, b in TO_SHAPES],
     "broadcast_to": [case(b, shape=a) for a, b in TO_SHAPES],
     "reshape": [
@@ -455,7 +466,9 @@ def test_a_planted_fault_is_found(name, fault, rng, monkeypatch):
         test_pullback_agrees_with_differences(c, rng)
 
 
-@pytest.mark.parametrize("name", ["multiply", "divide", "exp", "tanh", "matmul", "var"])
+@pytest.mark.parametrize(
+    "name", ["multiply", "divide", "exp", "tanh", "matmul", "var", "std", "prod"]
+)
 def test_an_array_kept_from_the_forward_is_found_at_second_order(name, rng, monkeypatch):
     op, c = Primitive.registry[name], CASES[name][0]
     right = op.rule
