@@ -644,6 +644,11 @@ LOSSES: dict[str, list[Row]] = {
               reduction=reduction)
           for draw in (signed, far, equal) for shape in ((ROWS, 2), (30, CLASSES))
           for reduction in ("mean", "none")),
+        *(row(nn.cross_entropy, draw(*shape), targets=targets, reduction=reduction,
+              weight=np.linspace(0.5, 2, shape[1]), ignore_index=1, label_smoothing=smoothing)
+          for draw in (signed, far, equal)
+          for shape, targets in (((ROWS, 2), LABELS), ((30, CLASSES), MANY))
+          for smoothing in (0.0, 0.1) for reduction in ("mean", "none")),
     ],
 }
 

@@ -285,6 +285,9 @@ GOOD: dict[str, Call] = {
     "nn.Module.weight": method(nn.Linear(3, 2, rng=0), nn.Parameter(numbers(2, 3))),
     "nn.Sequential[]": method(nn.Sequential(nn.ReLU(), nn.ReLU()), 0),
     "nn.cross_entropy": call(X, LABELS),
+    "nn.cross_entropy with options": call(
+        X, LABELS, weight=numbers(3), ignore_index=2, label_smoothing=0.1
+    ),
     "nn.mse_loss": call(X, Y),
     "nn.bce_with_logits": call(X, numbers(2, 3) / 2),
     "nn.data_dependent_init": call(WeightNorm(dim="output").apply(nn.Linear(3, 2, rng=0)), X),

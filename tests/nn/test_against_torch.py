@@ -3,6 +3,7 @@ order, running statistics, and the same under WeightNorm. One table of layers.""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -325,6 +326,50 @@ def test_loss(name, reduction, rng):
     loss = ours(mine, targets, reduction)
     expected = theirs(other, torch.tensor(targets), reduction=reduction)
     assert_same_derivatives(loss, [mine], expected, [other])
+
+
+WEIGHTS = {"no": None, "positive": [0.5, 2.0, 1.5, 0.25], "any": [0.0, 1.0, -0.5, 2.0]}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(
+    ("kind", "weight", "ignored", "smoothing"),
+    [
+        *itertools.product(["labels"], WEIGHTS, [None, -100, 2, 7], [0.0, 0.1, 1.0]),
+        *itertools.product(["distributions"], WEIGHTS, [None], [0.0, 0.1, 1.0]),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5, 4), (2, 4, 3)])
+def test_the_options_of_cross_entropy(shape, kind, weight, ignored, smoothing, reduction, rng):
+    """Every denominator is PyTorch's."""
+    positions, x = (shape[0], *shape[2:]), rng.normal(size=shape) * 3
+    if kind == "labels":
+        targets = rng.integers(0, 4, positions)
+        targets[0], targets[-1] = 1 if ignored is None else ignored, 3
+    else:
+        targets = np.moveaxis(rng.dirichlet(np.ones(4), positions), -1, 1)
+    w, options = WEIGHTS[weight], {"reduction": reduction, "label_smoothing": smoothing}
+    mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    loss = nn.cross_entropy(mine, targets, weight=w, ignore_index=ignored, **options)
+    w = None if w is None else torch.tensor(w, dtype=torch.float64)
+    unasked = {} if ignored is None else {"ignore_index": ignored}
+    expected = F.cross_entropy(other, torch.tensor(targets), w, **options, **unasked)
+    assert_same_derivatives(loss, [mine], expected, [other])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0], [0.0, 0.0]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_nothing_but_ignored_labels(weight, smoothing, reduction):
+    x, labels = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([-100, -100])
+    loss = nn.cross_entropy(
+        x, labels, reduction, weight=weight, ignore_index=-100, label_smoothing=smoothing
+    )
+    w = None if weight is None else torch.tensor(weight, dtype=torch.float64)
+    expected = F.cross_entropy(
+        torch.tensor(x), torch.tensor(labels), w, reduction=reduction, label_smoothing=smoothing
+    )
+    np.testing.assert_array_equal(loss, expected.numpy())
 
 
 def test_losses_hold_where_an_exponential_would_overflow():

@@ -286,6 +286,39 @@ def test_a_dtype_stays(layer, dtype, rng):
     assert all(parameter.grad.dtype == dtype for parameter in layer.parameters())
 
 
+def test_an_ignored_row_gives_nothing_whatever_is_in_it():
+    """Its gradient is 0, beside NaN and infinity too. (PyTorch's gradient there is NaN.)"""
+    x = tensor([[np.nan, 1.0], [0.0, 1.0], [np.inf, np.inf]], requires_grad=True)
+    for options in ({}, {"weight": [2.0, 3.0]}, {"label_smoothing": 0.2}):
+        loss = nn.cross_entropy(x, [-1, 1, -1], "none", ignore_index=-1, **options)
+        alone = nn.cross_entropy(x.data[1:2], [1], "none", **options)
+        np.testing.assert_array_equal(loss.data, [0.0, *alone, 0.0])
+        x_bar = minwn.grad(loss, x, np.ones(3, "f4"))
+        assert np.array_equal(x_bar.data[::2], np.zeros((2, 2)))
+        assert x_bar.data[1].all()
+
+
+def test_class_weights_and_soft_targets_have_gradients(rng):
+    """Both by differences, to second order: of the mean over labels, the denominator too."""
+    x, w, p = rng.normal(size=(3, 4)), rng.uniform(0.5, 2, 4), rng.dirichlet(np.ones(4), 3)
+    for targets in (np.array([1, 0, 3]), None):
+        def loss(x, w, p, targets=targets):
+            given = p if targets is None else targets
+            return nn.cross_entropy(x, given, weight=w, label_smoothing=0.25)
+
+        inputs = (x, w, p) if targets is None else (x, w)
+        f = loss if targets is None else lambda x, w, loss=loss: loss(x, w, None)
+        assert minwn.gradcheck(f, inputs, order=2).ok
+
+
+def test_a_class_that_cannot_be_counts_where_smoothing_gives_it_a_share():
+    x = np.array([[0.0, -np.inf, 1.0]])
+    assert nn.cross_entropy(x, [2], label_smoothing=0.1) == np.inf
+    found = nn.cross_entropy(x, [2], weight=[1.0, 0.0, 1.0], label_smoothing=0.3)
+    z = np.log(1 + np.e)  # q = (0.1, 0, 0.8), and the denominator is 1
+    np.testing.assert_allclose(found, 0.1 * z + 0.8 * (z - 1), rtol=1e-14)
+
+
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.mse_loss, nn.bce_with_logits])
 def test_a_dtype_stays_in_a_loss(loss, rng):
     x, target = tensor(f32(rng, 3, 4), requires_grad=True), abs(f32(rng, 3, 4))
@@ -383,6 +416,11 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.Sequential(None), TypeError, ["'0'", "None"]),
     (lambda: nn.cross_entropy(X[0, 0], [0, 1, 2, 4]), ValueError, ["4 classes"]),
     (lambda: nn.cross_entropy(X[0, 0], [0] * 4, "avg"), ValueError, ["'avg'", "mean"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, weight=[1, 2]), ValueError, ["(2,)", "4 classes"]),
+    (lambda: nn.cross_entropy(X[0, 0], X[0, 0], ignore_index=1), ValueError, ["=1 is for labels"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, ignore_index=0.5), ValueError, ["=0.5; give a wh"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, label_smoothing=2), ValueError, ["=2; give", "1"]),
+    (lambda: nn.cross_entropy(X[0, 0], [9] * 4, ignore_index=7), ValueError, ["from 9 to 9 for 4"]),
     (lambda: nn.mse_loss(X, X[0]), ValueError, ["(3, 4, 4)", "(2, 3, 4, 4)"]),
     (lambda: nn.mse_loss(X, X, "avg"), ValueError, ["'avg'", "mean"]),
     (lambda: nn.bce_with_logits(X, [1.0]), ValueError, ["(1,)", "(2, 3, 4, 4)"]),
