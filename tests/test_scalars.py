@@ -187,10 +187,10 @@ LAYERS: dict[str, list[tuple[Any, dict[str, Any], tuple[int, ...]]]] = {
     "Softmax": [(nn.Softmax, {"axis": 1}, (3, 4))],
     **{
         f"{name}Pool{d}d": [
-            (getattr(nn, f"{name}Pool{d}d"), {"kernel_size": 2, "stride": 1, "padding": 1},
-             (1, 2, *(4,) * d))
+            (getattr(nn, f"{name}Pool{d}d"),
+             {"kernel_size": 2, "stride": 1, "padding": 1} | more, (1, 2, *(4,) * d))
         ]
-        for name in ("Max", "Avg") for d in (1, 2, 3)
+        for name, more in (("Max", {"dilation": 2}), ("Avg", {})) for d in (1, 2, 3)
     },
     "BatchNorm": [
         (nn.BatchNorm, {"num_features": 4, "eps": eps, "momentum": momentum}, (3, 4))

@@ -250,7 +250,7 @@ def normed(f: Any, gain: Any = positive) -> list[Row]:
 
 
 WINDOW = {"kernel": (SIZE,), "stride": (1,), "dilation": (1,), "padding": ((0, 0),)}
-POOL = {"kernel": (SIZE,), "stride": (3,), "padding": (7,)}
+POOL = {"kernel": (SIZE,), "stride": (3,), "padding": ((7, 8),)}
 
 PRIMITIVES: dict[str, list[Row]] = {
     "sum_to": [
@@ -367,8 +367,14 @@ PRIMITIVES: dict[str, list[Row]] = {
         for draw in (far, large, signed)
         for shape, axis in (((ROWS, 3), (0,)), ((3, SIZE), (1,)), ((20, 3, 250), (0, 2)))
     ],
-    "max_pool": [row(max_pool, draw(1, 2, 3 * SIZE), **POOL) for draw in (signed, equal)],
-    "avg_pool": [row(avg_pool, draw(1, 2, 3 * SIZE), **POOL) for draw in (signed, far)],
+    "max_pool": [
+        row(max_pool, draw(1, 2, 3 * SIZE), **POOL, dilation=(d,))
+        for draw in (signed, equal) for d in (1, 2)
+    ],
+    "avg_pool": [
+        row(avg_pool, draw(1, 2, 3 * SIZE), **POOL, counted=counted)
+        for draw in (signed, far) for counted in (POOL["padding"], ((0, 0),))
+    ],
     "weight_norm": normed(weight_norm.forward),
     "exponential_scale": normed(exponential_scale.forward, signed),
     "frozen_norm": [

@@ -240,12 +240,22 @@ CASES: dict[str, list[Case]] = {
     "frozen_norm": [case((2, 3), (2, 1), n=FROZEN), case((2, 3), (), n=FROZEN[0, 0])],
     # ---- nn
     "standardise": [case((3, 4), axis=(0,), eps=0.3), case((2, 3, 2), axis=(0, 2), eps=1e-5)],
-    "max_pool": [case(apart(1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
-                 case(apart(2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
-                 case(apart(2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
-    "avg_pool": [case((1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
-                 case((2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
-                 case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
+    "max_pool": [
+        case(apart(1, 2, 5), kernel=(3,), stride=(2,), padding=((1, 1),), dilation=(1,)),
+        case(apart(2, 1, 4), kernel=(2,), stride=(2,), padding=((0, 0),), dilation=(1,)),
+        case(apart(1, 2, 6), kernel=(3,), stride=(2,), padding=((1, 2),), dilation=(2,)),
+        case(apart(2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=((0, 0), (1, 1)),
+             dilation=(2, 1)),
+    ],
+    "avg_pool": [
+        case((1, 2, 5), kernel=(3,), stride=(2,), padding=((1, 1),), counted=((1, 1),)),
+        case((2, 1, 4), kernel=(2,), stride=(2,), padding=((0, 0),), counted=((0, 0),)),
+        case((1, 2, 6), kernel=(3,), stride=(2,), padding=((1, 2),), counted=((1, 1),)),
+        case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=((0, 1), (1, 1)),
+             counted=((0, 0), (1, 1))),
+        case((2, 1, 3, 4), kernel=(2, 3), stride=(1, 2), padding=((1, 1), (1, 1)),
+             counted=((0, 0), (0, 0))),
+    ],
 }
 
 NAN = math.nan
@@ -268,7 +278,8 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("clip", [[-1.0, 0.5, 2.0]], {"low": -1.0, "high": 2.0}, [3.0, 5.0, 7.0], [[3.0, 5.0, 7.0]]),
     ("power", [[0.0, 0.0, 0.0], [2.0, 1.0, 0.0]], {}, [3.0, 5.0, 7.0],
      [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]),
-    ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]], {"kernel": (4,), "stride": (4,), "padding": (0,)},
+    ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]],
+     {"kernel": (4,), "stride": (4,), "padding": ((0, 0),), "dilation": (1,)},
      [[[5.0]]], [[[[5.0, 0.0, 0.0, 0.0]]]]),
     # An entry that is NaN, and a window of nothing but -inf beside its padding.
     ("relu", [[NAN]], {}, [5.0], [[5.0]]),
@@ -280,7 +291,7 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("max", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
     ("min", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
     ("max_pool", [[[[-math.inf, -math.inf, NAN, NAN]]]],
-     {"kernel": (2,), "stride": (2,), "padding": (1,)},
+     {"kernel": (2,), "stride": (2,), "padding": ((1, 1),), "dilation": (1,)},
      [[[3.0, 5.0, 7.0]]], [[[[3.0, 0.0, 5.0, 7.0]]]]),
     # At v = 0:  v_bar = (g / h) w_bar, with h = 2 here.
     *(("weight_norm", [[[0.0, 0.0]], [[3.0]]], {"form": form, "eps": eps}, [[2.0, 4.0]],

@@ -151,6 +151,13 @@ OTHERS = [
             (3, ((2, 3, 2), 2, (0, 1, 1))),
         ]
     ),
+    layer("MaxPool1d", (2, 3, 7), 3, 2, 1, 2),
+    layer("MaxPool2d", (2, 3, 7, 6), (2, 3), 2, 1, (3, 1), ceil_mode=True),
+    layer("MaxPool3d", (2, 3, 6, 5, 5), 2, (2, 3, 1), (0, 1, 1), (1, 1, 2), ceil_mode=True),
+    layer("AvgPool1d", (2, 3, 7), 2, ceil_mode=True),
+    layer("AvgPool2d", (2, 3, 7, 6), (3, 2), 2, 1, ceil_mode=True),
+    layer("AvgPool2d", (2, 3, 7, 6), 3, 2, 1, True, False),
+    layer("AvgPool3d", (2, 3, 6, 5, 4), 3, 2, (1, 1, 0), count_include_pad=False),
     Layer(nn.GlobalAvgPool, lambda: Over(torch.mean), (2, 3, 4)),
     Layer(nn.GlobalMaxPool, lambda: Over(torch.amax), (2, 3, 4, 2)),
     layer("Dropout", (3, 4), 0.0),
@@ -388,15 +395,45 @@ def test_losses_hold_where_an_exponential_would_overflow():
         assert_close(minwn.grad(loss, mine), torch.autograd.grad(expected, other)[0])
 
 
+@pytest.mark.parametrize("kind", ["Max", "Avg"])
+@pytest.mark.parametrize("kernel", range(1, 5))
+def test_every_window_of_a_pool(kind, kernel, rng):
+    """Which windows there are, and by what the mean divides: every option on a line."""
+    dilations, counts = ((1, 2, 3), (True,)) if kind == "Max" else ((1,), (True, False))
+    for size, stride, padding, dilation, ceil_mode, counted in itertools.product(
+        range(1, 9), range(1, 6), range(kernel // 2 + 1), dilations, (False, True), counts
+    ):
+        options: dict[str, Any] = {"ceil_mode": ceil_mode}
+        options |= {"dilation": dilation} if kind == "Max" else {"count_include_pad": counted}
+        ours, theirs = (
+            getattr(lib, f"{kind}Pool1d")(kernel, stride, padding, **options)
+            for lib in (nn, torch.nn)
+        )
+        x = rng.normal(size=(1, 1, size))
+        mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        try:
+            expected = theirs(other)
+        except RuntimeError:  # not one window fits
+            with pytest.raises(ValueError, match="does not fit"):
+                ours(mine)
+            continue
+        y = ours(mine)
+        assert_close(y, expected)
+        y_bar = rng.normal(size=y.shape)
+        (x_bar,) = torch.autograd.grad(expected, other, torch.tensor(y_bar))
+        assert_close(minwn.grad(y, mine, y_bar), x_bar)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_maxima_of_windows_with_nan_and_infinity(seed):
     rng = np.random.default_rng(seed)
     kernel, stride = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
     padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
-    x = rng.choice([np.nan, -np.inf, 0.0, 1.0, np.inf], (1, 2, 4, 5), p=[0.1, 0.5, 0.1, 0.1, 0.2])
+    dilation, ceil_mode = tuple(rng.integers(1, 3, 2).tolist()), bool(rng.integers(2))
+    x = rng.choice([np.nan, -np.inf, 0.0, 1.0, np.inf], (1, 2, 6, 7), p=[0.1, 0.5, 0.1, 0.1, 0.2])
     mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y = nn.MaxPool2d(kernel, stride, padding)(mine)
-    theirs = torch.nn.functional.max_pool2d(other, kernel, stride, padding)
+    y = nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil_mode)(mine)
+    theirs = F.max_pool2d(other, kernel, stride, padding, dilation, ceil_mode)
     np.testing.assert_array_equal(y.data, theirs.detach().numpy())
     y_bar = rng.normal(size=y.shape)
     (expected,) = torch.autograd.grad(theirs, other, torch.tensor(y_bar))

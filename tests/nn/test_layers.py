@@ -23,10 +23,10 @@ def f32(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 # ---- the primitives that live here --------------------------------------------------------------
 
-POOL = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1)}
+POOL = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 1), (1, 1))}
 PRIMITIVES = {
-    "max_pool": ((2, 3, 5, 4), POOL),
-    "avg_pool": ((2, 3, 5, 4), POOL),
+    "max_pool": ((2, 3, 5, 4), POOL | {"dilation": (1, 2)}),
+    "avg_pool": ((2, 3, 5, 4), POOL | {"counted": ((0, 0), (1, 1))}),
     "standardise": ((4, 3, 2), {"axis": (0, 2), "eps": 0.1}),
 }
 
@@ -87,6 +87,28 @@ def test_a_pool_of_one_entry_is_a_copy(rng):
     y = nn.MaxPool2d(1)(x)
     np.testing.assert_array_equal(y, x)
     assert not np.shares_memory(y, x)
+
+
+def test_a_last_window_of_ceil_mode_counts_the_entries_it_has():
+    """Of five entries by twos: one window of two with padding, and a last of one entry."""
+    x = np.arange(5.0).reshape(1, 1, 5)
+    assert nn.AvgPool1d(2, ceil_mode=True)(x).tolist() == [[[0.5, 2.5, 4.0]]]
+    assert nn.MaxPool1d(2, ceil_mode=True)(x).tolist() == [[[1.0, 3.0, 4.0]]]
+    pool = nn.AvgPool1d(2, 2, 1, count_include_pad=False)
+    assert pool(x).tolist() == [[[0.0, 1.5, 3.5]]]
+    assert nn.AvgPool1d(2, 2, 1)(x).tolist() == [[[0.0, 1.5, 3.5]]]
+    assert nn.AvgPool1d(3, 2, 1)(x).tolist() == [[[1 / 3, 2.0, 7 / 3]]]
+    assert nn.AvgPool1d(3, 2, 1, count_include_pad=False)(x).tolist() == [[[0.5, 2.0, 3.5]]]
+    # A window that would start in the padding behind x does not count.
+    assert nn.MaxPool1d(2, 2, 1, ceil_mode=True)(x[..., :4]).tolist() == [[[0.0, 2.0, 3.0]]]
+
+
+def test_a_pool_says_its_options():
+    assert repr(nn.MaxPool1d(3)) == "MaxPool1d(kernel_size=(3,), stride=(3,), padding=(0,))"
+    assert repr(nn.MaxPool1d(3, dilation=2, ceil_mode=True)).endswith(
+        "padding=(0,), dilation=(2,), ceil_mode=True)"
+    )
+    assert repr(nn.AvgPool1d(3, count_include_pad=False)).endswith("count_include_pad=False)")
 
 
 def test_a_maximum_never_comes_from_the_padding():
@@ -381,6 +403,10 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.Softmax(4)(tensor(X)), IndexError, ["axis 4"]),
     (lambda: nn.MaxPool2d(0), ValueError, ["kernel_size=0"]),
     (lambda: nn.AvgPool2d(2, 0), ValueError, ["stride=0"]),
+    (lambda: nn.MaxPool2d(2, dilation=0), ValueError, ["dilation=0"]),
+    (lambda: nn.MaxPool2d(2, ceil_mode=1), TypeError, ["ceil_mode=1"]),
+    (lambda: nn.AvgPool2d(2, count_include_pad=None), TypeError, ["count_include_pad=None"]),
+    (lambda: nn.MaxPool2d(3, 1, dilation=2)(X), ValueError, ["3 entries, dilation 2", "into 4"]),
     (lambda: nn.MaxPool2d(3, 1, 2), ValueError, ["padding=2", "kernel_size=3"]),
     (lambda: nn.MaxPool2d(5)(X), ValueError, ["5", "4"]),
     (lambda: nn.AvgPool1d(2)(X), ValueError, ["AvgPool1d", "(2, 3, 4, 4)"]),
