@@ -275,8 +275,14 @@ PRIMITIVES: dict[str, list[Row]] = {
         row(ops.put_at, positive(ROWS, 3), index=ONE_ROW, shape=(4, 3)),
         row(ops.put_at, positive(ROWS), index=(ONE_ROW, ONE_ROW), shape=(4, 3)),
     ],
-    "pad": [row(ops.pad, signed(ROWS, 3), widths=((1, 2), (0, 1)))],
-    "crop": [row(ops.crop, signed(ROWS, 3), widths=((1, 2), (0, 1)))],
+    "pad": [
+        row(ops.pad, signed(ROWS, 3), widths=((1, 2), (0, 1))),
+        row(ops.pad, signed(3, 2), widths=((0, 0), (0, ROWS)), mode="replicate"),
+    ],
+    "crop": [
+        row(ops.crop, signed(ROWS, 3), widths=((1, 2), (0, 1))),
+        row(ops.crop, positive(3, ROWS), widths=((0, 0), (0, ROWS - 2)), mode="replicate"),
+    ],
     "_concatenate": [row(_concatenate, signed(ROWS, 3), signed(ROWS, 2), axis=1)],
     "move": [row(ops.move, signed(ROWS, 3), device="cpu")],
     "add": binary(ops.add),

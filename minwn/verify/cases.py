@@ -117,6 +117,12 @@ def forms(*shapes: Any, names: tuple[str, ...] = byhand.weight_norm.FORMS) -> li
     ]
 
 
+def padded(shape: tuple[int, ...]) -> list[Case]:
+    """Every mode, on two axes of three: in the corners, both."""
+    modes = ("reflect", "replicate", "circular")
+    return [case(shape, widths=((0, 0), (1, 2), (2, 1)), mode=mode) for mode in modes]
+
+
 EINSUMS: list[Any] = [
     ("ij,jk", "ik", (2, 3), (3, 2)), ("ij,j", "", (2, 3), (3,)), ("ij", "j", (2, 3)),
     ("ij,k", "j", (2, 3), (2,)), ("ii", "i", (3, 3)), ("iij", "j", (2, 2, 3)),
@@ -141,8 +147,8 @@ CASES: dict[str, list[Case]] = {
         case((5,), index=numpy.array([0, 1, 1, 2, 0]), shape=(3,)),
         case((3,), index=MASK, shape=(2, 3)),
     ],
-    "pad": [case((2, 3), widths=((1, 0), (0, 2)))],
-    "crop": [case((3, 4), widths=((1, 0), (0, 2)))],
+    "pad": [case((2, 3), widths=((1, 0), (0, 2))), *padded((2, 3, 4))],
+    "crop": [case((3, 4), widths=((1, 0), (0, 2))), *padded((2, 6, 7))],
     "_concatenate": [
         case((2, 1), (2, 3), axis=1), case((1, 2), (2, 2), (3, 2), axis=0),
         case((2, 1), (2, 2), axis=-1),

@@ -95,9 +95,18 @@ def inside(shape, widths):
     return tuple(slice(before, n - after) for n, (before, after) in zip(shape, widths, strict=True))
 
 
-def pad(x, *, widths):
-    z = np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)])
-    z[inside(z.shape, widths)] = x
+def pad(x, *, widths, mode="zeros"):
+    named = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}
+    return np.pad(x, widths, named.get(mode, mode)) if widths else x
+
+
+def crop(x, *, widths, mode="zeros"):
+    """By the matrix of pad, one entry at a time."""
+    z = np.zeros(x[inside(x.shape, widths)].shape)
+    for at in np.ndindex(*z.shape):
+        unit = np.zeros_like(z)
+        unit[at] = 1
+        z[at] = np.sum(x * pad(unit, widths=widths, mode=mode))
     return z
 
 
@@ -154,7 +163,7 @@ LIKE: dict[str, Callable[..., Any]] = {
     "reshape": lambda x, shape: np.array(list(x.flat)).reshape(shape),
     "transpose": np.transpose, "flip": np.flip,
     "getitem": lambda x, index: x[index], "put_at": put,
-    "pad": pad, "crop": lambda x, widths: x[inside(x.shape, widths)],
+    "pad": pad, "crop": crop,
     "_concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "cast": lambda x, dtype: x, "move": lambda x, device: x,
     # ---- products
@@ -355,8 +364,12 @@ MORE: dict[str, list[Case]] = {
     "getitem": [case(shape, index=i) for shape, i in READ],
     "put_at": [case(np.zeros(shape)[i].shape, index=i, shape=shape) for shape, i in READ],
     "pad": [case((2, 3), widths=((0, 0), (0, 0))), case((0,), widths=[(1, 2)]),
-            case((), widths=())],
-    "crop": [case((2, 3), widths=((0, 0), (0, 0))), case((3,), widths=[(1, 2)])],
+            case((), widths=()), case((1, 2), widths=((0, 0), (2, 2)), mode="circular"),
+            case((1, 2), widths=((3, 0), (0, 5)), mode="replicate"),
+            case((0, 2), widths=((0, 0), (1, 0)), mode="reflect")],
+    "crop": [case((2, 3), widths=((0, 0), (0, 0))), case((3,), widths=[(1, 2)]),
+             case((1, 6), widths=((0, 0), (2, 2)), mode="circular"),
+             case((1, 2), widths=((0, 0), (0, 0)), mode="replicate")],
     "_concatenate": [case((2, 3), (2, 0), (2, 1), axis=-1)],
     "matmul": [case(a, b) for a, b in MATMULS],
     "unfold": windows(back=False),

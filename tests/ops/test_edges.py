@@ -344,6 +344,18 @@ BAD = {
     "getitem": (lambda: ops.getitem(ARRAY, index=3), IndexError, "3"),
     "pad too few": (lambda: ops.pad(ARRAY, widths=((1, 1),)), ValueError, "one pair"),
     "pad negative": (lambda: ops.pad(ARRAY, widths=((1, 1), (-1, 0))), ValueError, ">= 0"),
+    "pad mode": (lambda: ops.pad(ARRAY, widths=((0, 0), (1, 0)), mode="a"), ValueError, "circular"),
+    "pad reflect": (
+        lambda: ops.pad(ARRAY, widths=((3, 0), (0, 0)), mode="reflect"), ValueError,
+        r"mode='reflect' pads an axis of length 3 by at most 2 entries, not by \(3, 0\)",
+    ),
+    "pad circular": (
+        lambda: ops.pad(ARRAY, widths=((0, 4), (0, 0)), mode="circular"), ValueError, "at most 3",
+    ),
+    "pad replicate": (
+        lambda: ops.pad(ARRAY[:0], widths=((0, 1), (0, 0)), mode="replicate"), ValueError,
+        "length 0 by at most 0",
+    ),
     "crop": (lambda: ops.crop(ARRAY, widths=((1, 1), (1, 6))), ValueError, r"\(1, 6\)"),
     "split unequal": (lambda: ops.split(ARRAY, 2), ValueError, "length 3 into 2"),
     "split none": (lambda: ops.split(ARRAY, 0), ValueError, "into 0"),
