@@ -385,6 +385,18 @@ class Tensor(Value):
         _check_none("var", others)
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
+    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+        _check_none("std", others)
+        return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    def prod(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+        _check_none("prod", others)
+        return ops.prod(self, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, **others: Any) -> Tensor:
+        _check_none("cumsum", others)
+        return ops.cumsum(self, axis=axis)
+
     def max(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("max", others)
         return ops.max(self, axis=axis, keepdims=keepdims)
@@ -557,7 +569,7 @@ _ELSEWHERE = {
     "double": "x.to('float64')", "expand": "ops.broadcast_to(x, shape=...)",
     "float": "x.to('float32')", "half": "x.to('float16')", "matmul": "x @ y",
     "permute": "x.transpose(...)", "pow": "x ** y", "softmax": "ops.softmax(x, axis=...)",
-    "squeeze": "x.reshape(...)", "std": "x.var(...).sqrt()", "t": "x.T",
+    "squeeze": "x.reshape(...)", "t": "x.T",
     "tolist": "x.numpy().tolist()", "type": "x.to(dtype)", "unsqueeze": "x[None]",
     "view": "x.reshape(...)", "zero_": "x.grad = None for gradients",
 }

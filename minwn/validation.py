@@ -446,7 +446,6 @@ _WANTED: dict[str, Wanted] = {
             "create_graph",
             "elementwise_affine",
             "keepdims",
-            "mode",
             "requires_grad",
             "retain_graph",
             "strict",
@@ -454,5 +453,5 @@ _WANTED: dict[str, Wanted] = {
         _FLAG,
     ),
     "state": (lambda x: isinstance(x, Mapping), "what state_dict() gave"),
-    **dict.fromkeys(("answer", "form", "groups", "reduction", "targets"), _ANYTHING),
+    **dict.fromkeys(("answer", "form", "groups", "mode", "reduction", "targets"), _ANYTHING),
 }

@@ -80,7 +80,11 @@ OPS: dict[str, list[tuple[Any, dict[str, Any], tuple[tuple[int, ...], ...]]]] = 
     "clip": [(ops.clip, {"low": 0.75, "high": 1.25}, ((3, 4),)), (ops.clip, {"low": 1.0}, ((3,),))],
     "_concatenate": [(_concatenate, {"axis": 1}, ((3, 4), (3, 2)))],
     "softmax": [(ops.softmax, {"axis": 1}, ((3, 4),))],
-    "var": [(ops.var, {"ddof": 1}, ((3, 4),)), (ops.var, {"axis": 0, "ddof": 2}, ((3, 4),))],
+    **{
+        f.name: [(f, {"ddof": 1}, ((3, 4),)), (f, {"axis": 0, "ddof": 2}, ((3, 4),))]
+        for f in (ops.var, ops.std)
+    },
+    "cumsum": [(ops.cumsum, {"axis": 1}, ((3, 4),))],
     "standardise": [
         (lambda x, eps: standardise(x, axis=(1,), eps=eps), {"eps": 0.5}, ((3, 4),))
     ],
@@ -183,10 +187,10 @@ LAYERS: dict[str, list[tuple[Any, dict[str, Any], tuple[int, ...]]]] = {
     "Softmax": [(nn.Softmax, {"axis": 1}, (3, 4))],
     **{
         f"{name}Pool{d}d": [
-            (getattr(nn, f"{name}Pool{d}d"), {"kernel_size": 2, "stride": 1, "padding": 1},
-             (1, 2, *(4,) * d))
+            (getattr(nn, f"{name}Pool{d}d"),
+             {"kernel_size": 2, "stride": 1, "padding": 1} | more, (1, 2, *(4,) * d))
         ]
-        for name in ("Max", "Avg") for d in (1, 2, 3)
+        for name, more in (("Max", {"dilation": 2}), ("Avg", {})) for d in (1, 2, 3)
     },
     "BatchNorm": [
         (nn.BatchNorm, {"num_features": 4, "eps": eps, "momentum": momentum}, (3, 4))

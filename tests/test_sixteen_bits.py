@@ -250,7 +250,7 @@ def normed(f: Any, gain: Any = positive) -> list[Row]:
 
 
 WINDOW = {"kernel": (SIZE,), "stride": (1,), "dilation": (1,), "padding": ((0, 0),)}
-POOL = {"kernel": (SIZE,), "stride": (3,), "padding": (7,)}
+POOL = {"kernel": (SIZE,), "stride": (3,), "padding": ((7, 8),)}
 
 PRIMITIVES: dict[str, list[Row]] = {
     "sum_to": [
@@ -275,8 +275,14 @@ PRIMITIVES: dict[str, list[Row]] = {
         row(ops.put_at, positive(ROWS, 3), index=ONE_ROW, shape=(4, 3)),
         row(ops.put_at, positive(ROWS), index=(ONE_ROW, ONE_ROW), shape=(4, 3)),
     ],
-    "pad": [row(ops.pad, signed(ROWS, 3), widths=((1, 2), (0, 1)))],
-    "crop": [row(ops.crop, signed(ROWS, 3), widths=((1, 2), (0, 1)))],
+    "pad": [
+        row(ops.pad, signed(ROWS, 3), widths=((1, 2), (0, 1))),
+        row(ops.pad, signed(3, 2), widths=((0, 0), (0, ROWS)), mode="replicate"),
+    ],
+    "crop": [
+        row(ops.crop, signed(ROWS, 3), widths=((1, 2), (0, 1))),
+        row(ops.crop, positive(3, ROWS), widths=((0, 0), (0, ROWS - 2)), mode="replicate"),
+    ],
     "_concatenate": [row(_concatenate, signed(ROWS, 3), signed(ROWS, 2), axis=1)],
     "move": [row(ops.move, signed(ROWS, 3), device="cpu")],
     "add": binary(ops.add),
@@ -340,6 +346,14 @@ PRIMITIVES: dict[str, list[Row]] = {
     ],
     "var": reduced(ops.var, far) + reduced(ops.var, signed)
     + [row(ops.var, far(ROWS, 3), axis=0, ddof=1)],
+    "std": reduced(ops.std, far) + reduced(ops.std, signed)
+    + [row(ops.std, far(ROWS, 3), axis=0, ddof=1)],
+    "cumsum": [row(ops.cumsum, positive(ROWS, 3), axis=0),
+               row(ops.cumsum, positive(3, ROWS), axis=1),
+               row(ops.cumsum, positive(ROWS))],
+    "prod": [row(ops.prod, far(ROWS, 3, at=1.0, width=0.01), axis=0),
+             row(ops.prod, far(3, ROWS, at=-1.0, width=0.01), axis=1),
+             row(ops.prod, signed(ROWS, 3), axis=1)],
     "unfold": [row(ops.unfold, signed(1, 2, 3 * SIZE), **WINDOW)],
     "fold": [row(ops.fold, positive(1, 2, SIZE, 2 * SIZE + 1), size=(3 * SIZE,), **WINDOW)],
     "linear": [
@@ -359,8 +373,14 @@ PRIMITIVES: dict[str, list[Row]] = {
         for draw in (far, large, signed)
         for shape, axis in (((ROWS, 3), (0,)), ((3, SIZE), (1,)), ((20, 3, 250), (0, 2)))
     ],
-    "max_pool": [row(max_pool, draw(1, 2, 3 * SIZE), **POOL) for draw in (signed, equal)],
-    "avg_pool": [row(avg_pool, draw(1, 2, 3 * SIZE), **POOL) for draw in (signed, far)],
+    "max_pool": [
+        row(max_pool, draw(1, 2, 3 * SIZE), **POOL, dilation=(d,))
+        for draw in (signed, equal) for d in (1, 2)
+    ],
+    "avg_pool": [
+        row(avg_pool, draw(1, 2, 3 * SIZE), **POOL, counted=counted)
+        for draw in (signed, far) for counted in (POOL["padding"], ((0, 0),))
+    ],
     "weight_norm": normed(weight_norm.forward),
     "exponential_scale": normed(exponential_scale.forward, signed),
     "frozen_norm": [
@@ -636,6 +656,11 @@ LOSSES: dict[str, list[Row]] = {
               reduction=reduction)
           for draw in (signed, far, equal) for shape in ((ROWS, 2), (30, CLASSES))
           for reduction in ("mean", "none")),
+        *(row(nn.cross_entropy, draw(*shape), targets=targets, reduction=reduction,
+              weight=np.linspace(0.5, 2, shape[1]), ignore_index=1, label_smoothing=smoothing)
+          for draw in (signed, far, equal)
+          for shape, targets in (((ROWS, 2), LABELS), ((30, CLASSES), MANY))
+          for smoothing in (0.0, 0.1) for reduction in ("mean", "none")),
     ],
 }
 

@@ -11,6 +11,14 @@ For a label this is l_bar (s - p). The loss is linear in the distribution:
 
     dl/dp_j = z - x_j = -log s_j       so       p_bar_j = l_bar (z - x_j)
 
+Nothing here asks the p_j to sum to 1. So class weights w and label smoothing e, as in PyTorch, are
+another p, and `nn.cross_entropy` hands over
+
+    q_j = w_j ((1 - e) p_j + e / k)
+
+Rows whose label is ignored are left out first. The mean over labels t is then the sum of l divided
+by the sum of w_t.
+
 A class with p_j = 0 and x_j = -inf is left out of every sum; there p_bar_j is 0. The mean of n rows
 gives each of them l_bar / n. Differentiated again,  ds_i/dx_j = s_i (1[i = j] - s_j),  the pullback
 of the softmax, and  d(z - x_i)/dx_j = s_j - 1[i = j].
@@ -44,7 +52,7 @@ def forward(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
 
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
     """
-    rows, targets, lead = _rows(logits, targets, reduction)
+    rows, targets, lead = as_rows(logits, targets, reduction)
     if targets.ndim == 1:
         loss = softmax_cross_entropy(rows, labels=targets, reduction=reduction)
     else:
@@ -55,8 +63,8 @@ def forward(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
 @door
 def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
     """The definition, in ops: autodiff finds the derivatives."""
-    rows, targets, lead = _rows(logits, targets, reduction)
-    p = _one_hot(rows, targets) if targets.ndim == 1 else targets
+    rows, targets, lead = as_rows(logits, targets, reduction)
+    p = one_hot(rows, targets) if targets.ndim == 1 else targets
     log_s = rows - logsumexp(rows, axis=1, keepdims=True)
     losses = -sum_over(where(_left_out(rows, p), 0.0, log_s) * p, axis=1)
     if reduction == "none":
@@ -87,7 +95,7 @@ def softmax_cross_entropy(
 def _(l_bar, loss, logits, p=None, *, labels=None, reduction):
     l_bar = l_bar.reshape((-1, 1)) if reduction == "none" else l_bar * _share(logits, reduction)
     if p is None:
-        return ((softmax(logits, axis=1) - _one_hot(logits, labels)) * l_bar,)
+        return ((softmax(logits, axis=1) - one_hot(logits, labels)) * l_bar,)
     total = sum_over(p, axis=1, keepdims=True)
     return (
         lambda: (softmax(logits, axis=1) * total - p) * l_bar,
@@ -114,7 +122,7 @@ def targets_vjp(l_bar: Any, logits: Any, *, targets: Any, reduction: str = "mean
 
 
 def _bars(l_bar: Any, logits: Any, targets: Any, reduction: str) -> Any:
-    rows, targets, _ = _rows(logits, targets, reduction)
+    rows, targets, _ = as_rows(logits, targets, reduction)
     if targets.ndim == 1:
         return softmax_cross_entropy.vjp(l_bar, None, rows, labels=targets, reduction=reduction)
     return softmax_cross_entropy.vjp(l_bar, None, rows, targets, reduction=reduction)
@@ -137,7 +145,7 @@ def _share(logits: Any, reduction: str) -> float:
     return 1.0 / logits.shape[0] if logits.shape[0] else math.nan  # the mean of nothing
 
 
-def _one_hot(logits: Any, labels: Array) -> Array:
+def one_hot(logits: Any, labels: Array) -> Array:
     """Labels as distributions, (n, k)."""
     p = namespace(labels).zeros(logits.shape, dtype=logits.dtype)
     p[_at(labels)] = 1.0
@@ -149,7 +157,7 @@ def _at(targets: Array) -> tuple[Array, Array]:
     return indices(targets), targets
 
 
-def _rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Any, tuple[int, ...]]:
+def as_rows(logits: Any, targets: Any, reduction: str) -> tuple[Any, Any, tuple[int, ...]]:
     """Logits (n ..., k), targets (n ...) or (n ..., k), and the shape of the n ... positions."""
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}; choose from {', '.join(REDUCTIONS)}")

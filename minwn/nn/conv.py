@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 from ..backend import Generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
+from ..ops import pad
+from ..ops.shape import PADDING
 from ..tensors import Tensor
-from ..validation import flag
+from ..validation import choice, flag
 from . import init
 from .module import Module, Parameter
 
@@ -83,7 +85,10 @@ class Convolution(Module):
             )
 
     def describe(self) -> str:
-        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        defaults = {
+            "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1,
+            "padding_mode": "zeros",
+        }
         said = [f"{self.in_channels} -> {self.out_channels}"]
         own = vars(self)
         said += [f"{k}={own[k]!r}" for k, usual in defaults.items() if own.get(k, usual) != usual]
@@ -100,7 +105,8 @@ class Conv(Convolution):
 
     y: (n, out, *out_size), out_size = floor((size + padding before and after
     - dilation (kernel - 1) - 1) / stride) + 1.   padding: a number, one for each dimension, pairs
-    (before, after), "valid" for none or "same" for out_size = size.
+    (before, after), "valid" for none or "same" for out_size = size.   padding_mode: what the input
+    is padded with, "zeros", "reflect", "replicate" or "circular"; see `ops.pad`.
     Raises ValueError for options and inputs that do not fit.
     """
 
@@ -116,10 +122,12 @@ class Conv(Convolution):
         dilation: Ints = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         *,
         rng: Generator | int | None = None,
         dtype: Any = "float32",
     ) -> None:
+        self.padding_mode = choice("padding_mode", padding_mode, PADDING)
         self._build(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, rng,
             dtype,
@@ -127,7 +135,11 @@ class Conv(Convolution):
 
     def forward(self, x: Any) -> Tensor:
         self._check(x)
-        return conv.forward_of(x, self.weight, self.bias, self._shape())
+        shape = self._shape()
+        if self.padding_mode != "zeros":
+            x = pad(x, widths=((0, 0), (0, 0), *shape["padding"]), mode=self.padding_mode)
+            shape = shape | {"padding": ((0, 0),) * self.dimensions}
+        return conv.forward_of(x, self.weight, self.bias, shape)
 
 
 class ConvTranspose(Convolution):
@@ -136,7 +148,8 @@ class ConvTranspose(Convolution):
     y: (n, in, *size)   weight: (in, out/groups, *kernel)   bias: (out,)   x: (n, out, *out_size)
 
     out_size = (size - 1) stride - padding before and after + dilation (kernel - 1)
-    + output_padding + 1, output_padding < stride.   The arguments are in PyTorch's order.
+    + output_padding + 1, output_padding < stride.   The arguments are in PyTorch's order; there is
+    no padding_mode but zeros.
     Raises ValueError for options and inputs that do not fit.
     """
 

@@ -15,9 +15,11 @@ from ..backend import Array, accumulator, floating, largest, namespace, quiet, w
 from ..graph import primitive, raw
 from ..small import row_sums
 from .elementwise import masked
-from .shape import Axis, add_up, broadcast_to
+from .shape import Axis, add_up, broadcast_to, concatenate, flip, reshape, transpose
 
-__all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
+__all__ = [
+    "cumsum", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var",
+]
 
 
 def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
@@ -63,6 +65,53 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _(z_bar, z, x, *, axis=None, keepdims=False):
     share = z_bar.reshape(_kept(x, axis)) / builtins.max(_count(x, axis), 1)
     return (broadcast_to(share, shape=x.shape),)
+
+
+@primitive
+def cumsum(x: Array, *, axis: int | None = None) -> Array:
+    """z_i = x_0 + ... + x_i along axis; of all entries, in C order, where it is None."""
+    return x.cumsum(axis=axis)
+
+
+@cumsum.pullback
+def _(z_bar, z, x, *, axis=None):
+    # x_j is in z_i for i >= j: the sums from the other end.
+    x_bar = flip(cumsum(flip(z_bar, axis=axis), axis=axis), axis=axis)
+    return (reshape(x_bar, shape=x.shape),)
+
+
+@primitive
+def prod(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """z = product of x over axis, with dz/dx_i the product of the other entries: where one entry is
+    0, that of this one; where two are, 0. (PyTorch divides z by x_i where no entry is 0.)"""
+    return x.prod(axis=axis, keepdims=keepdims)
+
+
+@prod.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False):
+    axes = _axes(x, axis)
+    order = (*(a for a in range(x.ndim) if a not in axes), *axes)  # the reduced axes last
+    moved = transpose(x, axes=order)
+    rows = reshape(moved, shape=(math.prod(z.shape), _count(x, axis)))
+    others = transpose(
+        reshape(_others(rows), shape=moved.shape), axes=tuple(order.index(a) for a in range(x.ndim))
+    )
+    return (z_bar.reshape(_kept(x, axis)) * others,)
+
+
+def _others(x: Any) -> Any:
+    """For each entry the product of the others in its row.   (m, n) -> (m, n)
+
+    Without a division, so that a 0 does no harm, and of every order: the first half is multiplied
+    by the second, entry by entry. The others of x_i are its partner and the others of their pair.
+    """
+    half = x.shape[1] // 2
+    if not half:
+        return namespace(raw(x)).ones_like(raw(x))
+    one, two, rest = x[:, :half], x[:, half : 2 * half], x[:, 2 * half :]
+    pairs = _others(concatenate([one * two, rest], axis=1))
+    shared = pairs[:, :half]
+    return concatenate([shared * two, shared * one, pairs[:, half:]], axis=1)
 
 
 @primitive
@@ -147,18 +196,31 @@ def _(z_bar, z, x, *, axis=-1):
 @primitive
 def var(x: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Array:
     """z = sum of (x - mean)^2 over axis / (number of entries - ddof)."""
-    centred = x - add_up(x, axis, True, _count(x, axis))
-    return add_up(centred * centred, axis, keepdims, _spread(x, axis, ddof))
+    return _var("var", x, axis, keepdims, ddof)
 
 
 @var.pullback
 def _(z_bar, z, x, *, axis=None, keepdims=False, ddof=0):
-    share = z_bar.reshape(_kept(x, axis)) * (2 / _spread(x, axis, ddof))
+    share = z_bar.reshape(_kept(x, axis)) * (2 / (_count(x, axis) - ddof))
     return (share * (x - mean(x, axis=axis, keepdims=True)),)
 
 
-def _spread(x: Any, axis: Axis, ddof: int) -> int:
+@primitive
+def std(x: Array, *, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Array:
+    """z = the square root of `var`; with derivative 0 where z = 0, as in PyTorch."""
+    return namespace(x).sqrt(_var("std", x, axis, keepdims, ddof))
+
+
+@std.pullback
+def _(z_bar, z, x, *, axis=None, keepdims=False, ddof=0):
+    kept, still = _kept(x, axis), raw(z) == 0
+    share = masked(z_bar / (z + still), ~still).reshape(kept) * (1 / (_count(x, axis) - ddof))
+    return (share * (x - mean(x, axis=axis, keepdims=True)),)
+
+
+def _var(name: str, x: Array, axis: Axis, keepdims: bool, ddof: int) -> Array:
     count = _count(x, axis)
     if not count - ddof > 0:
-        raise ValueError(f"var: {count} entries with ddof={ddof} leave nothing to divide by")
-    return count - ddof
+        raise ValueError(f"{name}: {count} entries with ddof={ddof} leave nothing to divide by")
+    centred = x - add_up(x, axis, True, count)
+    return add_up(centred * centred, axis, keepdims, count - ddof)

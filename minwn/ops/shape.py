@@ -3,14 +3,14 @@ other's pullback: sum_to | broadcast_to, getitem | put_at, pad | crop, concatena
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any
 
 from .. import backend
 from ..backend import Array, accumulator, namespace
 from ..graph import Primitive, primitive, raw
-from ..validation import door, whole
+from ..validation import choice, door, whole
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
@@ -165,35 +165,68 @@ def _plain(index: Any) -> Any:
 
 
 Widths = Sequence[tuple[int, int]]
+PADDING = ("zeros", "reflect", "replicate", "circular")
 
 
 @primitive(widen=False)
-def pad(x: Array, *, widths: Widths) -> Array:
-    """x with widths[a] = (before, after) zeros around axis a."""
+def pad(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
+    """x with widths[a] = (before, after) entries around axis a.
+
+    mode: "zeros"; "reflect", x mirrored at its end entries; "replicate", the end entries; or
+    "circular", x again; as in PyTorch. Raises ValueError where x has too few entries.
+    """
     _check_widths("pad", x, widths)
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
     z = namespace(x).zeros_like(x, shape=shape)
     z[_inside(shape, widths)] = x
+    for place, source in _copied(shape, widths, mode):
+        z[place] = z[source]
     return z
 
 
 @primitive(widen=False)
-def crop(x: Array, *, widths: Widths) -> Array:
-    """x without the first and last widths[a] = (before, after) entries of axis a."""
+def crop(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
+    """x without the first and last widths[a] = (before, after) entries of axis a; where the mode is
+    not "zeros", each of these is first added to the entry that `pad` copies to its place."""
     _check_widths("crop", x, widths)
     if any(sum(pair) > n for n, pair in zip(x.shape, widths, strict=True)):
         raise ValueError(f"crop: widths {list(widths)} are more than there is in shape {x.shape}")
-    return x[_inside(x.shape, widths)]
+    z = x if mode == "zeros" else x.astype(accumulator(x.dtype))
+    for place, source in _copied(x.shape, widths, mode):
+        z[source] += z[place]
+    return z[_inside(x.shape, widths)].astype(x.dtype, copy=False)
 
 
 @pad.pullback
-def _(z_bar, z, x, *, widths):
-    return (crop(z_bar, widths=widths),)
+def _(z_bar, z, x, *, widths, mode="zeros"):
+    return (crop(z_bar, widths=widths, mode=mode),)
 
 
 @crop.pullback
-def _(z_bar, z, x, *, widths):
-    return (pad(z_bar, widths=widths),)
+def _(z_bar, z, x, *, widths, mode="zeros"):
+    return (pad(z_bar, widths=widths, mode=mode),)
+
+
+def _copied(shape: Shape, widths: Widths, mode: str) -> Iterator[tuple[Any, Any]]:
+    """(a row of the padding, the row it is a copy of), axis by axis of the padded shape."""
+    if choice("mode", mode, PADDING) == "zeros":
+        return
+    for axis, (padded, (before, after)) in enumerate(zip(shape, widths, strict=True)):
+        n, rows = padded - before - after, (slice(None),) * axis
+        most = {"reflect": n - 1, "circular": n, "replicate": padded if n else 0}[mode]
+        if max(before, after) > max(most, 0):
+            raise ValueError(
+                f"mode={mode!r} pads an axis of length {n} by at most {max(most, 0)} entries, not "
+                f"by {(before, after)}"
+            )
+        for q in (*range(-before, 0), *range(n, n + after)):
+            if mode == "circular":
+                source = q % n
+            elif mode == "replicate":
+                source = 0 if q < 0 else n - 1
+            else:
+                source = -q if q < 0 else 2 * (n - 1) - q
+            yield (*rows, before + q), (*rows, before + source)
 
 
 def _inside(shape: Shape, widths: Widths) -> tuple[slice, ...]:

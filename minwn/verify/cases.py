@@ -86,6 +86,7 @@ def shapes_of(inputs: list[Any]) -> str:
 MASK = numpy.array([[True, False, True], [False, False, True]])
 LABELS = numpy.array([2, 0, 3])
 SOFT = numpy.array([[0.1, 0.2, 0.3, 0.9], [0.0, 0.5, 0.5, 0.0], [0.7, 0.1, 0.1, 0.4]])
+ZEROS = numpy.array([[0.5, 0.0, -2.0], [0.0, 1.5, 0.0], [1.0, -0.5, 2.0]])
 FROZEN = numpy.array([[1.25], [0.7]])
 FANCY = (numpy.array([[0, 1], [1, 1]]), numpy.array([2, 0]))
 
@@ -95,6 +96,7 @@ AXES = [
     case((2, 3)), case((2, 3, 2), axis=(0, -1)), case((2, 3), axis=1, keepdims=True),
     case((2, 3), axis=-2),
 ]
+SPREAD = [*AXES, case((2, 4), axis=1, ddof=1), case((5,), ddof=3, keepdims=True)]
 RANKED = [Case((apart(*c.inputs[0]),), c.params) for c in AXES]
 REPEATED = [
     ((3,), (2, 3)), ((1, 3), (2, 3)), ((2, 1), (2, 3)), ((), (2, 2)), ((2, 3), (2, 3)),
@@ -113,6 +115,12 @@ def forms(*shapes: Any, names: tuple[str, ...] = byhand.weight_norm.FORMS) -> li
     return [
         case(*shapes, form=form, eps=eps) for form in names for eps in EPS.get(form, [0.3, 25.0])
     ]
+
+
+def padded(shape: tuple[int, ...]) -> list[Case]:
+    """Every mode, on two axes of three: in the corners, both."""
+    modes = ("reflect", "replicate", "circular")
+    return [case(shape, widths=((0, 0), (1, 2), (2, 1)), mode=mode) for mode in modes]
 
 
 EINSUMS: list[Any] = [
@@ -139,8 +147,8 @@ CASES: dict[str, list[Case]] = {
         case((5,), index=numpy.array([0, 1, 1, 2, 0]), shape=(3,)),
         case((3,), index=MASK, shape=(2, 3)),
     ],
-    "pad": [case((2, 3), widths=((1, 0), (0, 2)))],
-    "crop": [case((3, 4), widths=((1, 0), (0, 2)))],
+    "pad": [case((2, 3), widths=((1, 0), (0, 2))), *padded((2, 3, 4))],
+    "crop": [case((3, 4), widths=((1, 0), (0, 2))), *padded((2, 6, 7))],
     "_concatenate": [
         case((2, 1), (2, 3), axis=1), case((1, 2), (2, 2), (3, 2), axis=0),
         case((2, 1), (2, 2), axis=-1),
@@ -185,11 +193,14 @@ CASES: dict[str, list[Case]] = {
     # ---- ops.reduce
     "sum": AXES,
     "mean": AXES,
+    "cumsum": [case((2, 3)), case((2, 3, 2), axis=1), case((3, 2), axis=-1), case((1,), axis=0)],
+    "prod": [*AXES, case((2, 5), axis=1), case(lambda rng: ZEROS, axis=1), case((3, 1), axis=1)],
     "max": RANKED,
     "min": RANKED,
     "logsumexp": AXES,
     "softmax": [case((2, 3)), case((2, 3, 2), axis=1), case((3, 2), axis=-2)],
-    "var": [*AXES, case((2, 4), axis=1, ddof=1), case((5,), ddof=3, keepdims=True)],
+    "var": SPREAD,
+    "std": SPREAD,
     # ---- ops.matrix
     "matmul": [
         case((2, 3), (3, 4)), case((3,), (3,)), case((3,), (3, 2)), case((2, 3), (3,)),
@@ -235,12 +246,22 @@ CASES: dict[str, list[Case]] = {
     "frozen_norm": [case((2, 3), (2, 1), n=FROZEN), case((2, 3), (), n=FROZEN[0, 0])],
     # ---- nn
     "standardise": [case((3, 4), axis=(0,), eps=0.3), case((2, 3, 2), axis=(0, 2), eps=1e-5)],
-    "max_pool": [case(apart(1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
-                 case(apart(2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
-                 case(apart(2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
-    "avg_pool": [case((1, 2, 5), kernel=(3,), stride=(2,), padding=(1,)),
-                 case((2, 1, 4), kernel=(2,), stride=(2,), padding=(0,)),
-                 case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=(0, 1))],
+    "max_pool": [
+        case(apart(1, 2, 5), kernel=(3,), stride=(2,), padding=((1, 1),), dilation=(1,)),
+        case(apart(2, 1, 4), kernel=(2,), stride=(2,), padding=((0, 0),), dilation=(1,)),
+        case(apart(1, 2, 6), kernel=(3,), stride=(2,), padding=((1, 2),), dilation=(2,)),
+        case(apart(2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=((0, 0), (1, 1)),
+             dilation=(2, 1)),
+    ],
+    "avg_pool": [
+        case((1, 2, 5), kernel=(3,), stride=(2,), padding=((1, 1),), counted=((1, 1),)),
+        case((2, 1, 4), kernel=(2,), stride=(2,), padding=((0, 0),), counted=((0, 0),)),
+        case((1, 2, 6), kernel=(3,), stride=(2,), padding=((1, 2),), counted=((1, 1),)),
+        case((2, 1, 3, 4), kernel=(2, 2), stride=(1, 2), padding=((0, 1), (1, 1)),
+             counted=((0, 0), (1, 1))),
+        case((2, 1, 3, 4), kernel=(2, 3), stride=(1, 2), padding=((1, 1), (1, 1)),
+             counted=((0, 0), (0, 0))),
+    ],
 }
 
 NAN = math.nan
@@ -257,10 +278,14 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("minimum", [[1.0, 0.0], [1.0, 1.0]], {}, [6.0, 4.0], [[3.0, 4.0], [3.0, 0.0]]),
     ("max", [[[2.0, 2.0, 1.0, 2.0]]], {"axis": 1}, [6.0], [[[2.0, 2.0, 0.0, 2.0]]]),
     ("min", [[[2.0, 2.0, 3.0, 4.0]]], {"axis": 1}, [6.0], [[[3.0, 3.0, 0.0, 0.0]]]),
+    # Where nothing varies.
+    ("std", [[[2.0, 2.0, 2.0], [1.0, 1.0, 4.0]]], {"axis": 1}, [math.inf, math.sqrt(2.0)],
+     [[[0.0, 0.0, 0.0], [-1 / 3, -1 / 3, 2 / 3]]]),
     ("clip", [[-1.0, 0.5, 2.0]], {"low": -1.0, "high": 2.0}, [3.0, 5.0, 7.0], [[3.0, 5.0, 7.0]]),
     ("power", [[0.0, 0.0, 0.0], [2.0, 1.0, 0.0]], {}, [3.0, 5.0, 7.0],
      [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0]]),
-    ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]], {"kernel": (4,), "stride": (4,), "padding": (0,)},
+    ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]],
+     {"kernel": (4,), "stride": (4,), "padding": ((0, 0),), "dilation": (1,)},
      [[[5.0]]], [[[[5.0, 0.0, 0.0, 0.0]]]]),
     # An entry that is NaN, and a window of nothing but -inf beside its padding.
     ("relu", [[NAN]], {}, [5.0], [[5.0]]),
@@ -272,7 +297,7 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("max", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
     ("min", [[[NAN, 1.0, NAN]]], {"axis": 1}, [6.0], [[[3.0, 0.0, 3.0]]]),
     ("max_pool", [[[[-math.inf, -math.inf, NAN, NAN]]]],
-     {"kernel": (2,), "stride": (2,), "padding": (1,)},
+     {"kernel": (2,), "stride": (2,), "padding": ((1, 1),), "dilation": (1,)},
      [[[3.0, 5.0, 7.0]]], [[[[3.0, 0.0, 5.0, 7.0]]]]),
     # At v = 0:  v_bar = (g / h) w_bar, with h = 2 here.
     *(("weight_norm", [[[0.0, 0.0]], [[3.0]]], {"form": form, "eps": eps}, [[2.0, 4.0]],

@@ -3,6 +3,7 @@ order, running statistics, and the same under WeightNorm. One table of layers.""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -106,6 +107,13 @@ WEIGHTED = [
     layer("Conv2d", (2, 3, 5, 4), 3, 2, (5, 4)),
     layer("Conv3d", (2, 2, 5, 4, 6), 2, 3, (2, 3, 1), stride=(1, 2, 2), padding=(1, 1, 0)),
     layer("Conv3d", (1, 4, 4, 5, 4), 4, 2, 2, padding="same", groups=2),
+    layer("Conv1d", (2, 3, 5), 3, 2, 3, padding=4, padding_mode="reflect"),
+    layer("Conv1d", (2, 3, 5), 3, 2, 4, padding="same", padding_mode="circular"),
+    layer("Conv2d", (2, 3, 5, 6), 3, 2, 3, 2, (2, 1), padding_mode="circular"),
+    layer("Conv2d", (2, 4, 5, 6), 4, 2, 3, 1, (4, 1), 2, 2, False, "replicate"),
+    layer("Conv2d", (2, 3, 5, 6), 3, 2, (3, 2), padding="same", padding_mode="reflect"),
+    layer("Conv2d", (1, 2, 4, 4), 2, 2, 3, padding="valid", padding_mode="reflect"),
+    layer("Conv3d", (2, 2, 3, 4, 3), 2, 3, 2, padding=(1, 0, 2), padding_mode="circular"),
     layer("ConvTranspose1d", (2, 3, 5), 3, 4, 3),
     layer("ConvTranspose1d", (2, 4, 5), 4, 6, 4, 3, 2, 2, 2, False, 2),
     layer("ConvTranspose2d", (2, 4, 4, 3), 4, 6, (3, 2), (2, 3), (1, 0), (1, 2), 2),
@@ -150,6 +158,13 @@ OTHERS = [
             (3, ((2, 3, 2), 2, (0, 1, 1))),
         ]
     ),
+    layer("MaxPool1d", (2, 3, 7), 3, 2, 1, 2),
+    layer("MaxPool2d", (2, 3, 7, 6), (2, 3), 2, 1, (3, 1), ceil_mode=True),
+    layer("MaxPool3d", (2, 3, 6, 5, 5), 2, (2, 3, 1), (0, 1, 1), (1, 1, 2), ceil_mode=True),
+    layer("AvgPool1d", (2, 3, 7), 2, ceil_mode=True),
+    layer("AvgPool2d", (2, 3, 7, 6), (3, 2), 2, 1, ceil_mode=True),
+    layer("AvgPool2d", (2, 3, 7, 6), 3, 2, 1, True, False),
+    layer("AvgPool3d", (2, 3, 6, 5, 4), 3, 2, (1, 1, 0), count_include_pad=False),
     Layer(nn.GlobalAvgPool, lambda: Over(torch.mean), (2, 3, 4)),
     Layer(nn.GlobalMaxPool, lambda: Over(torch.amax), (2, 3, 4, 2)),
     layer("Dropout", (3, 4), 0.0),
@@ -327,6 +342,50 @@ def test_loss(name, reduction, rng):
     assert_same_derivatives(loss, [mine], expected, [other])
 
 
+WEIGHTS = {"no": None, "positive": [0.5, 2.0, 1.5, 0.25], "any": [0.0, 1.0, -0.5, 2.0]}
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize(
+    ("kind", "weight", "ignored", "smoothing"),
+    [
+        *itertools.product(["labels"], WEIGHTS, [None, -100, 2, 7], [0.0, 0.1, 1.0]),
+        *itertools.product(["distributions"], WEIGHTS, [None], [0.0, 0.1, 1.0]),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5, 4), (2, 4, 3)])
+def test_the_options_of_cross_entropy(shape, kind, weight, ignored, smoothing, reduction, rng):
+    """Every denominator is PyTorch's."""
+    positions, x = (shape[0], *shape[2:]), rng.normal(size=shape) * 3
+    if kind == "labels":
+        targets = rng.integers(0, 4, positions)
+        targets[0], targets[-1] = 1 if ignored is None else ignored, 3
+    else:
+        targets = np.moveaxis(rng.dirichlet(np.ones(4), positions), -1, 1)
+    w, options = WEIGHTS[weight], {"reduction": reduction, "label_smoothing": smoothing}
+    mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    loss = nn.cross_entropy(mine, targets, weight=w, ignore_index=ignored, **options)
+    w = None if w is None else torch.tensor(w, dtype=torch.float64)
+    unasked = {} if ignored is None else {"ignore_index": ignored}
+    expected = F.cross_entropy(other, torch.tensor(targets), w, **options, **unasked)
+    assert_same_derivatives(loss, [mine], expected, [other])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0], [0.0, 0.0]])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_nothing_but_ignored_labels(weight, smoothing, reduction):
+    x, labels = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([-100, -100])
+    loss = nn.cross_entropy(
+        x, labels, reduction, weight=weight, ignore_index=-100, label_smoothing=smoothing
+    )
+    w = None if weight is None else torch.tensor(weight, dtype=torch.float64)
+    expected = F.cross_entropy(
+        torch.tensor(x), torch.tensor(labels), w, reduction=reduction, label_smoothing=smoothing
+    )
+    np.testing.assert_array_equal(loss, expected.numpy())
+
+
 def test_losses_hold_where_an_exponential_would_overflow():
     x = np.array([[1e4, -1e4], [-1e4, 1e4]])
     for ours, theirs, t in [
@@ -343,15 +402,45 @@ def test_losses_hold_where_an_exponential_would_overflow():
         assert_close(minwn.grad(loss, mine), torch.autograd.grad(expected, other)[0])
 
 
+@pytest.mark.parametrize("kind", ["Max", "Avg"])
+@pytest.mark.parametrize("kernel", range(1, 5))
+def test_every_window_of_a_pool(kind, kernel, rng):
+    """Which windows there are, and by what the mean divides: every option on a line."""
+    dilations, counts = ((1, 2, 3), (True,)) if kind == "Max" else ((1,), (True, False))
+    for size, stride, padding, dilation, ceil_mode, counted in itertools.product(
+        range(1, 9), range(1, 6), range(kernel // 2 + 1), dilations, (False, True), counts
+    ):
+        options: dict[str, Any] = {"ceil_mode": ceil_mode}
+        options |= {"dilation": dilation} if kind == "Max" else {"count_include_pad": counted}
+        ours, theirs = (
+            getattr(lib, f"{kind}Pool1d")(kernel, stride, padding, **options)
+            for lib in (nn, torch.nn)
+        )
+        x = rng.normal(size=(1, 1, size))
+        mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        try:
+            expected = theirs(other)
+        except RuntimeError:  # not one window fits
+            with pytest.raises(ValueError, match="does not fit"):
+                ours(mine)
+            continue
+        y = ours(mine)
+        assert_close(y, expected)
+        y_bar = rng.normal(size=y.shape)
+        (x_bar,) = torch.autograd.grad(expected, other, torch.tensor(y_bar))
+        assert_close(minwn.grad(y, mine, y_bar), x_bar)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_maxima_of_windows_with_nan_and_infinity(seed):
     rng = np.random.default_rng(seed)
     kernel, stride = (tuple(rng.integers(1, 4, 2).tolist()) for _ in range(2))
     padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel)
-    x = rng.choice([np.nan, -np.inf, 0.0, 1.0, np.inf], (1, 2, 4, 5), p=[0.1, 0.5, 0.1, 0.1, 0.2])
+    dilation, ceil_mode = tuple(rng.integers(1, 3, 2).tolist()), bool(rng.integers(2))
+    x = rng.choice([np.nan, -np.inf, 0.0, 1.0, np.inf], (1, 2, 6, 7), p=[0.1, 0.5, 0.1, 0.1, 0.2])
     mine, other = tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
-    y = nn.MaxPool2d(kernel, stride, padding)(mine)
-    theirs = torch.nn.functional.max_pool2d(other, kernel, stride, padding)
+    y = nn.MaxPool2d(kernel, stride, padding, dilation, ceil_mode=ceil_mode)(mine)
+    theirs = F.max_pool2d(other, kernel, stride, padding, dilation, ceil_mode)
     np.testing.assert_array_equal(y.data, theirs.detach().numpy())
     y_bar = rng.normal(size=y.shape)
     (expected,) = torch.autograd.grad(theirs, other, torch.tensor(y_bar))

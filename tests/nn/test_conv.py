@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -99,3 +101,28 @@ def test_an_option_that_is_assigned_counts_from_then_on():
     up = nn.ConvTranspose1d(2, 3, 3, rng=0)
     up.stride, up.output_padding = 2, 1
     assert up(x).shape == (1, 3, 20)
+
+
+# ---- padding with entries of the input ----------------------------------------------------------
+
+
+def test_a_convolution_reads_its_padding_from_the_input():
+    x, w = np.arange(1.0, 5.0).reshape(1, 1, 4), np.ones((1, 1, 3))
+    sums = {
+        "zeros": [3, 6, 9, 7], "reflect": [5, 6, 9, 10], "replicate": [4, 6, 9, 11],
+        "circular": [7, 6, 9, 8],
+    }
+    for mode, expected in sums.items():
+        layer = nn.Conv1d(1, 1, 3, padding=1, bias=False, padding_mode=mode, dtype="float64")
+        layer.load_state_dict({"weight": w})
+        assert layer(x).numpy().tolist() == [[expected]]
+        assert (f"padding_mode={mode!r}" in repr(layer)) == (mode != "zeros")
+        assert list(copy.deepcopy(layer).state_dict()) == ["weight"]
+        assert pickle.loads(pickle.dumps(layer))(x).numpy().tolist() == [[expected]]
+
+
+def test_a_padding_mode_that_does_not_fit_is_named():
+    with pytest.raises(ValueError, match="padding_mode='wrap'; choose from zeros, reflect"):
+        nn.Conv1d(1, 1, 3, padding_mode="wrap")
+    with pytest.raises(ValueError, match="mode='reflect' pads an axis of length 2 by at most 1"):
+        nn.Conv1d(1, 1, 5, padding=2, padding_mode="reflect", rng=0)(np.ones((1, 1, 2), "f4"))

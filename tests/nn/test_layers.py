@@ -23,10 +23,10 @@ def f32(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 # ---- the primitives that live here --------------------------------------------------------------
 
-POOL = {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1)}
+POOL = {"kernel": (3, 2), "stride": (2, 1), "padding": ((1, 1), (1, 1))}
 PRIMITIVES = {
-    "max_pool": ((2, 3, 5, 4), POOL),
-    "avg_pool": ((2, 3, 5, 4), POOL),
+    "max_pool": ((2, 3, 5, 4), POOL | {"dilation": (1, 2)}),
+    "avg_pool": ((2, 3, 5, 4), POOL | {"counted": ((0, 0), (1, 1))}),
     "standardise": ((4, 3, 2), {"axis": (0, 2), "eps": 0.1}),
 }
 
@@ -87,6 +87,25 @@ def test_a_pool_of_one_entry_is_a_copy(rng):
     y = nn.MaxPool2d(1)(x)
     np.testing.assert_array_equal(y, x)
     assert not np.shares_memory(y, x)
+
+
+def test_a_last_window_of_ceil_mode_counts_the_entries_it_has():
+    """Of five entries by twos, a last one of one entry."""
+    x = np.arange(5.0).reshape(1, 1, 5)
+    assert nn.AvgPool1d(2, ceil_mode=True)(x).tolist() == [[[0.5, 2.5, 4.0]]]
+    assert nn.MaxPool1d(2, ceil_mode=True)(x).tolist() == [[[1.0, 3.0, 4.0]]]
+    assert nn.AvgPool1d(3, 2, 1)(x).tolist() == [[[1 / 3, 2.0, 7 / 3]]]
+    assert nn.AvgPool1d(3, 2, 1, count_include_pad=False)(x).tolist() == [[[0.5, 2.0, 3.5]]]
+    # A window that would start in the padding behind x does not count.
+    assert nn.MaxPool1d(2, 2, 1, ceil_mode=True)(x[..., :4]).tolist() == [[[0.0, 2.0, 3.0]]]
+
+
+def test_a_pool_says_its_options():
+    assert repr(nn.MaxPool1d(3)) == "MaxPool1d(kernel_size=(3,), stride=(3,), padding=(0,))"
+    assert repr(nn.MaxPool1d(3, dilation=2, ceil_mode=True)).endswith(
+        "padding=(0,), dilation=(2,), ceil_mode=True)"
+    )
+    assert repr(nn.AvgPool1d(3, count_include_pad=False)).endswith("count_include_pad=False)")
 
 
 def test_a_maximum_never_comes_from_the_padding():
@@ -286,6 +305,39 @@ def test_a_dtype_stays(layer, dtype, rng):
     assert all(parameter.grad.dtype == dtype for parameter in layer.parameters())
 
 
+def test_an_ignored_row_gives_nothing_whatever_is_in_it():
+    """Its gradient is 0, beside NaN and infinity too. (PyTorch's gradient there is NaN.)"""
+    x = tensor([[np.nan, 1.0], [0.0, 1.0], [np.inf, np.inf]], requires_grad=True)
+    for options in ({}, {"weight": [2.0, 3.0]}, {"label_smoothing": 0.2}):
+        loss = nn.cross_entropy(x, [-1, 1, -1], "none", ignore_index=-1, **options)
+        alone = nn.cross_entropy(x.data[1:2], [1], "none", **options)
+        np.testing.assert_array_equal(loss.data, [0.0, *alone, 0.0])
+        x_bar = minwn.grad(loss, x, np.ones(3, "f4"))
+        assert np.array_equal(x_bar.data[::2], np.zeros((2, 2)))
+        assert x_bar.data[1].all()
+
+
+def test_class_weights_and_soft_targets_have_gradients(rng):
+    """Both by differences, to second order: of the mean over labels, the denominator too."""
+    x, w, p = rng.normal(size=(3, 4)), rng.uniform(0.5, 2, 4), rng.dirichlet(np.ones(4), 3)
+    for targets in (np.array([1, 0, 3]), None):
+        def loss(x, w, p, targets=targets):
+            given = p if targets is None else targets
+            return nn.cross_entropy(x, given, weight=w, label_smoothing=0.25)
+
+        inputs = (x, w, p) if targets is None else (x, w)
+        f = loss if targets is None else lambda x, w, loss=loss: loss(x, w, None)
+        assert minwn.gradcheck(f, inputs, order=2).ok
+
+
+def test_a_class_that_cannot_be_counts_where_smoothing_gives_it_a_share():
+    x = np.array([[0.0, -np.inf, 1.0]])
+    assert nn.cross_entropy(x, [2], label_smoothing=0.1) == np.inf
+    found = nn.cross_entropy(x, [2], weight=[1.0, 0.0, 1.0], label_smoothing=0.3)
+    z = np.log(1 + np.e)  # q = (0.1, 0, 0.8), and the denominator is 1
+    np.testing.assert_allclose(found, 0.1 * z + 0.8 * (z - 1), rtol=1e-14)
+
+
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.mse_loss, nn.bce_with_logits])
 def test_a_dtype_stays_in_a_loss(loss, rng):
     x, target = tensor(f32(rng, 3, 4), requires_grad=True), abs(f32(rng, 3, 4))
@@ -348,6 +400,10 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.Softmax(4)(tensor(X)), IndexError, ["axis 4"]),
     (lambda: nn.MaxPool2d(0), ValueError, ["kernel_size=0"]),
     (lambda: nn.AvgPool2d(2, 0), ValueError, ["stride=0"]),
+    (lambda: nn.MaxPool2d(2, dilation=0), ValueError, ["dilation=0"]),
+    (lambda: nn.MaxPool2d(2, ceil_mode=1), TypeError, ["ceil_mode=1"]),
+    (lambda: nn.AvgPool2d(2, count_include_pad=None), TypeError, ["count_include_pad=None"]),
+    (lambda: nn.MaxPool2d(3, 1, dilation=2)(X), ValueError, ["3 entries, dilation 2", "into 4"]),
     (lambda: nn.MaxPool2d(3, 1, 2), ValueError, ["padding=2", "kernel_size=3"]),
     (lambda: nn.MaxPool2d(5)(X), ValueError, ["5", "4"]),
     (lambda: nn.AvgPool1d(2)(X), ValueError, ["AvgPool1d", "(2, 3, 4, 4)"]),
@@ -383,6 +439,11 @@ MISTAKES: list[tuple[Any, type[Exception], list[str]]] = [
     (lambda: nn.Sequential(None), TypeError, ["'0'", "None"]),
     (lambda: nn.cross_entropy(X[0, 0], [0, 1, 2, 4]), ValueError, ["4 classes"]),
     (lambda: nn.cross_entropy(X[0, 0], [0] * 4, "avg"), ValueError, ["'avg'", "mean"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, weight=[1, 2]), ValueError, ["(2,)", "4 classes"]),
+    (lambda: nn.cross_entropy(X[0, 0], X[0, 0], ignore_index=1), ValueError, ["=1 is for labels"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, ignore_index=0.5), ValueError, ["=0.5; give a wh"]),
+    (lambda: nn.cross_entropy(X[0, 0], [0] * 4, label_smoothing=2), ValueError, ["=2; give", "1"]),
+    (lambda: nn.cross_entropy(X[0, 0], [9] * 4, ignore_index=7), ValueError, ["from 9 to 9 for 4"]),
     (lambda: nn.mse_loss(X, X[0]), ValueError, ["(3, 4, 4)", "(2, 3, 4, 4)"]),
     (lambda: nn.mse_loss(X, X, "avg"), ValueError, ["'avg'", "mean"]),
     (lambda: nn.bce_with_logits(X, [1.0]), ValueError, ["(1,)", "(2, 3, 4, 4)"]),

@@ -95,9 +95,18 @@ def inside(shape, widths):
     return tuple(slice(before, n - after) for n, (before, after) in zip(shape, widths, strict=True))
 
 
-def pad(x, *, widths):
-    z = np.zeros([n + sum(pair) for n, pair in zip(x.shape, widths, strict=True)])
-    z[inside(z.shape, widths)] = x
+def pad(x, *, widths, mode="zeros"):
+    named = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}
+    return np.pad(x, widths, named.get(mode, mode)) if widths else x
+
+
+def crop(x, *, widths, mode="zeros"):
+    """By the matrix of pad, one entry at a time."""
+    z = np.zeros(x[inside(x.shape, widths)].shape)
+    for at in np.ndindex(*z.shape):
+        unit = np.zeros_like(z)
+        unit[at] = 1
+        z[at] = np.sum(x * pad(unit, widths=widths, mode=mode))
     return z
 
 
@@ -146,14 +155,15 @@ LIKE: dict[str, Callable[..., Any]] = {
     "elu": lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.exp(x) - alpha),
     "gelu": gelu, "maximum": np.maximum, "minimum": np.minimum, "clip": clip,
     # ---- reductions
-    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "var": np.var,
+    "sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "var": np.var, "std": np.std,
+    "cumsum": np.cumsum, "prod": np.prod,
     "logsumexp": logsumexp, "softmax": softmax,
     # ---- shape
     "sum_to": sum_over, "broadcast_to": np.broadcast_to,
     "reshape": lambda x, shape: np.array(list(x.flat)).reshape(shape),
     "transpose": np.transpose, "flip": np.flip,
     "getitem": lambda x, index: x[index], "put_at": put,
-    "pad": pad, "crop": lambda x, widths: x[inside(x.shape, widths)],
+    "pad": pad, "crop": crop,
     "_concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "cast": lambda x, dtype: x, "move": lambda x, device: x,
     # ---- products
@@ -178,6 +188,11 @@ def plus(addend: float, draw: Draw) -> Draw:
 def tenths(rng: np.random.Generator) -> np.ndarray:
     """Close to multiples of 0.1, above and below."""
     return 0.1 * rng.integers(-30, 30, 3) + 0.01 * rng.uniform(-1, 1, 3)
+
+
+def with_zeros(rng: np.random.Generator) -> np.ndarray:
+    """Products of none, one and two zeros."""
+    return signed(3, 4)(rng) * np.array([[1, 1, 1, 1], [1, 0, 1, 1], [0, 1, 0, 1]])
 
 
 BROADCASTS = [
@@ -328,11 +343,16 @@ MORE: dict[str, list[Case]] = {
     ],
     "sum": [*reduction(), case((0, 3)), case((3, 0)), case((0, 3), axis=1)],
     "mean": reduction(),
+    "cumsum": [case((2, 3, 4), axis=a) for a in (None, 0, 1, -1)]
+    + [case((0, 3), axis=1), case((2, 0), axis=1), case(())],
+    "prod": [*reduction(), case((0, 3)), case((3, 0)), case((0, 3), axis=1), case((7,)),
+             case(with_zeros)],
     "max": reduction(apart),
     "min": reduction(apart),
     "logsumexp": reduction(),
     "softmax": [case((5,)), case((3, 1)), case((0, 3))],
-    "var": [*reduction(), case((2, 3, 4), axis=(0, 2), ddof=1)],
+    **{name: [*reduction(), case((2, 3, 4), axis=(0, 2), ddof=1)]
+       for name in ("var", "std")},
     "sum_to": [case(a, shape=b) for a, b in TO_SHAPES],
     "broadcast_to": [case(b, shape=a) for a, b in TO_SHAPES],
     "reshape": [
@@ -344,8 +364,12 @@ MORE: dict[str, list[Case]] = {
     "getitem": [case(shape, index=i) for shape, i in READ],
     "put_at": [case(np.zeros(shape)[i].shape, index=i, shape=shape) for shape, i in READ],
     "pad": [case((2, 3), widths=((0, 0), (0, 0))), case((0,), widths=[(1, 2)]),
-            case((), widths=())],
-    "crop": [case((2, 3), widths=((0, 0), (0, 0))), case((3,), widths=[(1, 2)])],
+            case((), widths=()), case((1, 2), widths=((0, 0), (2, 2)), mode="circular"),
+            case((1, 2), widths=((3, 0), (0, 5)), mode="replicate"),
+            case((0, 2), widths=((0, 0), (1, 0)), mode="reflect")],
+    "crop": [case((2, 3), widths=((0, 0), (0, 0))), case((3,), widths=[(1, 2)]),
+             case((1, 6), widths=((0, 0), (2, 2)), mode="circular"),
+             case((1, 2), widths=((0, 0), (0, 0)), mode="replicate")],
     "_concatenate": [case((2, 3), (2, 0), (2, 1), axis=-1)],
     "matmul": [case(a, b) for a, b in MATMULS],
     "unfold": windows(back=False),
@@ -455,7 +479,9 @@ def test_a_planted_fault_is_found(name, fault, rng, monkeypatch):
         test_pullback_agrees_with_differences(c, rng)
 
 
-@pytest.mark.parametrize("name", ["multiply", "divide", "exp", "tanh", "matmul", "var"])
+@pytest.mark.parametrize(
+    "name", ["multiply", "divide", "exp", "tanh", "matmul", "var", "std", "prod"]
+)
 def test_an_array_kept_from_the_forward_is_found_at_second_order(name, rng, monkeypatch):
     op, c = Primitive.registry[name], CASES[name][0]
     right = op.rule

@@ -303,7 +303,12 @@ def test_sixteen_bit_sums_are_kept_in_float32(dtype):
     large = np.full((1000,), 100.0, dtype)  # the sum is above the largest float16, the mean is not
     assert ops.mean(large) == 100
     assert ops.var(np.concatenate([large, -large])) == ones.dtype.type(10000)
-    assert all(f(ones).dtype == ones.dtype for f in (ops.sum, ops.mean, ops.var))
+    assert ops.std(np.concatenate([large, -large])) == 100
+    assert ops.cumsum(ones)[-1] == ones.dtype.type(5000)
+    # The product passes 2^30, above the largest float16, on its way to 1.
+    assert ops.prod(np.array([2.0] * 30 + [0.5] * 30, dtype)) == 1
+    reduced = (ops.sum, ops.mean, ops.var, ops.std, ops.cumsum, ops.prod)
+    assert all(f(ones).dtype == ones.dtype for f in reduced)
 
 
 # ---- rounding to another dtype ------------------------------------------------------------------
@@ -339,6 +344,18 @@ BAD = {
     "getitem": (lambda: ops.getitem(ARRAY, index=3), IndexError, "3"),
     "pad too few": (lambda: ops.pad(ARRAY, widths=((1, 1),)), ValueError, "one pair"),
     "pad negative": (lambda: ops.pad(ARRAY, widths=((1, 1), (-1, 0))), ValueError, ">= 0"),
+    "pad mode": (lambda: ops.pad(ARRAY, widths=((0, 0), (1, 0)), mode="a"), ValueError, "circular"),
+    "pad reflect": (
+        lambda: ops.pad(ARRAY, widths=((3, 0), (0, 0)), mode="reflect"), ValueError,
+        r"mode='reflect' pads an axis of length 3 by at most 2 entries, not by \(3, 0\)",
+    ),
+    "pad circular": (
+        lambda: ops.pad(ARRAY, widths=((0, 4), (0, 0)), mode="circular"), ValueError, "at most 3",
+    ),
+    "pad replicate": (
+        lambda: ops.pad(ARRAY[:0], widths=((0, 1), (0, 0)), mode="replicate"), ValueError,
+        "length 0 by at most 0",
+    ),
     "crop": (lambda: ops.crop(ARRAY, widths=((1, 1), (1, 6))), ValueError, r"\(1, 6\)"),
     "split unequal": (lambda: ops.split(ARRAY, 2), ValueError, "length 3 into 2"),
     "split none": (lambda: ops.split(ARRAY, 0), ValueError, "into 0"),
@@ -350,6 +367,9 @@ BAD = {
     "sum axis": (lambda: ops.sum(ARRAY, axis=2), IndexError, "axis 2"),
     "logsumexp axis": (lambda: ops.logsumexp(ARRAY, axis=2), IndexError, "axis 2"),
     "var": (lambda: ops.var(ARRAY, axis=0, ddof=3), ValueError, "3 entries with ddof=3"),
+    "std": (lambda: ops.std(ARRAY, axis=0, ddof=3), ValueError, "std: 3 entries with ddof=3"),
+    "cumsum axis": (lambda: ops.cumsum(ARRAY, axis=2), IndexError, "no axis 2"),
+    "prod axis": (lambda: ops.prod(ARRAY, axis=2), IndexError, "no axis 2"),
     "clip": (lambda: ops.clip(ARRAY, low=2.0, high=1.0), ValueError, "low=2.0 is above high=1.0"),
     "gelu": (lambda: ops.gelu(ARRAY, approximate="erf"), ValueError, "'none' or 'tanh'"),
     "matmul": (lambda: ops.matmul(tensor(ARRAY), tensor(ARRAY)), ValueError, "matmul"),

@@ -28,6 +28,9 @@ PAIRS = {
     "clip": (lambda x: ops.clip(x, low=-0.5, high=0.5), lambda x: x.clip(-0.5, 0.5)),
     "logsumexp": (lambda x: ops.logsumexp(x, axis=-1), lambda x: torch.logsumexp(x, -1)),
     "var": (lambda x: ops.var(x, axis=(0, 2), ddof=1), lambda x: x.var((0, 2))),
+    "std": (lambda x: ops.std(x, axis=(0, 2), ddof=1), lambda x: x.std((0, 2))),
+    "prod": (lambda x: ops.prod(x, axis=1), lambda x: x.prod(1)),
+    "cumsum": (lambda x: ops.cumsum(x, axis=1), lambda x: x.cumsum(1)),
     "amax": (lambda x: ops.max(x, axis=1), lambda x: torch.amax(x, 1)),
     "power": (lambda x: x**3, lambda x: x**3),
 }
@@ -60,6 +63,7 @@ def test_values_gradients_and_second_order_agree_with_torch(name, rng):
         np.testing.assert_allclose(found[smooth], expected[smooth], rtol=1e-8, atol=1e-12)
 
 
+REDUCED = ("var", "std", "prod", "cumsum", "amax", "logsumexp")
 EDGES = [np.nan, -np.inf, -1.0, 0.0, 0.5, 1.0, np.inf]
 ROWS = np.array([[np.nan, 1.0, 2.0], [2.0, np.nan, np.nan], [np.inf, -np.inf, np.inf]])
 
@@ -76,7 +80,7 @@ def agree_on(ours, theirs, *xs):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", [n for n in PAIRS if n not in ("var", "amax", "logsumexp")])
+@pytest.mark.parametrize("name", [n for n in PAIRS if n not in REDUCED])
 def test_edges_agree_with_torch(name):
     agree_on(*PAIRS[name], np.array(EDGES))
 
@@ -88,6 +92,25 @@ def test_edges_of_maxima_agree_with_torch():
     for row in ROWS:  # torch.max of a row, not torch.amax, which makes every entry NaN
         agree_on(ops.max, torch.max, row)
         agree_on(ops.min, torch.min, row)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_edges_of_sums_and_deviations_agree_with_torch():
+    for row in ROWS:
+        agree_on(ops.cumsum, lambda x: x.cumsum(0), row)
+        agree_on(lambda x: ops.std(x, ddof=1), torch.std, row)
+    agree_on(lambda x: ops.std(x, axis=1, ddof=1), lambda x: x.std(1), np.full((2, 3), 7.0))
+
+
+def test_products_beside_zeros_agree_with_torch_where_it_does_not_divide():
+    """Where no entry is 0, torch divides: for (inf, 2, 3) its first cotangent is inf/inf."""
+    for row in ([0.0, 2.0, 3.0], [0.0, 0.0, 3.0], [np.inf, 2.0, 0.0], [np.nan, 0.0, 2.0]):
+        with np.errstate(invalid="ignore"):
+            agree_on(ops.prod, torch.prod, np.array(row))
+    x = tensor(np.array([np.inf, 2.0, np.nan]), requires_grad=True)
+    np.testing.assert_array_equal(minwn.grad(ops.prod(x), x).data, [np.nan, np.nan, np.inf])
+    x = tensor(np.array([np.inf, 2.0, 3.0]), requires_grad=True)
+    np.testing.assert_array_equal(minwn.grad(ops.prod(x), x).data, [6.0, np.inf, np.inf])
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
