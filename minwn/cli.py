@@ -32,9 +32,9 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
-    given = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = _parser(next((word for word in given if word in COMMANDS), "")).parse_args(given)
+        args = _parser(next((word for word in words if word in COMMANDS), "")).parse_args(words)
     except SystemExit as stop:  # argparse has said what was wrong, or printed the help
         return stop.code if isinstance(stop.code, int) else 2
     try:

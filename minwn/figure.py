@@ -262,11 +262,12 @@ def redraw(name: str | Path | ModuleType, out: str | Path) -> Made:
 
 def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) -> Made:
     """Claims and picture from the data, and both as files."""
-    told = [
-        {"sentence": said, "holds": bool(holds)} for said, holds in module.claims(record["data"])
+    claims = [
+        {"sentence": sentence, "holds": bool(holds)}
+        for sentence, holds in module.claims(record["data"])
     ]
     record = {key: value for key, value in record.items() if key not in ("claims", "data")} | {
-        "claims": told, "data": record["data"],
+        "claims": claims, "data": record["data"],
     }
     stem = record["figure"]
     made = Made(record, svg_of(module.draw, record))
@@ -352,8 +353,8 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
                 bar=sys.stderr.isatty(),
             )
     except (OSError, KeyError, ValueError, ImportError) as error:
-        said = error.args[0] if isinstance(error, KeyError) else error
-        print(f"minwn: {Path(name).stem}: {said}", file=sys.stderr)
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"minwn: {Path(name).stem}: {message}", file=sys.stderr)
         return 2
     record = made.record
     runs = f"{record['seeds']} seed{'s' * (record['seeds'] > 1)}{', quick' * record['quick']}"

@@ -97,8 +97,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _openable(args: argparse.Namespace) -> dict[str, Path]:
     """The files to be written, tried now and not after minutes."""
-    given = {"json": args.json, "picture": args.picture}
-    paths = {kind: Path(name) for kind, name in given.items() if name and name != "-"}
+    outputs = {"json": args.json, "picture": args.picture}
+    paths = {kind: Path(name) for kind, name in outputs.items() if name and name != "-"}
     if "picture" in paths:
         picture.check(paths["picture"])
     for path in paths.values():

@@ -43,8 +43,8 @@ LARGE = 1 << 26  # bytes of v from which a GPU's memory, not its cache, is what 
 def problem(shape: Shape, dtype: str = "float32") -> tuple[Any, Any, Any]:
     """v, g, w_bar, with a gain for each slice along axis 0."""
     rng = np.random.default_rng(0)
-    kept = (shape[0], *(1,) * (len(shape) - 1))
-    v, g, w_bar = (rng.standard_normal(s, dtype=np.float32) for s in (shape, kept, shape))
+    g_shape = (shape[0], *(1,) * (len(shape) - 1))
+    v, g, w_bar = (rng.standard_normal(s, dtype=np.float32) for s in (shape, g_shape, shape))
     return v.astype(dtype), g.astype(dtype), w_bar.astype(dtype)
 
 

@@ -86,12 +86,12 @@ def write(
             raise ValueError(f"{name} is {array.dtype}; a file holds {', '.join(DTYPES.values())}")
         little = array.dtype.newbyteorder("<") if array.dtype.kind in "iuf" else array.dtype
         arrays[name] = np.asarray(array, dtype=little, order="C")
-    said = dict(metadata or {}) | {
+    stamped = dict(metadata or {}) | {
         "format_version": str(FORMAT_VERSION),
         "minwn_version": sys.modules["minwn"].__version__,
     }
     with _replacing(path) as file:
-        writer(file, arrays, said)
+        writer(file, arrays, stamped)
 
 
 def _suffix(path: Path) -> str:

@@ -116,7 +116,9 @@ def bring_g(
         return g.reshape(() if flat or whole == "0-d" else (1,) * len(v))
     groups = _uncut(g.shape, v, kind, column, groups)
     moved = bring(g, kind, column, groups)
-    return moved.reshape([moved.shape[a] for a in _kept(v, axes, kind, column)]) if flat else moved
+    if flat:
+        moved = moved.reshape([moved.shape[a] for a in _positions(v, axes, kind, column)])
+    return moved
 
 
 def restore_g(
@@ -132,7 +134,7 @@ def restore_g(
     return restore(g, kind, column, groups)
 
 
-def _kept(v: Shape, axes: Axes, kind: str, column: str) -> list[int]:
+def _positions(v: Shape, axes: Axes, kind: str, column: str) -> list[int]:
     """Where the axes are in the framework's layout."""
     marks = np.zeros([2 if a in (axes or ()) else 1 for a in range(len(v))])
     return [a for a, n in enumerate(bring(marks, kind, column).shape) if n == 2]

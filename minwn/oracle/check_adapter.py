@@ -75,6 +75,6 @@ def _without(roles: Roles, case: Case) -> list[str]:
             roles[role](*(x.copy() for x in arrays[role]))
         except Exception as error:
             del roles[role]
-            said = str(error).strip().partition("\n")[0]
-            notes.append(f"no {what}: {type(error).__name__}: {said[:160]}")
+            message = str(error).strip().partition("\n")[0]
+            notes.append(f"no {what}: {type(error).__name__}: {message[:160]}")
     return notes

@@ -210,14 +210,14 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
-    said = {} if args.axis is ... else {"axis": args.axis}
-    said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
+    settings = {} if args.axis is ... else {"axis": args.axis}
+    settings |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
     if isinstance(dtypes, tuple | list) and not dtypes:
         raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {key: x for key, x in _options(args).items() if key != "accept"}
-        spec = functions.spec(**said, **options, dtype=dtype)
+        spec = functions.spec(**settings, **options, dtype=dtype)
 
         def run(spec: Spec = spec) -> Report:
             how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}

@@ -94,8 +94,8 @@ def make_spec(
     Raises TypeError for a dtype that cannot be judged, ImportError for bfloat16 without ml_dtypes,
     IndexError for an axis that no array in question has, and ValueError for all else.
     """
-    given = validation.axes("axis", axis)
-    axis = given if given is None or isinstance(axis, tuple) else given[0]
+    axes = validation.axes("axis", axis)
+    axis = axes if axes is None or isinstance(axis, tuple) else axes[0]
     eps = forms.check(form, eps)
     kept = _format("dtype", dtype)
     summed = kept if accumulate is None else _format("accumulate", accumulate)

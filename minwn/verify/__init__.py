@@ -167,7 +167,7 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
     found = sections[RULES]
     for name, op in rules.items():
         bar.step(f"rule of {name}")
-        with caught(found, primitives.room(op), FIRST, f"op '{name}'"):
+        with caught(found, primitives.module_of(op), FIRST, f"op '{name}'"):
             found += primitives.check(op, rng)
     bar.step("by hand, on arrays")
     with caught(found, "byhand", FIRST, "functions of arrays"):

@@ -168,15 +168,15 @@ class Trial:
             parameter.data = (self.v, self.g)[k]
         return y
 
-    def twin(self, v: Any, g: Any) -> Any:
+    def by_definition(self, v: Any, g: Any) -> Any:
         """The output by its definition, of arrays or Tensors."""
         w = byhand.weight_norm.composed(v, g, **self.how)
         return self.kind.definition(self.x, w, self.bias)
 
-    def call_twin(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
+    def call_definition(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
         """The same as `call`, by the definition."""
         v, g = (point, self.g) if k == 0 else (self.v, point)
-        return self.twin(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
+        return self.by_definition(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
 
 
 def by_oracle(t: Trial) -> Iterator[Finding]:
@@ -187,11 +187,11 @@ def by_oracle(t: Trial) -> Iterator[Finding]:
     for name, *x in zip(expected._fields, claimed, expected, allowed, strict=True):
         yield compare(t.kind.name, DIGITS, f"{t.where}, {name}", *x)
 
-    def room(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
+    def tolerances(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
         return bounds(v, g, w_bar, **t.how)[1:]
 
     axes = tuple(a for a, n in enumerate(t.g.shape) if n == t.v.shape[a]) if t.g.shape else None
-    ratios = oracle.laws(t.pullback, *point, axes=axes, allowed=room, **t.how)
+    ratios = oracle.laws(t.pullback, *point, axes=axes, allowed=tolerances, **t.how)
     for law in oracle.INVARIANTS:
         if law.id in ratios:
             place, ratio = f"{t.where}, {law.id}: {law.law}", ratios[law.id]
@@ -199,8 +199,8 @@ def by_oracle(t: Trial) -> Iterator[Finding]:
 
 
 def by_autodiff(t: Trial) -> Iterator[Finding]:
-    twins = [Tensor(x, True) for x in (t.v, t.g)]
-    references = grad(t.twin(*twins), twins, t.y_bar)
+    leaves = [Tensor(x, True) for x in (t.v, t.g)]
+    references = grad(t.by_definition(*leaves), leaves, t.y_bar)
     for (name, claimed), reference in zip(t.bars.items(), references, strict=True):
         place, allowed = f"{t.where}, {name}", 2 * t.allowed[name]
         yield compare(t.kind.name, AUTODIFF, place, claimed, reference.data, allowed)
@@ -226,7 +226,7 @@ def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
         m = central_differences(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
         slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + allowed, m.value[:, 0]
         yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
-        m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)
+        m = complex_step(_line(t.call_definition, k, entries), rows, lengths, centre, contract, U64)
         slack, value = 5 * allowed + m.floor[:, 0], m.value[:, 0]
         yield compare(what, COMPLEX, place, claimed, value, slack, entries=named)
 

@@ -143,15 +143,15 @@ def caught(found: list[Finding], what: str, route: str, place: str) -> Iterator[
 
 def worst_of(findings: Iterable[Finding]) -> list[Finding]:
     """One Finding for each row and column, the worst, and all those that failed."""
-    kept: dict[tuple[str, str], Finding] = {}
+    worst: dict[tuple[str, str], Finding] = {}
     failed = []
     for f in findings:
         if not f.ok:
             failed.append(f)
         key = (f.what, f.route)
-        if key not in kept or f.ratio > kept[key].ratio:
-            kept[key] = f
-    return [*kept.values(), *(f for f in failed if kept[f.what, f.route] is not f)]
+        if key not in worst or f.ratio > worst[key].ratio:
+            worst[key] = f
+    return [*worst.values(), *(f for f in failed if worst[f.what, f.route] is not f)]
 
 
 def table(title: str, findings: Sequence[Finding]) -> str:

@@ -102,7 +102,8 @@ def _cases(
         for number in range(few if quick else every):
             if group == "angle" and ANGLES[number // 2 % 8] > target.p - 1:
                 continue
-            yield _placed(f"{letter}-{number:04d}", group, make(number, target), axis, target, rank)
+            id, draw = f"{letter}-{number:04d}", make(number, target)
+            yield _arranged(id, group, draw, axis, target, rank)
 
 
 def of_shape(
@@ -112,26 +113,26 @@ def of_shape(
 
     Raises IndexError for an axis that the shape has not.
     """
-    given = validation.axes("axis", axis, shape)
-    kept = None if given is None else tuple(sorted(set(given)))
+    axes = validation.axes("axis", axis, shape)
+    axes = None if axes is None else tuple(sorted(set(axes)))
     for number in range(2):
-        yield shape_case(number, shape, kept, Format.of(dtype))
+        yield shape_case(number, shape, axes, Format.of(dtype))
 
 
 def _axes(target: Format, axis: Axis) -> Iterator[Case]:
-    for number, (shape, kept) in enumerate(AXES):
-        if axis == "any" or _same(axis, kept, len(shape)):
+    for number, (shape, axes) in enumerate(AXES):
+        if axis == "any" or _same(axis, axes, len(shape)):
             yield axes_case(number, target)
 
 
-def _same(axis: Axis, kept: tuple[int, ...] | None, rank: int) -> bool:
-    if axis is None or kept is None:
-        return axis is kept
-    given: Any = axis if isinstance(axis, tuple) else (axis,)
-    return all(-rank <= a < rank for a in given) and {a % rank for a in given} == set(kept)
+def _same(axis: Axis, axes: tuple[int, ...] | None, rank: int) -> bool:
+    if axis is None or axes is None:
+        return axis is axes
+    wanted: Any = axis if isinstance(axis, tuple) else (axis,)
+    return all(-rank <= a < rank for a in wanted) and {a % rank for a in wanted} == set(axes)
 
 
-def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
+def _arranged(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
     rows, m = len(draw.v), len(draw.v[0])
     if axis in (None, ()):
         i = draw.alone
@@ -140,10 +141,10 @@ def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: in
         }
         shape: Any = (1,) * ((rank or 1) - 1) + (m,)
         g_shape: Any = () if axis is None else (1,) * len(shape)
-        kept = axis
+        axes = axis
         draw = replace(draw, **parts)
     else:
-        shape, kept = arrange(rows, m, 0 if axis == "any" else axis, rank)
-        g_shape = tuple(n if a in kept else 1 for a, n in enumerate(shape))
-    case = laid_in(id, group, draw, shape, g_shape, kept, target)
+        shape, axes = arrange(rows, m, 0 if axis == "any" else axis, rank)
+        g_shape = tuple(n if a in axes else 1 for a, n in enumerate(shape))
+    case = laid_in(id, group, draw, shape, g_shape, axes, target)
     return laid_out(case, tuple(LAYOUTS)[int(id[2:])]) if group == "layout" else case

@@ -52,12 +52,12 @@ def screen(r: Findings) -> str:
 
 
 def _fitted(blocks: list[Block]) -> list[str]:
-    kept, height = list(blocks), HEIGHT
-    while sum(len(lines) for _, lines in kept) > height:
-        del kept[max(range(len(kept)), key=lambda i: (KINDS.index(kept[i][0]), i))]
+    shown, height = list(blocks), HEIGHT
+    while sum(len(lines) for _, lines in shown) > height:
+        del shown[max(range(len(shown)), key=lambda i: (KINDS.index(shown[i][0]), i))]
         height = HEIGHT - 1
     found: list[str] = []
-    for _, lines in kept:
+    for _, lines in shown:
         if lines != [""] or found[-1]:
             found += lines
     found = found if found[-1] else found[:-1]
@@ -112,8 +112,8 @@ def _on_paper(r: Findings) -> list[Block]:
     s = r.minimal_case
     if s is None:
         return []
-    given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    lines = _beside([_matrix(name, x) for name, x in given])
+    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
+    lines = _beside([_matrix(name, x) for name, x in arrays])
     wrong = s.ratio(r.dtype) > 1
     digits = _digits(s, wrong)
     lines += _beside(
@@ -184,21 +184,21 @@ def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
 
 def _checks(r: Findings) -> list[Block]:
     """A line for each check that fails and one for the others; on a pass a line for each."""
-    asked = [x for x in r.checks if x.checked or x.failed]
-    bad = [x for x in asked if not x.ok]
-    names = {x.name: _clipped(printable(x.name), 24) for x in asked}
-    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in asked]
-    wide = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
+    made = [x for x in r.checks if x.checked or x.failed]
+    bad = [x for x in made if not x.ok]
+    names = {x.name: _clipped(printable(x.name), 24) for x in made}
+    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in made]
+    widths = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
     blocks: list[Block] = []
-    for x, count in zip(asked, counts, strict=True):
+    for x, count in zip(made, counts, strict=True):
         if bad and x.ok:
             continue
         about: str | list[str] = CHECKS.get(x.name) or x.note or "-"
         if x.name == "laws" and r.broken:
             about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
-        head = f"{'' if blocks else 'checks':10}{names[x.name]:{wide[0]}}  {count:>{wide[1]}}"
+        head = f"{'' if blocks else 'checks':10}{names[x.name]:{widths[0]}}  {count:>{widths[1]}}"
         blocks.append(("checks", _wrapped(head, about, 3, indent=len(head) + 5)))
-    good = [names[x.name] for x in asked if x.ok]
+    good = [names[x.name] for x in made if x.ok]
     if bad and good:
         blocks.append(("all right", _wrapped("", f"all right: {', '.join(good)}")))
     return blocks

@@ -45,8 +45,8 @@ class Implementation:
 
     def call(self, what: str, *arrays: np.ndarray, copy: bool = True) -> tuple[np.ndarray, ...]:
         """The answers as arrays. Raises whatever the function raises."""
-        given = [np.array(x, order="C") if copy else x for x in arrays]
-        answer = getattr(self, what)(*given)
+        arguments = [np.array(x, order="C") if copy else x for x in arrays]
+        answer = getattr(self, what)(*arguments)
         count = len(NAMES[what])
         if count == 1:
             return (_array(answer),)

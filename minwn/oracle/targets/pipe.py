@@ -107,10 +107,10 @@ class Pipe:
         self.settings: dict[str, Any] = {}
         self.dtypes: tuple[str, ...] = ()
         self.fault: PipeError | None = None
-        self._asked = 0
+        self._next_id = 0
 
     def __enter__(self) -> Pipe:
-        self.fault, self._asked = None, 0
+        self.fault, self._next_id = None, 0
         try:
             self._program = _Program(self.words)
         except OSError as error:
@@ -128,8 +128,8 @@ class Pipe:
     def __exit__(self, *exception: object) -> None:
         self._program.end()
 
-    def _introduce(self, said: dict[str, Any]) -> None:
-        ops = said.get("ops")
+    def _introduce(self, hello: dict[str, Any]) -> None:
+        ops = hello.get("ops")
         if (
             not isinstance(ops, list)
             or not ops
@@ -140,24 +140,24 @@ class Pipe:
                 f"{', '.join(OPS)}"
             )
         try:
-            axis, eps = said.get("axis", [0]), said.get("eps", 0.0)
+            axis, eps = hello.get("axis", [0]), hello.get("eps", 0.0)
             if isinstance(axis, list):
                 axis = axis[0] if len(axis) == 1 else tuple(axis)
             eps = _number(eps) if isinstance(eps, str) else eps
-            dtypes = said.get("dtypes", ["float64"]) or ["float64"]
+            dtypes = hello.get("dtypes", ["float64"]) or ["float64"]
             if not isinstance(dtypes, list):
                 raise ValueError(f"dtypes={dtypes!r}; give a list, such as ['float64']")
-            spec = make_spec(axis=axis, form=said.get("form", "plain"), eps=eps)
+            spec = make_spec(axis=axis, form=hello.get("form", "plain"), eps=eps)
             for dtype in dtypes:
                 with contextlib.suppress(ImportError):  # of bfloat16: it may have it
                     make_spec(dtype=dtype)
         except (TypeError, ValueError, IndexError) as error:
-            raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
+            raise self._broken(f"answered hello with {json.dumps(hello)}: {error}") from None
         self.settings = {
             "axis": spec.axis, "form": spec.form, "eps": spec.eps, "dtype": dtypes[0],
         }
         self.dtypes = tuple(dtypes)
-        self.name = str(said.get("name", self.name))
+        self.name = str(hello.get("name", self.name))
         for op in ops:
             setattr(self, op, self._function(op))
 
@@ -165,8 +165,8 @@ class Pipe:
         takes, gives = OPS[op]
 
         def call(*arrays: Any) -> Any:
-            given = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
-            v, g = given["v"], given["g"]
+            inputs = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
+            v, g = inputs["v"], inputs["g"]
             shared = {
                 "op": op, "dtype": v.dtype.name, "axis": _axes(v.shape, g.shape),
                 "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
@@ -177,7 +177,7 @@ class Pipe:
                     f"{self.command}: has {', '.join(self.dtypes)}, not {v.dtype.name}; add it to "
                     f"the dtypes of hello, or ask with --dtype"
                 )
-            reply = self._ask(shared | {name: _hexes(x) for name, x in given.items()})
+            reply = self._ask(shared | {name: _hexes(x) for name, x in inputs.items()})
             found = tuple(
                 self._array(reply, name, g.shape if name.startswith("g") else v.shape, v.dtype)
                 for name in gives
@@ -208,7 +208,7 @@ class Pipe:
         """The reply to one request. Raises PipeError."""
         if self.fault is not None:
             raise self.fault
-        id, self._asked = self._asked, self._asked + 1
+        id, self._next_id = self._next_id, self._next_id + 1
         self._program.say(json.dumps({"id": id} | request, separators=(",", ":")))
         what = f"request {id} ({request['op']})"
         try:
@@ -244,8 +244,8 @@ class Pipe:
     def _broken(self, what: str) -> PipeError:
         """What is wrong with the program, for good."""
         self._program.end(patience=0.0)
-        said = self._program.last_words()
-        ending = f"; its stderr ends with: {said}" if said else ""
+        stderr = self._program.last_words()
+        ending = f"; its stderr ends with: {stderr}" if stderr else ""
         self.fault = PipeError(f"{self.command}: {what}{ending}")
         return self.fault
 

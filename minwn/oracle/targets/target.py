@@ -48,13 +48,13 @@ class Functions:
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def spec(self, **asked: Any) -> Spec:
+    def spec(self, **overrides: Any) -> Spec:
         """The spec: the constants, which what is asked for overrides.
 
         Raises TargetError for a setting that is none.
         """
         try:
-            return make_spec(**self.settings | asked)
+            return make_spec(**self.settings | overrides)
         except (ValueError, TypeError, IndexError, ImportError) as error:
             raise TargetError(f"{self.name}: {error}") from error
 
@@ -184,6 +184,6 @@ def _located(error: BaseException, path: Path) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename == str(path):
             line = frame.lineno
-    said = error.msg if isinstance(error, SyntaxError) else error
+    message = error.msg if isinstance(error, SyntaxError) else error
     at = f"line {line}: " if line is not None else ""
-    return f"{at}{type(error).__name__}: {said}"
+    return f"{at}{type(error).__name__}: {message}"
