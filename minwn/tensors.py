@@ -1,6 +1,6 @@
 """Tensor: a Value with operators.
 
-One line a method; what a method does is said where the operation is defined, in `ops`.
+One line a method; the operations are documented in `ops`, where they are defined.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Tensor(Value):
     """
 
     __slots__ = ()
-    _twin: Any = None  # what a Parameter was replaced by; see nn.weight_norm
+    _twin: Any = None  # the replacement of a Parameter; see nn.weight_norm
 
     # ---- what it holds --------------------------------------------------------------------------
 
@@ -487,7 +487,7 @@ class Tensor(Value):
         return type(self)(self._data, self.requires_grad and self._op is None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        """A leaf with an array and a grad of its own; what it was computed from stays behind."""
+        """A leaf with its own array and grad, and without the history."""
         copy = type(self)(backend.copy(self._data), self.requires_grad and self._op is None)
         if self._grad is not None:
             copy._grad = Tensor(backend.copy(self._grad.data))
@@ -538,7 +538,7 @@ Tensor.result_type = Tensor
 
 
 class _Elsewhere:
-    """A name that other libraries have; asked for, it says what is written here in its place.
+    """A name that other libraries have; reading it raises an error that names minwn's.
 
     Not by `__getattr__`, which would make every attribute of a Tensor slower to read.
     """
@@ -632,7 +632,7 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
 
 
 def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
-    """Cotangents as Tensors with memory of their own, apart from the cotangent they came from.
+    """Cotangents as Tensors with their own memory, apart from the cotangent they came from.
 
     On its way one may be a scalar, a view of another, or the same array for two inputs.
     """

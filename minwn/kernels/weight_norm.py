@@ -20,7 +20,7 @@ __all__ = ["WAYS", "Problem", "Way", "check", "way"]
 
 
 class Problem(NamedTuple):
-    """What a way is chosen by: everything but the numbers.
+    """The features by which a way is chosen: everything but the numbers.
 
     library: "numpy" or "cupy", where all arrays are of it; "other" for arrays of another; else ""
     alike: whether all arrays have one dtype, and those of v's shape that shape
