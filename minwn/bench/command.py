@@ -58,11 +58,11 @@ def _positive(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
+    """Run `minwn bench`: 0 at any speed, 2 where something cannot be run or written."""
     try:
         works = select(args.works, args.quick, args.device)
         if not args.list:
-            device_facts(args.device)  # or why there is none
+            device_facts(args.device)  # raises where there is none
         paths = _openable(args)
     except KeyError as unknown:
         on = "" if args.device == "cpu" else f" --device {args.device}"

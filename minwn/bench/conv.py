@@ -141,7 +141,7 @@ def with_jax(s: Shape) -> Step:
 def with_numpy(s: Shape) -> Step:
     """Every window as a row of one matrix, a product, and a sum over the kernel to go back.
 
-    For stride 1 and one group, in two dimensions; what has one dimension gets another.
+    For stride 1 and one group, in two dimensions; one dimension is extended to two.
     """
     x, w, y_bar = (a[:, :, None] if a.ndim == 3 else a for a in problem(s))
     (n, c, height, width), (o, _, rows, columns), d = x.shape, w.shape, s.dilation

@@ -37,7 +37,7 @@ ON_DEVICE: tuple[Shape, ...] = (
     (64, 64), (1024, 1024), (4096, 1024), (512, 512, 3, 3), (4096, 4096), (8192, 4096),
     (16384, 4096),
 )
-LARGE = 1 << 26  # bytes of v from which a GPU's memory, not its cache, is what counts
+LARGE = 1 << 26  # bytes of v from which a GPU's memory, not its cache, sets the time
 
 
 def problem(shape: Shape, dtype: str = "float32") -> tuple[Any, Any, Any]:

@@ -105,7 +105,7 @@ def _copy(args: argparse.Namespace) -> int:
     there = [str(new) for _, new in pairs if new.exists()]
     if there and not args.force:
         raise _Usage(
-            f"{there[0]} is there already, with somebody's answers; --force writes over it"
+            f"{there[0]} exists already, and may hold answers; --force overwrites it"
         )
     for path, new in pairs:
         new.parent.mkdir(parents=True, exist_ok=True)

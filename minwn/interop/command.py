@@ -60,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn convert`; 1 where the file cannot be converted, 2 where it was asked wrongly."""
+    """Run `minwn convert`; 1 where the file cannot be converted, 2 for a wrong command line."""
     try:
         report = _convert(args)
         if args.json not in (None, "-"):
@@ -138,7 +138,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
 def _lengths(
     requested: float | None, saved: dict[str, tuple[str, float] | None]
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """The form and the eps of minwn's WeightNorm, by parameter: as asked, or as the file says."""
+    """The form and the eps of minwn's WeightNorm, by parameter: requested, or else saved."""
     known = {p: x if requested is None else ("inside", requested) for p, x in saved.items()}
     found = {p: x for p, x in known.items() if x is not None}
     return {p: form for p, (form, _) in found.items()}, {p: eps for p, (_, eps) in found.items()}

@@ -5,8 +5,8 @@
                         as its WeightNorm says             minwn
 
 v is carried over bit by bit. So is g where h is the same on both sides; where it is not, g becomes
-g h' / h, computed in float64, for it is the weight that must not change. What cannot be the same
-is the gradient of v, by a factor of the order of epsilon / ||v||^2: to keep that too, keep h, with
+g h' / h, computed in float64, so that the weight does not change. The gradient of v then differs by
+a relative error of the order of epsilon / ||v||^2; to keep it too, keep h, with
 `form="inside", eps=1e-12` on minwn's side of a conversion from or to Flax.
 """
 
@@ -48,20 +48,21 @@ def convert(
     """The state of a model in `target`, from its state in `source`; new NumPy arrays.
 
     source, target: of "minwn", "torch" (the hook, `weight_g`), "parametrization", "r", "flax",
-    "equinox". Every array is carried over, normalised or not; what is called neither `weight` nor
-    `bias` keeps its layout.
+    "equinox". Every array is carried over, normalised or not; a parameter called neither `weight`
+    nor `bias` keeps its layout.
 
     dim: the axes that keep a norm each, in minwn's numbering and layout (`dim_from_torch`,
     `dim_from_r` translate), or "output"; "infer" reads them from the shape of g.
     kind: of a layer, one of KINDS. Without it a weight with 2 axes is "linear", with more "conv".
     groups: of a transposed convolution. form, eps: of minwn's WeightNorm. These five may be a
     mapping too, from patterns such as "decoder.*" for the name of a layer, or of a parameter.
-    rename: {old: new} for the beginnings of names, applied first; the patterns speak of the new
-    ones. epsilon: Flax's, and that of minwn's WeightNormWrapper.
+    rename: {old: new} for the beginnings of names, applied first; the patterns match the new
+    names. epsilon: Flax's, and that of minwn's WeightNormWrapper.
     like: a state of the target, which decides the names, and must be matched entirely.
 
     Raises KeyError for missing and unexpected names, ZeroNormError where no g gives the weight, and
-    ValueError for shapes that do not fit, an ambiguous dim, and what the target cannot express.
+    ValueError for shapes that do not fit, an ambiguous dim, and settings that the target cannot
+    express.
     """
     source_row, target_row = _row(source), _row(target)
     epsilon = forms.check("inside", epsilon, name="epsilon")
@@ -166,7 +167,7 @@ def _kinds(
     requested: dict[str, Any], located: dict[str, Keys], wanted: dict[str, Keys],
     ndims: dict[str, int],
 ) -> dict[str, str]:
-    """{parameter: kind of its layer}, as given, or as its name and its number of axes say."""
+    """{parameter: kind of its layer}, as requested, or by its name and number of axes."""
     kinds = {}
     for p, keys in located.items():
         kind = requested[p]
@@ -182,7 +183,7 @@ def _kinds(
 
 
 def _check_outputs(p: str, shape: tuple[int, ...], kind: str, groups: int, bias: int) -> None:
-    """ValueError where a bias says that the layer is of another kind, or has other groups."""
+    """ValueError where the bias has the size of another kind of layer, or of other groups."""
     if kind not in LAYOUTS:
         return
     outputs = shape[LAYOUTS[kind]["minwn"].index("o")]

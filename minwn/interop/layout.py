@@ -34,7 +34,7 @@ KINDS = (*LAYOUTS, "embedding", "norm", "other")  # the last three have the same
 
 
 def output_axis(kind: str) -> int | None:
-    """The axis of minwn's layout that is the output; None where there is no telling."""
+    """The axis of minwn's layout that is the output; None if unknown."""
     if kind in LAYOUTS:
         return LAYOUTS[kind]["minwn"].index("o")
     return {"embedding": 1, "norm": 0}.get(kind)
@@ -141,7 +141,7 @@ def _positions(v: Shape, axes: Axes, kind: str, column: str) -> list[int]:
 
 
 def _uncut(g: Shape, v: Shape, kind: str, column: str, groups: int) -> int:
-    """groups, or 1 where g knows nothing of them; an error where they cut through its norms."""
+    """groups, or 1 where g does not depend on them; an error where they cut through its norms."""
     here, there = _words(kind, column)
     if groups == 1 or here != "iok" or here == there or g[:2] == (1, 1):
         return 1

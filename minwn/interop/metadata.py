@@ -1,4 +1,4 @@
-"""What a file says about its arrays, as {key: text}."""
+"""The metadata of a file: {key: text}."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["about", "framework", "lengths", "number"]
 
 
 def about(framework: str, epsilon: float, lengths: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata of a state: whose names it has, and the lengths that the arrays do not show.
+    """The metadata of a state: its framework, and the form and eps of each norm.
 
     epsilon: Flax's. lengths: {name of g: (form, eps)} in minwn.
     """
@@ -26,7 +26,7 @@ def about(framework: str, epsilon: float, lengths: Mapping[str, Any]) -> dict[st
 
 
 def framework(metadata: Mapping[str, str], requested: str | None) -> str | None:
-    """The framework that a file is for: what is asked, or what it says itself; not two things."""
+    """The framework of a file, by its metadata or as requested; FileError where they differ."""
     name = metadata.get("framework", requested)
     if requested not in (None, name):
         raise FileError(f"the file says that it is for {name!r}, not {requested!r}; leave that out")
@@ -36,7 +36,7 @@ def framework(metadata: Mapping[str, str], requested: str | None) -> str | None:
 
 
 def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
-    """{name of g: (form, eps)}, as `about` was told."""
+    """{name of g: (form, eps)}, as `about` wrote it."""
     try:
         found = json.loads(metadata.get("weight_norm", "{}"))
         return {p: (str(form), float(eps)) for p, (form, eps) in found.items()}

@@ -36,7 +36,7 @@ def save(
 
     target: the framework that will read it, for which names and layouts are converted.
     rename, like, epsilon: see `convert`. The old file is replaced whole, or not at all.
-    Raises what `convert` and `write` raise.
+    Raises the errors of `convert` and `write`.
     """
     state = instance("module", module, Module, "a Module").state_dict()
     choice("target", target, FRAMEWORKS)
@@ -69,11 +69,11 @@ def load(
 ) -> None:
     """Put the state in a .npz or .safetensors file into a module, entirely or not at all.
 
-    source: the framework that the names and layouts are of; None for what the file says, or else
-    minwn. The module itself says which axes are kept, and the layout of each layer.
+    source: the framework of the names and layouts; None for the one in the file's metadata, or else
+    minwn. The axes of the norms and the layout of each layer are the module's.
     rename: {old: new} for the beginnings of names, old in the file. epsilon: Flax's.
     limit: the most bytes that the arrays may take.
-    Raises FileError for a file that is not to be trusted, KeyError with the missing, unexpected
+    Raises FileError for a damaged or unsafe file, KeyError with the missing, unexpected
     and closest names, TypeError for dtypes, ValueError for shapes and values out of range,
     ZeroNormError for a v of zero. Then nothing was loaded.
     """
@@ -116,7 +116,7 @@ def load(
 
 
 def settings(module: Module) -> dict[str, dict[str, Any]]:
-    """What `convert` is to be told of a module: dim, kind, groups, form and eps, by parameter."""
+    """The arguments of `convert` for a module: dim, kind, groups, form and eps, by parameter."""
     names = locate(module.state_dict(), "minwn")
     parameter = {key: p for p, keys in names.items() for key in keys}
     found: dict[str, dict[str, Any]] = {s: {} for s in ("dim", "kind", "groups", "form", "eps")}

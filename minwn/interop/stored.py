@@ -1,4 +1,4 @@
-"""How one framework keeps one parameter: read as v, g and axes in minwn's layout, and written."""
+"""How one framework stores a parameter: read as v, g and axes in minwn's layout, and written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Length = tuple[str, float]  # form and eps of h
 
 
 class Stored(NamedTuple):
-    """One parameter there: the names of its arrays, its kind of layer, and the h of its norm."""
+    """One stored parameter: the names of its arrays, its kind of layer, and the h of its norm."""
 
     row: Framework
     keys: Keys
@@ -33,7 +33,7 @@ class Stored(NamedTuple):
 
     @property
     def log(self) -> bool:
-        """Whether g is kept as its logarithm."""
+        """Whether log g is stored in place of g."""
         return self.keys[0].endswith("_s") and len(self.keys) == 2
 
     def layout(self, parameter: str) -> tuple[str, str, int]:
@@ -49,7 +49,7 @@ class Stored(NamedTuple):
             raise ValueError(f"{self.keys[-1]}: {error}") from None
         if len(arrays) == 1:
             if self.row.column == "equinox" and leaf_of(parameter) == "bias" and v.ndim > 1:
-                v = v.reshape(len(v))  # (out, 1, 1) beside a kernel with two axes
+                v = v.reshape(len(v))  # (out, 1, 1) where the kernel has two axes
             return v, None, None
         for key, x in zip(self.keys, arrays, strict=True):
             if not is_floating(x.dtype):
@@ -60,7 +60,7 @@ class Stored(NamedTuple):
     def _axes(
         self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any
     ) -> Axes:
-        """The axes asked for, if the shape of g is theirs; or the only ones whose shape it is."""
+        """The axes `dim` names, if they fit the shape of g; for "infer", the only ones that fit."""
 
         def shape(axes: Axes) -> tuple[int, ...] | None:
             gains = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
@@ -120,14 +120,14 @@ def _is_scale(row: Framework, keys: Keys) -> bool:
 
 
 def length_of(row: Framework, keys: Keys, declared: Length, epsilon: float) -> Length:
-    """The form and eps of h: of Flax, of minwn as told, and of the others, who have no choice."""
+    """The form and eps of h: Flax's, minwn's as declared, or the plain form of all others."""
     if row.flat or (_is_scale(row, keys) and declared[0] == "plain"):
         return ("inside", epsilon)
     return declared if row.child else ("plain", 0.0)
 
 
 def gain(stored: Any, v: Any, one: Stored, other: Stored, parameter: str) -> Any:
-    """What `other` stores, for the weight to be the one that `one` has; computed in float64."""
+    """The g that `other` stores for the weight to be that of `one`; computed in float64."""
     g, v = stored.astype(np.float64), v.astype(np.float64)
     with quiet():
         if one.log:

@@ -1,4 +1,4 @@
-"""`minwn mutate`: plant faults, and count who sees them: the judge, or someone's own tests."""
+"""`minwn mutate`: plant faults, and count how many the judge, or your own tests, find."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _count(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn mutate`: 1 if a fault survived, 2 where it was asked wrongly."""
+    """Run `minwn mutate`: 1 if a fault survived, 2 for a wrong command line."""
     if (args.tests is None) != (args.target is None):
         print("minwn mutate: --tests and --target go together", file=sys.stderr)
         return 2

@@ -51,7 +51,7 @@ class _Usage(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One report that is to be made, or the reason for which it is not."""
+    """One report to make, or the reason why not."""
 
     name: str
     run: Callable[[], Report]
@@ -96,7 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _option(read: Callable[[str], T]) -> Callable[[str], T]:
-    """What argparse calls with the text of an option; the sentence of a ValueError is printed."""
+    """A type for argparse: called with the text of an option; a ValueError's message is printed."""
 
     def called(text: str) -> T:
         try:
@@ -154,7 +154,7 @@ def _accepted(text: str) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be asked."""
+    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be judged."""
     if args.list:
         print(_list())
         return 0

@@ -22,7 +22,7 @@ __all__ = ["FAULTS", "Run"]
 
 Arrays = tuple[np.ndarray, ...]
 
-# Faults that are no formula: (what it is, how to mend it)
+# Faults outside the formulas: (description, fix)
 FAULTS = {
     "mutates_input": ("an input is changed", "write to arrays of your own, never to the inputs"),
     "aliases_input": ("an answer is an input, or a view of one", "return a new array, or a copy"),
@@ -60,7 +60,7 @@ FAULTS = {
 
 @dataclass
 class Run:
-    """What is known so far. Each check adds to it, and none takes away."""
+    """The evidence so far. Each check adds to it, and none takes away."""
 
     implementation: Implementation
     spec: Spec
@@ -96,7 +96,7 @@ class Run:
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
     def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
-        """The answers of a function for v of that rank; what it raises is kept on the way."""
+        """The answers of a function for v of that rank; its exceptions are recorded."""
         try:
             answers = self.implementation.call(what, *arrays, copy=copy)
         except Exception as error:
@@ -189,7 +189,7 @@ class Run:
             yield output, as_float64(x).reshape(want)
 
     def _convention(self, output: str, there: np.ndarray) -> None:
-        """What is answered where nothing is right."""
+        """The answers where nothing is right."""
         kinds = set()
         for y in there.ravel().tolist():
             if math.isfinite(y):

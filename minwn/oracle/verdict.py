@@ -47,7 +47,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
         )
     diagnosis, ambiguous = _declared(*_names(run), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
-    if not wrong and "raises" not in accept:  # what answers nothing does not pass
+    if not wrong and "raises" not in accept:  # no answer is not a pass
         known = len(run.faults)
         for what, evidence in run.unanswered():
             run.fault("raises", what, evidence)
@@ -87,7 +87,7 @@ def _names(run: Run) -> tuple[list[Diagnosis], bool]:
 def _declared(
     found: list[Diagnosis], ambiguous: bool, accept: set[str]
 ) -> tuple[list[Diagnosis], bool]:
-    """Without the rivals of what was declared: one mistake explains the numbers, and is known."""
+    """Without the rivals of a declared mistake: it explains the numbers."""
     known = {d.outputs for d in found if d.id in accept}
     if not ambiguous or not known:
         return found, ambiguous

@@ -22,7 +22,7 @@ __all__ = ["check"]
 
 
 class ByHand(NamedTuple):
-    """A function of arrays, the products written beside it, and its definition in ops."""
+    """A function of arrays, its derivatives written by hand, and its definition in ops."""
 
     name: str
     forward: Callable[..., Any]
@@ -112,7 +112,7 @@ def against_composed(
 
     def close(label: str, claimed: Any, reference: Any) -> Finding:
         allowed = 2**12 * u * numpy.abs(reference).max()
-        place = f"{what} and its composed twin, {label}, {shapes_of(inputs)}"
+        place = f"{what} and its definition in ops, {label}, {shapes_of(inputs)}"
         return compare(what, AUTODIFF, place, claimed, reference, allowed)
 
     leaves = [x if x is None else Tensor(x, True) for x in inputs]

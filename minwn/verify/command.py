@@ -1,4 +1,4 @@
-"""`minwn verify`: its options, what it prints, and the files it leaves."""
+"""`minwn verify`: its options, its output, and its files."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _write(report: Report, text: str, folder: Path, plot: bool) -> list[str]:
-    """The report and the curve as files, as far as that is possible; what became of it."""
+    """Write the report and the curve, as far as possible; a line for each file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "verify.json").write_text(text + "\n", encoding="utf-8")

@@ -2,11 +2,11 @@
 pass, for every kind of layer and choice of dim.
 
     80 digits      w, v_bar and g_bar, for the cotangent of w that the backward pass delivered,
-                   beside the oracle's exact answers, which are certified with 80 digits
+                   against the oracle's exact answers, which are certified with 80 digits
     laws           the oracle's, of the pullback of the layer's weight
-    autodiff       v_bar and g_bar beside those of the layer's twin: its definition in ops
-                   (`composed`), on the composed weight
-    differences    of the layer, and the complex step of its twin
+    autodiff       v_bar and g_bar against those of the layer's definition in ops (`composed`),
+                   on the composed weight
+    differences    of the layer, and the complex step of its definition
 
 The cotangent of the weight is itself a sum of K products x y_bar; with W the same sum over absolute
 values, it errs by at most K u W. So in the bounds of the last three, W takes the place of |w_bar|,
@@ -145,7 +145,7 @@ class Trial:
         W = grad(size, zeros, abs(self.y_bar)).data
         K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
         C, (S, *_) = counts(v.size // g.size, norm.form), sizes(v.data, g.data, W, **self.how)
-        # How far v_bar and g_bar may err, through the layer or through its twin.
+        # How far v_bar and g_bar may err, through the layer or through its definition.
         self.allowed = {name: gamma(C[name] + K, U64) * S[name] for name in self.bars}
 
     def pullback(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
@@ -180,7 +180,7 @@ class Trial:
 
 
 def by_oracle(t: Trial) -> Iterator[Finding]:
-    """What the layer says at its own cotangent of w beside the exact answers, and the laws."""
+    """The layer's answers for its own cotangent of w against the exact ones, and the laws."""
     point = (t.v, t.g, t.w_bar)
     expected, allowed = oracle.expected(*point, **t.how), bounds(*point, **t.how)
     claimed = (t.w, t.bars["v_bar"], t.bars["g_bar"])
@@ -207,7 +207,7 @@ def by_autodiff(t: Trial) -> Iterator[Finding]:
 
 
 def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
-    """Differences of the layer, and the complex step of its twin, at some entries of v and of g.
+    """Differences of the layer, and complex steps of its definition, at some entries of v and g.
 
     A measurement adds its own floor to the bound, and 100 times its own estimate of its error. A
     complex operation is at most four real ones: 4 times the bound.

@@ -4,14 +4,14 @@
     autodiff    `WeightNorm.recompute`, the walk back, and the walk over that walk
     composed    the definition in ops, and its derivatives by autodiff
 
-`oracle.check` has formulas, exact answers and proved tolerances of its own. What it checks becomes
-a column of the table:
+`oracle.check` has its own formulas, exact answers and proved tolerances. Its checks become the
+columns of the table:
 
     first order, second order, forward product
-                     the answers beside the exact ones, and the adjoint identity
-    laws             what holds whatever the numbers are; inputs left alone, dtypes and shapes kept
+                     the answers against the exact ones, and the adjoint identity
+    laws             identities that hold for all numbers; inputs unchanged, dtypes and shapes kept
     differences, complex step
-                     the gradients beside measurements of the forward that they belong to
+                     the gradients against measurements of their forward
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def settings(quick: bool) -> Iterator[Setting]:
 def check(s: Setting) -> Iterator[Finding]:
     """Every check of the oracle, on arrays of one to five axes, as a Finding.
 
-    Its numbers are in units of what is allowed; the note of a failure is the oracle's diagnosis.
+    Its numbers are in units of the tolerance; the note of a failure is the oracle's diagnosis.
     """
     [way] = adapters.get(s.way)
     found = oracle.check(
@@ -117,7 +117,7 @@ def check(s: Setting) -> Iterator[Finding]:
 
 
 def diagnosis(s: Setting, found: oracle.Report) -> str:
-    """What is wrong, where, its name, how to mend it, and the worst number."""
+    """The error: where, its name, its fix, and the worst number."""
     lines = [found.headline]
     for d in found.diagnosis:
         functions = dict.fromkeys(f".{FUNCTION.get(x, x)}" for x in d.outputs)

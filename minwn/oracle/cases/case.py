@@ -58,7 +58,7 @@ class Draw:
     flags: tuple[str, ...] = ()
     exact: bool = False
     defined: bool = True
-    alone: int = 0  # the slice that is taken where one norm of the whole is asked for
+    alone: int = 0  # the slice that is used for one norm of the whole
 
 
 def fits(axis: int | tuple[int, ...] | None, rank: int) -> bool:
@@ -75,7 +75,7 @@ def arrange(
 ) -> tuple[tuple[int, ...], Any]:
     """(shape, kept axes) of an array whose slices keep the given axes, counted as NumPy counts.
 
-    The array has the least rank that has such axes and one more, or the rank asked for. The first
+    The array has the least rank that has such axes and one more, or the given rank. The first
     of the kept axes has size `rows`, or, if there are others and rows is even, 2, and the next one
     rows / 2. The last axis that is not kept has size m. All others have size 1.
     """

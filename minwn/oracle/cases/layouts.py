@@ -46,7 +46,7 @@ def axes_case(number: int, target: Format) -> Case:
 
 
 def shape_case(number: int, shape: tuple[int, ...], axes: Any, target: Format) -> Case:
-    """The same with letter S, in a shape that was asked for."""
+    """The same with letter S, in a given shape."""
     return _generic("S", number, "shape", shape, axes, (), target)
 
 

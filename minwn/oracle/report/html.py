@@ -60,7 +60,7 @@ def _esc(text: Any) -> str:
 
 # ---- the matrix ---------------------------------------------------------------------------------
 
-# what a cell says: (class, sign, words)
+# a cell: (class, sign, words)
 _CELLS = {
     "ok": ("ok", "✓", "right"),
     "FAIL": ("fail", "✗", "wrong"),
@@ -193,7 +193,7 @@ def _keys(legend: Iterable[tuple[str, str, str]]) -> str:
 
 
 def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
-    """The wrong line and the right one, what to do, and how it is known."""
+    """The wrong line and the right one, the fix, and the evidence."""
     first = group[0]
     declared = r.verdict == "ACCEPTABLE"
     names = " or ".join(f"<code>{_esc(d.id)}</code>" for d in group)
@@ -217,7 +217,7 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
 
 
 def _both_marked(wrong: str, formulas: Sequence[str]) -> tuple[str, str]:
-    """Both formulas, with what is in one of them alone marked."""
+    """Both formulas, with the differences marked."""
     head = wrong.split("=")[0].strip()
     partner = next((x for x in formulas if x.split("=")[0].strip() == head), None)
     if partner is None:

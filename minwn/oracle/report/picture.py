@@ -23,7 +23,7 @@ __all__ = ["pictures"]
 
 
 def pictures(r: Findings) -> list[Picture]:
-    """What there is to see of a failure: of its examples, or else of its minimal case."""
+    """The pictures of a failure: of its examples, or else of its minimal case."""
     cases = r.examples or ([] if r.minimal_case is None else [r.minimal_case])
     if not cases:
         return [_shares(r.checks)] if r.checks else []
@@ -83,7 +83,7 @@ def _heat(s: MinimalCase, ratio: np.ndarray) -> Picture:
 
 
 def _levels(ratio: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str, str], ...]]:
-    """0 where an entry is right, else 1 to 5 by its power of ten; and what each level means."""
+    """0 where an entry is right, else 1 to 5 by its power of ten; and the legend of the levels."""
     wrong = ratio > 1
     finite = wrong & np.isfinite(ratio)
     powers = np.floor(np.log10(np.where(finite, ratio, 1.0))).astype(int)

@@ -1,4 +1,4 @@
-"""A report on one screen: what is wrong, the wrong line and the right one, a case on paper.
+"""A report on one screen: the error, the wrong line and the right one, a case for paper.
 
 Every line belongs to a block of some kind. Where the screen is too small, blocks are left out, the
 kinds that matter least first; all of it is in the JSON and on the page.
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 24, 100
 _INDENT = 12
 
 Block = tuple[str, list[str]]
-KINDS = (  # what matters most first
+KINDS = (  # the most important first
     "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
     "gap", "note",
 )
@@ -71,7 +71,7 @@ def _head(r: Findings) -> str:
 
 
 def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
-    """One mistake, or several that look the same: the wrong line, the right one, what to do."""
+    """One mistake, or several that look the same: the wrong line, the right one, the fix."""
     d = group[0]
     where = f", in {listed(d.outputs)}"
     word = "declared" if r.verdict == "ACCEPTABLE" else "mistake"
@@ -228,7 +228,7 @@ def _clipped(text: str, width: int) -> str:
 
 
 def printable(text: Any) -> str:
-    """One line, with what does not print as an escape."""
+    """One line, with escapes for characters that do not print."""
     text = " ".join(str(text).splitlines())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

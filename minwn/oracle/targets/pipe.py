@@ -5,7 +5,7 @@
 
 The program reads one request per line from stdin, answers it with one line on stdout, flushes,
 and ends where stdin ends. stderr is its own; its last lines are quoted when something goes wrong.
-The first request asks what it has; the answer needs "ops" alone, the rest is as shown if left out:
+The first request asks for its operations; the answer needs only "ops", and the rest defaults to:
 
     > {"id":0,"op":"hello","protocol":"minwn-pipe-1"}
     < {"ops":["forward","backward"],"name":"...","axis":[0],"form":"plain","eps":0,
@@ -26,7 +26,7 @@ norm, or null for one norm of the whole. Then (each on one line):
     double_backward  v_bar_bar g_bar_bar w_bar v g            w_bar_bar v_bar g_bar
 
 An array is the flat list of its entries, the last axis fastest: of shape "shape", or of "g_shape"
-for g and what is named after it, which keeps v's rank with 1 along every axis that a norm runs
+for g and the arrays named after it, which keep v's rank with 1 along every axis that a norm runs
 over, or is [] for one norm of the whole. Entries are strings that C's `strtod` reads and its `%a`
 prints, "inf", "-inf" and "nan" among them; decimal numbers, in a string or not, are read as well.
 A request has no spaces and its keys are in the order above, so that a program without a JSON
@@ -65,7 +65,7 @@ OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 LAST_LINES = 5  # of stderr, to be quoted
-LONGEST = 2**28  # bytes of a line: what never ends must not fill the memory
+LONGEST = 2**28  # bytes of a line: an endless one must not fill the memory
 PATIENCE = 1.0  # seconds for a program to end by itself
 
 Function = Callable[..., Any]
@@ -83,9 +83,9 @@ class Pipe:
 
     In a `with` block, forward, backward, jvp and double_backward are functions, or None where the
     program has no such operation; name, dtypes and settings (axis, form, eps and the first dtype,
-    for `check`) are what it said of itself. It is ended with the block, by force if need be.
-    A program that has died, hung or lost its place is not asked again: every later call raises the
-    same PipeError, which is also in `fault`.
+    for `check`) are its own declarations. It is ended with the block, by force if need be.
+    A program that has died, hung or lost its place gets no more requests: every later call raises
+    the same PipeError, which is also in `fault`.
     """
 
     forward: Function | None = None
@@ -242,7 +242,7 @@ class Pipe:
         return reply
 
     def _broken(self, what: str) -> PipeError:
-        """What is wrong with the program, for good."""
+        """The final error of the program."""
         self._program.end(patience=0.0)
         stderr = self._program.last_words()
         ending = f"; its stderr ends with: {stderr}" if stderr else ""
