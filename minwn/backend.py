@@ -1,6 +1,6 @@
 """NumPy or CuPy: which library an array belongs to, and the few things the two spell differently.
 
-This is the only file that names the two. Everything above asks it for a namespace,
+This is the only file that names the two. Everything above gets a namespace from it,
 
     xp = namespace(x, y)        # the module whose functions accept x and y
 

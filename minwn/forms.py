@@ -2,8 +2,9 @@
 
     n = ||v||, over a slice of m entries        y = dh/dv, 0 where eps is the larger of two
 
-The table holds names and printed formulas. The arithmetic is in `byhand.lengths`, where weight
-normalisation is computed, and, separately, in `oracle.reference`, where it is judged.
+The table holds names and printed formulas. The arithmetic is in `byhand.lengths` and
+`kernels`, where weight normalisation is computed, and, separately, in `oracle.reference`, where it
+is judged.
 """
 
 from __future__ import annotations

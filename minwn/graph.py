@@ -4,7 +4,7 @@ A `Value` holds an array. One that was computed also remembers how: the primitiv
 the parameters. Those memories are the graph; its edges point from a result to its inputs and
 never forward, so there are no cycles, and dropping the result drops the graph.
 
-A `Primitive` is a forward function of arrays with a pullback beside it:
+A `Primitive` is a forward function of arrays and its pullback:
 
     @primitive
     def sine(x):

@@ -72,7 +72,7 @@ class Sequential(Module):
 class Flatten(Module):
     """All axes from start_dim on made one, in C order.   x: (n, a, b, ...)   y: (n, a b ...)
 
-    Raises ValueError for a start_dim that is no whole number, IndexError for one that x does not
+    Raises ValueError for a start_dim that is not a whole number, IndexError for one that x does not
     have.
     """
 

@@ -54,7 +54,7 @@ class WeightNormWrapper(Module):
     rounded once, to `dtype`; parameters and scales keep the dtypes they have.
     Nothing else in this library promotes silently, and this does, as Flax: a call computes in the
     widest dtype among its floating inputs, the replaced weights and the other parameters (float32
-    for float16 beside bfloat16), and returns it. So dtype="float16" around a float32 layer with a
+    for float16 with bfloat16), and returns it. So dtype="float16" around a float32 layer with a
     bias gives weights with the rounding of float16, and a float32 result.
 
     Raises TypeError for anything but a Module, a filter that is not a set of strings, a parameter

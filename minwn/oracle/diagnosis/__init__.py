@@ -10,8 +10,8 @@ Questions, in this order, each for all the evidence at once:
                  and fitted: c n^p g^q m^r, and b also with other sums in place of <w_bar, v>
 
 A name is given only if its formula reproduces every number seen, to rounding. Where several do, all
-are given; where none does, the answer is "axis/index" if slices or entries are told apart
-that should not be, and "unknown" otherwise.
+are given; where none does, the answer is "axis/index" if slices or entries are treated differently
+that should be treated alike, and "unknown" otherwise.
 """
 
 from __future__ import annotations
