@@ -37,8 +37,8 @@ _SYMBOLS = {
 class Tensor(Value):
     """An array that can be differentiated through. Make one with `minwn.tensor`.
 
-    `data` is the array; assigning to it is an update, and makes whatever was computed from the
-    Tensor older than it. `grad` is a Tensor, or None before a backward pass.
+    `data` is the array; assigning to it is an update, after which everything computed from
+    the Tensor is older than it. `grad` is a Tensor, or None before a backward pass.
 
     Arrays that meet a Tensor in an operation, a batch or labels or an index, are kept by reference:
     do not write to them before the backward pass.
@@ -527,7 +527,7 @@ class Tensor(Value):
     def __dlpack__(self, **kwargs: Any) -> Any:
         data = self._data
         if isinstance(data, Host) and not data.flags.writeable:
-            data = backend.copy(data)  # who takes it does not know that it must not write there
+            data = backend.copy(data)  # the receiver does not know that it must not write there
         return data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:

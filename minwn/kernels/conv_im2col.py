@@ -95,7 +95,7 @@ class Im2col:
         return rows.reshape(p.groups, each, -1).swapaxes(1, 2)
 
     def _columns(self, p: Problem, sent: Array, rows: Array, outputs: Shape) -> Array:
-        """What each output sends to its window.   -> (g, c/g, *kernel, n, *out)"""
+        """The contribution of each output to its window.   -> (g, c/g, *kernel, n, *out)"""
         d, each = len(p.kernel), p.c // p.groups
         if self.first:  # (g, ck, o), (g, o, p) -> (g, ck, p)
             return (rows @ sent.swapaxes(1, 2)).reshape(p.groups, each, *p.kernel, *outputs)

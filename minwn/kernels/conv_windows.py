@@ -49,7 +49,7 @@ def framed(x: Array, p: Problem) -> Array:
 class Tile(NamedTuple):
     """Some outputs of a block: where they are in y, and their number along each axis.
 
-    near: what their windows can see of x with its zeros
+    near: the part of x with its zeros that their windows read
     """
 
     at: Place

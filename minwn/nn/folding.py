@@ -18,9 +18,9 @@ def fold(model: Module) -> Module:
     """A copy of the model in which every weight that was computed is a plain parameter.
 
     WeightNorm is removed, of every name; a WeightNormWrapper gives way to its layer with the
-    normalised weights, a DoRALinear to the Linear that it amounts to. The copy computes what the
+    normalised weights, a DoRALinear to the equivalent Linear. The copy computes what the
     model computes, to the rounding of its weights, shares nothing with it, and is in the same mode;
-    the model stays as it is. What was in a wrapper gets the one dtype that its parameters are
+    the model stays as it is. A wrapped layer gets the one dtype that its parameters are
     promoted to, and no longer promotes its inputs. Where the model calls recompute() on a layer,
     the copy may go on doing so: that is the weight it has.
     Raises TypeError for anything but a Module, ZeroNormError where v / ||v|| is undefined.

@@ -112,7 +112,7 @@ class Module:
         """forward(*args).
 
         Raises StaleWeightError where it reads a weight that is older than its parts, and TypeError
-        where it takes an input for an array that is none.
+        for an input that should be an array and is not.
         """
         outermost = not _thread.in_forward
         if outermost:
@@ -388,7 +388,7 @@ def _is_place(module: Module, name: str) -> bool:
 
 
 def _at(path: str, name: str, value: Any) -> Any:
-    """What a new attribute has in the place that the old one had under this path; None for none."""
+    """The value at this path in a new attribute, where the old one had another; None for none."""
     for key in path.removeprefix(name).split(".")[1:]:
         if isinstance(value, dict):
             value = next((x for k, x in value.items() if str(k) == key), None)
@@ -400,7 +400,7 @@ def _at(path: str, name: str, value: Any) -> Any:
 
 
 def _check_place(module: Module, name: str, kind: type, value: Any) -> None:
-    """Raise TypeError where something that is trained or saved would be lost without a word."""
+    """Raise TypeError where something that is trained or saved would be lost silently."""
     if value is None or isinstance(value, kind):
         return
     if kind is Module:

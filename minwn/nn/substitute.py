@@ -20,8 +20,8 @@ def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
 
     The module itself is untouched, so any number of threads may do this at once. Parameters that
     are not replaced, buffers and everything else are shared: running statistics move on. Modules
-    are found where `parameters` finds them; what holds one in another way, such as a function kept
-    as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
+    are found where `parameters` finds them; an attribute that holds one in another way, such as a
+    function, still uses the original, and an attribute that `forward` assigns is lost.
     Raises TypeError for anything but a Module and a mapping.
     """
     instance("module", module, Module, "a Module")

@@ -64,7 +64,7 @@ class WeightNorm:
 
     name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
     negative from the end); None for one norm of the whole; "output" for the layer's output axis,
-    which a transposed convolution with groups has not.
+    which transposed convolutions with groups do not have.
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.

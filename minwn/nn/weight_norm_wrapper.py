@@ -115,8 +115,8 @@ class WeightNormWrapper(Module):
         return layer(*args, **kwargs)
 
     def replacements(self, given: Iterable[Any] = ()) -> tuple[dict[Parameter, Tensor], Any]:
-        """What a call has in the place of the layer's parameters; and the dtype that they and the
-        given inputs were promoted to, or None where they all have one."""
+        """The Tensors in the place of the layer's parameters during a call; and the dtype that they
+        and the given inputs were promoted to, or None where they all have one."""
         new = {v: self._weight(path, v) for path, v in self.matching().items()}
         rest = [v for v in self.layer.parameters() if v not in new and backend.is_floating(v.dtype)]
         dtypes = {x.dtype for x in (*new.values(), *rest, *given)}
