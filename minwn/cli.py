@@ -26,7 +26,7 @@ COMMANDS = {
     "reproduce": ("run an experiment again, and draw its figure", "reproduce"),
     "convert": ("translate weights between frameworks", "interop.command"),
     "bench": ("time minwn against its peers", "bench.command"),
-    "doctor": ("say what is installed here and what is missing", "doctor"),
+    "doctor": ("list the installed and the missing packages", "doctor"),
 }
 
 

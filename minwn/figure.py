@@ -171,7 +171,7 @@ def folder() -> Path:
     for place in (package / "_figures", package.parent / "figures"):
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"no figures beside {package}, nor in it; install minwn again")
+    raise FileNotFoundError(f"no figures next to {package}, nor in it; install minwn again")
 
 
 def names() -> list[str]:
@@ -325,12 +325,12 @@ def _compact(record: dict[str, Any]) -> str:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a figure's script and `minwn reproduce` share."""
     parser.add_argument("--quick", action="store_true", help="fewer seeds and shorter runs")
-    parser.add_argument("--seeds", type=_count, metavar="N", help="how many, in place of its own")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="number of seeds")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="spread the seeds over N processes (joblib); -1: all"
     )
-    parser.add_argument("--out", metavar="DIR", help="where the .svg and the .json go")
-    parser.add_argument("--redraw", action="store_true", help="from the .json there; run nothing")
+    parser.add_argument("--out", metavar="DIR", help="folder of the .svg and the .json")
+    parser.add_argument("--redraw", action="store_true", help="draw from the .json, without a run")
 
 
 def _count(text: str) -> int:

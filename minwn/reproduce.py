@@ -13,7 +13,7 @@ __all__ = ["arguments", "main"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn reproduce` to a parser."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a figure, or all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="name of a figure, or all")
     parser.add_argument("--list", action="store_true", help="list the figures, and stop")
     figure.arguments(parser)
 

@@ -31,17 +31,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device", type=_device, default="cpu", metavar="D",
-        help="where: cpu, or cuda (cuda:1, ...) for the works of a GPU",
+        help="cpu, or cuda (cuda:1, ...) for the works of a GPU",
     )
     parser.add_argument("--list", action="store_true", help="name the works, and stop")
     parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"default {ROUNDS}")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"rounds; default {ROUNDS}")
     parser.add_argument(
         "--threads", type=_positive, metavar="N",
-        help="of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
+        help="threads of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
     )
     parser.add_argument("--json", metavar="PATH", help="write the report here; '-' prints it")
-    parser.add_argument("--picture", metavar="PATH", help="draw it: a .png or .svg")
+    parser.add_argument("--picture", metavar="PATH", help="draw the report as .png or .svg")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
 
 

@@ -35,27 +35,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="a .npz or .safetensors file")
     parser.add_argument("output", metavar="OUT", help="the file to write, of either kind")
     parser.add_argument(
-        "--from", dest="source", choices=FRAMEWORKS, help="default: what the file says"
+        "--from", dest="source", choices=FRAMEWORKS, help="default: by the metadata of the file"
     )
     parser.add_argument("--to", dest="target", choices=FRAMEWORKS, required=True)
     several: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "--dim", **several, metavar="[NAME=]DIM",
         help="the axis that keeps norms, from 0 in minwn's layout; or 0,1, 'none', 'output'; "
-        "default: as the shape of g says",
+        "default: by the shape of g",
     )
     parser.add_argument(
-        "--kind", **several, metavar="NAME=KIND", help=f"of a layer: {', '.join(KINDS)}"
+        "--kind", **several, metavar="NAME=KIND", help=f"kind of a layer: {', '.join(KINDS)}"
     )
     parser.add_argument("--groups", **several, metavar="NAME=N", help="of a transposed convolution")
     parser.add_argument(
-        "--rename", **several, metavar="OLD=NEW", help="the beginning of names; comes first"
+        "--rename", **several, metavar="OLD=NEW", help="replace the beginning of names, first"
     )
     parser.add_argument(
         "--like", metavar="FILE", help="a file with the names that the target must have"
     )
-    parser.add_argument("--eps", help="of minwn's WeightNorm, with form='inside'; default: plain")
-    parser.add_argument("--epsilon", help="Flax's (default 1e-12)")
+    parser.add_argument("--eps", help="of minwn's WeightNorm, for form='inside'; default: plain")
+    parser.add_argument("--epsilon", help="Flax's epsilon (default 1e-12)")
     parser.add_argument("--json", metavar="PATH", help="write a report here; '-' prints it")
 
 

@@ -25,9 +25,9 @@ c channels, or t tiles. So with u = 2^-24, and || of every matrix and array entr
 
 where the formula has  (9 c + 2) u |w| |x|.  The sums on the right are larger than |w| |x|, for
 they mix the entries of a tile; on random numbers the error is about 1 to 2 times the formula's.
-Two cases are left to other ways. An entry of w that is exactly 0 lets nothing through, as in a masked
-kernel, and here would leave its rounding errors. And a number that is not finite, or becomes so
-in a sum, spreads over its tile: then the next way computes all of it.
+Two cases are left to other ways. An entry of w that is exactly 0 lets nothing through, as in a
+masked kernel, and here would leave its rounding errors. And a number that is not finite, or becomes
+so in a sum, spreads over its tile: then the next way computes all of it.
 """
 
 from __future__ import annotations

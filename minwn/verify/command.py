@@ -17,7 +17,7 @@ __all__ = ["arguments", "main"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn verify` to a parser."""
     parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
-    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default 0")
+    parser.add_argument("--seed", type=_seed, default=0, help="of all random numbers; default 0")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write the report as JSON to PATH; without PATH, print it instead of the tables",

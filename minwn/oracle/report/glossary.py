@@ -85,7 +85,7 @@ GROUPS = {
     "layout": "arrays that are transposed, strided or read-only",
     "undefined": "slices of zeros, inf and NaN, among ordinary slices",
     "long": "slices of thousands of entries",
-    "shape": "the shape that was asked for",
+    "shape": "the given shape",
 }
 
 _PLAIN = {
