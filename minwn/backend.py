@@ -1,10 +1,10 @@
 """NumPy or CuPy: which library an array belongs to, and the few things the two spell differently.
 
-This is the only file that names the two. Everything above asks it for a namespace,
+This is the only file that names the two. Everything above gets a namespace from it,
 
     xp = namespace(x, y)        # the module whose functions accept x and y
 
-and then writes `xp.exp(x)` once. CuPy is never imported on suspicion: a CuPy array can exist
+and then writes `xp.exp(x)` once. CuPy is imported only when needed: a CuPy array can exist
 only where CuPy has been imported already. Any other array that offers the array API's
 `__array_namespace__` is served through it.
 """
@@ -108,7 +108,7 @@ def asarray(data: Any, *, like: Any = None, dtype: Any = None) -> Array:
             return xp.asarray(data, dtype=dtype)
         except (TypeError, ValueError) as error:
             trace = error.__traceback__
-            if trace is not None and trace.tb_next is not None:  # data says itself why it is none
+            if trace is not None and trace.tb_next is not None:  # data's own error has the reason
                 raise
             ragged = ", for its shape is inhomogeneous" if isinstance(data, list | tuple) else ""
             raise type(error)(
@@ -146,14 +146,14 @@ def is_floating(dtype: Any) -> bool:
 
 
 def is_extension(dtype: Any) -> bool:
-    """Whether dtype is of another package than NumPy, which promotes it beside Python's numbers."""
+    """Whether dtype is of another package; NumPy promotes such a dtype with Python's numbers."""
     return getattr(dtype, "kind", "") == "V"
 
 
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
 
-    Raises TypeError for what names none, or none of numbers.
+    Raises TypeError for anything that names no dtype of numbers.
     """
     if isinstance(spec, str) and spec == "bfloat16":
         try:
@@ -294,7 +294,7 @@ def clock(where: str) -> Callable[[], float]:
 
 
 def device_facts(where: str) -> dict[str, Any]:
-    """What CuPy says of a device, its driver, and itself; memory in bytes. Nothing for "cpu".
+    """A device, its driver, and CuPy's version, from CuPy; memory in bytes. Empty for "cpu".
 
     Raises ImportError without CuPy, and RuntimeError where CuPy finds no such device.
     """
@@ -386,7 +386,7 @@ def _add_runs(x: Array, index: Any, values: Array) -> None:
     """`add_at` in an order that depends on the indices alone, by halves of runs.
 
     Not by CuPy's add.reduceat, which takes differences of one long cumulative sum: there the digits
-    of a small run are lost beside a large one, and a NaN spreads to all that follow.
+    of a small run are lost next to a large one, and a NaN spreads to all that follow.
     """
     xp, flat = namespace(x), x.reshape(-1)
     places = xp.arange(flat.size).reshape(x.shape)[index]

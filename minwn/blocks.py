@@ -13,9 +13,8 @@ from .backend import Array, Host, namespace, quiet
 
 __all__ = ["by_rows", "in_large_rows", "is_large"]
 
-# Entries of a block of rows, of which three stay in cache from one pass over them to the next; and
-# the length of a row from which NumPy is faster with each row by itself.
-_BLOCK, _LONG = 1 << 18, 256
+_BLOCK = 1 << 18  # entries of a block of rows: three blocks fit into the cache together
+_LONG = 256  # entries of a row: NumPy is faster row by row from this length on
 
 
 def is_large(rows: int, m: int) -> bool:
@@ -24,7 +23,7 @@ def is_large(rows: int, m: int) -> bool:
 
 
 def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
-    """Whether `by_rows` is of use: NumPy arrays in C order, of one shape and real dtype, that are
+    """Whether `by_rows` helps: NumPy arrays in C order, of one shape and real dtype, that are
     large as matrices of `shape`.
     """
     if not is_large(*shape):
@@ -44,8 +43,8 @@ def by_rows(f: Callable[..., Any], *matrices: Array) -> None:
     step = max(1, _BLOCK // m)
     with quiet():
         # To loop over several rows at once, a ufunc copies a column that it broadcasts into a
-        # buffer of 8192 entries. For long rows this costs more than the product; beside a buffer
-        # that is no longer than a row, each is left to itself. (Leaving `quiet` restores the size.)
+        # buffer of 8192 entries. For long rows this costs more than the product; with a buffer
+        # no longer than a row, it takes the rows one by one. (Leaving `quiet` restores the size.)
         if m > _LONG:
             namespace(*matrices).setbufsize(_LONG)
         for i in range(0, rows, step):

@@ -1,4 +1,4 @@
-"""`minwn ...`: one command for each thing that minwn does by itself.
+"""`minwn ...`: one command for each task.
 
 Exit codes: 0 all is well, 1 a check failed, 2 the command was not understood.
 """
@@ -15,33 +15,33 @@ from . import __version__
 
 __all__ = ["main"]
 
-# name -> (what it does, the module that has its `arguments` and its `main`)
+# name -> (help text, the module with its `arguments` and `main`)
 COMMANDS = {
     "verify": ("prove every gradient, and train on real digits", "verify.command"),
     "check": ("judge implementations, and name the wrong term", "oracle.command"),
     "vectors": ("write and prove golden vectors, for any language", "oracle.vectors.command"),
-    "mutate": ("plant faults, and count who sees them", "mutation.command"),
+    "mutate": ("plant faults, and count how many are found", "mutation.command"),
     "tutorials": ("the course: list, copy, build, show and lint its notebooks", "course.command"),
     "grade": ("run notebooks, and count the exercises that are right", "course.grading"),
     "reproduce": ("run an experiment again, and draw its figure", "reproduce"),
     "convert": ("translate weights between frameworks", "interop.command"),
-    "bench": ("time the work of minwn beside its peers", "bench.command"),
-    "doctor": ("say what is installed here and what is missing", "doctor"),
+    "bench": ("time minwn against its peers", "bench.command"),
+    "doctor": ("list the installed and the missing packages", "doctor"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
-    given = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else argv
     try:
-        args = _parser(next((word for word in given if word in COMMANDS), "")).parse_args(given)
-    except SystemExit as stop:  # argparse has said what was wrong, or printed the help
+        args = _parser(next((word for word in words if word in COMMANDS), "")).parse_args(words)
+    except SystemExit as stop:  # argparse has printed the error or the help
         return stop.code if isinstance(stop.code, int) else 2
     try:
         code = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read our output has seen enough, as `| head` does
+    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

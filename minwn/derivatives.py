@@ -67,9 +67,9 @@ def _recording(*values: Any) -> bool:
 
 
 def _inputs(values: Sequence[Any]) -> list[Tensor]:
-    """Tensors to differentiate by: new leaves, or new names for what is in a graph already.
+    """Tensors to differentiate by: new leaves, or new names for Tensors already in a graph.
 
-    Without a name of its own, an x that f uses as argument and also by closure would be counted
+    Without a new name, an x that f uses as argument and also by closure would be counted
     twice in the derivative by the argument.
     """
     return [
@@ -79,7 +79,7 @@ def _inputs(values: Sequence[Any]) -> list[Tensor]:
 
 
 def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -> Any:
-    """y = f(*inputs), and whether y depends on more than the named ones: on what f closes over.
+    """y = f(*inputs), and whether y also depends on Tensors that f closes over.
 
     Then the derivatives of f depend on that as well, and have to be recorded. A number or an array
     is a constant.

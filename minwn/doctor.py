@@ -1,4 +1,4 @@
-"""`minwn doctor`: what is installed here, and what is missing."""
+"""`minwn doctor`: the installed and the missing packages."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def diagnosis() -> dict[str, Any]:
-    """What this installation can do, ready for JSON; `problems` keep minwn from working."""
+    """The abilities of this installation, ready for JSON; `problems` keep minwn from working."""
     gpu, device = _gpu()
     problems = []
     if int(numpy.__version__.partition(".")[0]) < 2:
@@ -121,14 +121,14 @@ def blas() -> dict[str, Any]:
 
 
 def blas_line(found: dict[str, Any]) -> str:
-    """What `blas` found, in one line."""
+    """The result of `blas` in one line."""
     known = found["kernels"] is not None
     more = f", {found['kernels']} kernels, {found['threads']} threads" if known else ""
     return f"{found['name']} {found['version']}{more}"
 
 
 def _gpu() -> tuple[dict[str, Any] | None, str]:
-    """The GPU with which arrays can be computed, and it in words; or none, and the reason."""
+    """The GPU that can compute arrays, and its description; or none, and the reason."""
     try:
         found = backend.device_facts("cuda")
         x = backend.move(numpy.ones(2), "cuda")
@@ -142,7 +142,7 @@ def _gpu() -> tuple[dict[str, Any] | None, str]:
 
 
 def device_line(found: dict[str, Any]) -> str:
-    """What `backend.device_facts` found, in one line."""
+    """The result of `backend.device_facts` in one line."""
     memory, free = (found[name] / 2**30 for name in ("memory", "free"))
     return (
         f"{found['device']} of {found['devices']}: {found['name']}, compute capability "

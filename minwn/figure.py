@@ -1,8 +1,8 @@
-"""What all figures share: how they look, how they run, and the files they leave.
+"""Shared by all figures: their style, their runs, and their files.
 
 A figure is one script, `figures/<stem>.py`, that says
 
-    TITLE, DESCRIPTION             what it is called; what is to be seen, in words
+    TITLE, DESCRIPTION             its title; a description of the picture in words
     SEEDS = 16, 3                  how many seeds, in full and quick
     run(*, seeds, quick, progress) the experiment: data that JSON can hold
     draw(data)                     a matplotlib Figure of that data
@@ -104,7 +104,7 @@ def band(axes: Any, x: Any, runs: Any, look: int = 0, *, marks: int = 8, **optio
 
 
 def expected(axes: Any, x: Any, y: Any, **options: Any) -> Any:
-    """What theory says, as a thin black line above the data."""
+    """The theory, as a thin black line above the data."""
     thin = {"color": BLACK, "marker": "none", "linestyle": ":", "linewidth": 1.2, "zorder": 5}
     (line,) = axes.plot(x, y, **thin | options)
     return line
@@ -132,7 +132,7 @@ class Sweep:
     def map(self, f: Callable[..., Any], items: Iterable[Any], *args: Any) -> list[Any]:
         """[f(item, *args) for each item], in order; spread by joblib where there are jobs.
 
-        Raises ImportError where jobs are asked for and joblib is missing.
+        Raises ImportError where `jobs` is given and joblib is missing.
         """
         items = list(items)
         bar = Progress(len(items), self.bar)
@@ -163,7 +163,7 @@ def _quietly(f: Callable[..., Any], item: Any, args: Any) -> Any:
 
 
 def folder() -> Path:
-    """Where the figures are: in a checkout beside the package, in a wheel inside it.
+    """The folder of the figures: next to the package in a checkout, inside it in a wheel.
 
     Raises FileNotFoundError where they are in neither.
     """
@@ -171,7 +171,7 @@ def folder() -> Path:
     for place in (package / "_figures", package.parent / "figures"):
         if place.is_dir():
             return place
-    raise FileNotFoundError(f"no figures beside {package}, nor in it; install minwn again")
+    raise FileNotFoundError(f"no figures next to {package}, nor in it; install minwn again")
 
 
 def names() -> list[str]:
@@ -182,7 +182,7 @@ def names() -> list[str]:
 def load(name: str | Path) -> ModuleType:
     """The script of a figure as a module, by its stem or its path. Raises KeyError for others.
 
-    It is no entry of sys.modules, so its functions reach other processes by value.
+    It is not in sys.modules, so its functions reach other processes by value.
     """
     path = Path(name) if str(name).endswith(".py") else folder() / f"{name}.py"
     if not path.is_file():
@@ -204,7 +204,7 @@ def stem_of(module: ModuleType) -> str:
 
 @dataclass
 class Made:
-    """What came of a figure: its record, as in the JSON, and the files, where any were written."""
+    """The result of a figure: its record, as in the JSON, and the files written."""
 
     record: dict[str, Any]
     svg: str
@@ -262,11 +262,12 @@ def redraw(name: str | Path | ModuleType, out: str | Path) -> Made:
 
 def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) -> Made:
     """Claims and picture from the data, and both as files."""
-    told = [
-        {"sentence": said, "holds": bool(holds)} for said, holds in module.claims(record["data"])
+    claims = [
+        {"sentence": sentence, "holds": bool(holds)}
+        for sentence, holds in module.claims(record["data"])
     ]
     record = {key: value for key, value in record.items() if key not in ("claims", "data")} | {
-        "claims": told, "data": record["data"],
+        "claims": claims, "data": record["data"],
     }
     stem = record["figure"]
     made = Made(record, svg_of(module.draw, record))
@@ -324,12 +325,12 @@ def _compact(record: dict[str, Any]) -> str:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a figure's script and `minwn reproduce` share."""
     parser.add_argument("--quick", action="store_true", help="fewer seeds and shorter runs")
-    parser.add_argument("--seeds", type=_count, metavar="N", help="how many, in place of its own")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="number of seeds")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="spread the seeds over N processes (joblib); -1: all"
     )
-    parser.add_argument("--out", metavar="DIR", help="where the .svg and the .json go")
-    parser.add_argument("--redraw", action="store_true", help="from the .json there; run nothing")
+    parser.add_argument("--out", metavar="DIR", help="folder of the .svg and the .json")
+    parser.add_argument("--redraw", action="store_true", help="draw from the .json, without a run")
 
 
 def _count(text: str) -> int:
@@ -339,7 +340,7 @@ def _count(text: str) -> int:
 
 
 def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
-    """Make one figure as the options say, and print what came of it: 0 if its claims hold, else 1.
+    """Make one figure by the options, and print the result: 0 if its claims hold, else 1.
 
     2 where it cannot be made.
     """
@@ -352,8 +353,8 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
                 bar=sys.stderr.isatty(),
             )
     except (OSError, KeyError, ValueError, ImportError) as error:
-        said = error.args[0] if isinstance(error, KeyError) else error
-        print(f"minwn: {Path(name).stem}: {said}", file=sys.stderr)
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"minwn: {Path(name).stem}: {message}", file=sys.stderr)
         return 2
     record = made.record
     runs = f"{record['seeds']} seed{'s' * (record['seeds'] > 1)}{', quick' * record['quick']}"
@@ -366,7 +367,7 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
 
 
 def main(script: str, argv: Sequence[str] | None = None) -> None:
-    """The script of a figure as a command; without --out, its files go beside it."""
+    """The script of a figure as a command; without --out, its files go next to it."""
     parser = argparse.ArgumentParser(prog=Path(script).name)
     arguments(parser)
     args = parser.parse_args(argv)

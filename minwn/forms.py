@@ -2,8 +2,9 @@
 
     n = ||v||, over a slice of m entries        y = dh/dv, 0 where eps is the larger of two
 
-The table says what a form is called and how it is printed. The arithmetic is written elsewhere,
-twice: where weight normalisation is computed, and where it is judged.
+The table holds names and printed formulas. The arithmetic is in `byhand.lengths` and
+`kernels`, where weight normalisation is computed, and, separately, in `oracle.reference`, where it
+is judged.
 """
 
 from __future__ import annotations
@@ -91,6 +92,6 @@ def _fits(eps: Any) -> bool:
 
 
 def unknown(form: Any) -> ValueError:
-    """The error for what is no form's name."""
+    """The error for an unknown form."""
     text = f"form={shown(form)}; choose from {', '.join(NAMES)}"
     return ValueError(text + (did_you_mean(form, NAMES) if isinstance(form, str) else ""))

@@ -4,7 +4,7 @@ A `Value` holds an array. One that was computed also remembers how: the primitiv
 the parameters. Those memories are the graph; its edges point from a result to its inputs and
 never forward, so there are no cycles, and dropping the result drops the graph.
 
-A `Primitive` is a forward function of arrays with a pullback beside it:
+A `Primitive` is a forward function of arrays and its pullback:
 
     @primitive
     def sine(x):
@@ -19,7 +19,7 @@ an array kept from the forward would be a constant at second order. It is writte
 and infix, so the same lines serve arrays (the first-order walk: nothing wrapped, nothing
 recorded) and Values (`create_graph=True`: the walk itself is recorded, so derivatives of every
 order come from it). A cotangent may be given as a function without arguments, `lambda: z_bar * y`;
-the walk calls it only where somebody wants the result.
+the walk calls it only where the result is used.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ class Primitive:
     """A differentiable function of arrays. Data is positional, metadata is by keyword.
 
     widen: whether 16-bit inputs are computed in float32, forward and pullback, and each answer is
-    rounded once. Only what moves entries and computes nothing, and what keeps its own sums in
-    float32, goes without.
+    rounded once. Operations that only move entries, or keep their own
+    sums in float32, do without.
     """
 
     registry: ClassVar[dict[str, Primitive]] = {}
@@ -192,9 +192,9 @@ class Primitive:
         return rule
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
-        kind: Any = None  # what the answer is to be; an array where no Value comes in
+        kind: Any = None  # the type of the answer; an array where no input is a Value
         dtype: Any = None
-        alike = True  # all are NumPy arrays of one dtype, or Python numbers: nothing to look into
+        alike = True  # all are NumPy arrays of one dtype, or Python numbers: no further checks
         wanted, found = False, []
         for x in inputs:
             if isinstance(x, Value):
@@ -258,7 +258,7 @@ class Primitive:
                 )
 
     def _computed(self, arrays: tuple[Any, ...], params: dict[str, Any]) -> Array:
-        """The forward for arrays that need a second look: other libraries', 16-bit, mixed, none."""
+        """The forward for all other arrays: other libraries', 16-bit, mixed; or for none."""
         first = next((x for x in arrays if type(x) not in _WEAK), None)
         narrow = _narrow(arrays) if self.widen else None
         if narrow is None:
@@ -301,7 +301,7 @@ class Primitive:
         )
 
     def fit(self, x_bar: Any, shape: tuple[int, ...]) -> Any:
-        """Make a cotangent fit its input. Most operations may not need this, so it refuses."""
+        """Make a cotangent fit its input: where operations broadcast; all others refuse."""
         raise ValueError(f"{self.name}: cotangent {x_bar.shape} for input {shape}")
 
     def fitted(self, x_bar: Any, x: Array) -> Any:
@@ -393,8 +393,8 @@ def _walk(
     useful = None if chosen is None else _between(output, chosen)
     if output._record is None:
         return {output: cotangent} if chosen is None or id(output) in chosen else {}
-    # The cotangents so far, and the Values that are to hand theirs on. Without targets a leaf hands
-    # nothing on, and the cotangents that nobody has taken in the end are the answer.
+    # The cotangents so far, and the Values that still pass theirs on. Without targets a leaf passes
+    # nothing on, and the cotangents left over at the end are the answer.
     bars, heap = {output: cotangent}, [(-output._time, output)]
     answer = bars if chosen is None else {}
     this = _Pass()
@@ -408,7 +408,7 @@ def _walk(
             if z._record is None or len(answer) == len(chosen):
                 continue
             if useful and z._inputs and not any(id(x) in useful for x in z._inputs):
-                continue  # nothing behind z was asked for, and its part of the graph stays
+                continue  # no target is behind z; its part of the graph stays
         try:
             _hand_on(z, z_bar, bars, heap, useful, create_graph)
         except BaseException as error:
@@ -420,7 +420,7 @@ def _walk(
 
 
 class _Pass:
-    """One walk: what it has freed refers to it, so that a later one can say what happened."""
+    """One walk. The Values it has freed refer to it, so a later walk can report it."""
 
     __slots__ = ("failure",)
 
@@ -436,7 +436,7 @@ def _hand_on(
     useful: set[int] | None,
     create_graph: bool,
 ) -> None:
-    """Add to `bars` what z_bar gives each input of z; inputs that had nothing go on the heap."""
+    """Add to `bars` the cotangents that z_bar gives the inputs of z; new inputs go on the heap."""
     op, inputs, arrays, params = z._record
     if inputs is None:
         raise RuntimeError(_freed(op, params))

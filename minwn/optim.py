@@ -3,13 +3,13 @@
     optimiser = SGD(net.parameters(), lr=0.1, momentum=0.9)
     optimiser.zero_grad(); loss.backward(); optimiser.step()
 
-`parameters` are Parameters, or groups with options of their own:
+`parameters` are Parameters, or groups with their own options:
 
     SGD([{"params": head}, {"params": body, "lr": 0.01}], lr=0.1)
 
 and `param_groups[0]["lr"] = 0.05` changes an option on the way. A step puts new arrays into the
-parameters and leaves the old ones as they were. What is remembered of 16-bit parameters is float32,
-and their steps are computed in float32 and rounded once. Below, w is a parameter, g its gradient
+parameters and leaves the old ones as they were. The state of 16-bit parameters is float32, and
+their steps are computed in float32 and rounded once. Below, w is a parameter, g its gradient
 with weight_decay w added, t the number of the step.
 """
 
@@ -40,9 +40,9 @@ from .validation import door, kind_of, mapping, not_negative, number, several, s
 
 __all__ = ["SGD", "Adam", "Adamax", "Optimizer"]
 
-_HOST = namespace()  # asked for once: a step calls it for each parameter
+_HOST = namespace()  # looked up once: a step uses it for each parameter
 
-State = dict[str, Any]  # what an optimiser remembers of one parameter: arrays and a step count
+State = dict[str, Any]  # of one parameter: arrays and a step count
 
 
 def _betas(name: str, value: Any) -> tuple[float, ...]:
@@ -60,14 +60,14 @@ def _flag(name: str, value: Any) -> bool:
 
 
 class Optimizer:
-    """Base of the three: parameters in groups, and what is remembered of each.
+    """Base of the three: parameters in groups, and a state for each.
 
-    Raises TypeError for what is no Tensor, and ValueError for no parameters, one given twice, one
-    that was computed, or options out of range.
+    Raises TypeError for anything but a Tensor, and ValueError for no parameters, one given twice,
+    one that was computed, or options out of range.
     """
 
     takes: ClassVar[dict[str, Callable[[str, Any], Any]]]  # option -> its check, as in validation
-    remembered: ClassVar[tuple[str, ...]]  # what the state of a parameter holds
+    remembered: ClassVar[tuple[str, ...]]  # the names in the state of a parameter
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         self._checked: dict[int, tuple[Any, ...]] = {}  # id of a group -> the options found good
@@ -80,7 +80,7 @@ class Optimizer:
         if not seen:
             raise ValueError(f"{type(self).__name__} got no parameters; nothing would be trained")
         self.state: dict[Tensor, State] = {parameter: {} for parameter in self._parameters()}
-        # What WeightNorm had made of these by now, where only some modules that share one have it.
+        # Replacements by WeightNorm, where only some of the modules sharing a parameter have it.
         twins = {parameter: parameter._twin for parameter in self.state}
         self._twins = {p: twin for p, twin in twins.items() if twin is not None}
         self._away = False  # whether a parameter was ever on another device than the host
@@ -95,7 +95,7 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient.
 
-        What is remembered of a parameter follows it to another device or dtype.
+        The state of a parameter follows it to another device or dtype.
         Raises TypeError for a gradient of another dtype or device, ValueError for an option out of
         range, and RuntimeError for a parameter that WeightNorm has replaced since; then nothing has
         been updated.
@@ -436,7 +436,7 @@ def _iterable(params: Any) -> Iterable[Any]:
 
 
 def _copy(value: Any, like: Tensor | None = None) -> Any:
-    """A copy of an array, as it is remembered of the parameter `like`; a number as it is."""
+    """A copy of an array for the state of the parameter `like`; a number unchanged."""
     if not is_array(value):
         return value
     if like is not None:

@@ -13,7 +13,7 @@ __all__ = ["arguments", "main"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn reproduce` to a parser."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a figure, or all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="name of a figure, or all")
     parser.add_argument("--list", action="store_true", help="list the figures, and stop")
     figure.arguments(parser)
 
@@ -32,7 +32,8 @@ def main(args: argparse.Namespace) -> int:
     wanted = known if args.names == ["all"] else args.names
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        asked = f"no figure {', '.join(map(repr, unknown))}" if unknown else "name a figure, or all"
-        print(f"minwn reproduce: {asked}; there are {', '.join(known)}", file=sys.stderr)
+        names = ", ".join(map(repr, unknown))
+        problem = f"no figure {names}" if unknown else "name a figure, or all"
+        print(f"minwn reproduce: {problem}; there are {', '.join(known)}", file=sys.stderr)
         return 2
     return max(figure.make(name, args, args.out or "minwn-figures") for name in wanted)

@@ -1,7 +1,7 @@
-"""Shorter ways to say the same to NumPy, where a call costs more than the numbers in the array.
+"""Faster calls of NumPy for small arrays, where the call costs more than the arithmetic.
 
-They cost a half to a quarter: products of two matrices, where the general function first finds out
-that there are two axes; sums and maxima of short rows, where it starts a loop over each; and arrays
+They cost a half to a quarter: products of two matrices, where the general function first looks up
+the number of axes; sums and maxima of short rows, where it starts a loop over each; and arrays
 of constants, made once. Other libraries' arrays take the usual way.
 """
 
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
-_LONG = 64  # entries of a row from which a loop over each costs less than what is gained in it
+_LONG = 64  # entries of a row: from this length on, a loop over the rows pays
 
 
 def product(x: Any, y: Any) -> Any:
@@ -66,7 +66,7 @@ def one_like(x: Array) -> Array:
 def zero_beside(x: Any) -> Any:
     """0 for `maximum` with x: of a NumPy array with long rows, as zeros in the shape of one.
 
-    `maximum` has vector instructions for two arrays, and none for an array beside a number.
+    `maximum` has vector instructions for two arrays, and none for an array and a number.
     """
     if type(x) is not Host:
         return 0

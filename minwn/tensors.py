@@ -1,6 +1,6 @@
 """Tensor: a Value with operators.
 
-One line a method; what a method does is said where the operation is defined, in `ops`.
+One line a method; the operations are documented in `ops`, where they are defined.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _SYMBOLS = {
 class Tensor(Value):
     """An array that can be differentiated through. Make one with `minwn.tensor`.
 
-    `data` is the array; assigning to it is an update, and makes whatever was computed from the
-    Tensor older than it. `grad` is a Tensor, or None before a backward pass.
+    `data` is the array; assigning to it is an update, after which everything computed from
+    the Tensor is older than it. `grad` is a Tensor, or None before a backward pass.
 
     Arrays that meet a Tensor in an operation, a batch or labels or an index, are kept by reference:
     do not write to them before the backward pass.
     """
 
     __slots__ = ()
-    _twin: Any = None  # what a Parameter was replaced by; see nn.weight_norm
+    _twin: Any = None  # the replacement of a Parameter; see nn.weight_norm
 
     # ---- what it holds --------------------------------------------------------------------------
 
@@ -499,7 +499,7 @@ class Tensor(Value):
         return type(self)(self._data, self.requires_grad and self._op is None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        """A leaf with an array and a grad of its own; what it was computed from stays behind."""
+        """A leaf with its own array and grad, and without the history."""
         copy = type(self)(backend.copy(self._data), self.requires_grad and self._op is None)
         if self._grad is not None:
             copy._grad = Tensor(backend.copy(self._grad.data))
@@ -539,7 +539,7 @@ class Tensor(Value):
     def __dlpack__(self, **kwargs: Any) -> Any:
         data = self._data
         if isinstance(data, Host) and not data.flags.writeable:
-            data = backend.copy(data)  # who takes it does not know that it must not write there
+            data = backend.copy(data)  # the receiver does not know that it must not write there
         return data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
@@ -550,7 +550,7 @@ Tensor.result_type = Tensor
 
 
 class _Elsewhere:
-    """A name that other libraries have; asked for, it says what is written here in its place.
+    """A name that other libraries have; reading it raises an error that names minwn's.
 
     Not by `__getattr__`, which would make every attribute of a Tensor slower to read.
     """
@@ -644,7 +644,7 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
 
 
 def owned(bars: Iterable[Any], cotangent: Any) -> list[Tensor]:
-    """Cotangents as Tensors with memory of their own, apart from the cotangent they came from.
+    """Cotangents as Tensors with their own memory, apart from the cotangent they came from.
 
     On its way one may be a scalar, a view of another, or the same array for two inputs.
     """

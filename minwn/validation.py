@@ -1,11 +1,11 @@
-"""What comes in at a door: a value in the form in which the code uses it, or a sentence.
+"""Arguments of public functions: checked, and converted to the form the code uses.
 
 Each function takes the argument's name and its value, and returns the value; or raises an error
-that names the argument, shows the value, and says what to give in its place. NumPy's scalars come
+that names the argument, shows the value, and suggests another. NumPy's scalars come
 out as Python's, so a rate from `numpy.linspace` is as weak as one that was typed.
 
-Where a check beforehand would cost time in every step, the door is `door`: it waits until Python
-or NumPy raises an error inside, and then works out from the arguments what to say in its place.
+Where a check beforehand would cost time in every step, `door` is used: it waits until Python or
+NumPy raises an error inside, and then derives a better message from the arguments.
 """
 
 from __future__ import annotations
@@ -124,8 +124,7 @@ def axes(name: str, value: Any, v: int | tuple[int, ...] | None = None) -> tuple
 
     v: its shape, or how many axes it has, from which axes are counted from 0; or None, where it is
     not known yet
-    Raises ValueError for what is no axis, or one that is there twice, IndexError for one that v has
-    not.
+    Raises ValueError for anything but axes, each once, IndexError for an axis that v lacks.
     """
     if value is None:
         return None
@@ -231,7 +230,7 @@ def explained(
     name: str = "",
     advice: str = "",
 ) -> Exception | None:
-    """What to raise in place of an error of f(*args, **options); None where that says it itself.
+    """The error to raise in place of one of f(*args, **options); None where that one is clear.
 
     That is so where minwn raised it, or a function of the caller's. Else, in this order: an
     argument that f does not have, one that is not what its name stands for (see `_WANTED`; an array
@@ -273,7 +272,7 @@ def explained(
 def _unbound(
     signature: inspect.Signature, args: Sequence[Any], options: Mapping[str, Any], wrong: str
 ) -> str:
-    """What to say where the arguments are others than those of the signature."""
+    """The message where the arguments do not match the signature."""
     known = [key for key in signature.parameters if key != "self"]
     for key in options:
         if key not in known:
@@ -288,16 +287,16 @@ def _unbound(
 
 
 def _name(f: Callable[..., Any]) -> str:
-    """What a caller knows f by; each file of `byhand` has its own forward, vjp, ..."""
+    """The caller's name for f; each file of `byhand` has its own forward, vjp, ..."""
     name = f.__qualname__.removesuffix(".__init__").replace("__", "").strip("_")
     *_, shelf, file = ("", *f.__module__.split("."))
     return f"{file}.{name}" if shelf == "byhand" and name != file else name
 
 
-# What Python and NumPy raise where they were handed something else than they expected.
+# The errors of Python and NumPy for arguments of an unexpected kind.
 _VAGUE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError)
 _HOME = __name__.partition(".")[0]
-# What minwn calls: an error from there is about what minwn was given.
+# Called by minwn: an error from there is about minwn's own arguments.
 _WITHIN = {_HOME, "numpy", "cupy", "ml_dtypes", "contextlib", "copy", "functools"}
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -332,7 +331,7 @@ def _given(
 
 
 def _lost_axis(given: Sequence[tuple[str, str, Any]]) -> str:
-    """What to say where an axis is asked for that the first array does not have, else ""."""
+    """The message for an axis that the first array does not have, else ""."""
     _, label, x = next((item for item in given if hasattr(item[2], "ndim")), ("", "", None))
     axes = next((value for key, _, value in given if key in ("axis", "axes")), ())
     for a in axes if isinstance(axes, tuple | list) else (axes,):
@@ -407,7 +406,7 @@ _WHOLES: Wanted = (_are(_is_whole), "a tuple of whole numbers")
 _FLAG: Wanted = (lambda x: isinstance(x, bool), "True or False")
 _ANYTHING: Wanted = (lambda x: True, "")
 
-# What an argument of this name has to be, in every function; its value has no default of None.
+# The kind of an argument of this name, in every function that does not default it to None.
 _WANTED: dict[str, Wanted] = {
     "axis": (_are(_is_whole), "a whole number, a tuple of them, or None"),
     "axes": (_are(_is_whole), "a tuple of whole numbers, or None"),

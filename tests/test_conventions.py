@@ -70,7 +70,7 @@ def test_the_first_g_keeps_the_function(rng):
 
 
 def test_no_eps_unless_a_form_asks_for_it():
-    assert cells("WeightNorm")["eps"] == "none; five forms on request"
+    assert cells("WeightNorm")["eps"] == "none by default; five optional forms"
     assert (WeightNorm().eps, WeightNorm().form) == (0.0, "plain")
     assert len(minwn.byhand.weight_norm.FORMS) - 1 == 5
     for form in minwn.byhand.weight_norm.FORMS[1:]:

@@ -293,7 +293,8 @@ ELSEWHERE = {
     "oracle.targets.adapters.Adapter": "what a library claims",
     "oracle.targets.adapters.torch_kernel": "",
     "oracle.cases.Case": "made by the judge", "oracle.cases.arrange": "below cases",
-    "oracle.cases.fits": "below cases", "oracle.reference.cross_check": "below truth",
+    "oracle.cases.fits": "below cases", "oracle.cases.case.laid_in": "below cases",
+    "oracle.cases.layouts": "below cases", "oracle.reference.cross_check": "below truth",
     "oracle.spec.Spec": "made by make_spec", "oracle.diagnosis": "made by the judge",
     "oracle.reference.exact": "below truth", "oracle.report.glossary": "words",
     "oracle.mistakes.Terms.": "letters",
@@ -301,7 +302,7 @@ ELSEWHERE = {
     "oracle.vectors.Vector": "read from files", "oracle.vectors.content": "below texts",
     "oracle.verdict": "below check", "interop.dim": "numbered as in R and PyTorch",
     "interop.load": "see test_files", "interop.save": "see test_files",
-    "interop.kept": "below convert", "interop.layout": "below convert",
+    "interop.stored": "below convert", "interop.layout": "below convert",
     "interop.metadata": "below convert", "course.formats": "the form of a notebook",
     "interop.convert groups": "of a transposed convolution",
 }

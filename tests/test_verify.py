@@ -188,7 +188,7 @@ def test_a_wrong_rule_is_found_and_named(name, rng, monkeypatch):
     assert all(f.ok for f in primitives.check(op, rng))
     monkeypatch.setattr(op, "rule", rule)
     found: list[report.Finding] = []
-    with report.caught(found, primitives.room(op), route, f"op '{name}'"):
+    with report.caught(found, primitives.module_of(op), route, f"op '{name}'"):
         found += primitives.check(op, rng)
     failed = [f for f in found if not f.ok]
     assert any(f.route == route and f"'{name}'" in f.place for f in failed)

@@ -1,12 +1,12 @@
-"""In a process of its own: how much memory a work needs beyond what was there before it.
+"""In a new process: the memory that a work needs beyond that in use before.
 
     python -m minwn.bench.child WORK PEER
 
 prints a number of bytes. Libraries are imported, thread pools and kernels woken by a smaller work
 of the same group, the data and the parameters made; then the high-water mark of resident memory is
-reset, and three steps are taken. That mark counts everything, whoever allocated it, where
-tracemalloc would see Python's and NumPy's memory only. `getrusage` knows the mark but cannot reset
-it, and on Linux a child inherits its parent's, so it is asked only where there is no /proc.
+reset, and three steps are taken. That mark counts all memory, where tracemalloc sees only
+Python's and NumPy's. `getrusage` reads the mark but cannot reset it, and on Linux a child inherits
+its parent's, so it is used only where there is no /proc.
 """
 
 from __future__ import annotations

@@ -31,17 +31,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--device", type=_device, default="cpu", metavar="D",
-        help="where: cpu, or cuda (cuda:1, ...) for the works of a GPU",
+        help="cpu, or cuda (cuda:1, ...) for the works of a GPU",
     )
     parser.add_argument("--list", action="store_true", help="name the works, and stop")
     parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"default {ROUNDS}")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"rounds; default {ROUNDS}")
     parser.add_argument(
         "--threads", type=_positive, metavar="N",
-        help="of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
+        help="threads of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
     )
     parser.add_argument("--json", metavar="PATH", help="write the report here; '-' prints it")
-    parser.add_argument("--picture", metavar="PATH", help="draw it: a .png or .svg")
+    parser.add_argument("--picture", metavar="PATH", help="draw the report as .png or .svg")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
 
 
@@ -58,11 +58,11 @@ def _positive(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn bench`: 0 however fast it was, 2 for what cannot be run or written."""
+    """Run `minwn bench`: 0 at any speed, 2 where something cannot be run or written."""
     try:
         works = select(args.works, args.quick, args.device)
         if not args.list:
-            device_facts(args.device)  # or why there is none
+            device_facts(args.device)  # raises where there is none
         paths = _openable(args)
     except KeyError as unknown:
         on = "" if args.device == "cpu" else f" --device {args.device}"
@@ -97,8 +97,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _openable(args: argparse.Namespace) -> dict[str, Path]:
     """The files to be written, tried now and not after minutes."""
-    given = {"json": args.json, "picture": args.picture}
-    paths = {kind: Path(name) for kind, name in given.items() if name and name != "-"}
+    outputs = {"json": args.json, "picture": args.picture}
+    paths = {kind: Path(name) for kind, name in outputs.items() if name and name != "-"}
     if "picture" in paths:
         picture.check(paths["picture"])
     for path in paths.values():

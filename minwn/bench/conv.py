@@ -141,7 +141,7 @@ def with_jax(s: Shape) -> Step:
 def with_numpy(s: Shape) -> Step:
     """Every window as a row of one matrix, a product, and a sum over the kernel to go back.
 
-    For stride 1 and one group, in two dimensions; what has one dimension gets another.
+    For stride 1 and one group, in two dimensions; one dimension is extended to two.
     """
     x, w, y_bar = (a[:, :, None] if a.ndim == 3 else a for a in problem(s))
     (n, c, height, width), (o, _, rows, columns), d = x.shape, w.shape, s.dilation
@@ -149,18 +149,18 @@ def with_numpy(s: Shape) -> Step:
     taps = [(i, j) for i in range(rows) for j in range(columns)]
 
     def step() -> tuple[Any, ...]:
-        wide = np.pad(x, ((0, 0), (0, 0), (pad[0],) * 2, (pad[1],) * 2))
-        parts = [wide[:, :, d * i :, d * j :][:, :, :height, :width] for i, j in taps]
+        padded = np.pad(x, ((0, 0), (0, 0), (pad[0],) * 2, (pad[1],) * 2))
+        parts = [padded[:, :, d * i :, d * j :][:, :, :height, :width] for i, j in taps]
         cols = np.stack(parts, axis=2).transpose(0, 3, 4, 1, 2).reshape(-1, c * len(taps))
         flat_w, flat_bar = w.reshape(o, -1), y_bar.transpose(0, 2, 3, 1).reshape(-1, o)
         y = (cols @ flat_w.T).reshape(n, height, width, o).transpose(0, 3, 1, 2)
         w_bar = (flat_bar.T @ cols).reshape(w.shape)  # (p, o), (p, ck) -> (o, ck)
         cols_bar = (flat_bar @ flat_w).reshape(n, height, width, c, len(taps))
-        wide_bar = np.zeros_like(wide)
+        padded_bar = np.zeros_like(padded)
         for k, (i, j) in enumerate(taps):
-            place = wide_bar[:, :, d * i :, d * j :][:, :, :height, :width]
+            place = padded_bar[:, :, d * i :, d * j :][:, :, :height, :width]
             place += cols_bar[..., k].transpose(0, 3, 1, 2)
-        x_bar = wide_bar[:, :, pad[0] : pad[0] + height, pad[1] : pad[1] + width]
+        x_bar = padded_bar[:, :, pad[0] : pad[0] + height, pad[1] : pad[1] + width]
         return tuple(a.reshape(shape) for a, shape in zip((y, x_bar, w_bar), shapes, strict=True))
 
     shapes = [a.shape for a in (problem(s)[k] for k in (2, 0, 1))]

@@ -65,7 +65,7 @@ def with_torch(device: str = "cpu") -> Step:
 
 
 def on_device(device: str) -> list[Work]:
-    """The same epoch, wherever it runs."""
+    """The same epoch on any device."""
     return [
         Work(
             group="epoch",

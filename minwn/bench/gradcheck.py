@@ -3,8 +3,8 @@
 The same w = g v / ||v|| with the gradient in closed form on both sides: minwn's pullback, and the
 fused kernel behind PyTorch's weight norms. "torch slow" compares the whole Jacobian, "torch fast"
 one random product, as "minwn full" and "minwn random" do, which also see kinks, inputs that change
-and the like. The oracle judges on cases of its own, whatever the size here, so it stands in one
-work only. A step returns the verdict; `scale` multiplies the gradients, to be caught.
+and the like. The oracle draws its own cases, independent of the size, so it is in one work
+only. A step returns the verdict; `scale` multiplies the gradients, to be caught.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def with_torch(shape: Shape, scale: float = 1.0, *, fast: bool) -> Step:
 def peers(
     shape: Shape, scale: float = 1.0, *, judge: bool = True, slow: bool = True
 ) -> dict[str, Build]:
-    """judge: with the oracle. slow: with those who look at every entry."""
+    """judge: with the oracle. slow: with the peers that check every entry."""
     found: dict[str, Build] = {
         "minwn full": partial(with_minwn, shape, scale, batched=True),
         "minwn full, one by one": partial(with_minwn, shape, scale),

@@ -1,4 +1,4 @@
-"""What the times depend on: processor, libraries, and how many threads each may use."""
+"""The machine behind the times: processor, libraries, and the threads that each may use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["machine", "set_threads"]
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
-    """What the times depend on, after the works have run: the versions of what they used."""
+    """The machine behind the times, after the works have run: with the libraries' versions."""
     used = ("torch", "jax", "autograd", "mygrad")
     return {
         "minwn": __version__,
@@ -41,7 +41,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def set_threads(count: int) -> str:
-    """Let PyTorch use so many threads. What is to be known about the others, or ""."""
+    """Set the number of PyTorch's threads. A note about other libraries' threads, or ""."""
     try:
         import torch
 

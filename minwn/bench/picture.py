@@ -1,8 +1,7 @@
 """The report as one picture: ratios, the share of the copy rate, and how cost grows.
 
 A ratio is a marker on a logarithmic axis with its quartiles as a line; the tick is the target.
-Every peer has a marker and a shade of its own, so that grey paper and colour-blind readers lose
-nothing.
+Every peer has its own marker and shade, so the picture works in grey and for colour-blind readers.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def _matplotlib() -> Any:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Write the panels that the report has something for."""
+    """Write the panels for which the report has data."""
     panels: list[tuple[int, Callable[[Any], None]]] = []  # lines that it needs, and how to draw it
     for group, kind, title in PANELS:
         rows = _rows(report, group, kind)
@@ -81,7 +80,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     m = report["machine"]
     place = m["device"].get("name") or f"{m['processor']}, {m['processors']} processors"
     figure.suptitle(
-        f"minwn {m['minwn']} beside its peers: medians and quartiles; below 1, minwn is ahead\n"
+        f"minwn {m['minwn']} against its peers: medians and quartiles; below 1, minwn is ahead\n"
         f"{place}, NumPy {m['libraries']['numpy']}",
         fontsize=10,
     )
@@ -134,7 +133,7 @@ def _dots(axes: Any, rows: list[tuple[str, list[dict[str, Any]]]], kind: str, ti
         axes.set(xscale="log", xlabel="minwn's cost / peer's cost (log scale)")
         left, right = axes.get_xlim()
         axes.set_xlim(min(left, 0.4), max(right, 2.5))
-        wide = right > 1000 * left  # then 1, 2, 5 would not fit beside each other
+        wide = right > 1000 * left  # then 1, 2, 5 would not fit in one row
         axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1,) if wide else (1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -164,4 +163,4 @@ def _head(axes: Any, title: str) -> None:
         fontsize=7.5, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1),
         borderaxespad=0.2, columnspacing=1.2, handletextpad=0.4,
     )
-    legend.set_in_layout(False)  # it may be wider than the panel, which shall not shrink for it
+    legend.set_in_layout(False)  # it may be wider than the panel, which keeps its width

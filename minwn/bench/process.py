@@ -1,4 +1,4 @@
-"""What only a process of its own can tell: peak memory, and what an import takes.
+"""Measurements that need a new process: peak memory, and the time of an import.
 
 Memory is that of `child`. An import is timed inside a new interpreter, after NumPy's where it is
 minwn's, with byte code in place: a first child, not counted, leaves it in a folder that is thrown
@@ -21,7 +21,7 @@ from .work import Build, Work
 __all__ = ["WORKS"]
 
 EVERYTHING = "minwn.cli, minwn.data, minwn.gradcheck, minwn.interop, minwn.oracle, minwn.verify"
-IMPORTS = {  # what is timed: what comes before, and the import
+IMPORTS = {  # name -> (the code before, the import that is timed)
     "minwn": ("import numpy", "import minwn"),
     "minwn everything": ("import numpy", f"import {EVERYTHING}"),
     "numpy": ("pass", "import numpy"),
@@ -30,7 +30,7 @@ LIMIT = 0.030  # seconds for `import minwn`
 
 
 def _python(*arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """What a new interpreter prints. It finds the modules that this one finds."""
+    """The output of a new interpreter, which finds the modules that this one finds."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True,
@@ -59,7 +59,7 @@ def _import_time(before: str, statement: str) -> Any:
 
 @functools.cache
 def _byte_code() -> tempfile.TemporaryDirectory[str]:
-    """A folder that goes with this process."""
+    """A folder that is deleted at the end of this process."""
     return tempfile.TemporaryDirectory(prefix="minwn-bench-")
 
 

@@ -28,7 +28,7 @@ def run(
     device: str = "cpu",
     begin: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Measure; `begin` hears the name of each work before it starts."""
+    """Measure; `begin` is called with the name of each work before it starts."""
     start = time.perf_counter()
     measured, sweeps = [], []
     for work in works:

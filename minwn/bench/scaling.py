@@ -1,14 +1,14 @@
 """How cost grows: time and memory of one training step against one size at a time.
 
 A power law is a straight line in logarithms, so the slope over the three largest sizes, where
-what does not grow no longer counts, is the exponent:
+constant costs no longer matter, is the exponent:
 
     cost ~ size^slope
 
 Width costs its square, everything else is proportional: so much for operations. Where a step falls
-out of a cache its time grows faster, whoever takes it; so the slope of the same step by hand in
-NumPy, measured in turn, stands beside. Times are the least of several; memory is the most that
-Python and NumPy held at once, by tracemalloc, in a step of its own.
+out of a cache its time grows faster, in any library; so the slope of the same step by hand in
+NumPy, measured in turn, is printed with it. Times are the least of several; memory is the most that
+Python and NumPy held at once, by tracemalloc, in a separate step.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SLACK = 0.15  # above the exponent that the arithmetic has
 class Sweep:
     """One size that grows; `bounds` are the exponents of time and of memory.
 
-    by_hand: the same step without an engine, whose time is measured beside
+    by_hand: the same step without an engine, timed for comparison
     """
 
     size: str
@@ -54,7 +54,7 @@ class Sweep:
         return f"{self.group}/{self.size}"
 
     def run(self, repeats: int, quick: bool) -> dict[str, Any]:
-        """The curve, its slopes, and what they should be: nothing where sizes are small."""
+        """The curve, its slopes, and their targets: none where sizes are small."""
         sizes = self.sizes[: self.quick] if quick else self.sizes
         costs: dict[str, list[float]] = {"seconds": [], "bytes": [], "by hand": []}
         for n in sizes:

@@ -67,7 +67,7 @@ PEERS: dict[str, Callable[..., Step]] = {
 }
 
 
-EAGER = ("minwn", "torch hook", "torch parametrization")  # who can do it on a GPU
+EAGER = ("minwn", "torch hook", "torch parametrization")  # the peers that run on a GPU
 
 
 def _works(
@@ -75,7 +75,7 @@ def _works(
     device: str = "cpu", names: Iterable[str] = PEERS,
 ) -> list[Work]:
     """One network with each rule. quick: the rules that are part of `--quick`."""
-    where = () if device == "cpu" else (device,)  # most peers know no other
+    where = () if device == "cpu" else (device,)  # most peers know no other device
     return [
         Work(
             group="step",

@@ -130,7 +130,7 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _left_out(report: dict[str, Any]) -> list[str]:
-    """Who is installed and did not take part, with the reason."""
+    """The peers that are installed and did not take part, with the reason."""
     return [
         f"left out: {work['name']}, {peer}: {why}"
         for work in report["works"]

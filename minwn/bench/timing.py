@@ -1,4 +1,4 @@
-"""How it is measured: everyone in turn, round after round.
+"""How it is measured: all peers in turn, round after round.
 
 A machine that others use slows down and speeds up by the second. So a round gives each step a
 block of calls of about the same length, one right after the other, and only times of one round are
@@ -43,7 +43,7 @@ class Effort:
 
 
 def samples(work: Work, steps: Mapping[str, Step], effort: Effort) -> dict[str, list[float]]:
-    """Name -> one number for each round: seconds for one call, or what was counted."""
+    """Name -> one number for each round: seconds for one call, or a count."""
     if not work.counted:
         return measure(steps, effort, clock(work.device))
     found: dict[str, list[float]] = {name: [] for name in steps}
@@ -97,7 +97,7 @@ def _time(step: Step, calls: int, clock: Clock) -> float:
 
 @contextlib.contextmanager
 def _without_collections() -> Iterator[Callable[[], object]]:
-    """No garbage collection but that which is called, of what was made since."""
+    """No automatic garbage collection: only by explicit calls, and only of new objects."""
     was_on = gc.isenabled()
     gc.collect()
     gc.freeze()  # libraries are large, and need not be searched after every round

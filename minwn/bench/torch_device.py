@@ -1,4 +1,4 @@
-"""PyTorch, where it can work on the device that is asked for."""
+"""PyTorch, where it can work on the given device."""
 
 from __future__ import annotations
 

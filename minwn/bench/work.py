@@ -1,8 +1,8 @@
-"""What is measured: a piece of work, who does it, and how minwn should stand against them.
+"""A piece of work, its peers, and minwn's targets against them.
 
 A peer is a function that builds a `step`: called, it does the work once and returns the numbers it
-found. The tests hold all peers of a work to the same numbers, so nobody is timed doing something
-else. The first word of a peer's name is the library it needs. Those that begin with "minwn" are
+found. The tests hold all peers of a work to the same numbers, so all are timed at the same
+work. The first word of a peer's name is the library it needs. Those that begin with "minwn" are
 ours, and are compared with all others:
 
     ratio   ours / theirs              below 1, minwn is ahead; the target is a largest ratio
@@ -28,17 +28,17 @@ Build = Callable[[], Step]
 
 
 class Unavailable(Exception):
-    """Why a peer that is installed cannot take part here."""
+    """The reason why an installed peer cannot take part here."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One thing to do, in one size, and everyone who can do it.
+    """One task, in one size, and the peers that can do it.
 
     targets: a peer's name, or its first word -> the ratio to reach; limits: a name -> the value to
     stay below, in a work whose values are not compared. yardsticks: copies, which do not do the
     work. quick: part of `--quick`. A work that is `counted`, so many times at most, is not timed:
-    what its steps return is reported. device: where the work is done, and what times it.
+    the numbers that its steps return are reported. device: runs the work, and times it.
     """
 
     group: str

@@ -9,8 +9,8 @@ follows from `weight_norm` by the chain rule. With x = v / h and y = dh/dv as th
     s_bar = g g_bar = <w_bar, w>
     v_bar = (g / h) (w_bar - <w_bar, x> y)
 
-Pullback of the pullback, with A and B the cotangents of v_bar and s_bar: what is pulled back is
-L = <A, v_bar> + (B g) g_bar, which is that of `weight_norm` with B g in the place of B. By s, the
+Pullback of the pullback, with A and B the cotangents of v_bar and s_bar: differentiate
+L = <A, v_bar> + (B g) g_bar, which is the L of `weight_norm` with B g in the place of B. By s, the
 g in B g counts as well:
 
     dL/ds = g dL/dg + B s_bar

@@ -9,14 +9,14 @@ memory: Liu et al. 2024, arXiv:2402.09353. For a given n, w = g v / n is linear 
     g_bar = <w_bar, v> / n          (as in weight norm)
     v_bar = (g / n) w_bar           (weight norm takes the part along v out; this does not)
 
-so the two differ by the part along v, and what weight norm sets to 0 is not 0 here:
+so the two differ by the part along v, and the component that weight norm sets to 0 is not 0 here:
 
     v_bar - (v_bar of weight norm) = (g / n) g_bar v / n          <v_bar, v> = g g_bar
 
 A step down this v_bar changes ||v||, which w does not depend on, as well as the direction.
 
-Pullback of the pullback, n frozen there too. With A and B the cotangents of v_bar and g_bar, what
-is pulled back is L = (g <A, w_bar> + B <w_bar, v>) / n, therefore
+Pullback of the pullback, n frozen there too. With A and B the cotangents of v_bar and g_bar,
+differentiate L = (g <A, w_bar> + B <w_bar, v>) / n, therefore
 
     dL/dw_bar = (g A + B v) / n     (the forward product along A, B)
     dL/dv     = B w_bar / n

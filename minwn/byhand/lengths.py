@@ -1,6 +1,6 @@
 """h(v), the length by which weight normalisation divides v, with its first two derivatives.
 
-The forms of h, and what a slice is, are those of `weight_norm`.
+The forms of h and the slices are those of `weight_norm`.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ Pullback. Move everything in <w_bar, w_dot> off the dotted letters:
 In the plain form y = x is the unit vector along v, so the bracket is w_bar without its component
 along v: eq. 3 and 4 of the paper, and <v_bar, v> = 0.
 
-Pullback of the pullback. Let A and B be the cotangents of v_bar and g_bar, so that what is pulled
-back is L = <A, v_bar> + B g_bar. With a = <A, y>, c = <A, w_bar> and s = g_bar,
+Pullback of the pullback. Let A and B be the cotangents of v_bar and g_bar; then the scalar to
+differentiate is L = <A, v_bar> + B g_bar. With a = <A, y>, c = <A, w_bar> and s = g_bar,
 
     L = (g / h) (c - s a) + B s
 

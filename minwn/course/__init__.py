@@ -13,7 +13,7 @@ To write a notebook, write three files; notebook 5 is the pattern.
         **Predict.**    choice = "grows"  # SOLUTION
                         predict("6.1", choice, of=("grows", "shrinks"))   and later reveal("6.1")
         **Implement.**  a function with its task as a comment, "# 6.2: return ...", above the
-                        markers; then check("6.2", function) in a cell of its own
+                        markers; then check("6.2", function) in a separate cell
         a cell that draws, and below it "**Figure.** One sentence that says what it shows."
         **Modify.**     a number to change and look again
     ## Exit ticket      three questions, check("6.T1", ...) to check("6.T3", ...)

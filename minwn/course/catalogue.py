@@ -25,7 +25,7 @@ from .judges import same
 __all__ = ["sentence", "weight_norm", "weight_norm_at"]
 
 OF_MISTAKES = {mistake.id: mistake.sentence for mistake in CATALOGUE if mistake.sentence}
-OF_DIAGNOSES = {  # by the ids of diagnoses that are no row of the catalogue
+OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
     "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
     "coefficient_of_w_bar": "the factor of w_bar in your v_bar is wrong; that of v is right",
@@ -44,7 +44,7 @@ GROUPS = ("dyadic", "generic")
 
 
 def sentence(id: str) -> str | None:
-    """What a learner reads about the mistake with this id; None where only its formula tells."""
+    """A learner's sentence about the mistake with this id; None where there is only its formula."""
     return OF_MISTAKES.get(id) or OF_DIAGNOSES.get(id)
 
 

@@ -36,13 +36,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     one = commands.add_parser("copy", help="put the notebooks into a directory, to work in")
     one.add_argument("directory", metavar="DIR")
-    one.add_argument("--solutions", action="store_true", help="the solutions as well")
-    one.add_argument("--force", action="store_true", help="write over notebooks that are there")
+    one.add_argument("--solutions", action="store_true", help="copy the solutions as well")
+    one.add_argument("--force", action="store_true", help="overwrite existing notebooks")
     one.set_defaults(tutorials=_copy)
 
     one = commands.add_parser("build", help="make the notebooks from their sources")
     one.add_argument("--format", choices=FORMATS, default="plain")
-    one.add_argument("--out", metavar="DIR", help="default: where the plain ones are kept")
+    one.add_argument("--out", metavar="DIR", help="default: the folder of the plain ones")
     one.add_argument("--check", action="store_true", help="write nothing; 1 if something differs")
     one.set_defaults(tutorials=_build)
 
@@ -52,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--timeout", type=float, default=60, help="seconds for a cell (default 60)")
     one.set_defaults(tutorials=_html)
 
-    one = commands.add_parser("lint", help="look for what a notebook lacks")
+    one = commands.add_parser("lint", help="check the notebooks against the rules")
     one.set_defaults(tutorials=_lint)
 
 
@@ -105,7 +105,7 @@ def _copy(args: argparse.Namespace) -> int:
     there = [str(new) for _, new in pairs if new.exists()]
     if there and not args.force:
         raise _Usage(
-            f"{there[0]} is there already, with somebody's answers; --force writes over it"
+            f"{there[0]} exists already, and may hold answers; --force overwrites it"
         )
     for path, new in pairs:
         new.parent.mkdir(parents=True, exist_ok=True)

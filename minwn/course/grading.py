@@ -1,4 +1,4 @@
-"""`minwn grade NOTEBOOK...`: what is right in each, as text or JSON."""
+"""`minwn grade NOTEBOOK...`: the right answers in each, as text or JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn grade`; 1 where a notebook is not right throughout, 2 where none can be run."""
+    """Run `minwn grade`; 1 where an answer is not right, 2 where no notebook can be run."""
     if find_spec("nbclient") is None:
         print(f"minwn grade: {MISSING}", file=sys.stderr)
         return 2

@@ -216,7 +216,7 @@ def _judged(pairs: list[_Pair], name: str, wrongs: list[tuple[list[Any], str]]) 
 
 
 def _wrong_kind(pair: _Pair, name: str) -> str | None:
-    """The message for an answer that is no array of numbers of the expected shape."""
+    """The message for an answer other than an array of numbers of the expected shape."""
     x, y = _array(pair.answer), np.asarray(pair.expected)
     if pair.answer is None:
         return f"{name} is None; is there a return in your function?"
@@ -276,7 +276,7 @@ def _wrong_entry(pairs: list[_Pair], name: str) -> str:
 
 
 def _array(answer: Any) -> np.ndarray | None:
-    """The numbers of an array of any library; None for what has no numbers."""
+    """The numbers of an array of any library; None where there are none."""
     answer = getattr(answer, "data", answer) if hasattr(answer, "requires_grad") else answer
     if answer is None or isinstance(answer, str | dict | set) or callable(answer):
         return None

@@ -1,4 +1,4 @@
-"""The rules for notebooks: required parts, and what is not allowed."""
+"""The rules for notebooks: required parts, and forbidden ones."""
 
 from __future__ import annotations
 

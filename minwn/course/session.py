@@ -89,11 +89,11 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
 def hint(id: str) -> None:
     """Print the next of three hints; none of them is the solution."""
     exercise = find(id)
-    given = _session.hints.get(id, 0)
+    shown = _session.hints.get(id, 0)
     if not exercise.hints:
         print(f"{id} has no hints")
         return
-    level = min(given, len(exercise.hints) - 1)
+    level = min(shown, len(exercise.hints) - 1)
     _session.hints[id] = level + 1
     last = "; there are no more" if level + 1 == len(exercise.hints) else ""
     print(f"{id} hint {level + 1} of {len(exercise.hints)}: {exercise.hints[level]}{last}")

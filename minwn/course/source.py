@@ -114,31 +114,31 @@ def solution(tutorial: Tutorial) -> Tutorial:
 
 
 def _emptied(source: str) -> str:
-    kept: list[str] = []
+    result: list[str] = []
     inside = False
     for line in source.splitlines():
         if BEGIN.match(line):
             if inside:
                 raise ValueError("BEGIN SOLUTION within a solution")
             inside = True
-            kept.append(_todo(kept))
+            result.append(_todo(result))
         elif END.match(line):
             if not inside:
                 raise ValueError("END SOLUTION without its BEGIN")
             inside = False
         elif not inside:
             found = LINE.match(line)
-            kept.append(f"{found[1]}{found[2]} = ..." if found else line)
+            result.append(f"{found[1]}{found[2]} = ..." if found else line)
     if inside:
         raise ValueError("BEGIN SOLUTION without its END")
-    return "\n".join(kept)
+    return "\n".join(result)
 
 
-def _todo(kept: list[str]) -> str:
+def _todo(result: list[str]) -> str:
     """The call to `todo` for a solution; removes the comment with its task from `kept`."""
     more: list[str] = []
-    while kept and kept[-1].lstrip().startswith("#"):
-        line = kept.pop()
+    while result and result[-1].lstrip().startswith("#"):
+        line = result.pop()
         found = TASK.match(line)
         if found:
             task = " ".join([found[3], *more]).rstrip(".")

@@ -1,7 +1,7 @@
 """Real data, offline: 1797 handwritten digits of 8 x 8 pixels.
 
 The test part of "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak 1998,
-UCI Machine Learning Repository, doi:10.24432/C50P49, under CC BY 4.0; see NOTICE beside this file.
+UCI Machine Learning Repository, doi:10.24432/C50P49, under CC BY 4.0; see NOTICE in this folder.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def split(labels: numpy.ndarray, every: int = 5) -> tuple[numpy.ndarray, numpy.n
     """(train, test), two arrays of positions: of each label, every fifth image is for the test.
 
     No random numbers, so it is the same everywhere: 1442 and 355 for the digits. Writers are in
-    both parts; what is measured is how well their other digits are read, not other people's.
+    both parts; so the test measures reading of the same writers' other digits, not of new writers'.
     Raises ValueError for every < 2, or labels that are not one row of whole numbers.
     """
     every = whole("every", every, least=2)

@@ -18,7 +18,7 @@ derivative, so the rule is the same at 1e-150 and 1e150. Five verdicts:
     unresolved           no step gives a derivative precise enough to judge by
 
 A report is true only if it passes: unresolved is not a pass. A pass says how small an error it
-would have seen, as a share of S; and where S is too small for that beside the S of other entries,
+would have seen, as a share of S; and where S is too small for that next to the S of other entries,
 as a share of theirs. A gradient of zero passes where f does not move by more than its rounding.
 
 Where f computes in a shorter dtype than float64, and takes float64, it is measured in that. Before

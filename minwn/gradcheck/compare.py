@@ -79,7 +79,7 @@ class Judged:
 
     @cached_property
     def zero(self) -> numpy.ndarray:
-        """Where both are zero but for rounding, and rounding is small beside the slope of f at
+        """Where both are zero but for rounding, and rounding is small relative to the slope of f at
         large: there is nothing to be seen."""
         how, found, allowed = self.how, self.found, self.allowed
         slope = how.contract.size(how.subject.centre) / (1.0 if self.sizes is None else self.sizes)

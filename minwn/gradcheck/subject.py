@@ -91,7 +91,7 @@ class Subject:
         self._memory = MEMORY
 
     def _taken(self, x: Any) -> Any:
-        """A copy that nobody else can change, in the checked dtype; integers as they are."""
+        """A private copy in the checked dtype; integers unchanged."""
         x = raw(x)
         if isinstance(x, float) or (isinstance(x, list | tuple) and holds_floats(numpy.asarray(x))):
             x = numpy.asarray(x)
@@ -240,7 +240,7 @@ class Subject:
         return self._noise[k]
 
     def changed(self) -> list[int]:
-        """The arguments that somebody has written to."""
+        """The arguments that were written to."""
         pairs = enumerate(zip(self.args, self._before, strict=True))
         return [k for k, (x, y) in pairs if backend.is_array(x) and not same(x, y)]
 

@@ -6,7 +6,7 @@
 
 The frameworks are minwn, torch (the hook), parametrization (PyTorch's other weight_norm), r (R
 torch), flax (linen) and equinox. Names are in `interop.names`, layouts in `interop.layout`. A file
-is opened there with what is there already:
+opens there with that framework's own functions:
 
     torch     model.load_state_dict(safetensors.torch.load_file(path))
     flax      model.apply(unflatten(read(path)[0]), x)

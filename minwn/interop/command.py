@@ -35,32 +35,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="a .npz or .safetensors file")
     parser.add_argument("output", metavar="OUT", help="the file to write, of either kind")
     parser.add_argument(
-        "--from", dest="source", choices=FRAMEWORKS, help="default: what the file says"
+        "--from", dest="source", choices=FRAMEWORKS, help="default: by the metadata of the file"
     )
     parser.add_argument("--to", dest="target", choices=FRAMEWORKS, required=True)
     several: dict[str, Any] = {"action": "append", "default": []}
     parser.add_argument(
         "--dim", **several, metavar="[NAME=]DIM",
         help="the axis that keeps norms, from 0 in minwn's layout; or 0,1, 'none', 'output'; "
-        "default: as the shape of g says",
+        "default: by the shape of g",
     )
     parser.add_argument(
-        "--kind", **several, metavar="NAME=KIND", help=f"of a layer: {', '.join(KINDS)}"
+        "--kind", **several, metavar="NAME=KIND", help=f"kind of a layer: {', '.join(KINDS)}"
     )
     parser.add_argument("--groups", **several, metavar="NAME=N", help="of a transposed convolution")
     parser.add_argument(
-        "--rename", **several, metavar="OLD=NEW", help="the beginning of names; comes first"
+        "--rename", **several, metavar="OLD=NEW", help="replace the beginning of names, first"
     )
     parser.add_argument(
         "--like", metavar="FILE", help="a file with the names that the target must have"
     )
-    parser.add_argument("--eps", help="of minwn's WeightNorm, with form='inside'; default: plain")
-    parser.add_argument("--epsilon", help="Flax's (default 1e-12)")
+    parser.add_argument("--eps", help="of minwn's WeightNorm, for form='inside'; default: plain")
+    parser.add_argument("--epsilon", help="Flax's epsilon (default 1e-12)")
     parser.add_argument("--json", metavar="PATH", help="write a report here; '-' prints it")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn convert`; 1 where the file cannot be converted, 2 where it was asked wrongly."""
+    """Run `minwn convert`; 1 where the file cannot be converted, 2 for a wrong command line."""
     try:
         report = _convert(args)
         if args.json not in (None, "-"):
@@ -69,8 +69,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"minwn convert: {error}", file=sys.stderr)
         return 2
     except (ValueError, KeyError, IndexError, TypeError, ImportError, OSError) as error:
-        said = error.args[0] if isinstance(error, KeyError) else error
-        print(f"minwn convert: {said}", file=sys.stderr)
+        message = error.args[0] if isinstance(error, KeyError) else error
+        print(f"minwn convert: {message}", file=sys.stderr)
         return 1
     print(json.dumps(report, indent=2) if args.json == "-" else _text(report))
     return 0
@@ -92,15 +92,15 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
         if kind not in KINDS:
             raise _Usage(f"--kind {name}={kind}: choose from {', '.join(KINDS)}")
     dim, rename = _dims(args.dim), _pairs(args.rename, "--rename")
-    asked, epsilon = _eps("eps", args.eps), _eps("epsilon", args.epsilon)
+    requested, epsilon = _eps("eps", args.eps), _eps("epsilon", args.epsilon)
 
-    state, said = read(args.input)
-    source = framework(said, args.source)
+    state, metadata = read(args.input)
+    source = framework(metadata, args.source)
     if source is None:
         raise _Usage(f"{args.input} does not say what it is from; add --from")
-    epsilon = number(said, "epsilon", 1e-12) if epsilon is None else epsilon
+    epsilon = number(metadata, "epsilon", 1e-12) if epsilon is None else epsilon
     names, old = parameters(state, source, rename), locate(state, source)
-    form, eps = _lengths(asked, {p: lengths(said).get(old[q][0]) for p, q in names.items()})
+    form, eps = _lengths(requested, {p: lengths(metadata).get(old[q][0]) for p, q in names.items()})
     found = convert(
         state,
         source,
@@ -136,10 +136,10 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lengths(
-    asked: float | None, told: dict[str, tuple[str, float] | None]
+    requested: float | None, saved: dict[str, tuple[str, float] | None]
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """The form and the eps of minwn's WeightNorm, by parameter: as asked, or as the file says."""
-    known = {p: x if asked is None else ("inside", asked) for p, x in told.items()}
+    """The form and the eps of minwn's WeightNorm, by parameter: requested, or else saved."""
+    known = {p: x if requested is None else ("inside", requested) for p, x in saved.items()}
     found = {p: x for p, x in known.items() if x is not None}
     return {p: form for p, (form, _) in found.items()}, {p: eps for p, (_, eps) in found.items()}
 

@@ -5,8 +5,8 @@
                         as its WeightNorm says             minwn
 
 v is carried over bit by bit. So is g where h is the same on both sides; where it is not, g becomes
-g h' / h, computed in float64, for it is the weight that must not change. What cannot be the same
-is the gradient of v, by a factor of the order of epsilon / ||v||^2: to keep that too, keep h, with
+g h' / h, computed in float64, so that the weight does not change. The gradient of v then differs by
+a relative error of the order of epsilon / ||v||^2; to keep it too, keep h, with
 `form="inside", eps=1e-12` on minwn's side of a conversion from or to Flax.
 """
 
@@ -24,9 +24,9 @@ from ..backend import dtype_of, is_floating, to_numpy
 from ..graph import raw
 from ..nn.module import join
 from ..validation import did_you_mean, mapping, shown, whole
-from .kept import Kept, gain, length_of
 from .layout import KINDS, LAYOUTS
 from .names import FRAMEWORKS, Framework, Keys, flatten, layer_of, leaf_of, locate, place, unflatten
+from .stored import Stored, gain, length_of
 
 __all__ = ["convert", "match", "parameters"]
 
@@ -48,28 +48,29 @@ def convert(
     """The state of a model in `target`, from its state in `source`; new NumPy arrays.
 
     source, target: of "minwn", "torch" (the hook, `weight_g`), "parametrization", "r", "flax",
-    "equinox". Every array is carried over, normalised or not; what is called neither `weight` nor
-    `bias` keeps its layout.
+    "equinox". Every array is carried over, normalised or not; a parameter called neither `weight`
+    nor `bias` keeps its layout.
 
     dim: the axes that keep a norm each, in minwn's numbering and layout (`dim_from_torch`,
     `dim_from_r` translate), or "output"; "infer" reads them from the shape of g.
     kind: of a layer, one of KINDS. Without it a weight with 2 axes is "linear", with more "conv".
     groups: of a transposed convolution. form, eps: of minwn's WeightNorm. These five may be a
     mapping too, from patterns such as "decoder.*" for the name of a layer, or of a parameter.
-    rename: {old: new} for the beginnings of names, applied first; the patterns speak of the new
-    ones. epsilon: Flax's, and that of minwn's WeightNormWrapper.
+    rename: {old: new} for the beginnings of names, applied first; the patterns match the new
+    names. epsilon: Flax's, and that of minwn's WeightNormWrapper.
     like: a state of the target, which decides the names, and must be matched entirely.
 
     Raises KeyError for missing and unexpected names, ZeroNormError where no g gives the weight, and
-    ValueError for shapes that do not fit, an ambiguous dim, and what the target cannot express.
+    ValueError for shapes that do not fit, an ambiguous dim, and settings that the target cannot
+    express.
     """
-    ours, theirs = _row(source), _row(target)
+    source_row, target_row = _row(source), _row(target)
     epsilon = forms.check("inside", epsilon, name="epsilon")
     rename = {} if rename is None else mapping("rename", rename, "a mapping of names, {old: new}")
     arrays = {name: _array(x, name) for name, x in flatten(state, source).items()}
     located = _renamed(locate(arrays, source), rename)
-    if ours.owned != theirs.owned:
-        located = {p: keys for p, keys in located.items() if leaf_of(p) != ours.owned}
+    if source_row.owned != target_row.owned:
+        located = {p: keys for p, keys in located.items() if leaf_of(p) != source_row.owned}
     model = {} if like is None else flatten(mapping("like", like), target)
     wanted = locate(model, target)
 
@@ -88,9 +89,10 @@ def convert(
     for p, keys in located.items():
         length = lengths[p]
         after_bias = max(ndims.get(join(layer_of(p), "weight"), 0) - 2, 0)
-        one = Kept(ours, keys, kinds[p], counts[p], length_of(ours, keys, length, epsilon))
-        other = Kept(
-            theirs, places[p], kinds[p], counts[p], length_of(theirs, places[p], length, epsilon)
+        kind, count = kinds[p], counts[p]
+        one = Stored(source_row, keys, kind, count, length_of(source_row, keys, length, epsilon))
+        other = Stored(
+            target_row, places[p], kind, count, length_of(target_row, places[p], length, epsilon)
         )
         v, g, axes = one.read([arrays[key] for key in keys], p, dims[p])
         if leaf_of(p) == "weight" and layer_of(p) in biases:
@@ -162,25 +164,26 @@ def _spread(what: str, setting: Any, parameters: Mapping[str, Any]) -> dict[str,
 
 
 def _kinds(
-    given: dict[str, Any], located: dict[str, Keys], wanted: dict[str, Keys], ndims: dict[str, int]
+    requested: dict[str, Any], located: dict[str, Keys], wanted: dict[str, Keys],
+    ndims: dict[str, int],
 ) -> dict[str, str]:
-    """{parameter: kind of its layer}, as given, or as its name and its number of axes say."""
+    """{parameter: kind of its layer}, as requested, or by its name and number of axes."""
     kinds = {}
     for p, keys in located.items():
-        found = given[p]
-        if found is None and (keys + wanted.get(p, ()))[-1].endswith(".embedding"):
-            found = "embedding"
-        if found is None:
+        kind = requested[p]
+        if kind is None and (keys + wanted.get(p, ()))[-1].endswith(".embedding"):
+            kind = "embedding"
+        if kind is None:
             ndim = ndims.get(join(layer_of(p), "weight"), 0)
-            found = ("other", "norm", "linear")[ndim] if ndim < 3 else "conv"
-        if not isinstance(found, str) or found not in KINDS:
-            raise ValueError(f"kind={shown(found)} for {p}; choose from {', '.join(KINDS)}")
-        kinds[p] = found
+            kind = ("other", "norm", "linear")[ndim] if ndim < 3 else "conv"
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise ValueError(f"kind={shown(kind)} for {p}; choose from {', '.join(KINDS)}")
+        kinds[p] = kind
     return kinds
 
 
 def _check_outputs(p: str, shape: tuple[int, ...], kind: str, groups: int, bias: int) -> None:
-    """ValueError where a bias says that the layer is of another kind, or has other groups."""
+    """ValueError where the bias has the size of another kind of layer, or of other groups."""
     if kind not in LAYOUTS:
         return
     outputs = shape[LAYOUTS[kind]["minwn"].index("o")]

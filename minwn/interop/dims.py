@@ -18,7 +18,7 @@ __all__ = ["dim_from_r", "dim_from_torch", "dim_to_r", "dim_to_torch"]
 def dim_from_torch(dim: int | None, ndim: int) -> int | None:
     """minwn's dim for the `dim` of PyTorch's weight_norm on a weight with `ndim` axes.
 
-    Raises TypeError for what is no integer, IndexError for an axis that the weight lacks.
+    Raises TypeError for anything but an integer, IndexError for an axis that the weight lacks.
     """
     ndim = whole("ndim", ndim, least=0)
     if dim is None or _integer(dim) == -1:
@@ -51,7 +51,7 @@ def dim_to_torch(dim: int | tuple[int, ...] | None, ndim: int) -> int | None:
 def dim_from_r(dim: int | None, ndim: int) -> int | None:
     """minwn's dim for the `dim` of R torch's nn_utils_weight_norm; None stands for NULL.
 
-    Raises TypeError for what is no integer, IndexError for 0 and for an axis the weight lacks.
+    Raises TypeError for anything but an integer, IndexError for 0 and for an axis the weight lacks.
     """
     ndim = whole("ndim", ndim, least=0)
     if dim is None or _integer(dim) == -1:

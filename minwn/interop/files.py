@@ -1,8 +1,8 @@
-"""States in files, .npz and .safetensors: read with suspicion, written whole or not at all.
+"""States in files, .npz and .safetensors: checked when read, written whole or not at all.
 
-A file is data and never code: nothing is unpickled. Whatever is not exactly a set of named arrays
-of plain numbers is refused before any of it is used. A write goes to a new file beside the old one
-and takes its place at the end, so that there is always one whole file under the name.
+A file is data and never code: nothing is unpickled. Anything but a set of named arrays of
+plain numbers is refused before any of it is used. A write goes to a new file next to the old one,
+which it replaces at the end, so that there is always one whole file under the name.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ from .safetensors import read_safetensors, write_safetensors
 __all__ = ["FORMAT_VERSION", "LIMIT", "FileError", "read", "write"]
 
 FORMAT_VERSION = 1
-LIMIT = 2**32  # bytes that the arrays of a file may take in memory, unless told otherwise
+LIMIT = 2**32  # bytes that the arrays of a file may take in memory, by default
 
 TEXTS = "a mapping from texts to texts"
 ADVICE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
 
 def read(path: str | os.PathLike[str], *, limit: int = LIMIT) -> tuple[dict[str, Any], dict]:
-    """({name: array}, {key: text}): the state in a .npz or .safetensors file, and what is said
-    about it.
+    """({name: array}, {key: text}): the state and metadata of a .npz or .safetensors file.
 
     limit: the most bytes that all arrays together may take. The header of each array in a .npz may
     have 10,000 bytes, that of a .safetensors 16 MiB.
@@ -86,12 +85,12 @@ def write(
             raise ValueError(f"{name} is {array.dtype}; a file holds {', '.join(DTYPES.values())}")
         little = array.dtype.newbyteorder("<") if array.dtype.kind in "iuf" else array.dtype
         arrays[name] = np.asarray(array, dtype=little, order="C")
-    said = dict(metadata or {}) | {
+    stamped = dict(metadata or {}) | {
         "format_version": str(FORMAT_VERSION),
         "minwn_version": sys.modules["minwn"].__version__,
     }
     with _replacing(path) as file:
-        writer(file, arrays, said)
+        writer(file, arrays, stamped)
 
 
 def _suffix(path: Path) -> str:

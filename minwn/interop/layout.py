@@ -34,7 +34,7 @@ KINDS = (*LAYOUTS, "embedding", "norm", "other")  # the last three have the same
 
 
 def output_axis(kind: str) -> int | None:
-    """The axis of minwn's layout that is the output; None where there is no telling."""
+    """The axis of minwn's layout that is the output; None if unknown."""
     if kind in LAYOUTS:
         return LAYOUTS[kind]["minwn"].index("o")
     return {"embedding": 1, "norm": 0}.get(kind)
@@ -116,7 +116,9 @@ def bring_g(
         return g.reshape(() if flat or whole == "0-d" else (1,) * len(v))
     groups = _uncut(g.shape, v, kind, column, groups)
     moved = bring(g, kind, column, groups)
-    return moved.reshape([moved.shape[a] for a in _kept(v, axes, kind, column)]) if flat else moved
+    if flat:
+        moved = moved.reshape([moved.shape[a] for a in _positions(v, axes, kind, column)])
+    return moved
 
 
 def restore_g(
@@ -132,14 +134,14 @@ def restore_g(
     return restore(g, kind, column, groups)
 
 
-def _kept(v: Shape, axes: Axes, kind: str, column: str) -> list[int]:
+def _positions(v: Shape, axes: Axes, kind: str, column: str) -> list[int]:
     """Where the axes are in the framework's layout."""
     marks = np.zeros([2 if a in (axes or ()) else 1 for a in range(len(v))])
     return [a for a, n in enumerate(bring(marks, kind, column).shape) if n == 2]
 
 
 def _uncut(g: Shape, v: Shape, kind: str, column: str, groups: int) -> int:
-    """groups, or 1 where g knows nothing of them; an error where they cut through its norms."""
+    """groups, or 1 where g does not depend on them; an error where they cut through its norms."""
     here, there = _words(kind, column)
     if groups == 1 or here != "iok" or here == there or g[:2] == (1, 1):
         return 1

@@ -1,4 +1,4 @@
-"""What a file says about its arrays, as {key: text}."""
+"""The metadata of a file: {key: text}."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ __all__ = ["about", "framework", "lengths", "number"]
 
 
 def about(framework: str, epsilon: float, lengths: Mapping[str, Any]) -> dict[str, str]:
-    """The metadata of a state: whose names it has, and the lengths that the arrays do not show.
+    """The metadata of a state: its framework, and the form and eps of each norm.
 
     epsilon: Flax's. lengths: {name of g: (form, eps)} in minwn.
     """
-    said = {"framework": framework, "format": FRAMEWORKS[framework].tag or "minwn"}
+    metadata = {"framework": framework, "format": FRAMEWORKS[framework].tag or "minwn"}
     if framework == "flax":
-        said["epsilon"] = repr(float(epsilon))
+        metadata["epsilon"] = repr(float(epsilon))
     if framework == "minwn":
-        said["weight_norm"] = json.dumps(dict(lengths))
-    return said
+        metadata["weight_norm"] = json.dumps(dict(lengths))
+    return metadata
 
 
-def framework(said: Mapping[str, str], asked: str | None) -> str | None:
-    """The framework that a file is for: what is asked, or what it says itself; not two things."""
-    told = said.get("framework", asked)
-    if asked not in (None, told):
-        raise FileError(f"the file says that it is for {told!r}, not {asked!r}; leave that out")
-    if told is not None and told not in FRAMEWORKS:
-        raise FileError(f"the file says that it is for {told!r}, which is unknown")
-    return told
+def framework(metadata: Mapping[str, str], requested: str | None) -> str | None:
+    """The framework of a file, by its metadata or as requested; FileError where they differ."""
+    name = metadata.get("framework", requested)
+    if requested not in (None, name):
+        raise FileError(f"the file says that it is for {name!r}, not {requested!r}; leave that out")
+    if name is not None and name not in FRAMEWORKS:
+        raise FileError(f"the file says that it is for {name!r}, which is unknown")
+    return name
 
 
-def lengths(said: Mapping[str, str]) -> dict[str, tuple[str, float]]:
-    """{name of g: (form, eps)}, as `about` was told."""
+def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
+    """{name of g: (form, eps)}, as `about` wrote it."""
     try:
-        found = json.loads(said.get("weight_norm", "{}"))
+        found = json.loads(metadata.get("weight_norm", "{}"))
         return {p: (str(form), float(eps)) for p, (form, eps) in found.items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise FileError("what the file says of its weight norms is damaged") from None
 
 
-def number(said: Mapping[str, str], key: str, default: float) -> float:
+def number(metadata: Mapping[str, str], key: str, default: float) -> float:
     try:
-        return float(said.get(key, default))
+        return float(metadata.get(key, default))
     except ValueError:
-        raise FileError(f"the file says {key}={said[key]!r}, which is no number") from None
+        raise FileError(f"the file says {key}={metadata[key]!r}, which is no number") from None

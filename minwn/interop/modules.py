@@ -36,7 +36,7 @@ def save(
 
     target: the framework that will read it, for which names and layouts are converted.
     rename, like, epsilon: see `convert`. The old file is replaced whole, or not at all.
-    Raises what `convert` and `write` raise.
+    Raises the errors of `convert` and `write`.
     """
     state = instance("module", module, Module, "a Module").state_dict()
     choice("target", target, FRAMEWORKS)
@@ -49,12 +49,12 @@ def save(
         write(path, state, about(target, epsilon, _lengths(module)))
         return
     _check_scales(module, target)
-    told, names = settings(module), parameters(state, "minwn", rename).items()
-    told = {s: {new: x[old] for new, old in names if old in x} for s, x in told.items()}
-    found = convert(state, "minwn", target, rename=rename, like=like, epsilon=epsilon, **told)
+    options, names = settings(module), parameters(state, "minwn", rename).items()
+    options = {s: {new: x[old] for new, old in names if old in x} for s, x in options.items()}
+    found = convert(state, "minwn", target, rename=rename, like=like, epsilon=epsilon, **options)
     flat = flatten(found, target)
-    pairs = {p: keys[0] for p, keys in locate(flat, target).items() if p in told["form"]}
-    known = {g: (told["form"][p], told["eps"][p]) for p, g in pairs.items()}
+    pairs = {p: keys[0] for p, keys in locate(flat, target).items() if p in options["form"]}
+    known = {g: (options["form"][p], options["eps"][p]) for p, g in pairs.items()}
     write(path, flat, about(target, epsilon, known))
 
 
@@ -69,11 +69,11 @@ def load(
 ) -> None:
     """Put the state in a .npz or .safetensors file into a module, entirely or not at all.
 
-    source: the framework that the names and layouts are of; None for what the file says, or else
-    minwn. The module itself says which axes are kept, and the layout of each layer.
+    source: the framework of the names and layouts; None for the one in the file's metadata, or else
+    minwn. The axes of the norms and the layout of each layer are the module's.
     rename: {old: new} for the beginnings of names, old in the file. epsilon: Flax's.
     limit: the most bytes that the arrays may take.
-    Raises FileError for a file that is not to be trusted, KeyError with the missing, unexpected
+    Raises FileError for a damaged or unsafe file, KeyError with the missing, unexpected
     and closest names, TypeError for dtypes, ValueError for shapes and values out of range,
     ZeroNormError for a v of zero. Then nothing was loaded.
     """
@@ -84,22 +84,24 @@ def load(
         mapping("rename", rename, "a mapping of names, {old: new}")
     if epsilon is not None:
         epsilon = forms.check("inside", epsilon, name="epsilon")
-    arrays, said = read(path, limit=limit)
-    source = framework(said, source) or "minwn"
+    arrays, metadata = read(path, limit=limit)
+    source = framework(metadata, source) or "minwn"
     if epsilon is None:
-        epsilon = number(said, "epsilon", 1e-12)
+        epsilon = number(metadata, "epsilon", 1e-12)
     model, gains = module.state_dict(), {}
     if source == "minwn" and not rename:
         match(arrays, model)
         state, gains = arrays, {g: g for g in model}
     else:
         _check_scales(module, source)
-        told, names = settings(module), parameters(arrays, source, rename)
-        told = {s: {p: x[p] for p in names if p in x} for s, x in told.items()}
-        state = convert(arrays, source, "minwn", rename=rename, like=model, epsilon=epsilon, **told)
+        options, names = settings(module), parameters(arrays, source, rename)
+        options = {s: {p: x[p] for p in names if p in x} for s, x in options.items()}
+        state = convert(
+            arrays, source, "minwn", rename=rename, like=model, epsilon=epsilon, **options
+        )
         old, new = locate(arrays, source), locate(model, "minwn")
         gains = {new[p][0]: old[names[p]][0] for p in names if p in new}
-    saved = lengths(said)
+    saved = lengths(metadata)
     for g, length in _lengths(module).items():
         if saved.get(gains[g], length) != length:
             raise ValueError(
@@ -114,7 +116,7 @@ def load(
 
 
 def settings(module: Module) -> dict[str, dict[str, Any]]:
-    """What `convert` is to be told of a module: dim, kind, groups, form and eps, by parameter."""
+    """The arguments of `convert` for a module: dim, kind, groups, form and eps, by parameter."""
     names = locate(module.state_dict(), "minwn")
     parameter = {key: p for p, keys in names.items() for key in keys}
     found: dict[str, dict[str, Any]] = {s: {} for s in ("dim", "kind", "groups", "form", "eps")}

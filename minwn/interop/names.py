@@ -1,4 +1,4 @@
-"""What each framework calls g and v of a weight.
+"""The names of g and v of a weight in each framework.
 
     framework          g                                    v
     minwn, torch, r    a.weight_g                           a.weight_v
@@ -42,7 +42,7 @@ class Framework:
     child: the level at which a wrapper that has a scale for each weight holds the layer. column: of
     the layouts. flat: g has the kept axes alone. whole: the shape of g for one norm of all, "0-d"
     or "ones". many: several axes can keep norms together. mixed: g and v may differ in dtype.
-    owned: a name that means nothing elsewhere. tag: what other tools look for as "format".
+    owned: a name without a meaning elsewhere. tag: the "format" that other tools look for.
     """
 
     g: str = ""
@@ -122,7 +122,7 @@ def _suffixes(names: list[str], row: Framework) -> tuple[dict[str, str], list[st
     """{v: g} for the pairs named by the row's patterns, and the levels that hold a layer."""
     pairs: dict[str, str] = {}
     known = set(names)
-    if row.column == "equinox":  # `g` does not say which parameter it belongs to: the weight
+    if row.column == "equinox":  # a plain `g` belongs to the weight
         ends = [name for name in names if name == "g" or name.endswith(".g")]
         pairs = {f"{g[:-1]}layer.weight": g for g in ends if f"{g[:-1]}layer.weight" in known}
         return pairs, [v.removesuffix("weight") for v in pairs]
@@ -142,7 +142,7 @@ def _suffixes(names: list[str], row: Framework) -> tuple[dict[str, str], list[st
 
 def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[str]) -> None:
     """Add the pairs of wrappers: "a.b/weight/scale" is the g of a.child.b.weight, or, in Flax, of
-    the b that stands beside a."""
+    the b at the level of a."""
     known = set(names)
     for g in (name for name in names if name.endswith("/scale")):
         scope, _, path = g.removesuffix("/scale").rpartition(".")
@@ -197,7 +197,7 @@ def leaf_of(parameter: str) -> str:
 def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str, Keys]:
     """{parameter: its names} in a framework, for {parameter: kind of its layer}.
 
-    In Flax each normalised layer has a WeightNorm of its own beside it, numbered in their order; a
+    In Flax each normalised layer has its own WeightNorm at the same level, numbered in order; a
     normalised layer that is the whole model is its layer_instance. That is how Flax names them.
     Raises ValueError where Equinox has no name for the norm of a parameter.
     """

@@ -1,4 +1,4 @@
-"""States in .npz, a zip archive of .npy members, and its comment for what is said about them.
+"""States in .npz, a zip archive of .npy members, with metadata in its comment.
 
 zipfile takes longer to import than the rest of minwn together, so it is imported where it is used.
 """
@@ -43,7 +43,7 @@ def read_npz(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], di
                     raise FileError(f"{name!r} is compressed in a way that NumPy does not use")
                 with archive.open(member) as stream:
                     state[name] = _read_npy(stream, name, member.file_size)
-            # zipfile does not compare the two numbers at the end of an archive with what is there.
+            # zipfile does not check the two numbers at the end of an archive.
             file.seek(-len(archive.comment) - 22, os.SEEK_END)
             _, _, _, _, count, _, _, length = struct.unpack("<4s4H2LH", file.read(22))
             if length != len(archive.comment) or count not in (len(members), 0xFFFF):
@@ -57,7 +57,7 @@ def read_npz(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], di
 
 
 def _read_npy(stream: IO[bytes], name: str, size: int) -> Any:
-    """One array. Its header is checked against the size of the member before room is made."""
+    """One array. Its header is checked against the member's size before memory is allocated."""
     version = np.lib.format.read_magic(stream)
     header = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -96,14 +96,14 @@ def write_npz(file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str,
         for name, x in arrays.items():
             if x.dtype.name == "bfloat16":
                 raise ValueError(f"{name} is bfloat16, which .npz cannot say; write .safetensors")
-            # A date of its own would make two files with the same contents differ.
+            # A real date would make two files with the same contents differ.
             member = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             with archive.open(member, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, x, allow_pickle=False)
 
 
 def _metadata(comment: bytes) -> dict[str, str]:
-    """What the comment of a .npz says; nothing where others wrote it."""
+    """The metadata in the comment of a .npz; empty where another program wrote it."""
     try:
         found = json.loads(comment)
     except (ValueError, RecursionError):

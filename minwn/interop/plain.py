@@ -1,4 +1,4 @@
-"""What a file may hold: arrays of plain numbers, under plain names."""
+"""The contents that a file may have: arrays of plain numbers, under plain names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DTYPES = {
 
 
 class FileError(ValueError):
-    """A file that is damaged, too large, or not what its name says."""
+    """A file that is damaged, too large, or not of the format in its name."""
 
 
 def check_name(name: str, error: type[ValueError]) -> None:
-    """Raise unless the name can be no path that leads elsewhere, in whatever tool opens it."""
+    """Raise if the name could be a path out of the folder, in any tool that opens it."""
     parts = name.split("/")
     if not all(parts) or ".." in parts or "." in parts or "\\" in name or name[1:2] == ":":
         raise error(f"{name!r} is not a plain name")

@@ -33,7 +33,7 @@ def read_safetensors(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, 
         _check_entry(name, entry)
     try:
         parts = safetensors.deserialize(start + text + file.read())
-    except Exception as error:  # the package's own kind, and whatever its bindings raise
+    except Exception as error:  # the package's own error, and any that its bindings raise
         raise FileError(f"damaged, or no .safetensors: {error}") from None
     state = {
         name: np.frombuffer(part["data"], dtype_of(DTYPES[part["dtype"]])).reshape(part["shape"])

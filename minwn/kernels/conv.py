@@ -1,8 +1,8 @@
-"""The three products of `byhand.conv` for NumPy, and which way takes them.
+"""The three products of `byhand.conv` for NumPy, and the choice of their way.
 
 The formula there copies windows entry by entry of the kernel, into fresh memory each time. Here are
-the same sums in other orders. `WAYS` has a row for each: the first that serves is taken, and where
-it answers None, for what it finds in the numbers, the next. Where none is left, the formula is.
+the same sums in other orders. `WAYS` has a row for each. The first that serves runs; where it
+returns None, because of the numbers that it finds, the next. Where none is left, the formula runs.
 
 Nothing is kept from call to call: a pullback makes its windows again.
 """
@@ -26,7 +26,7 @@ FEW = 8  # channels of a group: with fewer, runs of channels are too short
 
 
 class Way(NamedTuple):
-    """One order of the sums. A product that it does not take is None.
+    """One order of the sums. A product that it does not compute is None.
 
     inputs, serves: the rule in words, and by shapes, options and dtype
     because: the time without this row over the time with it, all three products together, by shape
@@ -145,7 +145,7 @@ def _plan(
     product: str, dtype: Any, x: Shape, w: Shape, y: Shape | None, *, stride: Shape,
     dilation: Shape, padding: tuple[tuple[int, int], ...], groups: int,
 ) -> tuple[Problem, list[Callable[..., Any]]]:
-    """The problem, and what takes the product, by shapes."""
+    """The problem, and the ways that take the product; cached by shapes."""
     size, kernel = x[2:], w[2:]
     spans = zip(size, kernel, stride, dilation, padding, strict=True)
     out = y[2:] if y else tuple(window_count(*span) for span in spans)

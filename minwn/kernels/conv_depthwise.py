@@ -3,7 +3,7 @@
     y[n,p,o] = sum_k w[o,k] x[n,q(p,k),c]        o = c m, ..., c m + m - 1
 
 There is nothing to sum over channels, so no matrix product: a kernel entry is one number for each
-channel, and what it reads is a box of x in its frame of zeros. With channels last, box times
+channel, and it reads a box of x in its frame of zeros. With channels last, box times
 numbers runs along memory; some examples at a time stay in the cache from entry to entry.
 """
 

@@ -95,7 +95,7 @@ class Im2col:
         return rows.reshape(p.groups, each, -1).swapaxes(1, 2)
 
     def _columns(self, p: Problem, sent: Array, rows: Array, outputs: Shape) -> Array:
-        """What each output sends to its window.   -> (g, c/g, *kernel, n, *out)"""
+        """The contribution of each output to its window.   -> (g, c/g, *kernel, n, *out)"""
         d, each = len(p.kernel), p.c // p.groups
         if self.first:  # (g, ck, o), (g, o, p) -> (g, ck, p)
             return (rows @ sent.swapaxes(1, 2)).reshape(p.groups, each, *p.kernel, *outputs)
@@ -126,7 +126,7 @@ class Im2col:
                     cols = every.copy().reshape(p.groups, each * p.taps, -1).swapaxes(1, 2)
                 else:
                     every = every.transpose(0, *range(d + 2, 2 * d + 3), *range(2, d + 2), 1)
-                    # A view whose rows overlap is no matrix to BLAS.
+                    # BLAS does not take a view whose rows overlap as a matrix.
                     every = every if pointwise else every.copy()
                     cols = every.reshape(p.groups, -1, p.taps * each)
                 yield tile.at, cols

@@ -1,4 +1,4 @@
-"""What the ways of a convolution share: its shapes, x with its zeros, and the outputs in blocks."""
+"""Shared by the ways of a convolution: its shapes, x with its zeros, and the outputs in blocks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["TILE", "Block", "Place", "Problem", "Shape", "Tile", "blocks", "exam
 
 Shape = tuple[int, ...]
 Place = tuple[Any, ...]  # an index
-TILE = 1 << 19  # numbers: 2 MB of float32, about what a core keeps close
+TILE = 1 << 19  # numbers: 2 MB of float32, about a core's cache
 
 
 class Problem(NamedTuple):
@@ -49,7 +49,7 @@ def framed(x: Array, p: Problem) -> Array:
 class Tile(NamedTuple):
     """Some outputs of a block: where they are in y, and their number along each axis.
 
-    near: what their windows can see of x with its zeros
+    near: the part of x with its zeros that their windows read
     """
 
     at: Place
@@ -89,7 +89,7 @@ def _blocks(n: int, out: Shape, stride: Shape, cost: int, tile: int) -> tuple[Bl
 
 
 def _cut(sizes: Shape, cost: int, tile: int) -> Iterator[Place]:
-    """An index space in parts, whole along the last axes, of what fits into a tile."""
+    """An index space in parts that fit into a tile, whole along the last axes."""
     takes = []
     for n in reversed(sizes):
         most = min(n, max(1, tile // max(cost, 1)))

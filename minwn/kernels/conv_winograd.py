@@ -25,9 +25,9 @@ c channels, or t tiles. So with u = 2^-24, and || of every matrix and array entr
 
 where the formula has  (9 c + 2) u |w| |x|.  The sums on the right are larger than |w| |x|, for
 they mix the entries of a tile; on random numbers the error is about 1 to 2 times the formula's.
-Two things are left to it. An entry of w that is exactly 0 is meant to let nothing through, as in
-a masked kernel, and here would leave its rounding errors. And what is not finite, or becomes so
-in a sum, spreads to its tile: then all is computed again.
+Two cases are left to other ways. An entry of w that is exactly 0 lets nothing through, as in a
+masked kernel, and here would leave its rounding errors. And a number that is not finite, or becomes
+so in a sum, spreads over its tile: then the next way computes all of it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def serves(p: Problem) -> bool:
 
 
 def conv(p: Problem, x: Array, w: Array, b: Array | None) -> Array | None:
-    """dT/dy + b, or None where w has a 0 or y what is not finite.
+    """dT/dy + b, or None where w has a 0, or y a number that is not finite.
 
     x: (n, c, *size)   w: (o, c, 3, 3)   y: (n, o, *out)
     """
@@ -96,7 +96,7 @@ def conv(p: Problem, x: Array, w: Array, b: Array | None) -> Array | None:
 
 
 def conv_weight(p: Problem, y: Array, x: Array) -> Array | None:
-    """dT/dw, or None where it has what is not finite.
+    """dT/dw, or None where it has a number that is not finite.
 
     y: (n, o, *out)   x: (n, c, *size)   w: (o, c, 3, 3)
     """
@@ -126,7 +126,7 @@ def _tiles(p: Problem, u: Array, x: Array) -> Iterator[tuple[Place, Shape, Array
     xp, halved, (*_, b) = namespace(x), _halved(p.out), forms(namespace(x))
     inside = tuple(slice(lo, lo + n) for n, (lo, _) in zip(p.size, p.padding, strict=True))
     apart = p._replace(out=halved, stride=(2, 2))
-    # Each time all of u is read, so let there be twice as many.
+    # All of u is read for each block, so a block has at least twice as many numbers.
     for block in blocks(apart, len(u) * max(p.o, p.c), 2 * u.size):
         z = xp.zeros((block.n, *(2 * t + 2 for t in halved), p.c), dtype=x.dtype)
         z[(slice(None), *inside)] = last(x[block.examples])

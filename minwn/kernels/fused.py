@@ -88,7 +88,7 @@ Dot = Callable[[Any, Any], Any]
 
 
 def _forward(v: Array, g: Array, w: Array | None = None, *, dot: Dot = dot_rows) -> Array:
-    """w, there where it is given.   v: (m, k)   g: (m, 1), for rows"""
+    """w, written into w where it is given.   v: (m, k)   g: (m, 1), for rows"""
     xp, q = namespace(v), dot(v, v)
     if not within(q, *RANGE):
         v, q, _ = _scaled(xp, v, g, dot)

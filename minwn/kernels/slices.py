@@ -1,6 +1,6 @@
 """The slices of v that share one entry of g: where they lie in memory, their sums and their norms.
 
-The shape of g says what a slice is: g keeps v's rank, with 1 along every axis that a norm runs
+The shape of g defines the slices: g keeps v's rank, with 1 along every axis that a norm runs
 over, or is 0-d for one norm of the whole.
 """
 
@@ -35,7 +35,7 @@ Shape = tuple[int, ...]
 def kept_shape(shape: Shape, axes: int | tuple[int, ...] | None) -> Shape:
     """The shape of g for weights of `shape` whose `axes` keep a norm each; () for None.
 
-    Raises IndexError for an axis that there is not, ValueError for what is none.
+    Raises IndexError for an axis that v lacks, ValueError for anything but axes.
     """
     kept = validation.axes("dim", axes, tuple(shape))
     return () if kept is None else tuple(n if a in kept else 1 for a, n in enumerate(shape))

@@ -1,7 +1,7 @@
-"""Which way takes a weight normalisation, its pullback, and the pullback of that.
+"""The ways to compute a weight normalisation, its pullback, and the pullback of that.
 
-`WAYS` has a row for each: the first that serves is taken. Where none does, the formulas of
-`byhand.weight_norm` are.
+`WAYS` has a row for each: the first that serves runs. Where none does, the formulas of
+`byhand.weight_norm` run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["WAYS", "Problem", "Way", "check", "way"]
 
 
 class Problem(NamedTuple):
-    """What a way is chosen by: everything but the numbers.
+    """The features by which a way is chosen: everything but the numbers.
 
     library: "numpy" or "cupy", where all arrays are of it; "other" for arrays of another; else ""
     alike: whether all arrays have one dtype, and those of v's shape that shape
@@ -39,7 +39,7 @@ class Problem(NamedTuple):
 
 
 class Way(NamedTuple):
-    """One order of the sums. A product that it does not take is None.
+    """One order of the sums. A product that it does not compute is None.
 
     inputs, serves: the rule in words, and in code
     because: the time without this row over the time with it, forward and pullback together
@@ -101,9 +101,9 @@ WAYS = (
 
 
 def way(v: Any, g: Any, eps: float, form: str, *likes: Any, gain: Any = None) -> Way | None:
-    """The first that serves, once g has been found to fit v, and eps the form; or None.
+    """The first way that serves, or None, after a check that g fits v, and eps the form.
 
-    likes: what else has v's shape. gain: what else has g's, or None.
+    likes: other arrays of v's shape. gain: another of g's, or None.
     Raises as `check` does.
     """
     if type(eps) is not float or type(form) is not str:

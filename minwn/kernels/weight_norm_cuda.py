@@ -26,8 +26,8 @@ FORWARD, VJP, DOUBLE_VJP = range(3)
 
 VECTOR = 16  # bytes that a thread loads in one instruction, at the most
 THREADS = 512  # of a row, at the most: they may use 128 registers each
-# What a thread can hold of each input, for forward, vjp, double_vjp: vectors, and numbers, which
-# compilers like to keep as floats even where 16 bits came.
+# The share of each input that a thread can hold, for forward, vjp, double_vjp: vectors, and
+# numbers, which compilers like to keep as floats even where 16 bits came.
 HELD, NUMBERS = (16, 8, 4), (64, 32, 16)
 LONG = 128  # a slice whose runs are shorter is summed by columns
 LINES = 64  # of a part, in columns

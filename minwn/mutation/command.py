@@ -1,4 +1,4 @@
-"""`minwn mutate`: plant faults, and count who sees them: the judge, or someone's own tests."""
+"""`minwn mutate`: plant faults, and count how many the judge, or your own tests, find."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .suite import SuiteError, Survey, measured
 __all__ = ["arguments", "main"]
 
 EXAMPLES = """examples:
-  minwn mutate                                     every fault before the judge
+  minwn mutate                                     every fault, judged by the oracle
   minwn mutate --class formula --dtype float64     some of them
-  minwn mutate --rows 1000000                      and does what is right ever fail?
+  minwn mutate --rows 1000000                      does a right implementation ever fail?
   minwn mutate --tests tests/test_layer.py --target layer.py
-                                                   which faults do your own tests see?
+                                                   which faults do your own tests detect?
 """
 LONG = 1_000_000
 
@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.add_argument(
         "--class", dest="kinds", nargs="+", choices=KINDS, metavar="CLASS",
-        help=f"of faults, some of: {', '.join(KINDS)}; default: all",
+        help=f"classes of faults, of {', '.join(KINDS)}; default: all",
     )
     parser.add_argument("--id", dest="ids", nargs="+", metavar="ID", help="only these mutants")
     parser.add_argument(
@@ -44,22 +44,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rows", type=_count, default=20_000, metavar="N",
-        help="give right implementations this many slices, none of which may fail; default 20000",
+        help="slices for the right implementations, none of which may fail; default 20000",
     )
     parser.add_argument("--long", action="store_true", help=f"--rows {LONG}")
-    parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
+    parser.add_argument("--seed", type=_count, default=0, help="seed of the rows; default 0")
     parser.add_argument(
-        "--tests", metavar="PATH", help="measure these tests of yours, instead of the judge"
+        "--tests", metavar="PATH", help="measure your own tests, in place of the oracle"
     )
     parser.add_argument(
-        "--target", metavar="FILE.py|MODULE", help="what they test, as in minwn check"
+        "--target", metavar="FILE.py|MODULE", help="the functions that they test, as in minwn check"
     )
     parser.add_argument(
         "--timeout", type=float, default=0.0, metavar="SECONDS",
-        help="of the tests with one mutant; default: ten times what they take as they are",
+        help="limit for the tests with one mutant; default: ten times their time without",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=0, help="of --tests, at once; default: cores"
+        "--jobs", type=_count, default=0, help="processes for --tests; default: cores"
     )
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
@@ -74,7 +74,7 @@ def _count(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn mutate`: 1 if a fault survived, 2 where it was asked wrongly."""
+    """Run `minwn mutate`: 1 if a fault survived, 2 for a wrong command line."""
     if (args.tests is None) != (args.target is None):
         print("minwn mutate: --tests and --target go together", file=sys.stderr)
         return 2

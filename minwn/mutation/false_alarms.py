@@ -48,7 +48,7 @@ LAYOUTS: dict[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one length, dtype, layout and scale, with the truth and what is allowed."""
+    """Rows of one length, dtype, layout and scale, with the truth and the tolerance."""
 
     v: np.ndarray
     g: np.ndarray
@@ -80,7 +80,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What became of some rows: how many were judged, how often an implementation failed."""
+    """The results of some rows: how many were judged, how often an implementation failed."""
 
     rows: int
     judgements: int

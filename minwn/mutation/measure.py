@@ -24,7 +24,7 @@ Judge = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a judge made of a mutant in one dtype.
+    """A judge's verdict on a mutant in one dtype.
 
     caught: it did not pass; limit: it passed, with a note on the edges of the range
     naming: "right", "vague", "wrong", or "" where there was nothing to name

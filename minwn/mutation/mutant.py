@@ -43,14 +43,14 @@ class Mutant:
 
     id: permanent; never given to another fault
     kind: one of the classes of `MUTANTS`
-    what: the formula, or what it does
+    what: the formula, or a description
     make: new functions, which share no state with those made before
     faults: for each fault the names that are right for it; None where no catalogue has a name
     axis, ranks: the axis that keeps norms, and the ranks of v that it shows on
     dtypes: in which it is a fault at all
     proof: why it is none, where it is equal to the truth
     limit: right but at the edges of the range, which is a limit and not a fault
-    look: what a test has to do to see it, where no number is wrong
+    look: how a test can detect it, where no number is wrong
     """
 
     id: str

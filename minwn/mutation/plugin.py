@@ -1,6 +1,6 @@
 """A plugin of pytest that runs collected tests again and again, each time with another mutant.
 
-The tests are collected once, and so have imported what they test. Then, in a process of its own
+The tests are collected once, and so have imported what they test. Then, in a new process
 for each mutant, the functions of the target get other code: every reference to the function then
 calls the mutant, however it was imported or stored. `suite` starts this, and says what to do in a
 file of JSON that MINWN_MUTATE names.
@@ -29,7 +29,7 @@ from .mutant import Implementation
 from .points import COUNTS, TRUTH
 from .suite import find, fitted
 
-PLANTED: dict[str, Callable[..., Any]] = {}  # what the code that was put in calls
+PLANTED: dict[str, Callable[..., Any]] = {}  # the functions that the planted code calls
 POINTS: dict[str, list[np.ndarray]] = {}
 FIRST = 600.0  # seconds for the tests as they are, where no timeout is given
 MOST = 64  # calls of each function whose arrays are kept
@@ -74,7 +74,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def _outcomes(session: pytest.Session, names: list[str], orders: Any) -> Iterator[list[Any]]:
-    """[name, outcome, what was said, seconds], each from a fork of this process."""
+    """[name, outcome, message, seconds], each from a fork of this process."""
     waiting, running = list(names), {}  # type: ignore[var-annotated]
     while waiting or running:
         while waiting and len(running) < orders["jobs"]:
@@ -112,7 +112,7 @@ def _child(session: pytest.Session, name: str, orders: Any, writer: int) -> None
 
 
 def _run(session: pytest.Session, name: str, orders: Any) -> list[Any]:
-    """Plant, and run the tests until one fails: [outcome, what was said, seconds]."""
+    """Plant, and run the tests until one fails: [outcome, message, seconds]."""
     start = time.perf_counter()
     made = None if not name else TRUTH if name == "control" else find(name).make()
     axis = tuple(orders["axis"]) if isinstance(orders["axis"], list) else orders["axis"]
@@ -200,7 +200,7 @@ def _copied(f: types.FunctionType) -> Function:
 
 
 def _arrays(role: str, f: Function, method: bool, args: Any, kwargs: Any) -> list[Any]:
-    """The first arguments, by place or by name; what a function takes besides is its own affair."""
+    """The first arguments, by position or by name; any others of the function are ignored."""
     values: list[Any] = []
     for value in list(inspect.signature(f).bind(*args, **kwargs).arguments.values())[method:]:
         values += value if isinstance(value, tuple) else [value]

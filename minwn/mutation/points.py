@@ -34,7 +34,7 @@ class Point:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where v and g stand."""
+        """The positions of v and g."""
         return (0, 1) if self.role in ("forward", "jvp") else (-2, -1)
 
     @property
@@ -100,7 +100,7 @@ def _wide(p: Point, shape: tuple[int, ...], dtype: Any = None) -> Point:
     return Point(p.role, tuple(other(x, 7 + k) for k, x in enumerate(p.arrays)))
 
 
-# What a point lacks: how to see it, and how to mend it.
+# A weakness of a point: its test, and its remedy.
 Lacks = Callable[[Point], bool]
 MENDINGS: tuple[tuple[str, Lacks, Callable[[Point], Point]], ...] = (
     (
@@ -230,5 +230,5 @@ def _everything(p: Point) -> Point:
 
 
 def _visible(p: Point) -> float:
-    """What no rounding does."""
+    """A change that no rounding makes."""
     return 1e3 * float(np.finfo(p.v.dtype if p.v.dtype.kind == "f" else "f8").eps)

@@ -1,8 +1,8 @@
-"""What does a test suite see? Mutants in the place of the functions that it tests.
+"""Mutation testing: mutants in the place of the functions that a test suite tests.
 
     survey = measured("tests/test_layer.py", "layer.py")
 
-The tests run with each mutant in a process of its own, until one of them fails. First they run as
+The tests run with each mutant in a new process, until one of them fails. First they run as
 they are, then with a right implementation: where either run fails, no number that follows would
 mean anything. Of a mutant that survives, it is then asked why, at the very points at
 which the tests called: is it never called? equal to the truth there? different, and unseen?
@@ -39,7 +39,7 @@ class SuiteError(ValueError):
 
 @dataclass(frozen=True)
 class Tested:
-    """A mutant and what the tests made of it: "killed", "survived", "timeout" or "broken"."""
+    """A mutant and the result of the tests: "killed", "survived", "timeout" or "broken"."""
 
     mutant: Mutant
     outcome: str
@@ -54,7 +54,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Survey:
-    """What became of all of them. seconds: of the suite as it is."""
+    """The results for all mutants. seconds: of the suite without a mutant."""
 
     tests: str
     target: str
@@ -155,7 +155,7 @@ def measured(
             "timeout": timeout,
         }
         names = ["", "control", *(m.id for m in chosen)]
-        # Without fork each mutant needs a pytest of its own.
+        # Without fork each mutant needs its own pytest.
         found: dict[str, Ran] = {}
         for some in [names] if orders["fork"] else [[name] for name in names]:
             found |= _run(orders | {"mutants": some}, step)
@@ -181,7 +181,7 @@ NOT_THEIRS = (
 
 
 class Ran(NamedTuple):
-    """What the tests made of one mutant, or of what stands in its place."""
+    """The result of the tests for one mutant, or for the reference in its place."""
 
     outcome: str
     said: str
@@ -189,7 +189,7 @@ class Ran(NamedTuple):
 
 
 def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
-    """By one pytest; it stops early where the tests fail for what is right."""
+    """By one pytest; it stops early where the tests fail for the right functions."""
     results = Path(orders["results"])
     results.write_text("", encoding="utf-8")
     path, said = results.with_name("orders"), results.with_name("said")

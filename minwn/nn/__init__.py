@@ -1,4 +1,4 @@
-"""Things that own parameters: layers, containers, losses, and the reparameterisation WeightNorm."""
+"""Layers, containers and losses, and the reparameterisation WeightNorm."""
 
 from . import init
 from .activation import *

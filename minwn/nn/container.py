@@ -26,7 +26,7 @@ class Sequential(Module):
         net = Sequential({"in": Linear(2, 8), "out": Linear(8, 1)})
 
     net[0], net[-1] and net["in"] are modules, net[1:] is a Sequential of the same modules under
-    the same names. Raises TypeError for what is no Module, ValueError for a name that cannot be
+    the same names. Raises TypeError for anything but a Module, ValueError for a name that cannot be
     an attribute.
     """
 
@@ -72,7 +72,7 @@ class Sequential(Module):
 class Flatten(Module):
     """All axes from start_dim on made one, in C order.   x: (n, a, b, ...)   y: (n, a b ...)
 
-    Raises ValueError for a start_dim that is no whole number, IndexError for one that x does not
+    Raises ValueError for a start_dim that is not a whole number, IndexError for one that x does not
     have.
     """
 

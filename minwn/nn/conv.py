@@ -25,12 +25,12 @@ __all__ = [
 
 
 class Convolution(Module):
-    """What the six share: options that are checked once, and the first values."""
+    """The base of the six: options, checked once, and first values."""
 
     dimensions: ClassVar[int]
     output_axis: int | None
     bias: Parameter | None
-    _read: tuple[tuple[Any, ...], dict[str, Any]]  # the options, and what they mean
+    _read: tuple[tuple[Any, ...], dict[str, Any]]  # the options, and their parsed form
 
     def _build(
         self,

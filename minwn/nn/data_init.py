@@ -28,17 +28,18 @@ M = TypeVar("M", bound=Module)
 
 
 def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0, init_scale: float = 1.0) -> M:
-    """Set g and b of every layer with a WeightNorm to what the batch asks for; return the model.
+    """Set g and b of every layer with a WeightNorm from the batch's statistics; return the model.
 
-    The model is called once with the inputs. Each layer is set when it is first called, by what
-    reaches it through the layers before it, and goes on with its new g and b. A layer without bias
-    gets a g alone: that variance, and the mean that it has. eps is added to the variance of t. v,
-    the rest of the model, its running statistics and the random numbers of its Dropout stay as they
-    are. init_scale is the standard deviation that every output gets, as in openai's weightnorm.
+    The model is called once with the inputs. Each layer is set at its first call, from the
+    inputs that reach it through the layers before it, and computes with its new g and b. A layer
+    without bias only gets a g: its outputs have that variance, and their own mean. eps is added to
+    the variance of t. v, the rest of the model, its running statistics and the random numbers of
+    its Dropout stay as they are. init_scale is the standard deviation that every output gets, as in
+    openai's weightnorm.
 
     The layers are Linear, convolutions and transposed convolutions, normalised along their output
     axis (WeightNorm(dim="output")); not transposed convolutions with groups, whose outputs share
-    gains. Raises TypeError for other layers and for what is no Module; ValueError for a model
+    gains. Raises TypeError for other layers and for anything but a Module; ValueError for a model
     without any, another dim, a layer that is not called or shares only its bias, and outputs that
     do not vary over the batch (unless eps > 0). Then nothing has changed.
     """

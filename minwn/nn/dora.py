@@ -35,7 +35,7 @@ class DoRALinear(Module):
     base: left as it is; it shares nothing with this layer. alpha: None for rank, so the factor is
     1. frozen_norm: False for the gradient of weight normalisation in its place. rng: for A, drawn
     from U(-1/sqrt(in), 1/sqrt(in)).
-    Raises TypeError where base is no Linear, ValueError where it is weight-normalised, a norm is
+    Raises TypeError where base is not a Linear, ValueError where it is weight-normalised, a norm is
     out of range, or rank or alpha are, ZeroNormError for rows of zeros, here and in merge().
     Liu et al. 2024, arXiv:2402.09353
     """

@@ -18,12 +18,12 @@ def fold(model: Module) -> Module:
     """A copy of the model in which every weight that was computed is a plain parameter.
 
     WeightNorm is removed, of every name; a WeightNormWrapper gives way to its layer with the
-    normalised weights, a DoRALinear to the Linear that it amounts to. The copy computes what the
+    normalised weights, a DoRALinear to the equivalent Linear. The copy computes what the
     model computes, to the rounding of its weights, shares nothing with it, and is in the same mode;
-    the model stays as it is. What was in a wrapper gets the one dtype that its parameters are
+    the model stays as it is. A wrapped layer gets the one dtype that its parameters are
     promoted to, and no longer promotes its inputs. Where the model calls recompute() on a layer,
     the copy may go on doing so: that is the weight it has.
-    Raises TypeError for what is no Module, ZeroNormError where v / ||v|| is undefined.
+    Raises TypeError for anything but a Module, ZeroNormError where v / ||v|| is undefined.
     """
     if not isinstance(model, Module):
         raise TypeError(f"fold({model!r:.60}); pass a Module")
@@ -50,7 +50,7 @@ def _folded(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
 
 
 def _plain(module: Module) -> Module:
-    """The module without a computed weight of its own; those below it are left."""
+    """The module without its own computed weights; its submodules are left."""
     while isinstance(module, WeightNormWrapper):
         # New parameters, for outside of the wrapper the old ones may be in use as they are.
         weights, dtype = module.replacements()
@@ -63,5 +63,5 @@ def _plain(module: Module) -> Module:
     for name, norm in declared.items():
         norm.remove(module, name)
     if declared:
-        module.__dict__["_folded"] = declared  # what recompute() finds in place of the g and v
+        module.__dict__["_folded"] = declared  # recompute() finds this in place of g and v
     return module

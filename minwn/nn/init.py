@@ -95,7 +95,7 @@ def orthogonal(
 
     Saxe et al. 2014, arXiv:1312.6120
     """
-    fans(shape)  # raises for a shape that is no matrix
+    fans(shape)  # raises unless the shape is that of a matrix
     gain, dtype = number("gain", gain), _float(dtype)
     rows, columns = shape[0], math.prod(shape[1:])
     draw = generator(rng).standard_normal((max(rows, columns), min(rows, columns)))

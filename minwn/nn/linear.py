@@ -75,7 +75,7 @@ class Embedding(Module):
         index = beside(raw(x), self.weight.data)
         if index.dtype.kind not in "iu":
             raise TypeError(f"Embedding takes integer indices, got {index.dtype}")
-        # A GPU would not notice: it takes an index modulo the rows that there are.
+        # A GPU would not raise: it takes an index modulo the number of rows.
         if not within(index, 0, self.num_embeddings - 1):
             low, high = (int(run(index, f)) for f in (index.min, index.max))
             raise IndexError(

@@ -34,7 +34,7 @@ _thread = _Thread()
 class Parameter(Tensor):
     """A Tensor that its Module trains. It shares the memory of the array that it is made of.
 
-    Raises TypeError for what is no array or Tensor, and for integers that require gradients.
+    Raises TypeError for anything but an array or a Tensor, and for integers that require gradients.
     """
 
     __slots__ = ("_twin",)
@@ -45,7 +45,7 @@ class Parameter(Tensor):
         self._twin: Any = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        """What it was replaced by is copied with it, so an optimiser's copy finds that too."""
+        """Its replacement is copied with it, so an optimiser's copy finds that too."""
         copied = super().__deepcopy__(memo)
         if self._twin is not None:
             key, times, new = self._twin
@@ -59,7 +59,7 @@ class Parameter(Tensor):
 class Buffer(Tensor):
     """A Tensor that belongs to a Module's state but is not trained, e.g. a running mean.
 
-    Raises TypeError for what is no array or Tensor.
+    Raises TypeError for anything but an array or a Tensor.
     """
 
     __slots__ = ()
@@ -71,7 +71,7 @@ class Buffer(Tensor):
 
 class _Weight:
     """`module.weight` where it is computed. `Module.__getattr__` does the same for every name, in
-    ten times the time: it is asked only after an AttributeError. A weight that is a Parameter is in
+    ten times the time: it runs only after an AttributeError. A weight that is a Parameter is in
     the module's own dictionary, which comes first.
     """
 
@@ -80,7 +80,7 @@ class _Weight:
             return self
         computed = module._computed.get("weight")
         if computed is None:
-            raise AttributeError  # and now `__getattr__` is asked
+            raise AttributeError  # and now `__getattr__` is called
         if _thread.in_forward:
             computed.check_fresh(module)
         return computed.weight
@@ -90,7 +90,7 @@ class Module:
     """Base of all layers and networks: give it Parameters, Modules, lists or dicts of Modules as
     attributes, and a method `forward`.
 
-    A weight that is computed from other parameters (see `WeightNorm`) is no parameter: it can be
+    A weight that is computed from other parameters (see `WeightNorm`) is not a parameter: it can be
     read under its name, but it is never part of the state or of a copy. Inside a forward, of this
     module or of any other, reading it raises StaleWeightError where it is older than its parts.
 
@@ -112,7 +112,7 @@ class Module:
         """forward(*args).
 
         Raises StaleWeightError where it reads a weight that is older than its parts, and TypeError
-        where it takes an input for an array that is none.
+        for an input that should be an array and is not.
         """
         outermost = not _thread.in_forward
         if outermost:
@@ -233,10 +233,10 @@ class Module:
         """Put the arrays of `state` into the parameters and buffers of the same names.
 
         Values are converted to the dtype and device that the module has. Weights that are computed
-        are computed anew. `strict=False` ignores names found on one side only. Raises KeyError
+        are recomputed. `strict=False` ignores names found on one side only. Raises KeyError
         with the missing, unexpected and closest names, and ValueError for shapes and for numbers
-        that are out of range for the dtype here, and TypeError for what maps no names to arrays;
-        then nothing has been loaded.
+        that are out of range for the dtype here, and TypeError for anything but a mapping from
+        names to arrays; then nothing has been loaded.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state={shown(state)}; pass the names and arrays of a state_dict()")
@@ -293,7 +293,7 @@ class Module:
     def to(self, where: Any) -> Module:
         """Move to a device, or convert floating parameters and buffers to a dtype, in place.
 
-        Raises TypeError for what is neither a device nor a float dtype.
+        Raises TypeError for anything but a device or a float dtype.
         """
         moves = backend.is_device(where)
         if not moves and not backend.is_floating(backend.dtype_of(where)):
@@ -315,7 +315,7 @@ class Module:
     # ---- display --------------------------------------------------------------------------------
 
     def describe(self) -> str:
-        """What the brackets in the repr say beside the shapes: e.g. "stride=2"."""
+        """The text after the shapes in the brackets of the repr, e.g. "stride=2"."""
         return ""
 
     def __repr__(self) -> str:
@@ -365,7 +365,7 @@ def _add_name(names: set[str], name: str) -> None:
 
 
 def _check_names(module: Module, name: str, value: Any) -> None:
-    """Raise ValueError where what is assigned would be listed under an ambiguous name."""
+    """Raise ValueError for a value that would be listed under an ambiguous name."""
     if not name or "." in name:
         for _ in _held(name, value):
             raise ValueError(
@@ -388,7 +388,7 @@ def _is_place(module: Module, name: str) -> bool:
 
 
 def _at(path: str, name: str, value: Any) -> Any:
-    """What a new attribute has in the place that the old one had under this path; None for none."""
+    """The value at this path in a new attribute, where the old one had another; None for none."""
     for key in path.removeprefix(name).split(".")[1:]:
         if isinstance(value, dict):
             value = next((x for k, x in value.items() if str(k) == key), None)
@@ -400,7 +400,7 @@ def _at(path: str, name: str, value: Any) -> Any:
 
 
 def _check_place(module: Module, name: str, kind: type, value: Any) -> None:
-    """Raise TypeError where something that is trained or saved would be lost without a word."""
+    """Raise TypeError where something that is trained or saved would be lost silently."""
     if value is None or isinstance(value, kind):
         return
     if kind is Module:
@@ -426,7 +426,7 @@ def _is_computed(module: Module, name: str) -> str:
 
 
 def _array(kind: type, data: Any) -> Any:
-    """The array of what a Parameter or Buffer is made of."""
+    """The array for a new Parameter or Buffer."""
     array = raw(data)
     if backend.is_array(array):
         return array if hasattr(array, "__setitem__") else backend.asarray(array)  # never a scalar
@@ -437,7 +437,7 @@ def _array(kind: type, data: Any) -> Any:
 
 
 def _loaded(name: str, value: Any, like: Any) -> Any:
-    """The value as a real array beside `like`; ValueError where it is none."""
+    """The value as a real array of the library of `like`; ValueError where it is none."""
     try:
         array = backend.asarray(raw(value), like=like)
         real = array.dtype.kind in "biuf" or backend.is_floating(array.dtype)

@@ -53,7 +53,7 @@ def _(z_bar, z, x, *, axis, eps):
 
 
 class _OverBatch(Module):
-    """What both batch norms share: channels on axis 1, and statistics that follow the batches."""
+    """The base of both batch norms: channels on axis 1, and statistics that follow the batches."""
 
     output_axis = 0
 

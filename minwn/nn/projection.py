@@ -37,8 +37,8 @@ def normalise_(
     """Assign v / h(v) to each parameter v: slices of length 1, or of root mean square 1 for "rms".
 
     parameters: one, or several. dim, eps, form: as in `WeightNorm`, except for "output".
-    Raises TypeError for what is no floating Tensor, ValueError for one that was computed or is not
-    finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
+    Raises TypeError for anything but a floating Tensor, ValueError for one that was computed or is
+    not finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
     Then nothing has been assigned.
     """
     eps = WeightNorm(dim=dim, eps=eps, form=form).eps  # raises for settings that make no sense

@@ -27,7 +27,7 @@ __all__ = ["GRUCell", "LSTMCell"]
 
 
 class _Cell(Module):
-    """What both share: weights for `parts` gates, drawn from U(-b, b) with b = 1/sqrt(hidden)."""
+    """The base of both: weights for `parts` gates, drawn from U(-b, b) with b = 1/sqrt(hidden)."""
 
     parts: ClassVar[int]
     output_axis = 0
@@ -55,7 +55,7 @@ class _Cell(Module):
         self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if wanted else (None, None)
 
     def _widen(self, *inputs: Any) -> Any:
-        """The inputs and what `_gates` takes, as they are to be computed; and the way back."""
+        """Inputs and operands of `_gates`, in the dtype of the computation; and the way back."""
         return widen(*inputs, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
     def _gates(

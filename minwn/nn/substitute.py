@@ -20,9 +20,9 @@ def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
 
     The module itself is untouched, so any number of threads may do this at once. Parameters that
     are not replaced, buffers and everything else are shared: running statistics move on. Modules
-    are found where `parameters` finds them; what holds one in another way, such as a function kept
-    as an attribute, goes on using the original, and an attribute that `forward` assigns is lost.
-    Raises TypeError for what is no Module, or no mapping.
+    are found where `parameters` finds them; an attribute that holds one in another way, such as a
+    function, still uses the original, and an attribute that `forward` assigns is lost.
+    Raises TypeError for anything but a Module and a mapping.
     """
     instance("module", module, Module, "a Module")
     instance("replaced", replaced, Mapping, "a mapping from Parameters to Tensors")
@@ -43,7 +43,7 @@ class _StandIn(Parameter):
 
 
 def rebuilt(value: Any, replaced: Mapping[Parameter, Tensor], known: dict[int, Any]) -> Any:
-    """The value with what is replaced in it; itself where nothing is. known: modules done, by id"""
+    """The value with its replacements; itself where there are none. known: modules done, by id"""
     if isinstance(value, Parameter):
         return replaced.get(value, value)
     if isinstance(value, Module):

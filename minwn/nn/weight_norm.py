@@ -42,14 +42,14 @@ class StaleWeightError(RuntimeError):
 
 
 class ZeroNormError(ValueError):
-    """v / ||v|| was asked for where v is zero."""
+    """v / ||v|| has no value, because v is zero."""
 
 
 Dim = int | tuple[int, ...] | str | None
 
 
 class _Own:
-    """What `dim` is where it is not given; None would be one norm of the whole."""
+    """The default of `dim`; None would be one norm of the whole."""
 
     def __repr__(self) -> str:
         return "<its own dim>"
@@ -64,7 +64,7 @@ class WeightNorm:
 
     name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
     negative from the end); None for one norm of the whole; "output" for the layer's output axis,
-    which a transposed convolution with groups has not.
+    which transposed convolutions with groups do not have.
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.
@@ -105,10 +105,10 @@ class WeightNorm:
         explicit dim=None is one norm of the whole. The place in the parameters' order and
         requires_grad are kept; modules that share a parameter share its g and v once this has been
         applied to each of them.
-        Raises TypeError for what is no Module; ValueError where the name is normalised already, is
-        a part of another computed weight, is not a floating parameter, or is shared with a module
-        where it has become something else; IndexError for a dim the weight lacks; ZeroNormError for
-        zero slices. Then nothing changed.
+        Raises TypeError for anything but a Module; ValueError where the name is normalised already,
+        is a part of another computed weight, is not a floating parameter, or is shared with a
+        module where it has become something else; IndexError for a dim the weight lacks;
+        ZeroNormError for zero slices. Then nothing changed.
         """
         used = replace(
             self,
@@ -171,8 +171,8 @@ class WeightNorm:
 
         name, dim: where given, used in place of those that were applied; an explicit dim=None is
         one norm of the whole.
-        Raises TypeError for what is no Module, and ValueError where g or v is missing, or g's shape
-        is not that of `dim`.
+        Raises TypeError for anything but a Module, and ValueError where g or v is missing, or g's
+        shape is not that of `dim`.
         """
         if name is None:
             used = self._applied(module)[-1].used
@@ -188,7 +188,7 @@ class WeightNorm:
 
         A forward that calls recompute() finds nothing to compute after this; `fold` makes a plain
         copy in which such a forward goes on working.
-        Raises TypeError for what is no Module, ValueError where there is nothing to remove, and
+        Raises TypeError for anything but a Module, ValueError where there is nothing to remove, and
         ZeroNormError where v is zero. Then nothing changed.
         """
         if name is None:
@@ -196,7 +196,7 @@ class WeightNorm:
             if len(names) > 1 and self.name not in names:
                 raise ValueError(f"there are {names} to remove; pass one of them as name")
             name = self.name if self.name in names else names[0]
-        name = replace(self, name=name).name  # or its error for what is no name
+        name = replace(self, name=name).name  # or its error for anything but a name
         if name not in _computed(module):
             raise ValueError(_not_applied(module, name))
         used = module._computed[name].used
@@ -363,7 +363,7 @@ class ComputedWeight(Tensor):
     def is_leaf(self) -> bool:
         return False
 
-    # A copy is a Tensor of its own, without a history.
+    # A copy is a new Tensor, without a history.
 
     def __copy__(self) -> Tensor:
         return self.detach()
@@ -383,15 +383,14 @@ def _computed_from(*names: str) -> type[ComputedWeight]:
 
 
 class Computed:
-    """One weight of one module, as computed last: what Module keeps in place of a parameter."""
+    """One weight of one module, as computed last; Module stores it in place of a parameter."""
 
     def __init__(self, declared: WeightNorm, used: WeightNorm, shape: tuple[int, ...]) -> None:
         self.declared, self.used = declared, used  # as constructed; with the overrides of apply
         self.shape = shape  # of g
         self.g_name, self.v_name = f"{used.name}_{used._letter}", f"{used.name}_v"
-        self._kind = _computed_from(used.name, self.g_name, self.v_name)
         self.weight: Any = None
-        self.g: Any = None  # what the weight was computed from; the module may have others by now
+        self.g: Any = None  # the weight was computed from these; the module may have others by now
         self.v: Any = None
 
     def recompute(self, module: Module) -> Tensor:
@@ -402,8 +401,8 @@ class Computed:
         if g._data.shape != self.shape:
             raise ValueError(used._misfit(g, v, self.shape))
         weight = used._weight(v, g)
-        # Not a new object: this one is what the graph behind it knows, and a step is to stay fast.
-        weight.__class__ = self._kind
+        # Not a new object: the graph refers to this one, and a step stays fast.
+        weight.__class__ = _computed_from(used.name, self.g_name, self.v_name)
         if type(weight._data) is Host:
             weight._data.setflags(write=False)
         self.weight, self.g, self.v = weight, g, v
@@ -511,7 +510,7 @@ def _swap(module: Module, old: list[str], new: dict[str, Any]) -> None:
 
 
 # Modules that share a weight must share its g and v (and, after remove, the weight again). Each
-# module is split by a call of its own, so the old parameter remembers what it became, as long as
+# module is split by a separate call, so the old parameter remembers what it became, as long as
 # neither has been assigned since. An optimiser that has the old one finds it replaced.
 
 

@@ -34,7 +34,7 @@ class WeightNormWrapper(Module):
     """Calls `layer` with every matching parameter v replaced by scale v / sqrt(||v||^2 + epsilon).
 
     layer: any Module; one without WeightNorm inside. epsilon: added to the squared norm.
-    dtype: what the replaced weights are rounded to; None for that of the parameter. param_dtype: of
+    dtype: the replaced weights are rounded to it; None for that of the parameter. param_dtype: of
     the scales.
     use_scale: whether there are scales to train; without, each slice has length 1.
     scale_init: a function (shape, rng=, dtype=) -> array such as those of `nn.init`, or "norm" for
@@ -44,9 +44,9 @@ class WeightNormWrapper(Module):
     variable_filter: normalise the parameters whose path, "0/conv/weight", contains any of these
     strings; None for all parameters.
 
-    What is normalised is settled here, once: `axes` holds the feature axes by path. The scale of
-    the parameter at <path> is the parameter "<path>/scale", shaped by the feature axes in rising
-    order; a parameter with several paths has one, under the first.
+    The parameters to normalise are chosen here, once: `axes` holds the feature axes by path. The
+    scale of the parameter at <path> is the parameter "<path>/scale", shaped by the feature axes in
+    rising order; a parameter with several paths has one, under the first.
     A slice of a single entry acts as its sign times its scale: those of a bias, or of the weight of
     a BatchNorm, which "weight" matches too. A slice of zeros gives zeros, and has the gradient
     scale w_bar / sqrt(epsilon); for epsilon=0, NaN.
@@ -54,13 +54,13 @@ class WeightNormWrapper(Module):
     rounded once, to `dtype`; parameters and scales keep the dtypes they have.
     Nothing else in this library promotes silently, and this does, as Flax: a call computes in the
     widest dtype among its floating inputs, the replaced weights and the other parameters (float32
-    for float16 beside bfloat16), and returns it. So dtype="float16" around a float32 layer with a
+    for float16 with bfloat16), and returns it. So dtype="float16" around a float32 layer with a
     bias gives weights with the rounding of float16, and a float32 result.
 
-    Raises TypeError for what is no Module, a filter that is not a set of strings, a parameter or a
-    dtype that is not floating; IndexError for an axis out of range; ValueError for a filter that
-    matches nothing, an owner without an output axis, a WeightNorm inside, paths that read the same,
-    scales of the wrong shape or not finite.  Salimans & Kingma 2016, arXiv:1602.07868
+    Raises TypeError for anything but a Module, a filter that is not a set of strings, a parameter
+    or a dtype that is not floating; IndexError for an axis out of range; ValueError for a filter
+    that matches nothing, an owner without an output axis, a WeightNorm inside, paths that read the
+    same, scales of the wrong shape or not finite.  Salimans & Kingma 2016, arXiv:1602.07868
     """
 
     def __init__(
@@ -115,8 +115,8 @@ class WeightNormWrapper(Module):
         return layer(*args, **kwargs)
 
     def replacements(self, given: Iterable[Any] = ()) -> tuple[dict[Parameter, Tensor], Any]:
-        """What a call has in the place of the layer's parameters; and the dtype that they and the
-        given inputs were promoted to, or None where they all have one."""
+        """The Tensors in the place of the layer's parameters during a call; and the dtype that they
+        and the given inputs were promoted to, or None where they all have one."""
         new = {v: self._weight(path, v) for path, v in self.matching().items()}
         rest = [v for v in self.layer.parameters() if v not in new and backend.is_floating(v.dtype)]
         dtypes = {x.dtype for x in (*new.values(), *rest, *given)}
@@ -187,7 +187,7 @@ class WeightNormWrapper(Module):
         if not backend.is_floating(v.dtype):
             raise TypeError(f"{path} is {v.dtype}; only floating parameters have a norm")
         if axes == "output":
-            # Each entry of a bias belongs to an output of its own.
+            # Each entry of a bias belongs to one output.
             axes = tuple(range(v.ndim))
             if v.ndim > 1:
                 axes = output_axis(owner, f"{path} {v.shape}", "feature_axes")

@@ -1,5 +1,5 @@
-"""What can be differentiated. Each name is a function of arrays or Tensors; given arrays alone it
-returns an array and records nothing."""
+"""The differentiable operations. Each name is a function of arrays or Tensors; given arrays alone
+it returns an array and records nothing."""
 
 from .elementwise import *
 from .elementwise import __all__ as _elementwise

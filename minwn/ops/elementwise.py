@@ -118,8 +118,8 @@ def _log(x: Any, y: Any) -> Any:
 
 # ---- rounding -----------------------------------------------------------------------------------
 
-# Between its jumps each of these is constant in what is rounded; at a jump the derivative is taken
-# as 0 too, so that a gradient that passes through one is zeros.
+# Between its jumps each of these is constant in its rounded input; at a jump the derivative is
+# taken as 0 too, so that a gradient that passes through one is zeros.
 
 
 @elementwise
@@ -422,7 +422,7 @@ def _(z_bar, z, x, y):
 
 
 def _won(z_bar: Any, x: Any, y: Any, lost: Any) -> Any:
-    """z_bar where this side has not lost, half of it at a tie. Beside a NaN neither side loses."""
+    """z_bar where this side has not lost, half of it at a tie. Next to a NaN neither side loses."""
     return where(lost, 0.0, where(x == y, 0.5 * z_bar, z_bar))
 
 

@@ -44,7 +44,7 @@ def channels_are_last(x: Any) -> bool:
 def beside_channels(x: Array, make: Any, shape: Shape, dtype: Any) -> Array:
     """make(shape, dtype=dtype), a new array (n, c, ...), its channels last in memory as those of x.
 
-    What is computed from two arrays takes several times as long where their orders differ.
+    An operation on two arrays takes several times as long where their orders differ.
     """
     if channels_are_last(x):
         return namespace(x).moveaxis(make((shape[0], *shape[2:], shape[1]), dtype=dtype), -1, 1)

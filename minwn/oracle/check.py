@@ -13,8 +13,8 @@
     second order  the pullback of the pullback
     threads       the same bits from several threads at once
 
-All checks are made, so that a report also says what holds. Each is a file of `checks`, which says
-what it allows and why.
+All checks are made, so that a report also lists those that hold. Each is a file of `checks`, which
+derives its tolerance.
 """
 
 from __future__ import annotations

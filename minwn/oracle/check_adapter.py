@@ -1,7 +1,7 @@
-"""An implementation before the judge: its own length and axis unless others are asked for.
+"""Checks an installed library, with its own length and axis by default.
 
-What a library has not got is no mistake. A forward product or a second order that cannot be had of
-a plain matrix is left out, and the report says in a note what the library said.
+A missing feature is not a mistake. A forward product or second order that fails for a plain matrix
+is left out, and the report has the library's message in a note.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def check_adapter(
     ranks: Iterable[int] | None = None,
     **options: Any,
 ) -> Report:
-    """What `check` says of it. options: as `check` takes them.
+    """The report of `check`. options: those of `check`.
 
     axis, form, eps: the library's own where they are left out; None is one norm of the whole.
     ranks: of v; by default all from 1 to 5, because the libraries support them all.
-    Raises ValueError where it is not installed, or does not compute what is asked for, and
+    Raises ValueError where it is not installed, or does not compute that spec, and
     as `check` does.
     """
     axis = adapter.axes[0] if axis is ... else axis
@@ -50,7 +50,7 @@ def check_adapter(
         raise ValueError(f"{adapter.name}: {reason}")
     make_spec(axis=axis, form=form, eps=eps, dtype=dtype, ranks=ranks, groups=options.get("groups"))
     with adapter.within(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library's own, of what is deprecated in it
+        warnings.simplefilter("ignore")  # the library's own deprecations
         roles = adapter.functions(axis, form, eps)
         notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
         report = check(
@@ -62,7 +62,7 @@ def check_adapter(
 
 
 def _without(roles: Roles, case: Case) -> list[str]:
-    """Leave out the later roles that fail of a plain case; what was said."""
+    """Leave out the later roles that fail for a plain case; the messages."""
     arrays = {
         "jvp": (case.v, case.g, case.v_dot, case.g_dot),
         "double_backward": (case.A, case.B, case.w_bar, case.v, case.g),
@@ -75,6 +75,6 @@ def _without(roles: Roles, case: Case) -> list[str]:
             roles[role](*(x.copy() for x in arrays[role]))
         except Exception as error:
             del roles[role]
-            said = str(error).strip().partition("\n")[0]
-            notes.append(f"no {what}: {type(error).__name__}: {said[:160]}")
+            message = str(error).strip().partition("\n")[0]
+            notes.append(f"no {what}: {type(error).__name__}: {message[:160]}")
     return notes

@@ -51,7 +51,7 @@ class _Usage(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One report that is to be made, or the reason for which it is not."""
+    """One report to make, or the reason why not."""
 
     name: str
     run: Callable[[], Report]
@@ -62,31 +62,32 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn check` to a parser."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EPILOG
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="what is judged; see below")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="an implementation; see below")
     parser.add_argument("--pipe", metavar="COMMAND", help="a program that answers JSON lines")
-    parser.add_argument("--list", action="store_true", help="the implementations known by name")
+    parser.add_argument("--list", action="store_true", help="list the known implementations")
     parser.add_argument(
         "--axis", type=_axis, default=...,
-        help="that keeps a norm each: 0, -1, 0,1 for several, or none; default 0, or the library's",
+        help="the axis, or axes (0,1), with a norm for each index; none for one norm of the whole; "
+        "default 0, or the library's",
     )
     lengths = ", ".join(f"{name} {form.h}" for name, form in forms.FORMS.items())
     parser.add_argument(
-        "--form", type=form, metavar="FORM", help=f"of the length that v is divided by: {lengths}"
+        "--form", type=form, metavar="FORM", help=f"the length that v is divided by: {lengths}"
     )
-    parser.add_argument("--eps", type=_option(forms.typed), help="that goes with the form")
+    parser.add_argument("--eps", type=_option(forms.typed), help="the eps of the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
-        help=f"{','.join(adapters.DTYPES)}; default float64, by name all that it knows",
+        help=f"{','.join(adapters.DTYPES)}; default float64, or all of a library's",
     )
-    parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, by name 1-5")
-    parser.add_argument("--groups", type=_groups, help=f"of cases: {','.join(GROUPS)}")
+    parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, for libraries 1-5")
+    parser.add_argument("--groups", type=_groups, help=f"groups of cases: {','.join(GROUPS)}")
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
-        help="a difference that is declared",
+        help="declare a difference by its id; it does not fail",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
-    how.add_argument("--full", action="store_true", help="all cases, and by name all axes")
+    how.add_argument("--full", action="store_true", help="all cases, and all axes of libraries")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write the reports as JSON to PATH; without PATH, print them instead of the text",
@@ -96,7 +97,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _option(read: Callable[[str], T]) -> Callable[[str], T]:
-    """What argparse calls with the text of an option; the sentence of a ValueError is printed."""
+    """A type for argparse: called with the text of an option; a ValueError's message is printed."""
 
     def called(text: str) -> T:
         try:
@@ -154,7 +155,7 @@ def _accepted(text: str) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be asked."""
+    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be judged."""
     if args.list:
         print(_list())
         return 0
@@ -210,14 +211,14 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
-    said = {} if args.axis is ... else {"axis": args.axis}
-    said |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
+    settings = {} if args.axis is ... else {"axis": args.axis}
+    settings |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
     if isinstance(dtypes, tuple | list) and not dtypes:
         raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {key: x for key, x in _options(args).items() if key != "accept"}
-        spec = functions.spec(**said, **options, dtype=dtype)
+        spec = functions.spec(**settings, **options, dtype=dtype)
 
         def run(spec: Spec = spec) -> Report:
             how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}

@@ -5,7 +5,7 @@ does not show there, the case with the worst entry is shrunk for as long as it s
 slices and entries, then integers in the place of other numbers. "Fails" means that the same output
 is beyond its bound, and, if the fault is in the catalogue, that its formula still reproduces it.
 
-Shrinking compares with a float64 evaluation, which is quick; what is shown is certified, by both
+Shrinking compares with a fast float64 evaluation; the case that is shown is certified by both
 routes to the truth.
 """
 
@@ -112,7 +112,7 @@ class Shrinker:
         )
 
     def certified(self, p: Problem) -> MinimalCase | None:
-        """The problem with what was got and what is right, where both routes say so."""
+        """The problem with the answer and the expected one, where both routes agree."""
         got, spec = self.answer(p), self.run.spec
         truth = expected(p.v, p.g, p.w_bar, form=spec.form, eps=spec.eps)
         true = as_float64(getattr(truth, self.output))

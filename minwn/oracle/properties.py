@@ -6,9 +6,9 @@
         forward = staticmethod(mine.forward)
         backward = staticmethod(mine.backward)
 
-is a test for each law, which hypothesis tries to break. What is tried is fit to be evidence: both
+is a test for each law, which hypothesis tries to break. All examples are fit to be evidence: both
 signs, no v of unit length, no g = ||v||, no cotangent that is the same everywhere, nothing square.
-`law_test` makes one such test, and `problems` is the strategy, for laws of one's own.
+`law_test` makes one such test, and `problems` is the strategy, for your own laws.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ __all__ = ["FAULTS", "Run"]
 
 Arrays = tuple[np.ndarray, ...]
 
-# Faults that are no formula: (what it is, how to mend it)
+# Faults outside the formulas: (description, fix)
 FAULTS = {
     "mutates_input": ("an input is changed", "write to arrays of your own, never to the inputs"),
     "aliases_input": ("an answer is an input, or a view of one", "return a new array, or a copy"),
@@ -60,7 +60,7 @@ FAULTS = {
 
 @dataclass
 class Run:
-    """What is known so far. Each check adds to it, and none takes away."""
+    """The evidence so far. Each check adds to it, and none takes away."""
 
     implementation: Implementation
     spec: Spec
@@ -96,30 +96,32 @@ class Run:
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
     def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
-        """The answers of a function for v of that rank; what it raises is kept on the way."""
+        """The answers of a function for v of that rank; its exceptions are recorded."""
         try:
             answers = self.implementation.call(what, *arrays, copy=copy)
         except Exception as error:
-            said = f"{where}{type(error).__name__}: {error}"
-            self.raised.setdefault((what, rank), []).append(said)
+            message = f"{where}{type(error).__name__}: {error}"
+            self.raised.setdefault((what, rank), []).append(message)
             raise
         self.answered.add((what, rank))
         return answers
 
     def complain(self, what: str) -> None:
         """A fault where a function has answered nothing, a note where it raised at times."""
-        found = [said for (name, _), each in self.raised.items() if name == what for said in each]
-        if found and not any(name == what for name, _ in self.answered):
-            self.fault("raises", what, found[0])
-        elif found:
-            such = ", such as" if len(found) > 1 else ":"
-            self.notes.append(f"{what} raised in {counted(len(found), 'case')}{such} {found[0]}")
+        raised = [each for (name, _), each in self.raised.items() if name == what]
+        messages = [message for each in raised for message in each]
+        if messages and not any(name == what for name, _ in self.answered):
+            self.fault("raises", what, messages[0])
+        elif messages:
+            such = ", such as" if len(messages) > 1 else ":"
+            count = counted(len(messages), "case")
+            self.notes.append(f"{what} raised in {count}{such} {messages[0]}")
 
     def unanswered(self) -> Iterator[tuple[str, str]]:
         """(function, evidence) where it raised in every case of a rank."""
-        for (what, rank), said in self.raised.items():
+        for (what, rank), messages in self.raised.items():
             if (what, rank) not in self.answered:
-                yield what, f"in every case of rank {rank}: {said[0]}"
+                yield what, f"in every case of rank {rank}: {messages[0]}"
 
     def given(self, *wanted: str) -> bool:
         return all(self.implementation.has(what) for what in wanted)
@@ -187,7 +189,7 @@ class Run:
             yield output, as_float64(x).reshape(want)
 
     def _convention(self, output: str, there: np.ndarray) -> None:
-        """What is answered where nothing is right."""
+        """The answers where nothing is right."""
         kinds = set()
         for y in there.ravel().tolist():
             if math.isfinite(y):

@@ -44,7 +44,7 @@ class Spec:
         return min((rank for rank in self.ranks if fits(self.axis, rank)), default=None)
 
     def in_float64(self) -> Spec:
-        """The same function, where it is asked for all the digits there are."""
+        """The same spec in float64."""
         return replace(self, dtype="float64", accumulate="float64")
 
     def tolerance(self, v: Any, g: Any, w_bar: Any) -> dict[str, np.ndarray]:
@@ -53,8 +53,8 @@ class Spec:
         return bounds(v, g, w_bar, **how)._asdict()
 
     def drawn(self, *groups: str) -> list[Case]:
-        """The quick cases of some groups that have a rank of the spec; or where there are
-        none, what there is: of X, or of the shape that is asked for."""
+        """The quick cases of some groups that have a rank of the spec; where there are
+        none, those of X, or of the given shape."""
         found = _chosen(replace(self, groups=groups, quick=True, shape=None))
         if not found:
             axes = _chosen(replace(self, groups=("axes",), shape=None))
@@ -62,11 +62,11 @@ class Spec:
         return found
 
     def chosen(self) -> list[Case]:
-        """Every case that is asked for."""
+        """Every chosen case."""
         return _chosen(self)
 
     def prepared(self) -> tuple[Prepared, ...]:
-        """Every case that is asked for, to first order."""
+        """Every chosen case, to first order."""
         return _prepared(self)
 
     def prepared_second(self) -> tuple[Prepared, ...]:
@@ -89,13 +89,13 @@ def make_spec(
     shape: Iterable[int] | None = None,
     quick: bool = True,
 ) -> Spec:
-    """What `check` is asked, with every setting looked at; see there.
+    """The spec of a `check`, with every setting validated; see there.
 
     Raises TypeError for a dtype that cannot be judged, ImportError for bfloat16 without ml_dtypes,
     IndexError for an axis that no array in question has, and ValueError for all else.
     """
-    given = validation.axes("axis", axis)
-    axis = given if given is None or isinstance(axis, tuple) else given[0]
+    axes = validation.axes("axis", axis)
+    axis = axes if axes is None or isinstance(axis, tuple) else axes[0]
     eps = forms.check(form, eps)
     kept = _format("dtype", dtype)
     summed = kept if accumulate is None else _format("accumulate", accumulate)
@@ -132,7 +132,7 @@ def _format(name: str, dtype: Any) -> str:
 
 
 def ranks_of(ranks: Any) -> frozenset[int]:
-    """The ranks of v that are asked for. Raises ValueError for what is none, or none at all."""
+    """The ranks of v, validated. Raises ValueError for anything but ranks, and for none at all."""
     if not isinstance(ranks, Iterable) or isinstance(ranks, str | bytes):
         raise ValueError(
             f"ranks={validation.shown(ranks)}; give several, such as (2,) or range(1, 6)"

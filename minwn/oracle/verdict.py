@@ -30,7 +30,7 @@ VAGUE = {"unknown", "axis/index", "coefficient"}
 def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Report:
     """The report on a run in which every check has been made."""
     spec, checks = run.spec, [r for r in run.checks if r.checked or r.failed]
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": name or run.implementation.name, "dtype": spec.dtype, "form": spec.form,
         "eps": spec.eps, "axis": spec.axis, "checks": checks,
     }
@@ -43,18 +43,18 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
             else "no case could be judged" if run.asked
             else "no function was given",
             notes=[f"{what}: {found[0]}" for what, found in run.errors.items()],
-            seconds=time.perf_counter() - start, **given,
+            seconds=time.perf_counter() - start, **fields,
         )
     diagnosis, ambiguous = _declared(*_names(run), accept)
     wrong = [d for d in diagnosis if d.id not in accept]
-    if not wrong and "raises" not in accept:  # what answers nothing does not pass
+    if not wrong and "raises" not in accept:  # no answer is not a pass
         known = len(run.faults)
         for what, evidence in run.unanswered():
             run.fault("raises", what, evidence)
         wrong = run.faults[known:]
         diagnosis = [*diagnosis, *wrong]
         checks = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in checks]
-        given["checks"] = checks
+        fields["checks"] = checks
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
     worst = _worst(run.observations)
     return Report(
@@ -63,7 +63,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
         diagnosis=diagnosis, ambiguous=ambiguous, groups=_by_group(run),
         worst=worst, minimal_case=None if worst is None else minimal_case(run, worst, diagnosis),
         examples=_examples(run.observations), laws=run.laws, consistent=run.consistent,
-        notes=_notes(run), seconds=time.perf_counter() - start, **given,
+        notes=_notes(run), seconds=time.perf_counter() - start, **fields,
     )
 
 
@@ -87,7 +87,7 @@ def _names(run: Run) -> tuple[list[Diagnosis], bool]:
 def _declared(
     found: list[Diagnosis], ambiguous: bool, accept: set[str]
 ) -> tuple[list[Diagnosis], bool]:
-    """Without the rivals of what was declared: one mistake explains the numbers, and is known."""
+    """Without the rivals of a declared mistake: it explains the numbers."""
     known = {d.outputs for d in found if d.id in accept}
     if not ambiguous or not known:
         return found, ambiguous
@@ -122,7 +122,7 @@ def _headline(word: str, run: Run, found: list[Diagnosis]) -> str:
         return "nothing is wrong that these checks can see"
     if word == "ACCEPTABLE":
         return f"declared: {', '.join(d.id for d in found)}"
-    forward, gradients = _asked(run, "forward"), _asked(run, "gradients")
+    forward, gradients = _made(run, "forward"), _made(run, "gradients")
     bad_w = forward is not None and not forward.ok
     bad_gradient = gradients is not None and not gradients.ok
     if bad_w and bad_gradient and run.consistent:
@@ -138,7 +138,7 @@ def _headline(word: str, run: Run, found: list[Diagnosis]) -> str:
     return "; ".join(dict.fromkeys(d.formula for d in found))
 
 
-def _asked(run: Run, name: str) -> CheckResult | None:
+def _made(run: Run, name: str) -> CheckResult | None:
     result = run.result(name)
     return result if result is not None and result.checked else None
 

@@ -2,7 +2,8 @@
 
 1. Every rule of the engine against measurements (`primitives`).
 2. The gradients of g and v before the oracle, as they were derived by hand, and by autodiff
-   (`weight_norm`); on real layers, beside exact answers, twins, measurements and laws (`layers`).
+   (`weight_norm`); on real layers, against exact answers, definitions, measurements and laws
+   (`layers`).
 3. A weight-normalised network learns to read handwritten digits; its gradients are checked at a
    real batch before and after (`digits`).
 
@@ -45,7 +46,7 @@ RULES, HAND, ENGINE, LAYERS, DATA = SECTIONS = (
 
 @dataclass
 class Report:
-    """What was compared, section by section; `digits` holds the curve of the training."""
+    """The comparisons, section by section; `digits` holds the curve of the training."""
 
     quick: bool
     seed: int
@@ -105,9 +106,9 @@ class Report:
         return "\n\n".join(parts)
 
     def first_failures(self) -> list[Finding]:
-        """Those to be read first: of each row of the tables one, then a second, ...
+        """The failures in reading order: one of each row of the tables, then a second, ...
 
-        What fails in one place fails by several routes; the first of them tells what is wrong.
+        A fault in one place fails by several routes; the first of them names it.
         """
         found: list[tuple[int, Finding]] = []
         for part in self.sections.values():
@@ -167,7 +168,7 @@ def run(*, quick: bool = False, seed: int = 0, progress: bool = False) -> Report
     found = sections[RULES]
     for name, op in rules.items():
         bar.step(f"rule of {name}")
-        with caught(found, primitives.room(op), FIRST, f"op '{name}'"):
+        with caught(found, primitives.module_of(op), FIRST, f"op '{name}'"):
             found += primitives.check(op, rng)
     bar.step("by hand, on arrays")
     with caught(found, "byhand", FIRST, "functions of arrays"):

@@ -22,7 +22,7 @@ __all__ = ["check"]
 
 
 class ByHand(NamedTuple):
-    """A function of arrays, the products written beside it, and its definition in ops."""
+    """A function of arrays, its derivatives written by hand, and its definition in ops."""
 
     name: str
     forward: Callable[..., Any]
@@ -92,19 +92,19 @@ def functions() -> Iterator[ByHand]:
 def check(rng: Generator) -> Iterator[Finding]:
     """The functions of `byhand` that work on arrays, outside any graph."""
     for name, forward, inputs, backward, jvp, composed in functions():
-        given = [drawn(x, rng) for x in inputs]
+        arrays = [drawn(x, rng) for x in inputs]
         report = gradcheck(
-            forward, given, backward=backward, jvp=jvp, cotangents=1, rng=rng,
+            forward, arrays, backward=backward, jvp=jvp, cotangents=1, rng=rng,
             localise=False, name=f"byhand.{name} on arrays", raise_on_failure=False,
         )
-        what, place = f"byhand.{name.partition('.')[0]}", shapes_of(given)
+        what, place = f"byhand.{name.partition('.')[0]}", shapes_of(arrays)
         for c in report.comparisons:
             yield finding(what, PRODUCT if c.note.startswith("jvp") else FIRST, c, place)
         if composed is not None:
-            yield from twins(what, forward, backward, composed, given, rng)
+            yield from against_composed(what, forward, backward, composed, arrays, rng)
 
 
-def twins(
+def against_composed(
     what: str, forward: Any, backward: Any, composed: Any, inputs: list[Any], rng: Any
 ) -> Iterator[Finding]:
     """Value and gradient against the definition in ops, to 2^12 roundings of the largest entry."""
@@ -112,7 +112,7 @@ def twins(
 
     def close(label: str, claimed: Any, reference: Any) -> Finding:
         allowed = 2**12 * u * numpy.abs(reference).max()
-        place = f"{what} and its composed twin, {label}, {shapes_of(inputs)}"
+        place = f"{what} and its definition in ops, {label}, {shapes_of(inputs)}"
         return compare(what, AUTODIFF, place, claimed, reference, allowed)
 
     leaves = [x if x is None else Tensor(x, True) for x in inputs]

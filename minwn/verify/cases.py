@@ -1,8 +1,8 @@
 """The table of cases: the inputs and parameters of calls of every primitive.
 
-The inputs are small, and chosen so that every line of every rule has something to answer for. The
-tests of the primitives take the same rows, and have more of them.
-Where a function has a kink, nothing can be measured; KINKS has what its docstring chooses there.
+The inputs are small, and chosen to exercise every line of every rule. The tests of the primitives
+use the same rows, and add more. Where a function has a kink, nothing can be measured; KINKS has the
+derivative that its docstring chooses there.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ KINKS: list[tuple[str, list[Any], dict[str, Any], Any, list[Any]]] = [
     ("max_pool", [[[[4.0, 4.0, 1.0, 4.0]]]],
      {"kernel": (4,), "stride": (4,), "padding": ((0, 0),), "dilation": (1,)},
      [[[5.0]]], [[[[5.0, 0.0, 0.0, 0.0]]]]),
-    # An entry that is NaN, and a window of nothing but -inf beside its padding.
+    # An entry that is NaN, and a window of nothing but -inf next to its padding.
     ("relu", [[NAN]], {}, [5.0], [[5.0]]),
     ("elu", [[NAN]], {}, [5.0], [[5.0]]),
     ("abs", [[NAN]], {}, [5.0], [[0.0]]),

@@ -1,4 +1,4 @@
-"""`minwn verify`: its options, what it prints, and the files it leaves."""
+"""`minwn verify`: its options, its output, and its files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["arguments", "main"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn verify` to a parser."""
     parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
-    parser.add_argument("--seed", type=_seed, default=0, help="of everything random; default 0")
+    parser.add_argument("--seed", type=_seed, default=0, help="of all random numbers; default 0")
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="PATH",
         help="write the report as JSON to PATH; without PATH, print it instead of the tables",
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _write(report: Report, text: str, folder: Path, plot: bool) -> list[str]:
-    """The report and the curve as files, as far as that is possible; what became of it."""
+    """Write the report and the curve, as far as possible; a line for each file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "verify.json").write_text(text + "\n", encoding="utf-8")

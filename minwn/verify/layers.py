@@ -2,11 +2,11 @@
 pass, for every kind of layer and choice of dim.
 
     80 digits      w, v_bar and g_bar, for the cotangent of w that the backward pass delivered,
-                   beside the oracle's exact answers, which are certified with 80 digits
+                   against the oracle's exact answers, which are certified with 80 digits
     laws           the oracle's, of the pullback of the layer's weight
-    autodiff       v_bar and g_bar beside those of the layer's twin: its definition in ops
-                   (`composed`), on the composed weight
-    differences    of the layer, and the complex step of its twin
+    autodiff       v_bar and g_bar against those of the layer's definition in ops (`composed`),
+                   on the composed weight
+    differences    of the layer, and the complex step of its definition
 
 The cotangent of the weight is itself a sum of K products x y_bar; with W the same sum over absolute
 values, it errs by at most K u W. So in the bounds of the last three, W takes the place of |w_bar|,
@@ -145,7 +145,7 @@ class Trial:
         W = grad(size, zeros, abs(self.y_bar)).data
         K = max(y.size // y.shape[1], x.size // (1 if kind.indices else x.shape[1]))
         C, (S, *_) = counts(v.size // g.size, norm.form), sizes(v.data, g.data, W, **self.how)
-        # How far v_bar and g_bar may err, through the layer or through its twin.
+        # How far v_bar and g_bar may err, through the layer or through its definition.
         self.allowed = {name: gamma(C[name] + K, U64) * S[name] for name in self.bars}
 
     def pullback(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
@@ -168,30 +168,30 @@ class Trial:
             parameter.data = (self.v, self.g)[k]
         return y
 
-    def twin(self, v: Any, g: Any) -> Any:
+    def by_definition(self, v: Any, g: Any) -> Any:
         """The output by its definition, of arrays or Tensors."""
         w = byhand.weight_norm.composed(v, g, **self.how)
         return self.kind.definition(self.x, w, self.bias)
 
-    def call_twin(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
+    def call_definition(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
         """The same as `call`, by the definition."""
         v, g = (point, self.g) if k == 0 else (self.v, point)
-        return self.twin(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
+        return self.by_definition(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
 
 
 def by_oracle(t: Trial) -> Iterator[Finding]:
-    """What the layer says at its own cotangent of w beside the exact answers, and the laws."""
+    """The layer's answers for its own cotangent of w against the exact ones, and the laws."""
     point = (t.v, t.g, t.w_bar)
     expected, allowed = oracle.expected(*point, **t.how), bounds(*point, **t.how)
     claimed = (t.w, t.bars["v_bar"], t.bars["g_bar"])
     for name, *x in zip(expected._fields, claimed, expected, allowed, strict=True):
         yield compare(t.kind.name, DIGITS, f"{t.where}, {name}", *x)
 
-    def room(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
+    def tolerances(v: Any, g: Any, w_bar: Any) -> tuple[Any, Any]:
         return bounds(v, g, w_bar, **t.how)[1:]
 
     axes = tuple(a for a, n in enumerate(t.g.shape) if n == t.v.shape[a]) if t.g.shape else None
-    ratios = oracle.laws(t.pullback, *point, axes=axes, allowed=room, **t.how)
+    ratios = oracle.laws(t.pullback, *point, axes=axes, allowed=tolerances, **t.how)
     for law in oracle.INVARIANTS:
         if law.id in ratios:
             place, ratio = f"{t.where}, {law.id}: {law.law}", ratios[law.id]
@@ -199,15 +199,15 @@ def by_oracle(t: Trial) -> Iterator[Finding]:
 
 
 def by_autodiff(t: Trial) -> Iterator[Finding]:
-    twins = [Tensor(x, True) for x in (t.v, t.g)]
-    references = grad(t.twin(*twins), twins, t.y_bar)
+    leaves = [Tensor(x, True) for x in (t.v, t.g)]
+    references = grad(t.by_definition(*leaves), leaves, t.y_bar)
     for (name, claimed), reference in zip(t.bars.items(), references, strict=True):
         place, allowed = f"{t.where}, {name}", 2 * t.allowed[name]
         yield compare(t.kind.name, AUTODIFF, place, claimed, reference.data, allowed)
 
 
 def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
-    """Differences of the layer, and the complex step of its twin, at some entries of v and of g.
+    """Differences of the layer, and complex steps of its definition, at some entries of v and g.
 
     A measurement adds its own floor to the bound, and 100 times its own estimate of its error. A
     complex operation is at most four real ones: 4 times the bound.
@@ -226,7 +226,7 @@ def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
         m = central_differences(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
         slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + allowed, m.value[:, 0]
         yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
-        m = complex_step(_line(t.call_twin, k, entries), rows, lengths, centre, contract, U64)
+        m = complex_step(_line(t.call_definition, k, entries), rows, lengths, centre, contract, U64)
         slack, value = 5 * allowed + m.floor[:, 0], m.value[:, 0]
         yield compare(what, COMPLEX, place, claimed, value, slack, entries=named)
 

@@ -23,7 +23,7 @@ from ..tensors import Tensor
 from .cases import CASES, KINKS, drawn, shapes_of
 from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare, findings
 
-__all__ = ["check", "registered", "room"]
+__all__ = ["check", "module_of", "registered"]
 
 FULL = 40  # entries up to which each is measured; above, random directions
 
@@ -37,7 +37,7 @@ def registered() -> dict[str, Primitive]:
     }
 
 
-def room(op: Primitive) -> str:
+def module_of(op: Primitive) -> str:
     """The row of the table: the module that the primitive is in."""
     return op.forward.__module__.removeprefix("minwn.")
 
@@ -46,7 +46,7 @@ def check(op: Primitive, rng: Generator) -> list[Finding]:
     """Every case of one primitive, and its kinks."""
     if op.name not in CASES:
         note = "it has no case in minwn/verify/cases.py; write one"
-        return [Finding(room(op), FIRST, f"primitive '{op.name}'", note=note)]
+        return [Finding(module_of(op), FIRST, f"primitive '{op.name}'", note=note)]
     found: list[Finding] = []
     for number, (shapes, params) in enumerate(CASES[op.name]):
         inputs = [drawn(x, rng) for x in shapes]
@@ -69,10 +69,10 @@ def judged(
         directions=2, rng=rng, name=op.name, names=names_of(op.forward), localise=False,
         raise_on_failure=False,
     )
-    yield from findings(room(op), (FIRST, SECOND), report, place)
+    yield from findings(module_of(op), (FIRST, SECOND), report, place)
     if report.ok:
         report = adjoint_test(f, inputs, trials=1, rng=rng, name=op.name, raise_on_failure=False)
-        yield from findings(room(op), (PRODUCT, PRODUCT), report, place)
+        yield from findings(module_of(op), (PRODUCT, PRODUCT), report, place)
 
 
 def in_float32(
@@ -87,13 +87,13 @@ def in_float32(
         return
     z = op(*inputs, **params)
     z_bar = drawn(tuple(z.shape), rng)
-    wide = _bars(op, inputs, params, z_bar, "float64")
+    in_float64 = _bars(op, inputs, params, z_bar, "float64")
     for create_graph in (False, True):
         bars = _bars(op, inputs, params, z_bar, "float32", create_graph)
-        for k, (x, reference) in enumerate(zip(bars, wide, strict=True)):
+        for k, (x, reference) in enumerate(zip(bars, in_float64, strict=True)):
             allowed = 2**12 * unit_roundoff(numpy.dtype("float32")) * abs(reference).max(initial=0)
             at = f"op '{op.name}', input {k}, {place}"
-            yield compare(room(op), SINGLE, at, x, reference, allowed)
+            yield compare(module_of(op), SINGLE, at, x, reference, allowed)
 
 
 def _bars(
@@ -124,4 +124,5 @@ def at_kink(
         bars = _bars(op, xs, params, numpy.asarray(z_bar), "float64", create_graph)
         for k, (bar, promised) in enumerate(zip(bars, expected, strict=True)):
             place = f"op '{op.name}', input {k}, inputs {inputs} {params or ''}, cotangent {k}"
-            yield compare(room(op), KINK, place, bar, promised, 16 * u * numpy.abs(promised).max())
+            allowed = 16 * u * numpy.abs(promised).max()
+            yield compare(module_of(op), KINK, place, bar, promised, allowed)

@@ -1,7 +1,7 @@
-"""What was compared, and the table of it.
+"""The comparisons, and their table.
 
-Every check ends in a `Finding`: two numbers that had to agree, how far apart they may be, and
-where they were. ratio = |claimed - reference| / allowed, and above 1 the check has failed.
+Every check ends in a `Finding`: two numbers that should agree, the allowed distance, and
+their place. ratio = |claimed - reference| / allowed, and above 1 the check has failed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUTES = (
 
 @dataclass(frozen=True)
 class Finding:
-    """The worst comparison of one kind. `note` is for what has no numbers, such as an error.
+    """The worst comparison of one kind. `note` is for results without numbers, such as an error.
 
     count: how many numbers were compared
     """
@@ -64,7 +64,7 @@ class Finding:
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Numbers that JSON has no word for (inf, nan) become null."""
+        """Numbers that JSON cannot express (inf, nan) become null."""
         numbers = {
             "claimed": self.claimed, "reference": self.reference, "worst": self.error,
             "bound": self.allowed, "ratio": self.ratio,
@@ -91,7 +91,7 @@ def compare(
 ) -> Finding:
     """The worst entry of two arrays that may differ by `allowed` each.
 
-    entries: where the arrays list some entries of another, their flat numbers and its shape.
+    entries: where the arrays list some entries of a larger one, their flat indices and its shape.
     """
     claimed, reference, allowed = (
         numpy.asarray(x, dtype="float64") for x in (claimed, reference, allowed)
@@ -143,19 +143,19 @@ def caught(found: list[Finding], what: str, route: str, place: str) -> Iterator[
 
 def worst_of(findings: Iterable[Finding]) -> list[Finding]:
     """One Finding for each row and column, the worst, and all those that failed."""
-    kept: dict[tuple[str, str], Finding] = {}
+    worst: dict[tuple[str, str], Finding] = {}
     failed = []
     for f in findings:
         if not f.ok:
             failed.append(f)
         key = (f.what, f.route)
-        if key not in kept or f.ratio > kept[key].ratio:
-            kept[key] = f
-    return [*kept.values(), *(f for f in failed if kept[f.what, f.route] is not f)]
+        if key not in worst or f.ratio > worst[key].ratio:
+            worst[key] = f
+    return [*worst.values(), *(f for f in failed if worst[f.what, f.route] is not f)]
 
 
 def table(title: str, findings: Sequence[Finding]) -> str:
-    """Rows of what was checked, columns of routes; each cell the worst ratio, "-" for no check."""
+    """A row for each subject, a column for each route; each cell the worst ratio, or "-"."""
     whats = list(dict.fromkeys(f.what for f in findings))
     routes = sorted({f.route for f in findings}, key=ROUTES.index)
     worst = {(f.what, f.route): f for f in reversed(worst_of(findings))}

@@ -4,14 +4,14 @@
     autodiff    `WeightNorm.recompute`, the walk back, and the walk over that walk
     composed    the definition in ops, and its derivatives by autodiff
 
-`oracle.check` has formulas, exact answers and proved tolerances of its own. What it checks becomes
-a column of the table:
+`oracle.check` has its own formulas, exact answers and proved tolerances. Its checks become the
+columns of the table:
 
     first order, second order, forward product
-                     the answers beside the exact ones, and the adjoint identity
-    laws             what holds whatever the numbers are; inputs left alone, dtypes and shapes kept
+                     the answers against the exact ones, and the adjoint identity
+    laws             identities that hold for all numbers; inputs unchanged, dtypes and shapes kept
     differences, complex step
-                     the gradients beside measurements of the forward that they belong to
+                     the gradients against measurements of their forward
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def settings(quick: bool) -> Iterator[Setting]:
 def check(s: Setting) -> Iterator[Finding]:
     """Every check of the oracle, on arrays of one to five axes, as a Finding.
 
-    Its numbers are in units of what is allowed; the note of a failure is the oracle's diagnosis.
+    Its numbers are in units of the tolerance; the note of a failure is the oracle's diagnosis.
     """
     [way] = adapters.get(s.way)
     found = oracle.check(
@@ -103,21 +103,21 @@ def check(s: Setting) -> Iterator[Finding]:
         accumulate=way.accumulate.get(s.dtype), ranks=range(1, 6), groups=GROUPS.get(s.way),
         name=way.runs,
     )
-    place, said = f"{found.name}, {found.settings}", "" if found.ok else diagnosis(s, found)
+    place, message = f"{found.name}, {found.settings}", "" if found.ok else diagnosis(s, found)
     for r in found.checks:
         part = Finding(s.what, COLUMN[r.name], place, allowed=1.0, error=r.ratio, count=r.checked)
         if not r.ok:
-            note = f"{r.name}: {r.failed} of {r.checked} failed\n{said}"
+            note = f"{r.name}: {r.failed} of {r.checked} failed\n{message}"
             part = replace(part, error=r.ratio if r.ratio > 1 else math.inf, note=note)
         yield part
-    if said and all(r.ok for r in found.checks):
+    if message and all(r.ok for r in found.checks):
         outputs = [output for d in found.diagnosis for output in d.outputs]
         column = COLUMN.get(outputs[0], FIRST) if outputs else FIRST
-        yield Finding(s.what, column, place, note=f"{found.verdict}: {said}")
+        yield Finding(s.what, column, place, note=f"{found.verdict}: {message}")
 
 
 def diagnosis(s: Setting, found: oracle.Report) -> str:
-    """What is wrong, where, its name, how to mend it, and the worst number."""
+    """The error: where, its name, its fix, and the worst number."""
     lines = [found.headline]
     for d in found.diagnosis:
         functions = dict.fromkeys(f".{FUNCTION.get(x, x)}" for x in d.outputs)
@@ -153,12 +153,13 @@ def at_zero(rng: Generator) -> Iterator[Finding]:
     The count of entries that are NaN where they should not be, or not NaN where they should.
     """
     wn = byhand.weight_norm
-    for kept, zero in (((3, 1, 1), numpy.s_[1]), ((1, 4, 1), numpy.s_[:, 2]), ((3, 4, 1), (2, 0))):
+    zeros = {(3, 1, 1): numpy.s_[1], (1, 4, 1): numpy.s_[:, 2], (3, 4, 1): (2, 0)}
+    for g_shape, zero in zeros.items():
         for scale in (1.0, 1e-120):
-            w_bar, v, A, g, B = (drawn(x, rng) for x in (*[(3, 4, 2)] * 3, kept, kept))
+            w_bar, v, A, g, B = (drawn(x, rng) for x in (*[(3, 4, 2)] * 3, g_shape, g_shape))
             v[zero] = 0.0
             v, A = scale * v, scale * A
-            reduced = tuple(axis for axis, n in enumerate(kept) if n == 1)
+            reduced = tuple(axis for axis, n in enumerate(g_shape) if n == 1)
             undefined = (v == 0).all(axis=reduced, keepdims=True)
             with quiet():
                 answers = {
@@ -168,6 +169,6 @@ def at_zero(rng: Generator) -> Iterator[Finding]:
             for name, found in answers.items():
                 for k, x in enumerate(found if isinstance(found, tuple) else (found,)):
                     wrong = (numpy.isnan(x) != undefined).sum()
-                    where = f"byhand.weight_norm.{name}, answer {k}, v (3, 4, 2), g {kept}"
+                    where = f"byhand.weight_norm.{name}, answer {k}, v (3, 4, 2), g {g_shape}"
                     text = f"{where}: entries that are not NaN exactly where the slice is 0"
                     yield compare("a zero slice", LAWS, text, wrong, 0.0, 0.0)

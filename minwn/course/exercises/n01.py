@@ -293,7 +293,7 @@ EXERCISES = (
         (
             "evaluate f at x + 1j * h, once",
             "of the result, the derivative stands in the imaginary part: .imag",
-            "look at the series above: what stands beside i f'(x)?",
+            "look at the series above: what multiplies i f'(x)?",
         ),
     ),
     Exercise(

@@ -348,7 +348,7 @@ EXERCISES = (
             _score, "your score",
             common_errors=(
                 (lambda x: x["killed"] / x["planted"],
-                 "you count the mutants that are equal to the truth; nobody can kill these"),
+                 "you count the mutants that are equal to the truth; no test can kill these"),
                 (lambda x: (x["killed"] + x["equal"]) / x["planted"],
                  "a mutant that equals the truth was not killed; leave it out of both numbers"),
                 (lambda x: 1 - _score(x), "this is the part that survives"),
@@ -368,7 +368,7 @@ EXERCISES = (
         "what a check that kills nothing has shown",
         choice("nothing", {
             "the gradient is right": "a wrong one would have passed as well",
-            "the mutants are right": "a mutant can be wrong where nobody looks",
+            "the mutants are right": "a mutant can be wrong where no test looks",
             "there are too few mutants": "not even one was killed; would more of them help?",
         }),
         (

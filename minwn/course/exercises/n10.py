@@ -341,7 +341,7 @@ EXERCISES = (
                 (lambda x: x["eps"] / x["n"],
                  "that is nearly it where eps is small; here it is not: one divides by n + eps"),
                 (lambda x: x["n"] / (x["n"] + x["eps"]), "this is the part that is left"),
-                (lambda x: x["eps"], "this is eps; beside a short row it counts for more"),
+                (lambda x: x["eps"], "this is eps; it counts for more next to a short row"),
                 (lambda x: 100 * _part(x), "this is the percentage; a part of 1 is asked for"),
             ),
         ),

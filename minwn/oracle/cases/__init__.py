@@ -9,12 +9,12 @@ A case is a letter and a number, "G-0007", and starts from x = 2^32 (code of the
 `real(a, b)` steps once, and takes from x the sign (minus where x >= 2^63) and K, the p - 1 bits
 that follow; then e = integer(a, b). The number is sign (2^(p-1) + K) 2^(e-p+1), of size in
 [2^e, 2^(e+1)). p is the number of digits of the dtype: 11 for float16, 24 for float32, 53 for
-float64 (8 for bfloat16). A case thus has the same numbers in every dtype, cut off to its digits.
+float64 (8 for bfloat16). So a case has the same numbers in every dtype, cut off to its digits.
 
 Slices. v, w_bar and A have `rows` slices of m entries, g and B one entry for each. They are drawn
 slice by slice, entry by entry, in the order v, g, w_bar, A, B; a letter's page is its function
-below, and A and B are real(-1, 0) in all but D. Then `arrange` puts slices along the axes that
-are asked for.
+below, and A and B are real(-1, 0) in all but D. Then `arrange` puts slices along the requested
+axes.
 
     D  dyadic     all entries of v are powers of two, and norms too: no rounding, zero tolerance
     G  generic    both signs of g, norms 16x apart, no square shapes
@@ -24,7 +24,7 @@ are asked for.
     L  layout     the same numbers in arrays that are not contiguous, or not to be written to
     Z  undefined  slices of zeros, infinities, NaN: the other slices of the array still count
     M  long       up to 8192 entries a slice
-    S             a shape that the caller asks for (`of_shape`)
+    S             a shape that the caller gives (`of_shape`)
 
 Numbers are never used again for other inputs.
 """
@@ -76,11 +76,11 @@ def cases(
     """The cases of some groups, or of all, for weights that keep a norm along `axis`.
 
     axis: an axis, a tuple of axes, None for one norm of the whole, or "any": axis 0, and all of X.
-    For None and (), one slice is taken: 0, but number mod 3 in R, and 1 in Z.
+    For None and (), one slice is used: 0, but number mod 3 in R, and 1 in Z.
     quick: the first of each group; the others are more of the same
     rank: of the arrays, but for those of X; None for the least there is
-    Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group, none
-    at all, or what is no axis.
+    Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group, no
+    groups, or anything but axes.
     """
     target = Format.of(dtype)
     wanted = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
@@ -102,7 +102,8 @@ def _cases(
         for number in range(few if quick else every):
             if group == "angle" and ANGLES[number // 2 % 8] > target.p - 1:
                 continue
-            yield _placed(f"{letter}-{number:04d}", group, make(number, target), axis, target, rank)
+            id, draw = f"{letter}-{number:04d}", make(number, target)
+            yield _arranged(id, group, draw, axis, target, rank)
 
 
 def of_shape(
@@ -112,26 +113,26 @@ def of_shape(
 
     Raises IndexError for an axis that the shape has not.
     """
-    given = validation.axes("axis", axis, shape)
-    kept = None if given is None else tuple(sorted(set(given)))
+    axes = validation.axes("axis", axis, shape)
+    axes = None if axes is None else tuple(sorted(set(axes)))
     for number in range(2):
-        yield shape_case(number, shape, kept, Format.of(dtype))
+        yield shape_case(number, shape, axes, Format.of(dtype))
 
 
 def _axes(target: Format, axis: Axis) -> Iterator[Case]:
-    for number, (shape, kept) in enumerate(AXES):
-        if axis == "any" or _same(axis, kept, len(shape)):
+    for number, (shape, axes) in enumerate(AXES):
+        if axis == "any" or _same(axis, axes, len(shape)):
             yield axes_case(number, target)
 
 
-def _same(axis: Axis, kept: tuple[int, ...] | None, rank: int) -> bool:
-    if axis is None or kept is None:
-        return axis is kept
-    given: Any = axis if isinstance(axis, tuple) else (axis,)
-    return all(-rank <= a < rank for a in given) and {a % rank for a in given} == set(kept)
+def _same(axis: Axis, axes: tuple[int, ...] | None, rank: int) -> bool:
+    if axis is None or axes is None:
+        return axis is axes
+    wanted: Any = axis if isinstance(axis, tuple) else (axis,)
+    return all(-rank <= a < rank for a in wanted) and {a % rank for a in wanted} == set(axes)
 
 
-def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
+def _arranged(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: int | None) -> Case:
     rows, m = len(draw.v), len(draw.v[0])
     if axis in (None, ()):
         i = draw.alone
@@ -140,10 +141,10 @@ def _placed(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: in
         }
         shape: Any = (1,) * ((rank or 1) - 1) + (m,)
         g_shape: Any = () if axis is None else (1,) * len(shape)
-        kept = axis
+        axes = axis
         draw = replace(draw, **parts)
     else:
-        shape, kept = arrange(rows, m, 0 if axis == "any" else axis, rank)
-        g_shape = tuple(n if a in kept else 1 for a, n in enumerate(shape))
-    case = laid_in(id, group, draw, shape, g_shape, kept, target)
+        shape, axes = arrange(rows, m, 0 if axis == "any" else axis, rank)
+        g_shape = tuple(n if a in axes else 1 for a, n in enumerate(shape))
+    case = laid_in(id, group, draw, shape, g_shape, axes, target)
     return laid_out(case, tuple(LAYOUTS)[int(id[2:])]) if group == "layout" else case

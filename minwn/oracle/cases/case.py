@@ -58,16 +58,16 @@ class Draw:
     flags: tuple[str, ...] = ()
     exact: bool = False
     defined: bool = True
-    alone: int = 0  # the slice that is taken where one norm of the whole is asked for
+    alone: int = 0  # the slice that is used for one norm of the whole
 
 
 def fits(axis: int | tuple[int, ...] | None, rank: int) -> bool:
     """Whether arrays of that rank have the axes, each once, and one more."""
     if axis is None:
         return rank > 0
-    given = axis if isinstance(axis, tuple) else (axis,)
-    kept = {a % rank for a in given if -rank <= a < rank} if rank else set()
-    return len(kept) == len(given) < rank
+    wanted = axis if isinstance(axis, tuple) else (axis,)
+    axes = {a % rank for a in wanted if -rank <= a < rank} if rank else set()
+    return len(axes) == len(wanted) < rank
 
 
 def arrange(
@@ -75,23 +75,23 @@ def arrange(
 ) -> tuple[tuple[int, ...], Any]:
     """(shape, kept axes) of an array whose slices keep the given axes, counted as NumPy counts.
 
-    The array has the least rank that has such axes and one more, or the rank asked for. The first
+    The array has the least rank that has such axes and one more, or the given rank. The first
     of the kept axes has size `rows`, or, if there are others and rows is even, 2, and the next one
     rows / 2. The last axis that is not kept has size m. All others have size 1.
     """
-    given = validation.axes("axis", axis) or ()
+    wanted = validation.axes("axis", axis) or ()
     rank = next(r for r in itertools.count(1) if fits(axis, r)) if rank is None else rank
-    kept = sorted({a % rank for a in given})
+    axes = sorted({a % rank for a in wanted})
     shape = [1] * rank
-    shape[kept[0]] = rows
-    if len(kept) > 1 and rows % 2 == 0:
-        shape[kept[0]], shape[kept[1]] = 2, rows // 2
-    shape[max(a for a in range(rank) if a not in kept)] = m
-    return tuple(shape), tuple(kept)
+    shape[axes[0]] = rows
+    if len(axes) > 1 and rows % 2 == 0:
+        shape[axes[0]], shape[axes[1]] = 2, rows // 2
+    shape[max(a for a in range(rank) if a not in axes)] = m
+    return tuple(shape), tuple(axes)
 
 
 def laid_in(
-    id: str, group: str, draw: Draw, shape: Any, g_shape: Any, kept: Any, target: Format,
+    id: str, group: str, draw: Draw, shape: Any, g_shape: Any, axes: Any, target: Format,
 ) -> Case:
     dtype, slices = dtype_of(target.name), Slices(shape, g_shape)
     g, B = (
@@ -100,4 +100,4 @@ def laid_in(
     v, w_bar, A = (slices.join(x, dtype) for x in (draw.v, draw.w_bar, draw.A))
     for x in (v, g, w_bar, A, B):
         x.setflags(write=False)
-    return Case(id, group, v, g, w_bar, A, B, kept, draw.flags, draw.exact, draw.defined)
+    return Case(id, group, v, g, w_bar, A, B, axes, draw.flags, draw.exact, draw.defined)

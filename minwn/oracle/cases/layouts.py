@@ -31,7 +31,7 @@ def _sets(rank: int) -> Iterator[tuple[int, ...] | None]:
 
 # The number of a case of X is its place in this list.
 AXES: tuple[tuple[tuple[int, ...], tuple[int, ...] | None], ...] = tuple(
-    (shape, kept) for shape in SHAPES for kept in _sets(len(shape))
+    (shape, axes) for shape in SHAPES for axes in _sets(len(shape))
 )
 
 
@@ -40,24 +40,24 @@ def axes_case(number: int, target: Format) -> Case:
 
     With more than 5 rows, the norms are not set apart, and no slice of v is multiplied.
     """
-    shape, kept = AXES[number]
+    shape, axes = AXES[number]
     flags = tuple(f"size {n}" for n in (0, 1) if n in shape)
-    return _generic("X", number, "axes", shape, kept, flags, target)
+    return _generic("X", number, "axes", shape, axes, flags, target)
 
 
-def shape_case(number: int, shape: tuple[int, ...], kept: Any, target: Format) -> Case:
-    """The same with letter S, in a shape that was asked for."""
-    return _generic("S", number, "shape", shape, kept, (), target)
+def shape_case(number: int, shape: tuple[int, ...], axes: Any, target: Format) -> Case:
+    """The same with letter S, in a given shape."""
+    return _generic("S", number, "shape", shape, axes, (), target)
 
 
 def _generic(
-    letter: str, number: int, group: str, shape: Any, kept: Any, flags: tuple[str, ...],
+    letter: str, number: int, group: str, shape: Any, axes: Any, flags: tuple[str, ...],
     target: Format,
 ) -> Case:
-    g_shape = () if kept is None else tuple(n if a in kept else 1 for a, n in enumerate(shape))
+    g_shape = () if axes is None else tuple(n if a in axes else 1 for a, n in enumerate(shape))
     slices = Slices(shape, g_shape)
     draw = replace(generic(number, target, letter, (slices.rows, slices.m)), flags=flags)
-    return laid_in(f"{letter}-{number:04d}", group, draw, shape, g_shape, kept, target)
+    return laid_in(f"{letter}-{number:04d}", group, draw, shape, g_shape, axes, target)
 
 
 def _strided(x: numpy.ndarray, step: int = 2) -> numpy.ndarray:
@@ -65,9 +65,9 @@ def _strided(x: numpy.ndarray, step: int = 2) -> numpy.ndarray:
     if not x.ndim:
         return x.copy()
     parts = (slice(None, None, step),) * x.ndim
-    wide = numpy.full([abs(step) * n for n in x.shape], 99).astype(x.dtype)
-    wide[parts] = x
-    return wide[parts]
+    spread = numpy.full([abs(step) * n for n in x.shape], 99).astype(x.dtype)
+    spread[parts] = x
+    return spread[parts]
 
 
 def _broadcast(x: numpy.ndarray) -> numpy.ndarray:

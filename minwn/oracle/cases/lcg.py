@@ -1,6 +1,6 @@
 """Random bits that any language can make again: a congruential generator of 64 bits.
 
-One step is x <- (a x + c) mod 2^64. Hence x_k = a^k x_0 + (1 + a + ... + a^(k-1)) c, and as many as
+One step is x <- (a x + c) mod 2^64. So x_k = a^k x_0 + (1 + a + ... + a^(k-1)) c, and as many as
 are wanted can be had at once.
 """
 

@@ -1,6 +1,6 @@
 """From wrong numbers to the wrong term.
 
-Questions, in this order, each asked of all the evidence at once:
+Questions, in this order, each for all the evidence at once:
 
     catalogue    is it, entry by entry, a formula of the catalogue, a form with an undeclared eps,
                  or the right answer permuted or computed from permuted inputs?
@@ -9,9 +9,9 @@ Questions, in this order, each asked of all the evidence at once:
     span         is each slice of v_bar a w_bar - b v? Then a and b are compared with the right ones
                  and fitted: c n^p g^q m^r, and b also with other sums in place of <w_bar, v>
 
-A name is given only if what it stands for reproduces every number seen, to rounding. Where several
-do, all are given; where none does, the answer is "axis/index" if slices or entries are told apart
-that should not be, and "unknown" otherwise.
+A name is given only if its formula reproduces every number seen, to rounding. Where several do, all
+are given; where none does, the answer is "axis/index" if slices or entries are treated differently
+that should be treated alike, and "unknown" otherwise.
 """
 
 from __future__ import annotations

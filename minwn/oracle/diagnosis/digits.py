@@ -1,7 +1,7 @@
 """Are digits missing? Errors of rounding look like no others:
 
     they vanish where nothing needs rounding, in the exact cases, for any dtype;
-    they have both signs, for they are no function of the inputs that one could write down;
+    they have both signs, because no simple formula of the inputs gives them;
     they are as large as a dtype makes them, all over: u S, with S from the bounds.
 
 A smooth error is at fault in some dyadic case, and is larger in short slices than in long ones.
@@ -110,7 +110,7 @@ def _sizes(o: Observation, output: str, form: Format) -> np.ndarray:
 
 
 def _probable(o: Observation) -> float:
-    """What roundings that are independent stay below, as in `error_bounds`."""
+    """The bound for independent roundings, as in `error_bounds`."""
     return 8 + 2 * math.sqrt(o.terms.m)
 
 

@@ -1,4 +1,4 @@
-"""Is it a form with an undeclared eps? Then the answers say how large it is."""
+"""Is it a form with an undeclared eps? Then the answers show how large it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .span import coefficients, rows_of
 
 __all__ = ["NAMES", "Eps", "measured_eps", "undeclared_eps"]
 
-# What it is called, and eps from h, n, and the number of entries of a slice.
+# Its name, and eps from h, n, and the number of entries of a slice.
 _EPS: dict[str, tuple[str, Callable[[Any, Any, Any], Any]]] = {
     "inside": ("eps_inside", lambda h, n, m: h * h - n * n),
     "outside": ("eps_outside", lambda h, n, m: h - n),
@@ -30,7 +30,7 @@ Eps = tuple[int, str, float]  # of few digits first: the form, and its eps
 
 
 def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
-    """What eps may be, by the shortest slice of which an output tells it."""
+    """The candidates for eps, by the shortest slice of which an output shows it."""
     for h, n, k in _lengths_seen(seen, output):
         for form, (_, solve) in _EPS.items():
             with np.errstate(all="ignore"):
@@ -58,7 +58,7 @@ def undeclared_eps(
             for d in _try_eps(seen, output, form, eps):
                 found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
     every = sorted(found.values(), key=lambda d: d.residual)
-    # An honest evaluation of a form is as near as `error_bounds` says, with 1.55 times the
+    # A right evaluation of a form is within `error_bounds`, with 1.55 times the
     # roundings.
     return [d for d in every if d.residual <= max(1.55 / SLACK, every[0].residual)]
 

@@ -33,7 +33,7 @@ _GROUPS = {
     ),
     "shape": (
         "this_shape",
-        "right in every case but those of the shape that was asked for",
+        "right in every case but those of the given shape",
         "look at blocks, tiles and buffers: what is left over where they do not divide the shape?",
     ),
     "angle": (

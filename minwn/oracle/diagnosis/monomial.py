@@ -56,7 +56,7 @@ class Monomial:
 
 
 def totals(o: Observation) -> dict[str, np.ndarray]:
-    """What may stand in the place of d = <w_bar, v>."""
+    """The sums that may stand in the place of d = <w_bar, v>."""
     t = o.terms
     return {
         "d": t.d,
@@ -79,8 +79,8 @@ def monomials(
 ) -> Iterator[Monomial]:
     """The monomials that a measured factor may be; they still have to be tried.
 
-    shares: how much of the answer is due to the factor. Where that is little, what is measured of
-    it is rounding.
+    shares: how much of the answer is due to the factor. Where that is little, the measured factor
+    is rounding.
     """
     ns = np.concatenate([np.ravel(o.terms.n) for o in seen])
     gs = np.concatenate([np.ravel(np.broadcast_to(o.terms.g, o.terms.n.shape)) for o in seen])

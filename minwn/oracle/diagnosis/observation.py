@@ -1,4 +1,4 @@
-"""What was seen, what may be said of it, and whether the two agree."""
+"""Observed answers, candidate formulas, and whether the two agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SLACK = 4.0  # a candidate is computed in float64, and both it and the answer ar
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One name for what is wrong. residual: the worst |got - formula| in units of rounding."""
+    """One name for the error. residual: the worst |got - formula| in units of rounding."""
 
     id: str
     formula: str
@@ -42,7 +42,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Observation:
-    """One case: what was got, expected, and allowed, per output, in float64."""
+    """One case: the answers, the expected ones, and the tolerances, per output, in float64."""
 
     id: str
     group: str
@@ -68,13 +68,13 @@ class Observation:
         return Format.of(self.dtype).u
 
     def rounding(self, output: str) -> float:
-        """What an honest evaluation loses of a slice's largest entry; see `error_bounds`."""
+        """The error of a right evaluation over a slice's largest entry; see `error_bounds`."""
         inner = self.u if self.accumulate is None else Format.of(self.accumulate).u
         stored = STORED[output] * self.u if inner < self.u else 0.0
         return stored + (2.5 * self.terms.m + 8) * inner
 
     def ratio(self, output: str) -> np.ndarray:
-        """|got - expected| in units of what is allowed, entry by entry; inf for NaN."""
+        """|got - expected| in units of the tolerance, entry by entry; inf for NaN."""
         if output not in self._ratios:
             found = self._ratio(output, self.expected[output], self.allowed[output])
             self._ratios[output] = found
@@ -105,7 +105,7 @@ class Observation:
         return any(self.worst(output) > 1 for output in self.got)
 
     def distance(self, output: str, candidate: np.ndarray) -> float:
-        """The worst |got - candidate| in units of what rounding may do to either."""
+        """The worst |got - candidate| in units of the rounding error of either."""
         t, allowed = self.terms, self.allowed[output]
         candidate = np.broadcast_to(candidate, self.got[output].shape)
         size = np.abs(candidate)

@@ -125,14 +125,14 @@ def _share(o: Observation, factor: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def _units(o: Observation) -> dict[str, np.ndarray]:
-    """What each factor is, but for 1 or d: v_bar = a w_bar - b d v, g_bar = (1/h) d, w = f v."""
+    """The factors, but for 1 or d: v_bar = a w_bar - b d v, g_bar = (1/h) d, w = f v."""
     t = o.terms
     with np.errstate(all="ignore"):
         slope = np.sqrt(t.total(t.y * t.y)) / t.n
         return {"a": t.g / t.h, "b": t.g / t.h**2 * slope, "g_bar": 1 / t.h, "w": t.g / t.h}
 
 
-# What the factor belongs to, and the name of the mistake.
+# The array that the factor multiplies, and the name of the mistake.
 _COEFFICIENTS = {
     "w_bar and v": "coefficients", "whole": "coefficient_of_v_bar",
     "v": "coefficient_of_v", "w_bar": "coefficient_of_w_bar",

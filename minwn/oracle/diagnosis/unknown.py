@@ -1,4 +1,4 @@
-"""What has no name, but a place to look."""
+"""Errors without a name: the place to look."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ truth           w, v_bar, g_bar, and the second order, by an exact and a cross-c
 exact           the exact route: integers and square roots
 cross_check     the other route: 80 digits, and differences instead of derivatives
 double_double   the same answers for many slices at once, each with a proof of its rounding
-error_bounds    how far an honest evaluation may be from them
+error_bounds    how far a right evaluation may be from them, by rounding
 rounding        the formats, and rounding to them
 slices          where a slice is in an array
 """

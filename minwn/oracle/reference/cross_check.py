@@ -58,7 +58,7 @@ def cross_check(
 ) -> None:
     """Raise OracleFault unless `definition` is nearest to the same numbers."""
     arithmetic = numbers(library)
-    # Beside eps, a small v has its digits further down.
+    # Next to eps, a small v has its digits further down.
     down = -math.frexp(abs(row[0]).max())[1] if eps else 0
     with arithmetic.context(DIGITS + max(down, 0)):
         of = arithmetic.of

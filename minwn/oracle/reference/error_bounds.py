@@ -1,4 +1,4 @@
-r"""How far from the truth an honest evaluation may be: counted, not tuned.
+r"""Bounds for the rounding errors of any right evaluation, derived from operation counts.
 
 Every answer is a sum of products. S is the same sum of absolute values, so that it carries the
 condition number; C counts the roundings on the longest way to one term of it; u is the unit

@@ -1,4 +1,4 @@
-"""What the judge says: as data, as text, as one HTML file, as JUnit XML."""
+"""The report: as data, as text, as one HTML file, as JUnit XML."""
 
 from .data import CheckResult, MinimalCase, Worst
 from .html import page

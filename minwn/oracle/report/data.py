@@ -1,12 +1,12 @@
-"""What the judge found, as data: what every rendering of a report is written from.
+"""The results as data, from which every rendering of a report is written.
 
 Five verdicts:
 
     PASS         every check holds. Grade: rounded (each number the nearest one), faithful (within
                  one unit in the last place), or stable (within the proven bound)
     FAIL         a check does not hold
-    ACCEPTABLE   what does not hold was declared, by its name
-    UNDEFINED    nothing was asked that has an answer
+    ACCEPTABLE   the only failures were declared, by name
+    UNDEFINED    no case has a true answer
     REFUSED      nothing could be judged: no function, or none that answers
 """
 
@@ -81,7 +81,7 @@ class MinimalCase:
     allowed: Any = None
 
     def ratio(self, dtype: str = "float64") -> np.ndarray:
-        """|got - expected| in units of what is allowed: above 1 an entry is wrong.
+        """|got - expected| in units of the tolerance: above 1 an entry is wrong.
 
         Where `allowed` is not known, it is taken for 64 roundings of the largest number.
         """
@@ -98,7 +98,7 @@ class MinimalCase:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a report says.
+    """The contents of a report.
 
     minimal_case: a failing case that can be done on paper. examples: larger ones for pictures, one
     for each output that is wrong. In JSON these are "smallest" and "specimens", and checks "rungs".
@@ -126,7 +126,7 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong but what was declared."""
+        """Whether all failures were declared."""
         return self.verdict in ("PASS", "ACCEPTABLE")
 
     @property
@@ -136,7 +136,7 @@ class Findings:
 
     @property
     def settings(self) -> str:
-        """What was asked: axis 0, float64, form inside with eps 0.001"""
+        """The settings: axis 0, float64, form inside with eps 0.001"""
         form = "" if self.form == "plain" else f", form {self.form} with eps {self.eps:g}"
         return f"axis {self.axis}, {self.dtype}{form}"
 

@@ -1,4 +1,4 @@
-"""What the words of a report mean, and the right formulas, for a reader who has not seen our code.
+"""The words of a report explained, and the right formulas, for readers new to the code.
 
     w = g v / h      g_bar = d / h      v_bar = (g / h) (w_bar - (d / h) y)      d = <w_bar, v>
 
@@ -31,7 +31,7 @@ GRADES = {
     "stable": "every result is within its proven rounding-error bound",
 }
 
-# What to do next, where there is no mistake to mend.
+# The next step, where there is no mistake to fix.
 NEXT = {
     "UNDEFINED": "ask for cases without slices of zeros, inf or NaN: groups=['dyadic', 'generic']",
     "REFUSED": "give forward=, backward=, jvp= or double_backward=; widen groups= and ranks=",
@@ -85,7 +85,7 @@ GROUPS = {
     "layout": "arrays that are transposed, strided or read-only",
     "undefined": "slices of zeros, inf and NaN, among ordinary slices",
     "long": "slices of thousands of entries",
-    "shape": "the shape that was asked for",
+    "shape": "the given shape",
 }
 
 _PLAIN = {

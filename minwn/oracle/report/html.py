@@ -60,7 +60,7 @@ def _esc(text: Any) -> str:
 
 # ---- the matrix ---------------------------------------------------------------------------------
 
-# what a cell says: (class, sign, words)
+# a cell: (class, sign, words)
 _CELLS = {
     "ok": ("ok", "✓", "right"),
     "FAIL": ("fail", "✗", "wrong"),
@@ -193,7 +193,7 @@ def _keys(legend: Iterable[tuple[str, str, str]]) -> str:
 
 
 def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
-    """The wrong line and the right one, what to do, and how it is known."""
+    """The wrong line and the right one, the fix, and the evidence."""
     first = group[0]
     declared = r.verdict == "ACCEPTABLE"
     names = " or ".join(f"<code>{_esc(d.id)}</code>" for d in group)
@@ -201,7 +201,7 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
     parts = [f"<h3>{word}: {names}<small> in {_esc(listed(first.outputs))}</small></h3>"]
     formulas = correct_formulas(first, r.form)
     for d in group:
-        yours, own = _compared(d.formula, formulas)
+        yours, own = _both_marked(d.formula, formulas)
         label = "yours" if "=" in d.formula else "what"
         parts.append(f'<dl class="formula"><dt>{label}</dt><dd class="yours">{yours}</dd>')
         if own:
@@ -216,19 +216,19 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
     return f'<div class="mistake">{"".join(parts)}<dl class="facts">{rows}</dl></div>'
 
 
-def _compared(wrong: str, formulas: Sequence[str]) -> tuple[str, str]:
-    """Both formulas, with what is in one of them alone marked."""
+def _both_marked(wrong: str, formulas: Sequence[str]) -> tuple[str, str]:
+    """Both formulas, with the differences marked."""
     head = wrong.split("=")[0].strip()
     partner = next((x for x in formulas if x.split("=")[0].strip() == head), None)
     if partner is None:
         return f"<code>{_esc(wrong)}</code>", _lines(formulas)
     a, b = (re.findall(r"\s+|\w+|[^\w\s]", x) for x in (wrong, partner))
-    mine, own = "", ""
+    yours, own = "", ""
     for kind, i, j, m, n in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        mine += _marked("".join(a[i:j]), kind != "equal")
+        yours += _marked("".join(a[i:j]), kind != "equal")
         own += _marked("".join(b[m:n]), kind != "equal")
     rest = [x for x in formulas if x != partner]
-    return f"<code>{mine}</code>", f"<code>{own}</code> {_lines(rest)}"
+    return f"<code>{yours}</code>", f"<code>{own}</code> {_lines(rest)}"
 
 
 def _marked(text: str, mark: bool) -> str:
@@ -244,8 +244,8 @@ def _lines(formulas: Sequence[str]) -> str:
 
 def _paper(r: Findings, s: MinimalCase) -> str:
     wrong = s.ratio(r.dtype) > 1
-    given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    tables = [_array(name, x) for name, x in given]
+    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
+    tables = [_array(name, x) for name, x in arrays]
     tables.append('<span class="arrow" aria-hidden="true">→</span>')
     tables.append(_array(f"{s.output}, got", s.got, wrong))
     tables.append(_array(f"{s.output}, expected", s.expected))

@@ -4,8 +4,8 @@ ok      every number is within its bound
 FAIL    some are not
 limit   some are not, where a square leaves the range of the dtype, or at an empty slice
 none    the library has no such derivative
--       nothing was asked
-zero    what is zeros where v is zero and the declared length is, too
+-       not checked
+zero    zeros where v is zero and so is the declared length
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ __all__ = ["pictures"]
 
 
 def pictures(r: Findings) -> list[Picture]:
-    """What there is to see of a failure: of its examples, or else of its minimal case."""
+    """The pictures of a failure: of its examples, or else of its minimal case."""
     cases = r.examples or ([] if r.minimal_case is None else [r.minimal_case])
     if not cases:
         return [_shares(r.checks)] if r.checks else []
@@ -48,25 +48,25 @@ def _heat(s: MinimalCase, ratio: np.ndarray) -> Picture:
     got = np.asarray(s.got, "float64").reshape(rows.shape)
     shown = rows[:_MOST, :_MOST]
     left, top = 30.0, 20.0
-    wide = min(56.0, (WIDE - left) / max(shown.shape[1], 1))
-    tall = min(wide, 32.0)
+    width = min(56.0, (WIDE - left) / max(shown.shape[1], 1))
+    height = min(width, 32.0)
     level, legend = _levels(shown)
     parts = []
-    for j in range(shown.shape[1]) if wide >= 20 else ():
-        parts.append(text(left + wide * (j + 0.5), 14, str(j), "tick", "middle"))
+    for j in range(shown.shape[1]) if width >= 20 else ():
+        parts.append(text(left + width * (j + 0.5), 14, str(j), "tick", "middle"))
     for i, row in enumerate(shown.tolist()):
-        y = top + tall * i
-        if tall >= 14:
-            parts.append(text(left - 6, y + tall / 2 + 4, str(i), "tick", "end"))
+        y = top + height * i
+        if height >= 14:
+            parts.append(text(left - 6, y + height / 2 + 4, str(i), "tick", "end"))
         for j, x in enumerate(row):
             k, number = level[i, j], got[i, j]
             parts.append(
-                f'<rect class="heat{k}" x="{left + wide * j:.1f}" y="{y:.1f}" '
-                f'width="{wide - 2:.1f}" height="{tall - 2:.1f}" rx="2"/>'
+                f'<rect class="heat{k}" x="{left + width * j:.1f}" y="{y:.1f}" '
+                f'width="{width - 2:.1f}" height="{height - 2:.1f}" rx="2"/>'
             )
             word = "✓" if k == 0 else _power(x) if math.isfinite(number) else f"{number:g}"
-            if wide >= 38 or (k == 0 and wide >= 12):
-                spot = (left + wide * (j + 0.5) - 1, y + tall / 2 + 4)
+            if width >= 38 or (k == 0 and width >= 12):
+                spot = (left + width * (j + 0.5) - 1, y + height / 2 + 4)
                 parts.append(text(*spot, word, f"on{k}", "middle"))
     wrong = int((rows > 1).sum())
     largest = float(rows[np.isfinite(rows)].max(initial=0.0))
@@ -78,12 +78,12 @@ def _heat(s: MinimalCase, ratio: np.ndarray) -> Picture:
         f"{wrong} of {rows.size} entries of {s.output} are wrong{far}.",
         legend,
         "".join(parts),
-        top + tall * shown.shape[0],
+        top + height * shown.shape[0],
     )
 
 
 def _levels(ratio: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str, str], ...]]:
-    """0 where an entry is right, else 1 to 5 by its power of ten; and what each level means."""
+    """0 where an entry is right, else 1 to 5 by its power of ten; and the legend of the levels."""
     wrong = ratio > 1
     finite = wrong & np.isfinite(ratio)
     powers = np.floor(np.log10(np.where(finite, ratio, 1.0))).astype(int)
@@ -168,10 +168,10 @@ def _numbers(s: MinimalCase, ratio: np.ndarray) -> Picture:
 
 def _shares(checks: Sequence[CheckResult]) -> Picture:
     """A bar for each check: the part of its answers that is wrong."""
-    asked = [r for r in checks if r.checked or r.failed]
+    made = [r for r in checks if r.checked or r.failed]
     left, width, step = 104.0, 130.0, 26.0
     parts = []
-    for i, r in enumerate(asked):
+    for i, r in enumerate(made):
         y = step * i + 4
         share = min(r.failed / max(r.checked, 1), 1.0)
         wrong = max(width * share, 3.0) if r.failed else 0.0
@@ -185,7 +185,7 @@ def _shares(checks: Sequence[CheckResult]) -> Picture:
         parts.append(text(left + width + 6, y + 13, label, "wrong word" if r.failed else "tick"))
     return Picture(
         "How much of each check is wrong",
-        "; ".join(f"{r.name}: {r.failed} of {r.checked} wrong" for r in asked) + ".",
+        "; ".join(f"{r.name}: {r.failed} of {r.checked} wrong" for r in made) + ".",
         (("heat4", "", "wrong"), ("heat0", "", "right")),
-        "".join(parts), step * len(asked) + 8,
+        "".join(parts), step * len(made) + 8,
     )

@@ -53,9 +53,9 @@ def _slices(s: MinimalCase) -> Iterator[tuple[int, list[np.ndarray], float]]:
     """(number, [v, w_bar, got, expected], g) of each slice, flat."""
     g = np.asarray(s.g, "float64")
     arrays = [np.asarray(x, "float64") for x in (s.v, s.w_bar, s.got, s.expected)]
-    kept = [a for a in range(g.ndim) if g.shape[a] > 1]
-    count = math.prod(g.shape[a] for a in kept)
-    rows = [np.moveaxis(x, kept, range(len(kept))).reshape(count, -1) for x in arrays]
+    axes = [a for a in range(g.ndim) if g.shape[a] > 1]
+    count = math.prod(g.shape[a] for a in axes)
+    rows = [np.moveaxis(x, axes, range(len(axes))).reshape(count, -1) for x in arrays]
     for i, gain in enumerate(g.ravel().tolist()):
         yield i, [x[i] for x in rows], gain
 

@@ -1,4 +1,4 @@
-"""A report on one screen: what is wrong, the wrong line and the right one, a case on paper.
+"""A report on one screen: the error, the wrong line and the right one, a case for paper.
 
 Every line belongs to a block of some kind. Where the screen is too small, blocks are left out, the
 kinds that matter least first; all of it is in the JSON and on the page.
@@ -22,7 +22,7 @@ HEIGHT, WIDTH = 24, 100
 _INDENT = 12
 
 Block = tuple[str, list[str]]
-KINDS = (  # what matters most first
+KINDS = (  # the most important first
     "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
     "gap", "note",
 )
@@ -52,12 +52,12 @@ def screen(r: Findings) -> str:
 
 
 def _fitted(blocks: list[Block]) -> list[str]:
-    kept, height = list(blocks), HEIGHT
-    while sum(len(lines) for _, lines in kept) > height:
-        del kept[max(range(len(kept)), key=lambda i: (KINDS.index(kept[i][0]), i))]
+    shown, height = list(blocks), HEIGHT
+    while sum(len(lines) for _, lines in shown) > height:
+        del shown[max(range(len(shown)), key=lambda i: (KINDS.index(shown[i][0]), i))]
         height = HEIGHT - 1
     found: list[str] = []
-    for _, lines in kept:
+    for _, lines in shown:
         if lines != [""] or found[-1]:
             found += lines
     found = found if found[-1] else found[:-1]
@@ -71,7 +71,7 @@ def _head(r: Findings) -> str:
 
 
 def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
-    """One mistake, or several that look the same: the wrong line, the right one, what to do."""
+    """One mistake, or several that look the same: the wrong line, the right one, the fix."""
     d = group[0]
     where = f", in {listed(d.outputs)}"
     word = "declared" if r.verdict == "ACCEPTABLE" else "mistake"
@@ -112,8 +112,8 @@ def _on_paper(r: Findings) -> list[Block]:
     s = r.minimal_case
     if s is None:
         return []
-    given = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    lines = _beside([_matrix(name, x) for name, x in given])
+    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
+    lines = _beside([_matrix(name, x) for name, x in arrays])
     wrong = s.ratio(r.dtype) > 1
     digits = _digits(s, wrong)
     lines += _beside(
@@ -184,21 +184,21 @@ def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
 
 def _checks(r: Findings) -> list[Block]:
     """A line for each check that fails and one for the others; on a pass a line for each."""
-    asked = [x for x in r.checks if x.checked or x.failed]
-    bad = [x for x in asked if not x.ok]
-    names = {x.name: _clipped(printable(x.name), 24) for x in asked}
-    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in asked]
-    wide = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
+    made = [x for x in r.checks if x.checked or x.failed]
+    bad = [x for x in made if not x.ok]
+    names = {x.name: _clipped(printable(x.name), 24) for x in made}
+    counts = [f"{x.failed} of {x.checked} wrong" if bad else f"{x.checked} ok" for x in made]
+    widths = max(map(len, names.values()), default=0), max(map(len, counts), default=0)
     blocks: list[Block] = []
-    for x, count in zip(asked, counts, strict=True):
+    for x, count in zip(made, counts, strict=True):
         if bad and x.ok:
             continue
         about: str | list[str] = CHECKS.get(x.name) or x.note or "-"
         if x.name == "laws" and r.broken:
             about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
-        head = f"{'' if blocks else 'checks':10}{names[x.name]:{wide[0]}}  {count:>{wide[1]}}"
+        head = f"{'' if blocks else 'checks':10}{names[x.name]:{widths[0]}}  {count:>{widths[1]}}"
         blocks.append(("checks", _wrapped(head, about, 3, indent=len(head) + 5)))
-    good = [names[x.name] for x in asked if x.ok]
+    good = [names[x.name] for x in made if x.ok]
     if bad and good:
         blocks.append(("all right", _wrapped("", f"all right: {', '.join(good)}")))
     return blocks
@@ -228,7 +228,7 @@ def _clipped(text: str, width: int) -> str:
 
 
 def printable(text: Any) -> str:
-    """One line, with what does not print as an escape."""
+    """One line, with escapes for characters that do not print."""
     text = " ".join(str(text).splitlines())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 

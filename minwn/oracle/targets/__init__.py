@@ -1,4 +1,4 @@
-"""What people bring to be judged.
+"""The implementations that can be judged.
 
 implementation   functions of arrays
 target           a file, a class or a module, by the name that a person types

@@ -14,7 +14,7 @@ __all__ = ["NAMES", "Implementation"]
 
 Function = Callable[..., Any]
 
-# What each function answers, in this order.
+# The answers of each function, in order.
 NAMES = {
     "forward": ("w",),
     "backward": ("v_bar", "g_bar"),
@@ -25,7 +25,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Implementation:
-    """The functions to be judged; each answers on arrays of its own, and may fail."""
+    """The functions to judge; each is called with new arrays, and may fail."""
 
     forward: Function | None = None
     backward: Function | None = None
@@ -44,9 +44,9 @@ class Implementation:
         return getattr(self, what) is not None
 
     def call(self, what: str, *arrays: np.ndarray, copy: bool = True) -> tuple[np.ndarray, ...]:
-        """The answers as arrays. Raises whatever the function raises."""
-        given = [np.array(x, order="C") if copy else x for x in arrays]
-        answer = getattr(self, what)(*given)
+        """The answers as arrays. Raises the function's own exceptions."""
+        arguments = [np.array(x, order="C") if copy else x for x in arrays]
+        answer = getattr(self, what)(*arguments)
         count = len(NAMES[what])
         if count == 1:
             return (_array(answer),)

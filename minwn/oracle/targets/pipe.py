@@ -5,7 +5,7 @@
 
 The program reads one request per line from stdin, answers it with one line on stdout, flushes,
 and ends where stdin ends. stderr is its own; its last lines are quoted when something goes wrong.
-The first request asks what it has; the answer needs "ops" alone, the rest is as shown if left out:
+The first request asks for its operations; the answer needs only "ops", and the rest defaults to:
 
     > {"id":0,"op":"hello","protocol":"minwn-pipe-1"}
     < {"ops":["forward","backward"],"name":"...","axis":[0],"form":"plain","eps":0,
@@ -26,7 +26,7 @@ norm, or null for one norm of the whole. Then (each on one line):
     double_backward  v_bar_bar g_bar_bar w_bar v g            w_bar_bar v_bar g_bar
 
 An array is the flat list of its entries, the last axis fastest: of shape "shape", or of "g_shape"
-for g and what is named after it, which keeps v's rank with 1 along every axis that a norm runs
+for g and the arrays named after it, which keep v's rank with 1 along every axis that a norm runs
 over, or is [] for one norm of the whole. Entries are strings that C's `strtod` reads and its `%a`
 prints, "inf", "-inf" and "nan" among them; decimal numbers, in a string or not, are read as well.
 A request has no spaces and its keys are in the order above, so that a program without a JSON
@@ -65,7 +65,7 @@ OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }
 LAST_LINES = 5  # of stderr, to be quoted
-LONGEST = 2**28  # bytes of a line: what never ends must not fill the memory
+LONGEST = 2**28  # bytes of a line: an endless one must not fill the memory
 PATIENCE = 1.0  # seconds for a program to end by itself
 
 Function = Callable[..., Any]
@@ -83,9 +83,9 @@ class Pipe:
 
     In a `with` block, forward, backward, jvp and double_backward are functions, or None where the
     program has no such operation; name, dtypes and settings (axis, form, eps and the first dtype,
-    for `check`) are what it said of itself. It is ended with the block, by force if need be.
-    A program that has died, hung or lost its place is not asked again: every later call raises the
-    same PipeError, which is also in `fault`.
+    for `check`) are its own declarations. It is ended with the block, by force if need be.
+    A program that has died, hung or lost its place gets no more requests: every later call raises
+    the same PipeError, which is also in `fault`.
     """
 
     forward: Function | None = None
@@ -107,10 +107,10 @@ class Pipe:
         self.settings: dict[str, Any] = {}
         self.dtypes: tuple[str, ...] = ()
         self.fault: PipeError | None = None
-        self._asked = 0
+        self._next_id = 0
 
     def __enter__(self) -> Pipe:
-        self.fault, self._asked = None, 0
+        self.fault, self._next_id = None, 0
         try:
             self._program = _Program(self.words)
         except OSError as error:
@@ -128,8 +128,8 @@ class Pipe:
     def __exit__(self, *exception: object) -> None:
         self._program.end()
 
-    def _introduce(self, said: dict[str, Any]) -> None:
-        ops = said.get("ops")
+    def _introduce(self, hello: dict[str, Any]) -> None:
+        ops = hello.get("ops")
         if (
             not isinstance(ops, list)
             or not ops
@@ -140,24 +140,24 @@ class Pipe:
                 f"{', '.join(OPS)}"
             )
         try:
-            axis, eps = said.get("axis", [0]), said.get("eps", 0.0)
+            axis, eps = hello.get("axis", [0]), hello.get("eps", 0.0)
             if isinstance(axis, list):
                 axis = axis[0] if len(axis) == 1 else tuple(axis)
             eps = _number(eps) if isinstance(eps, str) else eps
-            dtypes = said.get("dtypes", ["float64"]) or ["float64"]
+            dtypes = hello.get("dtypes", ["float64"]) or ["float64"]
             if not isinstance(dtypes, list):
                 raise ValueError(f"dtypes={dtypes!r}; give a list, such as ['float64']")
-            spec = make_spec(axis=axis, form=said.get("form", "plain"), eps=eps)
+            spec = make_spec(axis=axis, form=hello.get("form", "plain"), eps=eps)
             for dtype in dtypes:
                 with contextlib.suppress(ImportError):  # of bfloat16: it may have it
                     make_spec(dtype=dtype)
         except (TypeError, ValueError, IndexError) as error:
-            raise self._broken(f"answered hello with {json.dumps(said)}: {error}") from None
+            raise self._broken(f"answered hello with {json.dumps(hello)}: {error}") from None
         self.settings = {
             "axis": spec.axis, "form": spec.form, "eps": spec.eps, "dtype": dtypes[0],
         }
         self.dtypes = tuple(dtypes)
-        self.name = str(said.get("name", self.name))
+        self.name = str(hello.get("name", self.name))
         for op in ops:
             setattr(self, op, self._function(op))
 
@@ -165,8 +165,8 @@ class Pipe:
         takes, gives = OPS[op]
 
         def call(*arrays: Any) -> Any:
-            given = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
-            v, g = given["v"], given["g"]
+            inputs = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
+            v, g = inputs["v"], inputs["g"]
             shared = {
                 "op": op, "dtype": v.dtype.name, "axis": _axes(v.shape, g.shape),
                 "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
@@ -177,7 +177,7 @@ class Pipe:
                     f"{self.command}: has {', '.join(self.dtypes)}, not {v.dtype.name}; add it to "
                     f"the dtypes of hello, or ask with --dtype"
                 )
-            reply = self._ask(shared | {name: _hexes(x) for name, x in given.items()})
+            reply = self._ask(shared | {name: _hexes(x) for name, x in inputs.items()})
             found = tuple(
                 self._array(reply, name, g.shape if name.startswith("g") else v.shape, v.dtype)
                 for name in gives
@@ -208,7 +208,7 @@ class Pipe:
         """The reply to one request. Raises PipeError."""
         if self.fault is not None:
             raise self.fault
-        id, self._asked = self._asked, self._asked + 1
+        id, self._next_id = self._next_id, self._next_id + 1
         self._program.say(json.dumps({"id": id} | request, separators=(",", ":")))
         what = f"request {id} ({request['op']})"
         try:
@@ -242,10 +242,10 @@ class Pipe:
         return reply
 
     def _broken(self, what: str) -> PipeError:
-        """What is wrong with the program, for good."""
+        """The final error of the program."""
         self._program.end(patience=0.0)
-        said = self._program.last_words()
-        ending = f"; its stderr ends with: {said}" if said else ""
+        stderr = self._program.last_words()
+        ending = f"; its stderr ends with: {stderr}" if stderr else ""
         self.fault = PipeError(f"{self.command}: {what}{ending}")
         return self.fault
 

@@ -1,11 +1,11 @@
-"""What is to be judged, by the name that a person types.
+"""The functions to judge, by the name that a person types.
 
     homework.py              the functions forward, backward, jvp, double_backward of a file
     homework.py:WeightNorm   the methods of an object, or of a class that is made without arguments
     package.module:name      the same of a module that can be imported
 
-One of the four functions is enough. A file may say what it means to compute by constants (so may
-a class, whose own come first): AXIS = 1, FORM = "inside", EPS = 1e-12, DTYPE = "float32".
+One of the four functions is enough. A file may declare its spec by constants (so may a
+class, whose own come first): AXIS = 1, FORM = "inside", EPS = 1e-12, DTYPE = "float32".
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
 
 
 class TargetError(ValueError):
-    """What was asked for cannot be loaded, or has nothing that could be judged."""
+    """The target cannot be loaded, or has nothing that could be judged."""
 
 
 @dataclass(frozen=True)
 class Functions:
-    """What `check` takes: `check(**f.given, **f.settings)`.
+    """The arguments of `check`: `check(**f.given, **f.settings)`.
 
     settings: the constants that were declared, in small letters, as {"axis": 1}.
     """
@@ -48,19 +48,19 @@ class Functions:
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def spec(self, **asked: Any) -> Spec:
-        """The spec: the constants, which what is asked for overrides.
+    def spec(self, **overrides: Any) -> Spec:
+        """The spec: the constants, unless overridden.
 
-        Raises TargetError for a setting that is none.
+        Raises TargetError for an invalid setting.
         """
         try:
-            return make_spec(**self.settings | asked)
+            return make_spec(**self.settings | overrides)
         except (ValueError, TypeError, IndexError, ImportError) as error:
             raise TargetError(f"{self.name}: {error}") from error
 
     @property
     def given(self) -> dict[str, Any]:
-        """The functions that there are, by role."""
+        """The functions that were found, by role."""
         found = {role: getattr(self, role) for role in ROLES}
         return {role: f for role, f in found.items() if f is not None}
 
@@ -119,7 +119,7 @@ def _names(holder: Any) -> str:
 
 
 def _run(path: Path) -> ModuleType:
-    """The file as the module of a package of its own: its folder, under a name of its own."""
+    """The file as a module of a new package: its folder, under a unique name."""
     path = path.resolve()
     if not path.is_file():
         raise TargetError(f"{path}: there is no such file")
@@ -155,7 +155,7 @@ def _import(name: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _path_with(folder: Path, *, keep: bool = False) -> Iterator[None]:
-    """`folder` first on the path, no bytecode written, and what is imported of it forgotten."""
+    """`folder` first on the path, no bytecode written, and imports from it forgotten."""
     path, silent, before = list(sys.path), sys.dont_write_bytecode, set(sys.modules)
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -184,6 +184,6 @@ def _located(error: BaseException, path: Path) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename == str(path):
             line = frame.lineno
-    said = error.msg if isinstance(error, SyntaxError) else error
+    message = error.msg if isinstance(error, SyntaxError) else error
     at = f"line {line}: " if line is not None else ""
-    return f"{at}{type(error).__name__}: {said}"
+    return f"{at}{type(error).__name__}: {message}"

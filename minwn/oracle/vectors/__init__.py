@@ -5,7 +5,7 @@
         assert vector.excess("w", w) <= 1, vector.id
 
 Each number is correctly rounded, by exact integers, and certified by differences with 80 digits;
-beside it stands how far an honest implementation may be from it. `minwn vectors export` writes
+with it, the largest error that rounding allows. `minwn vectors export` writes
 the files again, `minwn vectors verify` proves them.
 """
 

@@ -60,7 +60,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 if asked wrongly."""
+    """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 for a wrong command line."""
     try:
         with closing(Progress(None, on=sys.stderr.isatty())) as bar:
             found = (_export if args.action == "export" else _verify)(args, bar.step)

@@ -166,7 +166,7 @@ ANSWERS = {
     "9.T1": Answers(
         right=(_score, lambda x: round(_score(x), 3)),
         wrong=(
-            (lambda x: x["killed"] / x["planted"], "nobody can kill these"),
+            (lambda x: x["killed"] / x["planted"], "no test can kill these"),
             (lambda x: (x["killed"] + x["equal"]) / x["planted"], "leave it out"),
             (lambda x: 1 - _score(x), "that survives"),
             (lambda x: 100 * _score(x), "percentage"),
@@ -177,7 +177,7 @@ ANSWERS = {
         right=("nothing",),
         wrong=(
             ("the gradient is right", "passed as well"),
-            ("the mutants are right", "nobody looks"),
+            ("the mutants are right", "no test looks"),
             ("there are too few mutants", "would more"),
             ("all", "not a choice"),
         ),

@@ -3,9 +3,9 @@
     [adapter] = adapters.get("torch.hook")
     report = check_adapter(adapter, dtype="float32")
 
-Each file here is one implementation: what it computes, and about ten lines that call it. The
+Each file here is one implementation: its spec, and about ten lines that call it. The
 derivatives are the library's own, by `autodiff_torch`, by `autodiff_jax`. No library is imported
-before one of its functions is asked for.
+before one of its functions is used.
 """
 
 from __future__ import annotations

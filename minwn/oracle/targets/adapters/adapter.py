@@ -1,7 +1,7 @@
-"""What is known of a library before it is run: what it computes, and how it is called.
+"""A library's function before it is run: its spec, and how it is called.
 
-What it computes is what the library's own pages say. It is not adjusted to make a check pass: what
-the pages do not say is skipped with the reason, and not judged.
+The spec is that of the library's own documentation. It is not adjusted to make a check pass: cases
+that the documentation does not cover are skipped with the reason, and not judged.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Adapter:
     """One way of one library to compute w = g v / h(v).
 
     name: the family and, after a dot, which one of it
-    runs: what is called, in the words of the library's page
-    distribution: what pip installs
+    runs: the function, in the words of the library's documentation
+    distribution: the package that pip installs
     functions: (axis, form, eps) -> functions of NumPy arrays; imports the library
     axes: those to be checked, counted as NumPy counts; the first is the library's default
     lengths: the lengths by which v may be divided, as (form, eps) of `byhand.weight_norm`; the
@@ -53,19 +53,19 @@ class Adapter:
 
     @property
     def version(self) -> str | None:
-        """Of what pip installed, or None."""
+        """The version that pip installed, or None."""
         if self.distribution == "minwn":  # it runs from a folder, too, which pip knows nothing of
             return __version__
         return version_of(self.distribution)
 
     def missing(self) -> str | None:
-        """Why it cannot be run here, with what to do, or None."""
+        """The reason why it cannot be run here, with a remedy, or None."""
         if self.version is not None:
             return None
         return f"{self.distribution} is not installed: pip install {self.distribution}"
 
     def length(self, form: str | None = None, eps: float | None = None) -> tuple[str, float]:
-        """The (form, eps) that is meant where one of them, or both, are left out."""
+        """The (form, eps), with the defaults of any that are left out."""
         form = self.lengths[0][0] if form is None else form
         return form, dict(self.lengths).get(form, 0.0) if eps is None else eps
 

@@ -47,8 +47,11 @@ def derivatives(weight: Callable[[Any, Any], Any]) -> Roles:
 
     def tensors(*arrays: Any, grad: bool = False) -> list[Any]:
         # Through float64, for torch does not read NumPy's bfloat16; no number is changed.
-        wide = [(torch.from_numpy(numpy.array(x, dtype="float64")), str(x.dtype)) for x in arrays]
-        return [x.to(getattr(torch, dtype)).requires_grad_(grad) for x, dtype in wide]
+        in_float64 = [torch.from_numpy(numpy.array(x, dtype="float64")) for x in arrays]
+        dtypes = [getattr(torch, str(x.dtype)) for x in arrays]
+        return [
+            x.to(dtype).requires_grad_(grad) for x, dtype in zip(in_float64, dtypes, strict=True)
+        ]
 
     def array(x: Any, like: Any) -> numpy.ndarray:
         same = x.dtype == getattr(torch, str(like.dtype))

@@ -25,8 +25,8 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 
     def weight(v: Any, g: Any) -> Any:
         norm = linen.WeightNorm(Layer(v.shape), epsilon=eps, feature_axes=axis)
-        kept = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        scale = g.reshape([v.shape[a] for a in kept])
+        axes = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        scale = g.reshape([v.shape[a] for a in axes])
         params = {"layer_instance": {"kernel": v}, "layer_instance/kernel/scale": scale}
         return norm.apply({"params": params})
 

@@ -1,4 +1,4 @@
-"""minwn.WeightNorm: layer.weight is recomputed of weight_g and weight_v when one says so."""
+"""minwn.WeightNorm: layer.weight is recomputed from weight_g and weight_v by an explicit call."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 
     def tensor(x: Any, shape: Any = None) -> Any:
         # Through float64, for paddle does not read NumPy's bfloat16; no number is changed.
-        wide = numpy.array(x, dtype="float64").reshape(x.shape if shape is None else shape)
-        return paddle.to_tensor(wide, place=paddle.CPUPlace()).astype(str(x.dtype))
+        in_float64 = numpy.array(x, dtype="float64").reshape(x.shape if shape is None else shape)
+        return paddle.to_tensor(in_float64, place=paddle.CPUPlace()).astype(str(x.dtype))
 
     def array(x: Any, like: Any) -> numpy.ndarray:
         same = str(x.dtype) == f"paddle.{like.dtype}"

@@ -22,8 +22,8 @@ def functions(axis: Axis, form: str, eps: float) -> Roles:
 
     def weight(v: Any, g: Any) -> Any:
         names = ("parametrizations.weight.original0", "parametrizations.weight.original1")
-        given = dict(zip(names, (g, v), strict=True))
-        return torch.func.functional_call(layer(v.shape), given, ())
+        parameters = dict(zip(names, (g, v), strict=True))
+        return torch.func.functional_call(layer(v.shape), parameters, ())
 
     return derivatives(weight)
 

@@ -1,4 +1,4 @@
-"""How one framework keeps one parameter: read as v, g and axes in minwn's layout, and written."""
+"""How one framework stores a parameter: read as v, g and axes in minwn's layout, and written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..nn import ZeroNormError
 from .layout import Axes, bring, bring_g, choices, output_axis, restore, restore_g
 from .names import Framework, Keys, leaf_of
 
-__all__ = ["Kept", "gain", "length_of"]
+__all__ = ["Stored", "gain", "length_of"]
 
 Length = tuple[str, float]  # form and eps of h
 
 
-class Kept(NamedTuple):
-    """One parameter there: the names of its arrays, its kind of layer, and the h of its norm."""
+class Stored(NamedTuple):
+    """One stored parameter: the names of its arrays, its kind of layer, and the h of its norm."""
 
     row: Framework
     keys: Keys
@@ -33,7 +33,7 @@ class Kept(NamedTuple):
 
     @property
     def log(self) -> bool:
-        """Whether g is kept as its logarithm."""
+        """Whether log g is stored in place of g."""
         return self.keys[0].endswith("_s") and len(self.keys) == 2
 
     def layout(self, parameter: str) -> tuple[str, str, int]:
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
             raise ValueError(f"{self.keys[-1]}: {error}") from None
         if len(arrays) == 1:
             if self.row.column == "equinox" and leaf_of(parameter) == "bias" and v.ndim > 1:
-                v = v.reshape(len(v))  # (out, 1, 1) beside a kernel with two axes
+                v = v.reshape(len(v))  # (out, 1, 1) where the kernel has two axes
             return v, None, None
         for key, x in zip(self.keys, arrays, strict=True):
             if not is_floating(x.dtype):
@@ -60,12 +60,12 @@ class Kept(NamedTuple):
     def _axes(
         self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any
     ) -> Axes:
-        """The axes asked for, if the shape of g is theirs; or the only ones whose shape it is."""
+        """The axes `dim` names, if they fit the shape of g; for "infer", the only ones that fit."""
 
         def shape(axes: Axes) -> tuple[int, ...] | None:
-            kept = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
+            gains = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
             try:
-                return bring_g(kept, v, axes, *layout, flat=self.flat, whole=self.row.whole).shape
+                return bring_g(gains, v, axes, *layout, flat=self.flat, whole=self.row.whole).shape
             except ValueError:
                 return None
 
@@ -88,10 +88,10 @@ class Kept(NamedTuple):
                 f"{g_key} of shape {g} fits no axes of {v_key}, which is {v} in minwn's layout"
             )
         if len({weight_norm.kept_shape(v, axes) for axes in fits}) > 1:
-            said = " or ".join(str(a[0] if a and len(a) == 1 else a) for a in fits)
+            options = " or ".join(str(a[0] if a and len(a) == 1 else a) for a in fits)
             raise ValueError(
-                f"{g_key} of shape {g} could be for dim {said} of {v_key}, which is {v} in minwn's "
-                f"layout; say which with dim. 'output', one norm for each output, is usual"
+                f"{g_key} of shape {g} could be for dim {options} of {v_key}, which is {v} in "
+                f"minwn's layout; say which with dim. 'output', one norm for each output, is usual"
             )
         return fits[0] if fits else None
 
@@ -119,15 +119,15 @@ def _is_scale(row: Framework, keys: Keys) -> bool:
     return row.flat or keys[0].endswith("/scale")
 
 
-def length_of(row: Framework, keys: Keys, ours: Length, epsilon: float) -> Length:
-    """The form and eps of h: of Flax, of minwn as told, and of the others, who have no choice."""
-    if row.flat or (_is_scale(row, keys) and ours[0] == "plain"):
+def length_of(row: Framework, keys: Keys, declared: Length, epsilon: float) -> Length:
+    """The form and eps of h: Flax's, minwn's as declared, or the plain form of all others."""
+    if row.flat or (_is_scale(row, keys) and declared[0] == "plain"):
         return ("inside", epsilon)
-    return ours if row.child else ("plain", 0.0)
+    return declared if row.child else ("plain", 0.0)
 
 
-def gain(stored: Any, v: Any, one: Kept, other: Kept, parameter: str) -> Any:
-    """What `other` stores, for the weight to be the one that `one` has; computed in float64."""
+def gain(stored: Any, v: Any, one: Stored, other: Stored, parameter: str) -> Any:
+    """The g that `other` stores for the weight to be that of `one`; computed in float64."""
     g, v = stored.astype(np.float64), v.astype(np.float64)
     with quiet():
         if one.log:
