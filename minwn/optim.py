@@ -291,9 +291,8 @@ class SGD(Optimizer):
                 rest = 1.0 - options["dampening"]
                 b += grad if rest == 1.0 else rest * grad
             grad = grad + momentum * b if options["nesterov"] else b
-        if not w.shape:  # of these NumPy makes numbers
-            return xp.subtract(w, grad * options["lr"], out=xp.empty_like(w))
-        new = grad * options["lr"]
+        new = xp.empty_like(w)
+        xp.multiply(grad, options["lr"], out=new)
         return xp.subtract(w, new, out=new)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from .backend import Array, Host, accumulator, full, is_array, namespace, run
 
 __all__ = [
-    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero", "zero_beside",
+    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero",
+    "zero_beside",
 ]
 
 _SMALL = 4096  # entries: the sums of longer rows come out more exact from NumPy's own function
