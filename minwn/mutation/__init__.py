@@ -4,8 +4,9 @@
     table(outcomes)
 
 `MUTANTS` are implementations of weight normalisation, each with one fault that is known, or with
-a proof that it has none. `false_alarms` asks the other question, whether what is right ever
-fails; `suite` puts mutants in the place of someone's own functions and runs their tests.
+a proof that it has none. `suite` puts mutants in the place of someone's own functions and runs
+their tests. The other question, whether what is right ever fails, is asked by
+`tests/mutation/false_alarms.py`, in a checkout.
 """
 
 from .measure import KINDS, MUTANTS, Outcome, measure, table

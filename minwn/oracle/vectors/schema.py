@@ -29,11 +29,11 @@ def complaints(data: Any, kind: str) -> Iterator[str]:
         ) from error
     whole = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     one = {"$ref": f"#/$defs/{kind}", "$defs": whole["$defs"]}
-    for error in Draft202012Validator(one).iter_errors(data):
-        said = error.message.replace(repr(error.instance), _short(error.instance))
-        if error.validator == "const":  # whose message leaves out what is there
-            said = f"{_short(error.instance)}; {said}"
-        yield f"{_place(data, error.absolute_path)}: {said}"
+    for found in Draft202012Validator(one).iter_errors(data):
+        said = found.message.replace(repr(found.instance), _short(found.instance))
+        if found.validator == "const":  # whose message leaves out what is there
+            said = f"{_short(found.instance)}; {said}"
+        yield f"{_place(data, found.absolute_path)}: {said}"
 
 
 def _place(data: Any, path: Iterable[str | int]) -> str:

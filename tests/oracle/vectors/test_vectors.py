@@ -245,7 +245,10 @@ FAULTS = {
     "key": (lambda data: data["tests"][0].update(tcId=1), r"tests\[0\].*'tcId' was unexpected"),
     "no key": (lambda data: data["tests"][0].pop("axis"), r"tests\[0\].*'axis' is a required"),
     "group": (lambda data: data.update(group="others"), "group: 'others' is not one of .'dyadic'"),
-    "schema": (lambda data: data.update(schema="minwn-vectors-2"), "schema: 'minwn-vectors-2'; 'minwn-vectors-1' was"),
+    "schema": (
+        lambda data: data.update(schema="minwn-vectors-2"),
+        "schema: 'minwn-vectors-2'; 'minwn-vectors-1' was expected",
+    ),
     # 4.0 is an integer to JSON Schema, and no size to a reader
     "float": (lambda data: data["tests"][0]["shape"].__setitem__(0, 4.0), r"shape\[0\] is 4\.0"),
 
