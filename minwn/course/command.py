@@ -119,7 +119,7 @@ def _build(args: argparse.Namespace) -> int:
         raise _Usage(f"say where to put the {args.format} notebooks: --out DIR")
     target = tutorials() if args.out is None else Path(args.out)
     if target.parent == PACKAGE and not args.check:
-        raise _Usage(f"{target} is of an installation: say --out DIR, or work in a checkout of minwn")
+        raise _Usage(f"{target} is installed: say --out DIR, or work in a checkout of minwn")
     differ = 0
     for source in sources():
         for name, text in build(read(source), args.format).items():
