@@ -11,6 +11,7 @@ does not change a bit of it. Every function is called with eps and form, which a
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -37,9 +38,7 @@ def rows_vjp(
     """(v_bar, g_bar), where each slice is a row of memory."""
     if v.ndim == g.ndim == 2:
         return _vjp(w_bar, v, g)
-    m = g.size
-    v_bar, g_bar = _vjp(w_bar.reshape(m, -1), v.reshape(m, -1), g.reshape(m, 1))
-    return v_bar.reshape(v.shape), g_bar.reshape(g.shape)
+    return _vjp_by_rows(w_bar, v, g)
 
 
 def blocks(v: Array, g: Array, eps: float = 0.0, form: str = "plain") -> Array:
@@ -55,13 +54,21 @@ def blocks_vjp(
 ) -> tuple[Array, Array]:
     """(v_bar, g_bar), some rows at a time."""
     (w_bar, v, g), narrow = widen(w_bar, v, g)
+    v_bar, g_bar = _vjp_by_rows(w_bar, v, g, functools.partial(by_rows, _vjp))
+    return narrow(v_bar), narrow(g_bar)
+
+
+def _vjp_by_rows(
+    w_bar: Array, v: Array, g: Array, vjp: Callable[..., Any] | None = None
+) -> tuple[Array, Array]:
+    """The answers, in arrays of their shapes: a view would be copied once more."""
     xp, m = namespace(v), g.size
-    v_bar, g_bar = xp.empty_like(v), xp.empty_like(g)
-    by_rows(
-        _vjp, w_bar.reshape(m, -1), v.reshape(m, -1), g.reshape(m, 1), v_bar.reshape(m, -1),
+    v_bar, g_bar = xp.empty(v.shape, v.dtype), xp.empty(g.shape, g.dtype)
+    (vjp or _vjp)(
+        w_bar.reshape(m, -1), v.reshape(m, -1), g.reshape(m, 1), v_bar.reshape(m, -1),
         g_bar.reshape(m, 1),
     )
-    return narrow(v_bar), narrow(g_bar)
+    return v_bar, g_bar
 
 
 def slices(v: Array, g: Array, eps: float = 0.0, form: str = "plain") -> Array:

@@ -35,6 +35,8 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
 
 def _kept(x: Any, axis: Axis) -> tuple[int, ...]:
     """The shape of x with length 1 along the reduced axes, in which a reduction broadcasts."""
+    if axis is None:
+        return (1,) * x.ndim
     axes = _axes(x, axis)
     return tuple(1 if a in axes else n for a, n in enumerate(x.shape))
 
