@@ -198,7 +198,10 @@ class Primitive:
         wanted, found = False, []
         for x in inputs:
             if isinstance(x, Value):
-                kind, wanted, x = x.result_type, wanted or x._requires_grad, x._data
+                if kind is None:
+                    kind = x.result_type
+                wanted = wanted or x._requires_grad
+                x = x._data
             found.append(x)
             if type(x) is Host:
                 if dtype is None:
@@ -211,7 +214,9 @@ class Primitive:
         if params:
             for name in self.numbers:
                 value = params.get(name)
-                if isinstance(value, HostScalar) or (type(value) is Host and not value.shape):
+                if type(value) not in _WEAK and (
+                    isinstance(value, HostScalar) or (type(value) is Host and not value.shape)
+                ):
                     params[name] = value.item()  # as weak as Python's
         try:
             if alike and (dtype is FLOAT32 or dtype is FLOAT64):

@@ -109,9 +109,10 @@ class Optimizer:
             for parameter in group["params"]:
                 if parameter._twin is not None:
                     self._check_in_use(parameter)
-                if parameter._grad is None:
+                bar = parameter._grad
+                if bar is None:
                     continue
-                w, grad, state = parameter._data, parameter._grad._data, self.state[parameter]
+                w, grad = parameter._data, bar._data
                 if grad.dtype is not w.dtype and grad.dtype != w.dtype:
                     raise TypeError(
                         f"a gradient of {grad.dtype} for a parameter of {w.dtype}, of shape "
@@ -120,8 +121,9 @@ class Optimizer:
                 if self._away or type(w) is not Host or type(grad) is not Host:
                     self._away = True
                     _check_device(w, grad)
-                moves.append((parameter, w, grad, state, group))
-        for parameter, w, grad, state, group in moves:
+                moves.append((parameter, w, grad, group))
+        for parameter, w, grad, group in moves:
+            state = self.state[parameter]
             if self._away or w.dtype.itemsize == 2:
                 parameter.assign(run(w, self._updated, w, grad, state, group))
             else:

@@ -127,7 +127,7 @@ def way(v: Any, g: Any, eps: float, form: str, *likes: Any, gain: Any = None) ->
     return _first(False, shape, g.shape, dtype, of_g, eps, form, library, alike)
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.cache
 def _first(
     in_order: bool, v: Shape, g: Shape, dtype: Any, of_g: Any, eps: float, form: str,
     library: str = "numpy", alike: bool = True,
