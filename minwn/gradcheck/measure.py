@@ -285,6 +285,7 @@ class Measurement:
                 part = found[blunt]
                 part.floor = numpy.fmin(part.floor, self._complex_noise(rows[blunt], part))
                 found[blunt] = part
+            # Here 0 / 0 comes first: where f is flat to a complex step, a kink may be.
             excess = abs(analytic - found.value) / (self.rtol * found.scale)
         excess = numpy.nan_to_num(excess, nan=numpy.inf).max(axis=1, initial=0.0)
         worst = numpy.argsort(-excess)
