@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ from minwn.mutation.suite import measured
 from minwn.oracle import cases, mistakes, properties, spec, vectors
 from minwn.oracle.cases import of_shape
 from minwn.oracle.check_adapter import check_adapter
-from minwn.oracle.reference import double_double, error_bounds, truth
+from minwn.oracle.reference import double_double, error_bounds, slices, truth
 from minwn.oracle.report import glossary
 from minwn.oracle.targets import adapters
 from minwn.oracle.targets.pipe import Pipe, PipeError
@@ -260,7 +260,7 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     "oracle.mistakes.Terms.__init__": (
         lambda **s: mistakes.Terms(V, G, W_BAR, (0,), **s), "form eps"
     ),
-    "oracle.mistakes.kept_axes": (lambda axis: mistakes.kept_axes(axis, 2), "axis"),
+    "oracle.reference.slices.kept_axes": (lambda axis: slices.kept_axes(axis, 2), "axis"),
     "oracle.properties.law_test": (
         lambda **s: properties.law_test("I6", answers, **s), "form eps axis"
     ),
@@ -298,6 +298,8 @@ ELSEWHERE = {
     "oracle.spec.Spec": "made by make_spec", "oracle.diagnosis": "made by the judge",
     "oracle.reference.exact": "below truth", "oracle.report.glossary": "words",
     "oracle.mistakes.Terms.": "letters",
+    "oracle.reference.slices.gain_shape": "below kept_axes",
+    "oracle.reference.slices.reduced_axes": "below kept_axes",
     "mutation": "faults that are planted", "oracle.checks.point": "made by laws",
     "oracle.vectors.Vector": "read from files", "oracle.vectors.content": "below texts",
     "oracle.verdict": "below check", "interop.dim": "numbered as in R and PyTorch",
@@ -426,7 +428,7 @@ def test_numpy_scalars_are_as_weak_as_pythons():
         lambda: truth.answers(("w",), [V[0]] * 3, [1.0, 1.0], "insid", 0.5, truth.Format.of("f8")),
         lambda: double_double._truths([(V, G, W_BAR)], "insid", 0.5),
         lambda: error_bounds._allowed(("w",), V, G, W_BAR, None, None, "insid", 0.5, None, True),
-        lambda: mistakes.Terms(V, G, W_BAR).radius("insid", 0.5),
+        lambda: mistakes.Terms.radius(SimpleNamespace(form="insid", eps=0.5, v=V), G),
         lambda: weight_norm.slope(V, V, (2, 1), 0.5, "insid"),
         lambda: weight_norm.curvature(V, G, V, G, G, V, 0.5, "insid"),
     ],

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from minwn.tolerance import ratio
+from minwn.tolerance import ratio, scaled_error
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,25 @@ def test_ratio_of_arrays():
     assert found.dtype == "float64"
     assert found.tolist() == [[0.5, 1.0], [0.0, math.inf]]
     assert ratio([], 0.0).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "tolerance", "want"),
+    [
+        (1.0, 3.0, 4.0, 0.5), (2.0, 2.0, 0.0, 0.0), (2.0, 1.0, 0.0, math.inf),
+        (math.inf, math.inf, 1.0, 0.0), (math.inf, math.inf, math.nan, 0.0),
+        (math.inf, -math.inf, 1.0, math.inf), (math.inf, 1.0, 1.0, math.inf),
+        (math.nan, math.nan, 1.0, math.inf), (math.nan, 1.0, math.inf, math.inf),
+        (1.0, math.inf, math.inf, math.inf), (1.0, 2.0, math.inf, 0.0),
+    ],
+)
+def test_scaled_error(got, expected, tolerance, want):
+    found = scaled_error(got, expected, tolerance)
+    assert isinstance(found, float)
+    assert found == want
+
+
+def test_scaled_error_of_arrays():
+    found = scaled_error([[1.0, math.inf], [math.nan, 4.0]], [[1.0, math.inf], [0.0, 2.0]], [1, 4])
+    assert found.tolist() == [[0.0, 0.0], [math.inf, 0.5]]
+    assert scaled_error([], [], 0.0).shape == (0,)

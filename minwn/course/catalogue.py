@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
-from ..oracle.mistakes import Terms, kept_axes
+from ..oracle.mistakes import Terms
+from ..oracle.reference.slices import kept_axes
 from ..oracle.spec import make_spec
 from ..validation import choice, door
 from .exercise import Judge
@@ -88,7 +89,7 @@ def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None 
     choice("output", output, ("w", "v_bar", "g_bar"))
     t = Terms(v, g, w_bar, kept_axes(axis, np.ndim(v)))
     expected = getattr(t, output)()
-    wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.rules]
+    wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.where]
     common_errors = [
         (value, sentence(m.id) or _about_axes(m.formula))
         for m, value in wrong

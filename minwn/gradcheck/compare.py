@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 
 from ..backend import Generator, quiet
+from ..tolerance import scaled_error
 from .analytic import forward_product
 from .measure import Measurement
 from .numerical import (
@@ -96,9 +97,7 @@ class Judged:
         judged, but of directions one is enough."""
         found, analytic, allowed = self.found, self.analytic, self.allowed
         each = isinstance(self.how.tangents, Entries)
-        with quiet():
-            ratio = abs(analytic - found.value) / allowed
-        ratio = numpy.where(analytic == found.value, 0.0, numpy.nan_to_num(ratio, nan=numpy.inf))
+        excess = scaled_error(analytic, found.value, allowed)
         undefined = ~numpy.isfinite(found.value)
         # What is wrong by more than is allowed is wrong, where what is allowed can be believed.
         credible = numpy.maximum(THOUSANDTH * self.reference, DISTRUST * found.floor)
@@ -111,10 +110,10 @@ class Judged:
             kink[0::2] &= kink[1::2].any()
         judges = ~(undefined | unresolved | (found.kink & ~kink)).any(axis=1, keepdims=True)
         if not each and judges.any():
-            ratio = numpy.where(judges, ratio, -1.0)
+            excess = numpy.where(judges, excess, -1.0)
             undefined, kink = undefined & judges, kink & judges
             blunt, unresolved = blunt & judges, unresolved & judges
-        wrong = (ratio > 1) & ~(undefined | blunt | kink)
+        wrong = (excess > 1) & ~(undefined | blunt | kink)
         verdict, where = "pass", ~undefined
         for reason, at in zip(VERDICTS, (wrong, undefined, kink, unresolved), strict=False):
             if at.any():
@@ -122,8 +121,8 @@ class Judged:
                 break
         if verdict == "unresolved":
             with quiet():
-                ratio = allowed / self.reference
-        row, column = numpy.unravel_index(numpy.where(where, ratio, -2.0).argmax(), ratio.shape)
+                excess = allowed / self.reference
+        row, column = numpy.unravel_index(numpy.where(where, excess, -2.0).argmax(), excess.shape)
         return verdict, int(row), int(column)
 
     def sees(self) -> tuple[float, float]:

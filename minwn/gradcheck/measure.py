@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy
 
 from ..backend import Generator, generator, quiet
+from ..tolerance import scaled_error
 from .numerical import (
     COMPLEX_STEP,
     DISTRUST,
@@ -262,10 +263,9 @@ class Measurement:
         doubt = found.contradicts(analytic, rtol).any(axis=1) | found.kink.any(axis=1)
         if not self.complex:
             doubt = self._doubt(found, analytic, self.tangents.size < 1)
-        with quiet():
-            ratio = (abs(analytic - found.value) / found.allowed(rtol)).max(axis=1)
+        excess = scaled_error(analytic, found.value, found.allowed(rtol)).max(axis=1)
         rows = numpy.flatnonzero(doubt)
-        rows = rows[numpy.argsort(-numpy.nan_to_num(ratio[rows], nan=numpy.inf), kind="stable")]
+        rows = rows[numpy.argsort(-excess[rows], kind="stable")]
         take = self.by_complex_step if self.complex else self.by_differences
         for part in (rows[:4], rows[4:]):
             if len(part):
@@ -285,6 +285,7 @@ class Measurement:
                 part = found[blunt]
                 part.floor = numpy.fmin(part.floor, self._complex_noise(rows[blunt], part))
                 found[blunt] = part
+            # Here 0 / 0 comes first: where f is flat to a complex step, a kink may be.
             excess = abs(analytic - found.value) / (self.rtol * found.scale)
         excess = numpy.nan_to_num(excess, nan=numpy.inf).max(axis=1, initial=0.0)
         worst = numpy.argsort(-excess)

@@ -15,9 +15,9 @@ So nothing here should believe it unverified.
 
 `central_differences` and `complex_step` measure many tangents at once: a `line(rows, h)` evaluates
 f at x + h_b t_b for the tangents t_b numbered by rows, (b,) -> (b, m), which are `Entries` of x or
-`Directions`. `ridders` and `complex_derivative` do the same for one function of one real number.
-`adjoint_gap` and `taylor_remainder` are the two identities that a derivative must satisfy, summed
-without rounding.
+`Directions`. `central_difference`, `ridders` and `complex_derivative` do the same for one function
+of one real number. `adjoint_gap` and `taylor_remainder` are the two identities that a derivative
+must satisfy, summed without rounding.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from ..backend import Generator, quiet
 
 __all__ = [
     "DISTRUST", "Contraction", "Derivative", "Directions", "Entries", "Line", "Measured",
-    "adjoint_gap", "central_differences", "complex_derivative", "complex_step", "halves",
-    "noise_along", "power_of_two", "random_directions", "ridders", "signed", "size_of", "sizes_of",
-    "spread", "taylor_remainder",
+    "adjoint_gap", "central_difference", "central_differences", "complex_derivative",
+    "complex_step", "halves", "noise_along", "power_of_two", "random_directions", "ridders",
+    "signed", "size_of", "sizes_of", "spread", "taylor_remainder",
 ]
 
 Line = Callable[[numpy.ndarray, numpy.ndarray], numpy.ndarray]
@@ -409,6 +409,11 @@ class Derivative:
     value: float
     estimate: float
     size: float
+
+
+def central_difference(f: Callable[[float], Any], h: float) -> Any:
+    """(f(h) - f(-h)) / 2h, which is f'(0) + O(h^2); f may return an array."""
+    return (f(h) - f(-h)) / (2 * h)
 
 
 def ridders(

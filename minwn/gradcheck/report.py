@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ..tolerance import ratio
+
 __all__ = ["VERDICTS", "Comparison", "GradcheckError", "GradcheckReport"]
 
 VERDICTS = ("fail", "undefined", "not differentiable", "unresolved", "pass")  # worst first
@@ -47,9 +49,7 @@ class Comparison:
     @property
     def ratio(self) -> float:
         """error / allowed: above 1 where the gradient is wrong."""
-        if self.error == 0:
-            return 0.0
-        return self.error / self.allowed if self.allowed else math.inf
+        return float(ratio(self.error, self.allowed))
 
     @property
     def place(self) -> str:
@@ -95,7 +95,7 @@ class GradcheckReport:
     def worst(self) -> Comparison:
         """The comparison that decided the verdict; of equal ones, that of the largest ratio."""
         decisive = [c for c in self.comparisons if c.verdict == self.verdict]
-        return max(decisive, key=lambda c: c.ratio if c.ratio == c.ratio else math.inf)
+        return max(decisive, key=lambda c: c.ratio)
 
     def __bool__(self) -> bool:
         return self.ok

@@ -5,58 +5,35 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from .mutant import Mutant, named, written, written_for
+from ..oracle.mistakes import CATALOGUE
+from ..oracle.mistakes.table import PLACES
+from .mutant import Mutant, committed, named
 
 __all__ = ["mutants"]
 
-# The sums go over `R`, where they should go over a slice. On axis 0 the mirrored axis is the last.
-PLACES = {
-    "global": (0, ()),
-    "first_only": (0, ()),
-    "second": (0, ()),
-    "last": (0, ("flipped",)),
-    "elementwise": (0, ()),
-    "rank": (0, ()),
-    "last_only": (0, ()),
-    "first": (1, ()),
-    "flipped": (1, ()),
-}
-NORM, DOT = "np.sqrt(sum(v*v, R))", "sum(G*v, R)"
-VARIANTS = {
-    "function": {
-        "w": f"g*v / {NORM}",
-        "v_bar": f"g*G/{NORM} - sum(g*G*v, R)/{NORM}**3 * v",
-        "g_bar": f"sum(G*v / {NORM})",
-    },
-    "norm": {"v_bar": f"g/{NORM} * (G - d/{NORM}**2 * v)", "g_bar": f"sum(G*v / {NORM})"},
-    "norm_and_dot": {
-        "v_bar": f"g/{NORM} * (G - {DOT}/{NORM}**2 * v)", "g_bar": f"sum(G*v / {NORM})",
-    },
-    "dot": {"v_bar": f"g/n * (G - {DOT}/n**2 * v)"},
-    "n2": {"v_bar": f"g/n * (G - d/{NORM}**2 * v)"},
-}
+# Where axis 0 keeps the norm, the first of these is right, and the other is the last axis.
+ON_AXIS_1 = ("first", "flipped")
+RANKS = (1, 2, 3, 4, 5)
 
 
 def mutants() -> Iterator[Mutant]:
-    """Every place in every variant, on arrays of one to five axes."""
-    for which, (axis, same) in PLACES.items():
-        for variant, texts in VARIANTS.items():
-            if (which, variant) == ("global", "norm_and_dot"):
-                texts = texts | {"g_bar": "D / N"}
-            yield _mutant(which, variant, texts, axis, same)
-    yield _mutant("global", "dot_in_g_bar", {"g_bar": "D / n"}, 0, ())
+    """Every place of the catalogue in every variant, on arrays of one to five axes."""
+    for mistake in CATALOGUE:
+        place = mistake.place
+        if place:
+            axis, lines = int(place in ON_AXIS_1), mistake.lines
+            names = [mistake.id.replace(place, other, 1) for other in _same(place, axis)]
+            yield Mutant(
+                f"axis.{mistake.id}", "axis", mistake.formula,
+                functools.partial(committed, lines, axis, place), named(names), axis=axis,
+                ranks=RANKS,
+            )
 
 
-def _mutant(
-    which: str, variant: str, texts: dict[str, str], axis: int, same: tuple[str, ...]
-) -> Mutant:
-    placed = {output: text.replace("R)", f"place({which!r}))") for output, text in texts.items()}
-    make = functools.partial(written, **placed)
-    if axis:
-        make = functools.partial(written_for, axis, **placed)
-    return Mutant(
-        f"axis.{which}_{variant}", "axis",
-        "; ".join(f"{output} = {text}" for output, text in placed.items()),
-        make,
-        named([f"{x}_{variant}" for x in (which, *same)]), axis=axis, ranks=(1, 2, 3, 4, 5),
-    )
+def _same(place: str, axis: int) -> list[str]:
+    """The place, and others that keep the same axes in arrays of any rank."""
+
+    def kept(which: str) -> list[tuple[int, ...] | None]:
+        return [PLACES[which][1](rank, (axis,)) for rank in RANKS]
+
+    return [which for which in PLACES if kept(which) == kept(place)]

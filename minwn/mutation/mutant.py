@@ -1,12 +1,15 @@
 """A mutant: an implementation of weight normalisation with a fault that is known.
 
 A mutant is plain NumPy, most often two or three expressions in the names below, as people write
-them, with the id that a judge should report. Nothing here knows the judge.
+them, with the id that a judge should report. Nothing here knows the judge but the
+table of its mistakes.
 
     G   w_bar            n   the norm of each slice    N, D   n and d of the whole array
     v   the direction    d   <G, v> of each slice      rows   how many slices, m   their entries
     g   the gain         w   g v / n                   sum    over a slice
     own   the axes of a slice                          roll   to the next slice
+
+One that is a row of the catalogue is made of the row: its lines, computed in the dtype of v.
 """
 
 from __future__ import annotations
@@ -17,13 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..oracle.mistakes.grammar import Program, python
+from ..oracle.mistakes.table import PLACES, RIGHT
+
 __all__ = [
-    "Implementation", "Mutant", "correct", "forward", "named", "namespace", "written",
-    "written_for",
+    "V_BAR", "Implementation", "Mutant", "committed", "correct", "forward", "named", "namespace",
+    "written",
 ]
 
 Function = Callable[..., Any]
-FORMULAS = {"w": "g * v / n", "v_bar": "g/n * (G - d/n**2 * v)", "g_bar": "d / n"}
+FORMULAS = {name: python(RIGHT[name]) for name in ("w", "v_bar", "g_bar")}
 W, V_BAR, G_BAR = FORMULAS.values()
 DTYPES = ("float64", "float32")
 
@@ -71,7 +77,7 @@ def named(*faults: str | Iterable[str]) -> tuple[frozenset[str], ...]:
     return tuple(frozenset([x] if isinstance(x, str) else x) for x in faults)
 
 
-def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
+def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0, place: str = "") -> dict[str, Any]:
     """All that a formula is made of, also one of the catalogue; see `oracle.mistakes.grammar`."""
     whole = tuple(range(v.ndim))
     own = tuple(a for a in whole if a != axis % max(v.ndim, 1))
@@ -79,54 +85,68 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0) -> dict[str, Any]:
     def total(x: Any, axes: Any = own) -> Any:
         return x.sum(axis=axes, keepdims=True)
 
+    def over(x: Any) -> Any:
+        return total(x, _summed(place, v.ndim, axis))
+
     n, d = np.sqrt(total(v * v)), total(w_bar * v)
     real = n.dtype.type
     return {
         "np": np, "G": w_bar, "v": v, "g": g, "n": n, "d": d, "w": g * v / n, "own": own,
         "sum": total, "N": np.sqrt(total(v * v, whole)), "D": total(w_bar * v, whole),
         "m": real(v.size // max(v.shape[axis], 1)), "rows": real(v.shape[axis]),
-        "w_bar": w_bar, "slices": real(v.shape[axis]), "abs": np.abs, "exp": np.exp,
-        "sqrt": np.sqrt, "flip": np.flip, "grand_sum": np.sum,
+        "w_bar": w_bar, "slices": real(v.shape[axis]), "along": v,
+        "abs": np.abs, "sign": np.sign, "exp": np.exp, "sqrt": np.sqrt, "flip": np.flip,
+        "grand_sum": np.sum, "norm": lambda x: np.sqrt(total(x * x)),
+        "max": lambda x: x.max(axis=own, keepdims=True),
+        "first": lambda x: np.full_like(x, np.ravel(x)[0]),
         "roll": lambda x, by=1: np.roll(x, by, axis=axis),
-        "place": lambda which: place(which, v.ndim, axis),
-    }
+        "top": lambda x: np.sign(x) * (abs(x) == abs(x).max(axis=own, keepdims=True)),
+        "but_last": lambda x: np.where(np.arange(x.shape[-1]) < x.shape[-1] - 1, x, 0 * x),
+    } | ({} if not place else {"over": over, "N": np.sqrt(over(v * v)), "V": v})
 
 
-def place(which: str, rank: int, axis: int) -> tuple[int, ...]:
-    """The axes that are summed over where they are the wrong ones."""
-    whole = tuple(range(rank))
-    kept = {"first": 0, "second": 1, "last": rank - 1, "flipped": rank - 1 - axis}
-    if which in kept:
-        return tuple(a for a in whole if a != kept[which]) if kept[which] < rank else whole
-    if which == "rank" and rank > 1:
-        return (1,)
-    if which == "last_only" and rank > 1:
-        return (rank - 1,)
-    table = {"global": whole, "elementwise": (), "first_only": (0,)}
-    return table.get(which, tuple(a for a in whole if a != axis))
+def _summed(place: str, rank: int, axis: int) -> tuple[int, ...]:
+    """The axes of a sum over a place of the catalogue; those of a slice where it has none."""
+    kept = PLACES[place][1](rank, (axis,))
+    return tuple(a for a in range(rank) if a not in ((axis,) if kept is None else kept))
+
+
+def committed(lines: str, axis: int = 0, place: str = "") -> Implementation:
+    """The mistake of which these are the lines; `forward` and `correct` where it leaves them so."""
+    program = Program(lines, RIGHT)
+
+    def answer(name: str, like: Any, w_bar: Any, v: Any, g: Any) -> Any:
+        def names(**new: Any) -> dict[str, Any]:
+            return namespace(**({"w_bar": w_bar, "v": v, "g": g} | new), axis=axis, place=place)
+
+        return _as(program.answer(name, names(), names), like, v.dtype)
+
+    def of_w(v: Any, g: Any) -> Any:
+        return answer("w", v, v, v, g)
+
+    def of_bars(w_bar: Any, v: Any, g: Any) -> Any:
+        return answer("v_bar", v, w_bar, v, g), answer("g_bar", g, w_bar, v, g)
+
+    shown = set(program.answers)
+    return Implementation(
+        of_w if axis or "w" in shown else forward, of_bars if axis or shown - {"w"} else correct
+    )
 
 
 def written(v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
     """An implementation of three expressions; `forward` and `correct` themselves where they are."""
-    found = written_for(0, v_bar, g_bar, w)
-    return Implementation(
-        forward if w == W else found.forward,
-        correct if (v_bar, g_bar) == (V_BAR, G_BAR) else found.backward,
-    )
-
-
-def written_for(axis: int, v_bar: str = V_BAR, g_bar: str = G_BAR, w: str = W) -> Implementation:
-    """The same, of slices that keep `axis`."""
     at_w, at_v, at_g = (compile(text.strip(), text, "eval") for text in (w, v_bar, g_bar))
 
     def of_w(v: Any, g: Any) -> Any:
-        return _as(eval(at_w, namespace(v, v, g, axis)), v, v.dtype)
+        return _as(eval(at_w, namespace(v, v, g)), v, v.dtype)
 
     def of_bars(w_bar: Any, v: Any, g: Any) -> Any:
-        known = namespace(w_bar, v, g, axis)
+        known = namespace(w_bar, v, g)
         return _as(eval(at_v, known), v, v.dtype), _as(eval(at_g, known), g, v.dtype)
 
-    return Implementation(of_w, of_bars)
+    return Implementation(
+        forward if w == W else of_w, correct if (v_bar, g_bar) == (V_BAR, G_BAR) else of_bars
+    )
 
 
 def _as(x: Any, like: Any, dtype: Any) -> Any:

@@ -8,43 +8,38 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, correct, forward, named
+from ..oracle.mistakes import SECOND
+from ..oracle.mistakes.grammar import Program
+from ..oracle.mistakes.table import RIGHT
+from .mutant import Implementation, Mutant, correct, forward, named, namespace
 
 __all__ = ["mutants"]
 
-Terms = dict[str, float]
-# Factors of the terms of the second order; all are 1 in the right formula.
-ONES: Terms = dict.fromkeys(
-    ("along", "dot", "gain", "frozen_s", "frozen_a", "frozen_c", "bend", "by_B", "by_B_dot",
-     "g_c", "g_as"), 1.0,
-)
+ANSWERS = ("w_dot", "by_v", "by_g")
+RIGHT_LINES = Program("", RIGHT)
 
 
-def parts(v: Any, g: Any, G: Any, A: Any, B: Any, f: Terms) -> tuple[Any, Any, Any]:
+def answers(program: Program, w_bar: Any, v: Any, g: Any, A: Any, B: Any) -> tuple[Any, Any, Any]:
     """(w_dot, by_v, by_g) with A and B in the place of tangents, or of cotangents."""
-    axes = tuple(range(1, v.ndim))
 
-    def total(x: Any) -> Any:
-        return x.sum(axis=axes, keepdims=True)
+    def names(**new: Any) -> dict[str, Any]:
+        known = namespace(**({"w_bar": w_bar, "v": v, "g": g} | new))
+        a, c = known["sum"](A * known["v"]), known["sum"](A * known["w_bar"])
+        return known | {"A": A, "B": B, "v_dot": A, "g_dot": B, "a": a, "c": c}
 
-    n = np.sqrt(total(v * v))
-    s, a, c = total(G * v), total(A * v), total(A * G)
-    w_dot = g / n * (f["along"] * A - f["dot"] * a / n**2 * v) + f["gain"] * B / n * v
-    by_v = -g / n**3 * (f["frozen_s"] * s * A + f["frozen_a"] * a * G + f["frozen_c"] * c * v)
-    by_v = by_v + f["bend"] * 3 * g * s * a / n**5 * v
-    by_v = by_v + f["by_B"] * B / n * (G - f["by_B_dot"] * s / n**2 * v)
-    return w_dot, by_v, f["g_c"] * c / n - f["g_as"] * a * s / n**3
+    w_dot, by_v, by_g = (program.answer(name, names(), names) for name in ANSWERS)
+    return w_dot, by_v, by_g
 
 
-def order_two(which: str, **factors: float) -> Implementation:
-    """A jvp, or a double backward, with some factors other than 1."""
-    f = ONES | factors
+def order_two(which: str, lines: str = "") -> Implementation:
+    """A jvp, or a double backward, with these lines in the place of the right ones."""
+    program = Program(lines, RIGHT)
 
     def jvp(v: Any, g: Any, v_dot: Any, g_dot: Any) -> Any:
-        return parts(v, g, v, v_dot, g_dot, f)[0]
+        return answers(program, v, v, g, v_dot, g_dot)[0]
 
     def double_backward(A: Any, B: Any, w_bar: Any, v: Any, g: Any) -> Any:
-        return parts(v, g, w_bar, A, B, f)
+        return answers(program, w_bar, v, g, A, B)
 
     if which == "jvp":
         return Implementation(forward, correct, jvp)
@@ -59,7 +54,7 @@ def plumbed(how: str) -> Implementation:
             A = np.roll(A, 1, axis=0)
         if how == "w_bar of ones":
             w_bar = np.ones_like(w_bar)
-        by_w_bar, by_v, by_g = parts(v, g, w_bar, A, B, ONES)
+        by_w_bar, by_v, by_g = answers(RIGHT_LINES, w_bar, v, g, A, B)
         if how == "swapped":
             return by_v, by_w_bar, by_g
         if how == "by_g summed":
@@ -83,35 +78,30 @@ def plumbed(how: str) -> Implementation:
     return Implementation(forward, correct, None, double_backward)
 
 
-# id: the factors, and the names that are right; () where there is none
-DOUBLE: dict[str, tuple[Terms, tuple[str, ...]]] = {
-    "frozen_norm": ({"frozen_c": 0, "bend": 0, "by_B_dot": 0}, ("second_frozen_norm",)),
-    "no_bend": ({"bend": 0}, ("second_no_bend",)),
-    "bend_once": ({"bend": 1 / 3}, ("second_bend_once",)),
-    "no_g_bar": ({"by_B": 0}, ("second_no_g_bar",)),
-    "no_c": ({"frozen_c": 0}, ("second_no_c",)),
-    "no_projection": ({"dot": 0}, ("product_no_projection",)),
-    "no_gain": ({"gain": 0}, ()),
-    "no_s": ({"frozen_s": 0}, ()),
-    "no_a": ({"frozen_a": 0}, ()),
-    "bend_sign": ({"bend": -1}, ()),
-    "bend_twice": ({"bend": 2 / 3}, ()),
-    "by_g_no_c": ({"g_c": 0}, ()),
-    "by_g_no_bend": ({"g_as": 0}, ()),
-    "by_g_sign": ({"g_as": -1}, ()),
-    "by_B_no_projection": ({"by_B_dot": 0}, ("second_g_bar_no_projection",)),
-    "by_B_sign": ({"by_B": -1}, ()),
-    "projection_sign": ({"dot": -1}, ("product_sign",)),
-    "projection_half": ({"dot": 0.5}, ()),
+# Ids are permanent, also where the catalogue calls the mistake by a longer or another name.
+IDS = {
+    ("double_backward", "second_g_bar_no_projection"): "by_B_no_projection",
+    ("double_backward", "product_sign"): "projection_sign",
 }
-JVP: dict[str, tuple[Terms, tuple[str, ...]]] = {
-    "no_projection": ({"dot": 0}, ("product_no_projection",)),
-    "sign": ({"dot": -1}, ("product_sign",)),
-    "no_g_dot": ({"gain": 0}, ("product_no_g_dot",)),
-    "half": ({"dot": 0.5}, ()),
-    "g_dot_twice": ({"gain": 2}, ()),
-    "no_v_dot": ({"along": 0, "dot": 0}, ()),
-    "negated": ({"along": -1, "dot": -1, "gain": -1}, ()),
+# In no catalogue.
+BY_B, FROZEN = "(B/n) (w_bar - (d/n^2) v)", "(g/n^3) (d A + a w_bar + c v)"
+DOUBLE = {
+    "no_gain": "w_dot = (g/n) (A - (a/n^2) v)",
+    "no_s": f"by_v = {BY_B} - (g/n^3) (a w_bar + c v) + 3 (g a d/n^5) v",
+    "no_a": f"by_v = {BY_B} - (g/n^3) (d A + c v) + 3 (g a d/n^5) v",
+    "bend_sign": f"by_v = {BY_B} - {FROZEN} - 3 (g a d/n^5) v",
+    "bend_twice": f"by_v = {BY_B} - {FROZEN} + 2 (g a d/n^5) v",
+    "by_g_no_c": "by_g = -a d/n^3",
+    "by_g_no_bend": "by_g = c/n",
+    "by_g_sign": "by_g = c/n + a d/n^3",
+    "by_B_sign": f"by_v = -{BY_B} - {FROZEN} + 3 (g a d/n^5) v",
+    "projection_half": "w_dot = (g/n) (A - (1/2) (a/n^2) v) + (B/n) v",
+}
+JVP = {
+    "half": "w_dot = (g/n) (A - (1/2) (a/n^2) v) + (B/n) v",
+    "g_dot_twice": "w_dot = (g/n) (A - (a/n^2) v) + 2 (B/n) v",
+    "no_v_dot": "w_dot = (B/n) v",
+    "negated": "w_dot = -(g/n) (A - (a/n^2) v) - (B/n) v",
 }
 PLUMBED = (
     "A rolled", "w_bar of ones", "swapped", "by_g summed", "by_v zero", "first order again",
@@ -121,16 +111,24 @@ PLUMBED = (
 
 def mutants() -> Iterator[Mutant]:
     """The double backward, the forward product, and the wiring of both."""
+    for mistake in SECOND:
+        lines = mistake.lines or mistake.formula
+        for which in ("double_backward", "jvp")[: 1 + ("w_dot" in mistake.where)]:
+            slug = IDS.get((which, mistake.id), mistake.id.partition("_")[2])
+            yield _mutant(which, slug, lines, mistake.formula, named(mistake.id))
     for which, table in (("double_backward", DOUBLE), ("jvp", JVP)):
-        for slug, (factors, names) in table.items():
-            said = ", ".join(f"{term} x {factor:.2g}" for term, factor in factors.items())
-            yield Mutant(
-                f"order2.{which}.{slug}", "order2", f"{which}: {said}",
-                functools.partial(order_two, which, **factors), named(names) if names else None,
-            )
+        for slug, lines in table.items():
+            yield _mutant(which, slug, lines, lines)
     for how in PLUMBED:
         names = ("product_no_g_dot",) if how == "jvp by pullback" else ()
         yield Mutant(
             f"order2.{how.replace(' ', '_')}", "order2", how, functools.partial(plumbed, how),
             named(names) if names else None,
         )
+
+
+def _mutant(which: str, slug: str, lines: str, what: str, faults: Any = None) -> Mutant:
+    return Mutant(
+        f"order2.{which}.{slug}", "order2", f"{which}: {what}",
+        functools.partial(order_two, which, lines), faults,
+    )

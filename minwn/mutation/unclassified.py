@@ -5,31 +5,29 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from .mutant import Mutant, written
+from .mutant import V_BAR, Mutant, written
 
 __all__ = ["mutants"]
 
-CORRECT_V, CORRECT_G = "g/n * (G - d/n**2 * v)", "d / n"
-
 UNCLASSIFIED: dict[str, dict[str, str]] = {
-    "v_squared_added": {"v_bar": f"{CORRECT_V} + 0.1*v**2"},
-    "constant_added": {"v_bar": f"{CORRECT_V} + 0.01"},
-    "tanh": {"v_bar": f"np.tanh({CORRECT_V})"},
+    "v_squared_added": {"v_bar": f"{V_BAR} + 0.1*v**2"},
+    "constant_added": {"v_bar": f"{V_BAR} + 0.01"},
+    "tanh": {"v_bar": f"np.tanh({V_BAR})"},
     "abs_v": {"v_bar": "g/n * (G - d/n**2 * abs(v))"},
     "cumulative": {"v_bar": "g/n * (np.cumsum(G, axis=-1) - d/n**2 * v)"},
     "sorted_v": {"v_bar": "g/n * (G - d/n**2 * np.sort(v, axis=-1))"},
     "centred": {"v_bar": "g/n * (G - sum(G)/m - (d - sum(v)*sum(G)/m)/n**2 * v)"},
-    "clipped": {"v_bar": f"np.clip({CORRECT_V}, -0.5, 0.5)"},
-    "sign_of_the_answer": {"v_bar": f"np.sign({CORRECT_V})"},
+    "clipped": {"v_bar": f"np.clip({V_BAR}, -0.5, 0.5)"},
+    "sign_of_the_answer": {"v_bar": f"np.sign({V_BAR})"},
     "softened": {"v_bar": "g/n * (G - d/(n**2 + abs(v)) * v)"},
     "squared_entries": {"v_bar": "g/n * (G - d/n**2 * v*abs(v))"},
     "cosine": {"v_bar": "g/n * np.cos(v) * (G - d/n**2 * v)"},
     "alternating": {"v_bar": "g/n * (G - d/n**2 * v*(1 - np.arange(v.shape[-1]) % 3))"},
     "positions": {"v_bar": "g/n * (G - d/n**2 * v) * (1 + np.arange(v.shape[-1]) / 100)"},
-    "relu": {"v_bar": f"np.maximum({CORRECT_V}, 0)"},
+    "relu": {"v_bar": f"np.maximum({V_BAR}, 0)"},
     "exp_of_v": {"v_bar": "g/n * (G - d/n**2 * np.expm1(v))"},
     "mixed_neighbours": {"v_bar": "g/n * (G - d/n**2 * (v + np.roll(v, 1, -1))/2)"},
-    "weight_decay": {"v_bar": f"{CORRECT_V} + 1e-2 * v**3"},
+    "weight_decay": {"v_bar": f"{V_BAR} + 1e-2 * v**3"},
     "log_norm": {"v_bar": "g/n * (G - d/n**2 * v) * np.log1p(n)"},
     "norm_plus_abs_d": {"v_bar": "g/(n + abs(d)) * (G - d/n**2 * v)"},
     "sine_of_d": {"v_bar": "g/n * (G - np.sin(d)/n**2 * v)"},

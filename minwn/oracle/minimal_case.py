@@ -24,6 +24,7 @@ from ..backend import dtype_of
 from .diagnosis import Diagnosis, Observation
 from .mistakes import CATALOGUE, Terms
 from .reference.rounding import as_float64
+from .reference.slices import Slices, reduced_axes
 from .reference.truth import expected
 from .report import MinimalCase, Worst
 from .run import Run
@@ -133,8 +134,7 @@ class Shrinker:
 
 def _fewer(shrinker: Shrinker, p: Problem, axes: Any) -> Iterator[Problem]:
     """Fewer slices, then fewer entries: one, two or three, or a half, a quarter, ... less."""
-    kept = list(axes or ())
-    order = kept + [a for a in range(p.v.ndim) if a not in kept]
+    order = (*(axes or ()), *reduced_axes(axes, p.v.ndim))
     while True:
         before = p.v.shape
         for axis in order:
@@ -179,20 +179,18 @@ def _taken(p: Problem, axis: int, indices: list[int]) -> Problem:
 def _paper(shrinker: Shrinker, p: Problem, axes: Any) -> Iterator[Problem]:
     """Slices of integer norm, small integers for the rest: all, or what of it still fails."""
     g, v = p.g, p.v
-    order = [*(axes or ()), *(a for a in range(v.ndim) if a not in (axes or ()))]
-    rows = g.size
-    m = v.size // rows
+    slices = Slices(v.shape, g.shape)
+    rows, m = slices.rows, slices.m
     row = _row(m)
     signs = [[(-1) ** (i * j % 3 == 1) for j in range(m)] for i in range(rows)]
     V = [[signs[i][j] * row[(i + j) % m] * (1 + i % 2) for j in range(m)] for i in range(rows)]
     W = [[(3 * j + 2 * i + 1) % 5 - 1 for j in range(m)] for i in range(rows)]
     G = [(-1) ** i * (2 + i % 3) * int(math.hypot(*row)) for i in range(rows)]
 
-    def placed(x: list[list[int]]) -> np.ndarray:
-        moved = np.array(x, dtype="float64").reshape([v.shape[a] for a in order])
-        return np.ascontiguousarray(moved.transpose(np.argsort(order))).astype(v.dtype)
-
-    simple = Problem(placed(V), np.array(G, "float64").reshape(g.shape).astype(g.dtype), placed(W))
+    simple = Problem(
+        slices.join(V, v.dtype), np.array(G, "float64").reshape(g.shape).astype(g.dtype),
+        slices.join(W, v.dtype),
+    )
     for parts in ("v g w_bar", "v w_bar", "g w_bar", "v g", "w_bar", "v", "g"):
         q = p._replace(**{part: getattr(simple, part) for part in parts.split()})
         if shrinker.fails(q, axes):

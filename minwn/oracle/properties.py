@@ -24,8 +24,8 @@ from .. import forms
 from ..validation import whole
 from .checks.invariants import INVARIANTS, Invariant, asking, ratio
 from .checks.point import Point
-from .mistakes import kept_axes
 from .reference.error_bounds import bounds
+from .reference.slices import Slices, gain_shape, kept_axes, reduced_axes
 
 __all__ = ["FORWARD_LAWS", "ForwardLaw", "Problem", "WeightNormLaws", "law_test", "problems"]
 
@@ -117,7 +117,7 @@ def problems(dtype: Any = "float64", axis: int | tuple[int, ...] | None = 0, ran
         # No slice has as many entries as there are slices.
         sizes = [st.integers(2, 3) if a in kept else st.integers(4, 5) for a in range(rank)]
         shape = [draw(size) for size in sizes]
-        g_shape = () if axes is None else tuple(k if a in kept else 1 for a, k in enumerate(shape))
+        g_shape = gain_shape(tuple(shape), axes)
 
         def numbers(size: tuple[int, ...]) -> np.ndarray:
             count = math.prod(size)
@@ -128,13 +128,12 @@ def problems(dtype: Any = "float64", axis: int | tuple[int, ...] | None = 0, ran
         scales = draw(st.lists(st.integers(-2, 2), min_size=g.size, max_size=g.size))
         return Problem(np.ldexp(v, np.reshape(scales, g_shape)), g, w_bar)
 
-    return problem().filter(lambda p: _fit(p, kept))
+    return problem().filter(_fit)
 
 
-def _fit(p: Problem, kept: tuple[int, ...]) -> bool:
+def _fit(p: Problem) -> bool:
     """Whether no mistake hides in the choice of the point."""
-    reduced = tuple(a for a in range(p.v.ndim) if a not in kept)
-    q = (p.v.astype("float64") ** 2).sum(axis=reduced, keepdims=True).reshape(p.g.shape)
+    q = Slices(p.v.shape, p.g.shape).total(p.v.astype("float64") ** 2)
     return bool(
         np.ptp(p.w_bar) > 0
         and (abs(q - 1) > 0.01).all()
@@ -167,7 +166,7 @@ def law_test(
     hypothesis = _hypothesis()
     if not has(law, axis, form):
         raise ValueError(f"{law}, {known.law}, is no law of form={form!r} and axis={axis}")
-    reduced = tuple(a for a in range(rank) if a not in (axes or ()))
+    reduced = reduced_axes(axes, rank)
 
     def allowed(v: Any, g: Any, w_bar: Any) -> Any:
         return bounds(v, g, w_bar, form=form, eps=eps, accumulate=accumulate)

@@ -11,6 +11,7 @@ from minwn.gradcheck.numerical import (
     Directions,
     Entries,
     adjoint_gap,
+    central_difference,
     central_differences,
     complex_derivative,
     complex_step,
@@ -62,6 +63,15 @@ def test_ridders(name):
     error = abs(found.value - slope(0.7))
     assert error <= DISTRUST * found.estimate + 8 * U * found.size
     assert error <= 1e-10 * abs(slope(0.7))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_central_difference(name):
+    f, slope = FUNCTIONS[name]
+    x = np.array([0.7, -1.3])
+    found = central_difference(lambda t: f(x + t), 1e-5)
+    # h^2/6 times a third derivative of at most 130, and rounding of f over h.
+    np.testing.assert_allclose(found, slope(x), rtol=0, atol=1e-8)
 
 
 def test_ridders_stops_where_rounding_is_all_that_is_left():

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from minwn.mutation import formula, index, memory, unclassified
-from minwn.mutation.mutant import FORMULAS, correct, forward, namespace, written
+from minwn.mutation import index, memory, unclassified
+from minwn.mutation.mutant import correct, forward, namespace, written
 
 from ..mutation.correct import CORRECT
 
@@ -23,7 +23,7 @@ def others(v, g):
     return tuple(range(1, v.ndim))
 
 
-RIGHT_V, RIGHT_G = FORMULAS["v_bar"], FORMULAS["g_bar"]
+RIGHT_V, RIGHT_G = "g/n * (G - d/n**2 * v)", "d / n"
 
 
 def wrong(v_bar, g_bar=RIGHT_G):
@@ -96,27 +96,87 @@ W = {
     "w_times_n": "g * n * v",
 }
 
+# (v_bar, g_bar), or (v_bar, g_bar, w)
+SEVERAL = {
+    "v_bar_is_w_dot": ("g/n * (G - d/n**2 * v) + d/n * v/n",),
+    "dot_of_neighbour": ("g/n * (G - roll(d)/n**2 * v)",),
+    "w_for_v": ("g/abs(g) * (G - sum(G*w)/g**2 * w)", "sum(G*w) / abs(g)"),
+    "norm_of_neighbour": ("g/roll(n) * (G - d/roll(n)**2 * v)", "d / roll(n)"),
+    "first_norm_for_all": (
+        "g/n[:1] * (G - d/n[:1]**2 * v)", "d / n[:1]", "g * v / n[:1]",
+    ),
+    "g_of_neighbour": ("roll(g)/n * (G - d/n**2 * v)", "d / n", "roll(g) * v / n"),
+    "first_g_for_all": ("g[:1]/n * (G - d/n**2 * v)", "d / n", "g[:1] * v / n"),
+    "norm_without_last": (
+        "g/n1 * (G - d1/n1**2 * v)".replace("n1", "np.sqrt(sum((v*v)[..., :-1]))")
+        .replace("d1", "sum((G*v)[..., :-1])"),
+        "sum((G*v)[..., :-1]) / np.sqrt(sum((v*v)[..., :-1]))",
+    ),
+    "dot_without_last": (
+        "g/n * (G - sum((G*v)[..., :-1])/n**2 * v)", "sum((G*v)[..., :-1]) / n",
+    ),
+}
+# Another length h with the derivative y, in the function and in the formula of the gradient.
+LENGTHS = {
+    "norm_squared": ("n**2", "2*v"),
+    "norm_l1": ("sum(abs(v))", "np.sign(v)"),
+    "norm_mean": ("(n / m**.5)", "(v / n / m**.5)"),
+    "norm_max": (
+        "abs(v).max(own, keepdims=True)",
+        "(np.sign(v) * (abs(v) == abs(v).max(own, keepdims=True)))",
+    ),
+}
+# Sums over a place in the place of those over a slice.
+NORM, DOT = "np.sqrt(sum(v*v, R))", "sum(G*v, R)"
+VARIANTS = {
+    "function": (
+        f"g*G/{NORM} - sum(g*G*v, R)/{NORM}**3 * v", f"sum(G*v / {NORM})", f"g*v / {NORM}",
+    ),
+    "norm": (f"g/{NORM} * (G - d/{NORM}**2 * v)", f"sum(G*v / {NORM})"),
+    "norm_and_dot": (f"g/{NORM} * (G - {DOT}/{NORM}**2 * v)", f"sum(G*v / {NORM})"),
+    "dot": (f"g/n * (G - {DOT}/n**2 * v)",),
+    "n2": (f"g/n * (G - d/{NORM}**2 * v)",),
+}
+# The axes of such a sum, where the first axis keeps a norm.
+SUMMED = {
+    "global": "tuple(range(v.ndim))",
+    "first_only": "(0,)",
+    "flipped": "tuple(range(v.ndim - 1))",
+    "second": "tuple(a for a in range(v.ndim) if a != 1)",
+    "last": "tuple(range(v.ndim - 1))",
+    "elementwise": "()",
+    "rank": "(1,)",
+    "last_only": "(v.ndim - 1,)",
+}
+# id: (v_bar, g_bar), or (v_bar, g_bar, w)
+OVER = {
+    f"{place}_{variant}": tuple(text.replace("R)", f"{axes})") for text in texts)
+    for place, axes in SUMMED.items()
+    for variant, texts in VARIANTS.items()
+    if (place, variant) != ("global", "norm_and_dot")
+}
+
 # id: (v_bar, g_bar); what is right is left out.
 NAMED = {
     **{name: (text,) for name, text in V_BAR.items()},
     **{name: (RIGHT_V, text) for name, text in G_BAR.items()},
-    **{name: texts[:2] for name, texts in formula.SEVERAL.items() if "without" not in name},
+    **{name: texts[:2] for name, texts in SEVERAL.items() if "without" not in name},
     **{
         f"{name}_in_formula": (f"g/{h} * (G - d/{h}**2 * v)", f"d / {h}")
-        for name, (h, _) in formula.LENGTHS.items()
+        for name, (h, _) in LENGTHS.items()
     },
     "global_norm": ("g/N * (G - d/N**2 * v)", "d / N"),
     "global_norm_and_dot": ("g/N * (G - D/N**2 * v)", "D / N"),
     "global_dot": ("g/n * (G - D/n**2 * v)",),
     "global_n2": ("g/n * (G - d/N**2 * v)",),
     "global_dot_in_g_bar": (RIGHT_V, "D / n"),
-    "first_only_dot": ("g/n * (G - sum(G*v, place('first_only'))/n**2 * v)",),
-    "rank_dot": ("g/n * (G - sum(G*v, place('rank'))/n**2 * v)",),
+    "first_only_dot": ("g/n * (G - sum(G*v, (0,))/n**2 * v)",),
+    "rank_dot": ("g/n * (G - sum(G*v, (1,))/n**2 * v)",),
     **{
         f"{which}_norm": (f"g/{n} * (G - d/{n}**2 * v)", f"sum(G * v / {n})")
         for which, n in (
-            ("first_only", "np.sqrt(sum(v*v, place('first_only')))"),
-            ("rank", "np.sqrt(sum(v*v, place('rank')))"),
+            ("first_only", "np.sqrt(sum(v*v, (0,)))"),
+            ("rank", "np.sqrt(sum(v*v, (1,)))"),
         )
     },
 }
@@ -190,7 +250,7 @@ WIRING = (
     ("last element not written", _edited("v_bar", (..., -1), "zero"), {"last_elem_zero"}),
     ("last element off", _edited("v_bar", (..., -1), "twice"), {"last_elem_off"}),
     ("last gain not written", _edited("g_bar", -1, "zero"), {"last_row_zero"}),
-    ("upper end of the sums", lambda: wrong(*formula.SEVERAL["norm_without_last"]),
+    ("upper end of the sums", lambda: wrong(*SEVERAL["norm_without_last"]),
      {"norm_without_last"}),
     ("w_bar reversed", _moved("w_bar", lambda x: x[::-1]), {"w_bar_reversed"}),
     ("w_bar rolled", _moved("w_bar", lambda x: np.roll(x, 1, -1)), {"w_bar_rolled"}),

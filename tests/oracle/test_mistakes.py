@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import minwn
 from minwn.mutation import MUTANTS
 from minwn.oracle.cases import cases
 from minwn.oracle.checks.invariants import INVARIANTS, laws
-from minwn.oracle.mistakes import CATALOGUE, OUTPUTS, SECOND, Terms, by_id, kept_axes
-from minwn.oracle.mistakes.formulas import FORMULAS
-from minwn.oracle.mistakes.grammar import python
-from minwn.oracle.mistakes.second import _second as second_right
+from minwn.oracle.mistakes import (
+    CATALOGUE,
+    OUTPUTS,
+    SECOND,
+    Terms,
+    by_id,
+    second_order,
+)
+from minwn.oracle.mistakes.grammar import Program, python
+from minwn.oracle.mistakes.table import RIGHT
 from minwn.oracle.reference.error_bounds import bounds, second_bounds
 from minwn.oracle.run import FAULTS
 
@@ -44,10 +56,49 @@ def test_every_name_is_given_once():
         assert m.fix
 
 
+def second_right(
+    t, A, B, *, c=1, s=1, a=1, bend=1, b=1, by_g_bar=1, dot=1, g_dot=1
+):
+    """The right answers; each number is the factor of one term."""
+    n, q, r = t.n, t.n**2, t.g / t.n
+    AG, Av = t.total(A * t.w_bar), t.total(A * t.v)
+    w_dot = r * (A - dot * Av / q * t.v) + g_dot * B / n * t.v
+    terms = s * t.d * A + a * Av * t.w_bar + c * AG * t.v
+    by_v = -r * terms / q + bend * 3 * r * Av * t.d / q**2 * t.v
+    by_v = by_v + by_g_bar * B / n * (t.w_bar - b * t.d / q * t.v)
+    return dict(zip(LATER, (w_dot, w_dot, by_v, (AG - Av * t.d / q) / n), strict=True))
+
+
+FACTORS = {
+    "second_frozen_norm": {"c": 0, "bend": 0, "b": 0},
+    "second_no_bend": {"bend": 0},
+    "second_bend_once": {"bend": 1 / 3},
+    "second_no_g_bar": {"by_g_bar": 0},
+    "second_g_bar_no_projection": {"b": 0},
+    "second_no_c": {"c": 0},
+    "product_no_projection": {"dot": 0},
+    "product_sign": {"dot": -1},
+    "product_no_g_dot": {"by_g_bar": 0, "g_dot": 0},
+}
+
+
+def test_each_mistake_of_the_second_order_is_a_factor_of_a_term():
+    assert {m.id for m in SECOND} == set(FACTORS)
+    for c in CASES[:20]:
+        t = Terms(c.v, c.g, c.w_bar, c.axes)
+        pairs = [(second_order(t, c.A, c.B), second_right(t, c.A, c.B))]
+        pairs += [(m.compute(t, c.A, c.B), second_right(t, c.A, c.B, **FACTORS[m.id]))
+                  for m in SECOND]
+        for said, want in pairs:
+            for output in LATER:
+                # two float64 evaluations of sums of a few terms, of at most ten entries a slice
+                np.testing.assert_allclose(said[output], want[output], rtol=1e-9, atol=1e-10)
+
+
 def test_what_is_missing_of_the_second_order_is_what_the_text_says():
     c = next(c for c in CASES if c.group == "generic")
     t = Terms(c.v, c.g, c.w_bar, c.axes)
-    right = second_right(t, c.A, c.B)[2]
+    right = second_right(t, c.A, c.B)["by_v"]
     told = {
         "second_no_g_bar": c.B / t.n * (t.w_bar - t.d / t.n**2 * t.v),
         "second_g_bar_no_projection": -c.B / t.n * t.d / t.n**2 * t.v,
@@ -75,7 +126,7 @@ def told(dtype):
             tol = bounds(c, **how)._asdict() | second_bounds(c, **how)._asdict()
             A, B = (np.asarray(x, "float64") for x in (c.A, c.B))
             with np.errstate(all="ignore"):
-                right = dict(zip(LATER, second_right(t, A, B), strict=True))
+                right = second_right(t, A, B)
                 wrong = [(m.id, o, m.output(o, t), getattr(t, o)()) for m in CATALOGUE
                          for o in m.where]
                 wrong += [(m.id, o, m.compute(t, A, B)[o], right[o]) for m in SECOND for o in LATER]
@@ -132,13 +183,38 @@ def test_the_formula_of_w_is_the_mistake(name):
         np.testing.assert_allclose(got, said, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("mistake", FORMULAS, ids=lambda m: m.id)
+def as_people_write(mistake):
+    """The mistake in expressions that share nothing with the catalogue."""
+    texts = a.V_BAR | a.G_BAR | a.W
+    if mistake.id in texts:
+        return a.written(**{mistake.where[0]: texts[mistake.id]})
+    h, y = a.LENGTHS.get(mistake.id, ("", ""))
+    if h:
+        return a.written(f"g*G/{h} - g*d/{h}**2 * {y}", f"d / {h}", f"g*v / {h}")
+    return a.written(*(a.NAMED | a.OVER | a.SEVERAL)[mistake.id])
+
+
+@pytest.mark.parametrize("name", a.OVER)
+def test_the_formula_over_other_axes_is_the_mistake(name):
+    for c in CASES:
+        if c.axes == (0,) and c.v.ndim > 2:
+            got = a.written(*a.OVER[name]).backward(c.w_bar, c.v, c.g)
+            said = by_id(name).compute(c.v, c.g, c.w_bar, c.axes)
+            for x, y in zip(got, said, strict=True):
+                np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-11)
+
+
+# "flipped" is planted where the second axis keeps the norm.
+@pytest.mark.parametrize(
+    "mistake",
+    [m for m in CATALOGUE if not m.place or (m.id in a.OVER and m.place != "flipped")],
+    ids=lambda m: m.id,
+)
 def test_a_mutant_is_made_of_the_same_row(mistake):
     """As people write it, too, but for the order of the operations."""
-    (output,) = mistake.where
-    text = (a.V_BAR | a.G_BAR | a.W)[mistake.id]
-    mutant = next(m for m in MUTANTS if m.id == f"formula.{mistake.id}").make()
-    own = a.written(**{output: text})
+    kind = "axis" if mistake.place else "formula"
+    mutant = next(m for m in MUTANTS if m.id == f"{kind}.{mistake.id}").make()
+    own = as_people_write(mistake)
     for c in CASES[:20]:
         if c.axes == (0,):
             with np.errstate(all="ignore"):
@@ -167,6 +243,17 @@ def test_in_other_forms_n_is_h_and_the_v_of_a_projection_h_y(form):
         np.testing.assert_allclose(m.output(m.where[0], t), want, rtol=1e-13)
 
 
+@pytest.mark.parametrize("form", ["inside", "outside", "rms"])
+def test_in_other_forms_the_slices_of_a_place_have_their_own_h(form):
+    c = next(c for c in CASES if c.group == "generic")
+    over = Terms(c.v, c.g, c.w_bar, c.axes, form, 0.3).over("global")
+    n = np.sqrt((c.v**2).sum())
+    h = {"inside": (n * n + 0.3) ** 0.5, "outside": n + 0.3, "rms": n / c.v.size**0.5 + 0.3}[form]
+    np.testing.assert_allclose(over["N"], h, rtol=1e-14)
+    y = {"inside": c.v / h, "outside": c.v / n, "rms": c.v / n / c.v.size**0.5}[form]
+    np.testing.assert_allclose(over["V"], h * y, rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -190,6 +277,31 @@ def test_a_formula_is_read(text, code):
 def test_what_is_no_formula_is_said(text):
     with pytest.raises(ValueError, match="is no formula; it cannot be read from"):
         python(text)
+
+
+def test_lines_are_read_in_order():
+    c = CASES[0]
+    t = Terms(c.v, c.g, c.w_bar, c.axes)
+
+    def names(**new):
+        return t.at(**new).names
+
+    def answer(text, output):
+        return Program(text, RIGHT).answer(output, t.names, names)
+
+    np.testing.assert_array_equal(answer("", "g_bar"), t.d / t.n)
+    np.testing.assert_array_equal(answer("n = 2 n; g_bar", "g_bar"), t.d / (2 * t.n))
+    np.testing.assert_array_equal(answer("g_bar; n = 2 n; w", "g_bar"), t.d / t.n)
+    # What follows from an input changes with it, and what no line names is right.
+    np.testing.assert_array_equal(answer("v = 2 v; w_bar = 3 w_bar; g_bar", "g_bar"), 3 * t.d / t.n)
+    np.testing.assert_array_equal(answer("v = 2 v; g_bar", "w"), t.g * t.v / t.n)
+    assert Program("n = 2 n; w; g_bar = d/n", RIGHT).answers == ("w", "g_bar")
+
+
+@pytest.mark.parametrize("text", ["x = 2 n", "n; w", "speed", "n = 2 n: w"])
+def test_what_is_no_line_is_said(text):
+    with pytest.raises(ValueError, match=r"is no (line|formula)"):
+        Program(text, RIGHT)
 
 
 # The fingerprint of each: the laws that it breaks.
@@ -232,8 +344,34 @@ def test_every_mistake_breaks_some_law(name):
     assert bool(found) == (name not in silent)
 
 
-def test_kept_axes():
-    assert kept_axes((-1, 0), 3) == (0, 2)
-    assert kept_axes(None, 2) is None
-    with pytest.raises(IndexError, match="axis 2"):
-        kept_axes(2, 2)
+# ---- a mistake is one row -----------------------------------------------------------------------
+
+NEW_ROW = """
+_V_BAR = (
+    Row("g_per_entry", "v_bar = (g/(m n)) (w_bar - (d/n^2) v)", FACTOR, "your gain is shared out"),
+"""
+ASK = """
+from minwn import oracle
+from minwn.course.catalogue import sentence
+import minwn
+from minwn.mutation import MUTANTS
+
+mutant = next(m for m in MUTANTS if m.id == "formula.g_per_entry")
+report = oracle.check(mutant.make().forward, mutant.make().backward)
+print([d.id for d in report.diagnosis], report.diagnosis[0].formula, sentence("g_per_entry"))
+"""
+
+
+def test_one_row_is_a_diagnosis_a_mutant_and_a_sentence(tmp_path):
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(minwn.__file__).parent, tmp_path / "minwn", ignore=ignore)
+    table = tmp_path / "minwn/oracle/mistakes/table.py"
+    before = table.read_text(encoding="utf-8")
+    table.write_text(before.replace("\n_V_BAR = (\n", NEW_ROW), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout.strip() == (
+        "['g_per_entry'] v_bar = (g/(m n)) (w_bar - (d/n^2) v) your gain is shared out"
+    )

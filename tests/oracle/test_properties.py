@@ -12,8 +12,8 @@ pytest.importorskip("hypothesis", reason="the laws as tests are made with hypoth
 from hypothesis import HealthCheck, Phase, given, settings
 
 from minwn.oracle.checks.invariants import INVARIANTS
-from minwn.oracle.mistakes import kept_axes
 from minwn.oracle.properties import FORWARD_LAWS, WeightNormLaws, has, law_test, problems
+from minwn.oracle.reference.slices import kept_axes
 
 from . import implementations as a
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...byhand.weight_norm import vjp as backward
 from ...mutation import MUTANTS as ALL
 from ...oracle import expected
+from ...oracle.mistakes import by_id
 from ..exercise import Exercise
 from ..judges import choice, number
 
@@ -34,24 +35,14 @@ NAMES = {  # by the ids that the oracle gives them
     "eps": "eps.outside.backward.1e-06",
     "float32": "accumulation.float32.qd",
 }
-WHAT = {
-    "no projection": "v_bar = g/n w_bar",
-    "no g": "v_bar = 1/n (w_bar - d/n^2 v)",
-    "no 1/n": "v_bar = g (w_bar - d/n^2 v)",
-    "no g/n": "v_bar = w_bar - d/n^2 v",
-    "n for n^2": "v_bar = g/n (w_bar - d/n v)",
-    "|d| for d": "v_bar = g/n (w_bar - |d|/n^2 v)",
-    "sum for dot": "v_bar = g/n (w_bar - sum(w_bar)/n^2 v)",
-    "|g| for g": "v_bar = |g|/n (w_bar - d/n^2 v)",
-    "g_bar times g": "g_bar = <w_bar, w>, which is g d/n",
-    "g_bar summed": "g_bar = d/n, added up over all rows",
-    "d of all rows": "v_bar with d added up over all rows",
+_WORDS = {  # of those that the catalogue has no formula for
     "n of another row": "v_bar with the n of the row before in g/n",
     "last row zero": "v_bar with zeros in its last row",
     "first entry lost": "v_bar with d without the first entry of each row",
     "eps": "v_bar and g_bar of w = g v / (n + 1e-6)",
     "float32": "v_bar and g_bar with sums in float32",
 }
+WHAT = {name: _WORDS.get(name) or by_id(id.split(".")[1]).formula for name, id in NAMES.items()}
 _FOUND = {mutant.id: mutant for mutant in ALL}
 MUTANTS: dict[str, Any] = {name: _FOUND[id].make().backward for name, id in NAMES.items()}
 LEAST = 4  # entries of v: with one row, or one column, some of the mutants are right

@@ -37,6 +37,7 @@ from typing import Any
 
 from ... import validation
 from ..reference.rounding import Format
+from ..reference.slices import kept_axes
 from .case import Case, Draw, arrange, fits, laid_in
 from .generators import ANGLES, GENERATORS, RANGE, UNDEFINED, generic
 from .layouts import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
@@ -113,8 +114,7 @@ def of_shape(
 
     Raises IndexError for an axis that the shape has not.
     """
-    axes = validation.axes("axis", axis, shape)
-    axes = None if axes is None else tuple(sorted(set(axes)))
+    axes = kept_axes(axis, shape)
     for number in range(2):
         yield shape_case(number, shape, axes, Format.of(dtype))
 
@@ -140,11 +140,9 @@ def _arranged(id: str, group: str, draw: Draw, axis: Any, target: Format, rank: 
             part: [getattr(draw, part)[i]] for part in ("v", "g", "w_bar", "A", "B")
         }
         shape: Any = (1,) * ((rank or 1) - 1) + (m,)
-        g_shape: Any = () if axis is None else (1,) * len(shape)
         axes = axis
         draw = replace(draw, **parts)
     else:
         shape, axes = arrange(rows, m, 0 if axis == "any" else axis, rank)
-        g_shape = tuple(n if a in axes else 1 for a, n in enumerate(shape))
-    case = laid_in(id, group, draw, shape, g_shape, axes, target)
+    case = laid_in(id, group, draw, shape, axes, target)
     return laid_out(case, tuple(LAYOUTS)[int(id[2:])]) if group == "layout" else case

@@ -11,7 +11,7 @@ import numpy
 from ... import validation
 from ...backend import dtype_of
 from ..reference.rounding import Format
-from ..reference.slices import Slices
+from ..reference.slices import Axes, Slices, gain_shape, reduced_axes
 
 __all__ = ["Case", "Draw", "arrange", "fits", "laid_in"]
 
@@ -86,16 +86,17 @@ def arrange(
     shape[axes[0]] = rows
     if len(axes) > 1 and rows % 2 == 0:
         shape[axes[0]], shape[axes[1]] = 2, rows // 2
-    shape[max(a for a in range(rank) if a not in axes)] = m
+    shape[reduced_axes(tuple(axes), rank)[-1]] = m
     return tuple(shape), tuple(axes)
 
 
 def laid_in(
-    id: str, group: str, draw: Draw, shape: Any, g_shape: Any, axes: Any, target: Format,
+    id: str, group: str, draw: Draw, shape: tuple[int, ...], axes: Axes, target: Format
 ) -> Case:
-    dtype, slices = dtype_of(target.name), Slices(shape, g_shape)
+    dtype, slices = dtype_of(target.name), Slices(shape, gain_shape(shape, axes))
     g, B = (
-        numpy.array(x, dtype="float64").reshape(g_shape).astype(dtype) for x in (draw.g, draw.B)
+        numpy.array(x, dtype="float64").reshape(slices.g_shape).astype(dtype)
+        for x in (draw.g, draw.B)
     )
     v, w_bar, A = (slices.join(x, dtype) for x in (draw.v, draw.w_bar, draw.A))
     for x in (v, g, w_bar, A, B):

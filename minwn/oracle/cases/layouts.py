@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..reference.rounding import Format
-from ..reference.slices import Slices
+from ..reference.slices import Slices, gain_shape
 from .case import Case, laid_in
 from .generators import generic
 
@@ -54,10 +54,9 @@ def _generic(
     letter: str, number: int, group: str, shape: Any, axes: Any, flags: tuple[str, ...],
     target: Format,
 ) -> Case:
-    g_shape = () if axes is None else tuple(n if a in axes else 1 for a, n in enumerate(shape))
-    slices = Slices(shape, g_shape)
+    slices = Slices(shape, gain_shape(shape, axes))
     draw = replace(generic(number, target, letter, (slices.rows, slices.m)), flags=flags)
-    return laid_in(f"{letter}-{number:04d}", group, draw, shape, g_shape, axes, target)
+    return laid_in(f"{letter}-{number:04d}", group, draw, shape, axes, target)
 
 
 def _strided(x: numpy.ndarray, step: int = 2) -> numpy.ndarray:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from ...gradcheck.numerical import adjoint_gap
+from ...tolerance import ratio
 from ..reference.error_bounds import second_bounds
 from ..reference.rounding import as_float64
 from ..report import CheckResult
@@ -38,22 +38,12 @@ def adjoint(run: Run) -> CheckResult | None:
         tol = spec.tolerance(c.v, c.g, c.w_bar)
         how: Any = {"form": spec.form, "eps": spec.eps, "accumulate": spec.accumulate}
         tol["w_dot"] = second_bounds(c, **how).w_dot
-        pairs = [(c.w_bar, w_dot, "w_dot"), (c.A, v_bar, "v_bar"), (c.B, g_bar, "g_bar")]
-        off, allowed = [], []
-        for x, y, name in pairs:
-            terms = np.ravel(as_float64(x) * y.reshape(x.shape))
-            off += (terms if name == "w_dot" else -terms).tolist()
-            allowed += np.ravel(
-                abs(as_float64(x)) * tol[name] + 2.0**-53 * abs(as_float64(x) * y)
-            ).tolist()
-        ratios.append(_ratio(off, math.fsum(allowed)))
+        answers = {"w_dot": (c.w_bar, w_dot), "v_bar": (c.A, v_bar), "g_bar": (c.B, g_bar)}
+        pairs = [(as_float64(x), y.reshape(x.shape)) for x, y in answers.values()]
+        gap, size = adjoint_gap(pairs[:1], pairs[1:])
+        rounding = zip(answers, pairs, strict=True)
+        allowed = math.fsum(float((abs(x) * tol[name]).sum()) for name, (x, _) in rounding)
+        ratios.append(float(ratio(gap, allowed + 2.0**-53 * size)))
     if not ratios:
         return None
     return CheckResult("adjoint", len(ratios), sum(r > 1 for r in ratios), max(ratios))
-
-
-def _ratio(off: list[float], allowed: float) -> float:
-    if not all(map(math.isfinite, off)):
-        return math.inf
-    error = abs(math.fsum(off))
-    return error / allowed if error else 0.0

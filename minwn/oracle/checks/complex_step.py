@@ -12,12 +12,13 @@ through it gives the gradient without its projection. Real differences tell whic
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
 import numpy as np
 
+from ...gradcheck.numerical import central_difference, complex_derivative
+from ...tolerance import ratio
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import as_float64
@@ -27,7 +28,6 @@ from .differences import keeps_float64
 
 __all__ = ["complex_step"]
 
-STEP = 2.0**-100  # relative: its square is beyond all digits
 NEAR = 1e-5  # of analytic functions, real differences agree to about 1e-9 of their terms
 
 
@@ -69,19 +69,21 @@ def _ratios(
     run: Run, case: Case, part: str, x_bar: np.ndarray, limit: np.ndarray, length: np.ndarray
 ) -> list[float]:
     """The error of each entry of v_bar or g_bar, in units of what is allowed."""
-    found = []
+    off, allowed = [], []
     for i in np.ndindex(x_bar.shape):
-        h = float(length[i]) * STEP
-        terms = _terms(run, case, part, i, 1j * h).imag / h
-        value, size = float(terms.sum()), float(abs(terms).sum())
-        off, allowed = abs(float(x_bar[i]) - value), 5 * float(limit[i]) + 64 * 2.0**-53 * size
-        if not off <= allowed:
-            h = float(length[i]) * NEAR
-            up, down = (_terms(run, case, part, i, complex(t)).real for t in (h, -h))
-            if not abs(float(((up - down) / (2 * h)).sum()) - value) <= NEAR * size:
+
+        def terms(t: complex, i: Any = i) -> np.ndarray:
+            return _terms(run, case, part, i, t)
+
+        slopes = complex_derivative(terms, float(length[i]))
+        value, size = float(slopes.sum()), float(abs(slopes).sum())
+        off.append(float(x_bar[i]) - value)
+        allowed.append(5 * float(limit[i]) + 64 * 2.0**-53 * size)
+        if not abs(off[-1]) <= allowed[-1]:
+            real = central_difference(lambda t: terms(complex(t)).real, NEAR * float(length[i]))
+            if not abs(float(real.sum()) - value) <= NEAR * size:
                 raise NotAnalytic("is not analytic: a norm of absolute values?")
-        found.append(off / allowed if math.isfinite(off) else math.inf)
-    return found
+    return [float(x) for x in ratio(off, allowed)]
 
 
 def _terms(run: Run, case: Case, part: str, i: Any, step: complex) -> np.ndarray:

@@ -13,11 +13,12 @@ different function.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ...gradcheck.numerical import DISTRUST, ridders
+from ...tolerance import ratio
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import as_float64
@@ -26,7 +27,7 @@ from ..run import Run
 from ..spec import Spec
 from ..targets.implementation import Implementation
 
-__all__ = ["differences", "keeps_float64", "ridders"]
+__all__ = ["differences", "keeps_float64"]
 
 
 def differences(run: Run) -> CheckResult | None:
@@ -47,8 +48,8 @@ def differences(run: Run) -> CheckResult | None:
         except Exception:  # a backward that knows one dtype or shape only; hygiene says so
             continue
         checked += len(ratios)
-        failed += sum(r > 1 for r in ratios)
-        worst = max(worst, *ratios)
+        failed += int((ratios > 1).sum())
+        worst = max(worst, float(ratios.max(initial=0.0)))
     if not checked:
         return None
     run.consistent = failed == 0
@@ -64,13 +65,13 @@ def keeps_float64(implementation: Implementation, case: Case) -> bool:
     return w.dtype == np.float64 and bool((w != w.astype("float32")).any())
 
 
-def _ratios(implementation: Implementation, case: Case, spec: Spec) -> list[float]:
+def _ratios(implementation: Implementation, case: Case, spec: Spec) -> np.ndarray:
     """The error of each entry of v_bar and g_bar, in units of what is allowed."""
     v, g, w_bar = (np.array(x) for x in (case.v, case.g, case.w_bar))
     v_bar, g_bar = map(as_float64, implementation.call("backward", w_bar, v, g))
     tol = spec.tolerance(v, g, w_bar)
     n = Terms(v, g, w_bar, case.axes).n
-    found = []
+    off, allowed = [], []
     for x, x_bar, step, limit in (
         (v, v_bar.reshape(v.shape), np.broadcast_to(0.1 * n, v.shape), tol["v_bar"]),
         (g, g_bar.reshape(g.shape), 0.25 * abs(g), tol["g_bar"]),
@@ -84,30 +85,9 @@ def _ratios(implementation: Implementation, case: Case, spec: Spec) -> list[floa
                 x[i] = kept
                 return math.fsum((w_bar * w.reshape(v.shape)).ravel().tolist())
 
-            value, error, size = ridders(L, float(step[i]))
-            allowed = 100 * error + float(limit[i]) + 64 * 2.0**-53 * size
-            wrong = abs(float(x_bar[i]) - value)
-            found.append(wrong / allowed if math.isfinite(wrong) else math.inf)
-    return found
-
-
-def ridders(f: Callable[[float], float], h: float) -> tuple[float, float, float]:
-    """(f'(0), its estimated error, the size of what was divided)"""
-    rows: list[list[float]] = []
-    best, error = math.nan, math.inf
-    size = 0.0
-    for i in range(6):
-        up, down = f(h), f(-h)
-        size = max(size, (abs(up) + abs(down)) / (2 * h))
-        row = [(up - down) / (2 * h)]
-        for j in range(i):
-            factor = 4.0 ** (j + 1)
-            row.append((factor * row[j] - rows[-1][j]) / (factor - 1))
-            e = max(abs(row[-1] - row[-2]), abs(row[-1] - rows[-1][j]))
-            if e <= error:
-                best, error = row[-1], e
-        if error <= 2.0**-50 * size:  # what rounding leaves of it: smaller steps find no more
-            break
-        rows.append(row)
-        h /= 2
-    return best, error, size
+            slope = ridders(L, float(step[i]))
+            off.append(float(x_bar[i]) - slope.value)
+            allowed.append(
+                DISTRUST * slope.estimate + float(limit[i]) + 64 * 2.0**-53 * slope.size
+            )
+    return np.asarray(ratio(off, allowed))

@@ -16,7 +16,8 @@ import numpy as np
 
 from ... import forms, tolerance
 from ...validation import door, function
-from ..mistakes.terms import Axes, Terms, kept_axes
+from ..mistakes import Terms
+from ..reference.slices import Axes, kept_axes
 from ..report.glossary import LAWS
 from .point import Point, Question
 

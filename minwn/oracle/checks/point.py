@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..mistakes.terms import Axes, Terms
+from ..mistakes import Terms
+from ..reference.slices import Axes
 
 __all__ = ["Point", "Question"]
 

@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...gradcheck.numerical import taylor_remainder
+from ...tolerance import ratio
 from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import as_float64
@@ -89,8 +91,7 @@ def _ratio(run: Run, case: Case, step: Step) -> float:
     v, g, w_bar = case.v, case.g, case.w_bar
     (here,), (there,) = (run.implementation.call("forward", *x) for x in ((v, g), (step.v, step.g)))
     v_bar, g_bar = run.implementation.call("backward", w_bar, v, g)
-    pairs = ((w_bar, there), (-w_bar, here), (-step.s, v_bar), (-step.b, g_bar))
-    terms = [np.ravel(x * as_float64(y).reshape(x.shape)) for x, y in pairs]
-    off = math.fsum(x for each in terms for x in each.tolist())
-    allowed = step.allowed + 2 * 2.0**-53 * sum(float(abs(each).sum()) for each in terms)
-    return abs(off) / allowed if math.isfinite(off) else math.inf
+    pairs = ((w_bar, there), (w_bar, here), (step.s, v_bar), (step.b, g_bar))
+    after, before, *slope = ((x, as_float64(y).reshape(x.shape)) for x, y in pairs)
+    remainder, size = taylor_remainder([after], [before], slope)
+    return float(ratio(remainder, step.allowed + 2 * 2.0**-53 * size))

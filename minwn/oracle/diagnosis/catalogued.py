@@ -22,7 +22,7 @@ def rule(mistake: Mistake, output: str) -> Candidate:
 def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     found: list[tuple[float, Mistake]] = []
     for mistake in CATALOGUE:
-        if output not in mistake.rules:
+        if output not in mistake.where:
             continue
         residual = fits(seen, output, rule(mistake, output))
         if residual == math.inf or not differs(seen, output, rule(mistake, output)):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...tolerance import scaled_error
 from ..mistakes import Terms
 from ..reference.error_bounds import STORED
 from ..reference.rounding import Format
@@ -76,8 +77,8 @@ class Observation:
     def ratio(self, output: str) -> np.ndarray:
         """|got - expected| in units of the tolerance, entry by entry; inf for NaN."""
         if output not in self._ratios:
-            found = self._ratio(output, self.expected[output], self.allowed[output])
-            self._ratios[output] = found
+            found = scaled_error(self.got[output], self.expected[output], self.allowed[output])
+            self._ratios[output] = np.asarray(found)
         return self._ratios[output]
 
     def worst(self, output: str) -> float:
@@ -115,16 +116,7 @@ class Observation:
         got, top = self.got[output], 2.0 ** Format.of(self.dtype).largest
         overflowed = np.isinf(got) & (np.sign(got) * candidate + tol >= top)
         candidate = np.where(overflowed, got, candidate)
-        return float(self._ratio(output, candidate, tol).max(initial=0.0))
-
-    @np.errstate(all="ignore")
-    def _ratio(self, output: str, reference: np.ndarray, tol: np.ndarray) -> np.ndarray:
-        got = self.got[output]
-        r = np.abs(got - reference) / tol
-        if np.isnan(r.max(initial=0.0)):  # NaN, or the same infinity, or no room and no error
-            r = np.where(got == reference, 0.0, r)
-            r = np.where(np.isnan(r), np.inf, r)
-        return r
+        return float(np.max(scaled_error(got, candidate, tol), initial=0.0))
 
 
 Candidate = Callable[[Observation], Any]  # the array a formula gives, or None where it has none

@@ -14,21 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from ..mistakes.table import RIGHT
+from ..reference.slices import Slices
 from .monomial import ONE, ZERO, D, Monomial, monomials, totals
 from .observation import Diagnosis, Observation, fits
 
 __all__ = ["NAMES", "coefficients", "fitted", "rows_of"]
 
 
-_RIGHT = {"w": "w = g v/n", "g_bar": "g_bar = d/n", "v_bar": "v_bar = (g/n) (w_bar - (d/n^2) v)"}
-
-
 def rows_of(o: Observation, x: Any) -> np.ndarray:
     """x as (slices, entries)."""
-    kept = o.axes or ()
-    x = np.moveaxis(np.asarray(x, dtype="float64"), kept, range(len(kept)))
-    count = math.prod(x.shape[: len(kept)])
-    return x.reshape(count, -1)
+    return Slices(o.v.shape, o.g.shape).split(np.asarray(x, dtype="float64"))
 
 
 def coefficients(o: Observation, x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +98,7 @@ def fitted(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     return [
         Diagnosis(
             COEFFICIENT, "v_bar = a w_bar - b v in each slice, with a wrong a or b",
-            "compute " + _RIGHT["v_bar"],
+            f"compute v_bar = {RIGHT['v_bar']}",
             "no product of powers of n, g and m: one of the numbers that a and b are made of is "
             "of another slice, or is not what it is thought to be", ("v_bar",),
         )
@@ -147,7 +143,7 @@ def _coefficient(
 ) -> Diagnosis:
     return Diagnosis(
         _COEFFICIENTS[which], text,
-        "compute " + _RIGHT[output],
+        f"compute {output} = {RIGHT[output]}",
         f"fitted: {factor} in place of {'d' if which in ('g_bar', 'v') else '1'}, and exact to "
         "rounding in every slice",
         (output,), residual,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..mistakes.table import RIGHT
 from .observation import Diagnosis, Observation
 
 __all__ = ["AXIS", "NAMES", "UNKNOWN", "unknown"]
@@ -22,7 +23,7 @@ def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> 
         )
     return Diagnosis(
         UNKNOWN, f"{output} is wrong in a way that is in no catalogue",
-        "compare line by line with g_bar = d/n, v_bar = (g/n) (w_bar - (d/n^2) v)",
+        f"compare line by line with g_bar = {RIGHT['g_bar']}, v_bar = {RIGHT['v_bar']}",
         f"no formula, permutation, eps, coefficient or precision reproduces {output}; {laws}",
         (output,),
     )

@@ -8,22 +8,22 @@ where d = <w_bar, v>, h is the length by which v is divided and y = dh/dv; in th
 and p = (d / n^2) v. A mistake is another right-hand side of one of these lines, or of several; it
 is computed in float64 from the inputs alone, so that a wrong answer can be compared with it entry
 by entry, as with the truth.
+
+A mistake is added in one place: a row in `table`.
 """
 
 from __future__ import annotations
 
-from .formulas import FORMULAS
-from .norms import AXES, LENGTHS, elsewhere
-from .second import SECOND, SecondMistake
-from .terms import OUTPUTS, Mistake, Terms, kept_axes
-from .wiring import WIRING
+from .table import ROWS, SECOND_ROWS
+from .terms import OUTPUTS, Mistake, SecondMistake, Terms, second_order
 
 __all__ = [
-    "CATALOGUE", "OUTPUTS", "SECOND", "Mistake", "SecondMistake", "Terms", "by_id", "elsewhere",
-    "kept_axes",
+    "CATALOGUE", "OUTPUTS", "SECOND", "Mistake", "SecondMistake", "Terms", "by_id",
+    "second_order",
 ]
 
-CATALOGUE: tuple[Mistake, ...] = (*FORMULAS, *WIRING, *LENGTHS, *AXES)
+CATALOGUE: tuple[Mistake, ...] = tuple(Mistake(*row) for row in ROWS)
+SECOND: tuple[SecondMistake, ...] = tuple(SecondMistake(*row) for row in SECOND_ROWS)
 _BY_ID = {mistake.id: mistake for mistake in CATALOGUE}
 
 

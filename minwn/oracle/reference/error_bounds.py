@@ -190,13 +190,8 @@ def sizes(
     wide = [None if x is None else numpy.abs(numpy.asarray(x).astype("float64")) for x in
             (v, g, w_bar, A, B)]
     v, g, w_bar, A, B = wide
-    axes = tuple(range(v.ndim)) if g.shape == () else slices.order[_kept(slices) :]
-    m = slices.m
-
-    def total(x: numpy.ndarray) -> numpy.ndarray:
-        return numpy.asarray(x.sum(axis=axes, keepdims=True)).reshape(g.shape)
-
-    top = numpy.asarray(v.max(axis=axes, keepdims=True, initial=0.0)).reshape(g.shape)
+    m, total = slices.m, slices.total
+    top = numpy.asarray(v.max(axis=slices.reduced, keepdims=True, initial=0.0)).reshape(g.shape)
     scale = numpy.frexp(numpy.where(numpy.isfinite(top), top, 0.0))[1]
     v = numpy.ldexp(v, -scale)
     # From here, lengths are in units of 2^scale.
@@ -245,7 +240,3 @@ def sizes(
         S["g_bar"] = numpy.zeros(g.shape)
     S = {name: numpy.where(numpy.isnan(s), math.inf, s) for name, s in S.items()}
     return S, eta, kink
-
-
-def _kept(slices: Slices) -> int:
-    return sum(a == b for a, b in zip(slices.g_shape, slices.shape, strict=True))

@@ -1,4 +1,4 @@
-"""Where the slices of an array are, for g that keeps v's rank with 1 where a norm runs."""
+"""Where the slices of an array are: the axes that keep a norm, those it runs over, g's shape."""
 
 from __future__ import annotations
 
@@ -9,7 +9,30 @@ from typing import Any
 
 import numpy
 
-__all__ = ["Slices", "arrays_of"]
+from ... import validation
+
+__all__ = ["Axes", "Slices", "arrays_of", "gain_shape", "kept_axes", "reduced_axes"]
+
+Axes = tuple[int, ...] | None  # those that keep a norm each; None for one norm of the whole
+
+
+def kept_axes(axis: int | tuple[int, ...] | None, shape: int | tuple[int, ...]) -> Axes:
+    """The axes that keep a norm each, counted from 0, in order, for v of a shape, or of a rank.
+
+    Raises IndexError for an axis out of range, ValueError for what is none.
+    """
+    kept = validation.axes("axis", axis, shape)
+    return None if kept is None else tuple(sorted(set(kept)))
+
+
+def reduced_axes(axes: Axes, rank: int) -> tuple[int, ...]:
+    """The axes that a norm runs over: all that keep none."""
+    return tuple(a for a in range(rank) if a not in (axes or ()))
+
+
+def gain_shape(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
+    """The shape of g: 1 along each axis that a norm runs over; () for one norm of the whole."""
+    return () if axes is None else tuple(n if a in axes else 1 for a, n in enumerate(shape))
 
 
 def arrays_of(function: str, v: Any, g: Any, w_bar: Any, *more: Any) -> tuple[Any, ...]:
@@ -44,13 +67,25 @@ class Slices:
             )
 
     @property
+    def kept(self) -> tuple[int, ...]:
+        """The axes that keep a norm each; one of size 1 keeps it either way."""
+        pairs = zip(self.g_shape, self.shape, strict=False)
+        return tuple(a for a, (n, m) in enumerate(pairs) if n == m)
+
+    @property
+    def axes(self) -> Axes:
+        """The same, and None for one norm of the whole."""
+        return None if self.g_shape == () != self.shape else self.kept
+
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        """The axes that a norm runs over."""
+        return reduced_axes(self.kept, len(self.shape))
+
+    @property
     def order(self) -> tuple[int, ...]:
         """The axes of v, those that keep a norm each first."""
-        axes = range(len(self.shape))
-        if self.g_shape == ():
-            return tuple(axes)
-        kept = [a for a in axes if self.g_shape[a] == self.shape[a]]
-        return tuple(kept + [a for a in axes if a not in kept])
+        return self.kept + self.reduced
 
     @property
     def rows(self) -> int:
@@ -61,7 +96,12 @@ class Slices:
         """Entries of v for each entry of g."""
         return math.prod(self.shape) // self.rows if self.rows else 0
 
+    def total(self, x: numpy.ndarray) -> numpy.ndarray:
+        """The sum over each slice, with the shape of g."""
+        return numpy.asarray(x.sum(axis=self.reduced, keepdims=True)).reshape(self.g_shape)
+
     def split(self, x: numpy.ndarray) -> numpy.ndarray:
+        """(rows, m)"""
         return x.transpose(self.order).reshape(self.rows, self.m)
 
     def join(self, rows: Sequence[Sequence[float]] | numpy.ndarray, dtype: Any) -> numpy.ndarray:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...tolerance import scaled_error
 from ..diagnosis import Diagnosis
 
 __all__ = ["CheckResult", "Findings", "MinimalCase", "Worst"]
@@ -52,8 +53,7 @@ class Worst:
 
     @property
     def ratio(self) -> float:
-        error = abs(self.got - self.expected)
-        return error / self.allowed if self.allowed and not math.isnan(error) else math.inf
+        return float(scaled_error(self.got, self.expected, self.allowed))
 
     @property
     def location(self) -> str:
@@ -85,15 +85,11 @@ class MinimalCase:
 
         Where `allowed` is not known, it is taken for 64 roundings of the largest number.
         """
-        got, expected = (np.asarray(x, "float64") for x in (self.got, self.expected))
         allowed = self.allowed
         if allowed is None:
             digits = {"float32": 24, "float16": 11, "bfloat16": 8}.get(dtype, 53)
-            allowed = 64 * 2.0**-digits * np.abs(expected).max(initial=0.0)
-        with np.errstate(all="ignore"):
-            error = np.abs(got - expected)
-            ratio = np.where((error == 0) | (got == expected), 0.0, error / np.asarray(allowed))
-        return np.where(np.isnan(ratio), math.inf, ratio)
+            allowed = 64 * 2.0**-digits * np.max(np.abs(self.expected), initial=0.0)
+        return np.asarray(scaled_error(self.got, self.expected, allowed))
 
 
 @dataclass(frozen=True)

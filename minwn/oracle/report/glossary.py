@@ -11,6 +11,7 @@ from typing import Any
 
 from ...forms import FORMS
 from ..diagnosis import Diagnosis
+from ..mistakes.table import RIGHT
 
 __all__ = [
     "CHECKS", "GRADES", "GROUPS", "LAWS", "NEXT", "ORDERS", "VERDICTS", "correct_formulas",
@@ -88,15 +89,7 @@ GROUPS = {
     "shape": "the given shape",
 }
 
-_PLAIN = {
-    "w": "w = g v/n",
-    "v_bar": "v_bar = (g/n) (w_bar - (d/n^2) v)",
-    "g_bar": "g_bar = d/n",
-    "w_dot": "w_dot = (g/n) (v_dot - (<v, v_dot>/n^2) v) + (g_dot/n) v",
-    "by_w_bar": "by_w_bar = (g/n) (A - (a/n^2) v) + (B/n) v",
-    "by_v": "by_v = (g/n^3) ((3 a d/n^2) v - d A - a w_bar - c v) + (B/n) (w_bar - (d/n^2) v)",
-    "by_g": "by_g = (c - a d/n^2)/n",
-}
+_PLAIN = {name: f"{name} = {line}" for name, line in RIGHT.items()}
 _OTHER = {
     "w": "w = g v/h",
     "v_bar": "v_bar = (g/h) (w_bar - (d/h) y)",

@@ -51,6 +51,7 @@ from typing import Any
 
 import numpy
 
+from ..reference.slices import Slices
 from ..spec import make_spec
 
 __all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
@@ -168,7 +169,7 @@ class Pipe:
             inputs = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
             v, g = inputs["v"], inputs["g"]
             shared = {
-                "op": op, "dtype": v.dtype.name, "axis": _axes(v.shape, g.shape),
+                "op": op, "dtype": v.dtype.name, "axis": Slices(v.shape, g.shape).axes,
                 "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
                 "shape": v.shape, "g_shape": g.shape,
             }
@@ -336,13 +337,6 @@ def _end(
     process.wait()
     for thread in threads:
         thread.join(PATIENCE)
-
-
-def _axes(shape: tuple[int, ...], g_shape: tuple[int, ...]) -> list[int] | None:
-    """The axes that keep a norm; those of size 1 keep theirs either way."""
-    if g_shape == () != shape:
-        return None
-    return [a for a, (n, m) in enumerate(zip(g_shape, shape, strict=True)) if n == m]
 
 
 def _hexes(x: numpy.ndarray) -> list[str]:
