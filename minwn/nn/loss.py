@@ -19,7 +19,7 @@ from .widen import widen
 __all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
 
 
-def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
+def cross_entropy(logits: Tensor, targets: Any, reduction: str = "mean") -> Tensor:
     """l = log sum_j e^(x_j) - <p, x> for each row x of the logits and its target distribution p.
 
     logits: (n, k) or (n, k, ...)   targets: labels 0..k-1 of shape (n,) or (n, ...), or
@@ -27,11 +27,12 @@ def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
     reduction: "mean", "sum" or "none"
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
     """
-    return softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
+    loss: Tensor = softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
+    return loss
 
 
 @door
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(prediction: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """l = (prediction - target)^2.
 
     prediction, target: of one shape   reduction: "mean" (over every entry), "sum" or "none"
@@ -43,7 +44,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
 
 
 @door
-def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
+def bce_with_logits(logits: Tensor, targets: Any, reduction: str = "mean") -> Tensor:
     """l = -t log s(x) - (1 - t) log(1 - s(x)) = t log(1 + e^-x) + (1 - t) log(1 + e^x).
 
     logits x, targets t in [0, 1]: of one shape   reduction: "mean", "sum" or "none"
@@ -68,6 +69,6 @@ def _beside(prediction: Any, target: Any) -> Any:
     return target
 
 
-def _reduce(terms: Any, reduction: str) -> Tensor:
+def _reduce(terms: Tensor, reduction: str) -> Tensor:
     choice("reduction", reduction, ("mean", "sum", "none"))
     return terms if reduction == "none" else mean(terms) if reduction == "mean" else sum_over(terms)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from ..backend import Array, namespace
 from ..byhand.conv import Ints, each
-from ..graph import primitive, raw
+from ..graph import Primitive, primitive, raw
 from ..ops import broadcast_to, fold, mean, window_count
 from ..ops import max as largest
 from ..ops.elementwise import masked
@@ -132,7 +132,7 @@ class _Pool(Module):
     """
 
     dimensions: ClassVar[int]
-    pool: ClassVar[Any]
+    pool: ClassVar[Primitive]
 
     def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0) -> None:
         d = self.dimensions
@@ -142,7 +142,7 @@ class _Pool(Module):
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(f"padding={padding} is above half of kernel_size={kernel_size}")
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         if len(x.shape) != self.dimensions + 2:
             raise ValueError(
                 f"{type(self).__name__} takes (n, c, and {self.dimensions} sizes), got "
@@ -192,7 +192,7 @@ class GlobalAvgPool(Module):
     Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return mean(x, axis=_after_channels(self, x))
 
 
@@ -202,7 +202,7 @@ class GlobalMaxPool(Module):
     Equal entries share the cotangent. Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return largest(x, axis=_after_channels(self, x))
 
 

@@ -11,11 +11,11 @@ import functools
 import math
 from typing import Any
 
-from ..backend import Array, accumulator, floating, largest, namespace, quiet, within
+from ..backend import Array, Axis, accumulator, floating, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
 from .elementwise import masked
-from .shape import Axis, add_up, broadcast_to
+from .shape import add_up, broadcast_to
 
 __all__ = ["logsumexp", "max", "mean", "min", "softmax", "sum", "var"]
 
@@ -98,7 +98,7 @@ def _wide(x: Array) -> tuple[Array, Any]:
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
     xp, (x, dtype) = namespace(x), _wide(x)
-    top = x.real.max(axis=axis, keepdims=True)
+    top: Array = x.real.max(axis=axis, keepdims=True)  # type: ignore[attr-defined]
     if within(top, -largest(top.dtype), largest(top.dtype)):
         z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
     else:
@@ -125,7 +125,7 @@ def softmax(x: Array, *, axis: Axis = -1) -> Array:
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
     else:
-        z = exp(x - x.real.max(axis=axis, keepdims=True))
+        z = exp(x - x.real.max(axis=axis, keepdims=True))  # type: ignore[attr-defined]
     if x.ndim == 2 and axis == 1:
         z /= row_sums(z).reshape((-1, 1))
     else:
