@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, overload
 
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
@@ -16,6 +16,26 @@ from .validation import door, flag, function, several, shown
 __all__ = ["grad", "jvp", "vjp"]
 
 
+@overload
+def grad(
+    output: Tensor, inputs: Tensor, cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def grad(
+    output: Tensor, inputs: Sequence[Tensor], cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: Literal[False] = False,
+) -> tuple[Tensor, ...]: ...
+@overload
+def grad(
+    output: Callable[..., Any], inputs: Any = None, cotangent: Any = None, *,
+    allow_unused: bool = False,
+) -> Callable[..., Any]: ...
+@overload
+def grad(
+    output: Any, inputs: Any, cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: bool = False,
+) -> Any: ...
 @door
 def grad(
     output: Any,
@@ -108,7 +128,8 @@ def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -
 def _pulled(y: Tensor, inputs: Sequence[Tensor], y_bar: Any, **options: Any) -> Sequence[Any]:
     """The cotangents of the inputs, None where y does not depend on one."""
     if y.requires_grad:
-        return grad(y, inputs, y_bar, allow_unused=True, **options)
+        bars: Sequence[Any] = grad(y, inputs, y_bar, allow_unused=True, **options)
+        return bars
     fitting(y_bar, y)
     return [None] * len(inputs)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import backend, ops
-from .backend import Array, Host
+from .backend import Array, Axis, Host, Shape
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
 from .validation import door, flag, shown, whole
 
-__all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
+__all__ = ["Argument", "Operand", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
@@ -34,6 +34,10 @@ _SYMBOLS = {
 }
 
 
+# What may stand beside a Tensor in arithmetic.
+Operand: TypeAlias = "Tensor | Array | complex"
+
+
 class Tensor(Value):
     """An array that can be differentiated through. Make one with `minwn.tensor`.
 
@@ -45,6 +49,7 @@ class Tensor(Value):
     """
 
     __slots__ = ()
+    result_type: type[Tensor]
     _twin: Any = None  # the replacement of a Parameter; see nn.weight_norm
 
     # ---- what it holds --------------------------------------------------------------------------
@@ -70,7 +75,7 @@ class Tensor(Value):
     @property
     def grad(self) -> Tensor | None:
         """The cotangent that backward passes have added up here, or None."""
-        return self._grad
+        return self._grad  # type: ignore[no-any-return]
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -81,7 +86,7 @@ class Tensor(Value):
         self._grad = value
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         return self._data.shape
 
     @property
@@ -155,40 +160,40 @@ class Tensor(Value):
 
     __hash__ = object.__hash__
 
-    def __add__(self, other: Any) -> Tensor:
+    def __add__(self, other: Operand) -> Tensor:
         return ops.add(self, other)
 
-    def __radd__(self, other: Any) -> Tensor:
+    def __radd__(self, other: Operand) -> Tensor:
         return ops.add(other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
+    def __sub__(self, other: Operand) -> Tensor:
         return ops.subtract(self, other)
 
-    def __rsub__(self, other: Any) -> Tensor:
+    def __rsub__(self, other: Operand) -> Tensor:
         return ops.subtract(other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
+    def __mul__(self, other: Operand) -> Tensor:
         return ops.multiply(self, other)
 
-    def __rmul__(self, other: Any) -> Tensor:
+    def __rmul__(self, other: Operand) -> Tensor:
         return ops.multiply(other, self)
 
-    def __truediv__(self, other: Any) -> Tensor:
+    def __truediv__(self, other: Operand) -> Tensor:
         return ops.divide(self, other)
 
-    def __rtruediv__(self, other: Any) -> Tensor:
+    def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.divide(other, self)
 
-    def __pow__(self, other: Any) -> Tensor:
+    def __pow__(self, other: Operand) -> Tensor:
         return ops.power(self, other)
 
-    def __rpow__(self, other: Any) -> Tensor:
+    def __rpow__(self, other: Operand) -> Tensor:
         return ops.power(other, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Operand) -> Tensor:
         return ops.matmul(other, self)
 
     def __neg__(self) -> Tensor:
@@ -200,23 +205,23 @@ class Tensor(Value):
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 
-    def __floordiv__(self, other: Any) -> Tensor:
+    def __floordiv__(self, other: Operand) -> Tensor:
         return ops.floor_divide(self, other)
 
-    def __rfloordiv__(self, other: Any) -> Tensor:
+    def __rfloordiv__(self, other: Operand) -> Tensor:
         return ops.floor_divide(other, self)
 
-    def __mod__(self, other: Any) -> Tensor:
+    def __mod__(self, other: Operand) -> Tensor:
         return ops.remainder(self, other)
 
-    def __rmod__(self, other: Any) -> Tensor:
+    def __rmod__(self, other: Operand) -> Tensor:
         return ops.remainder(other, self)
 
-    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
-        return other // self, other % self
+    def __rdivmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.remainder(other, self)
 
     def __round__(self, decimals: int | None = None) -> Tensor:
         return ops.round(self, decimals=decimals or 0)
@@ -243,31 +248,31 @@ class Tensor(Value):
         return _constant(operator.ne, self, other)
 
     @door
-    def __lt__(self, other: Any) -> Tensor:
+    def __lt__(self, other: Operand) -> Tensor:
         return _constant(operator.lt, self, other)
 
     @door
-    def __le__(self, other: Any) -> Tensor:
+    def __le__(self, other: Operand) -> Tensor:
         return _constant(operator.le, self, other)
 
     @door
-    def __gt__(self, other: Any) -> Tensor:
+    def __gt__(self, other: Operand) -> Tensor:
         return _constant(operator.gt, self, other)
 
     @door
-    def __ge__(self, other: Any) -> Tensor:
+    def __ge__(self, other: Operand) -> Tensor:
         return _constant(operator.ge, self, other)
 
     @door
-    def __and__(self, other: Any) -> Tensor:
+    def __and__(self, other: Operand) -> Tensor:
         return _bitwise(operator.and_, self, other)
 
     @door
-    def __or__(self, other: Any) -> Tensor:
+    def __or__(self, other: Operand) -> Tensor:
         return _bitwise(operator.or_, self, other)
 
     @door
-    def __xor__(self, other: Any) -> Tensor:
+    def __xor__(self, other: Operand) -> Tensor:
         return _bitwise(operator.xor, self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
@@ -282,7 +287,7 @@ class Tensor(Value):
         """Whether x += y assigns to x, and does not make a new Tensor."""
         return self.is_leaf and self.requires_grad
 
-    def _in_place(self, operation: Callable[[Any, Any], Any], other: Any) -> Tensor:
+    def _in_place(self, operation: Callable[[Any, Any], Tensor], other: Operand) -> Tensor:
         """x += y: a new Tensor. But a Parameter, a Buffer, or a leaf that requires gradients stays
         itself and is assigned the result, of its shape and dtype.
 
@@ -314,37 +319,37 @@ class Tensor(Value):
         self.assign(result._data)
         return self
 
-    def __iadd__(self, other: Any) -> Tensor:
+    def __iadd__(self, other: Operand) -> Tensor:
         return self._in_place(operator.add, other)
 
-    def __isub__(self, other: Any) -> Tensor:
+    def __isub__(self, other: Operand) -> Tensor:
         return self._in_place(operator.sub, other)
 
-    def __imul__(self, other: Any) -> Tensor:
+    def __imul__(self, other: Operand) -> Tensor:
         return self._in_place(operator.mul, other)
 
-    def __itruediv__(self, other: Any) -> Tensor:
+    def __itruediv__(self, other: Operand) -> Tensor:
         return self._in_place(operator.truediv, other)
 
-    def __ifloordiv__(self, other: Any) -> Tensor:
+    def __ifloordiv__(self, other: Operand) -> Tensor:
         return self._in_place(operator.floordiv, other)
 
-    def __imod__(self, other: Any) -> Tensor:
+    def __imod__(self, other: Operand) -> Tensor:
         return self._in_place(operator.mod, other)
 
-    def __ipow__(self, other: Any) -> Tensor:
+    def __ipow__(self, other: Operand) -> Tensor:
         return self._in_place(operator.pow, other)
 
-    def __imatmul__(self, other: Any) -> Tensor:
+    def __imatmul__(self, other: Operand) -> Tensor:
         return self._in_place(operator.matmul, other)
 
-    def __iand__(self, other: Any) -> Tensor:
+    def __iand__(self, other: Operand) -> Tensor:
         return self._in_place(operator.and_, other)
 
-    def __ior__(self, other: Any) -> Tensor:
+    def __ior__(self, other: Operand) -> Tensor:
         return self._in_place(operator.or_, other)
 
-    def __ixor__(self, other: Any) -> Tensor:
+    def __ixor__(self, other: Operand) -> Tensor:
         return self._in_place(operator.xor, other)
 
     # ---- methods --------------------------------------------------------------------------------
@@ -373,23 +378,27 @@ class Tensor(Value):
             raise IndexError(f"flatten: start={start} of a Tensor of shape {self.shape}")
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("sum", others)
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("mean", others)
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+    def var(
+        self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
+    ) -> Tensor:
         _check_none("var", others)
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+    def std(
+        self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
+    ) -> Tensor:
         _check_none("std", others)
         return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def prod(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def prod(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("prod", others)
         return ops.prod(self, axis=axis, keepdims=keepdims)
 
@@ -397,28 +406,28 @@ class Tensor(Value):
         _check_none("cumsum", others)
         return ops.cumsum(self, axis=axis)
 
-    def max(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("max", others)
         return ops.max(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         _check_none("min", others)
         return ops.min(self, axis=axis, keepdims=keepdims)
 
     @door
-    def all(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def all(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether all entries over axis are true; a constant, like a comparison."""
         _check_none("all", others)
         return _constant(lambda x: x.all(axis=axis, keepdims=keepdims), self)
 
     @door
-    def any(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def any(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether one entry over axis is true; a constant, like a comparison."""
         _check_none("any", others)
         return _constant(lambda x: x.any(axis=axis, keepdims=keepdims), self)
 
     @door
-    def argmax(self, axis: int | None = None, **others: Any) -> Array:
+    def argmax(self, axis: int | None = None, **others: Any) -> Any:
         _check_none("argmax", others)
         return self._data.argmax(axis=axis)
 
@@ -509,15 +518,17 @@ class Tensor(Value):
     def __reduce__(self) -> Any:
         return type(self), (self._data, self.requires_grad and self._op is None)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        if self.requires_grad:
-            raise TypeError(
-                f"NumPy would take this Tensor of shape {self.shape} out of its graph silently; "
-                f"use .numpy(), or the function of the same name in minwn.ops"
-            )
-        array = backend.to_numpy(self._data)
-        array = array if dtype is None else array.astype(dtype, copy=False)
-        return array.copy() if copy else array
+    if not TYPE_CHECKING:  # or NumPy's annotations would make array * Tensor an array
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            if self.requires_grad:
+                raise TypeError(
+                    f"NumPy would take this Tensor of shape {self.shape} out of its graph "
+                    f"silently; use .numpy(), or the function of the same name in minwn.ops"
+                )
+            array = backend.to_numpy(self._data)
+            array = array if dtype is None else array.astype(dtype, copy=False)
+            return array.copy() if copy else array
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
@@ -537,13 +548,14 @@ class Tensor(Value):
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        data = self._data
+        data: Any = self._data
         if isinstance(data, Host) and not data.flags.writeable:
             data = backend.copy(data)  # the receiver does not know that it must not write there
         return data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
-        return self._data.__dlpack_device__()
+        data: Any = self._data
+        return data.__dlpack_device__()
 
 
 Tensor.result_type = Tensor

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from .. import backend
-from ..backend import Array, Generator, generator
+from ..backend import Generator, generator
 from ..graph import Primitive, raw
 from ..tensors import Tensor
 from ..validation import flag, function, instance, not_negative, shown, whole
@@ -206,7 +206,7 @@ class Check:
             raise WrongForm(changed[0], "the derivative writes to this input")
 
         @cache
-        def rounding() -> dict[int, Array]:
+        def rounding() -> dict[int, numpy.ndarray]:
             with backend.quiet():
                 return rounding_of(subject, options.backward, u, bars, self.rng)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from ..backend import Generator
+from ..backend import Array, Generator, generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
 from ..ops import pad
@@ -61,7 +61,7 @@ class Convolution(Module):
             outer, inner = out_channels, in_channels
         shape = (outer, inner // groups, *self.kernel_size)
         self._read = self._options(shape)
-        rng, bound = init.generator(rng), init.fans(shape)[0] ** -0.5
+        rng, bound = generator(rng), init.fans(shape)[0] ** -0.5
         self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
         wanted = flag("bias", bias)
         self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if wanted else None
@@ -133,13 +133,14 @@ class Conv(Convolution):
             dtype,
         )
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         self._check(x)
         shape = self._shape()
         if self.padding_mode != "zeros":
             x = pad(x, widths=((0, 0), (0, 0), *shape["padding"]), mode=self.padding_mode)
             shape = shape | {"padding": ((0, 0),) * self.dimensions}
-        return conv.forward_of(x, self.weight, self.bias, shape)
+        y: Tensor = conv.forward_of(x, self.weight, self.bias, shape)
+        return y
 
 
 class ConvTranspose(Convolution):
@@ -179,10 +180,11 @@ class ConvTranspose(Convolution):
         if groups > 1:
             self.output_axis = None  # along axis 1 lies one output of each group
 
-    def forward(self, y: Any) -> Tensor:
+    def forward(self, y: Tensor | Array) -> Tensor:
         self._check(y)
         extra = each(self.output_padding, self.dimensions, "output_padding", least=0)
-        return conv.transpose_of(y, self.weight, self.bias, self._shape(), extra)
+        x: Tensor = conv.transpose_of(y, self.weight, self.bias, self._shape(), extra)
+        return x
 
 
 class Conv1d(Conv):

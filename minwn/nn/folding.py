@@ -28,7 +28,8 @@ def fold(model: Module) -> Module:
     if not isinstance(model, Module):
         raise TypeError(f"fold({model!r:.60}); pass a Module")
     with no_grad():
-        return _folded(copy.deepcopy(model), {})
+        plain: Module = _folded(copy.deepcopy(model), {})
+    return plain
 
 
 def _folded(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Generator, beside, run, within
+from ..backend import Array, Generator, beside, generator, run, within
 from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
@@ -37,14 +37,15 @@ class Linear(Module):
     ) -> None:
         in_features, out_features = init.sizes(in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        rng = init.generator(rng)
+        rng = generator(rng)
         bound = in_features**-0.5
         self.weight = Parameter(init.uniform((out_features, in_features), bound, rng, dtype))
         wanted = flag("bias", bias)
         self.bias = Parameter(init.uniform((out_features,), bound, rng, dtype)) if wanted else None
 
-    def forward(self, x: Any) -> Tensor:
-        return linear.forward(x, self.weight, self.bias)
+    def forward(self, x: Tensor | Array) -> Tensor:
+        y: Tensor = linear.forward(x, self.weight, self.bias)
+        return y
 
     def describe(self) -> str:
         return f"{self.in_features} -> {self.out_features}"
@@ -69,7 +70,7 @@ class Embedding(Module):
     ) -> None:
         shape = init.sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = shape
-        self.weight = Parameter(init.normal(shape, 1.0, init.generator(rng), dtype))
+        self.weight = Parameter(init.normal(shape, 1.0, generator(rng), dtype))
 
     def forward(self, x: Any) -> Tensor:
         index = beside(raw(x), self.weight.data)

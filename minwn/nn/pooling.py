@@ -62,7 +62,7 @@ def avg_pool(
     """
     undilated, share = (1,) * len(kernel), _entries(x, kernel, stride, padding, counted)
     out, x = _out(x, kernel, stride, padding, undilated), _padded(x, 0.0, padding)
-    z = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
+    z: Array = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
     for _, place in taps(kernel, out, stride, undilated):
         z += x[(..., *place)]
     z /= share
@@ -95,7 +95,8 @@ def _entries(x: Array, kernel: Shape, stride: Shape, padding: Widths, counted: W
         first = xp.arange(n) * s - before
         some = xp.minimum(first + k, size + high) - xp.maximum(first, -low)
         along.append(some.reshape((n,) + (1,) * (d - 1 - axis)))
-    return math.prod(along).astype(x.dtype)
+    entries: Any = math.prod(along)
+    return entries.astype(x.dtype)
 
 
 def _first_largest(x: Array, z: Array, kernel: Shape, **windows: Any) -> Array:
@@ -213,8 +214,9 @@ class _MaxPool(_Pool):
     ) -> None:
         self._build(kernel_size, stride, padding, dilation, ceil_mode)
 
-    def forward(self, x: Any) -> Tensor:
-        return max_pool(x, **self._windows(x), dilation=self.dilation)
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = max_pool(x, **self._windows(x), dilation=self.dilation)
+        return y
 
 
 class _AvgPool(_Pool):
@@ -240,9 +242,10 @@ class _AvgPool(_Pool):
         self._build(kernel_size, stride, padding, 1, ceil_mode)
         self.count_include_pad = flag("count_include_pad", count_include_pad)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         counted = tuple((p, p) if self.count_include_pad else (0, 0) for p in self.padding)
-        return avg_pool(x, **self._windows(x), counted=counted)
+        y: Tensor = avg_pool(x, **self._windows(x), counted=counted)
+        return y
 
     def describe(self) -> str:
         return super().describe() + ("" if self.count_include_pad else ", count_include_pad=False")
@@ -278,7 +281,7 @@ class GlobalAvgPool(Module):
     Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return mean(x, axis=_after_channels(self, x))
 
 
@@ -288,7 +291,7 @@ class GlobalMaxPool(Module):
     Equal entries share the cotangent. Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return largest(x, axis=_after_channels(self, x))
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ..backend import (
     Array,
@@ -45,6 +45,7 @@ class ZeroNormError(ValueError):
     """v / ||v|| has no value, because v is zero."""
 
 
+M = TypeVar("M", bound=Module)
 Dim = int | tuple[int, ...] | str | None
 
 
@@ -98,7 +99,7 @@ class WeightNorm:
 
     # ---- the six methods ------------------------------------------------------------------------
 
-    def apply(self, module: Module, name: str | None = None, dim: Dim = OWN) -> Module:
+    def apply(self, module: M, name: str | None = None, dim: Dim = OWN) -> M:
         """Replace the parameter by `name_g` and `name_v`, with w unchanged; return the module.
 
         name, dim: where given, used in place of this object's own for this module, from now on; an
@@ -181,9 +182,10 @@ class WeightNorm:
             used = _computed(module)[name].used if name in _computed(module) else own
         used = used if dim is OWN else replace(used, dim=dim)
         g, v = used._parts(module)
-        return used._weight(v, g)
+        w: Tensor = used._weight(v, g)
+        return w
 
-    def remove(self, module: Module, name: str | None = None) -> Module:
+    def remove(self, module: M, name: str | None = None) -> M:
         """Make the weight one parameter again, in the place of its g and v; return the module.
 
         A forward that calls recompute() finds nothing to compute after this; `fold` makes a plain
@@ -236,7 +238,7 @@ class WeightNorm:
     def _folded(self, module: Module) -> Tensor:
         for name, declared in vars(module).get("_folded", {}).items():
             if declared == self and name not in module._computed:
-                return getattr(module, name)
+                return getattr(module, name)  # type: ignore[no-any-return]
         way_out = ""
         if isinstance(vars(module).get(self.name), Parameter):
             way_out = (
@@ -406,7 +408,7 @@ class Computed:
         if type(weight._data) is Host:
             weight._data.setflags(write=False)
         self.weight, self.g, self.v = weight, g, v
-        return self.weight
+        return self.weight  # type: ignore[no-any-return]
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""

@@ -98,7 +98,7 @@ class WeightNormWrapper(Module):
                 f"are {[path for path, _, _ in _paths(layer)]}"
             )
         if use_scale:
-            param_dtype, rng = _floating("param_dtype", param_dtype), init.generator(rng)
+            param_dtype, rng = _floating("param_dtype", param_dtype), backend.generator(rng)
             for path, v in self.matching().items():
                 scale = self._first_scale(path, v, scale_init, param_dtype, rng)
                 setattr(self, f"{path}/scale", Parameter(scale))
@@ -154,7 +154,7 @@ class WeightNormWrapper(Module):
         else:
             g = Tensor(backend.asarray(init.ones(kept, dtype=v.dtype), like=v.data))
         wide = max((backend.accumulator(x.dtype) for x in (v, g)), key=lambda d: d.itemsize)
-        w = weight_norm.forward(v.to(wide), g.to(wide), eps=self.epsilon, form="inside")
+        w: Tensor = weight_norm.forward(v.to(wide), g.to(wide), eps=self.epsilon, form="inside")
         return w.to(v.dtype if self.dtype is None else self.dtype)
 
     def _first_scale(self, path: str, v: Parameter, scale_init: Any, dtype: Any, rng: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from typing import Any
+from typing import Any, overload
 
 from ..backend import Array, namespace
-from ..graph import primitive, raw
+from ..graph import R, Recorded, primitive, raw
 from ..validation import door
 from .shape import broadcast_to, sum_to
 
@@ -78,6 +78,10 @@ def _einsum_bar(k: int, z_bar: Any, xs: Any, inputs: tuple[str, ...], output: st
     return broadcast_to(bar.reshape(kept), shape=x.shape)
 
 
+@overload
+def einsum(subscripts: str, x: Recorded[R], /, *others: Any) -> R: ...
+@overload
+def einsum(subscripts: str, *operands: Any) -> Any: ...
 @door
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's summation, as in NumPy: einsum("ij,jk->ik", x, y), with "..." and without "->".

@@ -9,10 +9,10 @@ import itertools
 from collections.abc import Iterator
 from numbers import Integral
 
-from ..backend import Array, namespace
+from ..backend import Array, Shape, namespace
 from ..graph import primitive
 from ..validation import door
-from .shape import Shape, Widths, beside_channels
+from .shape import Widths, beside_channels
 
 __all__ = ["fold", "unfold", "window_count"]
 
@@ -39,7 +39,9 @@ def window_count(
     return room // stride + 1
 
 
-def taps(kernel: Shape, out: Shape, stride: Shape, dilation: Shape) -> Iterator[tuple]:
+def taps(
+    kernel: Shape, out: Shape, stride: Shape, dilation: Shape
+) -> Iterator[tuple[Shape, tuple[slice, ...]]]:
     """For each window entry k: (k, the slices of the padded input that it reads)."""
     for k in itertools.product(*map(range, kernel)):
         yield (
