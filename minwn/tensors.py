@@ -34,7 +34,7 @@ _SYMBOLS = {
 }
 
 
-# What may stand beside a Tensor in arithmetic.
+# The other operand of a Tensor in arithmetic.
 Operand: TypeAlias = "Tensor | Array | complex"
 
 
