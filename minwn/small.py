@@ -69,7 +69,7 @@ def zero_beside(x: Any) -> Any:
 
     `maximum` has vector instructions for two arrays, and none for an array and a number.
     """
-    if type(x) is not Host:
+    if type(x) is not Host or x.dtype.kind != "f":
         return 0
     if x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
         return namespace(x).zeros_like(x[:1])  # with the axes of x in their order in memory
