@@ -145,6 +145,7 @@ class _Mistake:
 
     @functools.cached_property
     def program(self) -> Program:
+        """What is computed, ready to run."""
         return Program(self.lines or self.formula, RIGHT)
 
     @property

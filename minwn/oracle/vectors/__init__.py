@@ -83,6 +83,12 @@ def load(
 
     dtype, group: only these. bfloat16 needs ml_dtypes, and is left out without it.
     Raises ValueError for a dtype or group that the folder has not, ImportError for bfloat16 alone.
+
+    >>> from minwn.oracle import vectors
+    >>> test = vectors.load(dtype="float64", group="generic")[0]
+    >>> w = byhand.weight_norm.forward(test.v, test.g, eps=test.eps, form=test.form)
+    >>> test.excess("w", w) <= 1
+    True
     """
     folder = path_of("path", path)
     index = read(folder / "index.json")
