@@ -20,11 +20,13 @@ copyright = "the minwn authors, MIT licence"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 myst_enable_extensions = ["amsmath", "attrs_block", "dollarmath"]
 myst_heading_anchors = 3
-autodoc_default_options = {"members": True, "imported-members": True, "member-order": "bysource"}
+autodoc_default_options = {
+    "members": True, "imported-members": True, "member-order": "bysource",
+    "inherited-members": "BaseException, Module, Optimizer, Tensor",  # but not from these
+}
 autodoc_inherit_docstrings = smartquotes = False
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"
-python_maximum_signature_line_length = 150
 html_theme, html_title = "furo", f"minwn {__version__}"
 html_static_path, html_css_files = ["static"], ["site.css"]
 html_copy_source = html_show_sphinx = False
