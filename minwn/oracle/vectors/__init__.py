@@ -5,8 +5,9 @@
         assert vector.excess("w", w) <= 1, vector.id
 
 Each number is correctly rounded, by exact integers, and certified by differences with 80 digits;
-with it, the largest error that rounding allows. `minwn vectors export` writes
-the files again, `minwn vectors verify` proves them.
+with it, the largest error that rounding allows. `minwn vectors export` writes the files again,
+`minwn vectors verify` proves them. DATA is the folder of those that come with minwn, DTYPES and
+GROUPS name what is in it.
 """
 
 from __future__ import annotations
