@@ -111,8 +111,8 @@ def _mathml(block):
     def visit(self, node):
         tex = re.sub(r"\\[Bb]igg?[lr]?\\([lr]angle)", r"\\\1", node.astext())
         formula = convert(tex, display="block" if block else "inline")
-        if "\\" in formula:
-            raise ValueError(f"a formula that latex2mathml does not know: {tex}")
+        if "\\" in formula:  # a command that latex2mathml does not know
+            raise ValueError(f"a formula that would not be drawn: {tex}")
         self.body.append(f'<div class="math">{formula}</div>' if block else formula)
         raise nodes.SkipNode
 
