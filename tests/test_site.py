@@ -47,14 +47,15 @@ def test_text_survives(text, conf):
 def test_arguments_have_rows_and_blocks_stay_blocks(conf):
     lines = [
         "w = g v.", "", "x: (n, c)   y: (n,)", "eps, form: of h", "and more", "Raises ValueError.",
-        "", "    a = <b, c>", "", "    d = e", "", "    f(1)", "", ">>> 1 + 1", "2",
+        "", "    a = <b, c>", "", "    d = e", "", "    f(1)", "", ">>> x", "[1", "      2]", "",
+        "y",
     ]
     assert conf.as_rst(lines, "minwn.ops") == [
         r"\ w = g v.", "",
         "| \\ **x**: (n, c)\N{EM SPACE}**y**: (n,)", r"| \ **eps, form**: of h and more",
         r"| \ Raises ValueError.", "",
         ".. code-block:: text", "", "    a = <b, c>", "", "    d = e", "", "    f(1)", "",
-        ">>> 1 + 1", "2", "",
+        ">>> x", "[1", "      2]", "", r"\ y", "",
     ]
     assert conf.as_rst(["    f(1)"], "minwn.ops")[0] == ".. code-block:: python"
 

@@ -43,16 +43,19 @@ def as_rst(lines, name):
 
 
 def _blocks(lines):
-    """Paragraphs; and indented blocks, with the blank lines in them."""
+    """Paragraphs and examples, up to a blank line; indented blocks, with blank lines in them."""
     block = []
     for line in lines:
-        indented = line.startswith("    ")
         if not line.strip():
             block += [""] if block else []
             continue
-        if block and (indented != block[0].startswith("    ") or not (indented or block[-1])):
-            yield block
-            block = []
+        indented = line.startswith("    ")
+        if block:
+            ended, inside = not block[-1], block[0].startswith("    ")
+            example = block[0].startswith(">>> ") and not ended
+            if not example and (indented != inside or (ended and not inside)):
+                yield block
+                block = []
         block.append(line)
     if block:
         yield block
