@@ -68,7 +68,14 @@ _mode = _Mode()
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this context (or decorated function), and in this thread, nothing is recorded."""
+    """Within this context (or decorated function), and in this thread, nothing is recorded.
+
+    >>> w = tensor([3.0], requires_grad=True)
+    >>> with no_grad():
+    ...     w -= 0.5  # assigned, not recorded
+    >>> w
+    tensor([2.5], dtype=float32, requires_grad=True)
+    """
     before, _mode.recording = _mode.recording, False
     try:
         yield
@@ -263,6 +270,11 @@ class Primitive:
         z._requires_grad = recorded = wanted and _mode.recording
         z._record = (self, inputs, arrays, params) if recorded else None
         return z
+
+    def __get__(self, instance: Any, kind: type | None = None) -> Primitive:
+        """Itself. That there is such a method makes it a routine to `help` and other tools, which
+        then show its signature and its docstring."""
+        return self
 
     advice = ""  # where inputs do not fit together
 

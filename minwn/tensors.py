@@ -87,22 +87,27 @@ class Tensor(Value):
 
     @property
     def shape(self) -> Shape:
+        """The length of each axis."""
         return self._data.shape
 
     @property
     def dtype(self) -> Any:
+        """The dtype of the array."""
         return self._data.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._data.ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return self._data.size
 
     @property
     def device(self) -> str:
+        """Where the array is: "cpu", or a GPU such as "cuda:0"."""
         return backend.device(self._data)
 
     @property
@@ -111,6 +116,7 @@ class Tensor(Value):
         return self._op is None
 
     def item(self) -> Any:
+        """The entry of a Tensor of size 1, as a Python number.  Raises ValueError for others."""
         if self._data.size != 1:
             raise ValueError(
                 f"a Tensor of shape {self.shape} is no number, only one of size 1 is; reduce it "
@@ -137,6 +143,7 @@ class Tensor(Value):
         return ops.cast(self if backend.is_floating(dtype) else self.detach(), dtype=dtype)
 
     def astype(self, dtype: Any) -> Tensor:
+        """The same as `to`, for a dtype."""
         return self.to(dtype)
 
     # ---- derivatives ----------------------------------------------------------------------------
@@ -356,61 +363,80 @@ class Tensor(Value):
 
     @property
     def T(self) -> Tensor:
+        """The axes in reverse order."""
         return ops.transpose(self)
 
     def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, x.transpose(1, 0, 2) or of a tuple; reversed without any.
+
+        Raises ValueError unless each axis is there once.  See `ops.transpose`.
+        """
         return ops.transpose(self, axes=_spread(axes) or None)
 
     @door
     def swapaxes(self, a: int, b: int) -> Tensor:
+        """Axes a and b in each other's place.  Raises IndexError for one that there is not."""
         order, a, b = list(range(self.ndim)), whole("a", a, None), whole("b", b, None)
         order[a], order[b] = order[b], order[a]
         return ops.transpose(self, axes=tuple(order))
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        """The entries in another shape: x.reshape(2, -1), or of a tuple; one length may be -1.
+
+        Raises ValueError where they do not fill it, or for another order.  See `ops.reshape`.
+        """
         if order != "C":
             raise ValueError(f"reshape: order={order!r}; entries are read in the order 'C' only")
         return ops.reshape(self, shape=_spread(shape))
 
     @door
     def flatten(self, start: int = 0) -> Tensor:
+        """The axes from `start` on made one.  Raises IndexError for a start that is no axis."""
         if not -self.ndim <= whole("start", start, None) < max(self.ndim, 1):
             raise IndexError(f"flatten: start={start} of a Tensor of shape {self.shape}")
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
     def sum(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The sum over axis: `ops.sum`."""
         _check_none("sum", others)
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The mean over axis: `ops.mean`."""
         _check_none("mean", others)
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
     def var(
         self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
     ) -> Tensor:
+        """The variance over axis: `ops.var`."""
         _check_none("var", others)
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
     def std(
         self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
     ) -> Tensor:
+        """The standard deviation over axis: `ops.std`."""
         _check_none("std", others)
         return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
     def prod(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The product over axis: `ops.prod`."""
         _check_none("prod", others)
         return ops.prod(self, axis=axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None, **others: Any) -> Tensor:
+        """The sums up to each entry along axis, of all entries where it is None: `ops.cumsum`."""
         _check_none("cumsum", others)
         return ops.cumsum(self, axis=axis)
 
     def max(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The largest entry over axis: `ops.max`. Equal ones share the cotangent."""
         _check_none("max", others)
         return ops.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The smallest entry over axis: `ops.min`. Equal ones share the cotangent."""
         _check_none("min", others)
         return ops.min(self, axis=axis, keepdims=keepdims)
 
@@ -428,32 +454,41 @@ class Tensor(Value):
 
     @door
     def argmax(self, axis: int | None = None, **others: Any) -> Any:
+        """The index of the first largest entry along axis, as an array; or of all, as a number."""
         _check_none("argmax", others)
         return self._data.argmax(axis=axis)
 
     def round(self, decimals: int = 0, **others: Any) -> Tensor:
+        """Rounded to so many decimals, with derivative 0: `ops.round`."""
         _check_none("round", others)
         return ops.round(self, decimals=decimals)
 
     def exp(self) -> Tensor:
+        """e^x, entry by entry."""
         return ops.exp(self)
 
     def log(self) -> Tensor:
+        """The natural logarithm, entry by entry."""
         return ops.log(self)
 
     def sqrt(self) -> Tensor:
+        """The square root, entry by entry."""
         return ops.sqrt(self)
 
     def abs(self) -> Tensor:
+        """|x|, entry by entry, with derivative 0 at 0."""
         return ops.abs(self)
 
     def tanh(self) -> Tensor:
+        """tanh x, entry by entry."""
         return ops.tanh(self)
 
     def relu(self) -> Tensor:
+        """max(x, 0), entry by entry, with derivative 0 at 0."""
         return ops.relu(self)
 
     def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x), entry by entry."""
         return ops.sigmoid(self)
 
     # ---- manners --------------------------------------------------------------------------------
@@ -643,6 +678,11 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
 
     Arrays keep their dtype and are copied; Python's floats become float32, like parameters.
     Raises TypeError for data that has no numeric dtype, or integers that require gradients.
+
+    >>> w = tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    tensor([6., 8.], dtype=float32)
     """
     data = raw(data)
     if dtype is not None:

@@ -40,6 +40,7 @@ class Progress:
             print(f"\r{what[:28]:28} [{'#' * full:30}]", end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:
+        """Take the bar away."""
         if self._tqdm is not None:
             self._tqdm.close()
         elif self.on:

@@ -46,6 +46,7 @@ STOREYS = {
     "verify": 9,
     "bench": 10,
     "reproduce": 10,
+    "site": 10,
     "cli": 11,
     "__main__": 12,
     "__init__": 12,
@@ -86,7 +87,7 @@ EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "hypothesis", "jax",
     "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
     "nbclient", "nbconvert", "nbformat", "paddle", "pytest", "safetensors", "sklearn",
-    "threadpoolctl", "torch", "tqdm",
+    "sphinx", "threadpoolctl", "torch", "tqdm",
 }
 ENGINE = {
     "blocks",

@@ -161,6 +161,7 @@ def judged_backward(subject: Subject, backward: Any) -> Callable[..., Any]:
 
 
 def name_of(f: Any) -> str:
+    """The name under which f is reported."""
     return getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
 
 

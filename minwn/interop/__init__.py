@@ -5,7 +5,8 @@
     convert(state, "torch", "flax")                           # between any two
 
 The frameworks are minwn, torch (the hook), parametrization (PyTorch's other weight_norm), r (R
-torch), flax (linen) and equinox. Names are in `interop.names`, layouts in `interop.layout`. A file
+torch), flax (linen) and equinox: the keys of FRAMEWORKS. KINDS names the layers that have layouts
+of their own. Names are in `interop.names`, layouts in `interop.layout`. A file
 opens there with that framework's own functions:
 
     torch     model.load_state_dict(safetensors.torch.load_file(path))

@@ -54,8 +54,9 @@ def convert(
     dim: the axes that keep a norm each, in minwn's numbering and layout (`dim_from_torch`,
     `dim_from_r` translate), or "output"; "infer" reads them from the shape of g.
     kind: of a layer, one of KINDS. Without it a weight with 2 axes is "linear", with more "conv".
-    groups: of a transposed convolution. form, eps: of minwn's WeightNorm. These five may be a
-    mapping too, from patterns such as "decoder.*" for the name of a layer, or of a parameter.
+    groups: of a transposed convolution
+    form, eps: of minwn's WeightNorm. These five may be a mapping too, from patterns such as
+    "decoder.*" for the name of a layer, or of a parameter.
     rename: {old: new} for the beginnings of names, applied first; the patterns match the new
     names. epsilon: Flax's, and that of minwn's WeightNormWrapper.
     like: a state of the target, which decides the names, and must be matched entirely.
@@ -63,6 +64,11 @@ def convert(
     Raises KeyError for missing and unexpected names, ZeroNormError where no g gives the weight, and
     ValueError for shapes that do not fit, an ambiguous dim, and settings that the target cannot
     express.
+
+    >>> state = {"conv.weight_g": np.ones((2, 1, 1)), "conv.weight_v": np.ones((2, 3, 5))}
+    >>> flax = interop.convert(state, "torch", "flax")
+    >>> {name: array.shape for name, array in interop.flatten(flax, "flax").items()}
+    {'params.WeightNorm_0.conv/kernel/scale': (2,), 'params.conv.kernel': (5, 3, 2)}
     """
     source_row, target_row = _row(source), _row(target)
     epsilon = forms.check("inside", epsilon, name="epsilon")

@@ -45,6 +45,7 @@ def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
 
 
 def number(metadata: Mapping[str, str], key: str, default: float) -> float:
+    """The number under that key, or the default.  Raises FileError for other text."""
     try:
         return float(metadata.get(key, default))
     except ValueError:

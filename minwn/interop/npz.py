@@ -20,6 +20,7 @@ __all__ = ["read_npz", "write_npz"]
 
 
 def read_npz(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], dict]:
+    """The arrays and metadata of an open .npz of `size` bytes.  Raises FileError."""
     import zipfile
     import zlib
 
@@ -89,6 +90,7 @@ def _bytes(shape: tuple[int, ...], dtype: Any) -> int:
 
 
 def write_npz(file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
+    """Write arrays and metadata to an open .npz."""
     import zipfile
 
     with zipfile.ZipFile(file, "w") as archive:

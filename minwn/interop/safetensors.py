@@ -17,6 +17,7 @@ HEADER_LIMIT = 2**24  # bytes of names and shapes at the beginning
 
 
 def read_safetensors(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], dict]:
+    """The arrays and metadata of an open .safetensors of `size` bytes.  Raises FileError."""
     safetensors = _package()
     if size > limit + HEADER_LIMIT:
         raise FileError(f"it has {size} bytes, over the limit of {limit}")
@@ -76,6 +77,7 @@ def _check_entry(name: str, entry: Any) -> None:
 def write_safetensors(
     file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
+    """Write arrays and metadata to an open .safetensors."""
     _package()
     from safetensors.numpy import save
 

@@ -29,6 +29,7 @@ class Stored(NamedTuple):
 
     @property
     def flat(self) -> bool:
+        """Whether g has the kept axes alone, as a wrapper's scale."""
         return _is_scale(self.row, self.keys)
 
     @property
@@ -37,6 +38,7 @@ class Stored(NamedTuple):
         return self.keys[0].endswith("_s") and len(self.keys) == 2
 
     def layout(self, parameter: str) -> tuple[str, str, int]:
+        """(kind of layer, framework's column in the table, groups) of one of its parameters."""
         kind = self.kind if leaf_of(parameter) == "weight" else "other"
         return kind, self.row.column, self.groups
 

@@ -48,6 +48,9 @@ class DoRALinear(Module):
     Raises TypeError where base is not a Linear, ValueError where it is weight-normalised, a norm is
     out of range, or rank or alpha are, ZeroNormError for rows of zeros, here and in merge().
     Liu et al. 2024, arXiv:2402.09353
+
+    >>> [name for name, _ in nn.DoRALinear(nn.Linear(3, 2, rng=0), rank=1).named_parameters()]
+    ['weight', 'bias', 'm', 'A', 'B']
     """
 
     output_axis = 0

@@ -24,6 +24,9 @@ def fold(model: Module) -> Module:
     promoted to, and no longer promotes its inputs. Where the model calls recompute() on a layer,
     the copy may go on doing so: that is the weight it has.
     Raises TypeError for anything but a Module, ZeroNormError where v / ||v|| is undefined.
+
+    >>> nn.fold(WeightNorm().apply(nn.Linear(3, 2, rng=0)))
+    Linear(3 -> 2, weight(2, 3), bias(2,))
     """
     if not isinstance(model, Module):
         raise TypeError(f"fold({model!r:.60}); pass a Module")

@@ -21,6 +21,9 @@ class Linear(Module):
 
     weight and bias are drawn from U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch, by `rng`.
     Raises ValueError for sizes < 1, and for inputs that do not fit.
+
+    >>> nn.Linear(3, 2, rng=0)(np.ones((5, 3), "float32")).shape
+    (5, 2)
     """
 
     output_axis = 0
@@ -56,6 +59,9 @@ class Embedding(Module):
 
     The rows are drawn from N(0, 1) by `rng`. Raises IndexError for an index that is not in the
     table, TypeError for indices that are not integers.
+
+    >>> nn.Embedding(10, 4, rng=0)(np.array([3, 1, 3])).shape
+    (3, 4)
     """
 
     output_axis = 1

@@ -40,6 +40,9 @@ def cross_entropy(
     reduction: "sum", "none", or "mean": the sum divided by the number of rows; with labels and
     weights, by the sum of the weights of the labels. The mean of no rows is NaN.
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
+
+    >>> f"{nn.cross_entropy(tensor([[2.0, 0.0], [0.0, 0.0]]), np.array([0, 1])):.4f}"
+    '0.4100'
     """
     smoothed = not isinstance(label_smoothing, float) or label_smoothing != 0
     if weight is None and ignore_index is None and not smoothed:
@@ -120,6 +123,9 @@ def mse_loss(prediction: Tensor, target: Any, reduction: str = "mean") -> Tensor
 
     prediction, target: of one shape   reduction: "mean" (over every entry), "sum" or "none"
     Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
+
+    >>> nn.mse_loss(tensor([1.0, 2.0]), [0.0, 0.0])
+    tensor(2.5, dtype=float32)
     """
     (prediction, target), narrow = widen(prediction, _beside(prediction, target))
     difference = prediction - target

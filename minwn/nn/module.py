@@ -117,6 +117,7 @@ class Module:
         weight = _Weight()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call computes. A subclass defines it; call the module, which calls this."""
         raise NotImplementedError(f"{type(self).__name__} has no method forward")
 
     # Typed in a comment: IPython cannot follow _Forward, and then goes by what `forward` returns.
@@ -216,9 +217,11 @@ class Module:
                 yield name, parameter
 
     def parameters(self) -> Iterator[Parameter]:
+        """The parameters of `named_parameters`, without the names."""
         return (parameter for _, parameter in self.named_parameters())
 
     def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -230,6 +233,7 @@ class Module:
                 yield name, value
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """(dotted name, buffer), in the order of the state."""
         return self._named(Buffer)
 
     # ---- state ----------------------------------------------------------------------------------
@@ -300,6 +304,7 @@ class Module:
         return self
 
     def eval(self) -> Self:
+        """The same as train(False)."""
         return self.train(False)
 
     def to(self, where: Any) -> Self:
@@ -321,6 +326,7 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
+        """Set the `grad` of every parameter to None."""
         for parameter in self.parameters():
             parameter.grad = None
 

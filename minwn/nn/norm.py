@@ -159,6 +159,10 @@ class MeanOnlyBatchNorm(_OverBatch):
 
     Raises ValueError for inputs that do not fit, and in training for an empty batch.
     eq. 7 and 8, arXiv:1602.07868
+
+    >>> nn.MeanOnlyBatchNorm(2)(tensor([[1.0, 5.0], [3.0, 9.0]])).numpy()
+    array([[-1., -2.],
+           [ 1.,  2.]], dtype=float32)
     """
 
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:

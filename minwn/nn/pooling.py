@@ -193,15 +193,7 @@ def _up_to_last(size: int, k: int, s: int, p: int, d: int) -> tuple[int, int]:
 
 
 class _MaxPool(_Pool):
-    """The largest entry of each window.   x: (n, c, *size)   y: (n, c, *out)
-
-    out = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
-
-    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
-    window may reach beyond the padding, if it starts in x or in the padding before x.
-    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
-    size would make windows of nothing but padding.
-    """
+    """The base of MaxPool1d, MaxPool2d and MaxPool3d."""
 
     def __init__(
         self,
@@ -220,16 +212,7 @@ class _MaxPool(_Pool):
 
 
 class _AvgPool(_Pool):
-    """The mean of each window.   x: (n, c, *size)   y: (n, c, *out)
-
-    out = floor((size + 2 padding - kernel) / stride) + 1
-
-    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
-    window may reach beyond the padding, if it starts in x or in the padding before x. What it
-    reaches there does not count as entries; the padding does, as zeros, if count_include_pad.
-    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
-    size would make windows of nothing but padding.
-    """
+    """The base of AvgPool1d, AvgPool2d and AvgPool3d."""
 
     def __init__(
         self,
@@ -252,26 +235,73 @@ class _AvgPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
+    """The largest entry of each window, with the options and errors of `MaxPool2d`.
+
+    x: (n, c, l)   y: (n, c, l')
+    """
+
     dimensions = 1
 
 
 class MaxPool2d(_MaxPool):
+    """The largest entry of each window.   x: (n, c, h, w)   y: (n, c, h', w')
+
+    size' = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
+
+    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
+    window may reach beyond the padding, if it starts in x or in the padding before x.
+    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
+    size would make windows of nothing but padding.
+
+    >>> nn.MaxPool2d(2)(tensor(np.arange(16.0).reshape(1, 1, 4, 4))).flatten()
+    tensor([ 5.,  7., 13., 15.])
+    """
+
     dimensions = 2
 
 
 class MaxPool3d(_MaxPool):
+    """The largest entry of each window, with the options and errors of `MaxPool2d`.
+
+    x: (n, c, d, h, w)   y: (n, c, d', h', w')
+    """
+
     dimensions = 3
 
 
 class AvgPool1d(_AvgPool):
+    """The mean of each window, with the options and errors of `AvgPool2d`.
+
+    x: (n, c, l)   y: (n, c, l')
+    """
+
     dimensions = 1
 
 
 class AvgPool2d(_AvgPool):
+    """The mean of each window.   x: (n, c, h, w)   y: (n, c, h', w')
+
+    size' = floor((size + 2 padding - kernel) / stride) + 1
+
+    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
+    window may reach beyond the padding, if it starts in x or in the padding before x. What it
+    reaches there does not count as entries; the padding does, as zeros, if count_include_pad.
+    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
+    size would make windows of nothing but padding.
+
+    >>> nn.AvgPool2d(2)(tensor(np.arange(16.0).reshape(1, 1, 4, 4))).flatten()
+    tensor([ 2.5,  4.5, 10.5, 12.5])
+    """
+
     dimensions = 2
 
 
 class AvgPool3d(_AvgPool):
+    """The mean of each window, with the options and errors of `AvgPool2d`.
+
+    x: (n, c, d, h, w)   y: (n, c, d', h', w')
+    """
+
     dimensions = 3
 
 

@@ -63,15 +63,23 @@ OWN: Any = _Own()
 class WeightNorm:
     """The reparameterisation w = g v / h(v) of one weight of a Module.  eq. 2, arXiv:1602.07868
 
-    name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
-    negative from the end); None for one norm of the whole; "output" for the layer's output axis,
-    which transposed convolutions with groups do not have.
+    name: the parameter
+    dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based, negative from the end);
+    None for one norm of the whole; "output" for the layer's output axis, which transposed
+    convolutions with groups do not have
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.
     A gain that is not to be trained, as in the head of DINO (arXiv:2104.14294), is frozen after
     apply() as any parameter is: layer.weight_g.requires_grad = False.
     Raises ValueError for an unknown form, or an eps that does not fit it.
+
+    >>> layer, norm = nn.Linear(3, 2, rng=0), WeightNorm(dim=0)
+    >>> norm.apply(layer)
+    Linear(3 -> 2, weight_g(2, 1), weight_v(2, 3), bias(2,), weight = g v / ||v|| (dim=0))
+    >>> layer.weight_g.data = 2 * layer.weight_g.data
+    >>> norm.recompute(layer).shape  # without this, layer(x) would raise StaleWeightError
+    (2, 3)
     """
 
     _letter: ClassVar[str] = "g"  # the parameter that holds the gain is name_g

@@ -87,6 +87,9 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's summation, as in NumPy: einsum("ij,jk->ik", x, y), with "..." and without "->".
 
     Raises ValueError where the number of operands or of axes does not match the subscripts.
+
+    >>> ops.einsum("ij,ij->i", tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]))
+    tensor([11.], dtype=float32)
     """
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")

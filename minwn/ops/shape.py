@@ -132,7 +132,11 @@ def getitem(x: Array, *, index: Any) -> Array:
 
 @primitive
 def put_at(x: Array, *, index: Any, shape: Shape) -> Array:
-    """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both."""
+    """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both.
+
+    >>> ops.put_at(np.array([1.0, 2.0]), index=np.array([0, 0]), shape=(3,))
+    array([3., 0., 0.])
+    """
     z = namespace(x).zeros_like(x, shape=shape)
     index = _plain(index)
     if all(isinstance(i, slice | int | type(None) | type(...)) for i in _items(index)):
@@ -173,6 +177,9 @@ def pad(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
 
     mode: "zeros"; "reflect", x mirrored at its end entries; "replicate", the end entries; or
     "circular", x again; as in PyTorch. Raises ValueError where x has too few entries.
+
+    >>> ops.pad(np.array([1, 2, 3]), widths=[(2, 1)], mode="reflect")
+    array([3, 2, 1, 2, 3, 2])
     """
     _check_widths("pad", x, widths)
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))

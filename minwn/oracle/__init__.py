@@ -5,7 +5,8 @@
 
 judges functions of NumPy arrays against answers that are right to the last bit. A wrong one gets
 the name of its mistake, the formula that reproduces its numbers, and the smallest case that shows
-it. The judge imports neither a framework nor minwn's own weight normalisation.
+it. The judge imports neither a framework nor minwn's own weight normalisation. CATALOGUE holds
+every Mistake that it knows by name, INVARIANTS the laws by which it finds others.
 """
 
 from . import bounds, truth  # noqa: F401  (old names of modules)

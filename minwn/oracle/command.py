@@ -99,6 +99,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def _option(read: Callable[[str], T]) -> Callable[[str], T]:
     """A type for argparse: called with the text of an option; a ValueError's message is printed."""
 
+    @functools.wraps(read)
     def called(text: str) -> T:
         try:
             return read(text)

@@ -87,12 +87,14 @@ class Run:
         return dtype_of(self.spec.dtype)
 
     def fault(self, id: str, output: str, evidence: str) -> None:
+        """Note a fault once for each output."""
         if any(f.id == id and output in f.outputs for f in self.faults):
             return
         text, fix = FAULTS[id]
         self.faults.append(Diagnosis(id, text, fix, evidence, (output,)))
 
     def failed(self, what: str, where: str, error: Exception) -> None:
+        """Note that a function raised."""
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
     def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
@@ -124,9 +126,11 @@ class Run:
                 yield what, f"in every case of rank {rank}: {messages[0]}"
 
     def given(self, *wanted: str) -> bool:
+        """Whether all of these functions were given."""
         return all(self.implementation.has(what) for what in wanted)
 
     def result(self, name: str) -> CheckResult | None:
+        """The result of the check of that name, where it was made."""
         return next((r for r in self.checks if r.name == name), None)
 
     # -- the evidence of the first order

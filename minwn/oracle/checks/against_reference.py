@@ -17,6 +17,7 @@ __all__ = ["dyadic", "forward", "gradients"]
 
 
 def dyadic(run: Run) -> CheckResult:
+    """The check where nothing is rounded."""
     seen = [o for o in run.observations if o.group == "dyadic"]
     result = _compared("dyadic", ("w", "v_bar", "g_bar"), seen)
     inexact = 0
@@ -34,10 +35,12 @@ def dyadic(run: Run) -> CheckResult:
 
 
 def forward(run: Run) -> CheckResult:
+    """The check of w."""
     return _compared("forward", ("w",), run.observations)
 
 
 def gradients(run: Run) -> CheckResult:
+    """The check of v_bar and g_bar."""
     return _compared("gradients", ("v_bar", "g_bar"), run.observations)
 
 

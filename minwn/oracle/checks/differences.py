@@ -31,6 +31,7 @@ __all__ = ["differences", "keeps_float64"]
 
 
 def differences(run: Run) -> CheckResult | None:
+    """The check; None without a forward and a backward in float64."""
     if not run.given("forward", "backward"):
         return None
     spec = run.spec.in_float64()

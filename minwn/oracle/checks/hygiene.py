@@ -25,6 +25,7 @@ __all__ = ["hygiene"]
 
 
 def hygiene(run: Run) -> CheckResult:
+    """The check of all functions that were given."""
     case = run.spec.drawn("generic")[0]
     for what in ("forward", "backward"):
         if run.implementation.has(what):

@@ -18,6 +18,7 @@ __all__ = ["laws"]
 
 
 def laws(run: Run) -> CheckResult | None:
+    """The check; None without a backward."""
     if not run.implementation.has("backward"):
         return None
 

@@ -28,10 +28,12 @@ Seen = Sequence[tuple[Prepared, dict[str, np.ndarray]]]
 
 
 def product(run: Run) -> CheckResult | None:
+    """The check of w_dot; None without a jvp."""
     return _judged(run, "jvp", "product") if run.given("jvp") else None
 
 
 def second_order(run: Run) -> CheckResult | None:
+    """The check of double_backward; None without one."""
     if not run.given("double_backward"):
         return None
     return _judged(run, "double_backward", "second order")

@@ -21,6 +21,7 @@ SWITCH = 1e-6  # seconds until another thread has its turn; 5e-3 would hide most
 
 
 def several_threads(run: Run) -> CheckResult | None:
+    """The check; None where no threads were asked for."""
     if not run.threads:
         return None
     cases = run.spec.drawn("generic", "dyadic", "axes")[:12]

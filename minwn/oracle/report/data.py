@@ -36,6 +36,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
+        """Whether nothing failed."""
         return self.failed == 0
 
 
@@ -53,6 +54,7 @@ class Worst:
 
     @property
     def ratio(self) -> float:
+        """|got - expected| in units of what is allowed."""
         return float(scaled_error(self.got, self.expected, self.allowed))
 
     @property

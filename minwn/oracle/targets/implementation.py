@@ -34,6 +34,7 @@ class Implementation:
 
     @property
     def name(self) -> str:
+        """The name of the first function that was given."""
         for f in (self.backward, self.forward, self.jvp, self.double_backward):
             if f is not None:
                 name = getattr(f, "__qualname__", type(f).__name__)
@@ -41,6 +42,7 @@ class Implementation:
         return "nothing"
 
     def has(self, what: str) -> bool:
+        """Whether that function was given."""
         return getattr(self, what) is not None
 
     def call(self, what: str, *arrays: np.ndarray, copy: bool = True) -> tuple[np.ndarray, ...]:
