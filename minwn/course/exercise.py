@@ -16,11 +16,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..validation import shown
 
-__all__ = ["Exercise", "Feedback", "Judge", "chapter", "chapter_of", "find"]
+__all__ = ["Exercise", "Feedback", "Judge", "Wrong", "chapter", "chapter_of", "find"]
 
 Judge = Callable[..., str | None]
+
+
+class Wrong(ValueError):
+    """Raised within a judge where an answer is seen to be wrong; its text is the message."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,20 @@ class Exercise:
     def prediction(self) -> bool:
         """Whether it is a prediction: stored first, compared later, without hints."""
         return bool(self.choices) and not self.hints
+
+    def draw(self, rng: np.random.Generator) -> Mapping[str, Any]:
+        """One student's numbers; {} without a variant.
+
+        They are drawn again until the judge can tell the usual slips apart.
+        """
+        if self.variant is None:
+            return {}
+        apart = getattr(self.judge, "apart", None)
+        for _ in range(1000):
+            numbers = self.variant(rng)
+            if apart is None or apart(numbers):
+                return numbers
+        raise ValueError(f"exercise {self.id}: its variant never tells the common errors apart")
 
     @property
     def ticket(self) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..validation import instance, several, shown
 from ..validation import path as path_of
-from .exercise import Exercise, Feedback, chapter, chapter_of, find
+from . import raised, typed
+from .exercise import Exercise, Feedback, Wrong, chapter, chapter_of, find
 from .unfinished import Unfinished, is_empty
 
 __all__ = ["RECORD", "check", "given", "hint", "predict", "progress", "reveal", "student"]
@@ -35,10 +36,8 @@ class Session:
 
     def numbers(self, exercise: Exercise) -> Mapping[str, Any]:
         """This student's numbers for an exercise: the same at each call."""
-        if exercise.variant is None:
-            return {}
         seed = zlib.crc32(f"{self.name}:{exercise.id}".encode())
-        return exercise.variant(np.random.default_rng(seed))
+        return exercise.draw(np.random.default_rng(seed))
 
 
 _session = Session()
@@ -77,13 +76,15 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
         return exercise.judge(answer, numbers) if exercise.variant else exercise.judge(answer)
     except Unfinished:
         raise
+    except Wrong as wrong:
+        return str(wrong)
     except NotImplementedError as error:
         raise Unfinished(
             f"Exercise {exercise.id} is still empty. Write your answer in place of the line that "
             "raises NotImplementedError."
         ) from error
     except Exception as error:
-        return f"your answer raised {type(error).__name__}: {error}"
+        return raised.sentence(error)
 
 
 def hint(id: str) -> None:
@@ -114,9 +115,10 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
         raise Unfinished(
             f"Prediction {id} is still empty. In place of the three dots, put one of {offered}."
         )
-    offers = isinstance(choice, str | int | float) and choice in options
-    if not offers:
+    meant = typed.option(choice, [str(option) for option in options])
+    if meant is None:
         raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
+    choice = meant
     if id in _session.revealed and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
         return

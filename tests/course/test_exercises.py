@@ -29,7 +29,7 @@ def verdicts(exercise, answer):
     """The judge's verdicts: one, or one for each of several students with their own numbers."""
     if exercise.variant is None:
         return [judged(exercise, answer, {})]
-    drawn = [exercise.variant(np.random.default_rng(seed)) for seed in SEEDS]
+    drawn = [exercise.draw(np.random.default_rng(seed)) for seed in SEEDS]
     return [judged(exercise, answer(numbers), numbers) for numbers in drawn]
 
 

@@ -246,6 +246,38 @@ INSIDE_ERRORS = (
         lambda w_bar, v, g, e: 1 / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v),
         "the gain g is missing from your v_bar",
     ),
+    (
+        lambda w_bar, v, g, e: vjp(w_bar, v, g, eps=e, form="outside")[0],
+        "this is the gradient for h = n + eps; here eps is below the root",
+    ),
+    (
+        lambda w_bar, v, g, e: (
+            g / (_n(v) + e) * (w_bar - _dot(w_bar, v) / (_n(v) + e) ** 2 * v)
+        ),
+        "you take n + eps for h; here eps is below the root",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar + _dot(w_bar, v) / _h(v, e) ** 2 * v),
+        "the sign of your projection is wrong: it adds what it should take away",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) * v),
+        "your projection does not divide by h; count how often v occurs in it",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 3 * v),
+        "your projection divides by h three times; count how often v occurs in it",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v,
+        "the factor g/h reaches only the first of your two terms; a bracket is missing",
+    ),
+    (
+        lambda w_bar, v, g, e: (
+            g / _h(v, e) * (w_bar - _dot(w_bar, v) / (_n(v) ** 2 + e * e) * v)
+        ),
+        "below <w_bar, v> you have n^2 + eps^2; the square of h is n^2 + eps",
+    ),
 )
 
 # ---- numbers for each student -------------------------------------------------------------------
@@ -351,6 +383,12 @@ EXERCISES = (
             _inside_point,
             "your v_bar",
             common_errors=INSIDE_ERRORS,
+            examples=((
+                (np.array([[5.0, 10.0]]), np.array([[3.0, 4.0]]), np.array([[36.0]]), 11.0),
+                "h is the root of 25 + 11, which is 6, and <w_bar, v> is 55; v_bar must be "
+                "6 w_bar less 55/6 v",
+            ),),
+            quantities=lambda w_bar, v, g, eps: {"h": _h(v, eps), "n": _n(v)},
         ),
         (
             "only the length has changed: w = g v / h; how does h move when v does?",
