@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .wire import Raised
+
 __all__ = ["sentence"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -18,15 +20,16 @@ LIBRARIES = (Path(np.__file__).resolve().parent, PACKAGE)
 
 def sentence(error: BaseException) -> str:
     """What an answer raised, the line that raised it, the shapes there, and what to do."""
-    if isinstance(error, ValueError) and "read-only" in str(error):
-        return "your function changes its arguments; work on a copy"
+    kind = error.kind if isinstance(error, Raised) else type(error).__name__
     said = str(error).strip()
+    if kind == "ValueError" and "read-only" in said:
+        return "your function changes its arguments; work on a copy"
+    frame, line = (None, error.line) if isinstance(error, Raised) else _where(error)
+    advice = _advice(kind, said, frame)
     sizes = re.search(r"matmul: .*\(size (\d+) is different from (\d+)\)", said)
     if sizes:
         said = f"matmul (@): an axis of {sizes[2]} meets one of {sizes[1]}"
-    text = f"your answer raised {type(error).__name__}: {said}"
-    frame, line = _where(error)
-    advice = _advice(error, frame)
+    text = f"your answer raised {kind}: {said}"
     place = f", in the line `{line}`" if line and not advice else ""
     return f"{text}{place}{f'; {advice}' if advice else ''}"
 
@@ -46,20 +49,19 @@ def _where(error: BaseException) -> tuple[types.FrameType | None, str]:
     return found, line if len(line) <= 80 else ""
 
 
-def _advice(error: BaseException, frame: types.FrameType | None) -> str:
-    text = str(error)
-    if isinstance(error, ValueError) and "broadcast together" in text:
+def _advice(kind: str, text: str, frame: types.FrameType | None) -> str:
+    if kind == "ValueError" and "broadcast together" in text:
         return _broadcast(re.findall(r"\(([\d,]*)\)", text), frame)
-    if isinstance(error, ValueError) and ("matmul" in text or "not aligned" in text):
+    if kind == "ValueError" and ("matmul" in text or "not aligned" in text):
         return (
             "in a @ b the last axis of a is summed with the first of b, so the two must be alike"
             f"{_shapes(frame)}; does one of them need .T?"
         )
-    if isinstance(error, ValueError) and "reshape" in text:
+    if kind == "ValueError" and "reshape" in text:
         return f"a new shape must hold as many numbers as the old{_shapes(frame)}"
-    if isinstance(error, TypeError) and re.search(r"positional argument|keyword argument", text):
+    if kind == "TypeError" and re.search(r"positional argument|keyword argument", text):
         return "give your function the arguments of the task, in their order"
-    if isinstance(error, NameError):
+    if kind == "NameError":
         return "is the name spelled as above, and is its cell run?"
     return ""
 

@@ -17,10 +17,11 @@ from ..validation import path as path_of
 from . import raised, typed
 from .exercise import Exercise, Feedback, Wrong, chapter, chapter_of, find
 from .unfinished import Unfinished, is_empty
+from .wire import Raised
 
-__all__ = ["RECORD", "check", "given", "hint", "predict", "progress", "reveal", "student"]
+__all__ = ["GRADED", "check", "given", "hint", "predict", "progress", "reveal", "student"]
 
-RECORD = "MINWN_COURSE_RECORD"  # a file; `minwn grade` reads the verdicts appended to it
+GRADED = "MINWN_COURSE_GRADED"  # set where `minwn grade` judges, from outside
 
 
 @dataclass
@@ -54,12 +55,14 @@ def check(id: str, answer: Any) -> Feedback:
         raise Unfinished(
             f"Exercise {id} is still empty. Put your answer in place of the three dots."
         )
+    if GRADED in os.environ:
+        print(f"{id} is judged outside")
+        return Feedback(id, True)
     message = judged(exercise, answer, _session.numbers(exercise))
     left = len(exercise.hints) - _session.hints.get(id, 0)
     feedback = Feedback(id, message is None, message or exercise.explanation, left)
     _session.feedback[id] = feedback
     _session.tries[id] = _session.tries.get(id, 0) + 1
-    _record(feedback)
     _say(feedback.ok, str(feedback))
     if not feedback.ok and left:
         print(
@@ -78,6 +81,10 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
         raise
     except Wrong as wrong:
         return str(wrong)
+    except Raised as error:
+        if error.kind in ("Unfinished", "NotImplementedError"):
+            raise Unfinished(error.text) from None
+        return raised.sentence(error)
     except NotImplementedError as error:
         raise Unfinished(
             f"Exercise {exercise.id} is still empty. Write your answer in place of the line that "
@@ -138,7 +145,6 @@ def reveal(id: str) -> None:
     text = f"you predicted {choice!r}. {message or exercise.explanation}"
     feedback = Feedback(id, message is None, text)
     _session.feedback[id] = feedback
-    _record(feedback)
     _say(feedback.ok, f"{id} {'as predicted' if feedback.ok else 'a surprise'}: {feedback.message}")
 
 
@@ -202,14 +208,6 @@ def _saved() -> dict[str, Any]:
         "hints": _session.hints,
         "predictions": _session.predictions,
     }
-
-
-def _record(feedback: Feedback) -> None:
-    path = os.environ.get(RECORD)
-    if path:
-        line = {"id": feedback.id, "ok": feedback.ok, "message": feedback.message}
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
 
 
 def _say(ok: bool, text: str) -> None:
