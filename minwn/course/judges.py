@@ -331,7 +331,7 @@ def _wrong_kind(pairs: Sequence[Pair], name: str, *, alone: bool = False) -> str
         return f"{name} is {_type_name(answer)}, and numbers are asked for"
     found = [array_of(p.answer) for p in pairs]
     if any(z is not None and np.iscomplex(z).any() for z in found):
-        return f"{name} is complex: take its real part or its imaginary part, .real or .imag"
+        return f"{name} is complex: is there a root of something negative, or is .imag missing?"
     return None
 
 

@@ -182,13 +182,17 @@ COUNTS = (
         lambda size, kernel, stride, padding, dilation: (
             -(-(size + 2 * padding - dilation * (kernel - 1) - 1) // stride) + 1
         ),
-        "you round up: the last window would stick out; a window that does not fit is left out",
+        "this is one too many: do you round up? A window that does not fit is left out",
     ),
     (
         lambda size, kernel, stride, padding, dilation: (
             (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1
         ),
         "a part of a window is no window; divide with //",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: size - kernel + 1,
+        "that would be with stride and dilation 1, and without padding",
     ),
     (
         lambda size, kernel, stride, padding, dilation: size // stride,
@@ -229,7 +233,7 @@ EXERCISES = (
         "4.2",
         "the number of windows",
         function(
-            _count, geometry, "your count", common_errors=COUNTS, points=8, examples=COUNTED
+            _count, geometry, "your count", common_errors=COUNTS, points=24, examples=COUNTED
         ),
         (
             "first, how many places does one window cover, from its first entry to its last?",

@@ -123,7 +123,7 @@ def numbers(rng: np.random.Generator) -> dict[str, Any]:
     a, b = ((3, 4), (6, 8), (5, 12), (8, 15))[rng.integers(4)]
     return {
         "v": (a, b),
-        "g": int(rng.integers(2, 9)),
+        "g": int(rng.integers(3, 9)),
         "w_bar": tuple(int(x) for x in rng.choice([-3, -2, 2, 5], 2, replace=False)),
     }
 
@@ -304,6 +304,17 @@ EXERCISES = (
                 (lambda x: x["g"] * _g_bar(x), "this is <w_bar, w>: a factor g too many"),
                 (lambda x: sum(x["w_bar"]) / _length(x), "you summed w_bar; multiply by v first"),
                 (_length, "this is n, the length of v; <w_bar, v> is to be divided by it"),
+                (lambda x: x["g"], "this is g itself, the number that g_bar belongs to"),
+                (lambda x: 2 * _g_bar(x), "this is twice what it should be"),
+                (lambda x: _g_bar(x) / x["g"], "you divide by g, which does not come into it"),
+                (
+                    lambda x: x["w_bar"][0] * x["v"][0] / _length(x),
+                    "the product of the second entries is missing from your <w_bar, v>",
+                ),
+                (
+                    lambda x: x["w_bar"][1] * x["v"][1] / _length(x),
+                    "the product of the first entries is missing from your <w_bar, v>",
+                ),
                 (lambda x: _d(x) / x["g"], "you divide by g; divide by the length of v"),
                 (
                     lambda x: _d(x) / sum(x["v"]),

@@ -259,8 +259,8 @@ EXERCISES = (
             examples=(
                 ((2.0, 0.5, 1.0, 0), "before the first step the length is n_0"),
                 (
-                    (1.0, 1.0, 1.0, 40),
-                    "n^4 is 1 at first and grows by 2 in each of 40 steps, to 81, which is 3^4",
+                    (1.0, 0.5, 4.0, 10),
+                    "n^4 is 1 at first and grows by 8 in each of 10 steps, to 81, which is 3^4",
                 ),
             ),
         ),

@@ -327,12 +327,13 @@ EXERCISES = (
     Exercise(
         "8.3",
         "where float16 ends",
-        choice("256", {
-            "65504": "It is 256. The largest float16 is 65504, but the square comes before it.",
-            "16": "It is 256, whose square is 65536; the largest float16 is 65504.",
+        choice("181", {
+            "65504": "It is 181. The largest float16 is 65504, but the squares come before it.",
+            "256": "It is 181: the square of 256 is too large by itself, but two are summed.",
+            "16": "It is 181: two squares of 181 make 65522; the largest float16 is 65504.",
         }),
-        explanation="The square of 256 is 65536, and the largest float16 is 65504.",
-        choices=("16", "256", "65504"),
+        explanation="Two squares of 181 make 65522, and the largest float16 is 65504.",
+        choices=("16", "181", "256", "65504"),
     ),
     Exercise(
         "8.4",

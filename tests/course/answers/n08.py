@@ -85,8 +85,11 @@ ANSWERS = {
         ),
     ),
     "8.3": Answers(
-        right=("256",),
-        wrong=(("65504", "the square comes before"), ("16", "65536"), ("1e19", "not a choice")),
+        right=("181", 181),
+        wrong=(
+            ("65504", "the squares come before"), ("256", "two are summed"), ("16", "65522"),
+            ("1e19", "not a choice"),
+        ),
     ),
     "8.4": Answers(
         right=(
