@@ -1,4 +1,4 @@
-"""One answer beside the expected one: do they agree, up to the rounding of the answer's own format?
+"""An answer and the expected one: do they agree, up to the rounding of the answer's format?
 
 The room for a difference follows from the format. Sums in float64 or float32 may be taken in any
 order, so there is room for `TERMS` roundings of the largest entry. float16 has too few digits for

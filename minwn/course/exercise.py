@@ -20,7 +20,7 @@ import numpy as np
 
 from ..validation import shown
 
-__all__ = ["Exercise", "Feedback", "Judge", "Wrong", "chapter", "chapter_of", "find"]
+__all__ = ["Exercise", "Feedback", "Judge", "Wrong", "chapter", "chapter_of", "drawn", "find"]
 
 Judge = Callable[..., str | None]
 
@@ -59,24 +59,25 @@ class Exercise:
         """Whether it is a prediction: stored first, compared later, without hints."""
         return bool(self.choices) and not self.hints
 
-    def draw(self, rng: np.random.Generator) -> Mapping[str, Any]:
-        """One student's numbers; {} without a variant.
-
-        They are drawn again until the judge can tell the usual slips apart.
-        """
-        if self.variant is None:
-            return {}
-        apart = getattr(self.judge, "apart", None)
-        for _ in range(1000):
-            numbers = self.variant(rng)
-            if apart is None or apart(numbers):
-                return numbers
-        raise ValueError(f"exercise {self.id}: its variant never tells the common errors apart")
-
     @property
     def ticket(self) -> bool:
         """Whether it is a question of the exit ticket."""
         return ".T" in self.id
+
+
+def drawn(exercise: Exercise, rng: np.random.Generator) -> Mapping[str, Any]:
+    """One student's numbers; {} for an exercise without a variant.
+
+    They are drawn again until the judge can tell the usual slips apart.
+    """
+    if exercise.variant is None:
+        return {}
+    apart = getattr(exercise.judge, "apart", None)
+    for _ in range(1000):
+        numbers = exercise.variant(rng)
+        if apart is None or apart(numbers):
+            return numbers
+    raise ValueError(f"exercise {exercise.id}: its variant never tells the common errors apart")
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 
 from . import wire
-from .exercise import chapter, find
+from .exercise import chapter, drawn, find
 from .run import ANSI, MISSING
 from .session import GRADED, judged
 from .unfinished import Unfinished, is_empty
@@ -193,7 +193,7 @@ class _Judge:
         seed = zlib.crc32(f"{self.student}:{id}".encode())
         try:
             with np.errstate(all="ignore"):
-                message = judged(exercise, answer, exercise.draw(np.random.default_rng(seed)))
+                message = judged(exercise, answer, drawn(exercise, np.random.default_rng(seed)))
         except Unfinished:
             return None
         finally:

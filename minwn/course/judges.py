@@ -144,9 +144,9 @@ def number(
 
 def choice(expected: str, wrong: Mapping[str, str]) -> Judge:
     """The judge of a choice: `expected`, or one of the wrong choices, each with its sentence."""
-    options = sorted((expected, *wrong))
 
     def judge(answer: Any) -> str | None:
+        options = sorted((expected, *wrong))
         found = typed.option(answer, options)
         if found == expected:
             return None

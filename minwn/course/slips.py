@@ -229,7 +229,7 @@ def _factor(pairs: Sequence[Pair], name: str) -> str | None:
         return None
     if not all(pair.agrees(c * plain(pair.expected)) for pair in pairs):
         return None
-    if abs(abs(c) - 1) < 1e-3:  # an eps or too few digits: no factor that somebody has written
+    if abs(abs(c) - 1) < 1e-3:  # an eps or too few digits: this is no factor in a formula
         return None
     return f"{name} is {_text(c)} times what it should be"
 

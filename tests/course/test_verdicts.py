@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minwn.course.exercise import chapter, find
+from minwn.course.exercise import chapter, drawn, find
 from minwn.course.locations import sources
 from minwn.course.session import judged
 
@@ -222,7 +222,7 @@ def test_an_id_may_be_typed_as_a_number(capsys):
 @pytest.mark.parametrize("exercise", [e for e in EXERCISES if e.variant], ids=lambda e: e.id)
 def test_no_common_slip_coincides_with_another_or_with_the_answer(exercise):
     for seed in range(200):
-        assert exercise.judge.apart(exercise.draw(np.random.default_rng(seed)))
+        assert exercise.judge.apart(drawn(exercise, np.random.default_rng(seed)))
 
 
 # ---- the judge itself ---------------------------------------------------------------------------
