@@ -100,6 +100,8 @@ def shape(answer: Any) -> tuple[int, ...] | None:
 
 def option(answer: Any, options: Iterable[str]) -> str | None:
     """The one of the options that is meant, as it is written there; None for none of them."""
+    if isinstance(answer, np.ndarray) and answer.ndim == 0:
+        answer = answer.item()
     if isinstance(answer, list | tuple | np.ndarray):
         answer = tuple(x.item() if isinstance(x, np.generic) else x for x in answer)
     exact = [one for one in options if str(answer) == one]
