@@ -46,6 +46,7 @@ class Peer:
         self.objects: list[Any] = []
 
     def send(self, message: Any) -> None:
+        """Write a message as a line of JSON. Raises EOFError where the other end has gone."""
         try:
             self.stream.write(json.dumps(message).encode() + b"\n")
             self.stream.flush()
@@ -54,6 +55,7 @@ class Peer:
             raise EOFError("the other end has gone") from None
 
     def receive(self) -> Any:
+        """Read the next message. Raises EOFError where the other end has gone."""
         try:
             line = self.stream.readline()
         except OSError:
