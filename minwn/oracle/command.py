@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import json
 import sys
@@ -17,6 +18,7 @@ from ..terminal import Progress, colours
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
+from .read import Unreadable, read, refused
 from .report import Report
 from .report.html import page
 from .report.junit import junit
@@ -24,7 +26,7 @@ from .report.matrix import matrix
 from .spec import RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
 from .targets.pipe import Pipe, PipeError
-from .targets.target import ROLES, Functions, TargetError, load
+from .targets.target import ROLES, Functions, TargetError
 from .verdict import IDS
 
 __all__ = ["arguments", "form", "main"]
@@ -84,6 +86,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="declare a difference by its id; it does not fail",
+    )
+    parser.add_argument(
+        "--adapter", metavar="OUT.py",
+        help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
@@ -176,7 +182,9 @@ def main(args: argparse.Namespace) -> int:
     _write(args, reports, skipped)
     if not reports:
         return 2
-    return 0 if all(r.ok for r in reports) else 1
+    unjudged = [r for r in reports if r.verdict in ("REFUSED", "UNDEFINED")]
+    return 0 if all(r.ok for r in reports) else 2 if len(unjudged) == sum(
+        not r.ok for r in reports) else 1
 
 
 # ---- what is to be done -------------------------------------------------------------------------
@@ -189,12 +197,18 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         if target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
             for adapter in adapters.get(target):
                 yield from _by_name(adapter, args)
+        elif Path(target).is_file() and not target.endswith(".py"):
+            raise _Usage(
+                f"{target} is not Python. A program that answers JSON lines, see "
+                f"minwn/oracle/vectors/FORMAT.md, is judged with --pipe ./{Path(target).stem}"
+            )
         elif target.endswith(".py") or ":" in target or Path(target).exists():
-            yield from _functions(load(target), args)
+            yield from _read(target, args)
         else:
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}; minwn check --list shows them"
+                f"{', '.join((*adapters.families(), 'all'))}{_meant(target)}; minwn check --list "
+                f"shows them"
             )
     if args.pipe is not None:
         try:
@@ -225,6 +239,39 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
             return check(**functions.given, **how, name=functions.name, **_options(args))
 
         yield Job(f"{functions.name} {spec.dtype}", run)
+
+
+def _read(target: str, args: argparse.Namespace) -> Iterator[Job]:
+    """A job for each dtype of a file, class or module; a REFUSED report where it cannot be read."""
+    hints = {} if args.axis is ... else {"axis": args.axis}
+    hints |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
+    try:
+        reading = read(target, **hints | ({"dtype": args.dtype[0]} if args.dtype else {}))
+    except Unreadable as error:
+        if args.adapter is not None:
+            with Path(args.adapter).open("x", encoding="utf-8") as file:
+                file.write(error.adapter.replace("OUT.py", args.adapter))
+        report = refused(error)
+        yield Job(error.name, lambda: report)
+        return
+    settings = Functions(name=reading.name, settings=reading.settings)
+    dtypes = args.dtype or reading.settings.get("dtype", "float64")
+    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
+        options = {"accept": args.accept, "quick": not args.full, "dtype": dtype}
+        if reading.kind == "weight_norm":
+            options["groups"] = args.groups
+            settings.spec(groups=args.groups, quick=not args.full, dtype=dtype)
+
+        def run(options: dict[str, Any] = options) -> Report:
+            return reading.check(**options)
+
+        yield Job(f"{reading.name} {dtype}", run)
+
+
+def _meant(target: str) -> str:
+    """The name that was meant, or how to judge what is no Python."""
+    near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _by_name(adapter: adapters.Adapter, args: argparse.Namespace) -> Iterator[Job]:

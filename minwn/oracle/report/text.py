@@ -29,7 +29,10 @@ KINDS = (  # the most important first
 
 
 def screen(r: Findings) -> str:
-    """At most HEIGHT lines of at most WIDTH columns."""
+    """At most HEIGHT lines of at most WIDTH columns; all notes where nothing was judged."""
+    if r.verdict == "REFUSED":
+        notes = [_clipped(f"  {printable(note)}", WIDTH) for note in r.notes]
+        return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
     if r.verdict == "PASS" and r.grade:
