@@ -191,7 +191,7 @@ def _told(answer: Answer) -> str:
 
 def sizes(v: Any, a: Arrangement) -> Arrays:
     """The sizes by which a constructor makes the weight v, and the axis for those that ask."""
-    shape = np.shape(v)
+    shape = shape_of(v)
     if a.axis is None or len(shape) < 2:
         n_out, rest = 1, list(shape)
     else:
