@@ -401,7 +401,8 @@ class WNConv2d:
             for j in range(dy.shape[3]):
                 part = self.xp[:, :, i*s:i*s+k, j*s:j*s+k]
                 dw += np.einsum("no,nchw->ochw", dy[:, :, i, j], part)
-                dxp[:, :, i*s:i*s+k, j*s:j*s+k] += np.einsum("no,ochw->nchw", dy[:, :, i, j], self.w)
+                dxp[:, :, i*s:i*s+k, j*s:j*s+k] += np.einsum(
+                    "no,ochw->nchw", dy[:, :, i, j], self.w)
         self.grad_weight_g = (dw * self.weight_v).sum((1, 2, 3), keepdims=True) / self.norm
         self.grad_weight_v = self.weight_g / self.norm * (
             dw - self.grad_weight_g * self.weight_v / self.norm)
