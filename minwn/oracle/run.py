@@ -64,6 +64,15 @@ FAULTS = {
         "an answer has another dtype than the inputs",
         "return arrays of the dtype of v",
     ),
+    "timeout": (
+        "a call does not end",
+        "look for a loop without an end; if it is only slow, allow more time: --timeout SECONDS",
+    ),
+    "crash": (
+        "a call crashes the process",
+        "look for indices out of bounds, and arrays of another dtype or layout, in native code",
+    ),
+    "exit": ("a call ends the process", "raise an exception in the place of the exit"),
     "raises": ("the function fails", "mend what the message says, or take such inputs, too"),
 }
 

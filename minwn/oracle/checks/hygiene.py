@@ -166,6 +166,8 @@ def _repeats(run: Run, asked: Asked) -> bool:
     """Whether a question has the same answers when it is asked again, to rounding."""
     try:
         return _same(asked.answers, run.again(asked.what, asked.case))
+    except Lost:  # before, or now: nothing can be learnt from it
+        return True
     except Exception:
         return False
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..spec import Spec, make_spec
 
-__all__ = ["ROLES", "Functions", "TargetError", "load"]
+__all__ = ["ROLES", "Functions", "NotLoaded", "TargetError", "load", "short"]
 
 ROLES = ("forward", "backward", "jvp", "double_backward")
 CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
@@ -31,6 +31,10 @@ CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
 
 class TargetError(ValueError):
     """The target cannot be loaded, or has nothing that could be judged."""
+
+
+class NotLoaded(TargetError):
+    """The code of the target raised while it was loaded."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def load(target: str) -> Functions:
         try:
             holder = holder()
         except Exception as error:
-            raise TargetError(
+            raise NotLoaded(
                 f"{target}: the class {name} is made without arguments here, and "
                 f"{type(error).__name__}: {error}; name an object"
             ) from error
@@ -97,7 +101,7 @@ def load(target: str) -> Functions:
         )
     known = ((c, getattr(holder, c, getattr(module, c, ...))) for c in CONSTANTS)
     settings = {constant.lower(): value for constant, value in known if value is not ...}
-    return Functions(**found, module=module, name=_short(where, name), settings=settings)
+    return Functions(**found, module=module, name=short(target), settings=settings)
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -108,7 +112,9 @@ def _split(target: str) -> tuple[str, str]:
     return before, after
 
 
-def _short(where: str, name: str) -> str:
+def short(target: str) -> str:
+    """The target without its folders."""
+    where, name = _split(target)
     return ":".join(filter(None, (Path(where).name if where.endswith(".py") else where, name)))
 
 
@@ -137,7 +143,7 @@ def _run(path: Path) -> ModuleType:
             # older text.
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{path.name} does not load: {_located(error, path)}") from error
+            raise NotLoaded(f"{path.name} does not load: {_located(error, path)}") from error
     return module
 
 
@@ -148,7 +154,8 @@ def _import(name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            raise TargetError(
+            absent = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or ".")
+            raise (TargetError if absent else NotLoaded)(
                 f"{name} cannot be imported: {type(error).__name__}: {error}"
             ) from error
 
