@@ -27,8 +27,8 @@ __all__ = [
 
 EXTRAS = (
     "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "hypothesis", "jax", "joblib",
-    "jupyterlab", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "nbclient", "nbconvert",
-    "pytest", "safetensors", "scikit-learn", "threadpoolctl", "torch", "tqdm",
+    "jsonschema", "jupyterlab", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "nbclient",
+    "nbconvert", "pytest", "safetensors", "scikit-learn", "threadpoolctl", "torch", "tqdm",
 )
 # Read when a library is loaded, so to be set before Python starts.
 THREADS = (

@@ -13,6 +13,9 @@ Settings that several calls share go into a mark: @pytest.mark.minwn(dtype="floa
 --minwn-full, or minwn_full = true in the configuration, runs every case and not only the first of
 each group.
 
+The verdict, what was asked and the diagnosis are properties of the test: pytest's own --junitxml
+writes them, and so do other reports that pytest has.
+
 pytest imports this at every start: it is light, and loads the oracle only when it is called.
 """
 
@@ -102,7 +105,19 @@ def _report(request: pytest.FixtureRequest, forward: Any, backward: Any, setting
     if key not in kept:
         kept.clear()
         kept[key] = importlib.import_module("minwn.oracle").check(forward, backward, **given)
+    request.node.user_properties += _properties(kept[key])
     return kept[key]
+
+
+def _properties(report: Any) -> list[tuple[str, object]]:
+    """As the fixture record_property keeps them; that one warns where JUnit is of family xunit2."""
+    return [
+        ("minwn.name", report.name),
+        ("minwn.verdict", report.title),
+        ("minwn.settings", report.settings),
+        ("minwn.comparisons", sum(check.checked for check in report.checks)),
+        ("minwn.diagnosis", ", ".join(d.id for d in report.diagnosis)),
+    ]
 
 
 def _part(report: Any, part: str) -> bool | None:

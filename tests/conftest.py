@@ -22,6 +22,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--device", default="emulated", choices=("emulated", "cuda"),
         help="what stands for the GPU: CuPy's stand-in of the tests, or CuPy and a real one",
     )
+    parser.addoption(
+        "--cases", type=int, default=8, metavar="N",
+        help="of a test with more cases, this many belong to the quick lane (default 8)",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test with many cases, a few are quick and the others slow: drawn by their names, so that
+    they are spread over all parameters, and the same in each run."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in tests.values():
+        cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+        for item in cases[config.getoption("--cases") :]:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -135,6 +135,7 @@ def test_linen_zero_slices(flax, dtype):
         np.testing.assert_allclose(np.asarray(kernel_bar)[:, 1], 2e6, rtol=1e-5)  # two rows of x
 
 
+@pytest.mark.slow
 def test_nnx_does_not_train_its_scales_and_rewrites_the_kernel(flax):
     from flax import nnx
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from xml.etree import ElementTree
 
 import pytest
 
@@ -65,6 +66,31 @@ def test_a_wrong_backward_fails_with_the_report_and_no_traceback(run):
     assert "Traceback" not in said
     assert "pytest_plugin.py" not in said
     assert "check.py" not in said
+
+
+def test_junit_is_pytests_own_and_has_the_verdict(run, pytester):
+    run("""
+    def test_right(weight_norm_oracle):
+        weight_norm_oracle(forward, backward, axis=0, name="mine")
+
+    def test_wrong(weight_norm_oracle_part):
+        weight_norm_oracle_part(forward, lambda w_bar, v, g: (
+            g / n(v) * w_bar, d(w_bar, v) / n(v)), dtype="float32")
+    """, "--junitxml=report.xml", "-W", "error").assert_outcomes(passed=3, failed=9)
+    tests = list(ElementTree.parse(pytester.path / "report.xml").iter("testcase"))
+    found = [{p.get("name"): p.get("value") for p in test.iter("property")} for test in tests]
+    assert found[0]["minwn.name"] == "mine"
+    assert found[0]["minwn.verdict"].startswith("PASS (")
+    assert found[0]["minwn.settings"] == "axis 0, float64"
+    assert int(found[0]["minwn.comparisons"]) > 1000
+    assert found[0]["minwn.diagnosis"] == ""
+    for properties in found[1:]:
+        assert properties["minwn.verdict"] == "FAIL"
+        assert properties["minwn.settings"] == "axis 0, float32"
+        assert "no_projection" in properties["minwn.diagnosis"]
+    failures = [test.find("failure") for test in tests]
+    assert failures[0] is None
+    assert all("no_projection" in failure.text for failure in failures if failure is not None)
 
 
 # (backward, the parts that fail)

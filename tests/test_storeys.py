@@ -89,9 +89,9 @@ NEIGHBOURS = {("optim", "nn"), ("course", "mutation")}  # beside each other, one
 
 EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "hypothesis", "jax",
-    "joblib", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad", "nbclient", "nbconvert",
-    "nbformat", "paddle", "pytest", "safetensors", "sklearn", "threadpoolctl", "torch",
-    "tqdm",
+    "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
+    "nbclient", "nbconvert", "nbformat", "paddle", "pytest", "safetensors", "sklearn",
+    "threadpoolctl", "torch", "tqdm",
 }
 ENGINE = {
     "blocks",

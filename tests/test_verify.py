@@ -73,6 +73,7 @@ def test_its_report(quick):
     assert {"the oracle itself", "a zero slice", "float16", "float32", "axis None"} <= whats
 
 
+@pytest.mark.slow
 def test_it_learned_to_read(quick):
     _, folder, _, _ = quick
     learned = json.loads((folder / "verify.json").read_text())["digits"]

@@ -12,7 +12,7 @@ from typing import Any
 from .formats import FORMATS, build
 from .html import page
 from .lint import committed, complaints
-from .locations import notebooks, sources, tutorials
+from .locations import PACKAGE, notebooks, sources, tutorials
 from .source import notebook, read, solution
 
 __all__ = ["arguments", "main"]
@@ -118,6 +118,8 @@ def _build(args: argparse.Namespace) -> int:
     if args.format != "plain" and args.out is None:
         raise _Usage(f"say where to put the {args.format} notebooks: --out DIR")
     target = tutorials() if args.out is None else Path(args.out)
+    if target.parent == PACKAGE and not args.check:
+        raise _Usage(f"{target} is installed: say --out DIR, or work in a checkout of minwn")
     differ = 0
     for source in sources():
         for name, text in build(read(source), args.format).items():

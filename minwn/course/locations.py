@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["notebooks", "sources", "tutorials"]
+__all__ = ["PACKAGE", "notebooks", "sources", "tutorials"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 

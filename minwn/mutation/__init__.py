@@ -4,8 +4,9 @@
     table(outcomes)
 
 `MUTANTS` are implementations of weight normalisation, each with one fault that is known, or with
-a proof that it has none. `false_alarms` tests the converse, that right implementations never
-fail; `suite` puts mutants in the place of someone's own functions and runs their tests.
+a proof that it has none. `suite` puts mutants in the place of someone's own functions and runs
+their tests. In a checkout, `tests/mutation/false_alarms.py` tests the converse: right
+implementations never fail.
 """
 
 from .measure import KINDS, MUTANTS, Outcome, measure, table

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..oracle.targets.target import TargetError
 from ..terminal import Progress
-from .false_alarms import Alarms, alarms
 from .measure import KINDS, MUTANTS, Outcome, measure, table
 from .mutant import Mutant
 from .suite import SuiteError, Survey, measured
@@ -26,7 +27,8 @@ EXAMPLES = """examples:
   minwn mutate --tests tests/test_layer.py --target layer.py
                                                    which faults do your own tests detect?
 """
-LONG = 1_000_000
+ROWS, LONG = 20_000, 1_000_000
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +45,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=["float64", "float32"], help="default: float64 float32",
     )
     parser.add_argument(
-        "--rows", type=_count, default=20_000, metavar="N",
-        help="slices for the right implementations, none of which may fail; default 20000",
+        "--rows", type=_count, metavar="N",
+        help="give right implementations, which are in the tests of a checkout of minwn, this many "
+        f"slices, none of which may fail; default there: {ROWS}",
     )
-    parser.add_argument("--long", action="store_true", help=f"--rows {LONG}")
-    parser.add_argument("--seed", type=_count, default=0, help="seed of the rows; default 0")
+    parser.add_argument(
+        "--long", dest="rows", action="store_const", const=LONG, help=f"--rows {LONG}"
+    )
+    parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
     parser.add_argument(
         "--tests", metavar="PATH", help="measure your own tests, in place of the oracle"
     )
@@ -82,6 +87,12 @@ def main(args: argparse.Namespace) -> int:
     if unknown:
         print(f"minwn mutate: no mutant {', '.join(sorted(unknown))}", file=sys.stderr)
         return 2
+    if args.rows and not _in_checkout():
+        print(
+            f"minwn mutate: --rows {args.rows} needs a checkout of minwn: its tests have the right "
+            f"implementations; {CHECKOUT} is none", file=sys.stderr,
+        )
+        return 2
     mutants = [
         m for m in MUTANTS
         if (not args.kinds or m.kind in args.kinds) and (not args.ids or m.id in args.ids)
@@ -107,31 +118,45 @@ def main(args: argparse.Namespace) -> int:
 # ---- the judge ----------------------------------------------------------------------------------
 
 
+def _in_checkout() -> bool:
+    return (CHECKOUT / "tests" / "mutation" / "false_alarms.py").is_file()
+
+
+def _alarms(rows: int, seed: int, step: Callable[[int], None]) -> Any:
+    """What becomes of right implementations, by the tests of this checkout."""
+    if str(CHECKOUT) not in sys.path:
+        sys.path.insert(0, str(CHECKOUT))
+    tests = importlib.import_module("tests.mutation.false_alarms")
+    return tests.alarms(rows, seed=seed, step=step)
+
+
 def _judge(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, Any, bool]:
     start = time.perf_counter()
-    rows = LONG if args.long else args.rows
+    rows = (ROWS if args.rows is None else args.rows) if _in_checkout() else 0
     count = sum(dtype in m.dtypes for m in mutants for dtype in args.dtype)
     bar = Progress(count + rows // 1000, on=sys.stderr.isatty() and args.json != "-")
     outcomes: list[Outcome] = []
     for o in measure(mutants, args.dtype):
         outcomes.append(o)
         bar.step(o.mutant.id)
-    found = alarms(rows, seed=args.seed, step=lambda n: bar.step("what is right", n // 1000))
+    found = None
+    if _in_checkout():
+        found = _alarms(rows, args.seed, lambda n: bar.step("what is right", n // 1000))
     bar.close()
     survivors = [o for o in outcomes if o.survived]
     accused = [o for o in outcomes if o.wronged]
     misnamed = [o for o in outcomes if o.naming == "wrong"]
-    ok = not survivors and not accused and not misnamed and not found.alarms
+    ok = not survivors and not accused and not misnamed and not (found and found.alarms)
     data = {
         "ok": ok, "seconds": time.perf_counter() - start, "table": table(outcomes),
-        "rows": found.to_json(), "mutants": [o.to_json() for o in outcomes],
+        "rows": found and found.to_json(), "mutants": [o.to_json() for o in outcomes],
     }
     lines = [*_table(outcomes), "", _rows(found)]
     for title, some in (("survived", survivors), ("accused", accused), ("misnamed", misnamed)):
         for o in some:
             said = ", ".join(o.found) or o.verdict
             lines.append(f"  {title:9} {o.mutant.id} ({o.dtype}): {said}; {_short(o.mutant.what)}")
-    lines += [f"            {text}" for text in found.first]
+    lines += [f"            {text}" for text in found.first] if found else []
     return "\n".join(lines), data, ok
 
 
@@ -150,7 +175,9 @@ def _table(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def _rows(found: Alarms) -> str:
+def _rows(found: Any) -> str:
+    if found is None:
+        return "right implementations: not asked; they are in the tests of a checkout"
     worst = max(found.worst.values(), default=0.0)
     return (
         f"right implementations: {len(found.worst)} on {found.rows} rows, {found.judgements} "

@@ -16,6 +16,7 @@ where the argument is not called g or gain. It never fits form, eps or the side 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from .check import check
@@ -23,7 +24,10 @@ from .check_layer import check_layer
 from .report import Report
 from .targets.reading import Found, Unreadable, understood
 
-__all__ = ["Reading", "Unreadable", "read", "refused"]
+__all__ = ["Reading", "Unreadable", "read", "reading_of", "refused"]
+
+
+FOR_LAYERS = ("accept", "quick", "shape", "dtype", "form", "eps", "kernel", "channels")
 
 
 class Reading(Found):
@@ -35,17 +39,32 @@ class Reading(Found):
         options: those of either, before what was read.
         """
         given = {key: x for key, x in options.items() if x is not None}
+        if self.kind == "layer":
+            given = {key: x for key, x in given.items() if key in FOR_LAYERS}
         reports = []
         for each in (self, *self.variants):
             judge: Any = check if each.kind == "weight_norm" else check_layer
             how: dict[str, Any] = {**each.functions, **each.settings, **given}
             reports.append(judge(name=self.name, **how))
             if not reports[-1].ok:
-                break
-        last = reports[-1] if not reports[-1].ok else reports[0]
-        statement = (self, *self.variants)[reports.index(last)].statement
-        also = [f"judged as well with {_options(each)}" for each in self.variants if last.ok]
-        return dataclasses.replace(last, notes=[*statement, *also, *last.notes])
+                return _with_notes(reports[-1], each.statement)
+        also = [f"judged as well with {_options(each)}" for each in self.variants]
+        return _with_notes(reports[0], [*self.statement, *also])
+
+    def stated(self, report: Report) -> Report:
+        """A report with how the target was read."""
+        return _with_notes(report, self.statement)
+
+
+def reading_of(found: Sequence[Any]) -> Reading:
+    """The reading of a target that was understood elsewhere, and of the same with other settings.
+    """
+    made = [Reading(x.name, x.kind, x.functions, x.settings, list(x.statement)) for x in found]
+    return dataclasses.replace(made[0], variants=list(made[1:]))
+
+
+def _with_notes(report: Report, notes: list[str]) -> Report:
+    return dataclasses.replace(report, notes=[*notes, *report.notes])
 
 
 def _options(found: Found) -> str:

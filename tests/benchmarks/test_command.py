@@ -90,6 +90,7 @@ def test_every_peer_has_a_marker_of_its_own():
             assert len(looks) == len(theirs)  # without the colour
 
 
+@pytest.mark.slow
 def test_json_alone_can_be_printed(capsys):
     assert main(["bench", "weight_norm/10x64", "--quick", "--rounds", "1", "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["quick"] is True
@@ -103,6 +104,7 @@ def test_works_are_listed_by_group_and_by_name(capsys):
     assert len(capsys.readouterr().out.splitlines()) == len(works.ALL)
 
 
+@pytest.mark.slow
 def test_threads_are_said_to_be_of_pytorch_alone(capsys, monkeypatch):
     torch = pytest.importorskip("torch", reason="threads are PyTorch's")
     for name in doctor.THREADS:

@@ -60,6 +60,7 @@ def test_every_peer_computes_the_same_convolution(work, peer):
         np.testing.assert_allclose(own, other, rtol=0, atol=1e-5 * abs(own).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 5), (4, 3, 2, 2)])
 @pytest.mark.parametrize("peer", others(weight_norm.PEERS))
 def test_every_peer_computes_the_same_weight(peer, shape):
@@ -70,6 +71,7 @@ def test_every_peer_computes_the_same_weight(peer, shape):
         np.testing.assert_allclose(own, other, rtol=0, atol=1e-6 * abs(own).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("peer", list(gradcheck.peers((3, 4))))
 def test_every_judge_sees_a_gradient_that_is_wrong_by_a_hundredth(peer):
     needs(peer)

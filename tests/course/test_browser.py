@@ -19,8 +19,8 @@ from minwn.course.locations import notebooks
 
 pytestmark = pytest.mark.browser
 
-pytest.importorskip("jupyterlab", reason="this test opens JupyterLab")
 playwright = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
+pytest.importorskip("jupyterlab", reason="this test opens JupyterLab")  # takes two seconds: last
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -36,6 +36,7 @@ def test_text_without_a_place_is_an_error():
         teachers.written(TEXT.replace("<!-- /outcomes -->", ""))
 
 
+@pytest.mark.slow
 def test_pytorch_answers_as_notebook_9_says():
     torch = pytest.importorskip("torch", reason="the program of notebook 9 needs PyTorch")
     if not torch.__version__.startswith("2.13"):

@@ -102,6 +102,7 @@ def test_an_optimiser_follows_its_parameters(device, rng):
         adam.step()
 
 
+@pytest.mark.slow
 def test_copies_stay_on_their_device(device, rng):
     if device.cuda.runtime.getDeviceCount() < 2:
         pytest.skip("needs two devices")

@@ -211,6 +211,7 @@ RANGES = {  # exponents of v, towards both ends of the range
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["short rows", "odd rows", "columns in parts", "odd runs in parts"]
 )
@@ -237,6 +238,7 @@ def test_subnormal_slices_where_nothing_is_flushed(name, emulated, rng, monkeypa
         weight_norm_cuda._kernel.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["short rows", "columns in parts", "odd runs in parts", "the whole"]
 )
@@ -258,6 +260,7 @@ def test_a_zero_slice_is_undefined_alone(name, dtype, rng):
         assert all(np.isfinite(x.astype("f8")).all() for x in rest.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["short rows", "columns in parts", "odd runs in parts"])
 def test_what_is_not_finite_stays_in_its_slice(name, bad, dtype, rng):
@@ -283,6 +286,7 @@ PARTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "times"), [*((n, 1) for n in HELD), *((n, 2) for n in PARTS)])
 def test_every_number_is_read_once_where_a_block_can_hold_it_and_written_once(
     name, times, dtype, emulated, rng
@@ -326,6 +330,7 @@ def test_arrays_of_every_layout_give_the_same_bits(name, device, rng):
         assert all(np.array_equal(x, before[k]) for k, x in got(given._asdict()).items())
 
 
+@pytest.mark.slow
 def test_addresses_that_no_vector_can_be_read_from(dtype, device, rng):
     names = ("short rows", "columns in parts", "runs")
     ahead(device, dtype, names, typed(dtype).itemsize)

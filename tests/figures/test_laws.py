@@ -18,6 +18,8 @@ from minwn.byhand import weight_norm
 
 pytest.importorskip("matplotlib", reason="figures are drawn with matplotlib")
 
+pytestmark = pytest.mark.slow  # each runs an experiment
+
 
 @functools.cache
 def quick(name: str) -> figure.Made:
@@ -144,13 +146,11 @@ def planted() -> Iterator[Any]:
             yield pytest.param(name, path, change, refuted, id=f"{name}-{'/'.join(map(str, path))}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_quick_run_bears_out_every_claim(name):
     assert [said for said, holds in quick(name).claims if not holds] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "path", "change", "refuted"), list(planted()))
 def test_a_planted_fault_refutes_its_claims(name, path, change, refuted):
     data = copy.deepcopy(quick(name).record["data"])
@@ -181,7 +181,6 @@ class Unprojected:
         return v_bar + g / n * g_bar * v / n, g_bar
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "refuted"), [("geometry", {0, 2}), ("minimum_norm", {0}), ("equilibrium", {0})]
 )

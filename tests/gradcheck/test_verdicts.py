@@ -229,6 +229,7 @@ def test_wrong_gradient(name, dtype, wrong):
                 assert found.sees > 1e-3, str(report)
 
 
+@pytest.mark.slow
 def test_few_are_missed():
     """A thousandth in 16 bits, and an entry that is small beside others: no more than that."""
     missed = []
@@ -428,6 +429,7 @@ def test_a_layer_of_nets():
     assert gradcheck(lambda x: layer(x), [X], dtype="float32")
 
 
+@pytest.mark.slow
 def test_sums_of_a_million_entries():
     x = RNG.normal(size=10**6)
     for dtype in HIGH:

@@ -339,6 +339,7 @@ def test_the_documented_flax_model(rng: Any, tmp_path: Path) -> None:
     assert_close(model.apply(filled, x), ours(tensor(x)).data, "float32")
 
 
+@pytest.mark.slow
 def test_a_flax_kernel_that_is_transposed_and_not_flipped(rng: Any) -> None:
     jax = pytest.importorskip("jax", reason="Flax stands on jax")
     linen = pytest.importorskip("flax.linen", reason="flax is the other implementation here")

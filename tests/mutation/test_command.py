@@ -30,6 +30,20 @@ def test_a_table_and_the_rows(capsys):
     assert "0 false alarms" in said
 
 
+def test_an_installation_has_no_right_implementations(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "CHECKOUT", tmp_path)
+    some = ("--id", "formula.no_projection", "--dtype", "float64")
+    assert run(*some) == 0
+    assert "right implementations: not asked" in capsys.readouterr().out
+    assert run(*some, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] is None
+    assert run(*some, "--rows", "0") == 0
+    for asked in (("--rows", "500"), ("--long",)):
+        capsys.readouterr()
+        assert run(*some, *asked) == 2
+        assert "needs a checkout of minwn" in capsys.readouterr().err
+
+
 def test_json(capsys, tmp_path):
     path = tmp_path / "report.json"
     some = ("--id", "formula.no_projection", "--dtype", "float64", "--rows", "100", "--json")

@@ -10,9 +10,10 @@ import os
 import numpy as np
 import pytest
 
-from minwn.mutation.correct import CORRECT, CorrectImplementation, fused
-from minwn.mutation.false_alarms import DTYPES, LAYOUTS, alarms, batches
 from minwn.oracle import expected
+
+from .correct import CORRECT, CorrectImplementation, fused
+from .false_alarms import DTYPES, LAYOUTS, alarms, batches
 
 ROWS = 1_000_000 if os.environ.get("MINWN_LONG") else 20_000
 

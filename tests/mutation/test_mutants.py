@@ -182,10 +182,12 @@ def test_the_judge_accuses_nothing_that_is_right(outcomes):
     assert not told(o for o in outcomes if o.wronged)
 
 
+@pytest.mark.slow
 def test_the_judge_gives_no_wrong_name(outcomes):
     assert not told(o for o in outcomes if o.naming == "wrong")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share"), [("formula", 0.95), ("coefficient", 0.9)])
 def test_the_judge_names_what_it_sees(outcomes, kind, share):
     some = [o for o in outcomes if o.mutant.kind == kind]

@@ -788,6 +788,7 @@ def test_one_layer_is_that_of_flax(twin, options, rng, flax):
     assert_same_as_flax(wrapper, model, to_flax.__getitem__, x, rng, channels=1, second=second)
 
 
+@pytest.mark.slow
 def test_a_wrapper_in_a_wrapper_is_that_of_flax(rng, flax):
     wrapper = wrap(wrap(linear(), rng, epsilon=0.2), rng, epsilon=0.1)
     model = flax.WeightNorm(flax.WeightNorm(flax.Dense(4), epsilon=0.2), epsilon=0.1)

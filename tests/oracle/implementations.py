@@ -11,8 +11,9 @@ import math
 import numpy as np
 
 from minwn.mutation import formula, index, memory, unclassified
-from minwn.mutation.correct import CORRECT
 from minwn.mutation.mutant import FORMULAS, correct, forward, namespace, written
+
+from ..mutation.correct import CORRECT
 
 __all__ = ["correct", "forward", "namespace"]
 

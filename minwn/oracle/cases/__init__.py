@@ -58,6 +58,7 @@ __all__ = [
     "cases",
     "fits",
     "generic",
+    "laid_out",
     "of_shape",
 ]
 

@@ -22,7 +22,7 @@ VERDICTS = {
     "FAIL": "a check does not hold",
     "ACCEPTABLE": "what does not hold was declared beforehand, by its name",
     "UNDEFINED": "nothing was asked that has an answer",
-    "REFUSED": "nothing could be judged",
+    "REFUSED": "there is no function, or one that answers nothing",
 }
 
 GRADES = {
@@ -34,7 +34,8 @@ GRADES = {
 # The next step, where there is no mistake to fix.
 NEXT = {
     "UNDEFINED": "ask for cases without slices of zeros, inf or NaN: groups=['dyadic', 'generic']",
-    "REFUSED": "give forward=, backward=, jvp= or double_backward=; widen groups= and ranks=",
+    "REFUSED": "give functions that answer: forward(v, g) -> w, backward(w_bar, v, g) -> (v_bar, "
+    "g_bar), jvp(v, g, v_dot, g_dot) -> w_dot, or double_backward; or widen groups and ranks",
 }
 
 CHECKS = {

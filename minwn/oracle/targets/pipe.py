@@ -52,6 +52,7 @@ from typing import Any
 import numpy
 
 from ..spec import make_spec
+from .implementation import Lost
 
 __all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
 
@@ -73,6 +74,10 @@ Function = Callable[..., Any]
 
 class PipeError(RuntimeError):
     """The program behind a pipe did not answer as it must, or declined; the message says which."""
+
+
+class _Gone(PipeError, Lost):
+    """The program died, hung, or lost its place."""
 
 
 class Pipe:
@@ -246,7 +251,7 @@ class Pipe:
         self._program.end(patience=0.0)
         stderr = self._program.last_words()
         ending = f"; its stderr ends with: {stderr}" if stderr else ""
-        self.fault = PipeError(f"{self.command}: {what}{ending}")
+        self.fault = _Gone(f"{self.command}: {what}{ending}")
         return self.fault
 
 

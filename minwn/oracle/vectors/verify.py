@@ -1,5 +1,9 @@
 """Whether a folder of vectors is what it says: schema, digests, inputs, and every right answer.
 
+jsonschema reads the schema. By hand is what no schema can say: what a hexadecimal number is worth,
+the digests, and what keys mean together, such as an id and the dtype of its file, or a flag and its
+note.
+
 Nothing in a file is believed. A test is made again from its name alone: inputs by the generator,
 bit for bit, answers by exact arithmetic and by a second route. What was withdrawn is
 allowed to be wrong.
@@ -49,7 +53,7 @@ def verify(
     certify: the second route to the truth, as in `oracle.expected`
     done: called with the id of each test that was made again
     Raises ValueError for what is not JSON, OSError for what cannot be read, OracleFault where the
-    two routes disagree.
+    two routes disagree, ImportError without jsonschema.
     """
     check_route(certify)
     found, path = Verification(), path_of("path", path)
@@ -147,4 +151,4 @@ def _same(x: Any, y: Any) -> bool:
     """Equal; tolerances, which are counted in float64, but for one unit of their three digits."""
     if isinstance(x, float) and isinstance(y, float):
         return abs(x - y) <= 0.0101 * max(abs(x), abs(y))
-    return x == y
+    return type(x) is type(y) and x == y  # 4.0 is an integer to JSON Schema, and no size to NumPy

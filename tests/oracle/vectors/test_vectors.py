@@ -232,17 +232,26 @@ FAULTS = {
     "infinity": (setter(2, "expected", "w", 0, "inf"), r"expected\.w\[0\] is 'inf'"),
     "tolerance": (setter(0, "allowed", "g_bar", 0, 1.0), r"allowed\.g_bar\[0\] is 1\.0"),
     "no tolerance": (setter(0, "allowed", "g_bar", 0, None), r"allowed\.g_bar\[0\] is None"),
-    "decimal": (setter(0, "expected", "g_bar", 0, "1.5"), "does not match"),
-    "spelling": (setter(0, "expected", "g_bar", 0, "0x1.80p+0"), "does not match"),
+    "decimal": (
+        setter(0, "expected", "g_bar", 0, "1.5"),
+        r"tests\[0\] \(G-0000/axis=0/float32/plain\)\.expected\.g_bar\[0\]: '1\.5' does not match",
+    ),
+    "spelling": (setter(0, "expected", "g_bar", 0, "0x1.80p+0"), "'0x1.80p.0' does not match"),
     "twice": (doubled, "there twice"),
     "name": (renamed, "must be|generator gives"),
     "label": (mislabelled, "result is 'acceptable'"),
     "dtype": (lambda data: data.update(dtype="float64"), "is in a file of float64"),
     "flag": (lambda data: data["tests"][0]["flags"].append("new"), "flags"),
-    "key": (lambda data: data["tests"][0].update(tcId=1), "a key 'tcId', which means nothing"),
-    "no key": (lambda data: data["tests"][0].pop("axis"), "has no 'axis'"),
-    "group": (lambda data: data.update(group="others"), "none of 'dyadic'"),
-    "schema": (lambda data: data.update(schema="minwn-vectors-2"), "not 'minwn-vectors-1'"),
+    "key": (lambda data: data["tests"][0].update(tcId=1), r"tests\[0\].*'tcId' was unexpected"),
+    "no key": (lambda data: data["tests"][0].pop("axis"), r"tests\[0\].*'axis' is a required"),
+    "group": (lambda data: data.update(group="others"), "group: 'others' is not one of .'dyadic'"),
+    "schema": (
+        lambda data: data.update(schema="minwn-vectors-2"),
+        "schema: 'minwn-vectors-2'; 'minwn-vectors-1' was expected",
+    ),
+    # 4.0 is an integer to JSON Schema, and no size to a reader
+    "float": (lambda data: data["tests"][0]["shape"].__setitem__(0, 4.0), r"shape\[0\] is 4\.0"),
+
 }
 
 
@@ -282,9 +291,36 @@ def test_what_is_withdrawn_may_be_wrong(folder):
     assert any("in no file" in c for c in verify(folder).complaints)
 
 
+def test_without_jsonschema(monkeypatch, run):
+    """The vectors are read, but not verified: a sentence with the command that mends it, exit 2."""
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    assert load(dtype="float32", group="generic")
+    with pytest.raises(ImportError, match=r"pip install 'minwn\[vectors\]'"):
+        verify()
+    code, text = run("verify")
+    assert (code, "pip install 'minwn[vectors]'" in text) == (2, True)
+    assert "Traceback" not in text
+
+
+def test_a_complaint_names_the_test_the_key_and_the_value():
+    data = read(DATA / "float32/generic.json")
+    data["tests"][2]["allowed"]["w"][1] = -1
+    data["tests"][4]["inputs"] = ["0x1p+0"] * 99
+    data["tests"][5]["id"] = 0
+    negative, whole, name = complaints(data, "file")
+    where = "tests[2] (G-0002/axis=0/float32/plain).allowed.w[1]"
+    assert negative == f"{where}: -1 is less than the minimum of 0"
+    assert whole.startswith("tests[4] (G-0004/axis=0/float32/plain).inputs: ['0x1p+0',")
+    assert whole.endswith("... is not of type 'object'")
+    assert len(whole) < 200
+    assert name == "tests[5].id: 0 is not of type 'string'"
+    assert list(complaints([], "index")) == ["the whole: [] is not of type 'object'"]
+
+
 @pytest.mark.slow
 def test_the_schema_is_read_as_others_read_it():
-    jsonschema = pytest.importorskip("jsonschema", reason="another reader of JSON Schema")
+    """schema.json as it stands, which is what other languages read: a file or an index."""
+    jsonschema = pytest.importorskip("jsonschema", reason="the schema is read by it")
     schema = json.loads(SCHEMA_FILE.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)

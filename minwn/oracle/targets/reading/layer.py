@@ -210,7 +210,7 @@ class LayerAttempt:
                 p = self.problem(which)
                 try:
                     answer, _ = self.source.ask(self._given(p.arrays))
-                except Exception as error:
+                except probes.FAILURES as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
                 self.source.backward = self.source.backward or pulled(answer)
@@ -254,7 +254,7 @@ class LayerAttempt:
         y_bar = np.random.default_rng(5).normal(size=truth.shape).astype(truth.dtype)
         try:
             answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
-        except Exception as error:
+        except probes.FAILURES as error:
             self.evidence = replace(e, backward_raised=f"{type(error).__name__}: {error}")
             return
         assert answer is not None

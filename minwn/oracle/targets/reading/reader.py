@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..target import ROLES, TargetError, located
+from ..target import ROLES, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, probes, weight_norm
 from .adapter import adapter
 from .calling import parameters, role_of
@@ -38,7 +38,10 @@ CONSTANTS = (
 
 def understood(target: Any, hints: Mapping[str, Any]) -> Found:
     """How a target is read. Raises Unreadable, or TargetError where there is nothing to read."""
-    holder, module, name = located(target) if isinstance(target, str) else _given(target)
+    if isinstance(target, str):
+        (holder, module), name = located(target), short(target)
+    else:
+        holder, module, name = _given(target)
     settings = _settings(holder, module) | dict(hints)
     candidates = [*_candidates(holder, module)]
     given = {r: f for r in ROLES if callable(f := getattr(holder, r, None))}
@@ -187,7 +190,7 @@ def _sources(
         reader = frameworks if frameworks.framework(candidate) else classes
         try:
             found = [*reader.sources(candidate, name)]
-        except Exception as error:
+        except probes.FAILURES as error:
             said = f"{_name(candidate)}(...): {type(error).__name__}: {error}"
             raise Unreadable(name, described, [said]) from error
     if not found:

@@ -125,7 +125,7 @@ class Attempt:
             if self.source.forward is not None:
                 try:
                     answer, _ = self.source.ask(self._given(p.arrays))
-                except Exception as error:
+                except probes.FAILURES as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
                 self.main = _main(answer, p.v)
@@ -141,7 +141,7 @@ class Attempt:
         alone = self.source.forward is None
         try:
             answer = self.source.ask(given, p.w_bar)[1]
-        except Exception as error:
+        except probes.FAILURES as error:
             said = f"{type(error).__name__}: {error}"
             return Evidence(said if alone else None, truth, shape, backward_raised=said)
         assert answer is not None

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..oracle.reference.double_double import bulk
-from ..oracle.reference.error_bounds import bounds
-from ..tolerance import ratio
+from minwn.oracle.reference.double_double import bulk
+from minwn.oracle.reference.error_bounds import bounds
+from minwn.tolerance import ratio
+
 from .correct import CORRECT, CorrectImplementation
 
 __all__ = ["Alarms", "Batch", "alarms", "batches"]
