@@ -332,14 +332,18 @@ def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
     """A job for each dtype of a target as it was read."""
     settings = reading.settings
     if reading.kind == "weight_norm":
-        functions = Functions(**reading.functions, name=reading.name, settings=settings)
-        for job in _functions(functions, args):
-            yield replace(job, run=lambda job=job: reading.stated(job.run()))
+        given: dict[str, Any] = reading.functions
+        for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
+            yield replace(job, run=functools.partial(_stated, reading, job))
         return
     dtypes = args.dtype or settings.get("dtype", "float64")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         options = {**_options(args), "dtype": dtype}
         yield Job(f"{reading.name} {dtype}", functools.partial(reading.check, **options))
+
+
+def _stated(reading: Reading, job: Job) -> Report:
+    return reading.stated(job.run())
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
@@ -348,7 +352,7 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
     if isinstance(dtypes, tuple | list) and not dtypes:
         raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
-    options = _options(args)
+    options = _options(args) | {"ranks": args.ranks or functions.settings.get("ranks")}
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
         cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
         spec = functions.spec(**settings, **cases, dtype=dtype)

@@ -38,10 +38,7 @@ CONSTANTS = (
 
 def understood(target: Any, hints: Mapping[str, Any]) -> Found:
     """How a target is read. Raises Unreadable, or TargetError where there is nothing to read."""
-    if isinstance(target, str):
-        (holder, module), name = located(target), short(target)
-    else:
-        holder, module, name = _given(target)
+    holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     settings = _settings(holder, module) | dict(hints)
     candidates = [*_candidates(holder, module)]
     given = {r: f for r in ROLES if callable(f := getattr(holder, r, None))}
@@ -98,6 +95,11 @@ def _space(holder: Any, module: ModuleType | None) -> Mapping[str, Any]:
         holder = next(iter(holder.values() if isinstance(holder, dict) else holder), None)
     return getattr(holder, "__globals__", None) or vars(
         sys.modules.get(getattr(holder, "__module__", ""), ModuleType("none")))
+
+
+def _named(target: str) -> tuple[Any, ModuleType | None, str]:
+    """What a person names."""
+    return *located(target), short(target)
 
 
 def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
