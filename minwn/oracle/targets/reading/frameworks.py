@@ -133,9 +133,8 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         ) -> Any:
             module = make(given)
             weights = {path: given[role] for role, path in roles.items() if role in given}
-            # PyTorch reads beyond a g that has another shape than it expects.
-            if "g" in given and [n == 1 for n in given["g"].shape] != ones:
-                raise ValueError(f"g has the shape {tuple(given['g'].shape)}, another than its own")
+            if "g" in given:
+                _check_gain(given["v"].shape, given["g"].shape, ones)
             module = module.to(next(iter(weights.values())).dtype)
             return torch.func.functional_call(
                 module, weights, (given["x"],) if "x" in given else ())
@@ -148,6 +147,13 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
             options=_options_of(first), asks=getattr(make, "asks", ()),
             autodiff="torch's",
         )
+
+
+def _check_gain(v: Any, g: Any, ones: list[bool]) -> None:
+    """PyTorch reads beyond a g that has another shape than it expects."""
+    own = tuple(1 if one else n for one, n in zip(ones, v, strict=False))
+    if len(g) != len(ones) or (len(g) == len(v) and tuple(g) != own):
+        raise ValueError(f"g has the shape {tuple(g)}, another than its own")
 
 
 def _made(holder: Any) -> list[Callable[[Mapping[str, Any]], Any]]:
