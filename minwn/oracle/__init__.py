@@ -3,9 +3,12 @@
     report = minwn.oracle.check(forward=forward, backward=backward)
     print(report)
 
-judges functions of NumPy arrays against answers that are right to the last bit. A wrong one gets
-the name of its mistake, the formula that reproduces its numbers, and the smallest case that shows
-it. The judge imports neither a framework nor minwn's own weight normalisation.
+    print(minwn.oracle.read("homework.py").check())
+
+judges functions of NumPy arrays, or code as people write it, against answers that are right to the
+last bit. A wrong one gets the name of its mistake, the formula that reproduces its numbers, and the
+smallest case that shows it. The judge imports neither a framework nor minwn's own weight
+normalisation.
 """
 
 from . import bounds, truth  # noqa: F401  (old names of modules)

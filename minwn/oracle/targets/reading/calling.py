@@ -178,6 +178,8 @@ def calls(
         optional = p.default is not p.empty or p.kind is p.KEYWORD_ONLY
         if optional and role not in (*wanted, "params", "lr", *(OPTIONS if layer else ())):
             continue
+        if optional and isinstance(p.default, str):  # padding="valid": by words, not by numbers
+            continue
         roles.append((p.name, role, optional))
     roles = _renamed(roles, wanted)
     known = [role for _, role, _ in roles if role is not None]

@@ -210,7 +210,10 @@ def _maker(
         return cls(**keywords)
 
     make.asks = tuple(dict.fromkeys(  # type: ignore[attr-defined]
-        ASKED[:2] if "bundle" in meaning.values() else [m for m in meaning.values() if m in ASKED]
+        ASKED[:2] if "bundle" in meaning.values() else [
+            str(meaning[p.name]) for p in found
+            if meaning[p.name] in ASKED and not isinstance(p.default, str)
+        ]
     ))
     return make
 

@@ -37,8 +37,9 @@ class Pair:
     def layer(self) -> bool:
         """Whether it takes an x, by its names."""
         for f in (self.forward, *self.backward):
-            known = {names.role(p.name) for p in (parameters(f) or ())} if f else set()
-            if "x" in known and known & {"v", "w"}:
+            found = [p.name for p in (parameters(f) or ())] if f else []
+            known = {names.role(name) for name in found}
+            if "x" in known and (known & {"v", "w"} or any(map(names.params, found))):
                 return True
         return bool(names.kind(self.name)) and not names.about_weight_norm(self.name)
 
@@ -51,9 +52,12 @@ def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
         and (module is None or getattr(f, "__module__", module) == module)
         and (inspect.isfunction(f) or not inspect.isbuiltin(f))
     }
+    plain = {names.plain(name) for name in own}
     stems: dict[str, dict[str, list[Function]]] = {}
     for name, f in own.items():
         rest, way = names.stem(name)
+        if not way and _differentiates(f, name, own):
+            rest, way = names.plain(name)[1:] if names.plain(name)[1:] in plain else "", "backward"
         of = names.role(rest) if way == "backward" else None if way else names.cotangent(name)
         if of in ("v", "g", "w", "b", "x", "log_g"):
             rest, way = _norm_stem(own), "part"
@@ -75,6 +79,17 @@ def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
     paired = {id(p.forward) for p in made}
     made += [_pair(r, f, ()) for r, f in forwards if id(f) not in paired]
     return sorted(made, key=lambda p: p.order)
+
+
+def _differentiates(f: Function, name: str, own: Mapping[str, Any]) -> bool:
+    """Whether a function is a backward by its arguments, or as dweight_norm is of weight_norm."""
+    whole = names.plain(name)
+    if whole.startswith("d") and whole[1:] in {names.plain(other) for other in own}:
+        return True
+    found = [p.name for p in (parameters(f) or ())]
+    arrays = any(names.role(x) in ("v", "g", "w", "x") or names.is_cache(x) for x in found)
+    return arrays and any(
+        names.is_upstream(x) or names.cotangent(x) in ("w", "y") for x in found)
 
 
 def _norm_stem(own: Mapping[str, Any]) -> str:
@@ -101,10 +116,8 @@ def _rank(rest: str, forward: Function | None, both: bool) -> tuple[int, ...]:
     known = {names.role(p.name) for p in (parameters(forward) or ())} if forward else set()
     contract = forward is not None and getattr(forward, "__name__", "") == "forward"
     gains = bool(known & {"g", "log_g"})
-    return (
-        0 if both else 1, 0 if gains or names.about_weight_norm(rest) else 1,
-        0 if contract else 1, len(rest),
-    )
+    about = 0 if gains or names.about_weight_norm(rest) else 1 if known & {"v", "w"} else 2
+    return (0 if both else 1, about, 0 if contract else 1, len(rest))
 
 
 def sources(pair: Pair, name: str) -> Iterator[Source]:

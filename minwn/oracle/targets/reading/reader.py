@@ -53,12 +53,26 @@ def understood(target: Any, hints: Mapping[str, Any]) -> Found:
     failures: list[Unreadable] = []
     for candidate in candidates:
         try:
-            return _read(candidate, name, space, settings, holder)
+            found = _read(candidate, name, space, settings, holder)
+            return dataclasses.replace(
+                found, statement=[*found.statement, *_unjudged(candidates, candidate)])
         except Unreadable as error:
             error.adapter = adapter(candidate, str(target), _is_layer(candidate, space))
             failures.append(error)
     failures[0].hints += _hints(candidates[0], name, space, settings)
     raise failures[0]
+
+
+def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:
+    """What else there is, for it may be what was meant."""
+    others = [
+        x.name if isinstance(x, Pair) else f"class {_name(x)}" for x in candidates
+        if x is not judged and not (isinstance(x, Pair) and not x.backward)
+    ]
+    if not others:
+        return []
+    more = f" and {len(others) - 4} more" if len(others) > 4 else ""
+    return [f"not judged: {', '.join(others[:4])}{more}; name one, as FILE:name"]
 
 
 def _is_layer(candidate: Any, space: Mapping[str, Any]) -> bool:
@@ -269,6 +283,8 @@ def _layer_statement(a: LayerAttempt) -> list[str]:
     said = "" if call is None else f"{call.function.__name__}{call.text}"
     options = ", ".join(f"{key} {x}" for key, x in a.options.items())
     lines = [f"read as {a.layout.kind}, {said}; {a.layout.says}; {options or 'no options'}"]
+    if not a.source.differentiates:
+        lines.append("no backward was found: y alone is judged")
     if a.source.autodiff:
         lines.append(f"gradients by autodiff: {a.source.autodiff}")
     elif a.order:
@@ -367,6 +383,8 @@ def _statement(attempt: Attempt) -> list[str]:
     for call in source.backward:
         said.append(f"{call.function.__name__}{call.text.replace('upstream', 'w_bar')}")
     lines = [f"read as {' and '.join(said)}; {a.says(source.called.get('g', 'g'))}"]
+    if not source.differentiates:
+        lines.append("no backward was found: w alone is judged")
     if attempt.order:
         order = sorted(attempt.order, key=lambda r: [*map(str, attempt.order[r])])
         named = ", ".join(f"{r}_bar" for r in order)

@@ -195,8 +195,18 @@ def test_a_wrong_core_fails_in_every_style(verdict, style):
     assert not passed
 
 
+# What is right in a style: e^s has no sign, and one norm of the whole no second slice.
+NO_FAULTS = {
+    "log_gain": {"v_bar factor_abs_g", "g_bar g_bar_times_sign_g"},
+    "number": {
+        "v_bar v_bar_averaged", "g_bar g_bar_scalar_sum", "g_bar g_bar_averaged",
+        "g_bar g_bar_rolled", "g_bar g_bar_rolled_back", "g_bar g_bar_reversed",
+    },
+}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 def test_no_mistake_of_the_catalogue_passes_in_any_style(verdict, style):
-    passed = [id for id in FAULTS if verdict(written(style, *FAULTS[id])) != "FAIL"]
-    assert not passed
+    passed = {id for id in FAULTS if verdict(written(style, *FAULTS[id])) != "FAIL"}
+    assert passed == NO_FAULTS.get(style, set())

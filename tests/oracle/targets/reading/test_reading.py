@@ -200,6 +200,17 @@ def test_a_backward_that_cannot_be_called_is_no_pass(judged):
         judged(text)
 
 
+def test_what_else_is_in_a_file_is_said(judged):
+    notes = judged(LAYERS["beside_other_layers"][0]).notes
+    assert "not judged: conv_forward, relu_forward; name one, as FILE:name" in notes
+    assert "no backward was found: w alone is judged" in judged(FUNCTIONS["forward_only"][0]).notes
+
+
+def test_a_weight_that_backward_leaves_as_it_is_has_no_gradient(judged):
+    text = LAYERS["stepping_in_backward"][0]
+    assert not judged(text.replace("self.bias -= ", "unused = ")).ok
+
+
 # ---- objects ------------------------------------------------------------------------------------
 
 

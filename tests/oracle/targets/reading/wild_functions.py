@@ -383,4 +383,25 @@ class WeightNormalizedParameter:
         return {"grad_v": grad_v, "grad_g": grad_g}
 """, [("(grad_g / self.norm)[:, None]", "grad_g[:, None]"), ("(self.g / self.norm)[:, None] * (dw",
       "(1 / self.norm)[:, None] * (dw")]),
+    "sums_by_letters": (NP + """
+def weight_norm(v, g):
+    # v: (out, in), g: (out,)
+    norm = np.sqrt(np.einsum("ij,ij->i", v, v))
+    return np.einsum("i,ij->ij", g / norm, v)
+def dweight_norm(dw, v, g):
+    norm = np.sqrt(np.einsum("ij,ij->i", v, v))
+    dg = np.einsum("ij,ij->i", dw, v) / norm
+    dv = np.einsum("i,ij->ij", g / norm, dw)
+    dv = dv - np.einsum("i,ij->ij", g * dg / norm**2, v)
+    return {"dv": dv, "dg": dg}
+""", [("g * dg / norm**2", "dg / norm**2"), ("dw, v) / norm", "dw, v)")]),
+    "a_backward_by_its_arguments": (NP + """
+def weight_norm(v, g):
+    return g * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+def compute_gradients(dw, v, g):
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    dg = (dw * v).sum(1, keepdims=True) / n
+    return g / n * (dw - dg * v / n), dg
+""", [("dw - dg * v / n", "dw"), ("dg * v / n)", "dg * v)")]),
 }

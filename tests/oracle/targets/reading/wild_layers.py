@@ -469,6 +469,74 @@ class CausalConv1d:
 """, [('dk[:, :, k] = np.einsum("not,nct->oc", dout, self.x[:, :, k * d:k * d + n])',
        'dk[:, :, k] = np.einsum("not,nct->oc", dout, self.x[:, :, k:k + n])'),
       ("dx[:, :, k * d:k * d + n] +=", "dx[:, :, k * d:k * d + n] =")]),
+    "a_dict_of_parameters": (NP + """
+def init(n_in, n_out):
+    return {"v": np.random.randn(n_out, n_in), "g": np.ones(n_out), "b": np.zeros(n_out)}
+
+def forward(params, x):
+    n = np.linalg.norm(params["v"], axis=1)
+    w = (params["g"] / n)[:, None] * params["v"]
+    return x @ w.T + params["b"], (x, n, w)
+
+def backward(params, cache, dout):
+    x, n, w = cache
+    dw = dout.T @ x
+    dg = (dw * params["v"]).sum(1) / n
+    dv = (params["g"] / n)[:, None] * (dw - (dg / n)[:, None] * params["v"])
+    return dout @ w, {"g": dg, "v": dv, "b": dout.sum(0)}
+""", [("(dg / n)[:, None]", "dg[:, None]"), ("return dout @ w,", "return dout @ params['v'],")]),
+    "filters_with_channels_last": (NP + """
+class Conv2D:
+    def __init__(self, num_filters, filter_size, input_channels, stride=1, padding="valid"):
+        self.filters = np.random.randn(filter_size, filter_size, input_channels, num_filters)
+        self.biases = np.zeros(num_filters)
+        self.stride = stride
+
+    def windows(self, shape):
+        k, s = self.filters.shape[0], self.stride
+        for i in range((shape[1] - k) // s + 1):
+            for j in range((shape[2] - k) // s + 1):
+                yield i, j, np.s_[:, i * s:i * s + k, j * s:j * s + k]
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        k, s = self.filters.shape[0], self.stride
+        size = [(n - k) // s + 1 for n in inputs.shape[1:3]]
+        out = np.zeros((len(inputs), *size, self.filters.shape[-1]))
+        for i, j, at in self.windows(inputs.shape):
+            out[:, i, j] = np.tensordot(inputs[at], self.filters, 3) + self.biases
+        return out
+
+    def backward(self, d_out, learning_rate):
+        dx, df = np.zeros_like(self.inputs), np.zeros_like(self.filters)
+        for i, j, at in self.windows(self.inputs.shape):
+            df += np.tensordot(self.inputs[at], d_out[:, i, j], (0, 0))
+            dx[at] += np.tensordot(d_out[:, i, j], self.filters, (1, 3))
+        self.filters -= learning_rate * df
+        self.biases -= learning_rate * d_out.sum((0, 1, 2))
+        return dx
+""", [("dx[at] +=", "dx[at] ="), ("d_out.sum((0, 1, 2))", "d_out.sum((1, 2))[-1]")]),
+    "beside_other_layers": (NP + """
+def relu_forward(x):
+    return np.maximum(0, x), x
+
+def relu_backward(dout, cache):
+    return dout * (cache > 0)
+
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, w, b)
+
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = (dout @ w.T).reshape(x.shape)
+    return dx, x.reshape(len(x), -1).T @ dout, dout.sum(0)
+
+def conv_forward(x, w, b, conv_param):
+    raise NotImplementedError
+
+def conv_backward(dout, cache):
+    raise NotImplementedError
+""", [("dout.sum(0)", "dout.sum(0) / len(dout)"), ("dx = (dout @ w.T)", "dx = (dout @ w.T) / 2")]),
 }
 
 TORCH = {
