@@ -242,11 +242,9 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
 
     for make in _made(holder):
         first = make(classes.TRIAL)
-        state = library.split(first)[1]
-        flat = {".".join(map(str, path)): path for path, _ in state.flat_state()}
-        shapes = {p: tuple(np.shape(x[...] if hasattr(x, "__getitem__") else x))
-                  for p, (_, x) in zip(flat, state.flat_state(), strict=True)}
-        roles = _roles(list(flat))
+        state = list(library.to_flat_state(library.split(first)[1]))
+        shapes = {".".join(map(str, path)): tuple(x.shape) for path, x in state}
+        roles = _roles(list(shapes))
         takes = _takes(roles, bool(parameters(type(first).__call__)))
 
         def run(given: Mapping[str, Any], make: Any = make, roles: Any = roles) -> Any:

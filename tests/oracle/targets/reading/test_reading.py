@@ -62,6 +62,7 @@ def test_a_wrong_layer_fails(judged, name, i):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 @pytest.mark.parametrize("name", TORCH)
 def test_what_is_written_with_torch(judged, name):
     pytest.importorskip("torch")
