@@ -85,9 +85,11 @@ class LayerSpec:
     def pads(self, size: Ints, kernel: Ints) -> Pairs:
         """(before, after) along each axis, for the size of x.
 
-        "same" is that of XLA: conv has ceil(size / stride) windows, and a transposed one a y of
+        "same" and "valid" are those of XLA: conv has ceil(size / stride) windows, and a transposed one a y of
         size stride; an odd one more of padding is after, where a transposed one crops it before.
         """
+        if self.padding == "valid":
+            return ((0, 0),) * self.dims
         if not isinstance(self.padding, str):
             return self.padding
         found = []
@@ -104,9 +106,13 @@ class LayerSpec:
 
     def layer(self, size: Ints, kernel: Ints) -> Layer | None:
         """The layer for x of that size; None where y would be empty."""
+        extra = self.output_padding
+        if self.transposed and self.padding == "valid":  # XLA's y has a stride for each entry of x
+            each = zip(self.stride, self.dilation, kernel, strict=True)
+            extra = tuple(max(s - d * (k - 1) - 1, 0) for s, d, k in each)
         return Layer.of(
             size, kernel, stride=self.stride, dilation=self.dilation, pads=self.pads(size, kernel),
-            groups=self.groups, extra=self.output_padding, transposed=self.transposed,
+            groups=self.groups, extra=extra, transposed=self.transposed,
         )
 
     def remainder(self, size: Ints, kernel: Ints) -> Ints:
@@ -234,7 +240,7 @@ def make_layer_spec(
     strides, dilations = _each("stride", stride, d, 1), _each("dilation", dilation, d, 1)
     extra = _each("output_padding", output_padding, d, 0)
     G = validation.whole("groups", groups)
-    pads = _padding(padding, d, transposed, strides)
+    pads = _padding(padding, d, transposed)
     if any(extra) and not transposed:
         raise ValueError(f"output_padding={output_padding!r} belongs to transposed kinds only")
     if G > 1 and (kind == "linear" or (transposed and layout == "flax")):
@@ -278,10 +284,10 @@ def _each(name: str, value: Any, d: int, least: int) -> Ints:
     return (validation.whole(name, value, least),) * d
 
 
-def _padding(value: Any, d: int, transposed: bool, strides: Ints) -> Pairs | str:
+def _padding(value: Any, d: int, transposed: bool) -> Pairs | str:
     if isinstance(value, str):
         word = validation.choice("padding", value.lower(), ("same", "valid"))
-        return "same" if word == "same" and d else ((0, 0),) * d
+        return word if d and (word == "same" or transposed) else ((0, 0),) * d
     if isinstance(value, Sequence) and any(isinstance(p, Sequence) for p in value):
         if len(value) != d:
             raise ValueError(f"padding={value!r}; give a pair for each of {d} axes")

@@ -89,12 +89,13 @@ class Plans(NamedTuple):
 
     stride: Ints
     dilation: Ints
-    pads: tuple[tuple[int, int], ...] | None  # None for "same"
+    pads: tuple[tuple[int, int], ...] | None  # None for "same" and "valid"
     groups: int
     transposed: bool
     kernel: Ints | None
     channels: tuple[int, int] | None
     fits: Callable[[Ints, Ints], bool]  # whether a y of some size belongs to the size of x
+    span: Ints | None = None  # the least reach of a kernel
 
 
 def plans(p: Plans, quick: bool = True) -> Iterator[Plan]:
@@ -111,6 +112,7 @@ def plans(p: Plans, quick: bool = True) -> Iterator[Plan]:
 
 def _tap(p: Plans, number: int, axis: int) -> int:
     reach = 0 if p.pads is None else max(p.pads[axis])
+    reach = max(reach, 0 if p.span is None else p.span[axis] - 1)
     return max(_KERNELS[number][axis], -(-reach // p.dilation[axis]) + 1)
 
 

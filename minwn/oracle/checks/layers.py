@@ -43,7 +43,8 @@ def hygiene(run: LayerRun) -> CheckResult:
             try:
                 _examine(run, what, p, other)
             except Exception as error:
-                run.fault("raises", what, f"called again: {type(error).__name__}: {error}")
+                if not any(f.id == "wrong_shape" and "y" in f.outputs for f in run.faults):
+                    run.fault("raises", what, f"called again: {type(error).__name__}: {error}")
     return CheckResult("hygiene", 6, len(run.faults), float(len(run.faults)))
 
 

@@ -40,6 +40,7 @@ __all__ = ["LAYER_NAMES", "Seen", "diagnose_layer"]
 Array = np.ndarray
 FACTOR, DECAY, STEPPED = "constant_factor", "weight_decay", "stepped_before_x_bar"
 LAYER_NAMES = (*(m.id for m in LAYER_MISTAKES), FACTOR, DECAY, STEPPED)
+VAGUE = 3  # the rank of a diagnosis without a formula
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
 
 
@@ -91,7 +92,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Found:
-    """A name for one answer. rank: the surer kinds of names first."""
+    """A name for one answer. rank: 0 and 1 for formulas of the catalogues, 2 for fitted numbers."""
 
     id: str
     formula: str
@@ -106,12 +107,14 @@ def diagnose_layer(seen: Sequence[Seen]) -> tuple[list[Diagnosis], bool]:
     failing = [output for output in ANSWERS if any(s.bad(output) for s in seen)]
     names = {output: _of_layer(seen, output) for output in failing}
     missing = [output for output in failing if not names[output]]
+    of_weight: dict[str, list[Found]] = {}
     if missing and seen[0].terms.norm is not None:
-        for output, found in _of_weight(seen, missing).items():
-            names[output] = found
-    for output in failing:
-        if not names[output]:
-            names[output] = _fitted(seen, output) or _digits(seen, output)
+        of_weight = _of_weight(seen, missing)
+    for output in missing:
+        names[output] = (
+            [f for f in of_weight.get(output, []) if f.rank < VAGUE]
+            or _fitted(seen, output) or _digits(seen, output) or of_weight.get(output, [])
+        )
     return _combined(seen, names)
 
 
@@ -234,7 +237,8 @@ def _named(observations: list[Observation], outputs: Sequence[str]) -> dict[str,
         for output in d.outputs:
             if output in outputs and d.id not in (UNKNOWN, AXIS):
                 evidence = f"behind a right w_bar: {d.evidence}" if output != "w" else d.evidence
-                made = Found(d.id, d.formula, d.fix, d.seen_in, evidence, 1)
+                rank = VAGUE if d.id.startswith("coefficient") else 1
+                made = Found(d.id, d.formula, d.fix, d.seen_in, evidence, rank)
                 found.setdefault(output, []).append(made)
     return found
 
@@ -251,7 +255,7 @@ def _fitted(seen: Sequence[Seen], output: str) -> list[Found]:
     for name, formula, fix, part in _parts(output):
         c = _one_number(relevant, output, part)
         if c is not None:
-            text = formula.format(f"{c:.4g}")
+            text = formula.format(f"{c + 1 if name == FACTOR else c:.4g}")
             return [Found(name, text, fix, "", f"one number for {counted(len(relevant), 'case')}",
                           2)]
     if output == "x_bar":
@@ -268,7 +272,7 @@ def _fitted(seen: Sequence[Seen], output: str) -> list[Found]:
 def _parts(output: str) -> Iterator[tuple[str, str, str, Callable[[Seen], Any]]]:
     """(name, formula, fix, what is added to the right answer, times one number)"""
     yield (
-        FACTOR, f"{output} is off by a factor: the error is {{}} times {output}",
+        FACTOR, f"{output} is {{}} times what it should be",
         "leave the factor out", lambda s: s.expected[output],
     )
     of: dict[str, list[tuple[str, Callable[[LayerTerms], Any]]]] = {

@@ -42,7 +42,29 @@ def _one(output: str, change: Change) -> Rule:
     return rule
 
 
-def _windows(change: Callable[[Layer], dict[str, Any] | None]) -> Rules:
+Options = Callable[[Layer], dict[str, Any] | None]
+
+
+def _along_any(change: Options) -> Rules:
+    """`_windows` with a change along every axis, and along one axis of several."""
+
+    def along(axis: int) -> Options:
+        def changed(layer: Layer) -> dict[str, Any] | None:
+            options = change(layer)
+            if options is None or axis >= len(layer.pads) or len(layer.pads) < 2:
+                return None
+            own = vars(layer.windows) | {"pads": layer.pads}
+            return {
+                name: tuple(x[i] if i == axis else old for i, old in enumerate(own[name]))
+                for name, x in options.items()
+            }
+
+        return changed
+
+    return _joined(_windows(change), *(_windows(along(axis)) for axis in range(3)))
+
+
+def _windows(change: Options) -> Rules:
     """y, x_bar and w_bar with other windows; and y with as many of them as then fit."""
 
     def kept(layer: Layer) -> Layer | None:
@@ -357,6 +379,7 @@ def _reshaped(order: tuple[int, ...]) -> Rules:
         "y": (*(by("y", f) for f in both), *(by("y", f, "x") for f in both)),
         "x_bar": (*(by("x_bar", f) for f in both), *(by("x_bar", f, "y_bar") for f in both)),
         "w_bar": tuple(by("w_bar", f, argument) for f in both for argument in ("y_bar", "x")),
+        "b_bar": tuple(by("b_bar", f, "y_bar") for f in both),
     }
 
 
@@ -476,11 +499,11 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      _kernel(_taps_first, _channels_first), "im2col"),
     # the windows
     ("stride_forgotten", "the windows are at stride 1", "window p starts at stride p - padding",
-     "the stride is missing", _windows(_stride),
+     "the stride is missing", _along_any(_stride),
      "x_bar and w_bar as convolutions of a y_bar that is not spread out"),
     ("dilation_forgotten", "the taps are next to each other: dilation 1",
      "tap k reads the entry dilation k after the first", "the dilation is missing",
-     _windows(_dilation), ""),
+     _along_any(_dilation), ""),
     ("dilation_off_by_one", "the taps are dilation + 1, or dilation - 1, apart",
      "dilation is the distance of two taps, 1 where they are next to each other",
      "dilation is the distance between two taps, not the number of holes",
@@ -491,10 +514,10 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
     ("padding_forgotten", "the first window starts at x[0], or x_bar has the padding in it",
      "pad x with zeros on both sides; leave out of x_bar what belongs to the padding",
      "the padding before x is missing, or was not cut off",
-     _joined(_windows(_pads(lambda p: (0, 0))), {"x_bar": (_whole_x_bar,)}), ""),
+     _joined(_along_any(_pads(lambda p: (0, 0))), {"x_bar": (_whole_x_bar,)}), ""),
     ("padding_other_side", "the longer padding is on the other side",
      "'same' with an even kernel pads one entry more after x than before it",
-     "your padding is longer on the wrong side", _windows(_pads(lambda p: p[::-1])),
+     "your padding is longer on the wrong side", _along_any(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
     ("padding_on_one_side", "all of the padding is before x", "pad both sides",
      "your padding is all before x", _windows(_pads(lambda p: (sum(p), 0))), ""),
