@@ -10,13 +10,15 @@ it. The judge imports neither a framework nor minwn's own weight normalisation.
 
 from . import bounds, truth  # noqa: F401  (old names of modules)
 from .check import check
+from .check_layer import check_layer
 from .checks.invariants import INVARIANTS, laws
 from .diagnosis import Diagnosis
 from .mistakes import CATALOGUE, Mistake
+from .read import Reading, Unreadable, read
 from .reference.truth import OracleFault, expected
 from .report import Report, page
 
 __all__ = [
-    "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Report", "check",
-    "expected", "laws", "page",
+    "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Reading", "Report",
+    "Unreadable", "check", "check_layer", "expected", "laws", "page", "read",
 ]

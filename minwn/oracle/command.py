@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import json
 import sys
@@ -17,6 +18,7 @@ from ..terminal import Progress, colours
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
+from .read import Reading, Unreadable, read, refused
 from .report import Report
 from .report.html import page
 from .report.junit import junit
@@ -27,7 +29,7 @@ from .targets import adapters
 from .targets.child import TIMEOUT, Child
 from .targets.implementation import Lost
 from .targets.pipe import Pipe, PipeError
-from .targets.target import ROLES, Functions, NotLoaded, TargetError, load, short
+from .targets.target import ROLES, Functions, NotLoaded, TargetError, short
 from .verdict import IDS
 
 __all__ = ["arguments", "form", "main"]
@@ -112,6 +114,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--in-process", action="store_true",
         help="run files and modules in this process, without a time limit",
+    )
+    parser.add_argument(
+        "--adapter", metavar="OUT.py",
+        help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
@@ -249,12 +255,18 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         if target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
             for adapter in adapters.get(target):
                 yield from _by_name(adapter, args)
+        elif Path(target).is_file() and not target.endswith(".py"):
+            raise _Usage(
+                f"{target} is not Python. A program that answers JSON lines, see "
+                f"minwn/oracle/vectors/FORMAT.md, is judged with --pipe ./{Path(target).stem}"
+            )
         elif target.endswith(".py") or ":" in target or Path(target).exists():
-            yield from _loaded(target, args, stack)
+            yield from _read(target, args, stack)
         else:
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}; minwn check --list shows them"
+                f"{', '.join((*adapters.families(), 'all'))}{_meant(target)}; minwn check --list "
+                f"shows them"
             )
     if args.pipe is not None:
         try:
@@ -269,36 +281,6 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
             "ranks": args.ranks, "shape": args.shape, "threads": args.threads,
             "accumulate": args.accumulate}
-
-
-def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
-    """The jobs of a file or a module, which runs in a process of its own."""
-    child = Child(target, timeout=args.timeout)
-    try:
-        if args.in_process:
-            yield from _functions(load(target), args)
-            return
-        stack.enter_context(child)
-    except (NotLoaded, Lost) as error:
-        name = short(target)
-        report = Report(name, "REFUSED", printable(error), notes=child.notes())
-        yield Job(name, lambda: report)
-        return
-    given: dict[str, Any] = child.functions
-    found = Functions(**given, name=child.name, settings=child.settings)
-    jobs = list(_functions(found, args))
-    if len(args.targets) > TOGETHER:
-        child.stop()  # until it is called
-    for job in jobs:
-
-        def run(job: Job = job) -> Report:
-            child.start_clock()
-            report = job.run()
-            if job is jobs[-1]:
-                child.stop()
-            return replace(report, notes=[*report.notes, *child.notes()])
-
-        yield Job(job.name, run)
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
@@ -317,6 +299,72 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
             return check(**functions.given, **how, name=functions.name, **options)
 
         yield Job(f"{functions.name} {spec.dtype}", run)
+
+
+def _read(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
+    """A job for each dtype of a file, class or module, which runs in a process of its own.
+
+    A REFUSED report where it cannot be loaded or read.
+    """
+    hints: dict[str, Any] = {} if args.axis is ... else {"axis": args.axis}
+    hints |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
+    hints |= {"dtype": args.dtype[0]} if args.dtype else {}
+    child = Child(target, hints, timeout=args.timeout)
+    try:
+        if args.in_process:
+            reading = read(target, **hints)
+        else:
+            reading = Reading(**vars(stack.enter_context(child).found))
+    except Unreadable as error:
+        if args.adapter is not None:
+            with Path(args.adapter).open("x", encoding="utf-8") as file:
+                file.write(error.adapter.replace("OUT.py", args.adapter))
+        report = refused(error)
+        yield Job(error.name, lambda: report)
+        return
+    except (NotLoaded, Lost) as error:
+        report = Report(short(target), "REFUSED", printable(error), notes=child.notes())
+        yield Job(report.name, lambda: report)
+        return
+    jobs = list(_of_reading(reading, args))
+    if len(args.targets) > TOGETHER:
+        child.stop()  # until it is called
+    for job in jobs:
+
+        def run(job: Job = job) -> Report:
+            child.start_clock()
+            report = job.run()
+            if job is jobs[-1]:
+                child.stop()
+            return replace(report, notes=[*report.notes, *child.notes()])
+
+        yield Job(job.name, run)
+
+
+def _of_reading(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
+    settings = Functions(name=reading.name, settings=reading.settings)
+    options = _options(args)
+    alone = {key: options.pop(key) for key in ("groups", "ranks", "threads", "accumulate")}
+    dtypes = args.dtype or reading.settings.get("dtype", "float64")
+    if isinstance(dtypes, tuple | list) and not dtypes:
+        raise TargetError(f"{reading.name}: DTYPE={dtypes!r} is empty; give one, or several")
+    if reading.kind == "weight_norm":
+        options |= {key: alone[key] for key in ("groups", "threads", "accumulate")}
+    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
+        if reading.kind == "weight_norm":
+            cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
+            settings.spec(**cases, dtype=dtype)
+
+        def run(dtype: Any = dtype) -> Report:
+            return reading.check(**options, dtype=dtype)
+
+        yield Job(f"{reading.name} {dtype}", run)
+
+
+def _meant(target: str) -> str:
+    """The name that was meant, or how to judge what is no Python."""
+    near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _by_name(adapter: adapters.Adapter, args: argparse.Namespace) -> Iterator[Job]:

@@ -29,7 +29,10 @@ KINDS = (  # the most important first
 
 
 def screen(r: Findings) -> str:
-    """At most HEIGHT lines of at most WIDTH columns."""
+    """At most HEIGHT lines of at most WIDTH columns; all notes where nothing was judged."""
+    if r.verdict == "REFUSED":
+        notes = [_clipped(f"  {printable(note)}", WIDTH) for note in r.notes]
+        return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
     if r.verdict == "PASS" and r.grade:
@@ -46,7 +49,8 @@ def screen(r: Findings) -> str:
         ]
         blocks.append(("worst", lines))
     blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in r.notes)]
-    if r.verdict in NEXT:
+    blocks += [("note", _wrapped("skipped", text)) for text in r.skipped]
+    if r.verdict in NEXT and not r.layer:
         blocks.append(("next", _wrapped("next", NEXT[r.verdict])))
     return "\n".join(_fitted(blocks))
 
@@ -89,10 +93,10 @@ def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
         lines += [f"{'':{_INDENT}}and {len(group) - 5} more"] if len(group) > 5 else []
         lines = [_clipped(printable(x), WIDTH) for x in lines]
         blocks.append(("mistake", [*_wrapped("one of", text), *lines]))
-    formulas = correct_formulas(d, r.form)
+    formulas = correct_formulas(d, r.form, layer=bool(r.layer))
     if formulas:
         blocks.append(("mistake", _wrapped("right", formulas, 3)))
-        if number == 0:
+        if number == 0 and not set(d.outputs) & {"y", "x_bar", "w_bar", "b_bar"}:
             blocks.append(("letters", _wrapped("", f"({symbols(r.axis, d, r.form)})")))
     if r.verdict != "ACCEPTABLE":
         before = {x.fix for x in r.rivals[0]} if number else set()
@@ -112,20 +116,27 @@ def _on_paper(r: Findings) -> list[Block]:
     s = r.minimal_case
     if s is None:
         return []
-    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    lines = _beside([_matrix(name, x) for name, x in arrays])
+    lines = _beside([_matrix(*_squeezed(name, x)) for name, x in s.inputs])
     wrong = s.ratio(r.dtype) > 1
     digits = _digits(s, wrong)
+    got, expected = _squeezed(s.output, s.got), _squeezed("expected", s.expected)
+    marked = None if wrong.all() else wrong.reshape(np.shape(got[1]))
     lines += _beside(
-        [
-            _matrix(f"{s.output}: got", s.got, digits, None if wrong.all() else wrong),
-            _matrix("expected", s.expected, digits),
-        ]
+        [_matrix(f"{got[0]}: got", got[1], digits, marked), _matrix(*expected, digits)]
     )
     lines = [f"{'on paper' if i == 0 else '':10}{line}" for i, line in enumerate(lines)]
     if wrong.any() and not wrong.all():
         lines.append(f"{'':10}(* wrong)")
     return [("on paper", [_clipped(f"  {line}", WIDTH) for line in lines])]
+
+
+def _squeezed(name: str, x: Any) -> tuple[str, Any]:
+    """x[0, 0] in the place of an image of one sample and one channel."""
+    array = np.asarray(x, "float64")
+    lead = 0
+    while array.ndim > 2 and len(array) == 1:
+        array, lead = array[0], lead + 1
+    return (f"{name}[{', '.join('0' * lead)}]" if lead else name), array
 
 
 def _digits(s: MinimalCase, wrong: np.ndarray) -> int:

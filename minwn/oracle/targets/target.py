@@ -23,7 +23,7 @@ from typing import Any
 
 from ..spec import Spec, make_spec
 
-__all__ = ["ROLES", "Functions", "NotLoaded", "TargetError", "load", "short"]
+__all__ = ["ROLES", "Functions", "NotLoaded", "TargetError", "load", "located", "short"]
 
 ROLES = ("forward", "backward", "jvp", "double_backward")
 CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
@@ -75,13 +75,8 @@ def load(target: str) -> Functions:
     A file is run again each time, with its folder on the path, so that it can import its
     neighbours; neither it nor they stay importable, and no bytecode is written. Raises TargetError.
     """
-    where, name = _split(target)
-    module = _run(Path(where)) if where.endswith(".py") else _import(where)
-    holder: Any = module
-    for part in name.split(".") if name else ():
-        if not hasattr(holder, part):
-            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
-        holder = getattr(holder, part)
+    holder, module, name = located(target)
+    name = name.rpartition(":")[2]
     if isinstance(holder, type):
         try:
             holder = holder()
@@ -102,6 +97,18 @@ def load(target: str) -> Functions:
     known = ((c, getattr(holder, c, getattr(module, c, ...))) for c in CONSTANTS)
     settings = {constant.lower(): value for constant, value in known if value is not ...}
     return Functions(**found, module=module, name=short(target), settings=settings)
+
+
+def located(target: str) -> tuple[Any, ModuleType, str]:
+    """(what a target names, the module that has it, its short name); see `load`."""
+    where, name = _split(target)
+    module = _run(Path(where)) if where.endswith(".py") else _import(where)
+    holder: Any = module
+    for part in name.split(".") if name else ():
+        if not hasattr(holder, part):
+            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
+        holder = getattr(holder, part)
+    return holder, module, short(target)
 
 
 def _split(target: str) -> tuple[str, str]:
