@@ -36,21 +36,24 @@ def layer_minimal_case(
     return None
 
 
-# (samples, channels and outputs of a group, taps and windows along each axis)
-_SIZES = ((1, 1, 1, 2, 2), (1, 1, 1, 3, 2), (2, 1, 1, 2, 2), (1, 2, 1, 2, 2), (1, 1, 2, 2, 2),
-          (2, 2, 1, 2, 2), (2, 2, 2, 2, 3), (2, 2, 3, 3, 3))
+# (samples, channels and outputs of a group, taps along each axis, windows along the last axis and
+# along the others)
+_SIZES = (
+    (1, 1, 1, 2, 2, 1), (1, 1, 1, 3, 2, 1), (1, 1, 1, 2, 2, 2), (2, 1, 1, 2, 2, 1),
+    (1, 2, 1, 2, 2, 1), (1, 1, 2, 2, 2, 1), (2, 2, 1, 2, 2, 2), (2, 2, 2, 2, 3, 2),
+)
 
 
 def _small(run: LayerRun) -> Iterator[Prepared]:
     spec = run.spec
-    for number, (n, c, o, taps, windows) in enumerate(_SIZES):
+    for number, (n, c, o, taps, *windows) in enumerate(_SIZES):
         c, o = spec.channels or (c * spec.groups, o * spec.groups)
         kernel = spec.kernel or (taps,) * spec.dims
-        size = (windows,) * spec.dims
+        size = (*[windows[1]] * (spec.dims - 1), *[windows[0]] * bool(spec.dims))
         if not (spec.transposed or isinstance(spec.padding, str)):
-            options = zip(spec.stride, spec.dilation, kernel, spec.padding, strict=True)
+            options = zip(size, spec.stride, spec.dilation, kernel, spec.padding, strict=True)
             size = tuple(
-                max((windows - 1) * s + d * (k - 1) + 1 - sum(p), 1) for s, d, k, p in options
+                max((n - 1) * s + d * (k - 1) + 1 - sum(p), 1) for n, s, d, k, p in options
             )
         if spec.layer(size, kernel) is not None:
             case = case_of(spec, "K", 100 + number, Plan(n, c, o, size, kernel))

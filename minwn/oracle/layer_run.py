@@ -43,7 +43,7 @@ class Prepared:
     allowed: dict[str, Array]
     exact: bool
 
-    def but(self, spec: LayerSpec, **arrays: Array) -> Prepared:
+    def but(self, spec: LayerSpec, **arrays: Any) -> Prepared:
         """The case with other arrays, with their truth."""
         return prepare(spec, replace(self.case, **arrays))
 
@@ -242,13 +242,13 @@ class LayerRun:
     def ours(self, output: str, x: Array, p: Prepared) -> Array:
         """An answer in torch's layout, or as the view, in float64; as it is if its shape is wrong.
         """
-        x, want = as_float64(x), p.expected[output]
-        if x.size == want.size and x.shape != self.shape_of(output, p):
-            x = x.reshape(self.shape_of(output, p))
+        x, want, shape = as_float64(x), p.expected[output], self.shape_of(output, p)
+        if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
+            x = x.reshape(shape)
         if output in ("v_bar", "g_bar"):
-            return x.reshape(want.shape) if x.size == want.size else x
-        if p.case.lead and x.size == want.size:
-            x = x.reshape(want.shape)
+            return x.reshape(want.shape) if x.shape == shape else x
+        if p.case.lead and x.shape == shape:
+            return x.reshape(want.shape)
         rank = 1 if output == "b_bar" else want.ndim
         return self.spec.ours(output, x) if x.ndim == rank else x
 

@@ -228,9 +228,8 @@ def make_layer_spec(
     Raises ValueError for options that do not fit, IndexError for an axis that the weight has not,
     TypeError for a dtype that cannot be judged.
     """
-    kind, layout = validation.choice("kind", kind, KINDS), validation.choice(
-        "layout", layout, LAYOUTS
-    )
+    kind = validation.choice("kind", kind, KINDS)
+    layout = validation.choice("layout", layout, LAYOUTS)
     d, transposed = KINDS[kind], "transpose" in kind
     strides, dilations = _each("stride", stride, d, 1), _each("dilation", dilation, d, 1)
     extra = _each("output_padding", output_padding, d, 0)
@@ -260,7 +259,7 @@ def make_layer_spec(
     return LayerSpec(
         kind, strides, pads, dilations, G, extra, layout, axis, normalised,
         forms.form_of(form).name, forms.check(form, eps), name, validation.flag("quick", quick),
-        size, taps, pair,  # type: ignore[arg-type]
+        size, taps, pair,
     )
 
 

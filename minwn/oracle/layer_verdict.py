@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Any
 
@@ -53,7 +54,8 @@ def layer_verdict(run: LayerRun, name: str | None, accept: set[str], start: floa
     faults = [f for f in run.faults if f not in shapes or not set(f.outputs) <= named]
     covered = {output for f in faults for output in f.outputs if f.id == "wrong_shape"}
     found = [d for d in found if d.id != "unknown" or not set(d.outputs) <= covered]
-    diagnosis = [*faults, *found]
+    after = [f for f in faults if f.id in ("raises", "wrong_shape", "wrong_dtype")]
+    diagnosis = [*(f for f in faults if f not in after), *found, *after]
     wrong = [d for d in diagnosis if d.id not in accept]
     if not wrong and silent:
         return Report(
@@ -121,7 +123,7 @@ def _seen(run: LayerRun) -> Any:
         p = o.prepared
         yield Seen(
             p.case.id, p.case.group, p.terms, o.got, p.expected, p.allowed, run.spec.dtype, p.exact,
-            frozenset(p.case.features), lambda p=p: measured_weight(run, p),
+            frozenset(p.case.features), functools.partial(measured_weight, run, p),
         )
 
 
@@ -185,6 +187,8 @@ def _skipped(run: LayerRun) -> list[str]:
         wanted = run.functions.answers("backward")
         seen = {name for o in run.observations for name in o.got}
         missing = [name for name in wanted if name not in seen]
+        if not run.functions.bias["forward"]:
+            missing = [name for name in missing if name != "b_bar"]
         if missing:
             found.append(f"{', '.join(missing)}: not answered")
     return found

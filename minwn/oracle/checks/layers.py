@@ -90,8 +90,8 @@ def _examine(run: LayerRun, what: str, p: Prepared, other: Prepared) -> None:
 def _doubled(p: Prepared) -> Any:
     """Other numbers in the same shapes."""
     case = p.case
-    changed = {"x": 2 * case.x, "y_bar": -3 * case.y_bar, "b": case.b + 1}
-    changed |= {"w": 2 * case.w} if case.w is not None else {"g": -2 * case.g}  # type: ignore
+    changed: dict[str, Any] = {"x": 2 * case.x, "y_bar": -3 * case.y_bar, "b": case.b + 1}
+    changed |= {"g": -2 * case.g} if case.g is not None else {"w": -2 * case.w}  # type: ignore
     return replace(p, case=replace(case, **changed))
 
 

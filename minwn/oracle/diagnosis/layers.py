@@ -75,15 +75,18 @@ class Seen:
         """Whether the answer is the candidate, to the rounding of both."""
         got, candidate = self.got[output], np.asarray(candidate)
         if got.shape != candidate.shape:
-            return False
+            if [n for n in got.shape if n != 1] != [n for n in candidate.shape if n != 1]:
+                return False
+            candidate = candidate.reshape(got.shape)
         allowed = self.allowed[output]
         if allowed.shape != got.shape:
             allowed = allowed.max(initial=0.0)
         u = Format.of(self.dtype).u
         with np.errstate(all="ignore"):
-            size = np.abs(candidate).max(initial=0.0)
+            size = np.abs(np.where(np.isfinite(candidate), candidate, 0.0)).max(initial=0.0)
             tol = SLACK * np.maximum(allowed, 64 * u * size)
-            return bool((np.abs(got - candidate) <= tol).all())
+            both = (got == candidate) | (np.isnan(got) & np.isnan(candidate))
+            return bool((both | (np.abs(got - candidate) <= tol)).all())
 
 
 @dataclass(frozen=True)
@@ -221,9 +224,11 @@ def _observation(s: Seen, w_bar: Array, got: Any, expected: Any, allowed: Any) -
 
 def _named(observations: list[Observation], outputs: Sequence[str]) -> dict[str, list[Found]]:
     """The names of a diagnosis that are names."""
-    if not observations:
+    # Divisions by an entry or a part of v that is 0 hide the formula they belong to.
+    finite = [o for o in observations if all(np.isfinite(x).all() for x in o.got.values())]
+    if not finite:
         return {}
-    diagnoses, _ = diagnose(observations)
+    diagnoses, _ = diagnose(finite)
     found: dict[str, list[Found]] = {}
     for d in diagnoses:
         for output in d.outputs:
@@ -275,8 +280,12 @@ def _parts(output: str) -> Iterator[tuple[str, str, str, Callable[[Seen], Any]]]
     for name, make in of.get(output, []):
         yield (
             DECAY, f"{{}} {name} is added to {output}: weight decay",
-            "leave weight decay to the optimiser", lambda s, make=make: make(s.terms),
+            "leave weight decay to the optimiser", _of_terms(make),
         )
+
+
+def _of_terms(make: Callable[[LayerTerms], Any]) -> Callable[[Seen], Any]:
+    return lambda s: make(s.terms)
 
 
 def _one_number(seen: Sequence[Seen], output: str, part: Callable[[Seen], Any]) -> float | None:
@@ -402,6 +411,9 @@ def _facts(seen: Sequence[Seen], output: str) -> Iterator[str]:
     if shapes:
         s = shapes[0]
         yield f"{output} has shape {s.got[output].shape}, not {s.expected[output].shape}"
+        return
+    if not any(np.isfinite(s.got[output][s.wrong(output)]).any() for s in bad):
+        yield f"the wrong entries of {output} are NaN or infinite; is an entry of v or x 0 there?"
         return
     for axis, side in itertools.product(range(bad[0].expected[output].ndim), ("first", "last")):
         if all(_only_at(s.wrong(output), axis, side) for s in bad):

@@ -153,8 +153,13 @@ def _dilation(layer: Layer) -> dict[str, Any]:
     return {"dilation": (1,) * len(layer.pads)}
 
 
-def _dilation_by(more: int) -> Callable[[Layer], dict[str, Any]]:
-    return lambda layer: {"dilation": tuple(d + more for d in layer.windows.dilation)}
+def _more_dilation(layer: Layer) -> dict[str, Any]:
+    return {"dilation": tuple(d + 1 for d in layer.windows.dilation)}
+
+
+def _less_dilation(layer: Layer) -> dict[str, Any] | None:
+    found = tuple(max(d - 1, 1) for d in layer.windows.dilation)
+    return {"dilation": found} if max(found, default=1) > 1 else None  # else it is forgotten
 
 
 def _exchanged_options(layer: Layer) -> dict[str, Any]:
@@ -183,7 +188,8 @@ def _short_x_bar(t: LayerTerms) -> Any:
         return None
     each = zip(w.stride, w.out, w.dilation, w.kernel, t.layer.pads, strict=True)
     reach = [s * (p - 1) + d * (k - 1) + 1 - sum(pads) for s, p, d, k, pads in each]
-    return t.x_bar()[(..., *(slice(0, max(n, 0)) for n in reach))]
+    place: Any = (..., *(slice(0, max(n, 0)) for n in reach))
+    return t.x_bar()[place]
 
 
 def _padded_by(mode: Any) -> Rules:
@@ -228,8 +234,9 @@ def _assigned(windows_first: bool) -> Callable[[Array, Layer], Array]:
         for both in itertools.product(*map(range, sizes)):
             k, p = (both[d:], both[:d]) if windows_first else (both[:d], both[d:])
             if all(inside[i, j] for (_, inside), i, j in zip(places, k, p, strict=True)):
-                at = [q[i, j] for (q, _), i, j in zip(places, k, p, strict=True)]
-                found[(..., *at)] = cols[(..., *k, *p)]
+                at: Any = (..., *(q[i, j] for (q, _), i, j in zip(places, k, p, strict=True)))
+                sender: Any = (..., *k, *p)
+                found[at] = cols[sender]
         return found
 
     return made
@@ -376,13 +383,27 @@ def _w_bar_of_last_window(t: LayerTerms) -> Any:
     return t.w_bar(x=x)
 
 
+def _sum_but(axis: int) -> Rule:
+    """y_bar summed over every axis but one."""
+
+    def rule(t: LayerTerms) -> Any:
+        others = tuple(a for a in range(t.y_bar.ndim) if a != axis)
+        return t.y_bar.sum(axis=others) if axis < t.y_bar.ndim else None
+
+    return rule
+
+
 def _sample(at: int) -> Rules:
     return _y_bar(lambda t: _only(t.y_bar, 0, at))
 
 
-def _divided(*by: Callable[[LayerTerms], float], outputs: tuple[str, ...]) -> Rules:
+def _divided(
+    *by: Callable[[LayerTerms], float], outputs: tuple[str, ...], linear: bool = True
+) -> Rules:
+    """Answers over a number. linear: whether it means something in a layer without positions."""
+
     def rule(output: str, number: Any) -> Rule:
-        return lambda t: getattr(t, output)() / number(t)
+        return lambda t: getattr(t, output)() / number(t) if t.d or linear else None
 
     return {output: tuple(rule(output, number) for number in by) for output in outputs}
 
@@ -425,11 +446,6 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
     ("v_for_w", "v in the place of w", "use w = g v / ||v||, in y and on the way to x_bar",
      "you use v where the normalised weight w is meant",
      _weights(lambda s: s.v), "backward passes that keep v"),
-    ("gain_forgotten", "v / ||v|| in the place of w: without the gain", "multiply by g",
-     "you divide by the length of v, but forget the gain", _weights(lambda s: s.v / s.h), ""),
-    ("norm_forgotten", "g v in the place of w: not divided by the norm", "divide v by its norm",
-     "you multiply by the gain, but forget to divide by the length of v",
-     _weights(lambda s: s.g * s.v), ""),
     ("norm_of_taps", "the norm is over the taps of one input channel",
      "sum squares over every axis of the weight but that of the outputs",
      "your length is that of one input channel's kernel; it runs over all input channels",
@@ -468,21 +484,20 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
     ("dilation_off_by_one", "the taps are dilation + 1, or dilation - 1, apart",
      "dilation is the distance of two taps, 1 where they are next to each other",
      "dilation is the distance between two taps, not the number of holes",
-     _joined(_windows(_dilation_by(1)), _windows(_dilation_by(-1))), ""),
+     _joined(_windows(_more_dilation), _windows(_less_dilation)), ""),
     ("options_exchanged", "stride, dilation and padding of one axis used along another",
      "the first number belongs to the first axis after the channels",
      "your options belong to the other axis", _windows(_exchanged_options), ""),
-    ("padding_forgotten", "x is not padded, or x_bar has the padding in it",
-     "pad x with zeros; leave out of x_bar what belongs to the padding",
-     "the padding is missing, or was not cut off",
+    ("padding_forgotten", "the first window starts at x[0], or x_bar has the padding in it",
+     "pad x with zeros on both sides; leave out of x_bar what belongs to the padding",
+     "the padding before x is missing, or was not cut off",
      _joined(_windows(_pads(lambda p: (0, 0))), {"x_bar": (_whole_x_bar,)}), ""),
     ("padding_other_side", "the longer padding is on the other side",
      "'same' with an even kernel pads one entry more after x than before it",
      "your padding is longer on the wrong side", _windows(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
-    ("padding_on_one_side", "all of the padding is on one side", "pad both sides",
-     "your padding is on one side only",
-     _joined(_windows(_pads(lambda p: (sum(p), 0))), _windows(_pads(lambda p: (0, sum(p))))), ""),
+    ("padding_on_one_side", "all of the padding is before x", "pad both sides",
+     "your padding is all before x", _windows(_pads(lambda p: (sum(p), 0))), ""),
     ("padding_not_zeros", "beyond its edges x is continued by its own entries",
      "pad with zeros", "your padding repeats entries of x; zeros are meant",
      _joined(*map(_padded_by, ("edge", "reflect", "symmetric", "wrap"))), ""),
@@ -561,14 +576,10 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      )}, ""),
     ("b_bar_over_other_axes", "b_bar is summed over the channels, and not over another axis", _BIAS,
      "your b_bar is summed over the wrong axes",
-     {"b_bar": tuple(
-         lambda t, axis=axis: t.y_bar.sum(axis=tuple(a for a in range(t.y_bar.ndim) if a != axis))
-         if axis < t.y_bar.ndim else None
-         for axis in (0, 2, 3, 4)
-     )}, "channels last summed as channels first"),
+     {"b_bar": tuple(map(_sum_but, (0, 2, 3, 4)))}, "channels last summed as channels first"),
     ("b_bar_mean", "b_bar is a mean over positions, or over samples and positions", _BIAS,
      "your b_bar is a mean; it is a sum", _divided(
-         lambda t: t.positions, lambda t: t.n * t.positions, outputs=("b_bar",)
+         lambda t: t.positions, lambda t: t.n * t.positions, outputs=("b_bar",), linear=False
      ), ""),
     # sums over samples and positions
     ("mean_over_batch", "w_bar and b_bar are divided by n, the number of samples: means over the "
@@ -581,7 +592,7 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      _divided(lambda t: t.n, outputs=("x_bar",)), ""),
     ("w_bar_mean", "w_bar is a mean over positions, or over samples and positions", _SUM,
      "your w_bar is a mean over positions; it is a sum", _divided(
-         lambda t: t.positions, lambda t: t.n * t.positions, outputs=("w_bar",)
+         lambda t: t.positions, lambda t: t.n * t.positions, outputs=("w_bar",), linear=False
      ), ""),
     ("one_sample", "the gradients are those of the last sample, or of the first, alone",
      "add up over the samples: +=, not =", "only one sample counts in your gradients",
@@ -590,11 +601,11 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      "add up over the positions: +=, not =", "only the last position counts in your gradient", {
          "w_bar": (
              _w_bar_of_last_window,
-             lambda t: t.w_bar(y_bar=_only(_last_window(t), 0, -1)),
+             lambda t: t.w_bar(y_bar=_only(_last_window(t), 0, -1)) if t.d else None,
          ),
          "b_bar": (
-             lambda t: t.b_bar(_last_window(t)),
-             lambda t: t.b_bar(_only(_last_window(t), 0, -1)),
+             lambda t: t.b_bar(_last_window(t)) if t.d else None,
+             lambda t: t.b_bar(_only(_last_window(t), 0, -1)) if t.d else None,
          ),
      }, ""),
     ("ones_for_y_bar", "y_bar is not used: ones in its place",

@@ -168,7 +168,7 @@ class Layer:
     def natural(self, **changes: Any) -> Layer | None:
         """The layer for x of the same size with other options, and a y of the size that follows."""
         w = self.windows
-        options = {
+        options: dict[str, Any] = {
             "size": w.out if self.transposed else w.size, "kernel": w.kernel, "stride": w.stride,
             "dilation": w.dilation, "pads": self.pads, "groups": w.groups, "extra": self.extra,
             "transposed": self.transposed,

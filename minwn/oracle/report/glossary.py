@@ -54,7 +54,7 @@ CHECKS = {
     # of a layer
     "integers": "numbers at which nothing is rounded",
     "output": "y against the true y",
-    "cotangents": "x_bar, the weight's gradients and b_bar against the true ones",
+    "cotangents": "the gradients against the true ones",
     "layer laws": "equations that every right layer obeys",
     "own forward": "the gradients against differences of your y",
 }

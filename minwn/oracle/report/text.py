@@ -31,7 +31,7 @@ KINDS = (  # the most important first
 def screen(r: Findings) -> str:
     """At most HEIGHT lines of at most WIDTH columns; all notes where nothing was judged."""
     if r.verdict == "REFUSED":
-        notes = [_clipped(f"  {printable(note)}", WIDTH) for note in r.notes]
+        notes = [line for note in r.notes for line in _folded(note)]
         return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
@@ -232,6 +232,15 @@ def _wrapped(
     if len(lines) > most:
         lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", WIDTH)]
     return [line.replace("\xa0", " ") for line in lines]
+
+
+def _folded(note: str) -> list[str]:
+    """A note with its own indent and columns, on as many lines as it takes."""
+    indent = " " * (len(note) - len(note.lstrip()))
+    return textwrap.wrap(
+        f"  {indent}{printable(note.lstrip())}", WIDTH, subsequent_indent=f"  {indent}       ",
+        break_on_hyphens=False,
+    ) or [""]
 
 
 def _clipped(text: str, width: int) -> str:

@@ -37,30 +37,26 @@ STRIDE, PADDING, DILATION, GROUPS = 1, 0, 1, 1
 def adapter(candidate: Any, where: str, layer: bool, own: str = "OUT.py") -> str:
     """The text for a pair of functions, or a class, of a file or module."""
     if isinstance(candidate, Pair):
-        found = [f for f in (candidate.forward, *candidate.backward) if f is not None]
-        names = [f.__name__ for f in found]
         body = _of_pair(candidate, layer)
     else:
         cls = candidate if isinstance(candidate, type) else type(candidate)
-        names = [cls.__name__]
         body = _of_class(cls, layer)
-    head = HEAD.format(where=Path(where).name, own=own, imports=_imports(where, names))
+    head = HEAD.format(where=Path(where).name, own=own, imports=_imports(where))
     return head + (OPTIONS if layer else "") + "\n\n" + body
 
 
-def _imports(where: str, names: Sequence[str]) -> str:
+def _imports(where: str) -> str:
     file, _, _ = where.rpartition(":") if not where.endswith(".py") else (where, "", "")
     path = Path(file or where)
-    if path.suffix == ".py" and path.stem.isidentifier():
+    if path.suffix != ".py":
+        return f"import {file or where} as theirs"
+    if path.stem.isidentifier():
         folder = str(path.resolve().parent)
-        lines = ["import sys", "", f"sys.path.insert(0, {folder!r})",
-                 f"from {path.stem} import {', '.join(names)}"]
-    elif path.suffix == ".py":
-        lines = ["import runpy", "", f"theirs = runpy.run_path({str(path.resolve())!r})"]
-        lines += [f"{name} = theirs[{name!r}]" for name in names]
-    else:
-        lines = [f"from {file or where} import {', '.join(names)}"]
-    return "\n".join(lines)
+        return f"import sys\n\nsys.path.insert(0, {folder!r})\nimport {path.stem} as theirs"
+    return (
+        "import runpy\nfrom types import SimpleNamespace\n\n"
+        f"theirs = SimpleNamespace(**runpy.run_path({str(path.resolve())!r}))"
+    )
 
 
 def _of_pair(pair: Pair, layer: bool) -> str:
@@ -95,7 +91,7 @@ def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
     known = (*takes, "cache")
     spare = [t for t in takes if t not in [r for _, r in roles]]
     if all(role in known for _, role in roles):
-        return f"{f.__name__}({', '.join(str(role) for _, role in roles)})"
+        return f"theirs.{f.__name__}({', '.join(str(role) for _, role in roles)})"
     parts = []
     for name, role in roles:
         if role in known:
@@ -103,7 +99,7 @@ def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
         else:
             guess = spare.pop(0) if spare else "None"
             parts.append(f"        {guess},  {MARK}: {name}")
-    return "\n".join([f"{f.__name__}(", *parts, "    )"])
+    return "\n".join([f"theirs.{f.__name__}(", *parts, "    )"])
 
 
 def _of_class(cls: type, layer: bool) -> str:
@@ -119,8 +115,9 @@ def _of_class(cls: type, layer: bool) -> str:
     set_ = "\n".join(f"    it.{t} = {t}  {MARK}: its own name" for t in takes if t != "x")
     given = "x" if layer else ""
     lines = [
-        f"def made({', '.join(takes)}):", f"    it = {cls.__name__}()  {MARK}: {signature}", set_,
-        "    return it", "", "", f"def forward({', '.join(takes)}):",
+        f"def made({', '.join(takes)}):",
+        f"    it = theirs.{cls.__name__}()  {MARK}: {signature}", set_, "    return it", "", "",
+        f"def forward({', '.join(takes)}):",
         f"    return made({', '.join(takes)}).{forward or 'forward'}({given})", "", "",
     ]
     if backward:

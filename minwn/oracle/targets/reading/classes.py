@@ -24,7 +24,7 @@ __all__ = ["TRIAL", "classes", "makers", "methods", "options_of", "sources"]
 ASKED = ("stride", "padding", "dilation", "groups", "output_padding")
 TRIAL = {  # sizes to make a first object with
     "inputs": 4, "outputs": 6, "kernel": 3, "kernel_height": 3, "kernel_width": 3, "bias": True,
-    "axis": 0, "input_shape": (4, 8, 8),
+    "axis": 0, "shape": (6, 4), "input_shape": (4, 8, 8),
 }
 PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0}
 

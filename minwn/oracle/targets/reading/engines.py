@@ -49,8 +49,7 @@ def _torch_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -
 
     leaves = [x.detach().clone().requires_grad_() for x in arrays]
     y = f(*leaves)
-    cotangent = _torch_lift(y_bar).reshape(y.shape)
-    return torch.autograd.grad(y, leaves, cotangent, allow_unused=True)
+    return torch.autograd.grad(y, leaves, y_bar.reshape(y.shape), allow_unused=True)
 
 
 def _jax_lift(x: np.ndarray) -> Any:

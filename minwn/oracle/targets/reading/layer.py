@@ -21,7 +21,7 @@ from . import names, probes
 from .arrangement import Arrays, place
 from .calling import Bundle, Path, assigned
 from .probes import Evidence
-from .sources import Source
+from .sources import Source, pulled
 
 __all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
 
@@ -58,6 +58,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 )
 OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
+CHANNELS = ((4, 6), (6, 4))
 SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
 
 
@@ -185,29 +186,34 @@ class LayerAttempt:
             "inputs": c, "outputs": o, "bias": "b" in self.roles, "axis": 0,
             "kernel": kernel[0] if len({*kernel}) == 1 else kernel or 1,
             "kernel_height": kernel[0] if d else 1, "kernel_width": kernel[-1] if d else 1,
-            "input_shape": ours["x"].shape[1:], **self.asked,
+            "input_shape": ours["x"].shape[1:], "shape": np.shape(self.layout.give("w", w)),
+            **self.asked,
         }
         given["bundle"] = Bundle(given)
         return given
 
     # -- the probes
 
-    def problem(self, which: int, options: Mapping[str, Any] | None = None) -> Problem:
-        kernel = self.kernel if self.kernel is not None else KERNELS[KINDS[self.layout.kind]][0]
-        return _problem(self, SIZES[KINDS[self.layout.kind]][which], kernel)
+    def problem(self, which: int) -> Problem:
+        """One of two, of different sizes, kernels and channels where these are free."""
+        d = KINDS[self.layout.kind]
+        kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
+        channels = self.channels or CHANNELS[which]
+        return _problem(self, SIZES[d][which], kernel, channels)
 
     def probe(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Ask a layer of known or unknown options, and keep those that its y proves."""
         asked = []
         self.options = dict(candidates[0])  # groups, by which a weight has its shape
         with np.errstate(all="ignore"):
-            for which in (0, 1)[: 2 if KINDS[self.layout.kind] else 1]:
+            for which in (0, 1):
                 p = self.problem(which)
                 try:
                     answer, _ = self.source.ask(self._given(p.arrays))
                 except Exception as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
+                self.source.backward = self.source.backward or pulled(answer)
                 asked.append((p, answer))
             fits, right = [], []
             for options in candidates:
@@ -254,7 +260,7 @@ class LayerAttempt:
         assert answer is not None
         wanted = {role: np.shape(given[role]) for role in self.roles}
         self.order = assigned(answer.leaves, wanted)
-        self.source.stepped |= {role for role, path in self.order.items() if path[0] == "step"}
+        self.source.settle(self.order)
         if not {*self.order} - {"x"} and not self.order:
             self.evidence = replace(e, backward_raised="backward answered no gradient")
             return
@@ -286,9 +292,11 @@ class Problem:
     kernel: tuple[int, ...]
 
 
-def _problem(a: LayerAttempt, size: tuple[int, ...], kernel: tuple[int, ...]) -> Problem:
+def _problem(
+    a: LayerAttempt, size: tuple[int, ...], kernel: tuple[int, ...], channels: tuple[int, int]
+) -> Problem:
     rng = np.random.default_rng(11)
-    c, o = a.channels or (4, 6)
+    c, o = channels
     shape = a.spec.weight_shape(c, o, kernel)
     dtype = a.settings.get("dtype", "float64")
     drawn = {

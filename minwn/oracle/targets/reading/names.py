@@ -91,6 +91,7 @@ OPTIONS = {
     "bias": "bias use_bias has_bias with_bias",
     "lr": "lr learning_rate eta alpha step_size learn_rate",
     "seed": "seed rng random_state key rngs generator",
+    "shape": "shape weight_shape w_shape v_shape kernel_dims",
     "input_shape": "input_shape in_shape x_shape shape_in",
     "bundle": "conv_param conv_params hparameters hparams options opts param config layer_param",
     "axis": "axis dim axes dims feature_axes",

@@ -20,6 +20,7 @@ import numpy as np
 from ..target import ROLES, TargetError, located
 from . import classes, frameworks, functions, layer, names, probes, weight_norm
 from .adapter import adapter
+from .calling import parameters, role_of
 from .engines import engine_of
 from .found import Found, Unreadable
 from .functions import Pair
@@ -149,7 +150,7 @@ def _read(
 ) -> Found:
     made, described = _sources(candidate, name, space)
     if not made:
-        raise Unreadable(name, described, ["no argument or attribute has a name that is known"])
+        raise Unreadable(name, described, _nameless(candidate))
     later = {r: f for r in ROLES[2:] if callable(f := getattr(holder, r, None))}
     found: Found | None = None
     failure: Unreadable | None = None
@@ -381,12 +382,32 @@ def _described(pair: Pair) -> str:
     return ", ".join(said)
 
 
-def _tried(made: Sequence[Attempt | LayerAttempt]) -> list[str]:
+def _nameless(candidate: Any) -> list[str]:
+    """The arguments that no table knows, where no reading of them is left."""
+    if not isinstance(candidate, Pair):
+        return ["no attribute has a name that is known"]
     lines = []
+    for f, backward in ((candidate.forward, False), *((b, True) for b in candidate.backward)):
+        asked = [
+            p.name for p in (parameters(f) or () if f is not None else ())
+            if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+            and role_of(p.name, backward=backward, layer=candidate.layer) is None
+        ]
+        if f is not None and asked:
+            lines.append(f"{f.__name__} asks for {', '.join(asked)}, which no table of names knows")
+    return lines or ["its arguments are neither those of a weight norm nor of a layer"]
+
+
+def _tried(made: Sequence[Attempt | LayerAttempt]) -> list[str]:
+    """What the readings said, each message once, with the first reading that said it."""
+    said: dict[str, list[str]] = {}
     for a in made:
-        said = a.evidence.raised or a.evidence.backward_raised or "an answer of another shape"
-        lines.append(f"{_how(a)}: {said}")
-    return list(dict.fromkeys(lines))
+        message = a.evidence.raised or a.evidence.backward_raised or "an answer of another shape"
+        said.setdefault(message, []).append(_how(a))
+    return [
+        f"{hows[0]}{f', and {len(hows) - 1} more readings' * (len(hows) > 1)}: {message}"
+        for message, hows in said.items()
+    ]
 
 
 def _how(a: Attempt | LayerAttempt) -> str:

@@ -8,6 +8,7 @@ what backward returns, in attributes, in dicts, in .grad, or in the step that ba
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from .arrangement import Arrays
 from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
 from .engines import Engine, lower
 
-__all__ = ["STEP", "Answer", "Source", "at", "fresh", "get"]
+__all__ = ["STEP", "Answer", "Source", "at", "fresh", "get", "pulled"]
 
 # The learning rate for a backward that changes the weights: a power of two, and so large that the
 # rounding of the weight is below that of the gradient in (before - after) / lr.
@@ -72,10 +73,17 @@ class Source:
     @property
     def remembers(self) -> bool:
         """Whether backward needs what forward has kept."""
-        kept = ("cache", "ctx", "y", "saved ")
+        kept = ("cache", "ctx", "y", "saved ", "pull")
         return self.make is not None or any(
             role.startswith(kept) for call in self.backward for _, role, _ in call.roles
         )
+
+    def settle(self, order: dict[str, Path]) -> None:
+        """Where backward steps one array, an array that it leaves as it is has the gradient 0."""
+        if any(path[0] == "step" for path in order.values()):
+            for role in self.state:
+                order.setdefault(role, ("step", role))
+            self.stepped |= {role for role, path in order.items() if path[0] == "step"}
 
     def ask(self, given: Mapping[str, Any], upstream: Any = None) -> tuple[Answer, Answer | None]:
         """(the answer of forward, and of backward where there is an upstream)."""
@@ -179,6 +187,18 @@ class Source:
         return self.programs.setdefault(key, self.engine.compiled(f))
 
 
+def pulled(answer: Answer) -> tuple[Call, ...]:
+    """The backward that forward has answered together with its result, where there is one."""
+    if not any(inspect.isroutine(x.value) for x in answer.leaves):
+        return ()
+    return (Call(pull, (("pull", "pull", False), ("upstream", "upstream", False))),)
+
+
+def pull(pullback: Callable[[Any], Any], upstream: Any) -> Any:
+    """A pullback that forward has answered, called."""
+    return pullback(upstream)
+
+
 def _same(x: Any) -> Any:
     return x
 
@@ -195,8 +215,10 @@ def _kept(answer: Any, called: list[str]) -> dict[str, Any]:
         return kept | {"cache": cache}
     if not isinstance(answer, tuple | list) or len(answer) < 2:
         return {"y": answer, "cache": answer}
+    pull = [{"pull": x} for x in answer if inspect.isroutine(x)][:1]
     kept = dict(zip((f"saved {name}" for name in called), answer, strict=False))
     rest = answer[1:]
+    kept |= pull[0] if pull else {}
     return kept | {"y": answer[0], "cache": rest[0] if len(rest) == 1 else rest}
 
 

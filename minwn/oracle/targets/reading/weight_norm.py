@@ -20,7 +20,7 @@ from . import names, probes
 from .arrangement import GAINS, Arrangement, Arrays, place
 from .calling import Path, assigned, leaves, shape_of
 from .probes import Evidence
-from .sources import Answer, Source
+from .sources import Answer, Source, pulled
 
 __all__ = ["AXES", "Attempt", "attempts", "best"]
 
@@ -129,6 +129,7 @@ class Attempt:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
                 self.main = _main(answer, p.v)
+                self.source.backward = self.source.backward or pulled(answer)
                 w = a.result(answer.at(self.main), p.arrays)
                 truth, shape = probes.close(w, p.w), probes.shaped(w, p.v)
             self.evidence = Evidence(None, truth, shape)
@@ -146,7 +147,7 @@ class Attempt:
         assert answer is not None
         wanted = {"v": p.v.shape, "g": np.shape(given["g"])}
         self.order = assigned(answer.leaves, wanted, ("v", "g"))
-        self.source.stepped |= {role for role, path in self.order.items() if path[0] == "step"}
+        self.source.settle(self.order)
         if not self.order:
             said = f"backward answered no gradient: {_told(answer)}"
             return Evidence(said if alone else None, truth, shape, backward_raised=said)
@@ -191,7 +192,7 @@ def _told(answer: Answer) -> str:
 
 def sizes(v: Any, a: Arrangement) -> Arrays:
     """The sizes by which a constructor makes the weight v, and the axis for those that ask."""
-    shape = np.shape(v)
+    shape = shape_of(v)
     if a.axis is None or len(shape) < 2:
         n_out, rest = 1, list(shape)
     else:
@@ -200,7 +201,7 @@ def sizes(v: Any, a: Arrangement) -> Arrays:
     n_in = rest[0] if a.axis != -1 else rest[-1]
     kernel = tuple(rest[1:]) if a.axis != -1 else tuple(rest[:-1])
     return {
-        "outputs": n_out, "inputs": n_in, "axis": a.axis,
+        "outputs": n_out, "inputs": n_in, "axis": a.axis, "shape": shape,
         "kernel": kernel[0] if len({*kernel}) == 1 else kernel, "bias": True,
         "kernel_height": kernel[0] if kernel else 1, "kernel_width": kernel[-1] if kernel else 1,
     }

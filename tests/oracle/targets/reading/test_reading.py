@@ -87,7 +87,8 @@ STATED = {
     "reversed_answers": "read as forward(g, v) and backward(g, v, w_bar); g as (o, 1); a norm for "
     "each index of axis 0; answers (g_bar, v_bar)",
     "flat_gain": "g as (o,); a norm for each index of axis 0",
-    "cache_columns": "weightnorm_bwd(w_bar, cache); gain as (o,); a norm for each index of the last",
+    "cache_columns": "weightnorm_bwd(w_bar, cache); gain as (o,); a norm for each index of "
+    "the last axis",
     "v_bar_alone": "answers v_bar alone",
     "log_gain": "log_g as (o, 1), the logarithm of the gain",
     "whole_with_a_number": "one norm of the whole",
@@ -226,7 +227,10 @@ class Layer:
 
 @pytest.mark.parametrize(
     "target",
-    [(forward, backward), {"wn_forward": forward, "wn_backward": backward}, forward, Layer, Layer()],
+    [
+        (forward, backward), {"wn_forward": forward, "wn_backward": backward}, forward, Layer,
+        Layer(),
+    ],
 )
 def test_objects_of_python_are_read_as_well(target):
     report = oracle.read(target).check()

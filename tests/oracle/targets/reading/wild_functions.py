@@ -304,4 +304,83 @@ def backward(dw, cache):
     dg = (dw * v).sum(1, keepdims=True) / n
     return {"dv": g / n * (dw - dg * v / n), "dg": dg}
 """, [("dg * v / n)", "dg * v)"), ('{"dv": g / n', '{"dv": g')]),
+    "a_pullback": (NP + """
+def weight_norm(v, g):
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+
+    def pullback(w_bar):
+        g_bar = (w_bar * v).sum(1, keepdims=True) / n
+        return g / n * (w_bar - g_bar * v / n), g_bar
+
+    return g * v / n, pullback
+""", [("g_bar * v / n)", "g_bar * v)"), ("return g / n * (", "return (")]),
+    "with_a_required_dim": (NP + """
+def _norm_except(v, dim):
+    return np.sqrt((v**2).sum(axis=tuple(i for i in range(v.ndim) if i != dim), keepdims=True))
+
+def weight_norm(v, g, dim):
+    return v * (g / _norm_except(v, dim))
+
+def weight_norm_backward(grad_w, v, g, dim):
+    n = _norm_except(v, dim)
+    grad_g = (grad_w * v / n).sum(
+        axis=tuple(i for i in range(v.ndim) if i != dim), keepdims=True)
+    return g / n * grad_w - g * grad_g / n**2 * v, grad_g
+""", [("grad_g / n**2 * v", "grad_g / n * v"), ("return g / n * grad_w", "return grad_w / n")]),
+    "unit_vectors": (NP + """
+def normalize(v):
+    return v / np.linalg.norm(v, axis=-1, keepdims=True)
+
+def effective_weight(v, g):
+    return g * normalize(v)
+
+def effective_weight_grad(dw, v, g):
+    u = normalize(v)
+    dg = np.sum(dw * u, axis=-1, keepdims=True)
+    dv = g * (dw - dg * u) / np.linalg.norm(v, axis=-1, keepdims=True)
+    return dv, dg
+""", [("(dw - dg * u) /", "(dw - dg * v) /"), ("dw * u, axis", "dw * v, axis")]),
+    "one_row_at_a_time": (NP + """
+def forward(v, g):
+    w = np.empty_like(v)
+    for i in range(v.shape[0]):
+        w[i] = g[i] * v[i] / np.sqrt(np.dot(v[i], v[i]))
+    return w
+
+def backward(dout, v, g):
+    dv, dg = np.zeros_like(v), np.zeros_like(g)
+    for i in range(v.shape[0]):
+        n = np.sqrt(np.dot(v[i], v[i]))
+        dg[i] = np.dot(dout[i], v[i]) / n
+        dv[i] = g[i] / n * (dout[i] - dg[i] * v[i] / n)
+    return dv, dg
+""", [("dg[i] * v[i] / n)", "dg[0] * v[i] / n)"), ("/ n\n        dv", "\n        dv")]),
+    "a_class_of_static_methods": (NP + """
+class WeightNorm:
+    @staticmethod
+    def forward(v, g):
+        return g[:, None] * v / np.linalg.norm(v, axis=1)[:, None]
+
+    @staticmethod
+    def backward(grad, v, g):
+        n = np.linalg.norm(v, axis=1)
+        dg = (grad * v).sum(axis=1) / n
+        return (g / n)[:, None] * (grad - (dg / n)[:, None] * v), dg
+""", [("(dg / n)[:, None]", "(dg * n)[:, None]"), ("(g / n)[:, None] * (grad", "(grad")]),
+    "attributes_of_a_parameter": (NP + """
+class WeightNormalizedParameter:
+    def __init__(self, shape):
+        self.v = np.random.randn(*shape)
+        self.g = np.ones(shape[0])
+
+    def weight(self):
+        self.norm = np.linalg.norm(self.v, axis=1)
+        return self.v * (self.g / self.norm)[:, None]
+
+    def backward(self, dw):
+        grad_g = (dw * self.v).sum(1) / self.norm
+        grad_v = (self.g / self.norm)[:, None] * (dw - (grad_g / self.norm)[:, None] * self.v)
+        return {"grad_v": grad_v, "grad_g": grad_g}
+""", [("(grad_g / self.norm)[:, None]", "grad_g[:, None]"), ("(self.g / self.norm)[:, None] * (dw",
+      "(1 / self.norm)[:, None] * (dw")]),
 }

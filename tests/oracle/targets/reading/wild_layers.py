@@ -331,6 +331,144 @@ def forward(x, W, b):
 def backward(x, W, b, dy):
     return {"x": dy @ W, "W": dy.T @ x, "b": dy.sum(axis=0)}
 """, [("dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"), ('"W": dy.T @ x', '"W": dy.T @ (x + 1)')]),
+    "among_activations": (NP + """
+class Layer:
+    def forward(self, x):
+        raise NotImplementedError
+
+    def backward(self, grad):
+        raise NotImplementedError
+
+class ReLU(Layer):
+    def forward(self, x):
+        self.mask = x > 0
+        return x * self.mask
+
+    def backward(self, grad):
+        return grad * self.mask
+
+class FullyConnected(Layer):
+    def __init__(self, in_dim, out_dim, lr=0.01):
+        self.W = np.random.randn(in_dim, out_dim) * 0.1
+        self.b = np.zeros((1, out_dim))
+        self.lr = lr
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, grad):
+        dx = grad @ self.W.T
+        self.W -= self.lr * (self.x.T @ grad)
+        self.b -= self.lr * grad.sum(axis=0, keepdims=True)
+        return dx
+""", [("self.lr * (self.x.T @ grad)", "self.lr * (self.x.T @ grad) / len(grad)"),
+      ("grad.sum(axis=0, keepdims=True)", "grad.mean(axis=0, keepdims=True)")]),
+    "grads_in_a_dict_beside_x": (NP + """
+def forward(X, W, b):
+    return X @ W + b, {"X": X, "W": W}
+
+def backward(dY, cache):
+    X, W = cache["X"], cache["W"]
+    return dY @ W.T, {"W": X.T @ dY, "b": dY.sum(0)}
+""", [("dY.sum(0)", "dY.sum()"), ("X.T @ dY", "X.T @ dY + W")]),
+    "weight_norm_conv2d": (NP + """
+class WNConv2d:
+    def __init__(self, c_in, c_out, k, stride=1, pad=0):
+        self.stride, self.pad = stride, pad
+        self.weight_v = np.random.randn(c_out, c_in, k, k)
+        self.weight_g = np.ones((c_out, 1, 1, 1))
+        self.bias = np.zeros(c_out)
+
+    def forward(self, x):
+        p, s = self.pad, self.stride
+        self.norm = np.sqrt((self.weight_v ** 2).sum((1, 2, 3), keepdims=True))
+        self.w = self.weight_g * self.weight_v / self.norm
+        self.xp = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
+        k = self.w.shape[2]
+        h, w = (self.xp.shape[2] - k) // s + 1, (self.xp.shape[3] - k) // s + 1
+        y = np.empty((len(x), len(self.w), h, w))
+        for i in range(h):
+            for j in range(w):
+                part = self.xp[:, :, i*s:i*s+k, j*s:j*s+k].reshape(len(x), -1)
+                y[:, :, i, j] = part @ self.w.reshape(len(self.w), -1).T + self.bias
+        return y
+
+    def backward(self, dy):
+        p, s, k = self.pad, self.stride, self.w.shape[2]
+        dxp, dw = np.zeros_like(self.xp), np.zeros_like(self.w)
+        for i in range(dy.shape[2]):
+            for j in range(dy.shape[3]):
+                part = self.xp[:, :, i*s:i*s+k, j*s:j*s+k]
+                dw += np.einsum("no,nchw->ochw", dy[:, :, i, j], part)
+                dxp[:, :, i*s:i*s+k, j*s:j*s+k] += np.einsum(
+                    "no,ochw->nchw", dy[:, :, i, j], self.w)
+        self.grad_weight_g = (dw * self.weight_v).sum((1, 2, 3), keepdims=True) / self.norm
+        self.grad_weight_v = self.weight_g / self.norm * (
+            dw - self.grad_weight_g * self.weight_v / self.norm)
+        self.grad_bias = dy.sum((0, 2, 3))
+        return dxp[:, :, p:dxp.shape[2] - p, p:dxp.shape[3] - p]
+""", [("self.weight_v / self.norm)\n        self.grad_b", "self.weight_v)\n        self.grad_b"),
+      ("dy[:, :, i, j], self.w)", "dy[:, :, i, j], self.weight_v)")]),
+    "batch_last_of_all": (NP + """
+class Affine:
+    def __init__(self, n_x, n_y):
+        self.parameters = {"W": np.random.randn(n_y, n_x), "b": np.zeros((n_y, 1))}
+
+    def forward(self, A_prev):
+        self.cache = A_prev
+        return self.parameters["W"] @ A_prev + self.parameters["b"]
+
+    def backward(self, dZ):
+        A_prev = self.cache
+        self.gradients = {"dW": dZ @ A_prev.T, "db": dZ.sum(axis=1, keepdims=True)}
+        return self.parameters["W"].T @ dZ
+""", [('"dW": dZ @ A_prev.T', '"dW": dZ @ A_prev.T / A_prev.shape[1]'),
+      ("dZ.sum(axis=1, keepdims=True)", "dZ.sum(axis=0)[None].T[:len(dZ)] * 0 + dZ.mean()")]),
+    "a_keyword_for_training": (NP + """
+class Linear:
+    def __init__(self, in_features, out_features, bias=True):
+        self.weight = np.random.randn(out_features, in_features)
+        self.bias = np.zeros(out_features) if bias else None
+
+    def forward(self, x, training=True):
+        if training:
+            self.saved = x
+        y = x @ self.weight.T
+        return y if self.bias is None else y + self.bias
+
+    def backward(self, grad_output):
+        self.weight_grad = grad_output.T @ self.saved
+        if self.bias is not None:
+            self.bias_grad = grad_output.sum(axis=0)
+        return grad_output @ self.weight
+""", [("grad_output.sum(axis=0)", "grad_output[0]"), ("return grad_output @ self.weight",
+       "return grad_output @ abs(self.weight)")]),
+    "dilated_with_attributes": (NP + """
+class CausalConv1d:
+    def __init__(self):
+        self.kernel = np.random.randn(6, 4, 3)
+        self.dilation = 2
+
+    def forward(self, x):
+        self.x, d = x, self.dilation
+        n = x.shape[2] - 2 * d
+        y = 0
+        for k in range(3):
+            y = y + np.einsum("nct,oc->not", x[:, :, k * d:k * d + n], self.kernel[:, :, k])
+        return y
+
+    def backward(self, dout):
+        d, n = self.dilation, dout.shape[2]
+        dx, dk = np.zeros_like(self.x), np.zeros_like(self.kernel)
+        for k in range(3):
+            dx[:, :, k * d:k * d + n] += np.einsum("not,oc->nct", dout, self.kernel[:, :, k])
+            dk[:, :, k] = np.einsum("not,nct->oc", dout, self.x[:, :, k * d:k * d + n])
+        self.d_kernel = dk
+        return dx
+""", [('dk[:, :, k] = np.einsum("not,nct->oc", dout, self.x[:, :, k * d:k * d + n])',
+       'dk[:, :, k] = np.einsum("not,nct->oc", dout, self.x[:, :, k:k + n])'),
+      ("dx[:, :, k * d:k * d + n] +=", "dx[:, :, k * d:k * d + n] =")]),
 }
 
 TORCH = {
@@ -377,6 +515,31 @@ class LinearFunction(torch.autograd.Function):
         return grad_output.mm(weight), grad_output.t().mm(input), grad_output.sum(0)
 """, [("grad_output.sum(0)", "grad_output.mean(0)"),
       ("grad_output.t().mm(input)", "grad_output.t().mm(2 * input)")]),
+    "torch_old_norm": ("""import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.lin = nn.utils.weight_norm(nn.Linear(in_features, out_features))
+
+    def forward(self, x):
+        return self.lin(x)
+""", [("return self.lin(x)", "return self.lin(x) + x.sum()"),
+      ("return self.lin(x)", "return -self.lin(x)")]),
+    "torch_weight_alone": ("""import torch
+from torch import nn
+import torch.nn.functional as F
+
+class WeightNorm(nn.Module):
+    def __init__(self, out_features, in_features):
+        super().__init__()
+        self.v = nn.Parameter(torch.randn(out_features, in_features))
+        self.g = nn.Parameter(torch.ones(out_features, 1))
+
+    def forward(self):
+        return self.g * F.normalize(self.v, dim=1)
+""", [("self.g * F", "self.g ** 2 * F"), ("dim=1)", "dim=1, p=1)")]),
     "torch_functions": ("""import torch
 
 def weight_norm(v, g):
