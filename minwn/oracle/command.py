@@ -39,8 +39,8 @@ SCHEMA = "minwn-check/1"
 WAIT = 2.0  # seconds before there is a bar
 TOGETHER = 8  # targets whose processes may wait at the same time
 EPILOG = """targets:
-  homework.py            the functions forward(v, g) and backward(w_bar, v, g) of a file
-  homework.py:name       the methods of an object or a class in it
+  homework.py            the functions or the class of a file, weight norm alone or a whole layer
+  homework.py:name       one function, class or object of it
   package.module:name    the same of a module
   torch flax equinox paddle numpy minwn all, or one of them, as torch.hook: see --list
 
@@ -108,16 +108,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="declare a difference by its id; it does not fail",
     )
     parser.add_argument(
+        "--adapter", metavar="OUT.py",
+        help="for a target that cannot be called: write a file that calls it, to be filled in",
+    )
+    parser.add_argument(
         "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS",
         help=f"that a file or module may take for a report; default {TIMEOUT:g}",
     )
     parser.add_argument(
         "--in-process", action="store_true",
         help="run files and modules in this process, without a time limit",
-    )
-    parser.add_argument(
-        "--adapter", metavar="OUT.py",
-        help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
@@ -257,16 +257,18 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
                 yield from _by_name(adapter, args)
         elif Path(target).is_file() and not target.endswith(".py"):
             raise _Usage(
-                f"{target} is not Python. A program that answers JSON lines, see "
-                f"minwn/oracle/vectors/FORMAT.md, is judged with --pipe ./{Path(target).stem}"
+                f"{target} is not Python. A program that answers JSON lines (see "
+                f"minwn/oracle/vectors/FORMAT.md) is judged with --pipe ./{Path(target).stem}"
             )
         elif target.endswith(".py") or ":" in target or Path(target).exists():
-            yield from _read(target, args, stack)
+            yield from _loaded(target, args, stack)
         else:
+            near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}{_meant(target)}; minwn check --list "
-                f"shows them"
+                f"{', '.join((*adapters.families(), 'all'))}; "
+                + (f"did you mean {near[0]}? " if near else "")
+                + "minwn check --list shows them"
             )
     if args.pipe is not None:
         try:
@@ -283,50 +285,28 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
             "accumulate": args.accumulate}
 
 
-def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
-    settings = {} if args.axis is ... else {"axis": args.axis}
-    settings |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
-    dtypes = args.dtype or functions.settings.get("dtype", "float64")
-    if isinstance(dtypes, tuple | list) and not dtypes:
-        raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
-    options = _options(args)
-    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
-        cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
-        spec = functions.spec(**settings, **cases, dtype=dtype)
-
-        def run(spec: Spec = spec) -> Report:
-            how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}
-            return check(**functions.given, **how, name=functions.name, **options)
-
-        yield Job(f"{functions.name} {spec.dtype}", run)
-
-
-def _read(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
-    """A job for each dtype of a file, class or module, which runs in a process of its own.
-
-    A REFUSED report where it cannot be loaded or read.
-    """
-    hints: dict[str, Any] = {} if args.axis is ... else {"axis": args.axis}
-    hints |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
-    hints |= {"dtype": args.dtype[0]} if args.dtype else {}
+def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
+    """The jobs of a file or a module, which runs in a process of its own."""
+    hints = _hints(args)
     child = Child(target, hints, timeout=args.timeout)
     try:
         if args.in_process:
-            reading = read(target, **hints)
-        else:
-            reading = Reading(**vars(stack.enter_context(child).found))
+            yield from _readings(read(target, **hints), args)
+            return
+        stack.enter_context(child)
     except Unreadable as error:
         if args.adapter is not None:
             with Path(args.adapter).open("x", encoding="utf-8") as file:
                 file.write(error.adapter.replace("OUT.py", args.adapter))
-        report = refused(error)
-        yield Job(error.name, lambda: report)
+        refusal = refused(error)
+        yield Job(refusal.name, lambda: refusal)
         return
     except (NotLoaded, Lost) as error:
-        report = Report(short(target), "REFUSED", printable(error), notes=child.notes())
-        yield Job(report.name, lambda: report)
+        name = short(target)
+        report = Report(name, "REFUSED", printable(error), notes=child.notes())
+        yield Job(name, lambda: report)
         return
-    jobs = list(_of_reading(reading, args))
+    jobs = list(_readings(Reading(**vars(child.found)), args))
     if len(args.targets) > TOGETHER:
         child.stop()  # until it is called
     for job in jobs:
@@ -341,30 +321,47 @@ def _read(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[J
         yield Job(job.name, run)
 
 
-def _of_reading(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
-    settings = Functions(name=reading.name, settings=reading.settings)
-    options = _options(args)
-    alone = {key: options.pop(key) for key in ("groups", "ranks", "threads", "accumulate")}
-    dtypes = args.dtype or reading.settings.get("dtype", "float64")
-    if isinstance(dtypes, tuple | list) and not dtypes:
-        raise TargetError(f"{reading.name}: DTYPE={dtypes!r} is empty; give one, or several")
+def _hints(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were asked for, before those that would be found."""
+    found = {} if args.axis is ... else {"axis": args.axis}
+    found |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
+    return found | ({"dtype": args.dtype[0]} if args.dtype else {})
+
+
+def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
+    """A job for each dtype of a target as it was read."""
+    settings = reading.settings
     if reading.kind == "weight_norm":
-        options |= {key: alone[key] for key in ("groups", "threads", "accumulate")}
+        given: dict[str, Any] = reading.functions
+        for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
+            yield replace(job, run=functools.partial(_stated, reading, job))
+        return
+    dtypes = args.dtype or settings.get("dtype", "float64")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
-        if reading.kind == "weight_norm":
-            cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
-            settings.spec(**cases, dtype=dtype)
-
-        def run(dtype: Any = dtype) -> Report:
-            return reading.check(**options, dtype=dtype)
-
-        yield Job(f"{reading.name} {dtype}", run)
+        options = {**_options(args), "dtype": dtype}
+        yield Job(f"{reading.name} {dtype}", functools.partial(reading.check, **options))
 
 
-def _meant(target: str) -> str:
-    """The name that was meant, or how to judge what is no Python."""
-    near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _stated(reading: Reading, job: Job) -> Report:
+    return reading.stated(job.run())
+
+
+def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
+    settings = {} if args.axis is ... else {"axis": args.axis}
+    settings |= {key: x for key in ("form", "eps") if (x := getattr(args, key)) is not None}
+    dtypes = args.dtype or functions.settings.get("dtype", "float64")
+    if isinstance(dtypes, tuple | list) and not dtypes:
+        raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
+    options = _options(args) | {"ranks": args.ranks or functions.settings.get("ranks")}
+    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
+        cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
+        spec = functions.spec(**settings, **cases, dtype=dtype)
+
+        def run(spec: Spec = spec) -> Report:
+            how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}
+            return check(**functions.given, **how, name=functions.name, **options)
+
+        yield Job(f"{functions.name} {spec.dtype}", run)
 
 
 def _by_name(adapter: adapters.Adapter, args: argparse.Namespace) -> Iterator[Job]:

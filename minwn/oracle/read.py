@@ -26,6 +26,9 @@ from .targets.reading import Found, Unreadable, understood
 __all__ = ["Reading", "Unreadable", "read", "refused"]
 
 
+FOR_LAYERS = ("accept", "quick", "shape", "dtype", "form", "eps", "kernel", "channels")
+
+
 class Reading(Found):
     """A target that was understood."""
 
@@ -35,17 +38,25 @@ class Reading(Found):
         options: those of either, before what was read.
         """
         given = {key: x for key, x in options.items() if x is not None or key == "axis"}
+        if self.kind == "layer":
+            given = {key: x for key, x in given.items() if key in FOR_LAYERS}
         reports = []
         for each in (self, *self.variants):
             judge: Any = check if each.kind == "weight_norm" else check_layer
             how: dict[str, Any] = {**each.functions, **each.settings, **given}
             reports.append(judge(name=self.name, **how))
             if not reports[-1].ok:
-                break
-        last = reports[-1] if not reports[-1].ok else reports[0]
-        statement = (self, *self.variants)[reports.index(last)].statement
-        also = [f"judged as well with {_options(each)}" for each in self.variants if last.ok]
-        return dataclasses.replace(last, notes=[*statement, *also, *last.notes])
+                return _with_notes(reports[-1], each.statement)
+        also = [f"judged as well with {_options(each)}" for each in self.variants]
+        return _with_notes(reports[0], [*self.statement, *also])
+
+    def stated(self, report: Report) -> Report:
+        """A report with how the target was read."""
+        return _with_notes(report, self.statement)
+
+
+def _with_notes(report: Report, notes: list[str]) -> Report:
+    return dataclasses.replace(report, notes=[*notes, *report.notes])
 
 
 def _options(found: Found) -> str:

@@ -23,20 +23,22 @@ _INDENT = 12
 
 Block = tuple[str, list[str]]
 KINDS = (  # the most important first
-    "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
-    "gap", "note",
+    "mistake", "next", "read as", "on paper", "checks", "letters", "evidence", "worst",
+    "all right", "seen in", "gap", "note",
 )
 
 
 def screen(r: Findings) -> str:
-    """At most HEIGHT lines of at most WIDTH columns; all notes where nothing was judged."""
-    if r.verdict == "REFUSED":
+    """At most HEIGHT lines of at most WIDTH columns; more for what could not be called."""
+    if r.verdict == "REFUSED" and "wanted" in r.notes:  # it could not be called
         notes = [line for note in r.notes for line in _folded(note)]
         return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
     if r.verdict == "PASS" and r.grade:
         blocks.append(("mistake", _wrapped("grade", f"{r.grade}: {GRADES[r.grade]}")))
+    read = [note.removeprefix("read as ") for note in r.notes if read_as(note)]
+    blocks += [("read as", _wrapped("read as", note)) for note in read]
     for i, group in enumerate(r.rivals):
         blocks += _named(r, group, i)
     blocks += [gap, *_on_paper(r)]
@@ -48,11 +50,17 @@ def screen(r: Findings) -> str:
             *_wrapped("", f"got {w.got:.8g}   expected {w.expected:.8g}   {size}"),
         ]
         blocks.append(("worst", lines))
-    blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in r.notes)]
+    notes = [note for note in r.notes if not read_as(note)]
+    blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in notes)]
     blocks += [("note", _wrapped("skipped", text)) for text in r.skipped]
     if r.verdict in NEXT and not r.layer:
         blocks.append(("next", _wrapped("next", NEXT[r.verdict])))
     return "\n".join(_fitted(blocks))
+
+
+def read_as(note: str) -> bool:
+    """Whether a note says how a target was read."""
+    return note.startswith("read as ")
 
 
 def _fitted(blocks: list[Block]) -> list[str]:

@@ -41,7 +41,7 @@ from ...terminal import counted
 from .implementation import Lost
 from .layer import on_purpose
 from .reading import Found, understood
-from .target import TargetError
+from .target import TargetError, load
 from .threads import meet
 
 __all__ = ["TIMEOUT", "Child", "Gone"]
@@ -81,6 +81,7 @@ class Child:
         self.fault: Gone | None = None
         self.printed: dict[str, str] = {"stdout": "", "stderr": ""}
         self._spent = 0.0
+        self._loaded = self._as_it_is = False
         self._process: Any = None
         self._connection: Any = None
         self._tokens: dict[int, tuple[weakref.ref[np.ndarray], int]] = {}
@@ -91,11 +92,25 @@ class Child:
 
     def __enter__(self) -> Child:
         try:
-            self._start()
+            self._start_reading()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _start_reading(self) -> None:
+        """Start; where a question of the reader is the end of the process, without the reader."""
+        try:
+            self._start()
+        except Gone as lost:
+            if not self._loaded:
+                raise
+            self.fault, self._as_it_is = None, True
+            try:
+                self._start()
+            except TargetError:
+                self.fault = lost
+                raise lost from None
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
@@ -105,11 +120,10 @@ class Child:
         self._connection, theirs = context.Pipe()
         _PARENTS_ENDS.add(self._connection)
         process = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(theirs, self.target, self.hints, self.timeout)
+            target=_serve, args=(theirs, self.target, self.hints, self.timeout, self._as_it_is)
         )
         with warnings.catch_warnings():
-            # Of threads that a fork leaves behind: those of BLAS, which expects it.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")  # of threads, as of BLAS, that a fork leaves behind
             process.start()
         self._process = process
         theirs.close()
@@ -215,9 +229,12 @@ class Child:
                 if not self._connection.poll(max(left, 0.0)):
                     raise self._gone("timeout", f"{what}: no end within {self.timeout:g} s in all")
                 message: tuple[Any, ...] = pickle.loads(self._connection.recv_bytes())
-                if message[0] != "said":
+                if message[0] == "said":
+                    self.printed[message[1]] += message[2]
+                elif message[0] == "loaded":
+                    self._loaded = True
+                else:
                     return message
-                self.printed[message[1]] += message[2]
         except (EOFError, OSError):
             raise self._ended(what) from None
         finally:
@@ -385,15 +402,18 @@ def _sent(answer: Any) -> Any:
 # ---- in the child -------------------------------------------------------------------------------
 
 
-def _serve(connection: Any, target: str, hints: dict[str, Any], timeout: float) -> None:
-    """Load the target, and answer until the parent hangs up."""
+def _serve(
+    connection: Any, target: str, hints: dict[str, Any], timeout: float, as_it_is: bool
+) -> None:
+    """Load and read the target, and answer until the parent hangs up."""
     for end in list(_PARENTS_ENDS):  # they came with the fork, and would keep siblings waiting
         end.close()
     channel = _Channel(connection)
     _apart(channel)
     try:
         with _limited(timeout), np.errstate(all="ignore"):
-            found = understood(target, hints)
+            read = contractual if as_it_is else understood
+            found = read(target, hints, lambda: channel.send("loaded"))
             calls = _Calls([found, *found.variants])
             channel.send("opened", *_without_functions(found))
         while True:
@@ -418,6 +438,12 @@ def _without_functions(found: Found) -> tuple[Found, list[dict[str, Any]]]:
     ]
     variants = [replace(each, functions={}) for each in found.variants]
     return replace(found, functions={}, variants=variants), about
+
+
+def contractual(target: str, hints: dict[str, Any], loaded: Callable[[], None]) -> Found:
+    """The reading of a file that keeps to the contract: nothing is called before it is judged."""
+    found = load(target)
+    return Found(found.name, "weight_norm", found.given, found.settings | hints)
 
 
 class _Calls:

@@ -75,8 +75,8 @@ def load(target: str) -> Functions:
     A file is run again each time, with its folder on the path, so that it can import its
     neighbours; neither it nor they stay importable, and no bytecode is written. Raises TargetError.
     """
-    holder, module, name = located(target)
-    name = name.rpartition(":")[2]
+    holder, module = located(target)
+    name = _split(target)[1]
     if isinstance(holder, type):
         try:
             holder = holder()
@@ -99,8 +99,8 @@ def load(target: str) -> Functions:
     return Functions(**found, module=module, name=short(target), settings=settings)
 
 
-def located(target: str) -> tuple[Any, ModuleType, str]:
-    """(what a target names, the module that has it, its short name); see `load`."""
+def located(target: str) -> tuple[Any, ModuleType]:
+    """(what a target names, the module that has it); see `load`."""
     where, name = _split(target)
     module = _run(Path(where)) if where.endswith(".py") else _import(where)
     holder: Any = module
@@ -108,7 +108,7 @@ def located(target: str) -> tuple[Any, ModuleType, str]:
         if not hasattr(holder, part):
             raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
         holder = getattr(holder, part)
-    return holder, module, short(target)
+    return holder, module
 
 
 def _split(target: str) -> tuple[str, str]:

@@ -46,7 +46,7 @@ def write(tmp_path):
     return write
 
 
-def as_written(target, hints):
+def as_written(target, hints, loaded):
     """Positions are taken at their word, so that any function of a test will do."""
     found = load(target)
     return Found(found.name, "weight_norm", found.given, found.settings)
@@ -59,7 +59,8 @@ def child(write, monkeypatch):
     monkeypatch.setattr(module, "understood", as_written)  # known to a fork alone
 
     def child(text, **how):
-        made.append(Child(write(text), **{"method": METHODS[0], "timeout": 20} | how))
+        options = {"method": METHODS[0], "timeout": 20} | how
+        made.append(Child(write(text), {"as_is": True}, **options))
         return made[-1].__enter__()
 
     yield child
@@ -377,6 +378,21 @@ def test_a_layer_that_is_lost_fails_with_its_case(write, how, when):
     assert report.verdict == "FAIL"
     assert names(report) == [how.partition(" ")[0]], str(report)
     assert words in report.diagnosis[0].evidence
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_what_is_lost_while_it_is_read_is_judged_as_it_is(write, how):
+    body, words = LOST[how]
+    always = RIGHT.replace("    n = norm(v)\n", f"    n = norm(v)\n    if True: {body}\n")
+    with Child(write(always), method=METHODS[0], timeout=1) as made:
+        report = judged(made)
+    assert (report.verdict, names(report)) == ("FAIL", [how.partition(" ")[0]])
+    assert report.diagnosis[0].evidence.startswith("D-0000 (3, 4): backward of (3, 4), ")
+    always = LAYER.replace("        self.dW,", f"        if True: {body}\n        self.dW,")
+    made = Child(write(always), method=METHODS[0], timeout=1)
+    with pytest.raises(Gone, match=words), made:
+        pass
+    assert made._process is None
 
 
 def test_a_process_that_is_lost_outside_of_the_cases(child):

@@ -268,6 +268,11 @@ def leaves(answer: Any, called: Sequence[str] = (), path: Path = ()) -> list[Lea
     return [Leaf(path, called[0] if len(called) == 1 else "", answer)]
 
 
+def _of_weight(name: str) -> str | None:
+    """v for dw, where the weight itself is no array of its own."""
+    return "v" if "w" in (names.cotangent(name), names.role(name)) else None
+
+
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an array, a framework's too, or of a number."""
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
@@ -289,15 +294,15 @@ def assigned(
     answers whose shapes decide nothing either
     """
     order: dict[str, Path] = {}
-    nameless = []
-    for leaf in found:
-        role = names.cotangent(leaf.name) or names.role(leaf.name) if leaf.name else None
-        role = "g" if role == "log_g" else role
-        role = "v" if role == "w" and "w" not in wanted else role
-        if role is not None and role in wanted and role not in order:
-            order[role] = leaf.path
-        elif role is None or leaf.name == "":
-            nameless.append(leaf)
+    used: set[Path] = set()
+    for meaning in (names.cotangent, names.role, _of_weight):
+        for leaf in found:
+            role = meaning(leaf.name) if leaf.name else None
+            role = "g" if role == "log_g" else role
+            if role is not None and role in wanted and role not in order and leaf.path not in used:
+                order[role] = leaf.path
+                used.add(leaf.path)
+    nameless = [x for x in found if not (names.cotangent(x.name) or names.role(x.name))]
     left = [role for role in wanted if role not in order]
     for role in list(left):
         fits = [x for x in nameless if shape_of(x.value) == wanted[role]]

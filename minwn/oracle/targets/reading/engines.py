@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,7 @@ class Engine:
     gradients: Callable[[Callable[..., Any], Sequence[Any], Any], Sequence[Any]]
     dtype: Callable[[], str]  # in which it computes by default
     compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
+    wide: Callable[[], AbstractContextManager[Any]] = nullcontext  # float64 is float64
 
 
 def lower(x: Any) -> Any:
@@ -80,6 +82,12 @@ def _jax_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _jax_wide() -> AbstractContextManager[Any]:
+    import jax
+
+    return jax.enable_x64(True)
+
+
 def _jax_dtype() -> str:
     import jax
 
@@ -88,7 +96,7 @@ def _jax_dtype() -> str:
 
 ENGINES = {
     "torch": Engine("torch", _torch_lift, _torch_gradients, lambda: "float64"),
-    "jax": Engine("jax", _jax_lift, _jax_gradients, _jax_dtype, _jax_compiled),
+    "jax": Engine("jax", _jax_lift, _jax_gradients, _jax_dtype, _jax_compiled, _jax_wide),
 }
 OF = {"torch": "torch", "jax": "jax", "flax": "jax", "equinox": "jax"}
 

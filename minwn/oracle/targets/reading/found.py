@@ -51,8 +51,8 @@ class Unreadable(TargetError):
         self.hints = hints or []
         super().__init__(f"{name}: cannot be called as it was read: {found}")
 
-    def __reduce__(self) -> Any:
-        return Unreadable, (self.name, self.found, self.tried, self.adapter, self.hints)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.found, self.tried, self.adapter, self.hints)
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

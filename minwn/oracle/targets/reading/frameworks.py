@@ -116,6 +116,13 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         first = make(classes.TRIAL)
         shapes = {n: tuple(p.shape) for n, p in first.named_parameters()}
         roles = _roles(list(shapes))
+        if not roles:  # a function of v and g, written as a module
+            for call in calls(first.forward, ("v", "g")):
+                yield Source(
+                    name, ("v", "g"), call, engine=ENGINES["torch"], autodiff="torch's",
+                    called={r: call.called(r) for r in ("v", "g")},
+                )
+            return
         taken = parameters(first.forward) or []
         takes = _takes(roles, any(
             p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in taken))

@@ -210,7 +210,7 @@ class LayerAttempt:
                 p = self.problem(which)
                 try:
                     answer, _ = self.source.ask(self._given(p.arrays))
-                except Exception as error:
+                except probes.FAILURES as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
                 self.source.backward = self.source.backward or pulled(answer)
@@ -227,10 +227,11 @@ class LayerAttempt:
                     if truth is None:
                         break
                     want = self.layout.give("y", truth).shape
-                    leaf = next((x for x in answer.leaves if np.shape(x.value) == want), None)
-                    if leaf is None:
+                    there = [x for x in answer.leaves if np.shape(x.value) == want]
+                    if not there:
                         break
-                    found.append((leaf.path, probes.close(self._y(leaf.value), truth)))
+                    near = [x for x in there if probes.close(self._y(x.value), truth)]
+                    found.append(((near or there)[0].path, bool(near)))
                 if len(found) == len(asked):
                     fits.append((options, found[0][0]))
                     if all(close for _, close in found):
@@ -254,7 +255,7 @@ class LayerAttempt:
         y_bar = np.random.default_rng(5).normal(size=truth.shape).astype(truth.dtype)
         try:
             answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
-        except Exception as error:
+        except probes.FAILURES as error:
             self.evidence = replace(e, backward_raised=f"{type(error).__name__}: {error}")
             return
         assert answer is not None

@@ -11,13 +11,13 @@ import contextlib
 import dataclasses
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ..target import ROLES, TargetError, located
+from ..target import ROLES, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, probes, weight_norm
 from .adapter import adapter
 from .calling import parameters, role_of
@@ -36,9 +36,15 @@ CONSTANTS = (
 )
 
 
-def understood(target: Any, hints: Mapping[str, Any]) -> Found:
-    """How a target is read. Raises Unreadable, or TargetError where there is nothing to read."""
-    holder, module, name = located(target) if isinstance(target, str) else _given(target)
+def understood(
+    target: Any, hints: Mapping[str, Any], loaded: Callable[[], None] = lambda: None
+) -> Found:
+    """How a target is read. Raises Unreadable, or TargetError where there is nothing to read.
+
+    loaded: called between loading and the first question
+    """
+    holder, module, name = _named(target) if isinstance(target, str) else _given(target)
+    loaded()
     settings = _settings(holder, module) | dict(hints)
     candidates = [*_candidates(holder, module)]
     given = {r: f for r in ROLES if callable(f := getattr(holder, r, None))}
@@ -95,6 +101,11 @@ def _space(holder: Any, module: ModuleType | None) -> Mapping[str, Any]:
         holder = next(iter(holder.values() if isinstance(holder, dict) else holder), None)
     return getattr(holder, "__globals__", None) or vars(
         sys.modules.get(getattr(holder, "__module__", ""), ModuleType("none")))
+
+
+def _named(target: str) -> tuple[Any, ModuleType | None, str]:
+    """What a person names."""
+    return *located(target), short(target)
 
 
 def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
@@ -187,7 +198,7 @@ def _sources(
         reader = frameworks if frameworks.framework(candidate) else classes
         try:
             found = [*reader.sources(candidate, name)]
-        except Exception as error:
+        except probes.FAILURES as error:
             said = f"{_name(candidate)}(...): {type(error).__name__}: {error}"
             raise Unreadable(name, described, [said]) from error
     if not found:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +88,11 @@ class Source:
 
     def ask(self, given: Mapping[str, Any], upstream: Any = None) -> tuple[Answer, Answer | None]:
         """(the answer of forward, and of backward where there is an upstream)."""
+        wide = any(x.dtype == "float64" for x in given.values() if isinstance(x, np.ndarray))
+        with self.engine.wide() if self.engine is not None and wide else nullcontext():
+            return self._ask(given, upstream)
+
+    def _ask(self, given: Mapping[str, Any], upstream: Any) -> tuple[Answer, Answer | None]:
         lift: Callable[[Any], Any] = _same if self.engine is None else self.engine.lift
         given = {
             key: lift(x) if isinstance(x, np.ndarray) else x for key, x in given.items()

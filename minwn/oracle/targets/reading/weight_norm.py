@@ -125,10 +125,10 @@ class Attempt:
             if self.source.forward is not None:
                 try:
                     answer, _ = self.source.ask(self._given(p.arrays))
-                except Exception as error:
+                except probes.FAILURES as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
-                self.main = _main(answer, p.v)
+                self.main = self._main(answer, p)
                 self.source.backward = self.source.backward or pulled(answer)
                 w = a.result(answer.at(self.main), p.arrays)
                 truth, shape = probes.close(w, p.w), probes.shaped(w, p.v)
@@ -136,12 +136,23 @@ class Attempt:
             if self.source.differentiates:
                 self.evidence = self._probe_backward(p, truth, shape)
 
+    def _main(self, answer: Answer, p: probes.Problem) -> Path:
+        """Where w is: the array that is called so; of those with v's shape w itself, or the first.
+        """
+        fits = [x for x in answer.leaves if np.shape(x.value) == p.v.shape]
+        named = [x for x in answer.leaves if names.role(x.name) in ("w", "y")]
+        right = [
+            x for x in fits if probes.close(self.arrangement.result(x.value, p.arrays), p.w)
+        ] if len(fits) > 1 else []
+        chosen = [x for x in fits if x in named] or right or fits or named or answer.leaves
+        return chosen[0].path if chosen else ()
+
     def _probe_backward(self, p: probes.Problem, truth: bool, shape: bool) -> Evidence:
         given = self._given(p.arrays)
         alone = self.source.forward is None
         try:
             answer = self.source.ask(given, p.w_bar)[1]
-        except Exception as error:
+        except probes.FAILURES as error:
             said = f"{type(error).__name__}: {error}"
             return Evidence(said if alone else None, truth, shape, backward_raised=said)
         assert answer is not None
@@ -176,14 +187,6 @@ class Attempt:
                 for path, x, factor in pairs
             )
         return found
-
-
-def _main(answer: Answer, like: Any) -> Path:
-    """Where w is: the first array of v's shape; where none has it, the first."""
-    fits = [x for x in answer.leaves if np.shape(x.value) == np.shape(like)]
-    named = [x for x in answer.leaves if names.role(x.name) in ("w", "y")]
-    chosen = [x for x in fits if x in named] or fits or named or answer.leaves
-    return chosen[0].path if chosen else ()
 
 
 def _told(answer: Answer) -> str:
