@@ -75,6 +75,7 @@ INSIDE = {
         "check": 10,
         "check_layer": 10,
         "check_adapter": 11,
+        "read": 11,
         "command": 12,
         "vectors": 13,
         "__init__": 14,
