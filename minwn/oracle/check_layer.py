@@ -106,4 +106,5 @@ def check_layer(
                 result = check(run)
                 if result is not None:
                     run.checks.append(result)
+            run.again()
         return layer_verdict(run, name, accepted, start)

@@ -18,7 +18,7 @@ from ..terminal import Progress, colours
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
-from .read import Reading, Unreadable, read, reading_of, refused
+from .read import Reading, Unreadable, read, refused
 from .report import Report
 from .report.html import page
 from .report.junit import junit
@@ -306,7 +306,7 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
         report = Report(name, "REFUSED", printable(error), notes=child.notes())
         yield Job(name, lambda: report)
         return
-    jobs = list(_readings(reading_of(child.found), args))
+    jobs = list(_readings(Reading(**vars(child.found)), args))
     if len(args.targets) > TOGETHER:
         child.stop()  # until it is called
     for job in jobs:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import linecache
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,8 @@ from .reference.error_bounds import counts
 from .reference.rounding import as_float64
 from .report import CheckResult
 from .run import FAULTS
-from .targets.layer import LayerFunctions, takes_bias
+from .targets.implementation import Lost
+from .targets.layer import LayerFunctions, on_purpose, takes_bias
 
 __all__ = ["LayerObservation", "LayerRun", "Prepared", "case_of", "prepare", "settled"]
 
@@ -190,6 +191,7 @@ class LayerRun:
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     consistent: bool | None = None
+    gone: Lost | None = None
 
     @property
     def cases(self) -> tuple[Prepared, ...]:
@@ -201,6 +203,12 @@ class LayerRun:
             text, fix = FAULTS[id]
             fix = LAYER_FIXES.get(id, fix)
             self.faults.append(Diagnosis(id, text, fix, evidence, (output,)))
+
+    def lost(self, what: str, where: str, error: Lost) -> None:
+        """A fault where the implementation is gone; once, because later calls say the same."""
+        if self.gone is None:
+            self.gone = error
+            self.fault(error.id, what, f"{where}{error}")
 
     # -- calls
 
@@ -273,12 +281,24 @@ class LayerRun:
             if got:
                 self.observations.append(LayerObservation(p, got))
 
+    def again(self) -> None:
+        """The first call again, at the end: the implementation may be gone since."""
+        for what in self.answered:
+            with contextlib.suppress(Exception):
+                try:
+                    self.functions.call(what, self.handed(self.cases[0]))
+                except Lost as error:
+                    self.lost(what, "", error)
+
     def _raw(self, what: str, p: Prepared) -> dict[str, Array]:
         try:
             found = self.functions.call(what, self.handed(p))
+        except Lost as error:
+            self.lost(what, f"{p.case.id} {self.about(p)}: ", error)
+            return {}
         except Exception as error:
             message = f"{p.case.id} {self.about(p)}: {type(error).__name__}: {error}"
-            kind = self.refused if _on_purpose(error) and p.case.features else self.raised
+            kind = self.refused if on_purpose(error) and p.case.features else self.raised
             kind.setdefault(what, []).append((p, message))
             return {}
         if found:
@@ -305,21 +325,6 @@ LAYER_FIXES = {
     "wrong_shape": "give each gradient the shape of what it belongs to",
     "wrong_dtype": "return arrays of the dtype of x",
 }
-
-
-def _on_purpose(error: Exception) -> bool:
-    """Whether the function itself says that it does not take such sizes."""
-    if isinstance(error, AssertionError | NotImplementedError):
-        return True
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or not isinstance(error, ValueError):
-        return False
-    code = trace.tb_frame.f_code
-    library = "site-packages" in code.co_filename or "<" in code.co_filename
-    line = linecache.getline(code.co_filename, trace.tb_lineno).strip()
-    return not library and line.startswith("raise ")
 
 
 # ---- how it is called ---------------------------------------------------------------------------

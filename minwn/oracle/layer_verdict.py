@@ -32,6 +32,11 @@ def layer_verdict(run: LayerRun, name: str | None, accept: set[str], start: floa
     }
     silent = list(_silent(run))
     judged = {output for o in run.observations for output in o.got}
+    if not judged and run.gone is not None:
+        return Report(
+            verdict="FAIL", headline=run.faults[0].formula, diagnosis=run.faults, notes=run.notes,
+            seconds=time.perf_counter() - start, **fields,
+        )
     if not judged:
         return Report(
             verdict="REFUSED", headline="; ".join(silent) or "no function was given",
@@ -79,7 +84,7 @@ CONTRACT = {
 
 def _silent(run: LayerRun) -> Any:
     """What never answered, and why."""
-    for what in ("forward", "backward"):
+    for what in ("forward", "backward") if run.gone is None else ():
         if run.functions.has(what) and what not in run.answered:
             messages = [m for kind in (run.raised, run.refused) for _, m in kind.get(what, [])]
             if messages:

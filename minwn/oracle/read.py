@@ -16,7 +16,6 @@ where the argument is not called g or gain. It never fits form, eps or the side 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from .check import check
@@ -24,7 +23,7 @@ from .check_layer import check_layer
 from .report import Report
 from .targets.reading import Found, Unreadable, understood
 
-__all__ = ["Reading", "Unreadable", "read", "reading_of", "refused"]
+__all__ = ["Reading", "Unreadable", "read", "refused"]
 
 
 FOR_LAYERS = ("accept", "quick", "shape", "dtype", "form", "eps", "kernel", "channels")
@@ -38,7 +37,7 @@ class Reading(Found):
 
         options: those of either, before what was read.
         """
-        given = {key: x for key, x in options.items() if x is not None}
+        given = {key: x for key, x in options.items() if x is not None or key == "axis"}
         if self.kind == "layer":
             given = {key: x for key, x in given.items() if key in FOR_LAYERS}
         reports = []
@@ -54,13 +53,6 @@ class Reading(Found):
     def stated(self, report: Report) -> Report:
         """A report with how the target was read."""
         return _with_notes(report, self.statement)
-
-
-def reading_of(found: Sequence[Any]) -> Reading:
-    """The reading of a target that was understood elsewhere, and of the same with other settings.
-    """
-    made = [Reading(x.name, x.kind, x.functions, x.settings, list(x.statement)) for x in found]
-    return dataclasses.replace(made[0], variants=list(made[1:]))
 
 
 def _with_notes(report: Report, notes: list[str]) -> Report:

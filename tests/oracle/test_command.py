@@ -318,7 +318,7 @@ def test_a_shape_threads_and_accumulate(run, monkeypatch):
     asked, real = [], command.check
     monkeypatch.setattr(command, "check", lambda **how: asked.append(how) or real(**how))
     assert run("mine.py", "--dtype", "float16", "--accumulate", "float16")[0] == 0
-    assert (asked[0]["accumulate"], asked[0]["shape"], asked[0]["threads"]) == ("float16", None, 0)
+    assert (asked[0]["accumulate"], asked[0]["threads"]) == ("float16", 0)
 
 
 @pytest.mark.parametrize(

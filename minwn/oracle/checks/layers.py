@@ -25,6 +25,7 @@ from ..layer_run import LayerRun, Prepared, prepare
 from ..layer_spec import LayerSpec
 from ..reference.rounding import as_float64
 from ..report import CheckResult
+from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions
 from .differences import ridders
 
@@ -42,6 +43,8 @@ def hygiene(run: LayerRun) -> CheckResult:
         if run.functions.has(what) and what in run.answered:
             try:
                 _examine(run, what, p, other)
+            except Lost as error:
+                run.lost(what, "called again: ", error)
             except Exception as error:
                 if not any(f.id == "wrong_shape" and "y" in f.outputs for f in run.faults):
                     run.fault("raises", what, f"called again: {type(error).__name__}: {error}")

@@ -1,9 +1,9 @@
 """A target in a process of its own, as functions of NumPy arrays for `check`.
 
     with Child("homework.py", timeout=60) as child:
-        print(check(**child.functions, **child.settings))
+        print(check(**child.found.functions, **child.found.settings))
 
-The target is loaded and called in the child; cases and verdicts are made here. A remote function
+The target is read and called in the child; cases and verdicts are made here. A remote function
 behaves as the function itself would in this process: what it writes to its inputs is written here,
 an answer that shares memory with an input does so here, a call that changes an earlier answer
 changes it here, and an array that is handed over twice is the same object there. So a check need
@@ -15,9 +15,11 @@ every later call raises the same. What the target prints is kept, up to a limit,
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import ctypes
 import importlib
+import inspect
 import io
 import os
 import pickle
@@ -29,7 +31,7 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -37,13 +39,13 @@ import numpy as np
 
 from ...terminal import counted
 from .implementation import Lost
-from .reading import understood
+from .layer import on_purpose
+from .reading import Found, understood
 from .target import TargetError, load
 from .threads import meet
 
-__all__ = ["TIMEOUT", "Child", "Opened", "opened"]
+__all__ = ["TIMEOUT", "Child", "Gone"]
 
-AS_IS = "as_is"
 TIMEOUT = 60.0  # seconds that a target may take for a check, and to be loaded
 PRINTED = 4000  # characters that are kept
 SHOWN = 400  # of them in a report
@@ -51,37 +53,6 @@ KEPT = 16, 2**20  # arrays that may be handed over again, and the bytes of one o
 GRACE = 30  # seconds after the time limit until a child ends by itself, if its parent is dead
 
 Function = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """How a target is to be judged: the arguments of a check, and how they were found.
-
-    kind: "weight_norm", for `check`, or "layer". functions: by role. statement: lines for a report
-    """
-
-    kind: str
-    functions: dict[str, Function]
-    settings: dict[str, Any] = field(default_factory=dict)
-    statement: tuple[str, ...] = ()
-    name: str = ""
-
-
-def opened(target: str, hints: dict[str, Any]) -> list[Opened]:
-    """What a target is, where it is loaded. Raises TargetError.
-
-    The first is the target; others are the same with other settings, which are judged as well.
-    hints: those of `read`, or AS_IS for a file that keeps to the contract, of which nothing is
-    called before it is judged
-    """
-    if hints.get(AS_IS):
-        f = load(target)
-        return [Opened("weight_norm", f.given, f.settings, (), f.name)]
-    found = understood(target, hints)
-    return [
-        Opened(x.kind, x.functions, x.settings, tuple(x.statement), x.name)
-        for x in (found, *found.variants)
-    ]
 
 
 class Gone(Lost):
@@ -106,10 +77,11 @@ class Child:
         method: str | None = None,
     ) -> None:
         self.target, self.hints, self.timeout, self.method = target, hints or {}, timeout, method
-        self.found: list[Opened] = []
+        self._found: Found | None = None
         self.fault: Gone | None = None
         self.printed: dict[str, str] = {"stdout": "", "stderr": ""}
         self._spent = 0.0
+        self._loaded = self._as_it_is = False
         self._process: Any = None
         self._connection: Any = None
         self._tokens: dict[int, tuple[weakref.ref[np.ndarray], int]] = {}
@@ -120,19 +92,25 @@ class Child:
 
     def __enter__(self) -> Child:
         try:
-            self._start()
-        except Gone as lost:  # by a question of the reader: judged as it is, it fails with its case
-            self.fault, self.hints = None, {**self.hints, AS_IS: True}
-            try:
-                self._start()
-            except BaseException:
-                self.stop()
-                self.fault = lost
-                raise lost from None
+            self._start_reading()
         except BaseException:
             self.stop()
             raise
         return self
+
+    def _start_reading(self) -> None:
+        """Start; where a question of the reader is the end of the process, without the reader."""
+        try:
+            self._start()
+        except Gone as lost:
+            if not self._loaded:
+                raise
+            self.fault, self._as_it_is = None, True
+            try:
+                self._start()
+            except TargetError:
+                self.fault = lost
+                raise lost from None
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
@@ -142,11 +120,10 @@ class Child:
         self._connection, theirs = context.Pipe()
         _PARENTS_ENDS.add(self._connection)
         process = context.Process(  # type: ignore[attr-defined]
-            target=_serve, args=(theirs, self.target, self.hints, self.timeout)
+            target=_serve, args=(theirs, self.target, self.hints, self.timeout, self._as_it_is)
         )
         with warnings.catch_warnings():
-            # Of threads that a fork leaves behind: those of BLAS, which expects it.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")  # of threads, as of BLAS, that a fork leaves behind
             process.start()
         self._process = process
         theirs.close()
@@ -155,11 +132,12 @@ class Child:
         if kind == "refused":
             raise found[0]
         if kind == "raised":
-            raise TargetError(f"{self.target}: its settings: {': '.join(found)}")
-        self.found = [
-            replace(each, functions={role: _Remote(self, i, role) for role in roles})
-            for i, (roles, each) in enumerate(found[0])
-        ]
+            raise TargetError(f"{self.target}: {found[0]}: {found[2]}")
+        self._found, signatures = found
+        each = [self.found, *self.found.variants]
+        for i, (target, known) in enumerate(zip(each, signatures, strict=True)):
+            for role, about in known.items():
+                target.functions[role] = _Remote(self, i, role, *about)
 
     def stop(self) -> None:
         """End the process, and what it has started. A later call starts it again."""
@@ -177,16 +155,10 @@ class Child:
     # -- what the target is
 
     @property
-    def functions(self) -> dict[str, Function]:
-        return self.found[0].functions
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        return self.found[0].settings
-
-    @property
-    def name(self) -> str:
-        return self.found[0].name
+    def found(self) -> Found:
+        """How the target was read, with remote functions."""
+        assert self._found is not None  # in the block
+        return self._found
 
     def notes(self) -> list[str]:
         """What the target printed, for the report."""
@@ -245,8 +217,7 @@ class Child:
             raise self._ended(what) from None
         kind, *found = self._hear(what)
         if kind == "raised":
-            name, text = found
-            raise type(name, (RuntimeError,), {})(text)
+            raise _error(*found)
         return found
 
     def _hear(self, what: str) -> tuple[Any, ...]:
@@ -258,9 +229,12 @@ class Child:
                 if not self._connection.poll(max(left, 0.0)):
                     raise self._gone("timeout", f"{what}: no end within {self.timeout:g} s in all")
                 message: tuple[Any, ...] = pickle.loads(self._connection.recv_bytes())
-                if message[0] != "said":
+                if message[0] == "said":
+                    self.printed[message[1]] += message[2]
+                elif message[0] == "loaded":
+                    self._loaded = True
+                else:
                     return message
-                self.printed[message[1]] += message[2]
         except (EOFError, OSError):
             raise self._ended(what) from None
         finally:
@@ -287,9 +261,13 @@ class Child:
 class _Remote:
     """One function of a child."""
 
-    def __init__(self, child: Child, index: int, role: str) -> None:
+    def __init__(
+        self, child: Child, index: int, role: str, name: str, signature: inspect.Signature | None
+    ) -> None:
         self.child, self.index, self.role = child, index, role
-        self.__name__ = self.__qualname__ = role
+        self.__name__ = self.__qualname__ = name
+        if signature is not None:
+            self.__signature__ = signature
 
     def __call__(self, *arrays: Any) -> Any:
         return self.child.call(self.index, self.role, arrays)
@@ -299,6 +277,40 @@ class _Remote:
 
 
 _PARENTS_ENDS: weakref.WeakSet[Any] = weakref.WeakSet()  # a child of a fork closes them
+
+
+def _about(f: Function) -> tuple[str, inspect.Signature | None]:
+    """The name of a function, and its signature, without values that only the child knows."""
+    name = str(getattr(f, "__qualname__", type(f).__name__))
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return name, None
+    empty = inspect.Parameter.empty
+    return name, inspect.Signature([
+        inspect.Parameter(p.name, p.kind, default=empty if p.default is empty else None)
+        for p in parameters
+    ])
+
+
+def _raised(error: BaseException) -> tuple[str, str, str, bool]:
+    """What the parent is told of an exception: its name, the built-in one it is, its words, and
+    whether the function itself says so."""
+    kinds = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
+    kind = kinds[0] if isinstance(error, Exception) else "RuntimeError"
+    try:
+        text = str(error)
+    except Exception:
+        text = "its message cannot be printed"
+    return type(error).__name__, kind, text, isinstance(error, Exception) and on_purpose(error)
+
+
+def _error(name: str, kind: str, text: str, on_purpose: bool) -> Exception:
+    """An exception that has the name, is of the built-in kind, and prints the words."""
+    made: Any = type(name, (getattr(builtins, kind),), {"__str__": lambda _: text})
+    error: Exception = made.__new__(made, text)
+    error.on_purpose = on_purpose  # type: ignore[attr-defined]
+    return error
 
 
 def _method() -> str:
@@ -390,24 +402,27 @@ def _sent(answer: Any) -> Any:
 # ---- in the child -------------------------------------------------------------------------------
 
 
-def _serve(connection: Any, target: str, hints: dict[str, Any], timeout: float) -> None:
-    """Load the target, and answer until the parent hangs up."""
+def _serve(
+    connection: Any, target: str, hints: dict[str, Any], timeout: float, as_it_is: bool
+) -> None:
+    """Load and read the target, and answer until the parent hangs up."""
     for end in list(_PARENTS_ENDS):  # they came with the fork, and would keep siblings waiting
         end.close()
     channel = _Channel(connection)
     _apart(channel)
     try:
         with _limited(timeout), np.errstate(all="ignore"):
-            found = opened(target, hints)
-            calls = _Calls(found)
-            channel.send("opened", [(list(x.functions), replace(x, functions={})) for x in found])
+            read = contractual if as_it_is else understood
+            found = read(target, hints, lambda: channel.send("loaded"))
+            calls = _Calls([found, *found.variants])
+            channel.send("opened", *_without_functions(found))
         while True:
             kind, *message = pickle.loads(connection.recv_bytes())
             with _limited(timeout), np.errstate(all="ignore"):
                 try:
                     channel.send("answered", *getattr(calls, kind)(*message))
                 except BaseException as error:
-                    channel.send("raised", type(error).__name__, _text(error))
+                    channel.send("raised", *_raised(error))
     except TargetError as error:
         channel.send("refused", error)
     except (EOFError, OSError):
@@ -416,10 +431,25 @@ def _serve(connection: Any, target: str, hints: dict[str, Any], timeout: float) 
         os._exit(0)  # at once: threads of the target are not waited for
 
 
+def _without_functions(found: Found) -> tuple[Found, list[dict[str, Any]]]:
+    """What the parent is told of a reading and its variants; and about their functions."""
+    about = [
+        {role: _about(f) for role, f in each.functions.items()} for each in (found, *found.variants)
+    ]
+    variants = [replace(each, functions={}) for each in found.variants]
+    return replace(found, functions={}, variants=variants), about
+
+
+def contractual(target: str, hints: dict[str, Any], loaded: Callable[[], None]) -> Found:
+    """The reading of a file that keeps to the contract: nothing is called before it is judged."""
+    found = load(target)
+    return Found(found.name, "weight_norm", found.given, found.settings | hints)
+
+
 class _Calls:
     """The functions of a target, and what their memory has to do with other calls."""
 
-    def __init__(self, found: list[Opened]) -> None:
+    def __init__(self, found: list[Found]) -> None:
         self.found = found
         self._given: OrderedDict[int, np.ndarray] = OrderedDict()
         self._last: list[tuple[int, np.ndarray, np.ndarray]] = []
@@ -482,7 +512,7 @@ class _Channel:
         try:
             data = pickle.dumps(message, 5)
         except Exception as error:  # an answer or a setting that is known in the child alone
-            data = pickle.dumps(("raised", type(error).__name__, _text(error)), 5)
+            data = pickle.dumps(("raised", *_raised(error)), 5)
         with self._lock:
             self._connection.send_bytes(data)
 
@@ -532,10 +562,3 @@ def _limited(timeout: float) -> Iterator[None]:
         yield
     finally:
         signal.alarm(0)
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "its message cannot be printed"

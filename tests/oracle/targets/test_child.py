@@ -16,7 +16,9 @@ from minwn.oracle.checks.hygiene import LIFE
 from minwn.oracle.targets import child as module
 from minwn.oracle.targets.child import Child, Gone
 from minwn.oracle.targets.implementation import Implementation
-from minwn.oracle.targets.target import NotLoaded, TargetError
+from minwn.oracle.targets.layer import on_purpose
+from minwn.oracle.targets.reading import Found
+from minwn.oracle.targets.target import NotLoaded, TargetError, load
 
 RIGHT = """
 import numpy as np
@@ -44,10 +46,17 @@ def write(tmp_path):
     return write
 
 
+def as_written(target, hints, loaded):
+    """Positions are taken at their word, so that any function of a test will do."""
+    found = load(target)
+    return Found(found.name, "weight_norm", found.given, found.settings)
+
+
 @pytest.fixture
-def child(write):
+def child(write, monkeypatch):
     """Children of texts, which are ended with the test."""
     made = []
+    monkeypatch.setattr(module, "understood", as_written)  # known to a fork alone
 
     def child(text, **how):
         options = {"method": METHODS[0], "timeout": 20} | how
@@ -60,7 +69,7 @@ def child(write):
 
 
 def judged(child, **how):
-    return oracle.check(**child.functions, **child.settings | how, name=child.name)
+    return oracle.Reading(**vars(child.found)).check(**how)
 
 
 def names(report):
@@ -77,8 +86,9 @@ WRONG = {
                       "w_bar[...] = g / n * (w_bar - d / n**2 * v); return w_bar, d / n"),
     "mutates_input": ("    d = (", "    v *= 2; v /= 2; w_bar += 0; g *= -1\n    d = -("),
     "returns_cache": ("return g / n * (w_bar - d / n**2 * v), d / n",
-                      "x = kept.setdefault(v.shape, np.empty_like(v)); "
-                      "x[...] = g / n * (w_bar - d / n**2 * v); return x, d / n\nkept = {}"),
+                      "v_bar = kept.setdefault(v.shape, np.empty_like(v)); "
+                      "v_bar[...] = g / n * (w_bar - d / n**2 * v); return v_bar, d / n\n"
+                      "kept = {}"),
     "stale_state": ("    n = norm(v)\n    d",
                     "    if last.get('v') is not v: last.update(v=v, n=norm(v))\n"
                     "    n = last['n']\n    d"),
@@ -111,8 +121,6 @@ def same(x, y):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", WRONG)
 def test_a_remote_function_is_judged_as_a_local_one(name, dtype, child, write):
-    from minwn.oracle.targets.target import load
-
     there = judged(child(planted(name)), dtype=dtype)
     here = oracle.check(**load(write(planted(name))).given, dtype=dtype)
     assert name in names(there) or (name == there.verdict == "PASS"), str(there)
@@ -126,6 +134,75 @@ def test_fork_and_spawn_are_alike(child, method):
         report = judged(made)
         assert name in names(report) or report.verdict == "PASS" == name
         made.stop()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_child_reads_as_this_process_does(write, method):
+    for text, kind in ((WILD, "weight_norm"), (LAYER, "layer")):
+        path = write(text)
+        here = oracle.read(path)
+        with Child(path, method=method) as made:
+            there = made.found
+            assert (there.kind, there.name) == (here.kind, here.name) == (kind, "mine.py")
+            assert (there.settings, there.statement) == (here.settings, here.statement)
+            assert same(judged(made), here.check())
+            assert judged(made).ok
+    with pytest.raises(oracle.Unreadable) as error, Child(write(ODD), method=method):
+        pass
+    with pytest.raises(oracle.Unreadable) as expected:
+        oracle.read(write(ODD))
+    assert vars(error.value) == vars(expected.value)
+    assert error.value.adapter
+
+
+WILD = """
+import numpy as np
+
+def weight_norm_backward(dout, cache):
+    v, g, n = cache
+    dg = (dout * v).sum(axis=1) / n
+    return {"dg": dg, "dv": (g / n)[:, None] * (dout - (dg / n)[:, None] * v)}
+
+def weight_norm_forward(g, v):
+    n = np.sqrt((v * v).sum(axis=1))
+    return (g / n)[:, None] * v, (v, g, n)
+"""
+LAYER = """
+import numpy as np
+
+class Linear:
+    def __init__(self, n_in, n_out):
+        self.W, self.b = np.random.randn(n_in, n_out), np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW, self.db = self.x.T @ dout, dout.sum(axis=0)
+        return dout @ self.W.T
+"""
+ODD = "def forward(v, g, mystery, other): raise ValueError('no')\n"
+
+
+def test_an_error_on_purpose_is_told_from_one_that_happened(child):
+    made = child(
+        "def forward(v, g):\n    raise ValueError('even sizes only')\n"
+        "def backward(w_bar, v, g):\n    assert False, 'square'\n"
+        "def jvp(v, g, a, b):\n    return float('x')\n"
+        "def double_backward(*x):\n    return {}['three']\n"
+    )
+    for role, kind, text, own in (
+        ("forward", ValueError, "even sizes only", True),
+        ("backward", AssertionError, "square", True),
+        ("jvp", ValueError, "could not convert string to float: 'x'", False),
+        ("double_backward", KeyError, "'three'", False),
+    ):
+        with pytest.raises(kind) as error:
+            made.found.functions[role](1.0, 1.0, *[1.0] * (role == "backward"),
+                                       *[1.0, 1.0] * (role == "jvp"))
+        assert (str(error.value), type(error.value).__name__) == (text, kind.__name__)
+        assert on_purpose(error.value) is own
 
 
 @pytest.mark.parametrize("ranks", [(1,), (2, 3, 4)])
@@ -183,7 +260,7 @@ def laid():
 def test_an_array_arrives_as_it_lies(child):
     made = child(ECHO)
     for x in laid():
-        text = bytes(made.functions["forward"](x, 2.0).astype("uint8")).decode()
+        text = bytes(made.found.functions["forward"](x, 2.0).astype("uint8")).decode()
         v = np.asarray(x) if isinstance(x, np.ndarray) else x
         flags = v.flags.writeable
         assert text == f"{v.strides} {v.shape} {v.dtype} {flags} {v.tolist()} float"
@@ -192,7 +269,7 @@ def test_an_array_arrives_as_it_lies(child):
 def test_bfloat16_arrives(child):
     ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 for NumPy")
     x = np.arange(6.0).reshape(2, 3).astype(ml_dtypes.bfloat16)
-    w = child("def forward(v, g): return v[::-1] * 1\n").functions["forward"](x, x)
+    w = child("def forward(v, g): return v[::-1] * 1\n").found.functions["forward"](x, x)
     assert w.dtype == x.dtype
     np.testing.assert_array_equal(w, x[::-1])
 
@@ -204,28 +281,28 @@ def test_none_lists_and_what_is_no_array(child):
         "class It: pass\n"
         "def jvp(*x): return It()\n"
     )
-    v, none, pair = made.functions["forward"](np.eye(2), 1.0)
+    v, none, pair = made.found.functions["forward"](np.eye(2), 1.0)
     assert (v.tolist(), none, [x.item() for x in pair]) == ([[1, 0], [0, 1]], None, [1, 2.5])
     for role, kind in (("backward", "dict"), ("jvp", "It")):
-        with pytest.raises(RuntimeError, match=f"an answer of type {kind}; return arrays"):
-            made.functions[role](np.eye(2), np.eye(2), 1.0)
+        with pytest.raises(TypeError, match=f"an answer of type {kind}; return arrays"):
+            made.found.functions[role](np.eye(2), np.eye(2), 1.0)
 
 
 def test_what_is_written_there_is_written_here(child):
     made = child("def forward(v, g):\n    v[0] = 7\n    return v[0]\n")
     v = np.zeros((2, 3))
-    w = made.functions["forward"](v, 1.0)
+    w = made.found.functions["forward"](v, 1.0)
     assert v.tolist() == [[7, 7, 7], [0, 0, 0]]
     assert w.tolist() == [7, 7, 7]
     v.setflags(write=False)
-    with pytest.raises(RuntimeError, match="read-only"):
-        made.functions["forward"](v, 1.0)
+    with pytest.raises(ValueError, match="read-only"):
+        made.found.functions["forward"](v, 1.0)
 
 
 def test_an_exception_keeps_its_name_and_words(child):
     made = child("class Odd(Exception): pass\ndef forward(v, g): raise Odd('three')\n")
-    with pytest.raises(RuntimeError, match=r"^three$") as error:
-        made.functions["forward"](np.eye(2), 1.0)
+    with pytest.raises(Exception, match=r"^three$") as error:
+        made.found.functions["forward"](np.eye(2), 1.0)
     assert type(error.value).__name__ == "Odd"
     report = judged(made)
     assert (report.verdict, names(report)) == ("REFUSED", ["raises"])
@@ -280,6 +357,44 @@ def test_a_lost_process_fails_with_the_case_in_which_it_was_lost(child, how, whe
     assert made.fault is not None
 
 
+@pytest.mark.parametrize("when", ["True", "len(x) == 1", "self.calls > 15"])
+@pytest.mark.parametrize("how", LOST)
+def test_a_layer_that_is_lost_fails_with_its_case(write, how, when):
+    body, words = LOST[how]
+    text = LAYER.replace("        self.dW,", f"        x = self.x\n        if {when}: {body}\n"
+                         "        self.calls += 1\n        self.dW,")
+    text = text.replace("class Linear:\n", "class Linear:\n    calls = 0\n")
+    text = text.replace("self.calls += 1", "Linear.calls += 1")
+    # Not while it is read, where all of it would be refused.
+    made = Child(write(text.replace("if ", "if open(__file__ + 'ok').read() and ")),
+                 method=METHODS[0], timeout=20)
+    mark = write("", "mine.pyok")
+    with made:
+        with open(mark, "w", encoding="utf-8") as file:
+            file.write("now")
+        made.timeout = 1
+        made.start_clock()
+        report = judged(made)
+    assert report.verdict == "FAIL"
+    assert names(report) == [how.partition(" ")[0]], str(report)
+    assert words in report.diagnosis[0].evidence
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_what_is_lost_while_it_is_read_is_judged_as_it_is(write, how):
+    body, words = LOST[how]
+    always = RIGHT.replace("    n = norm(v)\n", f"    n = norm(v)\n    if True: {body}\n")
+    with Child(write(always), method=METHODS[0], timeout=1) as made:
+        report = judged(made)
+    assert (report.verdict, names(report)) == ("FAIL", [how.partition(" ")[0]])
+    assert report.diagnosis[0].evidence.startswith("D-0000 (3, 4): backward of (3, 4), ")
+    always = LAYER.replace("        self.dW,", f"        if True: {body}\n        self.dW,")
+    made = Child(write(always), method=METHODS[0], timeout=1)
+    with pytest.raises(Gone, match=words), made:
+        pass
+    assert made._process is None
+
+
 def test_a_process_that_is_lost_outside_of_the_cases(child):
     count = LIFE + 20
     text = RIGHT.replace("    n = norm(v)\n    d", "    n = norm(v)\n    count[0] += 1\n"
@@ -320,18 +435,18 @@ def test_time_is_that_of_the_target_and_of_one_report(child):
     v, g = np.ones((2, 3)), np.ones((2, 1))
     for _ in range(3):
         made.start_clock()
-        made.functions["backward"](v, v, g)
-        made.functions["backward"](v, v, g)
+        made.found.functions["backward"](v, v, g)
+        made.found.functions["backward"](v, v, g)
         time.sleep(0.3)  # this process's own
     with pytest.raises(Gone, match=r"backward of \(2, 3\), \(2, 3\), \(2, 1\): no end within 1 s"):
-        made.functions["backward"](v, v, g)
+        made.found.functions["backward"](v, v, g)
     with pytest.raises(Gone, match="no end within"):  # and it is not asked again
-        made.functions["forward"](v, g)
+        made.found.functions["forward"](v, g)
 
 
 def test_a_stopped_child_starts_again(child):
     made = child(RIGHT)
-    forward, first = made.functions["forward"], made._process.pid
+    forward, first = made.found.functions["forward"], made._process.pid
     made.stop()
     assert forward(np.array([[3.0, 4.0]]), np.array([[10.0]])).tolist() == [[6.0, 8.0]]
     assert made._process.pid != first
@@ -358,7 +473,7 @@ def test_what_a_target_starts_ends_with_it(child, tmp_path):
         "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         "def forward(v, g): return [float(p.pid)]\n"
     )
-    pid = int(made.functions["forward"](1.0, 1.0)[0])
+    pid = int(made.found.functions["forward"](1.0, 1.0)[0])
     assert not gone(pid)
     made.stop()
     until = time.monotonic() + 10
@@ -386,7 +501,7 @@ def test_prints_are_kept_and_go_nowhere(child, capfd):
         )
     )
     v, g = np.ones((2, 3)), np.ones((2, 1))
-    made.functions["backward"](v, v, g)
+    made.found.functions["backward"](v, v, g)
     assert made.notes() == ["it printed: loaded\ncalled"]
     assert made.printed["stderr"] == "warned\n"
     assert capfd.readouterr() == ("", "")
@@ -396,7 +511,7 @@ def test_huge_prints_are_limited(child):
     made = child(RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    print('x' * 10**6)\n"))
     v, g = np.ones((2, 3)), np.ones((2, 1))
     for _ in range(20):
-        made.functions["backward"](v, v, g)
+        made.found.functions["backward"](v, v, g)
     (note,) = made.notes()
     assert len(note) < 500
     assert "more)" in note
@@ -405,9 +520,8 @@ def test_huge_prints_are_limited(child):
 
 def test_there_is_no_input(child):
     made = child("def forward(v, g): return [len(input())]\n")
-    with pytest.raises(RuntimeError) as error:
-        made.functions["forward"](1.0, 1.0)
-    assert type(error.value).__name__ == "EOFError"
+    with pytest.raises(EOFError):
+        made.found.functions["forward"](1.0, 1.0)
 
 
 def test_stderr_is_quoted_where_a_process_is_lost(child):
@@ -416,7 +530,7 @@ def test_stderr_is_quoted_where_a_process_is_lost(child):
         "def forward(v, g):\n    print('bad index', file=sys.stderr)\n    os.abort()\n"
     )
     with pytest.raises(Gone, match="SIGABRT; its stderr ends with: bad index"):
-        made.functions["forward"](1.0, 1.0)
+        made.found.functions["forward"](1.0, 1.0)
 
 
 def test_a_thread_that_prints_does_no_harm(child):
@@ -456,7 +570,7 @@ def test_an_interrupt_leaves_no_process(write, tmp_path, number):
 
 
 def test_a_remote_function_is_as_good_as_any_other(child):
-    made = Implementation(**child(RIGHT).functions)
+    made = Implementation(**child(RIGHT).found.functions)
     assert made.name == "backward"
     assert made.has("forward")
     assert not made.has("jvp")

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -36,9 +36,15 @@ CONSTANTS = (
 )
 
 
-def understood(target: Any, hints: Mapping[str, Any]) -> Found:
-    """How a target is read. Raises Unreadable, or TargetError where there is nothing to read."""
+def understood(
+    target: Any, hints: Mapping[str, Any], loaded: Callable[[], None] = lambda: None
+) -> Found:
+    """How a target is read. Raises Unreadable, or TargetError where there is nothing to read.
+
+    loaded: called between loading and the first question
+    """
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
+    loaded()
     settings = _settings(holder, module) | dict(hints)
     candidates = [*_candidates(holder, module)]
     given = {r: f for r in ROLES if callable(f := getattr(holder, r, None))}
