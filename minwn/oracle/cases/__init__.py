@@ -59,6 +59,7 @@ __all__ = [
     "cases",
     "fits",
     "generic",
+    "laid_out",
     "of_shape",
 ]
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...backend import is_floating
+from .threads import meet
 
-__all__ = ["NAMES", "Implementation"]
+__all__ = ["NAMES", "Implementation", "Lost"]
 
 Function = Callable[..., Any]
 
@@ -23,14 +25,29 @@ NAMES = {
 }
 
 
+class Lost(RuntimeError):
+    """The implementation is gone, and no later call is answered: a process ended, or it hung.
+
+    id: of the fault
+    """
+
+    id = "raises"
+
+
 @dataclass(frozen=True)
 class Implementation:
-    """The functions to judge; each is called with new arrays, and may fail."""
+    """The functions to judge; each is called with new arrays, and may fail.
+
+    exchanged: v_bar and g_bar are returned in each other's place, and are put right here
+    calls: how many there were of each function
+    """
 
     forward: Function | None = None
     backward: Function | None = None
     jvp: Function | None = None
     double_backward: Function | None = None
+    exchanged: bool = False
+    calls: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def name(self) -> str:
@@ -45,16 +62,32 @@ class Implementation:
         """Whether that function was given."""
         return getattr(self, what) is not None
 
-    def call(self, what: str, *arrays: np.ndarray, copy: bool = True) -> tuple[np.ndarray, ...]:
-        """The answers as arrays. Raises the function's own exceptions."""
-        arguments = [np.array(x, order="C") if copy else x for x in arrays]
-        answer = getattr(self, what)(*arguments)
+    def call(
+        self, what: str, *arrays: np.ndarray, copy: bool = True, order: Any = "C"
+    ) -> tuple[np.ndarray, ...]:
+        """The answers as arrays. Raises the function's own exceptions.
+
+        order: of the copies in memory; "K" is that of the arrays
+        """
+        arguments = [np.array(x, order=order) if copy else x for x in arrays]
+        return tuple(_array(x) for x in self.answers(what, *arguments))
+
+    def answers(self, what: str, *arrays: np.ndarray) -> tuple[Any, ...]:
+        """The answers themselves, which may share memory. Raises the function's own exceptions."""
+        self.calls[what] += 1
+        answer = getattr(self, what)(*arrays)
         count = len(NAMES[what])
         if count == 1:
-            return (_array(answer),)
+            return (answer,)
         if not isinstance(answer, tuple | list) or len(answer) != count:
             raise TypeError(f"{what} must return {count} arrays, got {type(answer).__name__}")
-        return tuple(_array(x) for x in answer)
+        return tuple(answer[::-1] if self.exchanged and what == "backward" else answer)
+
+    def meet(self, what: str, problems: Sequence[Any], threads: int) -> list[str]:
+        """What went wrong in calls from several threads at once, which are made where it runs."""
+        f = getattr(self, what)
+        remote = getattr(f, "meet", None)
+        return remote(problems, threads) if remote else meet(f, what, problems, threads)
 
 
 def _array(x: Any) -> np.ndarray:
