@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..target import ROLES, TargetError, located, short
+from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, probes, weight_norm
 from .adapter import adapter
 from .calling import parameters, role_of
@@ -46,6 +46,10 @@ def understood(
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     loaded()
     settings = _settings(holder, module) | dict(hints)
+    dtypes = settings.get("dtype")
+    if isinstance(dtypes, tuple | list) and dtypes:  # read in the first, judged in each
+        settings["dtype"] = dtypes[0]
+    _valid(settings, name)
     candidates = [*_candidates(holder, module)]
     given = {r: f for r in ROLES if callable(f := getattr(holder, r, None))}
     if not candidates and given:  # a product or the second order alone
@@ -60,13 +64,24 @@ def understood(
     for candidate in candidates:
         try:
             found = _read(candidate, name, space, settings, holder)
+            declared = {"dtype": dtypes} if dtypes and "dtype" in found.settings else {}
             return dataclasses.replace(
-                found, statement=[*found.statement, *_unjudged(candidates, candidate)])
+                found, settings=found.settings | declared,
+                statement=[*found.statement, *_unjudged(candidates, candidate)])
         except Unreadable as error:
             error.adapter = adapter(candidate, str(target), _is_layer(candidate, space))
             failures.append(error)
     failures[0].hints += _hints(candidates[0], name, space, settings)
     raise failures[0]
+
+
+def _valid(settings: Mapping[str, Any], name: str) -> None:
+    """Raises TargetError for a setting that no check takes."""
+    known = ("axis", "form", "eps", "dtype", "ranks")
+    asked = {key: settings[key] for key in known if key in settings}
+    if asked.get("axis") == "output":  # of a layer
+        del asked["axis"]
+    Functions(name=name).spec(**asked)
 
 
 def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:

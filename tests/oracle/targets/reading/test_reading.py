@@ -5,6 +5,7 @@ import pytest
 
 from minwn import oracle
 from minwn.oracle.targets.reading import Unreadable
+from minwn.oracle.targets.target import TargetError
 
 from .wild_functions import FUNCTIONS
 from .wild_layers import JAX, LAYERS, TORCH
@@ -199,6 +200,18 @@ def test_a_backward_that_cannot_be_called_is_no_pass(judged):
     text = FUNCTIONS["contract"][0].replace("(w_bar, v, g):", "(w_bar, v, g, mode, more, rest):")
     with pytest.raises(Unreadable):
         judged(text)
+
+
+@pytest.mark.parametrize("line", ["FORM = 'nope'", "EPS = -1", "AXIS = 1.5", "DTYPE = 'float8'"])
+def test_a_setting_that_no_check_takes_is_an_error_of_the_target(judged, line):
+    with pytest.raises(TargetError, match=r"theirs\.py"):
+        judged(f"{FUNCTIONS['contract'][0]}\n{line}\n")
+
+
+def test_several_dtypes_may_be_declared(tmp_path):
+    path = tmp_path / "theirs.py"
+    path.write_text(FUNCTIONS["contract"][0] + "\nDTYPE = 'float32', 'float64'\n")
+    assert oracle.read(str(path)).settings["dtype"] == ("float32", "float64")
 
 
 def test_what_else_is_in_a_file_is_said(judged):
