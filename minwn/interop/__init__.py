@@ -20,11 +20,12 @@ opens there with that framework's own functions:
 from .convert import convert
 from .dims import dim_from_r, dim_from_torch, dim_to_r, dim_to_torch
 from .files import FileError, read, write
+from .fold import fold, split
 from .layout import KINDS
 from .modules import load, save
 from .names import FRAMEWORKS, flatten, unflatten
 
 __all__ = [
     "FRAMEWORKS", "KINDS", "FileError", "convert", "dim_from_r", "dim_from_torch", "dim_to_r",
-    "dim_to_torch", "flatten", "load", "read", "save", "unflatten", "write",
+    "dim_to_torch", "flatten", "fold", "load", "read", "save", "split", "unflatten", "write",
 ]

@@ -90,7 +90,16 @@ def test_the_lengths_travel(tmp_path: Path, rng: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--to", "flax"], 2, "add --from"),
+        (["--to", "flax", "--limit", "much"], 2, "such as 8G"),
+        (["--to", "flax", "--dtype", "int8"], 2, "choose from float64"),
+        (["--to", "plain", "--normalise", "up"], 2, "--from plain"),
+        (["--from", "plain", "--to", "flax"], 1, "'up.weight_g' looks like torch's"),
+        (["--from", "parametrization", "--to", "flax"], 1, "give --from torch"),
+        (["--to", "flax", "--only", "dow"], 1, "there are up, out"),
+        (["--to", "flax", "--drop", "ou"], 1, "did you mean 'out'"),
+        (["--to", "flax", "--except", "out"], 1, "--except: 'out' fits no pair"),
+        (["--to", "plain", "--limit", "100"], 1, "over the limit of 100"),
+        (["--from", "plain", "--to", "torch", "--normalise", "q", "--drop", "up"], 1, "'q' fits"),
         (["--from", "torch", "--to", "flax", "--dim", "up=first"], 2, "--dim first"),
         (["--from", "torch", "--to", "flax", "--kind", "up"], 2, "write NAME=VALUE"),
         (["--from", "torch", "--to", "flax", "--kind", "up=x"], 2, "choose from"),
@@ -98,8 +107,8 @@ def test_the_lengths_travel(tmp_path: Path, rng: Any) -> None:
         (["--from", "torch", "--to", "flax", "--like", "no.npz"], 2, "no such file"),
         (["--from", "torch", "--to", "flax", "--dim", "up=1"], 1, r"has (1, 4, 1)"),
         (["--from", "torch", "--to", "flax", "--rename", "in=x"], 1, "nothing begins with 'in'"),
-        (["--from", "equinox", "--to", "torch", "--like", "IN"], 1, "\n  unexpected"),
-        (["--from", "parametrization", "--to", "torch", "--kind", "q=conv"], 1, "fits no layer"),
+        (["--from", "torch", "--to", "equinox", "--like", "IN"], 1, "\n  unexpected"),
+        (["--from", "torch", "--to", "parametrization", "--kind", "q=conv"], 1, "fits no layer"),
     ],
 )
 def test_refusals(
@@ -120,7 +129,7 @@ def test_refusals(
 def test_files_that_are_none(tmp_path: Path, capsys: Any) -> None:
     both = ("--from", "torch", "--to", "flax")
     assert run(tmp_path / "in.npz", tmp_path / "out.npz", *both) == 2
-    assert run(tmp_path / "in.pt", tmp_path / "out.npz", *both) == 2
+    assert run(tmp_path / "in.pkl", tmp_path / "out.npz", *both) == 2
     (tmp_path / "in.npz").write_bytes(b"no archive")
     assert run(tmp_path / "in.npz", tmp_path / "out.npz", *both) == 1
     assert run(tmp_path / "in.npz", tmp_path / "no" / "out.npz", *both) == 1
