@@ -3,6 +3,9 @@
     load(model, "vocoder.safetensors", source="torch")        # into a minwn model
     save(model, "model.safetensors", target="flax")           # out of one
     convert(state, "torch", "flax")                           # between any two
+    fold(state, source="torch")                               # plain weights: w = g v / ||v||
+    split(state, target="torch", names="decoder.*")           # and back: v = w, g = ||w||
+    state, metadata = read("g_02500000.pth", only="generator")
 
 The frameworks are minwn, torch (the hook), parametrization (PyTorch's other weight_norm), r (R
 torch), flax (linen) and equinox. Names are in `interop.names`, layouts in `interop.layout`. A file

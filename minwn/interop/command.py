@@ -13,14 +13,14 @@ from typing import Any
 
 from .. import forms
 from ..backend import dtype_of, is_floating
-from .convert import Conversion, Step, match, renamed, spread, translate
+from .convert import Conversion, Step, match, renamed, spread, translate, with_names
 from .files import LIMIT, READABLE, WRITABLE, read, read_selection, suffix_of, write
 from .fold import cast, folding, splitting
 from .layout import KINDS
 from .metadata import about, framework, lengths, number, texts
-from .names import COLLECTIONS, FRAMEWORKS, flatten, layer_of, locate
+from .names import COLLECTIONS, FRAMEWORKS, flatten, layer_of, locate, natural
 from .plain import Selection
-from .recognise import check_source, recognise, unwrapped
+from .recognise import check_source, misnamed, recognise, unwrapped
 
 __all__ = ["arguments", "main"]
 
@@ -125,7 +125,8 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     state, metadata = read_selection(Path(args.input), selection)
     if not state:
         raise ValueError(f"{args.input}: there is no array in it, or none that was not dropped")
-    notes = [f"left out: {name}, {why}" for name, why in left.items()]
+    state = {name: state[name] for name in sorted(state, key=natural)}
+    notes = [f"left out: {name}, {left[name]}" for name in sorted(left, key=natural)]
     layout, remark = _layout(args, state, metadata)
     notes += remark
     if layout in ("torch", "parametrization", "r") and "framework" not in metadata:
@@ -137,7 +138,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
         options["epsilon"] = number(metadata, "epsilon", 1e-12)
     model = {n: x for n, x in flat.items() if layout != "flax" or n.startswith(COLLECTIONS)}
     old = locate(model, layout, args.exclude)
-    options["rename"] = _called(texts(metadata, "names"), old, options["rename"])
+    options["rename"] = with_names(options["rename"], texts(metadata, "names"), old)
     names = {p: q for p, (q,) in renamed({q: (q,) for q in old}, options["rename"]).items()}
     saved, kinds = lengths(metadata), texts(metadata, "kinds")
     options["form"], options["eps"] = _lengths(
@@ -148,6 +149,8 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     found = _converted(args, state, layout, target, options)
     if args.like is not None and "plain" in (args.source, args.target):
         match(found.arrays, flatten(read(args.like)[0], target))
+    found.steps.sort(key=lambda step: natural(step.parameter))
+    notes += [*misnamed(state, args.exclude), *found.notes]
     notes += _assumptions(found, target, args.like)
     written = {
         step.new[0]: (options["form"].get(step.parameter, "plain"),
@@ -158,6 +161,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
         args.output, found.arrays,
         about(target, options["epsilon"], written, found.kinds, found.names),
     )
+    flat |= state  # a tree of Flax's parameters alone keeps its names when it is folded
     return {
         "input": args.input,
         "output": args.output,
@@ -171,7 +175,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
             }
             for step in found.steps
         ],
-        "dropped": selection.dropped,
+        "dropped": sorted(selection.dropped, key=natural),
         "notes": notes,
     }
 
@@ -185,8 +189,8 @@ def _layout(
     """The framework whose names and layout the file has, and a line where its names decided."""
     requested = None if args.source == "plain" else args.source
     named = framework(metadata, requested)
-    if args.source == "plain":
-        check_source(state, "plain", args.exclude)
+    if args.source is not None:
+        check_source(state, args.source, args.exclude)
     if named is not None:
         return named, []
     known = recognise(state, args.exclude)
@@ -228,22 +232,6 @@ def _converted(
     steps = [Step(s.parameter, s.action, old[s.old[0]], s.new) for s in second.steps]
     steps += [step for step in first.steps if step.action == "dropped"]
     return Conversion(second.arrays, steps, second.kinds, first.assumed, first.names)
-
-
-def _called(
-    saved: Mapping[str, str], parameters: Mapping[str, Any], rename: Mapping[str, str]
-) -> dict[str, str]:
-    """The renames, and the names that parameters had before another framework called them so."""
-    found = dict(rename)
-    for p, name in saved.items():
-        if p in parameters and p not in rename:
-            above = [x for x in rename if name == x or name.startswith(f"{x}.") or not x]
-            if above:
-                longest = max(above, key=len)
-                rest = name.removeprefix(longest).removeprefix(".")
-                name = ".".join(filter(None, (rename[longest], rest)))
-            found[p] = name
-    return found
 
 
 def _kinds(
@@ -426,8 +414,10 @@ def _text(report: dict[str, Any]) -> str:
     lines += [f"  {note}" for note in report["notes"]]
     pairs = sum(len(p["to"]) == 2 for p in report["parameters"])
     actions = [p["action"] for p in report["parameters"]]
-    done = [f", {actions.count(a)} {a}" for a in ("folded", "split") if a in actions]
     total = sum(bool(p["to"]) for p in report["parameters"])
-    normalised = "" if report["to"] == "plain" else f", {pairs} of them normalised"
-    lines.append(f"{report['output']}: {total} parameters{normalised}{''.join(done)}")
+    plain = report["to"] == "plain"
+    what = f"{total} parameter{'s' * (total != 1)}"
+    kinds = f"{actions.count('folded')} folded" if plain else f"{pairs} of them normalised"
+    made = f", {actions.count('split')} of them split" * ("split" in actions)
+    lines.append(f"{report['output']}: {what}, {kinds}{made}")
     return "\n".join(lines)

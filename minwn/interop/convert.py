@@ -24,7 +24,7 @@ from .. import forms
 from ..backend import dtype_of, is_floating, to_numpy
 from ..graph import raw
 from ..nn.module import join
-from ..validation import did_you_mean, mapping, shown, whole
+from ..validation import did_you_mean, mapping, shown, texts, whole
 from .layout import KINDS, LAYOUTS
 from .names import (
     FRAMEWORKS,
@@ -41,7 +41,7 @@ from .recognise import check_source
 from .stored import Stored, gain, length_of
 
 __all__ = ["Conversion", "Settings", "Step", "add", "arrays_of", "convert", "match", "near",
-           "parameters", "renamed", "row_of", "spread", "translate"]
+           "parameters", "renamed", "row_of", "spread", "translate", "with_names"]
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,15 @@ class Step:
 class Conversion:
     """A state, and how it was made.  arrays: flat.  kinds: of the layers, by parameter.
     assumed: {parameter: the kind of layer that nothing contradicts and nothing proves}.
-    names: {parameter, as the result would be read: what it is called here}, where they differ."""
+    names: {parameter, as the result would be read: what it is called here}, where they differ.
+    notes: what else is to be said, a line each."""
 
     arrays: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def convert(
@@ -147,6 +149,7 @@ def translate(
 ) -> Conversion:
     """`convert`, with an account of what became of every array."""
     source_row, target_row = row_of(source), row_of(target)
+    exclude = texts("exclude", exclude)
     arrays = arrays_of(state, source)
     check_source(arrays, source, exclude)
     located = renamed(locate(arrays, source, exclude), rename)
@@ -233,12 +236,11 @@ def renamed(located: dict[str, Keys], rename: Mapping[str, str] | None) -> dict[
     used, result = set(), {}
     for parameter, keys in located.items():
         levels, new = parameter.split("."), parameter
-        for n in range(len(levels), -1, -1):
+        for n in range(len(levels) + 1):  # to the longest
             old = join(*levels[:n])
             if old in rename:
                 used.add(old)
                 new = join(rename[old], *levels[n:])
-                break
         if new in result:
             raise ValueError(f"rename: {new!r} would stand for two parameters")
         result[new] = keys
@@ -246,6 +248,19 @@ def renamed(located: dict[str, Keys], rename: Mapping[str, str] | None) -> dict[
         if old not in used:
             raise ValueError(f"rename: nothing begins with {old!r}{near(old, located)}")
     return result
+
+
+def with_names(
+    rename: Mapping[str, str] | None, saved: Mapping[str, str], parameters: Mapping[str, Any]
+) -> dict[str, str]:
+    """The renames, and those that give parameters the names back that a file has for them."""
+    found = dict(rename or {})
+    for p, name in saved.items():
+        if p in parameters and p not in found:
+            parameter: dict[str, Keys] = {name: (p,)}
+            above = {o: n for o, n in found.items() if not o or f"{name}.".startswith(f"{o}.")}
+            found[p] = next(iter(renamed(parameter, above)))
+    return found
 
 
 def spread(what: str, setting: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,7 +336,7 @@ def _check_outputs(
         raise ValueError(
             f"{p} of shape {shape} has {outputs} outputs as a {kind} with groups={groups}, and its "
             f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: "
-            f"'conv_transpose'}} for instance, or groups"
+            f"'conv_transpose'}} for instance, or its groups"
         )
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..validation import instance, mapping, shown, whole
+from ..validation import instance, mapping, shown, texts, whole
 from ..validation import path as path_of
 from . import keras, pickles
 from .flax_files import read_msgpack, read_orbax
@@ -63,7 +63,7 @@ def read(
     where a prefix or a pattern fits nothing; ImportError with the package that a file needs.
     """
     path, limit = path_of("path", path), whole("limit", limit, least=0)
-    return read_selection(path, Selection(limit, _texts("only", only), _texts("drop", drop)))
+    return read_selection(path, Selection(limit, texts("only", only), texts("drop", drop)))
 
 
 def read_selection(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
@@ -88,7 +88,7 @@ def _read(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
     if path.is_dir():
         return read_orbax(path, selection)
     suffix = suffix_of(path)
-    # Without O_NONBLOCK a pipe that nobody writes to would be waited for.
+    # Without O_NONBLOCK, opening a pipe waits for a writer.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -208,8 +208,8 @@ def suffix_of(path: Path) -> str:
     if suffix in READABLE:
         return suffix
     raise ValueError(
-        f"{path}: only .npz and .safetensors are read and written, and read are "
-        f"{', '.join(READABLE[2:])}, {INDEX} and folders of Orbax{_advice(suffix)}"
+        f"{path}: only .npz and .safetensors are read and written, and of others only "
+        f"{', '.join(READABLE[2:])}, {INDEX} and a folder of Orbax are read{_advice(suffix)}"
     )
 
 
@@ -217,13 +217,6 @@ def _advice(suffix: str) -> str:
     if suffix in (".pkl", ".pickle", *pickles.SUFFIXES):
         return f". A pickle can run any code: export it where you trust it, with {ADVICE}"
     return ""
-
-
-def _texts(what: str, given: Iterable[str]) -> list[str]:
-    texts = [given] if isinstance(given, str) else list(given)
-    if not all(isinstance(x, str) and x for x in texts):
-        raise TypeError(f"{what}={shown(given)}; give names as text")
-    return texts
 
 
 # ---- one whole file under the name --------------------------------------------------------------
@@ -249,9 +242,12 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if mode is not None:
-            os.chmod(new, mode)
-        os.replace(new, path)
+            if mode is not None:
+                os.chmod(new, mode)
+            if os.name != "nt":  # still locked, so that no other write takes it for a leftover
+                os.replace(new, path)
+        if os.name == "nt":  # where an open file cannot be moved
+            os.replace(new, path)
     except BaseException:  # an interrupt from the keyboard too
         new.unlink(missing_ok=True)
         raise

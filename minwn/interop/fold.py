@@ -10,14 +10,17 @@ in float64 and rounded once. `minwn.nn.fold` does the same to a module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
 from ..backend import dtype_of, is_floating
 from ..nn.module import join
-from ..validation import shown
+from ..validation import texts
 from .convert import Conversion, Settings, add, arrays_of, near, renamed, row_of, spread
-from .names import COLLECTIONS, layer_of, leaf_of, locate, place, plain_name, unflatten
+from .names import COLLECTIONS, Keys, layer_of, leaf_of, locate, place, plain_name, unflatten
 from .recognise import check_source
 from .stored import folded, narrowed, norms
 
@@ -96,9 +99,8 @@ def folding(
     dtype: Any,
 ) -> Conversion:
     """`fold`, with an account of what became of every array."""
-    row = row_of(source)
-    arrays, others = _parted(state, source)
-    check_source(arrays, source, exclude)
+    row, exclude = row_of(source), texts("exclude", exclude)
+    arrays, others = _parted(state, source, source, exclude)
     old = locate(arrays, source, exclude)
     located, plain = renamed(old, rename), plain_name(arrays, source, exclude)
     plain = {new: _moved(plain[p], p, new) for p, new in zip(old, located, strict=True)}
@@ -114,6 +116,9 @@ def folding(
             one = settings.stored(row, keys, p)
             v, g, _ = one.read([arrays[key] for key in keys], p, dims[p])
             w = folded(g, v, one, p, v.dtype if dtype is None else dtype_of(dtype))
+            if not np.isfinite(w).all():
+                count = int((~np.isfinite(w)).sum())
+                result.notes.append(f"{p}: {count} of {w.size} entries are not finite")
             add(result, p, keys, (plain[p],), "folded", one.write(w, None, None, p, 0))
         else:
             new = (plain[p],) if len(keys) == 1 else keys
@@ -122,7 +127,7 @@ def folding(
             add(result, p, keys, new, "carried", [cast(arrays[key], dtype, key) for key in keys])
     for name, x in others.items():
         add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    return result
+    return _collected_as(result, state, source)
 
 
 def splitting(
@@ -131,9 +136,8 @@ def splitting(
     dtype: Any,
 ) -> Conversion:
     """`split`, with an account of what became of every array."""
-    row = row_of(target)
-    arrays, others = _parted(state, target)
-    check_source(arrays, "plain", exclude)
+    row, exclude = row_of(target), texts("exclude", exclude)
+    arrays, others = _parted(state, target, "plain", exclude)
     located = renamed(locate(arrays, target, exclude), rename)
     weights = [p for p, keys in located.items() if _is_weight(p, arrays[keys[0]], names)]
     chosen = _chosen(names, weights, located, "is a weight with two axes or more")
@@ -152,13 +156,15 @@ def splitting(
         other = settings.stored(row, places[p], p)
         v, _, _ = settings.stored(row, keys, p).read([x], p, None)
         kind = other.layout(p)[0]
-        dim = _default(target, kind, v.ndim) if dims[p] in ("default", "infer") else dims[p]
+        dim = dims[p]
+        if isinstance(dim, str) and dim in ("default", "infer"):
+            dim = _default(target, kind, v.ndim)
         axes = other.axes(v.shape, kind, dim)
         made = other.write(v, norms(v, axes, other.length, p), axes, p, 0)
         add(result, p, keys, places[p], "split", made)
     for name, x in others.items():
         add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    return result
+    return _collected_as(result, state, target)
 
 
 def cast(x: Any, dtype: Any, name: str) -> Any:
@@ -171,20 +177,16 @@ def cast(x: Any, dtype: Any, name: str) -> Any:
 # ---- which ones ---------------------------------------------------------------------------------
 
 
-def _parted(state: Mapping[str, Any], framework: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parted(
+    state: Mapping[str, Any], framework: str, source: str, exclude: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The arrays of a model, and those in other collections of Flax, such as an optimiser's."""
     arrays = arrays_of(state, framework, lenient=True)
+    check_source(arrays, source, exclude)
     if framework != "flax":
         return arrays, {}
     ours = {name: x for name, x in arrays.items() if name.startswith(COLLECTIONS)}
     return ours, {name: x for name, x in arrays.items() if name not in ours}
-
-
-def _patterns(names: Any) -> list[str]:
-    given = [names] if isinstance(names, str) else list(names)
-    if not all(isinstance(x, str) for x in given):
-        raise TypeError(f"names={shown(names)}; give patterns of layers, such as 'decoder.*'")
-    return given
 
 
 def _chosen(names: Any, fit: list[str], located: Mapping[str, Any], what: str) -> set[str]:
@@ -192,10 +194,11 @@ def _chosen(names: Any, fit: list[str], located: Mapping[str, Any], what: str) -
     if names is None:
         return set(fit)
     found: set[str] = set()
-    for pattern in _patterns(names):
+    for pattern in texts("names", names):
         these = {p for p in fit if fnmatchcase(p, pattern) or fnmatchcase(layer_of(p), pattern)}
         if not these:
-            raise ValueError(f"names: nothing that {pattern!r} fits {what}{near(pattern, located)}")
+            known = {x: None for p in fit for x in (layer_of(p), p) if x} or located
+            raise ValueError(f"names: nothing that {pattern!r} fits {what}{near(pattern, known)}")
         found |= these
     return found
 
@@ -204,7 +207,7 @@ def _is_weight(p: str, x: Any, names: Any) -> bool:
     """Whether a pattern may mean it: a weight with two axes or more; with one, by its full name."""
     if not is_floating(x.dtype) or leaf_of(p).startswith("bias"):
         return False
-    if names is not None and p in _patterns(names):
+    if names is not None and p in texts("names", names):
         return x.ndim > 0
     return x.ndim > 1 and leaf_of(p).startswith(("weight", "kernel", "embedding"))
 
@@ -228,12 +231,25 @@ def _moved(plain: str, old: str, new: str) -> str:
     return join(collection, layer_of(new), leaf if leaf_of(new) == leaf_of(old) else leaf_of(new))
 
 
+def _collected_as(result: Conversion, state: Mapping[str, Any], framework: str) -> Conversion:
+    """The result without the collection params, where the given state of Flax has none."""
+    if framework != "flax" or any(f"{name}.".startswith(COLLECTIONS) for name in state):
+        return result
+    steps = [
+        replace(step, old=_uncollected(step.old), new=_uncollected(step.new))
+        for step in result.steps
+    ]
+    arrays = {name.removeprefix("params."): x for name, x in result.arrays.items()}
+    return replace(result, arrays=arrays, steps=steps)
+
+
+def _uncollected(keys: Keys) -> Keys:
+    return tuple(key.removeprefix("params.") for key in keys)
+
+
 def _as_given(flat: dict[str, Any], state: Mapping[str, Any], framework: str) -> dict[str, Any]:
-    """The result with the levels, and the collection params or none, that the given state has."""
+    """The result with the levels that the given state has."""
     if framework == "flax":
-        names = [str(name) for name in state]
-        if not any(f"{name}.".startswith(COLLECTIONS) for name in names):
-            flat = {name.removeprefix("params."): x for name, x in flat.items()}
         nested = any(isinstance(x, Mapping) for x in state.values())
         return unflatten(flat) if nested else flat
     result: dict[str, Any] = {}

@@ -17,11 +17,11 @@ from ..nn.conv import ConvTranspose
 from ..nn.module import join
 from ..tensors import Tensor
 from ..validation import choice, instance, mapping
-from .convert import convert, match, parameters, renamed
+from .convert import convert, match, parameters, renamed, translate, with_names
 from .files import LIMIT, read, write
 from .fold import fold as fold_state
 from .fold import split as split_state
-from .metadata import about, framework, lengths, number
+from .metadata import about, framework, lengths, number, texts
 from .names import FRAMEWORKS, flatten, locate
 from .recognise import recognise, unwrapped
 
@@ -56,11 +56,12 @@ def save(
     _check_scales(module, target)
     options, names = settings(module), parameters(state, "minwn", rename).items()
     options = {s: {new: x[old] for new, old in names if old in x} for s, x in options.items()}
-    found = convert(state, "minwn", target, rename=rename, like=like, epsilon=epsilon, **options)
-    flat = flatten(found, target)
-    pairs = {p: keys[0] for p, keys in locate(flat, target).items() if p in options["form"]}
+    found = translate(
+        state, "minwn", target, rename=rename, like=like, epsilon=epsilon, exclude=(), **options
+    )
+    pairs = {p: keys[0] for p, keys in locate(found.arrays, target).items() if p in options["form"]}
     known = {g: (options["form"][p], options["eps"][p]) for p, g in pairs.items()}
-    write(path, flat, about(target, epsilon, known))
+    write(path, found.arrays, about(target, epsilon, known, found.kinds, found.names))
 
 
 def load(
@@ -104,7 +105,9 @@ def load(
         source = "minwn" if known in (None, "torch") else known
     if epsilon is None:
         epsilon = number(metadata, "epsilon", 1e-12)
-    model, saved = module.state_dict(), lengths(metadata)
+    model, saved, called = module.state_dict(), lengths(metadata), texts(metadata, "names")
+    if called:
+        rename = with_names(rename, called, locate(flatten(arrays, source), source))
     found = _fitted(module, model, flatten(arrays, source), source, rename, epsilon, saved)
     for g, length in _lengths(module).items():
         given = saved.get(found.gains.get(g, g), length)

@@ -154,7 +154,7 @@ def normalised_pairs(state: Mapping[str, Any], framework: str) -> dict[str, str]
 def excluded_names(names: Iterable[str], framework: str, patterns: Iterable[str]) -> set[str]:
     """The names of the g and v of the parameters, or of their layers, that fit a pattern."""
     row, found = FRAMEWORKS[framework], set()
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    patterns = list(patterns)
     for name in names if patterns else ():
         ends = [name, name.removesuffix("/scale")] if name.endswith("/scale") else []
         for template in filter(None, (row.g, row.v, row.log)):

@@ -87,10 +87,8 @@ def _read_npy(stream: IO[bytes], name: str, size: int, selection: Selection) -> 
     except Exception as error:  # it is read by Python's parser, which can raise many things
         raise FileError(f"{name!r} has a damaged header: {str(error)[:80]}") from None
     if dtype.name not in DTYPES.values():
-        selection.refuse(
-            name, f"an array of {dtype}, and a state holds {', '.join(DTYPES.values())}"
-            + "; objects are pickled, and a pickle can run any code" * dtype.hasobject
-        )
+        code = ", which are pickled and can run any code" * dtype.hasobject
+        selection.refuse(name, f"an array of {dtype}{'s' * dtype.hasobject}{code}")
         return None
     check_shape(name, shape, dtype.itemsize)
     count = math.prod(shape) * dtype.itemsize

@@ -83,9 +83,10 @@ class Selection:
             )
 
     def refuse(self, name: str, why: str) -> None:
-        """Leave out what is no array of numbers, or raise FileError for it."""
+        """Leave out an array that a state cannot hold, or raise FileError for it."""
         if self.left is None:
-            raise FileError(f"{name!r} is {why}")
+            held = ", ".join(DTYPES.values())
+            raise FileError(f"{name!r} is {why}, and a state holds {held}")
         self.left[name] = why
 
     def finish(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .names import excluded_names, leaf_of, normalised_pairs
 
-__all__ = ["check_source", "recognise", "unwrapped"]
+__all__ = ["check_source", "misnamed", "recognise", "unwrapped"]
 
 # framework -> whose pairs it has. The hook's names are those of R torch, and minwn's own.
 _PAIRS = {"minwn": ("minwn", "torch"), "torch": ("torch",), "r": ("torch",),
@@ -57,6 +57,16 @@ def check_source(state: Mapping[str, Any], source: str, exclude: Iterable[str] =
         )
     if source == "flax":
         _check_layout(state)
+
+
+def misnamed(state: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]:
+    """A line for each x_g and x_v whose shapes are not those of a weight norm."""
+    state = _without_excluded(state, exclude)
+    by_name = normalised_pairs(dict.fromkeys(state), "torch")
+    return [
+        f"{g} {tuple(state[g].shape)} and {v} {tuple(state[v].shape)} are no weight norm: carried"
+        for v, g in by_name.items() if v not in normalised_pairs(state, "torch")
+    ]
 
 
 def unwrapped(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

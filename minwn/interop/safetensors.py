@@ -36,7 +36,7 @@ def read_safetensors(
         _check_entry(old, entry)
         name = selection.name(old)
         if name is not None and entry["dtype"] not in DTYPES:
-            selection.refuse(name, f"{entry['dtype']!r}; a state holds {', '.join(DTYPES)}")
+            selection.refuse(name, f"an array of {entry['dtype']!r}")
         elif name is not None:
             wanted[old] = name
     try:

@@ -72,7 +72,7 @@ class Stored(NamedTuple):
 
         g_key, v_key = self.keys
         whole = g in ((), (1,), (1,) * len(v))  # one norm of all, as one or another writes it
-        if dim not in ("infer", "usual"):
+        if not (isinstance(dim, str) and dim in ("infer", "usual")):
             axes = self.axes(v, layout[0], dim)
             if g != shape(axes) and not (axes is None and whole):
                 raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape(axes)}")
@@ -97,7 +97,7 @@ class Stored(NamedTuple):
 
     def axes(self, v: tuple[int, ...], kind: str, dim: Any) -> Axes:
         """The axes that `dim` names in a weight of shape v."""
-        if dim == "output":
+        if isinstance(dim, str) and dim == "output":
             dim = output_axis(kind if len(v) > 1 else "norm")
             if dim is None:
                 raise ValueError(f"{self.keys[-1]}: dim='output' for a weight of no known layout")
@@ -173,10 +173,7 @@ def norms(v: Any, axes: Axes, length: Length, parameter: str) -> Any:
     """The g with which g v / h(v) is v: h(v), computed in float64 and rounded once."""
     shape = np.broadcast_to(np.float64(0), weight_norm.kept_shape(v.shape, axes))
     h = _length(v.astype(np.float64), shape, length, parameter)
-    g = narrowed(np.asarray(h), v.dtype, parameter)
-    if (g == 0).any():
-        raise ValueError(f"{parameter}: a norm of {h[g == 0].max():.3g} is 0 in {v.dtype}")
-    return g
+    return narrowed(np.asarray(h), v.dtype, parameter)
 
 
 def narrowed(x: Any, dtype: Any, name: str) -> Any:
