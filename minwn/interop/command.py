@@ -6,7 +6,9 @@ import argparse
 import json
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -114,7 +116,8 @@ def main(args: argparse.Namespace) -> int:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f"minwn convert: {_as_options(str(message))}", file=sys.stderr)
         return 2 if isinstance(error, _Usage | ImportError) else 1
-    print(json.dumps(report, indent=2) if args.json == "-" else _text(report))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(json.dumps(report, indent=2) if args.json == "-" else _text(report, width))
     return 0
 
 
@@ -126,7 +129,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     if not state:
         raise ValueError(f"{args.input}: there is no array in it, or none that was not dropped")
     state = {name: state[name] for name in sorted(state, key=natural)}
-    notes = [f"left out: {name}, {left[name]}" for name in sorted(left, key=natural)]
+    notes = [f"left out: {_some([name])}, {left[name]}" for name in sorted(left, key=natural)]
     layout, remark = _layout(args, state, metadata)
     notes += remark
     if layout in ("torch", "parametrization", "r") and "framework" not in metadata:
@@ -260,6 +263,7 @@ def _assumptions(found: Conversion, target: str, like: str | None) -> list[str]:
 
 
 def _some(names: list[str]) -> str:
+    names = [name if name.isprintable() else repr(name) for name in names]
     more = f" and {len(names) - 3} more" * (len(names) > 3)
     return ", ".join(names[:3]) + more
 
@@ -396,7 +400,8 @@ def _as_options(message: str) -> str:
     return message.replace("say which with dim.", "say which with --dim NAME=DIM.")
 
 
-def _text(report: dict[str, Any]) -> str:
+def _text(report: dict[str, Any], width: int | None = None) -> str:
+    """The report in lines; those longer than the width are cut at the arrow, or wrapped."""
     lines, same = [], []
     for parameter in report["parameters"]:
         sides = [
@@ -406,12 +411,15 @@ def _text(report: dict[str, Any]) -> str:
         if parameter["action"] == "carried" and sides[0] == sides[1]:
             same += list(parameter["from"])
         else:
-            lines.append(f"  {sides[0]}  ->  {sides[1] or 'dropped'}")
+            line = f"  {sides[0]}  ->  {sides[1] or 'dropped'}"
+            fits = width is None or len(line) <= width
+            lines.append(line if fits else line.replace("  ->", "\n    ->"))
     if same:
         lines.append(f"  carried as they are: {len(same)}, {_some(same)}")
     if report["dropped"]:
         lines.append(f"  not read: {len(report['dropped'])}, {_some(report['dropped'])}")
-    lines += [f"  {note}" for note in report["notes"]]
+    notes = [f"  {note}" for note in report["notes"]]
+    lines += [textwrap.fill(x, width, subsequent_indent="    ") if width else x for x in notes]
     pairs = sum(len(p["to"]) == 2 for p in report["parameters"])
     actions = [p["action"] for p in report["parameters"]]
     total = sum(bool(p["to"]) for p in report["parameters"])

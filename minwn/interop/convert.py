@@ -269,10 +269,11 @@ def spread(what: str, setting: Any, parameters: Mapping[str, Any]) -> dict[str, 
     if not isinstance(setting, Mapping):
         return dict.fromkeys(parameters, setting)
     values, unused = {}, set(setting)
+    patterns = [x for x in setting if isinstance(x, str) and any(c in x for c in "*?[")]
     for p in parameters:
         path = layer_of(p)
-        fits = [x for x in setting if x in (p, path)]
-        fits += [x for x in setting if fnmatchcase(p, x) or fnmatchcase(path, x)]
+        fits = [x for x in (p, path) if x in setting]
+        fits += [x for x in patterns if fnmatchcase(p, x) or fnmatchcase(path, x)]
         values[p] = setting[fits[0]] if fits else default
         unused -= set(fits)
     for pattern in unused:
@@ -368,8 +369,12 @@ def near(name: str, names: Iterable[str]) -> str:
 def match(found: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     """KeyError unless both have the same names, ValueError unless under them the same shapes."""
     missing = [name for name in model if name not in found]
-    lines = [f"  unexpected {n!r}{near(n, missing)}" for n in found if n not in model]
+    unexpected = [name for name in found if name not in model]
+    few = len(missing) * len(unexpected) < 10_000  # else the search for close names takes minutes
+    lines = [f"  unexpected {n!r}{near(n, missing) if few else ''}" for n in unexpected]
     lines += [f"  missing {name!r}" for name in missing]
+    if len(lines) > 100:
+        lines[100:] = [f"  and {len(lines) - 100} more"]
     if lines:
         raise KeyError("\n".join(["the names do not match; nothing was changed", *lines]))
     for name, x in model.items():

@@ -118,15 +118,18 @@ def _read_parts(
         parts = {str(name): str(part) for name, part in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise FileError("no index: there is no weight_map in it") from None
+    homes: dict[str, list[str]] = {}
+    for name, part in parts.items():
+        homes.setdefault(part, []).append(name)
     state: dict[str, Any] = {}
-    for part in sorted(set(parts.values()), key=natural):
+    for part in sorted(homes, key=natural):
         if Path(part).name != part or "\\" in part or part in ("", ".", "..") or ":" in part:
             raise FileError(f"{part!r} is not a plain name")
         if Path(part).suffix.lower() not in (".safetensors", *pickles.SUFFIXES):
             raise FileError(f"{part!r} is no .safetensors and no file of torch.save")
         if not (path.parent / part).is_file():
             raise FileError(f"its part {part!r} is missing")
-        named = [selection.peek(name) for name, home in parts.items() if home == part]
+        named = [selection.peek(name) for name in homes[part]]
         own = {name for name in named if name is not None}
         state |= (below := _read(path.parent / part, selection)[0])
         left = set() if selection.left is None else set(selection.left)
@@ -156,6 +159,8 @@ def write(
             raise TypeError(f"metadata[{shown(key)}]={shown(text)}; pass {TEXTS}")
     if path.suffix.lower() not in WRITABLE:
         raise ValueError(f"{path}: only .npz and .safetensors are written{_advice(path.suffix)}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: a folder, a pipe or a device; give a file")
     writer = {".npz": write_npz, ".safetensors": write_safetensors}[path.suffix.lower()]

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
+from ..backend import is_floating
 from ..nn.module import join
 from ..validation import choice, instance, mapping
 
@@ -118,7 +121,7 @@ def locate(
     Raises ValueError for half a pair, where two names stand for one parameter, and for a pattern
     that excludes nothing.
     """
-    shapes = {n: _shape(x) for n, x in names.items()} if isinstance(names, Mapping) else {}
+    shapes = _shapes(names) if isinstance(names, Mapping) else {}
     names, row = list(names), FRAMEWORKS[framework]
     excluded = excluded_names(names, framework, exclude)
     for pattern in exclude:
@@ -128,23 +131,24 @@ def locate(
     pairs, wrapped = _suffixes(certain, row, shapes)
     if row.child:
         _scales(certain, row.child, pairs, wrapped)
-    known = set(names)
+    known, levels = set(names), {prefix.removesuffix(".") for prefix in wrapped}
     gains = set(pairs.values())
     found: dict[str, Keys] = {}
     for name in names:
         if name in gains:
             continue
         keys: Keys = (pairs[name], name) if name in pairs else (name,)
-        parameter = _parameter(name, framework, name in pairs, wrapped, known)
+        parameter = _parameter(name, framework, name in pairs, levels, known)
         if parameter in found:
-            raise ValueError(f"{found[parameter]} and {keys} both stand for {parameter!r}")
+            both = " and ".join(", ".join(x) for x in (found[parameter], keys))
+            raise ValueError(f"{both} both stand for {parameter!r}")
         found[parameter] = keys
     return found
 
 
 def normalised_pairs(state: Mapping[str, Any], framework: str) -> dict[str, str]:
     """{v: g} of the pairs that a framework's names make of a state; no half of one is an error."""
-    row, shapes = FRAMEWORKS[framework], {n: _shape(x) for n, x in state.items()}
+    row, shapes = FRAMEWORKS[framework], _shapes(state)
     pairs, wrapped = _suffixes(list(state), row, shapes, halves=True)
     if row.child:
         _scales(list(state), row.child, pairs, wrapped, halves=True)
@@ -166,17 +170,26 @@ def excluded_names(names: Iterable[str], framework: str, patterns: Iterable[str]
     return found
 
 
-def _shape(x: Any) -> tuple[int, ...] | None:
-    shape = getattr(x, "shape", None)
-    return None if shape is None else tuple(shape)
+def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
+    """{name: shape}, with None for what is no floating array; without what has no shape."""
+    arrays = {name: x for name, x in state.items() if hasattr(x, "shape")}
+    return {
+        name: tuple(x.shape) if is_floating(getattr(x, "dtype", np.float64)) else None
+        for name, x in arrays.items()
+    }
 
 
-def _fits(g: tuple[int, ...] | None, v: tuple[int, ...] | None) -> bool:
-    """Whether g can be norms of v: its axes are of v's sizes or 1, and at least one is summed."""
-    if g is None or v is None or g in ((), (1,)):
+def _fits(g: str, v: str, shapes: Mapping[str, Any]) -> bool:
+    """Whether g can be norms of v: floating both, with v's size or 1 along each axis, and 1 along
+    one at least. True where shapes are not known."""
+    if g not in shapes or v not in shapes:
         return True
-    return len(g) == len(v) and all(n in (1, m) for n, m in zip(g, v, strict=True)) and (
-        g != v or set(g) == {1}
+    one, other = shapes[g], shapes[v]
+    if one is None or not other:  # numbers that have no norm
+        return False
+    return one in ((), (1,)) or (
+        len(one) == len(other) and 1 in one
+        and all(n in (1, m) for n, m in zip(one, other, strict=True))
     )
 
 
@@ -189,7 +202,7 @@ def _suffixes(
     if row.column == "equinox":  # a plain `g` belongs to the weight
         ends = [name for name in names if name == "g" or name.endswith(".g")]
         pairs = {f"{g[:-1]}layer.weight": g for g in ends if f"{g[:-1]}layer.weight" in known}
-        pairs = {v: g for v, g in pairs.items() if _fits(shapes.get(g), shapes.get(v))}
+        pairs = {v: g for v, g in pairs.items() if _fits(g, v, shapes)}
         return pairs, [v.removesuffix("weight") for v in pairs]
     for name in names if row.g else ():
         for one, others in ((row.v, (row.g, row.log)), (row.g, (row.v,))):
@@ -200,7 +213,7 @@ def _suffixes(
             partner = next((p for p in partners if p in known), None)
             certain = match["name"].startswith(("weight", "bias")) or "parametrizations." in one
             if partner is not None and one is row.v:
-                if certain or _fits(shapes.get(partner), shapes.get(name)):
+                if certain or _fits(partner, name, shapes):
                     pairs[name] = partner
             elif partner is None and certain and not halves:
                 raise ValueError(
@@ -258,11 +271,13 @@ def plain_name(state: Iterable[str], framework: str, exclude: Iterable[str] = ()
 
 
 def _parameter(
-    name: str, framework: str, is_pair: bool, wrapped: list[str], known: set[str]
+    name: str, framework: str, is_pair: bool, wrapped: set[str], known: set[str]
 ) -> str:
-    for prefix in sorted(set(wrapped), key=len, reverse=True):  # the innermost wrapper first
-        if name.startswith(prefix):
-            name = join(prefix[:-1].rpartition(".")[0], name.removeprefix(prefix))
+    levels = name.split(".")
+    for n in range(len(levels) - 1, 0, -1):  # the innermost wrapper first
+        if ".".join(levels[:n]) in wrapped:
+            del levels[n - 1]
+    name = ".".join(levels)
     if framework == "flax":
         collection, _, rest = name.partition(".")
         path, _, leaf = rest.rpartition(".")
@@ -293,10 +308,10 @@ def leaf_of(parameter: str) -> str:
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
+def natural(name: str) -> list[tuple[int, str, str]]:
     """The key by which names are sorted: numbers in them count as numbers, so 2 is before 10."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(0, int(x), "") if x.isdecimal() else (1, 0, x) for x in parts if x]
+    words = enumerate(re.split(r"([0-9]+)", name))
+    return [(len(x.lstrip("0")), x.lstrip("0"), x) if n % 2 else (-1, x, "") for n, x in words]
 
 
 def place(
@@ -312,9 +327,10 @@ def place(
     """
     row = FRAMEWORKS[framework]
     normalised = {layer_of(p) for p in pairs}
-    norms: dict[str, list[str]] = {}  # in Flax: level -> the normalised layers there
+    norms: dict[str, dict[str, int]] = {}  # in Flax: level -> the numbers of its layers' norms
     for layer in sorted(normalised, key=natural):
-        norms.setdefault(layer_of(layer), []).append(layer)
+        there = norms.setdefault(layer_of(layer), {})
+        there[layer] = len(there)
     found = {}
     for parameter, kind in kinds.items():
         path, dot, name = parameter.rpartition(".")
@@ -343,7 +359,8 @@ def _flax_leaf(name: str, kind: str) -> str:
 
 
 def _flax(
-    path: str, name: str, leaf: str, is_pair: bool, normalised: bool, norms: dict[str, list[str]]
+    path: str, name: str, leaf: str, is_pair: bool, normalised: bool,
+    norms: Mapping[str, Mapping[str, int]],
 ) -> Keys:
     collection = "batch_stats" if name in ("running_mean", "running_var") else "params"
     level, _, layer = path.rpartition(".")
@@ -351,7 +368,7 @@ def _flax(
     if normalised and not path:
         layer = "layer_instance"
     elif normalised:
-        scope = join("params", level, f"WeightNorm_{norms[level].index(path)}")
+        scope = join("params", level, f"WeightNorm_{norms[level][path]}")
     key = join(collection, level, layer, leaf)
     return (f"{scope}.{layer}/{leaf}/scale", key) if is_pair else (key,)
 

@@ -90,18 +90,29 @@ def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any
 
 
 def _check_archive(file: IO[bytes]) -> None:
-    """FileError for members that would grow when they are read; torch.save compresses nothing."""
+    """FileError for members that would grow when they are read, for torch.save compresses nothing,
+    or whose sum is wrong: PyTorch does not look at it."""
     import zipfile
 
     try:
         with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            for member in archive.infolist():
+                kind = member.compress_type
+                if kind != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+                    raise FileError(
+                        f"{member.filename!r} in it is compressed, which torch.save never does"
+                    )
+            wrong = archive.testzip()
+    except FileError:
+        raise
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
+            NotImplementedError) as error:
         raise FileError(f"damaged, or not of torch.save: {error}") from None
-    for member in members:
-        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-            name = member.filename
-            raise FileError(f"{name!r} in it is compressed, which torch.save never does")
+    if wrong is not None:
+        raise FileError(
+            f"damaged: the sum of {wrong!r} is wrong; if it was saved without sums "
+            f"(compute_crc32=False), save it again with them"
+        )
 
 
 def _package() -> Any:

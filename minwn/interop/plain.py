@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -37,7 +38,8 @@ class Selection:
         left: dict[str, str] | None = None,
     ) -> None:
         self.limit, self.taken, self.left = limit, 0, left
-        self.only = {prefix.rstrip("."): False for prefix in only}
+        longest = sorted((prefix.rstrip(".") for prefix in only), key=len, reverse=True)
+        self.only = dict.fromkeys(longest, False)  # of two that fit, the longer counts
         self.drop = dict.fromkeys(drop, False)
         self.dropped: list[str] = []
         self._old: dict[str, str] = {}  # new name -> old
@@ -117,6 +119,8 @@ def _near(name: str, names: Iterable[str]) -> str:
 
 def check_name(name: str, error: type[ValueError]) -> None:
     """Raise if the name could be a path out of the folder, in any tool that opens it."""
+    if len(name) > 1000:
+        raise error(f"a name of {len(name)} letters, {name[:40]!r}...")
     parts = name.split("/")
     if not all(parts) or ".." in parts or "." in parts or "\\" in name or name[1:2] == ":":
         raise error(f"{name!r} is not a plain name")
@@ -136,19 +140,26 @@ def _short(shape: Sequence[int]) -> str:
     return str(tuple(shape)) if len(shape) <= 8 else f"of {len(shape)} axes"
 
 
-def leaves(tree: Any, prefix: str = "", above: tuple[int, ...] = ()) -> Iterable[tuple[str, Any]]:
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """(name, value) for what is in nested mappings and lists, the levels joined by dots.
 
-    Raises FileError for a tree that contains itself, or is 64 levels deep.
+    Raises FileError for a tree that contains itself, has more than 64 levels or 200,000 items: one
+    list may stand in another many times.
     """
+    return _leaves(tree, prefix, (), itertools.count())
+
+
+def _leaves(
+    tree: Any, prefix: str, above: tuple[int, ...], visited: Iterator[int]
+) -> Iterator[tuple[str, Any]]:
     if id(tree) in above or len(above) > 64:
         raise FileError(f"{prefix[:80]!r} contains itself, or has more than 64 levels")
     items: Any = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
     for key, x in items:
-        if isinstance(key, tuple):
-            key = ".".join(map(str, key))
-        name = f"{prefix}{key}"
+        if next(visited) >= 200_000:
+            raise FileError("it has more than 200,000 items")
+        name = f"{prefix}{'.'.join(map(str, key)) if isinstance(key, tuple) else key}"
         if isinstance(x, Mapping | list | tuple) and not hasattr(x, "dtype"):
-            yield from leaves(x, f"{name}.", (*above, id(tree)))
+            yield from _leaves(x, f"{name}.", (*above, id(tree)), visited)
         else:
             yield name, x

@@ -63,9 +63,10 @@ def misnamed(state: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]
     """A line for each x_g and x_v whose shapes are not those of a weight norm."""
     state = _without_excluded(state, exclude)
     by_name = normalised_pairs(dict.fromkeys(state), "torch")
+    by_shape = normalised_pairs(state, "torch")
     return [
         f"{g} {tuple(state[g].shape)} and {v} {tuple(state[v].shape)} are no weight norm: carried"
-        for v, g in by_name.items() if v not in normalised_pairs(state, "torch")
+        for v, g in by_name.items() if v not in by_shape
     ]
 
 

@@ -318,3 +318,16 @@ def test_a_missing_package_is_an_error_of_use(
 )
 def test_limits_are_written_as_people_do(text: str, count: int) -> None:
     assert command._bytes(text) == count
+
+
+def test_a_narrow_terminal_gets_narrow_lines() -> None:
+    report: Any = {
+        "output": "o.npz", "to": "plain", "dropped": [], "notes": ["word " * 30],
+        "parameters": [{"action": "folded", "from": {"a" * 40: [3, 1], "b" * 30: [3, 4]},
+                        "to": {"c" * 40: [3, 4]}}],
+    }
+    wide = command._text(report)
+    narrow = command._text(report, 60)
+    assert max(map(len, wide.splitlines())) > 120
+    assert max(map(len, narrow.splitlines())) <= 92  # two names side by side
+    assert " ".join(narrow.split()) == " ".join(wide.split())

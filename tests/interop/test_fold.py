@@ -114,6 +114,23 @@ def test_a_pair_by_name_alone_is_carried(rng: Any) -> None:
                             source="torch")) == {*state, "q"}
 
 
+def test_numbers_that_have_no_norm_are_carried() -> None:
+    state = {"step_g": np.array(3), "step_v": np.ones((2, 2), int), "q_g": np.float32(2),
+             "q_v": np.float32(3), "r_g": np.ones((2, 1)), "r_v": np.ones((2, 2), int)}
+    assert interop.fold(state, source="torch").keys() == state.keys()
+
+
+def test_many_axes_and_many_layers(rng: Any) -> None:
+    many = {"weight_g": np.ones((1,) * 30), "weight_v": np.ones((1,) * 30)}
+    with pytest.raises(ValueError, match="with 30 axes: say with dim"):
+        interop.fold(many, source="torch")
+    assert interop.fold(many, source="torch", dim=0)["weight"].shape == (1,) * 30
+    pair = (("g", 1), ("v", 3))
+    state = {f"l{n}.weight_{c}": np.ones((2, m)) for n in range(300) for c, m in pair}
+    flax = interop.convert(state, "torch", "flax")["params"]
+    assert "l299/kernel/scale" in flax["WeightNorm_299"]
+
+
 def test_a_pair_can_be_excluded(rng: Any) -> None:
     state = {f"{p}_{c}": rng.normal(size=s) for p in ("a.weight", "b.weight", "b.c")
              for c, s in (("g", (4, 1)), ("v", (4, 2)))} | {"half.weight_v": rng.normal(size=3)}
@@ -328,3 +345,66 @@ def test_a_pure_rename_needs_no_layout(target: str, rng: Any) -> None:
     assert interop.convert(state, "minwn", target).keys() == state.keys()
     with pytest.raises(ValueError, match="say what it is"):
         interop.convert(state, "minwn", "equinox")
+
+
+# ---- random states there and back ---------------------------------------------------------------
+
+
+def test_random_states_go_there_and_back() -> None:
+    hypothesis = pytest.importorskip("hypothesis", reason="it draws the states")
+    from hypothesis import strategies as st
+
+    name = st.lists(st.sampled_from(["a", "b", "up", "0", "10", "2"]), min_size=1, max_size=3)
+    layer = st.tuples(
+        name.map(".".join), st.integers(2, 4).flatmap(
+            lambda n: st.tuples(*[st.integers(1, 4)] * n)), st.booleans(), st.booleans(),
+        st.sampled_from(["float64", "float32", "float16"]), st.integers(0, 2**32 - 1),
+    )
+
+    def built(layers: Any) -> State:
+        state: State = {}
+        for path, shape, pair, bias, dtype, seed in layers:
+            draw = np.random.default_rng(seed)
+            v = (draw.uniform(0.5, 2, shape) * draw.choice([-1, 1], shape)).astype(dtype)
+            g = draw.uniform(0.5, 2, (shape[0], *(1,) * (len(shape) - 1))).astype(dtype)
+            state |= {f"{path}.weight_g": g, f"{path}.weight_v": v} if pair else {
+                f"{path}.weight": v}
+            if bias:
+                state[f"{path}.bias"] = np.ones(shape[0], dtype)
+        return state
+
+    @hypothesis.settings(max_examples=150, deadline=None, database=None)
+    @hypothesis.given(
+        st.lists(layer, min_size=1, max_size=4, unique_by=lambda x: x[0]),
+        st.sampled_from(list(interop.FRAMEWORKS)),
+    )
+    def check(layers: Any, target: str) -> None:
+        state = built(layers)
+        paths = {x[0] for x in layers}
+        hypothesis.assume(not any(p != q and f"{p}.".startswith(f"{q}.") for p in paths
+                                  for q in paths))
+        told = {"dim": 0, "form": "inside", "eps": 1e-12}
+        there = interop.convert(state, "minwn", target, **told)
+        found = interop.convert(there, target, "minwn", **told)
+        assert found.keys() == state.keys()
+        same = target in ("flax", "minwn")  # over the same length, bit by bit
+        for key, x in state.items():
+            assert found[key].dtype == x.dtype
+            np.testing.assert_allclose(
+                found[key].astype("float64"), x.astype("float64"),
+                rtol=0 if same or not key.endswith("_g") else 2 * np.finfo(x.dtype).eps,
+            )
+        flat = interop.flatten(there, target)
+        plain = interop.fold(flat, source=target, dim=0)
+        pairs = [x[0] for x in layers if x[2]]
+        if pairs:
+            again = interop.split(plain, target=target, names=pairs, dim=0)
+            assert again.keys() == flat.keys()
+            twice = interop.fold(again, source=target, dim=0)
+            for key, w in plain.items():
+                np.testing.assert_allclose(
+                    twice[key].astype("float64"), w.astype("float64"),
+                    rtol=2 * np.finfo(w.dtype).eps,
+                )
+
+    check()

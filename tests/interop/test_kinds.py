@@ -130,6 +130,31 @@ def test_trees_that_lie(tmp_path: Path) -> None:
     assert list(interop.read(tmp_path / "x.pt", drop="a")[0]) == ["b"]
 
 
+def test_lists_in_lists_are_counted(tmp_path: Path) -> None:
+    torch = torch_or_skip()
+    for leaf in (torch.zeros(0), []):
+        tree: Any = [leaf]
+        for _ in range(40):
+            tree = [tree] * 10
+        torch.save({"a": tree}, tmp_path / "x.pt")
+        with pytest.raises(FileError, match="more than 200,000 items"):
+            interop.read(tmp_path / "x.pt")
+    torch.save({"a" * 2000: torch.ones(1)}, tmp_path / "x.pt")
+    with pytest.raises(FileError, match="a name of 2000 letters"):
+        interop.read(tmp_path / "x.pt")
+
+
+def test_numbers_that_changed_on_the_disk_are_noticed(tmp_path: Path) -> None:
+    torch = torch_or_skip()
+    path = tmp_path / "x.pt"
+    torch.save({"a": torch.arange(64.0)}, path)
+    content = path.read_bytes()
+    at = content.index(torch.arange(64.0).numpy().tobytes()) + 80
+    path.write_bytes(content[:at] + b"\x55" + content[at + 1 :])
+    with pytest.raises(FileError, match="the sum of 'x/data/0' is wrong"):
+        interop.read(path)
+
+
 def test_a_compressed_archive_is_no_file_of_torch(tmp_path: Path) -> None:
     torch = torch_or_skip()
     torch.save({"a": torch.zeros(10**5)}, tmp_path / "x.pt")
@@ -346,6 +371,8 @@ def test_only_and_drop(suffix: str, tmp_path: Path) -> None:
     ):
         with pytest.raises(FileError, match=says):
             interop.read(path, only=only, drop=drop)
+    interop.write(path, {"g.a": np.ones(1), "g.g.b": np.ones(1)})
+    assert set(interop.read(path, only=["g", "g.g"])[0]) == {"a", "b"}  # below the longer one
     with pytest.raises(TypeError, match="only="):
         interop.read(path, only=[3])  # type: ignore[list-item]
 
