@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 __all__ = [
     "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
     "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
-    "shape_of", "share", "shown", "whole",
+    "shape_of", "share", "shown", "texts", "whole",
 ]
 
 
@@ -174,6 +174,15 @@ def several(name: str, value: Any, wanted: str) -> list[Any]:
         with contextlib.suppress(TypeError):  # an array without axes
             return list(value)
     raise TypeError(f"{name}={shown(value)}; pass {wanted}{_hint(value)}")
+
+
+def texts(name: str, value: Any) -> list[str]:
+    """value, names or patterns of names, as a list; one text is a list of one."""
+    wanted = "a name as text, or a list of names"
+    given = [value] if isinstance(value, str) else several(name, value, wanted)
+    if not all(isinstance(x, str) and x for x in given):
+        raise TypeError(f"{name}={shown(value)}; pass {wanted}")
+    return given
 
 
 def path(name: str, value: Any) -> Path:

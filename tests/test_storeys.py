@@ -90,9 +90,9 @@ FORBIDDEN = {
 NEIGHBOURS = {("optim", "nn"), ("course", "mutation")}  # beside each other, one way only
 
 EXTRAS = {
-    "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "hypothesis", "jax",
-    "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
-    "nbclient", "nbconvert", "nbformat", "paddle", "pytest", "safetensors", "sklearn",
+    "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "h5py", "hypothesis",
+    "jax", "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
+    "nbclient", "nbconvert", "nbformat", "orbax", "paddle", "pytest", "safetensors", "sklearn",
     "sphinx", "threadpoolctl", "torch", "tqdm",
 }
 ENGINE = {
