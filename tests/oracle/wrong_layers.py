@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 
-import layer_implementations as right
+from . import layer_implementations as right
 
 CONV = {"kind": "conv2d", "stride": 2, "padding": 1}
 BARE = {"kind": "conv2d", "stride": 2}
@@ -79,7 +79,6 @@ WRONG = [
      {"mean_over_batch"}),
     ("linear_backward", "y_bar.T @ x, y_bar.sum(axis=0)",
      "y_bar.T @ x / len(x), y_bar.sum(axis=0) / len(x)", LINEAR, {"mean_over_batch"}),
-    ("taps_backward", "return xp_bar", "return xp_bar / len(x)", CONV, {"unknown"}),
     ("taps_backward", f"{CROP}, w_bar", f"{CROP} / len(x), w_bar", CONV,
      {"x_bar_mean_over_batch"}),
     ("loops_backward", "w_bar[k] += (xp[at] * sent).sum(axis=0)",
@@ -91,7 +90,7 @@ WRONG = [
     ("taps_backward", "ho, wo = y_bar.shape[2:]",
      "y_bar = np.ones_like(y_bar); ho, wo = y_bar.shape[2:]", CONV, {"ones_for_y_bar"}),
     ("linear_backward", "y_bar @ w,", "2 * y_bar @ w,", LINEAR, {"constant_factor"}),
-    ("linear_backward", "y_bar @ w,", "-y_bar @ w,", LINEAR, {"constant_factor"}),
+    ("linear_backward", "y_bar @ w,", "-y_bar @ w,", LINEAR, {"w_negated"}),
     # the weight
     ("with_norm", "backward(y_bar, x, w, **options)", "backward(y_bar, x, v, **options)", CONV,
      {"v_for_w"}),
@@ -110,10 +109,10 @@ WRONG = [
     ("normalised", "np.sqrt((v * v).sum(axis=axes, keepdims=True))",
      "np.sqrt((v * v).sum(axis=axes, keepdims=True)) + 1e-8", CONV, {"eps_outside"}),
     ("normalised", "axes = tuple(a for a in range(v.ndim) if g.shape[a] == 1)",
-     "axes = tuple(range(2, v.ndim))", CONV, {"norm_of_taps", "unknown", "raises"}),
-    ("pulled", "(w_bar - g_bar * v / n)", "w_bar", CONV, {"v_bar_no_projection"}),
-    ("pulled", "keepdims=True) / n", "keepdims=True)", CONV, {"g_bar_no_norm", "unknown"}),
-    ("pulled", "return g / n *", "return", LINEAR, {"coefficient", "unknown"}),
+     "axes = tuple(range(2, v.ndim))", CONV, {"norm_of_taps", "unknown", "wrong_shape"}),
+    ("pulled", "(w_bar - g_bar * v / n)", "w_bar", CONV, {"no_projection"}),
+    ("pulled", "keepdims=True) / n", "keepdims=True)", CONV, {"g_bar_no_norm", "proj_n1"}),
+    ("pulled", "return g / n *", "return", LINEAR, {"missing_g_over_n"}),
 ]
 
 

@@ -74,7 +74,9 @@ class LayerFunctions:
             ):
                 raise TypeError(f"backward must return {', '.join(names)}; got {_kind(answer)}")
         else:
-            answer = (answer,)
+            if isinstance(answer, tuple | list) and len(answer) != 1:
+                raise TypeError(f"forward must return y alone; got {_kind(answer)}")
+            answer = answer if isinstance(answer, tuple | list) else (answer,)
         return {
             name: _array(x) for name, x in zip(names, answer, strict=False) if x is not None
         }
