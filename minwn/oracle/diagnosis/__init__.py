@@ -2,6 +2,7 @@
 
 Questions, in this order, each for all the evidence at once:
 
+    eps          is the declared eps not in the code?
     catalogue    is it, entry by entry, a formula of the catalogue, a form with an undeclared eps,
                  or the right answer permuted or computed from permuted inputs?
     digits       are its errors those of rounding, to a narrower dtype or too often?
@@ -26,12 +27,14 @@ from .catalogued import catalogued, distinct, rule
 from .digits import NAMES as DIGITS
 from .digits import few_digits, narrow, noisy
 from .eps import NAMES as EPS
-from .eps import Eps, measured_eps, undeclared_eps
+from .eps import Eps, eps_missing, eps_missing_at_zero, measured_eps, undeclared_eps
 from .index import NAMES as INDEX
 from .index import masked, only_in_one_group
 from .observation import Diagnosis, Observation, fits
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
+from .sizes import NAMES as SIZES
+from .sizes import blocks, shapes
 from .span import NAMES as SPAN
 from .span import fitted
 from .unknown import NAMES as UNKNOWN
@@ -42,8 +45,8 @@ __all__ = ["NAMES", "Diagnosis", "Observation", "diagnose"]
 IN_BACKWARD = "eps_in_bwd_only"
 # All that `diagnose` may answer.
 NAMES = (
-    *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SPAN,
-    *UNKNOWN,
+    *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SIZES,
+    *SPAN, *UNKNOWN,
 )
 
 
@@ -61,7 +64,7 @@ def diagnose(
     failing = [o for o in OUTPUTS if any(o in e.got and e.worst(o) > 1 for e in observations)]
     if not failing:
         return [], False
-    alone = only_in_one_group(observations, failing)
+    alone = eps_missing_at_zero(observations, failing) or only_in_one_group(observations, failing)
     if alone:
         return [alone], False
     seen = {output: _evidence(observations, output) for output in failing}
@@ -75,13 +78,15 @@ def diagnose(
         found[output] = _formula(seen[output], output, tried, forward_ok)
         if not found[output]:
             alone = only_in_one_group(observations, [output])
-            found[output] = [alone] if alone else _no_formula(seen[output], output, broken)
+            found[output] = [alone] if alone else _no_formula(
+                observations, seen[output], output, broken
+            )
     return _combine(found, _telling(observations) or list(observations))
 
 
 def _telling(observations: Sequence[Observation], least: int = 2) -> list[Observation]:
     """Slices of more than one entry, in groups that are there to tell formulas apart."""
-    others = ("range", "long", "angle", "undefined", "layout")
+    others = ("range", "long", "angle", "undefined", "layout", "zeros", "sizes")
     return [o for o in observations if o.terms.m >= least and o.group not in others]
 
 
@@ -99,6 +104,9 @@ def _formula(
     forward_ok: bool | None,
 ) -> list[Diagnosis]:
     """The right formula, but for a few digits, or a wrong one."""
+    missing = eps_missing(seen, output)
+    if missing:
+        return missing
     few = few_digits(seen, output)
     if few and noisy(seen, output):
         return few
@@ -112,12 +120,18 @@ def _formula(
     return found or few
 
 
-def _no_formula(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> list[Diagnosis]:
-    for search in (narrow, masked, fitted):
-        found = search(seen, output)
-        if found:
-            return found
-    return [unknown(seen, output, broken)]
+def _no_formula(
+    every: Sequence[Observation], seen: Sequence[Observation], output: str, broken: Sequence[str]
+) -> list[Diagnosis]:
+    return (
+        blocks(every, output)
+        or (narrow(seen, output) if seen == _telling(seen, 1) else [])
+        or masked(seen, output)
+        or shapes(every, output)
+        or fitted(seen, output)
+        or shapes(every, output, strict=False)
+        or [unknown(seen, output, broken)]
+    )
 
 
 def _combine(

@@ -49,12 +49,17 @@ def test_many_numbers_at_once_are_those_of_one_step_after_the_other(p):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_cases_are_permanent(dtype):
     """A change here breaks every table that was ever made of the cases: add groups instead."""
+    assert digest_of(cases(dtype, GROUPS[:8], axis="any")) == DIGESTS[dtype]
+    assert digest_of(cases(dtype, ("zeros", "sizes"), axis="any")) == LATER_DIGESTS[dtype]
+
+
+def digest_of(chosen):
     digest = hashlib.sha256()
-    for case in cases(dtype, axis="any"):
+    for case in chosen:
         digest.update(f"{case.id} {case.v.shape} {case.g.shape} {case.flags}".encode())
         for x in (case.v, case.g, case.w_bar, case.A, case.B):
             digest.update(np.ascontiguousarray(x).astype(x.dtype.newbyteorder("<")).tobytes())
-    assert digest.hexdigest()[:16] == DIGESTS[dtype]
+    return digest.hexdigest()[:16]
 
 
 def test_generic_from_its_page_alone():
