@@ -37,6 +37,8 @@ OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
     "lost_digits": "the formula is right, but digits are lost on the way; divide last",
     "axis/index": "rows get mixed: look at the axes of your sums, and at keepdims",
     "mutates_input": "your function changes its arguments; work on a copy",
+    "answers_exchanged": "your two answers are exchanged: return v_bar first, and then g_bar",
+    "late_call": "your function is right at first and wrong later; let it keep nothing of a call",
     "low_precision": "the formula is right, but somewhere on the way numbers are float32",
     "eps_in_bwd_only": "there is an eps in your gradient that is not in the function",
 }

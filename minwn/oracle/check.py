@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from .. import validation
-from .checks import ALL_CHECKS
+from .checks import ALL_CHECKS, late
 from .report import Report
 from .run import Run
 from .spec import make_spec
@@ -107,4 +107,5 @@ def check(
             result = made(run)
             if result is not None:
                 run.checks.append(result)
+        late(run, ALL_CHECKS)
         return verdict(run, name, accepted, start)

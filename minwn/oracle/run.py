@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 
 from ..backend import dtype_of
 from ..terminal import counted
+from .cases import LAYOUTS, Case, laid_out
 from .diagnosis import Diagnosis, Observation
 from .reference.rounding import as_float64
 from .report import CheckResult
 from .spec import Prepared, Spec
-from .targets.implementation import NAMES, Implementation
+from .targets.implementation import NAMES, Implementation, Lost
 
-__all__ = ["FAULTS", "Run"]
+__all__ = ["FAULTS", "Asked", "Run"]
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -38,6 +40,10 @@ FAULTS = {
         "an answer depends on the calls before",
         "compute all of it from what is given, or key what is saved by its values",
     ),
+    "late_call": (
+        "right at first, and wrong in a later call",
+        "let an answer depend on its inputs alone: look for what counts calls, or fills up",
+    ),
     "not_deterministic": (
         "the same call gives different bits",
         "leave out what is random, and what counts calls",
@@ -45,6 +51,10 @@ FAULTS = {
     "not_thread_safe": (
         "called from several threads at once, the same call gives different bits",
         "share no buffer between calls: make the arrays of a call in the call",
+    ),
+    "answers_exchanged": (
+        "v_bar and g_bar are returned in each other's place",
+        "return v_bar first, and then g_bar",
     ),
     "wrong_shape": (
         "an answer has not the shape of what it belongs to",
@@ -59,6 +69,26 @@ FAULTS = {
 
 
 @dataclass
+class Asked:
+    """A question of the first order, with its answers, and what was seen in them."""
+
+    what: str
+    case: Case
+    answers: Arrays
+    observation: Observation
+    in_range: bool
+
+    @property
+    def outputs(self) -> list[str]:
+        """Those of its answers that could be judged."""
+        return [output for output in NAMES[self.what] if output in self.observation.got]
+
+    @property
+    def wrong(self) -> bool:
+        return any(self.observation.worst(output) > 1 for output in self.outputs)
+
+
+@dataclass
 class Run:
     """The evidence so far. Each check adds to it, and none takes away."""
 
@@ -67,11 +97,13 @@ class Run:
     observations: list[Observation] = field(default_factory=list)
     out_of_range: list[Observation] = field(default_factory=list)  # wrong there is only a note
     faults: list[Diagnosis] = field(default_factory=list)
+    history: list[Asked] = field(default_factory=list)  # in the order of the calls
     first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
     errors: dict[str, list[str]] = field(default_factory=dict)
-    answered: set[tuple[str, int]] = field(default_factory=set)  # what, and of which rank
-    raised: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    raised: dict[str, list[str]] = field(default_factory=dict)
+    declined: dict[str, str] = field(default_factory=dict)  # the same, of ordinary cases
     notes: list[str] = field(default_factory=list)
     checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
@@ -95,33 +127,50 @@ class Run:
     def failed(self, what: str, where: str, error: Exception) -> None:
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
-    def ask(self, what: str, rank: int, where: str, *arrays: Any, copy: bool = True) -> Arrays:
-        """The answers of a function for v of that rank; its exceptions are recorded."""
+    def lost(self, what: str, where: str, error: Lost) -> None:
+        """A fault where the implementation is gone; once, because later calls say the same."""
+        if not any(f.evidence.endswith(str(error)) for f in self.faults):
+            self.fault(error.id, what, f"{where}{error}")
+
+    def ask(
+        self, what: str, where: str, *arrays: Any, ordinary: bool = True, **how: Any
+    ) -> Arrays:
+        """The answers of a function; its exceptions are recorded.
+
+        ordinary: there is an answer, and a function that raises is wrong. how: of the call
+        """
         try:
-            answers = self.implementation.call(what, *arrays, copy=copy)
-        except Exception as error:
-            message = f"{where}{type(error).__name__}: {error}"
-            self.raised.setdefault((what, rank), []).append(message)
+            answers = self.implementation.call(what, *arrays, **how)
+        except Lost as error:
+            self.lost(what, where, error)
             raise
-        self.answered.add((what, rank))
+        except Exception as error:
+            self.unable(what, where, error, ordinary=ordinary)
+            raise
+        self.answered.add(what)
+        self.first.setdefault(what, (arrays, answers))
         return answers
+
+    def unable(self, what: str, where: str, error: Exception, *, ordinary: bool = True) -> None:
+        """It raised."""
+        message = f"{where}{type(error).__name__}: {error}"
+        self.raised.setdefault(what, []).append(message)
+        if ordinary:
+            self.declined.setdefault(what, message)
+
+    def silent(self) -> list[str]:
+        """The functions that raised in every call."""
+        return [what for what in self.raised if what not in self.answered]
 
     def complain(self, what: str) -> None:
         """A fault where a function has answered nothing, a note where it raised at times."""
-        raised = [each for (name, _), each in self.raised.items() if name == what]
-        messages = [message for each in raised for message in each]
-        if messages and not any(name == what for name, _ in self.answered):
+        messages = self.raised.get(what, [])
+        if messages and what not in self.answered:
             self.fault("raises", what, messages[0])
         elif messages:
             such = ", such as" if len(messages) > 1 else ":"
             count = counted(len(messages), "case")
             self.notes.append(f"{what} raised in {count}{such} {messages[0]}")
-
-    def unanswered(self) -> Iterator[tuple[str, str]]:
-        """(function, evidence) where it raised in every case of a rank."""
-        for (what, rank), messages in self.raised.items():
-            if (what, rank) not in self.answered:
-                yield what, f"in every case of rank {rank}: {messages[0]}"
 
     def given(self, *wanted: str) -> bool:
         return all(self.implementation.has(what) for what in wanted)
@@ -135,28 +184,73 @@ class Run:
         """Every case once: the answers and the truth."""
         wanted = [what for what in ("forward", "backward") if self.implementation.has(what)]
         for prepared in self.spec.prepared() if wanted else ():
-            got: dict[str, np.ndarray] = {}
-            for what in wanted:
-                got |= self._ask(what, prepared)
-            if got:
-                self._file(prepared, got)
+            self.judge(prepared, *wanted)
 
-    def _ask(self, what: str, prepared: Prepared) -> dict[str, np.ndarray]:
+    def judge(self, prepared: Prepared, *wanted: str) -> None:
+        """One case of the first order: some functions are asked, and their answers filed."""
+        answers = {what: x for what in wanted if (x := self._ask(what, prepared)) is not None}
+        if answers:
+            got: dict[str, np.ndarray] = {}
+            for what, found in answers.items():
+                got |= zip(NAMES[what], found, strict=True)
+            seen = self._file(prepared, got)
+            for what, found in answers.items():
+                self.history.append(Asked(what, prepared.case, found, seen, prepared.in_range))
+
+    def again(self, what: str, case: Case) -> Arrays:
+        """The answers to the question of a case, in new arrays. Raises the function's exceptions.
+
+        They can be written to: whether inputs are changed is looked at elsewhere, and the numbers
+        of a function that works in place count, too.
+        """
+        if case.flags and case.flags[0] in LAYOUTS:
+            with contextlib.suppress(Exception):
+                given = laid_out(case, case.flags[0]).given(what)
+                return self.implementation.call(what, *given, copy=False)
+        return self.implementation.call(what, *case.given(what), order=_order(case))
+
+    def _ask(self, what: str, prepared: Prepared) -> Arrays | None:
         case = prepared.case
         self.asked += 1
-        arrays = (case.v, case.g) if what == "forward" else (case.w_bar, case.v, case.g)
-        where, copy = f"{case.id} {case.v.shape}: ", case.v.flags.writeable
+        where = f"{case.id} {case.v.shape}: "
+        ordinary = prepared.in_range and not any(x.any() for x in prepared.undefined.values())
         try:
-            answers = self.ask(what, case.v.ndim, where, *arrays, copy=copy)
-            self.first.setdefault(what, (arrays, answers))
+            if case.flags and case.flags[0] in LAYOUTS:
+                with contextlib.suppress(_ReadOnly):
+                    return self._as_it_lies(what, case, where)
+            how: Any = {"ordinary": ordinary, "order": _order(case)}
+            answers = self.ask(what, where, *case.given(what), **how)
         except Exception as error:
             self.failed(what, where, error)
-            if case.group == "layout" and "read-only" in str(error):
-                self.fault("mutates_input", what, f"{case.id} ({case.flags[0]}): {error}")
-            return {}
-        return dict(zip(NAMES[what], answers, strict=True))
+            return None
+        if what == "backward" and _exchanged(case, answers):
+            shapes = " and ".join(str(x.shape) for x in answers)
+            self.fault("answers_exchanged", what, f"{where}the answers have the shapes {shapes}")
+            self.implementation = replace(self.implementation, exchanged=True)
+            answers = answers[::-1]
+            self.first[what] = (case.given(what), answers)
+        return answers
 
-    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> None:
+    def _as_it_lies(self, what: str, case: Case, where: str) -> Arrays:
+        """Asked in arrays that are not to be written to; the layout is kept, the memory is not."""
+        case = laid_out(case, case.flags[0])
+        try:
+            return self.ask(what, where, *case.given(what), copy=False)
+        except Lost:
+            raise
+        except Exception as error:
+            if "read-only" not in str(error):
+                raise
+            self.raised[what].pop()
+            self.declined.pop(what, None)
+            if "buffer source" in str(error):  # a memoryview of Cython, which need not write
+                self.notes.append(f"{what} takes no read-only arrays: {error}")
+            else:
+                text = f"{case.id} ({case.flags[0]}): {type(error).__name__}: {error}"
+                self.fault("mutates_input", what, text)
+            raise _ReadOnly from error
+
+    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
         case, spec, allowed = prepared.case, self.spec, prepared.allowed
         shaped: dict[str, np.ndarray] = {}
         for output, x in self._shaped(prepared, got):
@@ -173,6 +267,16 @@ class Run:
             spec.eps, case.flags, spec.dtype, spec.accumulate,
         )
         (self.observations if prepared.in_range else self.out_of_range).append(o)
+        return o
+
+    def forget(self, what: str, first: int) -> None:
+        """Leave out the answers of a function from its call of that index on."""
+        late = {id(x.observation): x for x in [x for x in self.history if x.what == what][first:]}
+        for seen in (self.observations, self.out_of_range):
+            for i, o in enumerate(seen):
+                if id(o) in late:
+                    got = {name: x for name, x in o.got.items() if name not in NAMES[what]}
+                    seen[i] = replace(o, got=got)
 
     def _shaped(
         self, prepared: Prepared, got: dict[str, np.ndarray]
@@ -198,3 +302,18 @@ class Run:
                 kinds.add("NaN" if math.isnan(y) else "inf")
         if kinds:
             self.conventions[output] = "/".join(sorted(kinds))
+
+
+class _ReadOnly(Exception):
+    """The function writes to what it is given, or asks for leave to do so."""
+
+
+def _order(case: Case) -> str:
+    """Of copies in memory."""
+    return "K" if case.group == "layout" else "C"
+
+
+def _exchanged(case: Case, answers: Arrays) -> bool:
+    """Whether the answers have the sizes of (g_bar, v_bar)."""
+    v, g = case.v.size, case.g.size
+    return v != g and [x.size for x in answers] == [g, v]

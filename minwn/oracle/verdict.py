@@ -11,20 +11,19 @@ import numpy as np
 
 from ..backend import dtype_of
 from ..terminal import counted
-from .diagnosis import NAMES, Diagnosis, Observation, diagnose
+from .diagnosis import NAMES, OF_GROUPS, Diagnosis, Observation, diagnose
 from .minimal_case import minimal_case
 from .mistakes import OUTPUTS, SECOND
 from .report import CheckResult, MinimalCase, Report, Worst
 from .run import FAULTS, Run
+from .targets.implementation import NAMES as OUTPUTS_OF
 
 __all__ = ["IDS", "verdict"]
 
 # Every name that a diagnosis may have.
 IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *FAULTS)))
-UNSTEADY = {
-    "accumulates", "stale_state", "not_deterministic", "returns_cache", "mutates_input",
-}
-VAGUE = {"unknown", "axis/index", "coefficient"}
+UNSTEADY = {"accumulates", "stale_state", "late_call", "not_deterministic", "returns_cache"}
+VAGUE = {"unknown", "axis/index", "coefficient", *OF_GROUPS}
 
 
 def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Report:
@@ -46,15 +45,24 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
             seconds=time.perf_counter() - start, **fields,
         )
     diagnosis, ambiguous = _declared(*_names(run), accept)
+    silent = run.silent()
     wrong = [d for d in diagnosis if d.id not in accept]
-    if not wrong and "raises" not in accept:  # no answer is not a pass
-        known = len(run.faults)
-        for what, evidence in run.unanswered():
+    if silent and all(d.id == "raises" and set(d.outputs) <= set(silent) for d in wrong):
+        # Accepted or not: no answer is no pass.
+        return Report(
+            verdict="REFUSED", headline=f"{' and '.join(silent)} answered nothing",
+            diagnosis=diagnosis, groups=_by_group(run), notes=_notes(run),
+            seconds=time.perf_counter() - start, **fields,
+        )
+    if not wrong and "raises" not in accept:
+        for what, evidence in run.declined.items():
             run.fault("raises", what, evidence)
-        wrong = run.faults[known:]
-        diagnosis = [*diagnosis, *wrong]
-        checks = [_with(r, len(wrong)) if r.name == "hygiene" else r for r in checks]
-        fields["checks"] = checks
+            wrong = run.faults[-1:]
+            diagnosis = [*diagnosis, *wrong]
+    count = len(run.faults)
+    fields["checks"] = [
+        replace(r, failed=count, ratio=float(count)) if r.name == "hygiene" else r for r in checks
+    ]
     word = "FAIL" if wrong else "ACCEPTABLE" if diagnosis else "PASS"
     worst = _worst(run.observations)
     return Report(
@@ -67,11 +75,6 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
     )
 
 
-def _with(result: CheckResult, failed: int) -> CheckResult:
-    """A check in which so many more have failed."""
-    return replace(result, failed=result.failed + failed, ratio=result.ratio + failed)
-
-
 def _names(run: Run) -> tuple[list[Diagnosis], bool]:
     broken = [law for law, ratio in run.laws.items() if ratio > 1]
     forward = run.result("forward")
@@ -81,7 +84,14 @@ def _names(run: Run) -> tuple[list[Diagnosis], bool]:
         found = [d for d in found if d.id not in VAGUE]
     elif not found and not run.faults and not run.later:
         found = _contradictions(run, broken)
-    return [*run.faults, *found, *run.later], ambiguous
+    late = {output for f in run.faults if f.id == "late_call" for output in f.outputs}
+    later = [d for d in run.later if d.id not in VAGUE or not _of(late) & {*d.outputs}]
+    return [*run.faults, *found, *later], ambiguous
+
+
+def _of(functions: set[str]) -> set[str]:
+    """The answers of some functions."""
+    return {output for what in functions for output in OUTPUTS_OF[what]}
 
 
 def _declared(

@@ -137,7 +137,7 @@ def test_what_is_in_no_catalogue_gets_no_wrong_name(texts, dtype):
 @pytest.mark.parametrize(("make", "ids"), [x[1:] for x in a.WIRING], ids=[x[0] for x in a.WIRING])
 def test_a_fault_of_plumbing_is_named(make, ids, dtype):
     report = oracle.check(a.forward, make(), dtype=dtype)
-    assert report.verdict == "FAIL"
+    assert report.verdict == ("REFUSED" if ids == {"raises"} else "FAIL")
     assert names(report)[0] in ids, str(report)
 
 

@@ -63,6 +63,7 @@ __all__ = [
     "cases",
     "fits",
     "generic",
+    "laid_out",
     "of_shape",
 ]
 

@@ -45,6 +45,10 @@ class Case:
     def g_dot(self) -> numpy.ndarray:
         return self.B
 
+    def given(self, what: str) -> tuple[numpy.ndarray, ...]:
+        """The arguments of "forward" or of "backward"."""
+        return (self.v, self.g) if what == "forward" else (self.w_bar, self.v, self.g)
+
 
 @dataclass
 class Draw:

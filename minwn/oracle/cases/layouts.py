@@ -88,12 +88,12 @@ def _strided(x: numpy.ndarray, step: int = 2) -> numpy.ndarray:
 
 def _broadcast(x: numpy.ndarray) -> numpy.ndarray:
     """The values at 0 along axis 0, again and again."""
-    return numpy.broadcast_to(x[:1], x.shape) if x.ndim else x.copy()
+    return numpy.broadcast_to(x[:1].copy(), x.shape) if x.ndim else x.copy()
 
 
 LAYOUTS: dict[str, Callable[[numpy.ndarray], numpy.ndarray]] = {
     "writeable": numpy.copy,
-    "read-only": lambda x: x,
+    "read-only": numpy.copy,
     "Fortran": lambda x: numpy.array(x, order="F"),
     "every second": _strided,
     "backwards": lambda x: _strided(x, -1),

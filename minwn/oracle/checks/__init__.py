@@ -10,13 +10,13 @@ from .adjoint import adjoint
 from .against_reference import dyadic, forward, gradients
 from .complex_step import complex_step
 from .differences import differences
-from .hygiene import hygiene
+from .hygiene import hygiene, late
 from .laws import laws
 from .products import product, second_order
 from .taylor import taylor
 from .threads import several_threads
 
-__all__ = ["ALL_CHECKS"]
+__all__ = ["ALL_CHECKS", "late"]
 
 ALL_CHECKS: dict[str, Callable[[Run], CheckResult | None]] = {
     "hygiene": hygiene,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,24 +18,40 @@ from ..cases import Case
 from ..mistakes import Terms
 from ..reference.rounding import Format, as_float64
 from ..report import CheckResult
-from ..run import Run
+from ..run import Asked, Run
 from ..spec import Spec
-from ..targets.implementation import NAMES
+from ..targets.implementation import NAMES, Lost
 
-__all__ = ["hygiene"]
+__all__ = ["hygiene", "late"]
+
+ROLES = ("forward", "backward")
+FEW = 10  # calls: a fault after more of them is one of a later call
+LIFE = 60  # calls of each function, at least
+
+Checks = Mapping[str, Callable[[Run], CheckResult | None]]
 
 
 def hygiene(run: Run) -> CheckResult:
-    case = run.spec.drawn("generic")[0]
-    for what in ("forward", "backward"):
-        if run.implementation.has(what):
+    _mixed_layouts(run)
+    for what in ROLES:
+        for case in _ordinary(run.spec) if run.implementation.has(what) else ():
             try:
                 _examine(run, what, case)
+            except Lost as error:
+                run.lost(what, f"{case.v.shape}: ", error)
             except Exception as error:
-                run.fault("raises", what, f"{case.v.shape}: {type(error).__name__}: {error}")
-    for what in ("forward", "backward"):
+                run.unable(what, f"{case.v.shape}: ", error)
+    for what in ROLES:
+        if run.implementation.has(what):
+            _first_calls(run, what)
         run.complain(what)
     return CheckResult("hygiene", 6, len(run.faults), float(len(run.faults)))
+
+
+def _ordinary(spec: Spec) -> list[Case]:
+    """A case of every rank that is claimed."""
+    drawn = [replace(spec, ranks=frozenset({rank})).drawn("generic") for rank in sorted(spec.ranks)]
+    return [cases[0] for cases in drawn if cases] or spec.drawn("generic")[:1]
 
 
 def _examine(run: Run, what: str, case: Case) -> None:
@@ -42,8 +59,7 @@ def _examine(run: Run, what: str, case: Case) -> None:
     given = _problem(case, what)
     before = [x.copy() for x in given]
     with np.errstate(all="ignore"):
-        first = getattr(implementation, what)(*given)
-        first = tuple(first) if what == "backward" else (first,)
+        first = implementation.answers(what, *given)
         kept = [np.array(x, copy=True) for x in first]
         if any((x != y).any() for x, y in zip(given, before, strict=True)):
             run.fault("mutates_input", what, f"an input of shape {case.v.shape} was changed")
@@ -61,6 +77,17 @@ def _examine(run: Run, what: str, case: Case) -> None:
         found = _memory(run, what, case, kept, later)
     if found is not None:
         run.fault(found[0], what, found[1])
+
+
+def _mixed_layouts(run: Run) -> None:
+    """More layouts: v in Fortran's order and w_bar in C's, and the other way around."""
+    for prepared in run.spec.prepared() if run.implementation.has("backward") else ():
+        case = prepared.case
+        if case.flags == ("Fortran",) and sum(n > 1 for n in case.v.shape) > 1:
+            for part in ("v", "w_bar"):
+                rows: Any = {part: np.ascontiguousarray(getattr(case, part))}
+                mixed = replace(case, flags=(f"{part} alone in C's order",), **rows)
+                run.judge(replace(prepared, case=mixed), "backward")
 
 
 def _problem(case: Case, what: str) -> list[np.ndarray]:
@@ -86,13 +113,90 @@ def _memory(
         pairs = itertools.combinations([kept, *later], 2)
         word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
         return word, "calls with the same inputs differ, with other calls between"
-    if what in run.first:
-        arrays, answers = run.first[what]
-        if not _same(answers, run.implementation.call(what, *arrays)):
-            return "stale_state", "the first call of all has another answer when it is repeated"
+    if _same_arrays(run, what, case):
+        return "stale_state", "the same arrays with other numbers in them have the old answers"
     if _first_right_then_wrong(run, what, case):
         return "stale_state", "the first call of a shape is right, the next one wrong"
     return None
+
+
+def _same_arrays(run: Run, what: str, case: Case) -> bool:
+    """Whether the numbers in an array do not count where the array was seen before."""
+    implementation, arrays = run.implementation, _problem(case, what)
+    in_turn = (_other, _problem, _other)
+    new = [implementation.call(what, *problem(case, what)) for problem in in_turn]
+    if what == "backward" and implementation.has("forward"):
+        with contextlib.suppress(Exception):
+            implementation.call("forward", *arrays[1:], copy=False)
+    for problem, want in zip(in_turn, new, strict=True):
+        for x, y in zip(arrays, problem(case, what), strict=True):
+            x[...] = y
+        if not _same(implementation.call(what, *arrays, copy=False), want):
+            return True
+    return False
+
+
+def _first_calls(run: Run, what: str) -> None:
+    """Whether a call was right or wrong because of when it was made: those in doubt are repeated.
+
+    Then the answers from the first wrong one on say nothing about a formula.
+    """
+    unsteady = {"accumulates", "stale_state", "not_deterministic", "returns_cache"}
+    if any(f.id in unsteady and what in f.outputs for f in run.faults):
+        return
+    asked = [x for x in run.history if x.what == what]
+    wrong = [i for i, x in enumerate(asked) if x.wrong and x.in_range]
+    edges = [i for i, x in enumerate(asked) if x.wrong and not x.in_range]
+    with np.errstate(all="ignore"):
+        doubtful = [i for i in (*wrong[:3], *edges, 0) if i < len(asked)]
+        changed = [i for i in doubtful if not _repeats(run, asked[i])]
+    if not changed:
+        return
+    first = min((*wrong, *filter(None, changed)), default=len(asked))
+    if first < FEW:
+        evidence = "the first call of all has another answer when it is repeated"
+        run.fault("stale_state", what, evidence)
+        return
+    later = f"call {first + 1} ({asked[first].case.id})" if first < len(asked) else "a later call"
+    run.fault("late_call", what, f"the first {first} calls are right, {later} is not")
+    run.forget(what, first)
+
+
+def _repeats(run: Run, asked: Asked) -> bool:
+    """Whether a question has the same answers when it is asked again, to rounding."""
+    try:
+        return _same(asked.answers, run.again(asked.what, asked.case))
+    except Exception:
+        return False
+
+
+def late(run: Run, checks: Checks) -> None:
+    """After all else: the first call again, at the end of at least LIFE; and what failed, again."""
+    for what, (arrays, answers) in run.first.items():
+        if any(what in f.outputs for f in run.faults):
+            continue
+        try:
+            with np.errstate(all="ignore"):
+                found = run.implementation.call(what, *arrays)
+                while run.implementation.calls[what] < LIFE:
+                    found = run.implementation.call(what, *arrays)
+        except Lost as error:
+            run.lost(what, "the first call again: ", error)
+            continue
+        except Exception as error:
+            found, text = answers, f"{type(error).__name__}: {error}"
+            run.fault("late_call", what, f"the first call again, at the end: {text}")
+        if not _same(answers, found):
+            count = run.implementation.calls[what]
+            run.fault("late_call", what, f"call {count} is the first again, with another answer")
+    if run.faults or any(o.fails for o in run.observations):
+        return
+    for result in run.checks:
+        if not result.ok and result.name in checks:
+            again = checks[result.name](Run(run.implementation, run.spec, history=run.history))
+            if again is not None and again.ok:
+                what = "backward" if run.implementation.has("backward") else "forward"
+                run.fault("late_call", what, f"{result.name}: wrong once, and right when repeated")
 
 
 def _same(x: Sequence[Any], y: Sequence[Any]) -> bool:

@@ -45,8 +45,9 @@ def _judged(run: Run, what: str, name: str) -> CheckResult:
         c = prepared.case
         arrays = (c.v, c.g, c.A, c.B) if what == "jvp" else (c.A, c.B, c.w_bar, c.v, c.g)
         run.asked += 1
+        where = f"{c.id} {c.v.shape}: "
         try:
-            answers = run.ask(what, c.v.ndim, f"{c.id} {c.v.shape}: ", *arrays)
+            answers = run.ask(what, where, *arrays, ordinary=prepared.in_range)
         except Exception as error:
             run.failed(what, "", error)
             continue

@@ -29,7 +29,7 @@ from .digits import few_digits, narrow, noisy
 from .eps import NAMES as EPS
 from .eps import Eps, eps_missing, eps_missing_at_zero, measured_eps, undeclared_eps
 from .index import NAMES as INDEX
-from .index import masked, only_in_one_group
+from .index import OF_GROUPS, masked, only_in_one_group
 from .observation import Diagnosis, Observation, fits
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
@@ -40,7 +40,7 @@ from .span import fitted
 from .unknown import NAMES as UNKNOWN
 from .unknown import unknown
 
-__all__ = ["NAMES", "Diagnosis", "Observation", "diagnose"]
+__all__ = ["NAMES", "OF_GROUPS", "Diagnosis", "Observation", "diagnose"]
 
 IN_BACKWARD = "eps_in_bwd_only"
 # All that `diagnose` may answer.

@@ -37,7 +37,7 @@ def measured_eps(seen: Sequence[Observation], output: str) -> Iterator[Eps]:
         for form, (_, solve) in _EPS.items():
             with np.errstate(all="ignore"):
                 eps = solve(h, n, k)
-                least = 16 * seen[0].u * (n * n if form == "inside" else n)
+                least = 4 * seen[0].u * (n * n if form == "inside" else n)
                 solved = np.flatnonzero(np.isfinite(eps) & (n > 0) & (eps > least))
             if solved.size:
                 eps = float(eps[solved[np.argmin(n[solved])]])
@@ -87,16 +87,33 @@ def undeclared_eps(
     seen: Sequence[Observation], output: str, tried: Iterable[Eps]
 ) -> list[Diagnosis]:
     """The forms that reproduce an output, the one that does it best first."""
-    found: dict[str, Diagnosis] = {}
+    found: dict[str, tuple[Diagnosis, float]] = {}
     for _, form, eps in sorted(set(tried)):
         if form not in found:
             name, text = _EPS[form][0], f"h = {FORMS[form].h}"
             for d in _try_eps(seen, output, form, eps):
-                found[form] = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
-    every = sorted(found.values(), key=lambda d: d.residual)
+                named = replace(d, id=name, formula=f"{text}, eps = {eps:.4g}")
+                found[form] = named, _spread(seen, output, form, eps)
+    every = sorted(found.values(), key=lambda entry: entry[0].residual)
     # A right evaluation of a form is within `error_bounds`, with 1.55 times the
     # roundings.
-    return [d for d in every if d.residual <= max(1.55 / SLACK, every[0].residual)]
+    every = [x for x in every if x[0].residual <= max(1.55 / SLACK, every[0][0].residual)]
+    least = min((spread for _, spread in every), default=0.0)
+    return [d for d, spread in every if spread <= 1.5 * least]
+
+
+def _spread(seen: Sequence[Observation], output: str, form: str, eps: float) -> float:
+    """The mean square of the relative errors. Of two eps that are hardly felt, both may explain the
+    worst number, and one of them the others."""
+    errors = []
+    for o in seen:
+        x = getattr(Terms(o.v, o.g, o.w_bar, o.axes, form, eps), output)()
+        with np.errstate(all="ignore"):
+            errors.append(np.ravel((o.got[output] - x) / x) ** 2)
+    found = np.concatenate(errors)
+    return float(np.median(found[np.isfinite(found)])) if output == "v_bar" else float(
+        np.mean(found[np.isfinite(found)])
+    )
 
 
 def _lengths_seen(

@@ -11,7 +11,7 @@ from ...terminal import counted
 from .digits import few_digits
 from .observation import Diagnosis, Observation
 
-__all__ = ["NAMES", "masked", "only_in_one_group"]
+__all__ = ["NAMES", "OF_GROUPS", "masked", "only_in_one_group"]
 
 _ZERO = (
     "zero_slice",
@@ -92,10 +92,9 @@ _SUBSETS: dict[str, Callable[[int], set[int]]] = {
 
 
 _PARTS, _HOW = ("row", "column", "elem"), ("zero", "off")
+OF_GROUPS = (_ZERO[0], *(name for name, _, _ in _GROUPS.values()), *_ZEROS)
 NAMES = (
-    _ZERO[0],
-    *(name for name, _, _ in _GROUPS.values()),
-    *_ZEROS,
+    *OF_GROUPS,
     *("_".join(parts) for parts in itertools.product(_SUBSETS, _PARTS, _HOW)),
 )
 

@@ -7,7 +7,7 @@ Five verdicts:
     FAIL         a check does not hold
     ACCEPTABLE   the only failures were declared, by name
     UNDEFINED    no case has a true answer
-    REFUSED      nothing could be judged: no function, or none that answers
+    REFUSED      nothing could be judged: no function, or one that answers nothing
 """
 
 from __future__ import annotations

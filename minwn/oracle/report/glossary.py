@@ -23,7 +23,7 @@ VERDICTS = {
     "FAIL": "a check does not hold",
     "ACCEPTABLE": "what does not hold was declared beforehand, by its name",
     "UNDEFINED": "nothing was asked that has an answer",
-    "REFUSED": "nothing could be judged",
+    "REFUSED": "there is no function, or one that answers nothing",
 }
 
 GRADES = {

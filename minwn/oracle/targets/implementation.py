@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...backend import is_floating
 
-__all__ = ["NAMES", "Implementation"]
+__all__ = ["NAMES", "Implementation", "Lost"]
 
 Function = Callable[..., Any]
 
@@ -23,14 +24,29 @@ NAMES = {
 }
 
 
+class Lost(RuntimeError):
+    """The implementation is gone, and no later call is answered: a process ended, or it hung.
+
+    id: of the fault
+    """
+
+    id = "raises"
+
+
 @dataclass(frozen=True)
 class Implementation:
-    """The functions to judge; each is called with new arrays, and may fail."""
+    """The functions to judge; each is called with new arrays, and may fail.
+
+    exchanged: v_bar and g_bar are returned in each other's place, and are put right here
+    calls: how many there were of each function
+    """
 
     forward: Function | None = None
     backward: Function | None = None
     jvp: Function | None = None
     double_backward: Function | None = None
+    exchanged: bool = False
+    calls: Counter[str] = field(default_factory=Counter, compare=False)
 
     @property
     def name(self) -> str:
@@ -43,16 +59,26 @@ class Implementation:
     def has(self, what: str) -> bool:
         return getattr(self, what) is not None
 
-    def call(self, what: str, *arrays: np.ndarray, copy: bool = True) -> tuple[np.ndarray, ...]:
-        """The answers as arrays. Raises the function's own exceptions."""
-        arguments = [np.array(x, order="C") if copy else x for x in arrays]
-        answer = getattr(self, what)(*arguments)
+    def call(
+        self, what: str, *arrays: np.ndarray, copy: bool = True, order: Any = "C"
+    ) -> tuple[np.ndarray, ...]:
+        """The answers as arrays. Raises the function's own exceptions.
+
+        order: of the copies in memory; "K" is that of the arrays
+        """
+        arguments = [np.array(x, order=order) if copy else x for x in arrays]
+        return tuple(_array(x) for x in self.answers(what, *arguments))
+
+    def answers(self, what: str, *arrays: np.ndarray) -> tuple[Any, ...]:
+        """The answers themselves, which may share memory. Raises the function's own exceptions."""
+        self.calls[what] += 1
+        answer = getattr(self, what)(*arrays)
         count = len(NAMES[what])
         if count == 1:
-            return (_array(answer),)
+            return (answer,)
         if not isinstance(answer, tuple | list) or len(answer) != count:
             raise TypeError(f"{what} must return {count} arrays, got {type(answer).__name__}")
-        return tuple(_array(x) for x in answer)
+        return tuple(answer[::-1] if self.exchanged and what == "backward" else answer)
 
 
 def _array(x: Any) -> np.ndarray:

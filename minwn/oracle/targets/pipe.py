@@ -53,6 +53,7 @@ import numpy
 
 from ..reference.slices import Slices
 from ..spec import make_spec
+from .implementation import Lost
 
 __all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
 
@@ -74,6 +75,10 @@ Function = Callable[..., Any]
 
 class PipeError(RuntimeError):
     """The program behind a pipe did not answer as it must, or declined; the message says which."""
+
+
+class _Gone(PipeError, Lost):
+    """The program died, hung, or lost its place."""
 
 
 class Pipe:
@@ -247,7 +252,7 @@ class Pipe:
         self._program.end(patience=0.0)
         stderr = self._program.last_words()
         ending = f"; its stderr ends with: {stderr}" if stderr else ""
-        self.fault = PipeError(f"{self.command}: {what}{ending}")
+        self.fault = _Gone(f"{self.command}: {what}{ending}")
         return self.fault
 
 
