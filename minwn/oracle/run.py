@@ -133,11 +133,13 @@ class Run:
             self.fault(error.id, what, f"{where}{error}")
 
     def ask(
-        self, what: str, where: str, *arrays: Any, ordinary: bool = True, **how: Any
+        self, what: str, where: str, *arrays: Any, ordinary: bool = True, keep: bool = True,
+        **how: Any,
     ) -> Arrays:
         """The answers of a function; its exceptions are recorded.
 
-        ordinary: there is an answer, and a function that raises is wrong. how: of the call
+        ordinary: there is an answer, and a function that raises is wrong. keep: the first call
+        of all, to be repeated. how: of the call
         """
         try:
             answers = self.implementation.call(what, *arrays, **how)
@@ -148,7 +150,8 @@ class Run:
             self.unable(what, where, error, ordinary=ordinary)
             raise
         self.answered.add(what)
-        self.first.setdefault(what, (arrays, answers))
+        if keep:
+            self.first.setdefault(what, (arrays, answers))
         return answers
 
     def unable(self, what: str, where: str, error: Exception, *, ordinary: bool = True) -> None:
@@ -193,7 +196,7 @@ class Run:
             got: dict[str, np.ndarray] = {}
             for what, found in answers.items():
                 got |= zip(NAMES[what], found, strict=True)
-            seen = self._file(prepared, got)
+            seen = self.file(prepared, got)
             for what, found in answers.items():
                 self.history.append(Asked(what, prepared.case, found, seen, prepared.in_range))
 
@@ -250,7 +253,8 @@ class Run:
                 self.fault("mutates_input", what, text)
             raise _ReadOnly from error
 
-    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
+    def file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
+        """Add the answers to a case to the evidence."""
         case, spec, allowed = prepared.case, self.spec, prepared.allowed
         shaped: dict[str, np.ndarray] = {}
         for output, x in self._shaped(prepared, got):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy
+
 from ..reference.rounding import Format
 from .case import Draw
 from .lcg import LCG
@@ -13,13 +15,12 @@ from .lcg import LCG
 __all__ = ["ANGLES", "GENERATORS", "RANGE", "SIZES", "UNDEFINED", "ZEROS", "generic", "sized"]
 
 
-def _table(lcg: LCG, a: int, b: int, rows: int, m: int) -> list[list[float]]:
+def _table(lcg: LCG, a: int, b: int, rows: int, m: int) -> numpy.ndarray:
     """rows x m times real(a, b), slice by slice."""
-    flat = lcg.reals(a, b, rows * m)
-    return [flat[i * m : (i + 1) * m] for i in range(rows)]
+    return lcg.array(a, b, rows * m).reshape(rows, m)
 
 
-def _second(lcg: LCG, rows: int, m: int) -> tuple[list[list[float]], list[float]]:
+def _second(lcg: LCG, rows: int, m: int) -> tuple[numpy.ndarray, list[float]]:
     return _table(lcg, -1, 0, rows, m), lcg.reals(-1, 0, rows)
 
 
@@ -76,18 +77,15 @@ def generic(number: int, target: Format, letter: str = "G", shape: Any = None) -
     r = lcg.integer(0, max(rows - 1, 0))
     # Not more than 2^-4 to 2^4, for the squares in float16.
     step = 2 if rows <= 5 else 0
-    v = [
-        [math.ldexp(x, step * ((i + r) % rows) - step * (rows - 1) // 2) for x in row]
-        for i, row in enumerate(_table(lcg, 0, 1, rows, m))
-    ]
+    v = _table(lcg, 0, 1, rows, m)
+    for i in range(rows if step else 0):
+        v[i] = numpy.ldexp(v[i], step * ((i + r) % rows) - step * (rows - 1) // 2)
     g = [math.copysign(x, -1 if (i + r) % 2 else 1) for i, x in enumerate(lcg.reals(-2, 1, rows))]
     w_bar = _table(lcg, 0, 1, rows, m)
-    for i, row in enumerate(w_bar):
-        for j in range(m):
-            if j % 3 == 2:
-                row[j] /= 4
-            else:
-                row[j] = math.copysign(row[j], -v[i][j] if i // 2 % 2 else v[i][j])
+    signs = numpy.where(numpy.arange(rows) // 2 % 2, -1.0, 1.0)[:, None]
+    for j in range(3):
+        x = w_bar[:, j::3]
+        w_bar[:, j::3] = x / 4 if j == 2 else numpy.copysign(x, signs * v[:, j::3])
     return Draw(v, g, w_bar, *_second(lcg, rows, m))
 
 
@@ -254,7 +252,7 @@ def zeros(number: int, target: Format) -> Draw:
 SIZES = (
     (33, 3), (257, 2), (2, 1024), (2, 1025), (1, 4097), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7),
     (65, 4), (129, 3), (1025, 2), (4097, 2), (2, 129), (2, 257), (3, 513), (2, 2049), (2, 4099),
-    (1, 8193), (1, 16385), (8, 8), (16, 16), (32, 32), (64, 64), (127, 127),
+    (1, 8193), (1, 16385), (8, 8), (16, 16), (32, 32), (64, 64), (96, 96),
 )
 
 
@@ -269,9 +267,10 @@ def sized(number: int, target: Format, rows: int, m: int) -> Draw:
     v = _table(lcg, -2, -1, rows, m)
     g = lcg.reals(-1, 0, rows)
     w_bar = _table(lcg, -2, -1, rows, m)
-    for x, y in zip(v, w_bar, strict=True):
-        x[-1], y[-1] = 8 * x[-1], 8 * y[-1]  # a sum that lacks them shows, however long it is
-        y[:] = [b if j % 3 == 2 and j < m - 1 else math.copysign(b, x[j]) for j, b in enumerate(y)]
+    v[:, -1] *= 8  # a sum that lacks them shows, however long it is
+    w_bar[:, -1] *= 8
+    for places in (slice(0, m, 3), slice(1, m, 3), slice(m - 1, m)):
+        w_bar[:, places] = numpy.copysign(w_bar[:, places], v[:, places])
     return Draw(v, g, w_bar, *_second(lcg, rows, m))
 
 

@@ -46,7 +46,7 @@ def _compared(name: str, outputs: tuple[str, ...], seen: list) -> CheckResult:
     for o in seen:
         for output in outputs:
             if output in o.got:
-                checked += o.got[output].size
+                checked += o.size(output)
                 if o.worst(output) > 1:
                     failed += int(o.wrong(output).sum())
                 worst = max(worst, o.worst(output))

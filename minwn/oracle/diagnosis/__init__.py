@@ -87,7 +87,10 @@ def diagnose(
 def _telling(observations: Sequence[Observation], least: int = 2) -> list[Observation]:
     """Slices of more than one entry, in groups that are there to tell formulas apart."""
     others = ("range", "long", "angle", "undefined", "layout", "zeros", "sizes")
-    return [o for o in observations if o.terms.m >= least and o.group not in others]
+    return [
+        o for o in observations
+        if o.terms.m >= least and o.group not in others and o.sizes is None
+    ]
 
 
 def _evidence(observations: Sequence[Observation], output: str) -> list[Observation]:
@@ -96,7 +99,7 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
         seen = [o for o in some if output in o.got]
         if any(o.worst(output) > 1 for o in seen):
             return seen
-    return [o for o in observations if output in o.got]
+    return [o for o in observations if output in o.got and (o.sizes is None or o.fails)]
 
 
 def _formula(

@@ -139,7 +139,10 @@ def shapes(
 
 
 def _useful(seen: Sequence[Observation], output: str) -> list[Observation]:
-    return [o for o in seen if output in o.got and o.group in GROUPS and o.v.size]
+    return [
+        o for o in seen
+        if output in o.got and o.group in GROUPS and o.v.size and o.sizes is None
+    ]
 
 
 def _candidates(

@@ -22,6 +22,11 @@ DIGESTS = {
     "float32": "288596ded99eecb0",
     "float64": "14c1fbecb715b732",
 }
+LATER_DIGESTS = {
+    "float16": "088b79706f31f70d",
+    "float32": "9bb1b8e038782882",
+    "float64": "24b96f4bbfc3a37a",
+}
 
 
 # ---- the generator ------------------------------------------------------------------------------
@@ -120,7 +125,7 @@ def test_every_case_is_well_formed(dtype):
         assert case.g.shape == case.B.shape
         if case.group not in ("undefined", "range"):
             squares = (case.v.astype("float64") ** 2).sum()
-            assert case.group == "long" or squares < np.finfo(dtype).max
+            assert case.group in ("long", "sizes") or squares < np.finfo(dtype).max
         assert case.defined == all(np.isfinite(x).all() for x in bulk(case))
 
 
