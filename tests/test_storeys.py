@@ -66,6 +66,7 @@ INSIDE = {
         "pipe": 4,
         "checks": 5,
         "minimal_case": 5,
+        "large": 5,
         "properties": 6,
         "verdict": 6,
         "check": 7,

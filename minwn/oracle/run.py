@@ -16,7 +16,7 @@ from ..terminal import counted
 from .cases import LAYOUTS, Case, laid_out
 from .diagnosis import Diagnosis, Observation
 from .reference.rounding import as_float64
-from .report import CheckResult
+from .report import CheckResult, Skipped
 from .spec import Prepared, Spec
 from .targets.implementation import NAMES, Implementation, Lost
 
@@ -105,6 +105,8 @@ class Run:
     raised: dict[str, list[str]] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)  # the same, of ordinary cases
     notes: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unbounded: dict[str, int] = field(default_factory=dict)  # numbers without a bound, by group
     checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None  # whether backward belongs to forward
@@ -177,6 +179,18 @@ class Run:
 
     def given(self, *wanted: str) -> bool:
         return all(self.implementation.has(what) for what in wanted)
+
+    def skip(self, check: str, reason: str) -> CheckResult | None:
+        """A check, or a part of one, that is not made, and has no result."""
+        self.skipped.append(Skipped(check, reason))
+        return None
+
+    def lacks(self, check: str, *wanted: str) -> bool:
+        """Whether a check cannot be made, for one of the functions was not given."""
+        missing = [what for what in wanted if not self.implementation.has(what)]
+        if missing:
+            self.skip(check, f"no {' and no '.join(missing)} was given")
+        return bool(missing)
 
     def result(self, name: str) -> CheckResult | None:
         return next((r for r in self.checks if r.name == name), None)
@@ -263,6 +277,8 @@ class Run:
             if case.group == "undefined" and case.flags[0] == "zero slice":
                 self._convention(output, x[np.isnan(prepared.expected[output])])
             self.judged += none.size - missing
+            if missing and prepared.in_range and case.group != "undefined":
+                self.unbounded[case.group] = self.unbounded.get(case.group, 0) + missing
             shaped[output] = np.where(none, 0.0, x) if missing else x
         expected = {output: prepared.expected_or_zero[output] for output in shaped}
         v, g, w_bar = map(as_float64, (case.v, case.g, case.w_bar))

@@ -231,8 +231,8 @@ def zeros(number: int, target: Format) -> Draw:
     """ZEROS[number mod 6]: `generic` of letter O with rows = 4 and m = 5, where some numbers are 0.
 
     In slice i, k is the entry (i + number) mod 5; the g and the w_bar of slice 1 alone are 0, and
-    every g in "every g zero". In "v zero entry" entry k of each slice of v is 0, in "v single entry"
-    all but k, and in "w_bar entry" entry k of w_bar.
+    every g in "every g zero". In "v zero entry" entry k of each slice of v is 0, in "v single
+    entry" all but k, and in "w_bar entry" entry k of w_bar.
     """
     name, draw = ZEROS[number % 6], generic(number, target, "O", (4, 5))
     draw.flags, draw.alone = (name,), 1

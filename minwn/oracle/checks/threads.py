@@ -22,7 +22,7 @@ SWITCH = 1e-6  # seconds until another thread has its turn; 5e-3 would hide most
 
 def several_threads(run: Run) -> CheckResult | None:
     if not run.threads:
-        return None
+        return run.skip("threads", "not asked for: threads=0")
     cases = run.spec.drawn("generic", "dyadic", "axes")[:12]
     checked = failed = 0
     for what in ("forward", "backward"):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...terminal import counted
-from ..mistakes import CATALOGUE, Terms
+from ..mistakes import CATALOGUE
 from ..reference.slices import Slices
 from .catalogued import rule
 from .observation import Diagnosis, Observation, differs, fits
@@ -81,8 +81,8 @@ def blocks(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             sums, found = _PARTS[part], {}
             for B in BLOCKS:
 
-                def candidate(o: Observation, kept: Any = kept, B: int = B, sums: Any = sums) -> Any:
-                    return _without(o, output, kept, B, *sums)
+                def candidate(o: Observation, kept: Any = kept, B: int = B, of: Any = sums) -> Any:
+                    return _without(o, output, kept, B, *of)
 
                 residual = fits(useful, output, candidate)
                 if residual < math.inf and differs(useful, output, candidate):
@@ -161,10 +161,8 @@ def _candidates(
         places = [np.flatnonzero(_split(o, o.wrong(output)).any(axis=1 - axis)) for o in wrong]
         k = min(int(x[0]) for x in places)
         longer = [o for o in useful if at(o)[axis] > k]
-        if k and len(longer) <= len(wrong) + len(wrong) // 4:
-            every = all(len(x) == at(o)[axis] - k for o, x in zip(wrong, places, strict=True))
-            if k >= LEAST or (every and len(wrong) >= LEAST):
-                yield id, k
+        if k >= LEAST and len(longer) <= len(wrong) + len(wrong) // 4:
+            yield id, k
     if all(rows == m for rows, m in bad) and not any(rows == m > 2 for rows, m in right):
         yield "square_only", 0
     for B in (2, 4, *BLOCKS[2:]):

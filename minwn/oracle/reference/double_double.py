@@ -3,9 +3,10 @@ r"""The truth for many slices at once: unevaluated sums of two float64, and a te
 A number x is kept as hi + lo, |lo| <= ulp(hi) / 2, with 106 digits (Dekker 1971). What an
 operation loses is below 16 u^2 with u = 2^-53. Sums are taken in halves, so that of m terms none
 goes through more than k + 1 operations, k = ceil(log2 m), and for the counts C of k + 1 terms and
-the sizes S of `error_bounds` an answer errs by less than E = 16 C u^2 S. Where x - E and x + E round to the same
-number of the dtype, that number is the correctly rounded one (Ziv 1991). The others, and slices
-whose numbers are beyond 2^+-100 or close to a kink, go to the exact route of `truth`.
+the sizes S of `error_bounds` an answer errs by less than E = 16 C u^2 S. Where x - E and x + E
+round to the same number of the dtype, that number is the correctly rounded one (Ziv 1991). The
+others, and slices whose numbers are beyond 2^+-100 or close to a kink, go to the exact route of
+`truth`.
 """
 
 from __future__ import annotations
@@ -237,7 +238,8 @@ def _joined(columns: Sequence[Double]) -> Double:
     """The sum of some (rows, 1), in halves."""
     if len(columns) == 1:
         return columns[0]
-    return _total(Double(*(numpy.hstack(x) for x in zip(*((c.hi, c.lo) for c in columns)))))
+    hi, lo = (numpy.hstack([getattr(c, part) for c in columns]) for part in ("hi", "lo"))
+    return _total(Double(hi, lo))
 
 
 def _double(x: numpy.ndarray) -> Double:

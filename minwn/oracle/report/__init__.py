@@ -1,7 +1,7 @@
 """The report: as data, as text, as one HTML file, as JUnit XML."""
 
-from .data import CheckResult, MinimalCase, Worst
+from .data import CheckResult, MinimalCase, Skipped, Worst
 from .html import page
 from .report import Report
 
-__all__ = ["CheckResult", "MinimalCase", "Report", "Worst", "page"]
+__all__ = ["CheckResult", "MinimalCase", "Report", "Skipped", "Worst", "page"]
