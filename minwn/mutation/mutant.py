@@ -96,6 +96,8 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0, place: str = "") -> dic
         "m": real(v.size // max(v.shape[axis], 1)), "rows": real(v.shape[axis]),
         "w_bar": w_bar, "slices": real(v.shape[axis]), "along": v,
         "abs": np.abs, "sign": np.sign, "exp": np.exp, "sqrt": np.sqrt, "flip": np.flip,
+        "tanh": np.tanh, "softplus": lambda x: np.logaddexp(0 * x, x),
+        "sigmoid": lambda x: real(1) / (real(1) + np.exp(-x)),
         "grand_sum": np.sum, "norm": lambda x: np.sqrt(total(x * x)),
         "max": lambda x: x.max(axis=own, keepdims=True),
         "first": lambda x: np.full_like(x, np.ravel(x)[0]),

@@ -7,6 +7,9 @@ Questions, in this order, each for all the evidence at once:
                  or the right answer permuted or computed from permuted inputs?
     digits       are its errors those of rounding, to a narrower dtype or too often?
     index        are only some entries wrong, and always the same ones?
+    modified     is it right but for a factor, a term, a rough root or a clipped gain?
+    sizes        is it wrong from some size on, in squares, or past the end of the blocks?
+    pairs        is it two formulas of the catalogue at once?
     span         is each slice of v_bar a w_bar - b v? Then a and b are compared with the right ones
                  and fitted: c n^p g^q m^r, and b also with other sums in place of <w_bar, v>
 
@@ -30,7 +33,10 @@ from .eps import NAMES as EPS
 from .eps import Eps, eps_missing, eps_missing_at_zero, measured_eps, undeclared_eps
 from .index import NAMES as INDEX
 from .index import OF_GROUPS, masked, only_in_one_group
+from .modified import NAMES as MODIFIED
+from .modified import all_scaled, modified
 from .observation import Diagnosis, Observation, fits
+from .pairs import two_at_once
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
 from .sizes import NAMES as SIZES
@@ -46,7 +52,7 @@ IN_BACKWARD = "eps_in_bwd_only"
 # All that `diagnose` may answer.
 NAMES = (
     *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SIZES,
-    *SPAN, *UNKNOWN,
+    *MODIFIED, *SPAN, *UNKNOWN,
 )
 
 
@@ -68,6 +74,9 @@ def diagnose(
     if alone:
         return [alone], False
     seen = {output: _evidence(observations, output) for output in failing}
+    scaled = all_scaled(seen, observations)
+    if scaled:
+        return [scaled], False
 
     @functools.cache
     def tried() -> list[Eps]:  # one eps for all: some outputs tell it better than others
@@ -130,7 +139,9 @@ def _no_formula(
         blocks(every, output)
         or (narrow(seen, output) if seen == _telling(seen, 1) else [])
         or masked(seen, output)
+        or modified(seen, output)
         or shapes(every, output)
+        or two_at_once(seen, output)
         or fitted(seen, output)
         or shapes(every, output, strict=False)
         or [unknown(seen, output, broken)]
