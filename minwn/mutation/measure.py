@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..oracle.check import check
-from . import accumulation, axis, coefficient, eps, formula, index, memory, second, unclassified
+from . import (
+    accumulation,
+    axis,
+    coefficient,
+    eps,
+    formula,
+    index,
+    memory,
+    second,
+    size,
+    unclassified,
+)
 from .mutant import Mutant
 
 __all__ = ["KINDS", "MUTANTS", "Outcome", "judge", "measure", "table"]
 
-FILES = (formula, coefficient, axis, index, eps, accumulation, memory, second, unclassified)
+FILES = (
+    formula, coefficient, axis, index, eps, accumulation, size, memory, second, unclassified,
+)
 MUTANTS: tuple[Mutant, ...] = tuple(m for file in FILES for m in file.mutants())
 KINDS: tuple[str, ...] = tuple(dict.fromkeys(m.kind for m in MUTANTS))
 

@@ -29,8 +29,8 @@ SCALED = {
         "v_bar and g_bar {c} times what they should be", "divide by the scale of the loss again",
     ),
     "divided_by_batch": (
-        "v_bar and g_bar divided by {n}", "divide the loss by the size of the batch, not a cotangent"
-        ": whoever takes a mean has it in w_bar",
+        "v_bar and g_bar divided by {n}",
+        "divide the loss by the size of the batch: then w_bar has the division in it already",
     ),
 }
 ADDED = {
@@ -129,7 +129,7 @@ def _added(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
         "": ("constant_added", lambda o: np.ones_like(o.expected[output])),
     }
     for text, (id, term) in terms.items():
-        if output == "w" and id == "weight_decay" or (gain and text == "w"):
+        if (output == "w" and id == "weight_decay") or (gain and text == "w"):
             continue
         with np.errstate(all="ignore"):
             c = _slope(seen, output, term)
@@ -270,7 +270,7 @@ def _roughness(o: Observation, output: str) -> tuple[np.ndarray, bool]:
         r = r * np.ravel(t.h / t.g) - 1
         found = (1 + r).reshape(slices.g_shape) * t.w()
         return r, o.distance("w", np.where(np.isfinite(found), found, o.got["w"])) <= 1
-    a, b, rest = coefficients(o, o.got["v_bar"])
+    a, b, _ = coefficients(o, o.got["v_bar"])
     a, b = a.reshape(slices.g_shape), b.reshape(slices.g_shape)
     found = a * o.w_bar - b * o.v
     r = np.ravel(a * t.h / t.g) - 1
@@ -286,5 +286,3 @@ def rest_of(o: Observation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The size of v_bar beside that of its terms, a w_bar and b v, in each slice."""
     sizes = [np.sqrt((rows_of(o, x) ** 2).sum(axis=1)) for x in (o.terms.v_bar(), o.w_bar, o.v)]
     return np.minimum(sizes[0], abs(b) * sizes[2]) / (abs(a) * sizes[1])
-
-

@@ -92,7 +92,11 @@ def _multiplied(seen: Sequence[Observation], output: str) -> list[Pair]:
 
             def candidate(o: Observation, m: Mistake = m, k: Mistake = k) -> Any:
                 a, b = _share(m, o, output), _share(k, o, output)
-                return None if a is None or b is None else _made(o, output, a * b)
+                if a is None or b is None:
+                    return None
+                made = np.asarray(_made(o, output, a * b))
+                # Where w_bar is along v, or d is 0, no factor can be told.
+                return np.where(np.isfinite(made), made, o.got[output])
 
             found.append(((m, k), candidate))
     return found
