@@ -112,27 +112,27 @@ def mutants() -> Iterator[Mutant]:
     ):
         what = ("row", "entry")[axis]
         yield _mutant(
-            "size", f"{which}.{what}_{start}", f"{which}: {what} {start} and those after it",
+            f"{which}.{what}_{start}", f"{which}: {what} {start} and those after it",
             from_place, which, axis, start, names=(f"wrong_from_{what}",),
             look=f"give more than {start} {'slices' if axis == 0 else 'entries in a slice'}",
         )
     for size in (256, 1024, 4096):
         yield _mutant(
-            "size", f"tail_of_{size}", f"sums over whole blocks of {size}", in_blocks, size,
+            f"tail_of_{size}", f"sums over whole blocks of {size}", in_blocks, size,
             "whole blocks", names=("tail_lost",), look=f"give slices of {size + 1} entries",
         )
     for slug, (condition, names, what) in WHERE.items():
         yield _mutant(
-            "size", slug, f"no projection: {what}", where, condition, WITHOUT, names=names,
+            slug, f"no projection: {what}", where, condition, WITHOUT, names=names,
             look=f"give {what}",
         )
     yield _mutant(
-        "size", "square_transposed", "w_bar is transposed where that fits", Implementation, forward,
+        "square_transposed", "w_bar is transposed where that fits", Implementation, forward,
         transposed, names=("square_only",), look="give a square matrix",
     )
     for slug, (v_bar, g_bar, names, what) in ZEROS.items():
         yield _mutant(
-            "zeros", slug, f"v_bar = {v_bar}; g_bar = {g_bar}", written, v_bar, g_bar, names=names,
+            f"zero_{slug}", f"v_bar = {v_bar}; g_bar = {g_bar}", written, v_bar, g_bar, names=names,
             look=f"give {what}",
         )
     for slug, (name, texts) in EXTRA.items():
@@ -143,8 +143,8 @@ def mutants() -> Iterator[Mutant]:
 
 
 def _mutant(
-    kind: str, slug: str, what: str, make: Any, *given: Any, names: tuple[str, ...], look: str
+    slug: str, what: str, make: Any, *given: Any, names: tuple[str, ...], look: str
 ) -> Mutant:
     return Mutant(
-        f"{kind}.{slug}", kind, what, functools.partial(make, *given), named(names), look=look
+        f"size.{slug}", "size", what, functools.partial(make, *given), named(names), look=look
     )

@@ -141,11 +141,16 @@ def _no_formula(
         or masked(seen, output)
         or modified(seen, output)
         or shapes(every, output)
-        or two_at_once(seen, output)
-        or fitted(seen, output)
-        or shapes(every, output, strict=False)
+        or _coefficients(seen, output)
         or [unknown(seen, output, broken)]
     )
+
+
+def _coefficients(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """One wrong factor is simpler than two mistakes; two factors are not."""
+    found = fitted(seen, output)
+    one = found and found[0].id not in ("coefficient", "coefficients")
+    return found if one else two_at_once(seen, output) or found
 
 
 def _combine(

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...terminal import counted
 from ..mistakes import CATALOGUE, Mistake, Terms
+from .catalogued import rule
 from .observation import Candidate, Diagnosis, Observation, differs, fits
 from .span import coefficients
 
@@ -31,7 +32,8 @@ def two_at_once(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     for pair, candidate in (*_wired(seen, output), *_multiplied(seen, output)):
         if fits(seen[:3], output, candidate) < math.inf:
             residual = fits(seen, output, candidate)
-            if residual < math.inf and differs(seen, output, candidate):
+            here = residual < math.inf and differs(seen, output, candidate)
+            if here and all(_shows(m, seen, output) for m in pair):
                 found.append((pair, residual))
     if len({frozenset(m.id for m in pair) for pair, _ in found}) != 1:
         return []
@@ -40,6 +42,12 @@ def two_at_once(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     return [
         Diagnosis(m.id, m.formula, m.fix, evidence, (output,), math.nan, m.seen_in) for m in pair
     ]
+
+
+def _shows(m: Mistake, seen: Sequence[Observation], output: str) -> bool:
+    """Whether the mistake is in the other outputs, too, in which it shows."""
+    others = [(x, [o for o in seen if x in o.got]) for x in m.where if x != output]
+    return all(not some or fits(some, x, rule(m, x)) < math.inf for x, some in others)
 
 
 Pair = tuple[tuple[Mistake, Mistake], Candidate]

@@ -115,18 +115,13 @@ def _without(
     return np.asarray(o.g / h * (o.w_bar - d / h * y))
 
 
-def shapes(
-    observations: Sequence[Observation], output: str, strict: bool = True
-) -> list[Diagnosis]:
-    """What the wrong shapes have in common, and no right one has.
-
-    strict: not "in some sizes", which says no more than which groups are right
-    """
+def shapes(observations: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """What the wrong shapes have in common, and no right one has."""
     useful = _useful(observations, output)
     wrong = [o for o in useful if o.wrong(output).any()]
     if not wrong or len(wrong) == len(useful):
         return []
-    for id, k in _candidates(useful, wrong, output, strict):
+    for id, k in _candidates(useful, wrong, output):
         text, fix = _SHAPES[id]
         ids = ", ".join(o.id for o in wrong[:4])
         evidence = f"wrong in {ids}{' ...' * (len(wrong) > 4)}, and right in " + counted(
@@ -146,7 +141,7 @@ def _useful(seen: Sequence[Observation], output: str) -> list[Observation]:
 
 
 def _candidates(
-    useful: list[Observation], wrong: list[Observation], output: str, strict: bool
+    useful: list[Observation], wrong: list[Observation], output: str
 ) -> Iterator[tuple[str, int]]:
     """The names that hold, and their numbers."""
     def at(o: Observation) -> tuple[int, int]:
@@ -183,7 +178,7 @@ def _candidates(
             sign * (rows - m) > 0 for rows, m in right if min(rows, m) > 1
         ):
             yield id, 0
-    if not strict and {o.group for o in wrong} <= {"long", "sizes", "shape"}:
+    if {o.group for o in wrong} <= {"long", "sizes", "shape"}:
         yield "long_slices" if all(m >= 16 for _, m in bad) else "some_sizes", 0
 
 
