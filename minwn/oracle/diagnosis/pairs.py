@@ -45,8 +45,8 @@ def two_at_once(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
 
 
 def _shows(m: Mistake, seen: Sequence[Observation], output: str) -> bool:
-    """Whether the mistake is in the other outputs, too, in which it shows."""
-    others = [(x, [o for o in seen if x in o.got]) for x in m.where if x != output]
+    """Whether the mistake is in the other gradient, too, if it shows there."""
+    others = [(x, [o for o in seen if x in o.got]) for x in m.where if x not in (output, "w")]
     return all(not some or fits(some, x, rule(m, x)) < math.inf for x, some in others)
 
 
