@@ -52,7 +52,8 @@ class Mutant:
     what: the formula, or a description
     make: new functions, which share no state with those made before
     faults: for each fault the names that are right for it; None where no catalogue has a name
-    axis, ranks: the axis that keeps norms, and the ranks of v that it shows on
+    axis, ranks: the axis that keeps norms, None for one norm of the whole, and the ranks of v that
+        it shows on
     dtypes: in which it is a fault at all
     proof: why it is none, where it is equal to the truth
     limit: right but at the edges of the range, which is a limit and not a fault
@@ -64,7 +65,7 @@ class Mutant:
     what: str
     make: Callable[[], Implementation]
     faults: tuple[frozenset[str], ...] | None = None
-    axis: int = 0
+    axis: int | None = 0
     ranks: tuple[int, ...] | None = None
     dtypes: tuple[str, ...] = DTYPES
     proof: str = ""
@@ -187,12 +188,14 @@ def fitted(role: str, f: Function, axis: int | tuple[int, ...] | None) -> Functi
                 return x.transpose(order).reshape(rows)
             return x.reshape((rows[0],) + (1,) * (len(rows) - 1))
 
-        def back(x: np.ndarray) -> np.ndarray:
-            if x.size == v.size:
-                return x.reshape(moved_shape).transpose(np.argsort(order))
-            return x.reshape(g.shape)
+        def back(x: np.ndarray, last: bool = False) -> np.ndarray:
+            if last or x.size != v.size:  # g's is the last of several
+                return x.reshape(g.shape)
+            return x.reshape(moved_shape).transpose(np.argsort(order))
 
         answer = f(*map(there, arrays))
-        return tuple(map(back, answer)) if isinstance(answer, tuple) else back(answer)
+        if not isinstance(answer, tuple):
+            return back(answer)
+        return (*map(back, answer[:-1]), back(answer[-1], last=True))
 
     return called

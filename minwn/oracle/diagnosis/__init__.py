@@ -158,7 +158,8 @@ def _combine(
 ) -> tuple[list[Diagnosis], bool]:
     """One mistake that explains every failing output, before one for each."""
     lists = list(found.values())
-    shared = [d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])]
+    pairs = any(len(some) > 1 and math.isnan(some[0].residual) for some in lists)
+    shared = [] if pairs else [d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])]
     if shared:
         lists = [[replace(d, outputs=tuple(found)) for d in shared]]
     result: list[Diagnosis] = []
@@ -166,7 +167,7 @@ def _combine(
     for rivals in lists:
         exact = [d for d in rivals if not _denied(d, evidence)] or rivals
         exact = distinct(exact, evidence)
-        ambiguous |= len({d.id for d in exact}) > 1
+        ambiguous |= len({d.id for d in exact if not math.isnan(d.residual)}) > 1
         result += exact
     return result, ambiguous
 

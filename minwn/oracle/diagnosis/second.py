@@ -7,6 +7,7 @@ its terms gets a factor, fitted over all cases at once: a right term has the fac
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -125,16 +126,15 @@ def _named(seen: Sequence[Later], outputs: Sequence[str], blamed: list[str]) -> 
     found = catalogued(*outputs)
     if found is not None:
         return [found]
-    for a in blamed:
-        for b in blamed:
-            if a < b and all(
-                s.got[a].shape == s.got[b].shape and s.near(a, s.expected[b])
-                and s.near(b, s.expected[a]) for s in seen
-            ):
-                return [Diagnosis(
-                    EXCHANGED, f"{a} and {b} are returned in each other's place",
-                    f"return {', '.join(outputs)}, in this order", "", (a, b),
-                )]
+    for a, b in itertools.combinations(blamed, 2):
+        if all(
+            s.got[a].shape == s.got[b].shape and s.near(a, s.expected[b])
+            and s.near(b, s.expected[a]) for s in seen
+        ):
+            return [Diagnosis(
+                EXCHANGED, f"{a} and {b} are returned in each other's place",
+                f"return {', '.join(outputs)}, in this order", "", (a, b),
+            )]
     each = []
     for output in blamed:
         one = catalogued(output)
