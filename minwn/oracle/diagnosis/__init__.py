@@ -159,7 +159,9 @@ def _combine(
     """One mistake that explains every failing output, before one for each."""
     lists = list(found.values())
     pairs = any(len(some) > 1 and math.isnan(some[0].residual) for some in lists)
-    shared = [] if pairs else [d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])]
+    shared = [] if pairs else [
+        d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])
+    ]
     if shared:
         lists = [[replace(d, outputs=tuple(found)) for d in shared]]
     result: list[Diagnosis] = []

@@ -1,6 +1,6 @@
 """Is it the right answer with one thing more: a factor, a term, a rough root, a clipped gain?
 
-Each of these has a number in it that nobody told: it is measured, and has to reproduce all.
+Each has a number in it, which is measured, and then has to reproduce every answer.
 """
 
 from __future__ import annotations
@@ -283,6 +283,6 @@ def _roughness(o: Observation, output: str) -> tuple[np.ndarray, bool]:
 
 
 def rest_of(o: Observation, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The size of v_bar beside that of its terms, a w_bar and b v, in each slice."""
+    """How much of v_bar, and of the smaller of its terms, the larger one leaves in each slice."""
     sizes = [np.sqrt((rows_of(o, x) ** 2).sum(axis=1)) for x in (o.terms.v_bar(), o.w_bar, o.v)]
     return np.minimum(sizes[0], abs(b) * sizes[2]) / (abs(a) * sizes[1])
