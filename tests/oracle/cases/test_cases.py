@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from minwn.oracle.cases import GROUPS, LAYOUTS, LCG, RANGE, arrange, cases
+from minwn.oracle.cases import GROUPS, LAYOUTS, LCG, RANGE, ZEROS, arrange, cases
 from minwn.oracle.reference.double_double import bulk
-from minwn.oracle.reference.error_bounds import sizes
+from minwn.oracle.reference.error_bounds import bounds, sizes
 from minwn.oracle.reference.truth import FORMATS, expected
 
 DTYPES = ("float16", "float32", "float64")
@@ -210,6 +210,35 @@ def test_range_reaches_the_edges(dtype):
         squares = {name: (c.v * c.v).sum(1) for name, c in found.items()}
     assert np.isinf(squares["v^2 overflows"]).all()
     assert (squares["v^2 underflows"] < info.smallest_normal).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_zeros_are_where_they_are_said_to_be(dtype):
+    found = {c.flags[0]: c for c in cases(dtype, ("zeros",), quick=True)}
+    assert tuple(found) == ZEROS
+    zeros = {
+        name: [int((x == 0).sum()) for x in (c.v, c.g, c.w_bar)] for name, c in found.items()
+    }
+    assert zeros == {
+        "g zero": [0, 1, 0], "every g zero": [0, 4, 0], "v zero entry": [4, 0, 0],
+        "v single entry": [16, 0, 0], "w_bar zero": [0, 0, 5], "w_bar entry": [0, 0, 4],
+    }
+    assert all(np.isfinite(x).all() for c in found.values() for x in expected(c))
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 1), None])
+def test_sizes_are_one_more_than_a_block_and_squares(axis):
+    found = list(cases("float32", ("sizes",), axis=axis, quick=True))
+    assert {c.v.size for c in found} >= {99, 514, 2050, 4097, 9, 16, 25, 36, 49}
+    if axis in (0, 1):
+        shapes = {c.v.shape[:: -1 if axis else 1] for c in found}
+        assert shapes >= {(33, 3), (257, 2), (2, 1025), (1, 4097), *((n, n) for n in range(3, 8))}
+    for c in found:
+        tails = c.v.ndim == 2 and c.axes == (0,) and c.v.shape[1] > 100
+        if tails:  # what a sum without its last term lacks is larger than its bound
+            v, w_bar = (x.astype("float64") for x in (c.v, c.w_bar))
+            lacking = (w_bar * v)[:, -1:] / np.sqrt((v * v).sum(1, keepdims=True))
+            assert (abs(lacking) > 4 * bounds(c).g_bar).all()
 
 
 # ---- axes, layouts, selection -------------------------------------------------------------------
