@@ -30,7 +30,9 @@ import pytest
 __all__ = ["weight_norm_oracle", "weight_norm_oracle_part"]
 
 # The groups of the cases, and then the checks that belong to no group.
-GROUPS = ("dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long")
+GROUPS = (
+    "dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long", "zeros", "sizes",
+)
 PARTS = (*GROUPS, "hygiene", "laws", "derivatives")
 OF_GROUPS = ("dyadic", "forward", "gradients")  # checks that judge the cases, group by group
 _REPORTS = pytest.StashKey[dict[Any, Any]]()

@@ -76,7 +76,7 @@ def test_junit_is_pytests_own_and_has_the_verdict(run, pytester):
     def test_wrong(weight_norm_oracle_part):
         weight_norm_oracle_part(forward, lambda w_bar, v, g: (
             g / n(v) * w_bar, d(w_bar, v) / n(v)), dtype="float32")
-    """, "--junitxml=report.xml", "-W", "error").assert_outcomes(passed=3, failed=9)
+    """, "--junitxml=report.xml", "-W", "error").assert_outcomes(passed=3, failed=11)
     tests = list(ElementTree.parse(pytester.path / "report.xml").iter("testcase"))
     found = [{p.get("name"): p.get("value") for p in test.iter("property")} for test in tests]
     assert found[0]["minwn.name"] == "mine"
@@ -99,7 +99,7 @@ WRONG = {
     "g_bar": ("backward(w_bar, v, g)[0], d(w_bar, v)", {"generic", "laws", "derivatives"}),
     "dtype": ("*(x.astype('f4') for x in backward(w_bar, v, g)),", {"hygiene", "generic"}),
     "layout": ("backward(w_bar.ravel('K').reshape(v.shape), v, g)", {"layout"}),
-    "long": ("backward(np.where(v[0].size > 40, 2, 1) * w_bar, v, g)", {"long"}),
+    "long": ("backward(np.where(v[0].size > 40, 2, 1) * w_bar, v, g)", {"long", "sizes"}),
 }
 
 

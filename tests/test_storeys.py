@@ -66,6 +66,7 @@ INSIDE = {
         "targets": 4,
         "run": 5,
         "pipe": 5,
+        "large": 6,
         "layer_run": 6,
         "checks": 7,
         "minimal_case": 7,

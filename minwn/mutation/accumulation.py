@@ -13,7 +13,9 @@ from .mutant import DTYPES, Implementation, Mutant, forward, named, written
 __all__ = ["mutants"]
 
 LOW = named({"low_precision", "lost_digits"})
-LONG = named({"long_slices"})
+BLOCKS = {
+    "whole blocks": "tail_lost", "first block": "first_block_only", "last block": "last_block_only",
+}
 
 
 def summed(square: Any, dot: Any) -> Implementation:
@@ -142,15 +144,14 @@ def mutants() -> Iterator[Mutant]:
                 f"{to}.saved_{which}", f"{which} stored in {to}", saved, to, which, names=LOW,
                 dtypes=dtypes,
             )
-    for size, keep in ((4, "whole blocks"), (4, "first block"), (2, "last block")):
+    for size, keep in (
+        (4, "whole blocks"), (4, "first block"), (2, "last block"), (32, "first block"),
+        (16, "whole blocks"), (32, "last block"),
+    ):
         yield _mutant(
             f"blocks_of_{size}.{keep.replace(' ', '_')}",
             f"sums over blocks of {size}: only the {keep} count", in_blocks, size, keep,
-        )
-    for size, keep in ((32, "first block"), (16, "whole blocks"), (32, "last block")):
-        yield _mutant(
-            f"blocks_of_{size}.{keep.replace(' ', '_')}",
-            f"sums over blocks of {size}: only the {keep} count", in_blocks, size, keep, names=LONG,
+            names=named(BLOCKS[keep]),
         )
     for what, by in (("q", 1e4), ("d", 1e6), ("q", 1e6)):
         yield _mutant(

@@ -46,6 +46,13 @@ SUMS_IN_V = (
 SUMS_IN_G = ("sum(G*G) / n", "sum(abs(G*v)) / n", "d*d / n", "sum(v) / n", "2*sum(G) / n")
 
 
+# One in the catalogue all the same, or two that are in it.
+CATALOGUED = {
+    "v_bar.1m-1": ("divided_by_m",), "w.1g1": ("gain_squared",),
+    "both.1n1g-1.1n2g-1": ("missing_g_over_n", "proj_n1"),
+}
+
+
 def mutants() -> Iterator[Mutant]:
     """By what the factor stands in front of."""
     for powers in OF_V:
@@ -60,7 +67,8 @@ def mutants() -> Iterator[Mutant]:
         yield _one("w", powers, w=f"{factor(powers)} * g*v/n")
     for first, second in TWO:
         text = f"g/n * ({factor(first)} * G - {factor(second)} * d/n**2 * v)"
-        yield _mutant(f"both.{_slug(first)}.{_slug(second)}", ("coefficients",), v_bar=text)
+        slug = f"both.{_slug(first)}.{_slug(second)}"
+        yield _mutant(slug, ("coefficients", *CATALOGUED.get(slug, ())), v_bar=text)
     for sum in SUMS_IN_V:
         yield _mutant(f"v.{sum}", ("coefficient_of_v",), v_bar=f"g/n * (G - {sum} / n**2 * v)")
     for sum in SUMS_IN_G:
@@ -80,7 +88,8 @@ def _slug(powers: Powers) -> str:
 
 
 def _one(where: str, powers: Powers, **texts: str) -> Mutant:
-    return _mutant(f"{where}.{_slug(powers)}", (f"coefficient_of_{where}",), **texts)
+    slug = f"{where}.{_slug(powers)}"
+    return _mutant(slug, (f"coefficient_of_{where}", *CATALOGUED.get(slug, ())), **texts)
 
 
 def _mutant(slug: str, names: tuple[str, ...], **texts: str) -> Mutant:

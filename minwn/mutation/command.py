@@ -14,7 +14,7 @@ from typing import Any
 
 from ..oracle.targets.target import TargetError
 from ..terminal import Progress
-from .measure import KINDS, MUTANTS, Outcome, measure, table
+from .measure import KINDS, MUTANTS, Outcome, elsewhere, measure, table
 from .mutant import Mutant
 from .suite import SuiteError, Survey, measured
 
@@ -50,7 +50,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         f"slices, none of which may fail; default there: {ROWS}",
     )
     parser.add_argument(
-        "--long", dest="rows", action="store_const", const=LONG, help=f"--rows {LONG}"
+        "--long", dest="rows", action="store_const", const=LONG,
+        help=f"--rows {LONG}, and the faults in ranks 3 and 4, and with one norm of the whole, too"
     )
     parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
     parser.add_argument(
@@ -130,13 +131,18 @@ def _alarms(rows: int, seed: int, step: Callable[[int], None]) -> Any:
     return tests.alarms(rows, seed=seed, step=step)
 
 
+def _everywhere(args: argparse.Namespace, mutants: Sequence[Mutant]) -> list[Mutant]:
+    """The mutants, and with --long those of other ranks, and of one norm of the whole."""
+    return [*mutants, *(elsewhere(mutants) if args.rows == LONG else ())]
+
+
 def _judge(args: argparse.Namespace, mutants: Sequence[Mutant]) -> tuple[str, Any, bool]:
     start = time.perf_counter()
     rows = (ROWS if args.rows is None else args.rows) if _in_checkout() else 0
-    count = sum(dtype in m.dtypes for m in mutants for dtype in args.dtype)
+    count = sum(dtype in m.dtypes for m in _everywhere(args, mutants) for dtype in args.dtype)
     bar = Progress(count + rows // 1000, on=sys.stderr.isatty() and args.json != "-")
     outcomes: list[Outcome] = []
-    for o in measure(mutants, args.dtype):
+    for o in measure(_everywhere(args, mutants), args.dtype):
         outcomes.append(o)
         bar.step(o.mutant.id)
     found = None

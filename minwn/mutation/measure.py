@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..oracle.check import check
-from . import accumulation, axis, coefficient, eps, formula, index, memory, second, unclassified
-from .mutant import Mutant
+from . import (
+    accumulation,
+    axis,
+    coefficient,
+    eps,
+    formula,
+    index,
+    memory,
+    second,
+    size,
+    unclassified,
+)
+from .mutant import Implementation, Mutant, correct, fitted, forward
 
-__all__ = ["KINDS", "MUTANTS", "Outcome", "judge", "measure", "table"]
+__all__ = ["KINDS", "MUTANTS", "Outcome", "elsewhere", "judge", "measure", "table"]
 
-FILES = (formula, coefficient, axis, index, eps, accumulation, memory, second, unclassified)
+FILES = (
+    formula, coefficient, axis, index, eps, accumulation, size, memory, second, unclassified,
+)
 MUTANTS: tuple[Mutant, ...] = tuple(m for file in FILES for m in file.mutants())
 KINDS: tuple[str, ...] = tuple(dict.fromkeys(m.kind for m in MUTANTS))
 
@@ -100,6 +116,40 @@ def measure(
         for dtype in dtypes:
             if dtype in mutant.dtypes:
                 yield judge(mutant, dtype, judged_by)
+
+
+# Of these classes the functions take arrays of any rank.
+ELSEWHERE = ("formula", "extra", "size")
+
+
+def elsewhere(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+    """The same mutants on arrays of rank 3 and 4, and with one norm of the whole where it shows."""
+    for m in mutants:
+        of_matrices = m.kind == "size" and ("entry" in m.id or "transposed" in m.id)
+        if m.kind not in ELSEWHERE or m.axis != 0 or m.ranks is not None or of_matrices:
+            continue
+        for rank in (3, 4):
+            yield replace(m, id=f"{m.id}@rank_{rank}", ranks=(rank,))
+        if m.kind != "size" and _shows_alone(m):
+            make = functools.partial(_of_the_whole, m.make)
+            yield replace(m, id=f"{m.id}@whole", axis=None, make=make)
+
+
+def _of_the_whole(make: Callable[[], Implementation]) -> Implementation:
+    made = make()._asdict()
+    return Implementation(
+        **{role: f and fitted(role, f, None) for role, f in made.items()}
+    )
+
+
+def _shows_alone(m: Mutant) -> bool:
+    """Whether it is a fault where there is one slice only."""
+    rng, made = np.random.default_rng(0), m.make()
+    v, w_bar, g = rng.normal(size=(1, 5)), rng.normal(size=(1, 5)), np.array([[-1.5]])
+    with np.errstate(all="ignore"):
+        got = ((made.forward or forward)(v, g), *(made.backward or correct)(w_bar, v, g))
+        right = (forward(v, g), *correct(w_bar, v, g))
+    return not all(np.allclose(x, y, rtol=1e-9) for x, y in zip(got, right, strict=True))
 
 
 def table(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

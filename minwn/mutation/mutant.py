@@ -24,8 +24,8 @@ from ..oracle.mistakes.grammar import Program, python
 from ..oracle.mistakes.table import PLACES, RIGHT
 
 __all__ = [
-    "V_BAR", "Implementation", "Mutant", "committed", "correct", "forward", "named", "namespace",
-    "written",
+    "V_BAR", "Implementation", "Mutant", "committed", "correct", "fitted", "forward", "named",
+    "namespace", "written",
 ]
 
 Function = Callable[..., Any]
@@ -52,7 +52,8 @@ class Mutant:
     what: the formula, or a description
     make: new functions, which share no state with those made before
     faults: for each fault the names that are right for it; None where no catalogue has a name
-    axis, ranks: the axis that keeps norms, and the ranks of v that it shows on
+    axis, ranks: the axis that keeps norms, None for one norm of the whole, and the ranks of v that
+        it shows on
     dtypes: in which it is a fault at all
     proof: why it is none, where it is equal to the truth
     limit: right but at the edges of the range, which is a limit and not a fault
@@ -64,7 +65,7 @@ class Mutant:
     what: str
     make: Callable[[], Implementation]
     faults: tuple[frozenset[str], ...] | None = None
-    axis: int = 0
+    axis: int | None = 0
     ranks: tuple[int, ...] | None = None
     dtypes: tuple[str, ...] = DTYPES
     proof: str = ""
@@ -96,6 +97,8 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0, place: str = "") -> dic
         "m": real(v.size // max(v.shape[axis], 1)), "rows": real(v.shape[axis]),
         "w_bar": w_bar, "slices": real(v.shape[axis]), "along": v,
         "abs": np.abs, "sign": np.sign, "exp": np.exp, "sqrt": np.sqrt, "flip": np.flip,
+        "tanh": np.tanh, "softplus": lambda x: np.logaddexp(0 * x, x),
+        "sigmoid": lambda x: real(1) / (real(1) + np.exp(-x)),
         "grand_sum": np.sum, "norm": lambda x: np.sqrt(total(x * x)),
         "max": lambda x: x.max(axis=own, keepdims=True),
         "first": lambda x: np.full_like(x, np.ravel(x)[0]),
@@ -164,3 +167,35 @@ def correct(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
     n = np.sqrt((v * v).sum(axis=axes, keepdims=True))
     d = (w_bar * v).sum(axis=axes, keepdims=True)
     return g / n * (w_bar - d / n**2 * v), d / n
+
+
+def fitted(role: str, f: Function, axis: int | tuple[int, ...] | None) -> Function:
+    """f, which keeps norms along the first axis and g's rank, for another axis and shape of g."""
+
+    def called(*arrays: np.ndarray) -> Any:
+        v = arrays[0] if role in ("forward", "jvp") else arrays[-2]
+        g = arrays[1] if role in ("forward", "jvp") else arrays[-1]
+        if axis in (0, -v.ndim) and g.ndim == v.ndim:
+            return f(*arrays)
+        kept = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        kept = tuple(sorted(a % v.ndim for a in kept))
+        order = (*kept, *(a for a in range(v.ndim) if a not in kept))
+        moved_shape = tuple(v.shape[a] for a in order)
+        rows = (int(np.prod(moved_shape[: len(kept)])), *moved_shape[len(kept) :])
+
+        def there(x: np.ndarray) -> np.ndarray:
+            if x.shape == v.shape and x.ndim == v.ndim and x is not g:
+                return x.transpose(order).reshape(rows)
+            return x.reshape((rows[0],) + (1,) * (len(rows) - 1))
+
+        def back(x: np.ndarray, last: bool = False) -> np.ndarray:
+            if last or x.size != v.size:  # g's is the last of several
+                return x.reshape(g.shape)
+            return x.reshape(moved_shape).transpose(np.argsort(order))
+
+        answer = f(*map(there, arrays))
+        if not isinstance(answer, tuple):
+            return back(answer)
+        return (*map(back, answer[:-1]), back(answer[-1], last=True))
+
+    return called

@@ -107,6 +107,10 @@ PLUMBED = (
     "A rolled", "w_bar of ones", "swapped", "by_g summed", "by_v zero", "first order again",
     "jvp by pullback", "jvp by differences", "jvp of v_dot alone",
 )
+NAMED: dict[str, tuple[str, ...]] = {
+    "jvp by pullback": ("product_no_g_dot",), "swapped": ("answers_exchanged",),
+    "by_v zero": ("coefficient_of_by_v",),
+}
 
 
 def mutants() -> Iterator[Mutant]:
@@ -118,12 +122,16 @@ def mutants() -> Iterator[Mutant]:
             yield _mutant(which, slug, lines, mistake.formula, named(mistake.id))
     for which, table in (("double_backward", DOUBLE), ("jvp", JVP)):
         for slug, lines in table.items():
-            yield _mutant(which, slug, lines, lines)
+            output = lines.partition(" = ")[0]
+            names = {f"coefficient_of_{output}"}
+            if (which, output) == ("double_backward", "w_dot"):
+                names = {"coefficient_of_by_w_bar", *(["product_no_g_dot"] * (slug == "no_gain"))}
+            yield _mutant(which, slug, lines, lines, named(names))
     for how in PLUMBED:
-        names = ("product_no_g_dot",) if how == "jvp by pullback" else ()
+        given = NAMED.get(how, ())
         yield Mutant(
             f"order2.{how.replace(' ', '_')}", "order2", how, functools.partial(plumbed, how),
-            named(names) if names else None,
+            named(given) if given else None,
         )
 
 

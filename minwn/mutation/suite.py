@@ -25,7 +25,7 @@ import numpy as np
 
 from ..oracle.targets.target import ROLES, load
 from .measure import MUTANTS
-from .mutant import Mutant, correct, forward
+from .mutant import Mutant, correct, fitted, forward
 from .points import COUNTS, TRUTH, Point, missing
 
 __all__ = ["SuiteError", "Survey", "Tested", "find", "fitted", "measured", "relevant", "touched"]
@@ -80,37 +80,7 @@ def find(name: str) -> Mutant:
     return next(m for m in MUTANTS if m.id == name)
 
 
-# ---- someone's own conventions ------------------------------------------------------------------
-
-
-def fitted(role: str, f: Function, axis: int | tuple[int, ...] | None) -> Function:
-    """f, which keeps norms along the first axis and g's rank, for another axis and shape of g."""
-
-    def called(*arrays: np.ndarray) -> Any:
-        v = arrays[0] if role in ("forward", "jvp") else arrays[-2]
-        g = arrays[1] if role in ("forward", "jvp") else arrays[-1]
-        if axis in (0, -v.ndim) and g.ndim == v.ndim:
-            return f(*arrays)
-        kept = () if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        kept = tuple(sorted(a % v.ndim for a in kept))
-        order = (*kept, *(a for a in range(v.ndim) if a not in kept))
-        moved_shape = tuple(v.shape[a] for a in order)
-        rows = (int(np.prod(moved_shape[: len(kept)])), *moved_shape[len(kept) :])
-
-        def there(x: np.ndarray) -> np.ndarray:
-            if x.shape == v.shape and x.ndim == v.ndim and x is not g:
-                return x.transpose(order).reshape(rows)
-            return x.reshape((rows[0],) + (1,) * (len(rows) - 1))
-
-        def back(x: np.ndarray) -> np.ndarray:
-            if x.size == v.size:
-                return x.reshape(moved_shape).transpose(np.argsort(order))
-            return x.reshape(g.shape)
-
-        answer = f(*map(there, arrays))
-        return tuple(map(back, answer)) if isinstance(answer, tuple) else back(answer)
-
-    return called
+# ---- which mutants ----------------------------------------------------------------------------
 
 
 def relevant(mutant: Mutant, roles: Sequence[str]) -> bool:

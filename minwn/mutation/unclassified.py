@@ -11,7 +11,6 @@ __all__ = ["mutants"]
 
 UNCLASSIFIED: dict[str, dict[str, str]] = {
     "v_squared_added": {"v_bar": f"{V_BAR} + 0.1*v**2"},
-    "constant_added": {"v_bar": f"{V_BAR} + 0.01"},
     "tanh": {"v_bar": f"np.tanh({V_BAR})"},
     "abs_v": {"v_bar": "g/n * (G - d/n**2 * abs(v))"},
     "cumulative": {"v_bar": "g/n * (np.cumsum(G, axis=-1) - d/n**2 * v)"},
@@ -32,7 +31,6 @@ UNCLASSIFIED: dict[str, dict[str, str]] = {
     "norm_plus_abs_d": {"v_bar": "g/(n + abs(d)) * (G - d/n**2 * v)"},
     "sine_of_d": {"v_bar": "g/n * (G - np.sin(d)/n**2 * v)"},
     "g_bar_tanh": {"g_bar": "np.tanh(d / n)"},
-    "g_bar_decay": {"g_bar": "d/n + 0.05*g"},
     "g_bar_centred": {"g_bar": "(d - sum(v)*sum(G)/m) / n"},
     "g_bar_midrange": {
         "g_bar": "m/2 * ((G*v).max(own, keepdims=True) + (G*v).min(own, keepdims=True)) / n"
@@ -41,7 +39,6 @@ UNCLASSIFIED: dict[str, dict[str, str]] = {
     "g_bar_clipped": {"g_bar": "np.clip(d / n, -0.25, 0.25)"},
     "g_bar_rounded": {"g_bar": "np.rint(8 * d / n) / 8"},
     "w_tanh": {"w": "np.tanh(g * v / n)"},
-    "w_shifted": {"w": "g * v / n + 0.1"},
     "w_centred": {"w": "g * (v - sum(v)/m) / n"},
     "w_cubed": {"w": "g * v**3 / n**3"},
     "w_softsign": {"w": "g * v / (n + abs(v))"},
@@ -74,7 +71,7 @@ LIMITS = {
     "flushed": (
         "what is below 1e-30 is taken for 0",
         {"g_bar": "np.where(abs(d) < 1e-30, 0, d) / n",
-         "v_bar": "np.where(abs(v) < 1e-30, 0, g/n * (G - d/n**2 * v))"},
+         "v_bar": "np.where((abs(v) < 1e-30) & (v != 0), 0, g/n * (G - d/n**2 * v))"},
     ),
 }
 
@@ -92,11 +89,6 @@ EQUAL = {
         "g/n * ((G - d/n**2*v) - sum((G - d/n**2*v)*v)/n**2 * v)", "d / n",
         "P = I - v v^T/n^2 is a projection: P P = P",
     ),
-    "by_w": (
-        "g/n * (G - sum(G*w)/sum(w*w) * w)", "sum(G*w) / g",
-        "w = (g/n) v is parallel to v, and the projection on a line knows no length; "
-        "<G, w>/g = d/n, for no g of the suite's ordinary cases is 0",
-    ),
     "abs_and_sign": (
         "abs(g)*np.sign(g)/n * (G - d/n**2 * v)", "d / n", "|g| sign(g) = g",
     ),
@@ -105,10 +97,6 @@ EQUAL = {
         "d/n^2 v = <G, v/n> v/n",
     ),
     "from_g_bar": ("(g*G - w*(d/n)) / n", "d / n", "g d/n^2 v = w d/n, as w = g v/n"),
-    "gradient_of_w_along_w": (
-        "g/n * (G - d/n**2 * v) + 0*w", "d/n * sum(w*w)/g**2",
-        "||w|| = |g|, so that sum(w^2)/g^2 = 1",
-    ),
 }
 
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from .. import validation
 from .checks import ALL_CHECKS, late
+from .large import judge_large
 from .report import Report
 from .run import Run
 from .spec import make_spec
@@ -114,6 +115,7 @@ def check(
     run = Run(Implementation(forward, backward, jvp, double_backward), spec, threads=threads)
     with np.errstate(all="ignore"):
         run.gather()
+        judge_large(run)
         for made in ALL_CHECKS.values():
             result = made(run)
             if result is not None:

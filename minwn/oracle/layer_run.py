@@ -20,7 +20,7 @@ from .mistakes.layer_terms import LayerTerms, Norm
 from .reference.double_double import bulk
 from .reference.error_bounds import counts
 from .reference.rounding import as_float64
-from .report import CheckResult
+from .report import CheckResult, Skipped
 from .run import FAULTS
 from .targets.implementation import Lost
 from .targets.layer import LayerFunctions, on_purpose, takes_bias
@@ -189,7 +189,7 @@ class LayerRun:
     checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     consistent: bool | None = None
     gone: Lost | None = None
 

@@ -13,7 +13,7 @@ from .diagnosis import Diagnosis
 from .diagnosis.layers import LAYER_NAMES, Seen, diagnose_layer
 from .layer_case import layer_minimal_case, measured_weight
 from .layer_run import LayerRun, Prepared
-from .report import Report, Worst
+from .report import Report, Skipped, Worst
 from .verdict import IDS, UNSTEADY, VAGUE
 
 __all__ = ["LAYER_IDS", "layer_verdict"]
@@ -173,16 +173,16 @@ def _groups(run: LayerRun) -> dict[str, str]:
     return found
 
 
-def _skipped(run: LayerRun) -> list[str]:
+def _skipped(run: LayerRun) -> list[Skipped]:
     """What was not judged, and why."""
     found = list(run.skipped)
     if not run.functions.has("backward"):
-        found.append("the gradients: there is no backward")
+        found.append(Skipped("the gradients", "there is no backward"))
     if not run.functions.has("forward"):
-        found.append("y: there is no forward")
+        found.append(Skipped("y", "there is no forward"))
     for what, messages in run.refused.items():
-        text = f"{what} refuses {counted(len(messages), 'case')}"
-        found.append(f"{text}, such as {messages[0][1]}")
+        text = f"refuses {counted(len(messages), 'case')}, such as {messages[0][1]}"
+        found.append(Skipped(what, text))
     if "backward" in run.answered:
         wanted = run.functions.answers("backward")
         seen = {name for o in run.observations for name in o.got}
@@ -190,7 +190,7 @@ def _skipped(run: LayerRun) -> list[str]:
         if not run.functions.bias["forward"]:
             missing = [name for name in missing if name != "b_bar"]
         if missing:
-            found.append(f"{', '.join(missing)}: not answered")
+            found.append(Skipped(", ".join(missing), "not answered"))
     return found
 
 

@@ -53,7 +53,9 @@ def minimal_case(run: Run, worst: Worst, diagnosis: list[Diagnosis]) -> MinimalC
             shown = shrinker.certified(problem)
             if shown is not None:
                 return shown
-    seen = next(p.case for p in run.spec.prepared() if p.case.id == worst.case)
+    seen = next((p.case for p in run.spec.prepared() if p.case.id == worst.case), None)
+    if seen is None:
+        return None  # it takes a large array
     start = Problem(*(np.array(x) for x in (seen.v, seen.g, seen.w_bar)))
     if not shrinker.fails(start, seen.axes):
         return None  # it takes the layout of the array, or the call before

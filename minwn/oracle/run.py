@@ -16,7 +16,7 @@ from ..terminal import counted
 from .cases import LAYOUTS, Case, laid_out
 from .diagnosis import Diagnosis, Observation
 from .reference.rounding import as_float64
-from .report import CheckResult
+from .report import CheckResult, Skipped
 from .spec import Prepared, Spec
 from .targets.implementation import NAMES, Implementation, Lost
 
@@ -114,6 +114,8 @@ class Run:
     raised: dict[str, list[str]] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)  # the same, of ordinary cases
     notes: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unbounded: dict[str, int] = field(default_factory=dict)  # numbers without a bound, by group
     checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None  # whether backward belongs to forward
@@ -144,11 +146,13 @@ class Run:
             self.fault(error.id, what, f"{where}{error}")
 
     def ask(
-        self, what: str, where: str, *arrays: Any, ordinary: bool = True, **how: Any
+        self, what: str, where: str, *arrays: Any, ordinary: bool = True, keep: bool = True,
+        **how: Any,
     ) -> Arrays:
         """The answers of a function; its exceptions are recorded.
 
-        ordinary: there is an answer, and a function that raises is wrong. how: of the call
+        ordinary: there is an answer, and a function that raises is wrong. keep: the first call
+        of all, to be repeated. how: of the call
         """
         try:
             answers = self.implementation.call(what, *arrays, **how)
@@ -159,7 +163,8 @@ class Run:
             self.unable(what, where, error, ordinary=ordinary)
             raise
         self.answered.add(what)
-        self.first.setdefault(what, (arrays, answers))
+        if keep:
+            self.first.setdefault(what, (arrays, answers))
         return answers
 
     def unable(self, what: str, where: str, error: Exception, *, ordinary: bool = True) -> None:
@@ -187,6 +192,18 @@ class Run:
         """Whether all of these functions were given."""
         return all(self.implementation.has(what) for what in wanted)
 
+    def skip(self, check: str, reason: str) -> CheckResult | None:
+        """A check, or a part of one, that is not made, and has no result."""
+        self.skipped.append(Skipped(check, reason))
+        return None
+
+    def lacks(self, check: str, *wanted: str) -> bool:
+        """Whether a check cannot be made, for one of the functions was not given."""
+        missing = [what for what in wanted if not self.implementation.has(what)]
+        if missing:
+            self.skip(check, f"no {' and no '.join(missing)} was given")
+        return bool(missing)
+
     def result(self, name: str) -> CheckResult | None:
         """The result of the check of that name, where it was made."""
         return next((r for r in self.checks if r.name == name), None)
@@ -206,7 +223,7 @@ class Run:
             got: dict[str, np.ndarray] = {}
             for what, found in answers.items():
                 got |= zip(NAMES[what], found, strict=True)
-            seen = self._file(prepared, got)
+            seen = self.file(prepared, got)
             for what, found in answers.items():
                 self.history.append(Asked(what, prepared.case, found, seen, prepared.in_range))
 
@@ -263,7 +280,8 @@ class Run:
                 self.fault("mutates_input", what, text)
             raise _ReadOnly from error
 
-    def _file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
+    def file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
+        """Add the answers to a case to the evidence."""
         case, spec, allowed = prepared.case, self.spec, prepared.allowed
         shaped: dict[str, np.ndarray] = {}
         for output, x in self._shaped(prepared, got):
@@ -272,6 +290,8 @@ class Run:
             if case.group == "undefined" and case.flags[0] == "zero slice":
                 self._convention(output, x[np.isnan(prepared.expected[output])])
             self.judged += none.size - missing
+            if missing and prepared.in_range and case.group != "undefined":
+                self.unbounded[case.group] = self.unbounded.get(case.group, 0) + missing
             shaped[output] = np.where(none, 0.0, x) if missing else x
         expected = {output: prepared.expected_or_zero[output] for output in shaped}
         v, g, w_bar = map(as_float64, (case.v, case.g, case.w_bar))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +19,10 @@ from .reference.error_bounds import bounds, second_bounds
 from .reference.rounding import FORMATS, Format, as_float64
 from .reference.truth import second
 
-__all__ = ["Prepared", "Spec", "in_range", "make_spec", "ranks_of"]
+__all__ = ["Prepared", "Spec", "in_range", "make_spec", "prepare", "ranks_of"]
 
 RANKS = range(1, 6)  # of which there are cases
+LARGE = 2**16  # entries of v: above, a shape is judged by blocks, and never kept
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Spec:
         them every axis keeps a norm."""
         return min((rank for rank in self.ranks if fits(self.axis, rank)), default=None)
 
+    @property
+    def large(self) -> bool:
+        """Whether the given shape is judged by blocks."""
+        return self.shape is not None and math.prod(self.shape) > LARGE
+
     def in_float64(self) -> Spec:
         """The same spec in float64."""
         return replace(self, dtype="float64", accumulate="float64")
@@ -59,6 +66,9 @@ class Spec:
         if not found:
             axes = _chosen(replace(self, groups=("axes",), shape=None))
             found = [case for case in axes if case.v.size] or _chosen(replace(self, groups=()))
+        if not found and self.large:
+            small = tuple(min(n, 5) for n in self.shape or ())
+            found = list(of_shape(small, self.dtype, axis=self.axis))
         return found
 
     def chosen(self) -> list[Case]:
@@ -110,7 +120,8 @@ def make_spec(
             raise ValueError(f"axis={axis} names an axis twice; name each axis once")
     chosen = GROUPS if groups is None else validation.names("groups", groups, GROUPS, one="group")
     spec = Spec(axis, form, eps, kept, summed, known, chosen, quick, size)
-    if not spec.chosen() or not any(case.v.size for case in spec.drawn("generic")):
+    drawn = spec.drawn("generic")
+    if not (spec.chosen() or spec.large) or not any(case.v.size for case in drawn):
         raise ValueError(
             f"no case is left: groups={list(chosen)} have none with ranks={sorted(known)} and "
             f"axis={axis}; ask for more ranks or groups, or give a shape with entries"
@@ -210,14 +221,19 @@ def _chosen(spec: Spec) -> list[Case]:
     if groups:
         every = _drawn(spec.dtype, spec.axis, groups, spec.quick, spec.rank)
         found = [case for case in every if case.v.ndim in spec.ranks]
-    if spec.shape is not None:
+    if spec.shape is not None and not spec.large:
         found += of_shape(spec.shape, spec.dtype, axis=spec.axis)
     return found
 
 
 @functools.lru_cache(maxsize=16)
 def _prepared(spec: Spec) -> tuple[Prepared, ...]:
-    chosen, found = _chosen(spec), []
+    return tuple(prepare(spec, _chosen(spec)))
+
+
+def prepare(spec: Spec, chosen: Sequence[Case]) -> list[Prepared]:
+    """Cases with their truths and bounds, to first order."""
+    found = []
     with np.errstate(all="ignore"):
         every = truths(chosen, form=spec.form, eps=spec.eps)
         for case, truth in zip(chosen, every, strict=True):
@@ -226,7 +242,7 @@ def _prepared(spec: Spec) -> tuple[Prepared, ...]:
             in_range = case.group != "range" and (case.group == "undefined" or spec.in_range(case))
             in_range = in_range and case.flags != ("result overflows",) and case.v.size > 0
             found.append(Prepared(case, expected, allowed, in_range))
-    return tuple(found)
+    return found
 
 
 @functools.lru_cache(maxsize=16)

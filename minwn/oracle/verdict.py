@@ -11,17 +11,20 @@ import numpy as np
 
 from ..backend import dtype_of
 from ..terminal import counted
+from .cases import GROUPS, fits
 from .diagnosis import NAMES, OF_GROUPS, Diagnosis, Observation, diagnose
+from .diagnosis.second import NAMES as LATER
 from .minimal_case import minimal_case
 from .mistakes import OUTPUTS, SECOND
-from .report import CheckResult, MinimalCase, Report, Worst
+from .report import CheckResult, MinimalCase, Report, Skipped, Worst
 from .run import FAULTS, Run
+from .spec import RANKS
 from .targets.implementation import NAMES as OUTPUTS_OF
 
 __all__ = ["IDS", "verdict"]
 
 # Every name that a diagnosis may have.
-IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *FAULTS)))
+IDS = tuple(dict.fromkeys((*NAMES, *(mistake.id for mistake in SECOND), *LATER, *FAULTS)))
 UNSTEADY = {"accumulates", "stale_state", "late_call", "not_deterministic", "returns_cache"}
 VAGUE = {"unknown", "axis/index", "coefficient", *OF_GROUPS}
 
@@ -31,7 +34,7 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
     spec, checks = run.spec, [r for r in run.checks if r.checked or r.failed]
     fields: dict[str, Any] = {
         "name": name or run.implementation.name, "dtype": spec.dtype, "form": spec.form,
-        "eps": spec.eps, "axis": spec.axis, "checks": checks,
+        "eps": spec.eps, "axis": spec.axis, "checks": checks, "skipped": _skipped(run),
     }
     later = any(r.checked for r in checks if r.name in ("product", "second order"))
     if not run.judged and not later and not run.faults:
@@ -211,6 +214,26 @@ def _examples(seen: Sequence[Observation]) -> list[MinimalCase]:
             v, g, w_bar = (x.tolist() for x in (o.v, o.g, o.w_bar))
             found.append(MinimalCase(v, g, w_bar, output, got, expected, allowed))
     return found
+
+
+def _skipped(run: Run) -> list[Skipped]:
+    """What was not checked, by a check's own account, and by the spec."""
+    spec, found = run.spec, list(run.skipped)
+    left = [group for group in GROUPS if group not in spec.groups]
+    if left:
+        found += [Skipped(f"cases: {', '.join(left)}", "not among groups=")]
+    ranks = [str(rank) for rank in RANKS if rank not in spec.ranks and fits(spec.axis, rank)]
+    if ranks:
+        found += [Skipped(f"ranks {', '.join(ranks)}", "not asked for: give ranks=")]
+    if spec.quick:
+        found += [Skipped("most cases", "quick=True: the first of each group")]
+    for group, count in run.unbounded.items():
+        bounded = f"{counted(count, 'number')} may be anything in {spec.accumulate}, by rounding"
+        found += [Skipped(f"cases: {group}", bounded)]
+    raised = [o for o in run.out_of_range if o.fails and o.v.size]
+    if raised:
+        found += [Skipped("range", "a square leaves the range: wrong numbers there are a note")]
+    return list(dict.fromkeys(found))
 
 
 def _notes(run: Run) -> list[str]:

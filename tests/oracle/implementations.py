@@ -99,6 +99,21 @@ W = {
 # (v_bar, g_bar), or (v_bar, g_bar, w)
 SEVERAL = {
     "v_bar_is_w_dot": ("g/n * (G - d/n**2 * v) + d/n * v/n",),
+    "gain_exp": ("np.exp(g)/n * (G - d/n**2 * v)", "np.exp(g)*d/n", "np.exp(g)*v/n"),
+    "gain_softplus": (
+        "np.log1p(np.exp(g))/n * (G - d/n**2 * v)", "d/n / (1 + np.exp(-g))",
+        "np.log1p(np.exp(g))*v/n",
+    ),
+    "gain_sigmoid": (
+        "1/(1 + np.exp(-g))/n * (G - d/n**2 * v)", "d/n * np.exp(-g)/(1 + np.exp(-g))**2",
+        "v/n / (1 + np.exp(-g))",
+    ),
+    "gain_tanh": (
+        "np.tanh(g)/n * (G - d/n**2 * v)", "d/n / np.cosh(g)**2", "np.tanh(g)*v/n",
+    ),
+    "gain_squared": ("g*g/n * (G - d/n**2 * v)", "2*g*d/n", "g*g*v/n"),
+    "gain_abs": ("abs(g)/n * (G - d/n**2 * v)", "np.sign(g)*d/n", "abs(g)*v/n"),
+    "divided_by_m": ("g/n/m * (G - d/n**2 * v)", "d/n/m"),
     "dot_of_neighbour": ("g/n * (G - roll(d)/n**2 * v)",),
     "w_for_v": ("g/abs(g) * (G - sum(G*w)/g**2 * w)", "sum(G*w) / abs(g)"),
     "norm_of_neighbour": ("g/roll(n) * (G - d/roll(n)**2 * v)", "d / roll(n)"),
@@ -217,8 +232,8 @@ FITTED_G = ("3*d/n", "d*n", "g*g*d/n**3", "-d/n**4", "sum(G*G)/n", "0.25*d", "su
 UNCLASSIFIED = tuple(
     (texts.get("v_bar", RIGHT_V), texts.get("g_bar", RIGHT_G))
     for texts in map(unclassified.UNCLASSIFIED.__getitem__, (
-        "v_squared_added", "constant_added", "tanh", "abs_v", "cumulative", "g_bar_tanh",
-        "g_bar_decay", "g_bar_centred", "centred", "sorted_v", "positions", "g_bar_rounded",
+        "v_squared_added", "tanh", "abs_v", "cumulative", "g_bar_tanh", "g_bar_centred",
+        "centred", "sorted_v", "positions", "g_bar_rounded",
     ))
 )
 

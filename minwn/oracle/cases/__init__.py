@@ -24,6 +24,8 @@ axes.
     L  layout     the same numbers in arrays that are not contiguous, or not to be written to
     Z  undefined  slices of zeros, infinities, NaN: the other slices of the array still count
     M  long       up to 8192 entries a slice
+    O  zeros      g, w_bar or entries of v that are 0: each has an answer
+    N  sizes      a slice, or an entry, more than a block of 32, 256, 1024 or 4096; squares
     S             a shape that the caller gives (`of_shape`)
 
 Numbers are never used again for other inputs.
@@ -39,8 +41,8 @@ from ... import validation
 from ..reference.rounding import Format
 from ..reference.slices import kept_axes
 from .case import Case, Draw, arrange, fits, laid_in
-from .generators import ANGLES, GENERATORS, RANGE, UNDEFINED, generic
-from .layouts import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case
+from .generators import ANGLES, GENERATORS, RANGE, SIZES, UNDEFINED, ZEROS, generic
+from .layouts import AXES, LAYOUTS, SHAPES, axes_case, laid_out, shape_case, sizes_case
 from .lcg import LCG
 
 __all__ = [
@@ -52,7 +54,9 @@ __all__ = [
     "LCG",
     "RANGE",
     "SHAPES",
+    "SIZES",
     "UNDEFINED",
+    "ZEROS",
     "Axis",
     "Case",
     "arrange",
@@ -64,7 +68,10 @@ __all__ = [
 ]
 
 Axis = int | tuple[int, ...] | str | None
-GROUPS = ("dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long")
+GROUPS = (
+    "dyadic", "generic", "angle", "range", "axes", "layout", "undefined", "long", "zeros", "sizes",
+)
+QUICK_SIZES = 10
 
 
 def cases(
@@ -78,7 +85,7 @@ def cases(
     """The cases of some groups, or of all, for weights that keep a norm along `axis`.
 
     axis: an axis, a tuple of axes, None for one norm of the whole, or "any": axis 0, and all of X.
-    For None and (), one slice is used: 0, but number mod 3 in R, and 1 in Z.
+    For None and (), one slice is used: 0, but number mod 3 in R, and 1 in Z and O; N uses all.
     quick: the first of each group; the others are more of the same
     rank: of the arrays, but for those of X; None for the least there is
     Raises TypeError for a dtype that is not a floating one, ValueError for an unknown group, no
@@ -99,6 +106,10 @@ def _cases(
             continue
         if group == "axes":
             yield from _axes(target, axis)
+            continue
+        if group == "sizes":
+            for number in range(QUICK_SIZES if quick else len(SIZES)):
+                yield sizes_case(number, 0 if axis == "any" else axis, target, rank)
             continue
         letter, make, every, few = GENERATORS[group]
         for number in range(few if quick else every):

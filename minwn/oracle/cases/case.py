@@ -54,12 +54,12 @@ class Case:
 
 @dataclass
 class Draw:
-    """Slices as lists, before they are arranged."""
+    """Slices as lists or as arrays (rows, m), before they are arranged."""
 
-    v: list[list[float]]
+    v: Any
     g: list[float]
-    w_bar: list[list[float]]
-    A: list[list[float]]
+    w_bar: Any
+    A: Any
     B: list[float]
     flags: tuple[str, ...] = ()
     exact: bool = False

@@ -6,20 +6,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy
+
 from ..reference.rounding import Format
 from .case import Draw
 from .lcg import LCG
 
-__all__ = ["ANGLES", "GENERATORS", "RANGE", "UNDEFINED", "generic"]
+__all__ = ["ANGLES", "GENERATORS", "RANGE", "SIZES", "UNDEFINED", "ZEROS", "generic", "sized"]
 
 
-def _table(lcg: LCG, a: int, b: int, rows: int, m: int) -> list[list[float]]:
+def _table(lcg: LCG, a: int, b: int, rows: int, m: int) -> numpy.ndarray:
     """rows x m times real(a, b), slice by slice."""
-    flat = lcg.reals(a, b, rows * m)
-    return [flat[i * m : (i + 1) * m] for i in range(rows)]
+    return lcg.array(a, b, rows * m).reshape(rows, m)
 
 
-def _second(lcg: LCG, rows: int, m: int) -> tuple[list[list[float]], list[float]]:
+def _second(lcg: LCG, rows: int, m: int) -> tuple[numpy.ndarray, list[float]]:
     return _table(lcg, -1, 0, rows, m), lcg.reals(-1, 0, rows)
 
 
@@ -76,18 +77,15 @@ def generic(number: int, target: Format, letter: str = "G", shape: Any = None) -
     r = lcg.integer(0, max(rows - 1, 0))
     # Not more than 2^-4 to 2^4, for the squares in float16.
     step = 2 if rows <= 5 else 0
-    v = [
-        [math.ldexp(x, step * ((i + r) % rows) - step * (rows - 1) // 2) for x in row]
-        for i, row in enumerate(_table(lcg, 0, 1, rows, m))
-    ]
+    v = _table(lcg, 0, 1, rows, m)
+    for i in range(rows if step else 0):
+        v[i] = numpy.ldexp(v[i], step * ((i + r) % rows) - step * (rows - 1) // 2)
     g = [math.copysign(x, -1 if (i + r) % 2 else 1) for i, x in enumerate(lcg.reals(-2, 1, rows))]
     w_bar = _table(lcg, 0, 1, rows, m)
-    for i, row in enumerate(w_bar):
-        for j in range(m):
-            if j % 3 == 2:
-                row[j] /= 4
-            else:
-                row[j] = math.copysign(row[j], -v[i][j] if i // 2 % 2 else v[i][j])
+    signs = numpy.where(numpy.arange(rows) // 2 % 2, -1.0, 1.0)[:, None]
+    for j in range(3):
+        x = w_bar[:, j::3]
+        w_bar[:, j::3] = x / 4 if j == 2 else numpy.copysign(x, signs * v[:, j::3])
     return Draw(v, g, w_bar, *_second(lcg, rows, m))
 
 
@@ -226,6 +224,56 @@ def long(number: int, target: Format) -> Draw:
     return Draw(v, g, w_bar, *_second(lcg, 2, m), flags=(f"m={m}",))
 
 
+ZEROS = ("g zero", "every g zero", "v zero entry", "v single entry", "w_bar zero", "w_bar entry")
+
+
+def zeros(number: int, target: Format) -> Draw:
+    """ZEROS[number mod 6]: `generic` of letter O with rows = 4 and m = 5, where some numbers are 0.
+
+    In slice i, k is the entry (i + number) mod 5; the g and the w_bar of slice 1 alone are 0, and
+    every g in "every g zero". In "v zero entry" entry k of each slice of v is 0, in "v single
+    entry" all but k, and in "w_bar entry" entry k of w_bar.
+    """
+    name, draw = ZEROS[number % 6], generic(number, target, "O", (4, 5))
+    draw.flags, draw.alone = (name,), 1
+    if name.endswith("g zero"):
+        draw.g = [0.0 if i == 1 or name.startswith("every") else g for i, g in enumerate(draw.g)]
+    elif name == "w_bar zero":
+        draw.w_bar[1] = [0.0] * 5
+    else:
+        rows = draw.w_bar if name == "w_bar entry" else draw.v
+        for i, row in enumerate(rows):
+            k = (i + number) % 5
+            rows[i] = [x * ((j == k) == (name == "v single entry")) for j, x in enumerate(row)]
+    return draw
+
+
+# Slices, and entries of each: one more than a block has, and squares. Then more of the same.
+SIZES = (
+    (33, 3), (257, 2), (2, 1024), (2, 1025), (1, 4097), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7),
+    (65, 4), (129, 3), (1025, 2), (4097, 2), (2, 129), (2, 257), (3, 513), (2, 2049), (2, 4099),
+    (1, 8193), (1, 16385), (8, 8), (16, 16), (32, 32), (64, 64), (96, 96),
+)
+
+
+def sized(number: int, target: Format, rows: int, m: int) -> Draw:
+    """`generic` of letter N where rows = m. Else v and w_bar real(-2, -1), and g real(-1, 0); the
+    last entry of each slice of both is multiplied by 8. That of w_bar, and every entry but those
+    where j mod 3 = 2, takes the sign of v's.
+    """
+    if rows == m:
+        return generic(number, target, "N", (rows, m))
+    lcg = LCG("N", number, target.p)
+    v = _table(lcg, -2, -1, rows, m)
+    g = lcg.reals(-1, 0, rows)
+    w_bar = _table(lcg, -2, -1, rows, m)
+    v[:, -1] *= 8  # a sum that lacks them shows, however long it is
+    w_bar[:, -1] *= 8
+    for places in (slice(0, m, 3), slice(1, m, 3), slice(m - 1, m)):
+        w_bar[:, places] = numpy.copysign(w_bar[:, places], v[:, places])
+    return Draw(v, g, w_bar, *_second(lcg, rows, m))
+
+
 # The function of a letter, how many cases there are, and how many of them are quick.
 GENERATORS: dict[str, tuple[str, Callable[[int, Format], Draw], int, int]] = {
     "dyadic": ("D", dyadic, 120, 18),
@@ -235,4 +283,5 @@ GENERATORS: dict[str, tuple[str, Callable[[int, Format], Draw], int, int]] = {
     "layout": ("L", lambda number, target: generic(number, target, "L"), 6, 6),
     "undefined": ("Z", undefined, 10, 10),
     "long": ("M", long, 8, 4),
+    "zeros": ("O", zeros, 24, 6),
 }

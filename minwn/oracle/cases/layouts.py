@@ -11,10 +11,10 @@ import numpy
 
 from ..reference.rounding import Format
 from ..reference.slices import Slices, gain_shape
-from .case import Case, laid_in
-from .generators import generic
+from .case import Case, arrange, laid_in
+from .generators import SIZES, generic, sized
 
-__all__ = ["AXES", "LAYOUTS", "SHAPES", "axes_case", "laid_out", "shape_case"]
+__all__ = ["AXES", "LAYOUTS", "SHAPES", "axes_case", "laid_out", "shape_case", "sizes_case"]
 
 # No two axes that could be taken for each other are of one size.
 SHAPES = (
@@ -43,6 +43,23 @@ def axes_case(number: int, target: Format) -> Case:
     shape, axes = AXES[number]
     flags = tuple(f"size {n}" for n in (0, 1) if n in shape)
     return _generic("X", number, "axes", shape, axes, flags, target)
+
+
+def sizes_case(number: int, axis: Any, target: Format, rank: int | None) -> Case:
+    """SIZES[number], drawn as `sized` of letter N.
+
+    Where all of an array has one norm, it has as many entries: rows x m of them, or one after the
+    other in an array of rank 1.
+    """
+    rows, m = SIZES[number]
+    if axis in (None, ()):
+        shape, axes = (rows * m,) if rank in (None, 1) else (*(1,) * (rank - 2), rows, m), axis
+    else:
+        shape, axes = arrange(rows, m, axis, rank)
+    slices = Slices(shape, gain_shape(shape, axes))
+    flags = (f"{rows} x {m}",)
+    draw = replace(sized(number, target, slices.rows, slices.m), flags=flags)
+    return laid_in(f"N-{number:04d}", "sizes", draw, shape, axes, target)
 
 
 def shape_case(number: int, shape: tuple[int, ...], axes: Any, target: Format) -> Case:

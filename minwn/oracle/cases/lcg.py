@@ -15,6 +15,7 @@ import numpy
 __all__ = ["LCG"]
 
 A, C = 6364136223846793005, 1442695040888963407
+PART = 2**15  # numbers drawn at once: of the jumps to each, a table is kept
 
 
 class LCG:
@@ -49,14 +50,25 @@ class LCG:
 
     def reals(self, a: int, b: int, count: int) -> list[float]:
         """[real(a, b), ...]"""
+        found: list[float] = self.array(a, b, count).tolist()
+        return found
+
+    def array(self, a: int, b: int, count: int) -> numpy.ndarray:
+        """The same in float64."""
+        found = numpy.empty(count)
+        for start in range(0, count, PART):
+            part = found[start : start + PART]
+            part[...] = self._part(a, b, len(part))
+        return found
+
+    def _part(self, a: int, b: int, count: int) -> numpy.ndarray:
         x, p = self.steps(2 * count), self.p
         bits, digits = x[::2], numpy.uint64(p - 1)
         K = (bits << numpy.uint64(1)) >> numpy.uint64(65 - p)
         e = ((x[1::2] >> numpy.uint64(32)) * numpy.uint64(b - a + 1)) >> numpy.uint64(32)
         size = ((numpy.uint64(1) << digits) + K).astype("float64")
         size = numpy.ldexp(size, e.astype("int64") + (a - p + 1))
-        found: list[float] = numpy.where(bits >> numpy.uint64(63), -size, size).tolist()
-        return found
+        return numpy.where(bits >> numpy.uint64(63), -size, size)
 
 
 @functools.cache

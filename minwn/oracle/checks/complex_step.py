@@ -24,7 +24,7 @@ from ..mistakes import Terms
 from ..reference.rounding import as_float64
 from ..report import CheckResult
 from ..run import Run
-from .differences import keeps_float64
+from .differences import NARROW, keeps_float64
 
 __all__ = ["complex_step"]
 
@@ -33,13 +33,13 @@ NEAR = 1e-5  # of analytic functions, real differences agree to about 1e-9 of th
 
 def complex_step(run: Run) -> CheckResult | None:
     """The check; None where forward takes no complex numbers."""
-    if not run.given("forward", "backward"):
+    if run.lacks("complex", "forward", "backward"):
         return None
     spec = run.spec.in_float64()
     ratios: list[float] = []
     for case in spec.drawn("generic")[:2]:
         if not keeps_float64(run.implementation, case):
-            return None
+            return run.skip("complex", NARROW)
         try:
             v_bar, g_bar = map(
                 as_float64, run.implementation.call("backward", case.w_bar, case.v, case.g)
@@ -56,9 +56,9 @@ def complex_step(run: Run) -> CheckResult | None:
                 ratios += _ratios(run, case, "g", g_bar, tol["g_bar"], np.ones_like(case.g))
         except NotAnalytic as reason:
             run.notes.append(f"complex steps: not taken, for forward {reason}")
-            return None
+            return run.skip("complex", f"forward {reason}")
     if not ratios:
-        return None
+        return run.skip("complex", "backward answers nothing in float64")
     return CheckResult("complex", len(ratios), sum(r > 1 for r in ratios), max(ratios))
 
 

@@ -27,21 +27,21 @@ from ..run import Run
 from ..spec import Spec
 from ..targets.implementation import Implementation
 
-__all__ = ["differences", "keeps_float64"]
+__all__ = ["NARROW", "differences", "keeps_float64"]
+
+NARROW = "w has not the digits of float64"
 
 
 def differences(run: Run) -> CheckResult | None:
     """The check; None without a forward and a backward in float64."""
-    if not run.given("forward", "backward"):
+    if run.lacks("differences", "forward", "backward"):
         return None
     spec = run.spec.in_float64()
     longer = [c for c in spec.drawn("axes") if c.v.ndim == 3 and c.v.size > 6]
     chosen = spec.drawn("generic")[: 1 if spec.quick else 2] + longer[:1]
     if chosen and not keeps_float64(run.implementation, chosen[0]):
-        run.notes.append(
-            "differences, complex and Taylor steps: not taken, for w has not the digits of float64"
-        )
-        return None
+        run.notes.append(f"differences, complex and Taylor steps: not taken, for {NARROW}")
+        return run.skip("differences", NARROW)
     checked, failed, worst = 0, 0, 0.0
     for case in chosen:
         try:
@@ -52,7 +52,7 @@ def differences(run: Run) -> CheckResult | None:
         failed += int((ratios > 1).sum())
         worst = max(worst, float(ratios.max(initial=0.0)))
     if not checked:
-        return None
+        return run.skip("differences", "backward answers nothing in float64")
     run.consistent = failed == 0
     return CheckResult("differences", checked, failed, worst)
 

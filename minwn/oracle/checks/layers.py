@@ -24,7 +24,7 @@ import numpy as np
 from ..layer_run import LayerRun, Prepared, prepare
 from ..layer_spec import LayerSpec
 from ..reference.rounding import as_float64
-from ..report import CheckResult
+from ..report import CheckResult, Skipped
 from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions
 from .differences import ridders
@@ -339,7 +339,7 @@ def own_forward(run: LayerRun) -> CheckResult | None:
         with np.errstate(all="ignore"):
             y = run.functions.call("forward", run.handed(p, "float64"))["y"]
             if y.dtype != np.float64 or not (y != y.astype("float32")).any():
-                run.skipped.append("own forward: y has not the digits of float64")
+                run.skipped.append(Skipped("own forward", "y has not the digits of float64"))
                 return None
             if y.size != p.expected["y"].size:
                 return None

@@ -29,7 +29,7 @@ from ..reference.rounding import as_float64
 from ..report import CheckResult
 from ..run import Run
 from ..spec import Spec
-from .differences import keeps_float64
+from .differences import NARROW, keeps_float64
 
 __all__ = ["taylor"]
 
@@ -39,20 +39,22 @@ STEPS = (2.0**-8, 2.0**-14, 2.0**-20)  # of half the shortest h, relative to the
 def taylor(run: Run) -> CheckResult | None:
     """The check; None where forward is wrong, or the form has no bound."""
     forward = run.result("forward")
-    if not run.given("forward", "backward") or forward is None or not forward.ok:
+    if run.lacks("taylor", "forward", "backward"):
         return None
+    if forward is None or not forward.ok:
+        return run.skip("taylor", "w is wrong, and the bound is that of the right one")
     if run.spec.form not in ("plain", "inside"):
-        return None
+        return run.skip("taylor", f"no bound is proven for the form {run.spec.form}")
     spec, ratios = run.spec.in_float64(), []
     for case in spec.drawn("generic")[:2]:
         if not keeps_float64(run.implementation, case):
-            return None
+            return run.skip("taylor", NARROW)
         try:
             ratios += [_ratio(run, case, step) for step in _steps(spec, case)]
         except Exception:  # the checks that ask for these say so
             continue
     if not ratios:
-        return None
+        return run.skip("taylor", "backward answers nothing in float64")
     return CheckResult("taylor", len(ratios), sum(r > 1 for r in ratios), max(ratios))
 
 

@@ -15,7 +15,7 @@ __all__ = ["several_threads"]
 def several_threads(run: Run) -> CheckResult | None:
     """The check; None where no threads were asked for."""
     if not run.threads:
-        return None
+        return run.skip("threads", "not asked for: threads=0")
     cases = run.spec.drawn("generic", "dyadic", "axes")[:12]
     checked = failed = 0
     for what in ("forward", "backward"):

@@ -2,10 +2,14 @@
 
 Questions, in this order, each for all the evidence at once:
 
+    eps          is the declared eps not in the code?
     catalogue    is it, entry by entry, a formula of the catalogue, a form with an undeclared eps,
                  or the right answer permuted or computed from permuted inputs?
     digits       are its errors those of rounding, to a narrower dtype or too often?
     index        are only some entries wrong, and always the same ones?
+    modified     is it right but for a factor, a term, a rough root or a clipped gain?
+    sizes        is it wrong from some size on, in squares, or past the end of the blocks?
+    pairs        is it two formulas of the catalogue at once?
     span         is each slice of v_bar a w_bar - b v? Then a and b are compared with the right ones
                  and fitted: c n^p g^q m^r, and b also with other sums in place of <w_bar, v>
 
@@ -26,12 +30,17 @@ from .catalogued import catalogued, distinct, rule
 from .digits import NAMES as DIGITS
 from .digits import few_digits, narrow, noisy
 from .eps import NAMES as EPS
-from .eps import Eps, measured_eps, undeclared_eps
+from .eps import Eps, eps_missing, eps_missing_at_zero, measured_eps, undeclared_eps
 from .index import NAMES as INDEX
 from .index import OF_GROUPS, masked, only_in_one_group
+from .modified import NAMES as MODIFIED
+from .modified import all_scaled, modified
 from .observation import Diagnosis, Observation, fits
+from .pairs import two_at_once
 from .permuted import NAMES as PERMUTED
 from .permuted import permuted
+from .sizes import NAMES as SIZES
+from .sizes import blocks, shapes
 from .span import NAMES as SPAN
 from .span import fitted
 from .unknown import NAMES as UNKNOWN
@@ -42,8 +51,8 @@ __all__ = ["NAMES", "OF_GROUPS", "Diagnosis", "Observation", "diagnose"]
 IN_BACKWARD = "eps_in_bwd_only"
 # All that `diagnose` may answer.
 NAMES = (
-    *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SPAN,
-    *UNKNOWN,
+    *(mistake.id for mistake in CATALOGUE), IN_BACKWARD, *EPS, *PERMUTED, *DIGITS, *INDEX, *SIZES,
+    *MODIFIED, *SPAN, *UNKNOWN,
 )
 
 
@@ -61,10 +70,13 @@ def diagnose(
     failing = [o for o in OUTPUTS if any(o in e.got and e.worst(o) > 1 for e in observations)]
     if not failing:
         return [], False
-    alone = only_in_one_group(observations, failing)
+    alone = eps_missing_at_zero(observations, failing) or only_in_one_group(observations, failing)
     if alone:
         return [alone], False
     seen = {output: _evidence(observations, output) for output in failing}
+    scaled = all_scaled(seen, observations)
+    if scaled:
+        return [scaled], False
 
     @functools.cache
     def tried() -> list[Eps]:  # one eps for all: some outputs tell it better than others
@@ -75,14 +87,19 @@ def diagnose(
         found[output] = _formula(seen[output], output, tried, forward_ok)
         if not found[output]:
             alone = only_in_one_group(observations, [output])
-            found[output] = [alone] if alone else _no_formula(seen[output], output, broken)
+            found[output] = [alone] if alone else _no_formula(
+                observations, seen[output], output, broken
+            )
     return _combine(found, _telling(observations) or list(observations))
 
 
 def _telling(observations: Sequence[Observation], least: int = 2) -> list[Observation]:
     """Slices of more than one entry, in groups that are there to tell formulas apart."""
-    others = ("range", "long", "angle", "undefined", "layout")
-    return [o for o in observations if o.terms.m >= least and o.group not in others]
+    others = ("range", "long", "angle", "undefined", "layout", "zeros", "sizes")
+    return [
+        o for o in observations
+        if o.terms.m >= least and o.group not in others and o.sizes is None
+    ]
 
 
 def _evidence(observations: Sequence[Observation], output: str) -> list[Observation]:
@@ -91,7 +108,7 @@ def _evidence(observations: Sequence[Observation], output: str) -> list[Observat
         seen = [o for o in some if output in o.got]
         if any(o.worst(output) > 1 for o in seen):
             return seen
-    return [o for o in observations if output in o.got]
+    return [o for o in observations if output in o.got and (o.sizes is None or o.fails)]
 
 
 def _formula(
@@ -99,6 +116,9 @@ def _formula(
     forward_ok: bool | None,
 ) -> list[Diagnosis]:
     """The right formula, but for a few digits, or a wrong one."""
+    missing = eps_missing(seen, output)
+    if missing:
+        return missing
     few = few_digits(seen, output)
     if few and noisy(seen, output):
         return few
@@ -112,12 +132,25 @@ def _formula(
     return found or few
 
 
-def _no_formula(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> list[Diagnosis]:
-    for search in (narrow, masked, fitted):
-        found = search(seen, output)
-        if found:
-            return found
-    return [unknown(seen, output, broken)]
+def _no_formula(
+    every: Sequence[Observation], seen: Sequence[Observation], output: str, broken: Sequence[str]
+) -> list[Diagnosis]:
+    return (
+        blocks(every, output)
+        or (narrow(seen, output) if seen == _telling(seen, 1) else [])
+        or masked(seen, output)
+        or modified(seen, output)
+        or shapes(every, output)
+        or _coefficients(seen, output)
+        or [unknown(seen, output, broken)]
+    )
+
+
+def _coefficients(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """One wrong factor is simpler than two mistakes; two factors are not."""
+    found = fitted(seen, output)
+    one = found and found[0].id not in ("coefficient", "coefficients")
+    return found if one else two_at_once(seen, output) or found
 
 
 def _combine(
@@ -125,7 +158,10 @@ def _combine(
 ) -> tuple[list[Diagnosis], bool]:
     """One mistake that explains every failing output, before one for each."""
     lists = list(found.values())
-    shared = [d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])]
+    pairs = any(len(some) > 1 and math.isnan(some[0].residual) for some in lists)
+    shared = [] if pairs else [
+        d for d in lists[0] if all(any(d.id == e.id for e in rest) for rest in lists[1:])
+    ]
     if shared:
         lists = [[replace(d, outputs=tuple(found)) for d in shared]]
     result: list[Diagnosis] = []
@@ -133,7 +169,7 @@ def _combine(
     for rivals in lists:
         exact = [d for d in rivals if not _denied(d, evidence)] or rivals
         exact = distinct(exact, evidence)
-        ambiguous |= len({d.id for d in exact}) > 1
+        ambiguous |= len({d.id for d in exact if not math.isnan(d.residual)}) > 1
         result += exact
     return result, ambiguous
 

@@ -27,9 +27,9 @@ _GROUPS = {
         "undefined_spreads", "a slice that has no answer spoils the others",
         "keep slices apart: no sum, maximum or test over more than one of them",
     ),
-    "long": (
-        "long_slices", "long slices lose digits, or parts of them are left out",
-        "accumulate in the dtype of v at least; look at the ends of blocks",
+    "zeros": (
+        "zero_input", "a number that is 0 spoils the answer",
+        "divide by n alone, never by g, w_bar or an entry of v: each may be 0",
     ),
     "shape": (
         "this_shape",
@@ -39,6 +39,20 @@ _GROUPS = {
     "angle": (
         "cancellation", "digits are lost where w_bar is nearly along v, or across it",
         "subtract once, (d/n^2) v from w_bar, and multiply afterwards",
+    ),
+}
+_ZEROS = {
+    "zero_gain": (
+        {"g zero", "every g zero"}, "wrong where g = 0, which is a usual start",
+        "divide by n, never by g or w: g_bar = d/n, d = <w_bar, v>",
+    ),
+    "zero_entry": (
+        {"v zero entry", "v single entry"}, "wrong where an entry of v is 0",
+        "divide by n, never by an entry of v or w: v_bar = (g/n) (w_bar - (d/n^2) v)",
+    ),
+    "zero_cotangent": (
+        {"w_bar zero", "w_bar entry"}, "wrong where w_bar, or an entry of it, is 0",
+        "divide by n, never by w_bar or d: they are 0 where a gradient vanishes",
     ),
 }
 
@@ -55,6 +69,9 @@ def only_in_one_group(
         return None  # a little beyond what rounding may do
     name, text, fix = _ZERO if all(_at_zero(o, failing) for o in bad) else _GROUPS[groups.pop()]
     flags = sorted({flag for o in bad for flag in o.flags})
+    if name == "zero_input":
+        some = [(x, *about) for x, (known, *about) in _ZEROS.items() if known >= set(flags)]
+        name, text, fix = some[0] if some else (name, text, fix)
     evidence = f"wrong only in {', '.join(o.id for o in bad[:4])} ({', '.join(flags[:4])})"
     return Diagnosis(name, text, fix, evidence, tuple(failing))
 
@@ -75,7 +92,7 @@ _SUBSETS: dict[str, Callable[[int], set[int]]] = {
 
 
 _PARTS, _HOW = ("row", "column", "elem"), ("zero", "off")
-OF_GROUPS = (_ZERO[0], *(name for name, _, _ in _GROUPS.values()))
+OF_GROUPS = (_ZERO[0], *(name for name, _, _ in _GROUPS.values()), *_ZEROS)
 NAMES = (
     *OF_GROUPS,
     *("_".join(parts) for parts in itertools.product(_SUBSETS, _PARTS, _HOW)),

@@ -94,7 +94,7 @@ def monomials(
             base = np.concatenate([np.ravel(totals(o)[name]) for o in seen])
             x = measured / base
             logs = np.log(abs(x))
-            good = np.isfinite(logs) & (share > 2.0**14 * seen[0].u)
+            good = np.isfinite(logs) & (share > 2.0**14 * seen[0].u) & (ns > 0) & (gs != 0)
         if good.sum() < 6:
             continue
         columns = [np.ones(good.sum()), np.log(ns[good]), np.log(abs(gs[good])), np.log(ms[good])]

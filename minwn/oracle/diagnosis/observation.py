@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,11 @@ class Observation:
     flags: tuple[str, ...] = ()
     dtype: Any = "float64"
     accumulate: Any = None  # the dtype of the sums, where it is wider
+    sizes: Mapping[str, int] | None = None  # of the answers, of which some slices are kept
+
+    def size(self, output: str) -> int:
+        """How many numbers were compared."""
+        return self.got[output].size if self.sizes is None else self.sizes[output]
 
     @cached_property
     def terms(self) -> Terms:

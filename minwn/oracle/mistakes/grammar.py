@@ -38,8 +38,8 @@ _NAMES = _INPUTS | {
     "n", "d", "w", "m", "slices", "along", "N", "D", "V", "A", "B", "a", "c", "v_dot", "g_dot",
 }
 _FUNCTIONS = {
-    "sum", "mean", "max", "sqrt", "exp", "sign", "norm", "over", "grand_sum", "roll", "flip",
-    "first", "but_last", "top",
+    "sum", "mean", "max", "sqrt", "exp", "softplus", "sigmoid", "tanh", "sign", "norm", "over",
+    "grand_sum", "roll", "flip", "first", "but_last", "top",
 }
 Names = dict[str, Any]
 

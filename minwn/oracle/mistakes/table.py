@@ -207,6 +207,33 @@ _W = (
         "your w is multiplied by the length of v, not divided by it", "multiplied, not divided"),
 )
 
+# ---- another gain -------------------------------------------------------------------------------
+
+AS_IT_IS = "multiply by g itself, as it is given"
+# Of each: what it is, and its derivative; the sentence.
+_GAINS = {
+    "gain_exp": ("exp(g)", "exp(g)", "you take g for a logarithm; here g is the gain itself"),
+    "gain_softplus": ("softplus(g)", "sigmoid(g)", "your gain is log(1 + e^g); g itself is meant"),
+    "gain_sigmoid": (
+        "sigmoid(g)", "sigmoid(g) (1 - sigmoid(g))",
+        "your gain is squeezed between 0 and 1; g itself is meant",
+    ),
+    "gain_tanh": (
+        "tanh(g)", "(1 - tanh(g)^2)", "your gain is squeezed between -1 and 1; g itself is meant",
+    ),
+    "gain_squared": ("g^2", "2 g", "your gain is squared; g itself is meant"),
+    "gain_abs": ("|g|", "sign(g)", "your gain has lost its sign; a gain may be negative"),
+}
+
+
+def _gain_rows() -> tuple[Row, ...]:
+    return tuple(
+        Row(id, f"w = {gain} v/n, and its own gradient", AS_IT_IS, sentence,
+            lines=f"g_bar = {slope} d/n; g = {gain}; w; v_bar")
+        for id, (gain, slope, sentence) in _GAINS.items()
+    )
+
+
 # ---- the right lines on wrong numbers ------------------------------------------------------------
 
 END = "sum to the end of the slice: mend the upper end of the loop or the block"
@@ -236,6 +263,9 @@ _WIRING = (
     Row("dot_without_last", "the last entry of each slice is missing from d", END,
         "the last entry of each row is left out of the dot product",
         lines="d = <w_bar, but_last(v)>; v_bar; g_bar"),
+    Row("divided_by_m", "v_bar and g_bar divided by m, the entries of a slice", MEAN,
+        "your gradients are divided by the number of entries in a row; a cotangent is no mean",
+        lines="v_bar = (1/m) (g/n) (w_bar - (d/n^2) v); g_bar = d/(m n)"),
     Row("v_bar_is_w_dot",
         "v_bar = (g/n) w_bar + ... , the forward product in place of the pullback",
         "take g_bar v/n out again: v_bar is no tangent of w",
@@ -376,4 +406,6 @@ SECOND_ROWS = (
         lines="g_dot = 0; w_dot; B = 0; by_v"),
 )
 
-ROWS = (*_V_BAR, *_G_BAR, *_W, *_WIRING, *_length_rows(), *_axis_rows())
+ROWS = (
+    *_V_BAR, *_G_BAR, *_W, *_gain_rows(), *_WIRING, *_length_rows(), *_axis_rows(),
+)

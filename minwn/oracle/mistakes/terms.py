@@ -86,7 +86,8 @@ class Terms:
             "sum": self.total, "grand_sum": np.sum, "max": self.largest,
             "norm": lambda x: self.radius(self.length(x))[0],
             "top": self._top, "abs": np.abs, "sign": np.sign,
-            "sqrt": np.sqrt, "exp": np.exp, "flip": np.flip,
+            "sqrt": np.sqrt, "exp": np.exp, "flip": np.flip, "tanh": np.tanh,
+            "softplus": lambda x: np.logaddexp(0.0, x), "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
             "roll": lambda x, by=1: np.roll(x, by, axis=slices),
             "first": lambda x: np.full_like(x, np.ravel(x)[0]), "but_last": self._but_last,
         }
@@ -166,8 +167,10 @@ class Mistake(_Mistake):
 
     @property
     def family(self) -> str:
-        """ "axis" where the sums are over other axes, of which several may be the same ones."""
-        return "axis" if self.place else ""
+        """ "axis" where the sums are over other axes, and "gain" where it is another number: of
+        these, several may be the same computation."""
+        gain = self.id.startswith(("gain_", "w_exp_g", "w_abs_g", "factor_abs_g", "factor_g2"))
+        return "axis" if self.place else "gain" if gain else ""
 
     def output(self, name: str, t: Terms) -> np.ndarray | None:
         """What the mistake makes of an output; None where it leaves it right."""

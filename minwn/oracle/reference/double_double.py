@@ -1,10 +1,12 @@
 r"""The truth for many slices at once: unevaluated sums of two float64, and a test of the rounding.
 
 A number x is kept as hi + lo, |lo| <= ulp(hi) / 2, with 106 digits (Dekker 1971). What an
-operation loses is below 16 u^2 with u = 2^-53, so that for the counts C and sizes S of
-`error_bounds` an answer errs by less than E = 16 C u^2 S. Where x - E and x + E round to the same
-number of the dtype, that number is the correctly rounded one (Ziv 1991). The others, and slices
-whose numbers are beyond 2^+-100 or close to a kink, go to the exact route of `truth`.
+operation loses is below 16 u^2 with u = 2^-53. Sums are taken in halves, so that of m terms none
+goes through more than k + 1 operations, k = ceil(log2 m), and for the counts C of k + 1 terms and
+the sizes S of `error_bounds` an answer errs by less than E = 16 C u^2 S. Where x - E and x + E
+round to the same number of the dtype, that number is the correctly rounded one (Ziv 1991). The
+others, and slices whose numbers are beyond 2^+-100 or close to a kink, go to the exact route of
+`truth`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from .truth import Expected
 __all__ = ["bulk", "truths"]
 
 U2 = 2.0**-106
+PART = 2**13  # entries of a slice at once; a power of two, so that halves of a sum stay halves
 
 
 class Problem(Protocol):
@@ -181,8 +184,12 @@ def _evaluate(
     for x in (v, g, w_bar):
         size = abs(x)
         sure &= ((size == 0) | ((size > 2.0**-100) & (size < 2.0**100))).all(1)
-    V, W, G, e = (_double(x) for x in (v, w_bar, g, numpy.full_like(g, eps)))
-    q, s = _total(V * V), _total(W * V)
+    G, e = (_double(x) for x in (g, numpy.full_like(g, eps)))
+    parts = [slice(start, start + PART) for start in range(0, m, PART)]
+    q, s = (
+        _joined([_total(_double(x[:, part]) * _double(v[:, part])) for part in parts])
+        for x in (v, w_bar)
+    )
     k = _double(numpy.full_like(g, m if form == "rms" else 1.0))
     sure &= q.hi[:, 0] > 0
     low = None
@@ -198,23 +205,41 @@ def _evaluate(
     bend = s / (k * t * h)  # -2 phi' s / phi
     if low is not None:
         bend = Double(numpy.where(low, 0.0, bend.hi), numpy.where(low, 0.0, bend.lo))
-    right = {"w": over * V, "v_bar": over * (W + -(bend * V)), "g_bar": s / h}
     S, *_ = sizes(v, g, w_bar, form=form, eps=eps)
-    C = counts(m, form)
-    found: list[numpy.ndarray] = []
-    for name, answer in right.items():
-        error = 16 * C[name] * U2 * S[name]
-        if target.p == 53:
-            hi, lo = answer.hi, answer.lo
-            certain = (hi + (lo + error) == hi) & (hi + (lo - error) == hi)
-            rounded = hi
-        else:
-            error += abs(answer.hi) * 2.0**-52
-            rounded = target.round(answer.hi + error)
-            certain = rounded == target.round(answer.hi - error)
-        sure &= certain.all(1)
-        found.append(rounded)
+    C = counts((m - 1).bit_length() + 1, form)
+    found = [numpy.empty_like(v), numpy.empty_like(v), numpy.empty_like(g)]
+
+    def fill(i: int, name: str, part: slice, answer: Double) -> None:
+        error = 16 * C[name] * U2 * S[name][:, part]
+        found[i][:, part], certain = _nearest(answer, error, target)
+        sure[:] &= certain.all(1)
+
+    for part in parts:
+        V, W = _double(v[:, part]), _double(w_bar[:, part])
+        fill(0, "w", part, over * V)
+        fill(1, "v_bar", part, over * (W + -(bend * V)))
+    fill(2, "g_bar", slice(None), s / h)
     return found, sure
+
+
+def _nearest(
+    answer: Double, error: numpy.ndarray, target: Format
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """(the nearest number of the format, whether it is that of all within the error)"""
+    hi, lo = answer.hi, answer.lo
+    if target.p == 53:
+        return hi, (hi + (lo + error) == hi) & (hi + (lo - error) == hi)
+    error = error + abs(hi) * 2.0**-52
+    rounded = target.round(hi + error)
+    return rounded, rounded == target.round(hi - error)
+
+
+def _joined(columns: Sequence[Double]) -> Double:
+    """The sum of some (rows, 1), in halves."""
+    if len(columns) == 1:
+        return columns[0]
+    hi, lo = (numpy.hstack([getattr(c, part) for c in columns]) for part in ("hi", "lo"))
+    return _total(Double(hi, lo))
 
 
 def _double(x: numpy.ndarray) -> Double:

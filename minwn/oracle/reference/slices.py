@@ -108,5 +108,5 @@ class Slices:
     def join(self, rows: Sequence[Sequence[float]] | numpy.ndarray, dtype: Any) -> numpy.ndarray:
         """An array of v's shape from its rows."""
         moved = [self.shape[a] for a in self.order]
-        x = numpy.array(rows, dtype="float64").reshape(moved).astype(dtype)
+        x = numpy.asarray(rows, dtype="float64").reshape(moved).astype(dtype)
         return numpy.ascontiguousarray(x.transpose(numpy.argsort(self.order))).reshape(self.shape)

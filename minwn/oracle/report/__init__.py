@@ -1,7 +1,9 @@
 """The report: as data, as text, as one HTML file, as JUnit XML."""
 
-from .data import CheckResult, LayerMinimalCase, MinimalCase, Worst
+from .data import CheckResult, LayerMinimalCase, MinimalCase, Skipped, Worst
 from .html import page
 from .report import Report
 
-__all__ = ["CheckResult", "LayerMinimalCase", "MinimalCase", "Report", "Worst", "page"]
+__all__ = [
+    "CheckResult", "LayerMinimalCase", "MinimalCase", "Report", "Skipped", "Worst", "page",
+]

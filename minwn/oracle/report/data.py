@@ -14,14 +14,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...tolerance import scaled_error
 from ..diagnosis import Diagnosis
 
-__all__ = ["CheckResult", "Findings", "LayerMinimalCase", "MinimalCase", "Worst"]
+__all__ = ["CheckResult", "Findings", "LayerMinimalCase", "MinimalCase", "Skipped", "Worst"]
+
+
+class Skipped(NamedTuple):
+    """A check, or a part of one, that could not be made, or was not asked for, and why."""
+
+    check: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,7 @@ class Findings:
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None
     notes: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     dtype: str = "float64"
     form: str = "plain"
     eps: float = 0.0
@@ -145,7 +156,6 @@ class Findings:
     seconds: float = 0.0
     examples: list[MinimalCase] = field(default_factory=list)
     layer: str = ""
-    skipped: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -198,7 +208,8 @@ class Findings:
             "worst": None if self.worst is None else vars(self.worst) | {"ratio": self.worst.ratio},
             "smallest": None if self.minimal_case is None else vars(self.minimal_case),
             "specimens": [vars(s) for s in self.examples],
-            "notes": self.notes, "skipped": self.skipped, "layer": self.layer,
+            "notes": self.notes, "skipped": [x._asdict() for x in self.skipped],
+            "layer": self.layer,
             "seconds": self.seconds,
         }
         return _plain(data)

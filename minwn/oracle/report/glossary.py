@@ -101,6 +101,8 @@ GROUPS = {
     "layout": "arrays that are transposed, strided or read-only",
     "undefined": "slices of zeros, inf and NaN, among ordinary slices",
     "long": "slices of thousands of entries",
+    "zeros": "g, w_bar or entries of v that are 0: each has an answer",
+    "sizes": "one slice, or one entry, more than a block has; squares",
     "shape": "the given shape",
     "integers": "layers of integers: only the exact answer is right",
     "reals": "layers of ordinary numbers",

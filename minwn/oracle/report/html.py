@@ -179,7 +179,8 @@ def _body(i: int, r: Findings) -> Iterator[str]:
         yield f'<p>Furthest out: <span class="code">{_esc(r.worst)}</span></p>'
     yield _checks(r)
     if r.skipped:
-        yield f"<h3>Not judged</h3><ul>{''.join(f'<li>{_esc(x)}</li>' for x in r.skipped)}</ul>"
+        rows = "".join(f"<dt>{_esc(x.check)}</dt><dd>{_esc(x.reason)}</dd>" for x in r.skipped)
+        yield f'<h3>Not checked</h3><dl class="facts">{rows}</dl>'
     if r.notes:
         yield f"<h3>Notes</h3><ul>{''.join(f'<li>{_esc(note)}</li>' for note in r.notes)}</ul>"
     text = html.escape(screen(r))

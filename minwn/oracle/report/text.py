@@ -24,7 +24,7 @@ _INDENT = 12
 Block = tuple[str, list[str]]
 KINDS = (  # the most important first
     "mistake", "next", "read as", "on paper", "checks", "letters", "evidence", "worst",
-    "all right", "seen in", "gap", "note",
+    "all right", "seen in", "gap", "skipped", "note",
 )
 
 
@@ -51,8 +51,8 @@ def screen(r: Findings) -> str:
         ]
         blocks.append(("worst", lines))
     notes = [note for note in r.notes if not read_as(note)]
-    blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in notes)]
-    blocks += [("note", _wrapped("skipped", text)) for text in r.skipped]
+    blocks += [gap, *_checks(r), *_skipped(r)]
+    blocks += [("note", _wrapped("note", note)) for note in notes]
     if r.verdict in NEXT and not r.layer:
         blocks.append(("next", _wrapped("next", NEXT[r.verdict])))
     return "\n".join(_fitted(blocks))
@@ -221,6 +221,17 @@ def _checks(r: Findings) -> list[Block]:
     if bad and good:
         blocks.append(("all right", _wrapped("", f"all right: {', '.join(good)}")))
     return blocks
+
+
+def _skipped(r: Findings) -> list[Block]:
+    """What was not checked: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for check, reason in r.skipped:
+        by_reason.setdefault(reason, []).append(check)
+    return [
+        ("skipped", _wrapped("" if i else "skipped", f"{', '.join(checks)}: {reason}"))
+        for i, (reason, checks) in enumerate(by_reason.items())
+    ]
 
 
 def _wrapped(
