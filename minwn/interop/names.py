@@ -174,7 +174,7 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
     """{name: shape}, with None for what is no floating array; without what has no shape."""
     arrays = {name: x for name, x in state.items() if hasattr(x, "shape")}
     return {
-        name: tuple(x.shape) if is_floating(getattr(x, "dtype", np.float64)) else None
+        name: tuple(x.shape) if is_floating(getattr(x, "dtype", np.dtype("float64"))) else None
         for name, x in arrays.items()
     }
 
