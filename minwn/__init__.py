@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from .graph import no_grad
     from .nn.weight_norm import StaleWeightError, WeightNorm, ZeroNormError
     from .tensors import Tensor, tensor
+else:  # to a type checker, a module with `__getattr__` has every name
 
-
-def __getattr__(name: str) -> Any:
-    if name in _SHELVES:
-        return importlib.import_module(f".{name}", __name__)
-    if name in _HOME:
-        found = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        globals()[name] = found
-        return found
-    raise AttributeError(f"module 'minwn' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _SHELVES:
+            return importlib.import_module(f".{name}", __name__)
+        if name in _HOME:
+            found = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+            globals()[name] = found
+            return found
+        raise AttributeError(f"module 'minwn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

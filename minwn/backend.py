@@ -16,18 +16,18 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard, TypeVar
 
 import numpy
 
 if TYPE_CHECKING:
-    from numpy.random import Generator
+    from numpy.random import Generator as Generator
 else:
     Generator = Any  # numpy.random is slow to import, and not needed to import minwn
 
-Array = Any  # numpy.ndarray, cupy.ndarray, or an array with __array_namespace__
-
+Shape = tuple[int, ...]
+Axis = int | tuple[int, ...] | None  # None: all axes
 Host = numpy.ndarray
 HostScalar = numpy.generic
 FLOAT32, FLOAT64 = numpy.dtype("float32"), numpy.dtype("float64")
@@ -43,7 +43,102 @@ _erf = numpy.frompyfunc(math.erf, 1, 1)
 numpy.empty((1 << 25) - (1 << 16), dtype="uint8")
 
 
-def is_array(x: Any) -> bool:
+# ---- types --------------------------------------------------------------------------------------
+
+R = TypeVar("R")
+
+# What arithmetic with arrays gives: an Array to mypy, and Any to others. To compare each of NumPy's
+# overloads with a result that refers back to Array takes pyright, and editors with it, minutes.
+MYPY = False  # a name that mypy takes for true
+if not MYPY:
+    Result: TypeAlias = Any
+else:
+    Result: TypeAlias = "Array"
+
+
+class Array(Protocol):
+    """numpy.ndarray, cupy.ndarray, or an array with __array_namespace__: what is asked of each.
+
+    But for `real`, which pyright does not find in NumPy's arrays of unknown dtype.
+    """
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> Any: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def strides(self) -> Shape: ...
+    @property
+    def flags(self) -> Any: ...
+    @property
+    def T(self) -> Array: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, index: Any, /) -> Result: ...
+    def __setitem__(self, index: Any, value: Any, /) -> None: ...
+    def astype(self, dtype: Any, /, *, copy: bool = ...) -> Result: ...
+    def copy(self) -> Array: ...
+    def item(self) -> Any: ...
+    def reshape(self, shape: Any, /, *more: Any) -> Result: ...
+    def transpose(self, *axes: Any) -> Result: ...
+    def swapaxes(self, a: int, b: int, /) -> Array: ...
+    def round(self, decimals: int = ..., /) -> Result: ...
+    def sum(self, *, axis: Any = ..., keepdims: Any = ..., dtype: Any = ...) -> Result: ...
+    def prod(self, *, axis: Any = ..., keepdims: Any = ...) -> Result: ...
+    def cumsum(self, *, axis: Any = ...) -> Result: ...
+    def max(self, *, axis: Any = ..., keepdims: Any = ...) -> Result: ...
+    def min(self, *, axis: Any = ..., keepdims: Any = ...) -> Result: ...
+    def all(self, *, axis: Any = ..., keepdims: Any = ...) -> Any: ...
+    def any(self, *, axis: Any = ..., keepdims: Any = ...) -> Any: ...
+    def argmax(self, *, axis: Any = ...) -> Any: ...
+    def __int__(self) -> int: ...
+    def __float__(self) -> float: ...
+    def __neg__(self) -> Result: ...
+    def __abs__(self) -> Result: ...
+    def __add__(self, other: Any, /) -> Result: ...
+    def __radd__(self, other: Any, /) -> Result: ...
+    def __sub__(self, other: Any, /) -> Result: ...
+    def __rsub__(self, other: Any, /) -> Result: ...
+    def __mul__(self, other: Any, /) -> Result: ...
+    def __rmul__(self, other: Any, /) -> Result: ...
+    def __truediv__(self, other: Any, /) -> Result: ...
+    def __rtruediv__(self, other: Any, /) -> Result: ...
+    def __floordiv__(self, other: Any, /) -> Result: ...
+    def __mod__(self, other: Any, /) -> Result: ...
+    def __pow__(self, other: Any, /) -> Result: ...
+    def __rpow__(self, other: Any, /) -> Result: ...
+    def __matmul__(self, other: Any, /) -> Result: ...
+    def __and__(self, other: Any, /) -> Result: ...
+    def __or__(self, other: Any, /) -> Result: ...
+    def __xor__(self, other: Any, /) -> Result: ...
+    def __lt__(self, other: Any, /) -> Result: ...
+    def __le__(self, other: Any, /) -> Result: ...
+    def __gt__(self, other: Any, /) -> Result: ...
+    def __ge__(self, other: Any, /) -> Result: ...
+    def __eq__(self, other: Any, /) -> Result: ...  # type: ignore[override]
+    def __ne__(self, other: Any, /) -> Result: ...  # type: ignore[override]
+
+
+class Namespace(Protocol):
+    """The module of an array library: its functions return arrays."""
+
+    __name__: str
+    lib: Any  # with NumPy's stride_tricks
+
+    def __hash__(self) -> int: ...
+    def __getattr__(self, name: str) -> Callable[..., Array]: ...
+
+
+# ---- which library, device and dtype ------------------------------------------------------------
+
+
+def is_array(x: Any) -> TypeGuard[Array]:
     """Whether x is an array (or a NumPy scalar), not a Python number, list or Tensor."""
     return isinstance(x, _HOST) or _is_cupy(type(x)) or hasattr(x, "__array_namespace__")
 
@@ -52,7 +147,7 @@ def _is_cupy(kind: type) -> bool:
     return "cupy" in sys.modules and kind.__module__.partition(".")[0] == "cupy"
 
 
-def namespace(*arrays: Any) -> Any:
+def namespace(*arrays: Any) -> Namespace:
     """The module that computes with these arrays; Python numbers belong to every module.
 
     Raises TypeError where arrays of two libraries meet, or of two devices.
@@ -140,7 +235,7 @@ def zeros_like(x: Array, shape: tuple[int, ...] | None = None) -> Array:
         return namespace(x).zeros_like(x, shape=x.shape if shape is None else shape)
 
 
-def is_floating(dtype: Any) -> bool:
+def is_floating(dtype: numpy.dtype) -> bool:
     """Whether dtype is real floating point, bfloat16 included."""
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
@@ -162,7 +257,7 @@ def dtype_of(spec: Any) -> numpy.dtype:
             raise ImportError(
                 "the dtype 'bfloat16' needs ml_dtypes: pip install 'minwn[interop]'"
             ) from error
-        return numpy.dtype(ml_dtypes.bfloat16)
+        spec = numpy.dtype(ml_dtypes.bfloat16)
     dtype = spec if isinstance(spec, numpy.dtype) else None
     if isinstance(spec, str | type):  # not None, which is float64 to NumPy
         with contextlib.suppress(TypeError):
@@ -200,7 +295,7 @@ def smallest_normal(dtype: Any) -> float:
     return 2.0**-126 if dtype.name == "bfloat16" else float(numpy.finfo(dtype).smallest_normal)
 
 
-def device(x: Array) -> str:
+def device(x: Any) -> str:
     """ "cpu", or "cuda:0", "cuda:1", ... for an array on a GPU."""
     return f"cuda:{x.device.id}" if _is_cupy(type(x)) else "cpu"
 
@@ -210,7 +305,7 @@ def is_device(spec: Any) -> bool:
     return isinstance(spec, str) and spec.partition(":")[0] in ("cpu", "cuda")
 
 
-def move(x: Array, where: str) -> Array:
+def move(x: Any, where: str) -> Any:
     """x on the device `where` ("cpu", "cuda", "cuda:1"); x itself where it is there already."""
     if where.partition(":")[0] == "cpu":
         return x.get() if _is_cupy(type(x)) else x
@@ -238,13 +333,13 @@ def on_device_of(x: Any) -> Any:
     return x.device if _is_cupy(type(x)) else contextlib.nullcontext()
 
 
-def use_device_of(x: Array) -> None:
+def use_device_of(x: Any) -> None:
     """Make the device of x the current one, until the context around this is left."""
     if _is_cupy(type(x)):
         x.device.use()
 
 
-def run(like: Array, f: Callable[..., Any], *args: Any, **params: Any) -> Any:
+def run(like: Any, f: Callable[..., R], *args: Any, **params: Any) -> R:
     """f(*args, **params) on the device of the array `like`."""
     if type(like) is numpy.ndarray:
         return f(*args, **params)
@@ -265,7 +360,8 @@ def compiled(source: str, name: str) -> Callable[..., None]:
     CuPy's current stream.
     """
     module = _cupy().RawModule(code=source, options=("-std=c++17",), name_expressions=(name,))
-    return module.get_function(name)
+    kernel: Callable[..., None] = module.get_function(name)
+    return kernel
 
 
 def clock(where: str) -> Callable[[], float]:
@@ -275,7 +371,8 @@ def clock(where: str) -> Callable[[], float]:
     """
     if where == "cpu":
         return time.perf_counter
-    event, passed = _cupy().cuda.Event, 0.0
+    event = _cupy().cuda.Event
+    passed: float = 0.0
     with _place(where):
         last = event()
         last.record()
@@ -288,7 +385,7 @@ def clock(where: str) -> Callable[[], float]:
             now.synchronize()
         passed += _cupy().cuda.get_elapsed_time(last, now) / 1000  # short times keep their digits
         last = now
-        return passed
+        return float(passed)
 
     return read
 
@@ -325,12 +422,12 @@ def device_facts(where: str) -> dict[str, Any]:
     }
 
 
-def to_numpy(x: Array) -> numpy.ndarray:
+def to_numpy(x: Any) -> Host:
     """x as a NumPy array, copied from the device where it lives on one."""
     return numpy.asarray(move(x, "cpu"))
 
 
-def quiet() -> Any:
+def quiet() -> numpy.errstate:
     """A context in which 0 / 0 is NaN and not also a warning. (CuPy never warns.)
 
     As a decorator, `@quiet()`, it costs half as much.
@@ -356,15 +453,15 @@ def largest_entry(x: Array, axes: tuple[int, ...]) -> Array:
     return namespace(x).zeros(kept, dtype=x.dtype)
 
 
-def dot_rows(x: Array, y: Array) -> Array:
+def dot_rows(x: Array, y: Any) -> Array:
     """<x_i, y_i> for the rows of two real matrices.   x, y: (rows, m)   -> (rows, 1)"""
     if type(x) is numpy.ndarray:
-        return numpy.vecdot(x, y)[:, None]
+        return numpy.vecdot(x, y)[:, None]  # type: ignore[no-any-return]
     xp = namespace(x)
-    return xp.vecdot(x, y)[:, None] if hasattr(xp, "vecdot") else (x * y).sum(1, keepdims=True)
+    return xp.vecdot(x, y)[:, None] if hasattr(xp, "vecdot") else (x * y).sum(axis=1, keepdims=True)
 
 
-def add_at(x: Array, index: Any, values: Array) -> None:
+def add_at(x: Array, index: Any, values: Any) -> None:
     """x[index] += values, in place, with repeated indices counted each time.
 
     On a GPU threads would add in the order in which they come, and sums of floating-point numbers
@@ -413,7 +510,7 @@ def erf(x: Array) -> Array:
     if _is_cupy(type(x)):
         from cupyx.scipy.special import erf as device_erf
 
-        return device_erf(x)
+        return device_erf(x)  # type: ignore[no-any-return]
     if isinstance(x, _HOST):
         return numpy.asarray(_erf(x)).astype(floating(x.dtype))
     return namespace(x).erf(x)
@@ -448,12 +545,12 @@ def generator(seed: Generator | int | None) -> Generator:
         ) from error
 
 
-def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+def full(shape: Shape, value: float, dtype: Any) -> Host:
     """A new array on the host, `value` everywhere."""
     return numpy.full(shape, value, dtype=dtype)
 
 
-def orthonormal_columns(x: Array) -> Array:
+def orthonormal_columns(x: Host) -> Host:
     """The Q of x = Q R with R's diagonal positive, which makes Q uniform for a normal x."""
     q, r = numpy.linalg.qr(x)
     return q * numpy.where(numpy.diagonal(r) < 0, -1.0, 1.0)

@@ -24,6 +24,7 @@ COMMANDS = {
     "tutorials": ("the course: list, copy, build, show and lint its notebooks", "course.command"),
     "grade": ("run notebooks, and count the exercises that are right", "course.grading"),
     "reproduce": ("run an experiment again, and draw its figure", "reproduce"),
+    "site": ("build the reference, the course and the findings as web pages", "site"),
     "convert": ("translate weights between frameworks", "interop.command"),
     "bench": ("time minwn against its peers", "bench.command"),
     "doctor": ("list the installed and the missing packages", "doctor"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal, overload
 
 from . import backend, ops
 from .graph import Value, ends, is_recording, raw
@@ -16,6 +16,26 @@ from .validation import door, flag, function, several, shown
 __all__ = ["grad", "jvp", "vjp"]
 
 
+@overload
+def grad(
+    output: Tensor, inputs: Tensor, cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: Literal[False] = False,
+) -> Tensor: ...
+@overload
+def grad(
+    output: Tensor, inputs: Sequence[Tensor], cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: Literal[False] = False,
+) -> tuple[Tensor, ...]: ...
+@overload
+def grad(
+    output: Callable[..., Any], inputs: Any = None, cotangent: Any = None, *,
+    allow_unused: bool = False,
+) -> Callable[..., Any]: ...
+@overload
+def grad(
+    output: Any, inputs: Any, cotangent: Any = None, *, retain_graph: bool = False,
+    create_graph: bool = False, allow_unused: bool = False,
+) -> Any: ...
 @door
 def grad(
     output: Any,
@@ -33,11 +53,15 @@ def grad(
         by_second = grad(f, 1, y_bar)          # in its second, where f returns more than one number
 
     inputs: one Tensor, giving one gradient, or a sequence, giving a tuple; for a function the
-    numbers of its arguments. cotangent: of the output's shape, 1 by default. With `create_graph`
-    the gradients can be differentiated again. A function needs neither flag of the graph: its
-    gradient is recorded where it depends on a Tensor that requires gradients.
+    numbers of its arguments
+    cotangent: of the output's shape, 1 by default
+    create_graph: whether the gradients can be differentiated again. A function needs neither flag
+    of the graph: its gradient is recorded where it depends on a Tensor that requires gradients
     Raises RuntimeError where the output does not depend on an input, unless `allow_unused`, when
     that gradient is None. A function has a gradient of zeros there, or None with `allow_unused`.
+
+    >>> grad(lambda w: (w * w).sum())(np.array([3.0, 4.0]))
+    tensor([6., 8.])
     """
     flag("allow_unused", allow_unused)
     if callable(output) and not isinstance(output, Tensor):
@@ -108,7 +132,8 @@ def _apply(f: Callable[..., Any], inputs: Sequence[Any], named: Sequence[Any]) -
 def _pulled(y: Tensor, inputs: Sequence[Tensor], y_bar: Any, **options: Any) -> Sequence[Any]:
     """The cotangents of the inputs, None where y does not depend on one."""
     if y.requires_grad:
-        return grad(y, inputs, y_bar, allow_unused=True, **options)
+        bars: Sequence[Any] = grad(y, inputs, y_bar, allow_unused=True, **options)
+        return bars
     fitting(y_bar, y)
     return [None] * len(inputs)
 
@@ -148,11 +173,15 @@ def _gradient_of(
 def vjp(f: Callable[..., Tensor], *primals: Any) -> tuple[Tensor, Callable[..., Any]]:
     """f(*primals), and the function that pulls a cotangent of it back to all of them.
 
-    y, pullback = vjp(f, x1, x2)
-    x1_bar, x2_bar = pullback(y_bar)       # J^T y_bar, as often as wanted
+        y, pullback = vjp(f, x1, x2)
+        x1_bar, x2_bar = pullback(y_bar)       # J^T y_bar, as often as wanted
 
     Zeros where f does not depend on an argument. Raises TypeError where f returns anything but one
     Tensor, or a constant number or array; ValueError for a y_bar that does not fit.
+
+    >>> y, pullback = vjp(lambda x: x**2, np.array([1.0, 3.0]))
+    >>> pullback(np.array([1.0, 0.5]))
+    (tensor([2., 3.]),)
     """
     inputs = _inputs(primals)
     y, more = _apply(function("f", f), inputs, inputs)
@@ -173,6 +202,9 @@ def jvp(
     By two backward passes: u -> J^T u is linear, and its own pullback is x_dot -> J x_dot.
     Zeros where f does not depend on its arguments. Raises TypeError and ValueError for tangents
     that do not fit, and for what f returns as `vjp` does.
+
+    >>> jvp(lambda x: x**2, [np.array([1.0, 3.0])], [np.array([1.0, 0.5])])
+    (tensor([1., 9.]), tensor([2., 3.]))
     """
     if any(isinstance(xs, Value) or backend.is_array(xs) for xs in (primals, tangents)):
         raise TypeError("jvp: pass the primals and the tangents as two lists, even of one each")

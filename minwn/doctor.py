@@ -26,9 +26,10 @@ __all__ = [
 ]
 
 EXTRAS = (
-    "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "hypothesis", "jax", "joblib",
-    "jsonschema", "jupyterlab", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "nbclient",
-    "nbconvert", "pytest", "safetensors", "scikit-learn", "threadpoolctl", "torch", "tqdm",
+    "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "furo", "h5py", "hypothesis", "jax",
+    "joblib", "jsonschema", "jupyterlab", "jupytext", "latex2mathml", "matplotlib", "ml_dtypes",
+    "mpmath", "myst-parser", "nbclient", "nbconvert", "orbax-checkpoint", "pytest", "safetensors",
+    "scikit-learn", "sphinx", "threadpoolctl", "torch", "tqdm",
 )
 # Read when a library is loaded, so to be set before Python starts.
 THREADS = (

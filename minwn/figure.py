@@ -212,10 +212,12 @@ class Made:
 
     @property
     def claims(self) -> list[tuple[str, bool]]:
+        """(sentence, whether the data bear it out), for each claim."""
         return [(claim["sentence"], claim["holds"]) for claim in self.record["claims"]]
 
     @property
     def ok(self) -> bool:
+        """Whether all claims hold."""
         return all(holds for _, holds in self.claims)
 
 

@@ -33,7 +33,7 @@ import operator
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar, overload
 
 from .backend import (
     FLOAT32,
@@ -68,7 +68,14 @@ _mode = _Mode()
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Within this context (or decorated function), and in this thread, nothing is recorded."""
+    """Within this context (or decorated function), and in this thread, nothing is recorded.
+
+    >>> w = tensor([3.0], requires_grad=True)
+    >>> with no_grad():
+    ...     w -= 0.5  # assigned, not recorded
+    >>> w
+    tensor([2.5], dtype=float32, requires_grad=True)
+    """
     before, _mode.recording = _mode.recording, False
     try:
         yield
@@ -86,7 +93,7 @@ class Value:
 
     __slots__ = ("_data", "_grad", "_record", "_requires_grad", "_time")
 
-    result_type: ClassVar[type[Value]]  # what an operation on Values of this class returns
+    result_type: type[Value]  # what an operation on Values of this class returns
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         if type(data) is not Host and not is_array(data):
@@ -164,6 +171,17 @@ def raw(x: Any) -> Any:
     return x._data if isinstance(x, Value) else x
 
 
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+
+class Recorded(Protocol[R_co]):
+    """A Value, by what operations on it return: ops are below Tensor, and cannot name it."""
+
+    @property
+    def result_type(self) -> type[R_co]: ...
+
+
 class Primitive:
     """A differentiable function of arrays. Data is positional, metadata is by keyword.
 
@@ -190,6 +208,15 @@ class Primitive:
         """Register rule(z_bar, z, *inputs, **params) -> one cotangent, or None, per input."""
         self.rule = rule  # type: ignore[method-assign]
         return rule
+
+    @overload
+    def __call__(self, x: Recorded[R], /, *others: Any, **params: Any) -> R: ...
+    @overload
+    def __call__(self, x: Any, y: Recorded[R], /, *others: Any, **params: Any) -> R: ...
+    @overload
+    def __call__(self, x: Any, y: Any, z: Recorded[R], /, *others: Any, **params: Any) -> R: ...
+    @overload
+    def __call__(self, *arrays: Any, **params: Any) -> Array: ...
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         kind: Any = None  # the type of the answer; an array where no input is a Value
@@ -243,6 +270,11 @@ class Primitive:
         z._requires_grad = recorded = wanted and _mode.recording
         z._record = (self, inputs, arrays, params) if recorded else None
         return z
+
+    def __get__(self, instance: Any, kind: type | None = None) -> Primitive:
+        """Itself. That there is such a method makes it a routine to `help` and other tools, which
+        then show its signature and its docstring."""
+        return self
 
     advice = ""  # where inputs do not fit together
 
@@ -325,6 +357,10 @@ class Primitive:
         return f"<primitive {self.name}>"
 
 
+@overload
+def primitive(forward: Callable[..., Array], /) -> Primitive: ...
+@overload
+def primitive(*, widen: bool) -> Callable[[Callable[..., Array]], Primitive]: ...
 def primitive(forward: Any = None, *, widen: bool = True) -> Any:
     """Make a forward function of arrays a primitive; its name becomes the name in the registry.
 

@@ -246,6 +246,13 @@ class SGD(Optimizer):
     with nesterov  w - lr (g + momentum b).
 
     Raises ValueError also for nesterov without momentum, or with dampening.
+
+    >>> w = nn.Parameter(np.array([3.0, 4.0]))
+    >>> optimiser = optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimiser.step()
+    >>> w
+    tensor([2.4, 3.2], requires_grad=True)
     """
 
     takes: ClassVar = {

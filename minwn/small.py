@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from .backend import Array, Host, accumulator, full, is_array, namespace, run
+from .backend import Array, Host, Shape, accumulator, full, is_array, namespace, run
 
 __all__ = [
     "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero",
@@ -35,11 +35,11 @@ def column_sums(x: Any) -> Any:
     return _summed(x, 0)
 
 
-def row_sums(x: Array) -> Array:
+def row_sums(x: Any) -> Array:
     """(n, k) -> (n,)"""
     if type(x) is Host and x.dtype.char in "fd" and x.shape[1] <= _SMALL:
-        return x.dot(_ones((x.shape[1],), x.dtype))
-    return _summed(x, 1)
+        return x.dot(_ones((x.shape[1],), x.dtype))  # type: ignore[no-any-return]
+    return _summed(x, 1)  # type: ignore[no-any-return]
 
 
 def _summed(x: Any, axis: int) -> Any:
@@ -53,7 +53,7 @@ def _summed(x: Any, axis: int) -> Any:
 def row_maxima(x: Array) -> Array:
     """The largest number of each row, NaN where one is.   (n, k), real -> (n, 1)"""
     if type(x) is Host:
-        return x[indices(x), x.argmax(axis=1)].reshape((-1, 1))
+        return x[indices(x), x.argmax(axis=1)].reshape((-1, 1))  # type: ignore[no-any-return]
     return x.max(axis=1, keepdims=True)
 
 
@@ -69,7 +69,7 @@ def zero_beside(x: Any) -> Any:
 
     `maximum` has vector instructions for two arrays, and none for an array and a number.
     """
-    if type(x) is not Host:
+    if type(x) is not Host or x.dtype.kind != "f":
         return 0
     if x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
         return namespace(x).zeros_like(x[:1])  # with the axes of x in their order in memory
@@ -82,7 +82,7 @@ def zero(dtype: Any) -> Array:
     return _fixed(full((), 0, dtype))
 
 
-def indices(x: Array) -> Array:
+def indices(x: Array) -> Any:
     """0 to len(x) - 1, an array of x's library that is not to be written to."""
     if type(x) is Host and len(x) <= _SMALL:
         return _indices(len(x))
@@ -90,15 +90,16 @@ def indices(x: Array) -> Array:
 
 
 @functools.lru_cache(maxsize=64)
-def _ones(shape: tuple[int, ...], dtype: Any) -> Array:
+def _ones(shape: Shape, dtype: Any) -> Host:
     return _fixed(full(shape, 1, dtype))
 
 
 @functools.lru_cache(maxsize=64)
-def _indices(n: int) -> Array:
-    return _fixed(namespace().arange(n))
+def _indices(n: int) -> Host:
+    numbers: Any = namespace().arange(n)
+    return _fixed(numbers)
 
 
-def _fixed(x: Array) -> Array:
+def _fixed(x: Host) -> Host:
     x.setflags(write=False)
     return x

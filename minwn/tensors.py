@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import backend, ops
-from .backend import Array, Host
+from .backend import Array, Axis, Host, Shape
 from .graph import Primitive, Value, is_recording, raw, walk
 from .small import one_like
 from .validation import door, flag, shown, whole
 
-__all__ = ["Argument", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
+__all__ = ["Argument", "Operand", "Tensor", "fitting", "like", "owned", "tensor", "walk_from"]
 
 # NumPy's functions on Tensors: np.exp(x) is ops.exp(x) where both exist under one name.
 _UFUNCS = {"absolute": "abs", "true_divide": "divide"}
@@ -34,6 +34,10 @@ _SYMBOLS = {
 }
 
 
+# The other operand of a Tensor in arithmetic.
+Operand: TypeAlias = "Tensor | Array | complex"
+
+
 class Tensor(Value):
     """An array that can be differentiated through. Make one with `minwn.tensor`.
 
@@ -45,6 +49,7 @@ class Tensor(Value):
     """
 
     __slots__ = ()
+    result_type: type[Tensor]
     _twin: Any = None  # the replacement of a Parameter; see nn.weight_norm
 
     # ---- what it holds --------------------------------------------------------------------------
@@ -70,7 +75,7 @@ class Tensor(Value):
     @property
     def grad(self) -> Tensor | None:
         """The cotangent that backward passes have added up here, or None."""
-        return self._grad
+        return self._grad  # type: ignore[no-any-return]
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -81,23 +86,28 @@ class Tensor(Value):
         self._grad = value
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
+        """The length of each axis."""
         return self._data.shape
 
     @property
     def dtype(self) -> Any:
+        """The dtype of the array."""
         return self._data.dtype
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self._data.ndim
 
     @property
     def size(self) -> int:
+        """The number of entries."""
         return self._data.size
 
     @property
     def device(self) -> str:
+        """Where the array is: "cpu", or a GPU such as "cuda:0"."""
         return backend.device(self._data)
 
     @property
@@ -106,6 +116,7 @@ class Tensor(Value):
         return self._op is None
 
     def item(self) -> Any:
+        """The entry of a Tensor of size 1, as a Python number.  Raises ValueError for others."""
         if self._data.size != 1:
             raise ValueError(
                 f"a Tensor of shape {self.shape} is no number, only one of size 1 is; reduce it "
@@ -132,6 +143,7 @@ class Tensor(Value):
         return ops.cast(self if backend.is_floating(dtype) else self.detach(), dtype=dtype)
 
     def astype(self, dtype: Any) -> Tensor:
+        """The same as `to`, for a dtype."""
         return self.to(dtype)
 
     # ---- derivatives ----------------------------------------------------------------------------
@@ -155,40 +167,40 @@ class Tensor(Value):
 
     __hash__ = object.__hash__
 
-    def __add__(self, other: Any) -> Tensor:
+    def __add__(self, other: Operand) -> Tensor:
         return ops.add(self, other)
 
-    def __radd__(self, other: Any) -> Tensor:
+    def __radd__(self, other: Operand) -> Tensor:
         return ops.add(other, self)
 
-    def __sub__(self, other: Any) -> Tensor:
+    def __sub__(self, other: Operand) -> Tensor:
         return ops.subtract(self, other)
 
-    def __rsub__(self, other: Any) -> Tensor:
+    def __rsub__(self, other: Operand) -> Tensor:
         return ops.subtract(other, self)
 
-    def __mul__(self, other: Any) -> Tensor:
+    def __mul__(self, other: Operand) -> Tensor:
         return ops.multiply(self, other)
 
-    def __rmul__(self, other: Any) -> Tensor:
+    def __rmul__(self, other: Operand) -> Tensor:
         return ops.multiply(other, self)
 
-    def __truediv__(self, other: Any) -> Tensor:
+    def __truediv__(self, other: Operand) -> Tensor:
         return ops.divide(self, other)
 
-    def __rtruediv__(self, other: Any) -> Tensor:
+    def __rtruediv__(self, other: Operand) -> Tensor:
         return ops.divide(other, self)
 
-    def __pow__(self, other: Any) -> Tensor:
+    def __pow__(self, other: Operand) -> Tensor:
         return ops.power(self, other)
 
-    def __rpow__(self, other: Any) -> Tensor:
+    def __rpow__(self, other: Operand) -> Tensor:
         return ops.power(other, self)
 
-    def __matmul__(self, other: Any) -> Tensor:
+    def __matmul__(self, other: Operand) -> Tensor:
         return ops.matmul(self, other)
 
-    def __rmatmul__(self, other: Any) -> Tensor:
+    def __rmatmul__(self, other: Operand) -> Tensor:
         return ops.matmul(other, self)
 
     def __neg__(self) -> Tensor:
@@ -200,23 +212,23 @@ class Tensor(Value):
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 
-    def __floordiv__(self, other: Any) -> Tensor:
+    def __floordiv__(self, other: Operand) -> Tensor:
         return ops.floor_divide(self, other)
 
-    def __rfloordiv__(self, other: Any) -> Tensor:
+    def __rfloordiv__(self, other: Operand) -> Tensor:
         return ops.floor_divide(other, self)
 
-    def __mod__(self, other: Any) -> Tensor:
+    def __mod__(self, other: Operand) -> Tensor:
         return ops.remainder(self, other)
 
-    def __rmod__(self, other: Any) -> Tensor:
+    def __rmod__(self, other: Operand) -> Tensor:
         return ops.remainder(other, self)
 
-    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+    def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
         return self // other, self % other
 
-    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
-        return other // self, other % self
+    def __rdivmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.remainder(other, self)
 
     def __round__(self, decimals: int | None = None) -> Tensor:
         return ops.round(self, decimals=decimals or 0)
@@ -243,31 +255,31 @@ class Tensor(Value):
         return _constant(operator.ne, self, other)
 
     @door
-    def __lt__(self, other: Any) -> Tensor:
+    def __lt__(self, other: Operand) -> Tensor:
         return _constant(operator.lt, self, other)
 
     @door
-    def __le__(self, other: Any) -> Tensor:
+    def __le__(self, other: Operand) -> Tensor:
         return _constant(operator.le, self, other)
 
     @door
-    def __gt__(self, other: Any) -> Tensor:
+    def __gt__(self, other: Operand) -> Tensor:
         return _constant(operator.gt, self, other)
 
     @door
-    def __ge__(self, other: Any) -> Tensor:
+    def __ge__(self, other: Operand) -> Tensor:
         return _constant(operator.ge, self, other)
 
     @door
-    def __and__(self, other: Any) -> Tensor:
+    def __and__(self, other: Operand) -> Tensor:
         return _bitwise(operator.and_, self, other)
 
     @door
-    def __or__(self, other: Any) -> Tensor:
+    def __or__(self, other: Operand) -> Tensor:
         return _bitwise(operator.or_, self, other)
 
     @door
-    def __xor__(self, other: Any) -> Tensor:
+    def __xor__(self, other: Operand) -> Tensor:
         return _bitwise(operator.xor, self, other)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
@@ -282,7 +294,7 @@ class Tensor(Value):
         """Whether x += y assigns to x, and does not make a new Tensor."""
         return self.is_leaf and self.requires_grad
 
-    def _in_place(self, operation: Callable[[Any, Any], Any], other: Any) -> Tensor:
+    def _in_place(self, operation: Callable[[Any, Any], Tensor], other: Operand) -> Tensor:
         """x += y: a new Tensor. But a Parameter, a Buffer, or a leaf that requires gradients stays
         itself and is assigned the result, of its shape and dtype.
 
@@ -314,137 +326,169 @@ class Tensor(Value):
         self.assign(result._data)
         return self
 
-    def __iadd__(self, other: Any) -> Tensor:
+    def __iadd__(self, other: Operand) -> Tensor:
         return self._in_place(operator.add, other)
 
-    def __isub__(self, other: Any) -> Tensor:
+    def __isub__(self, other: Operand) -> Tensor:
         return self._in_place(operator.sub, other)
 
-    def __imul__(self, other: Any) -> Tensor:
+    def __imul__(self, other: Operand) -> Tensor:
         return self._in_place(operator.mul, other)
 
-    def __itruediv__(self, other: Any) -> Tensor:
+    def __itruediv__(self, other: Operand) -> Tensor:
         return self._in_place(operator.truediv, other)
 
-    def __ifloordiv__(self, other: Any) -> Tensor:
+    def __ifloordiv__(self, other: Operand) -> Tensor:
         return self._in_place(operator.floordiv, other)
 
-    def __imod__(self, other: Any) -> Tensor:
+    def __imod__(self, other: Operand) -> Tensor:
         return self._in_place(operator.mod, other)
 
-    def __ipow__(self, other: Any) -> Tensor:
+    def __ipow__(self, other: Operand) -> Tensor:
         return self._in_place(operator.pow, other)
 
-    def __imatmul__(self, other: Any) -> Tensor:
+    def __imatmul__(self, other: Operand) -> Tensor:
         return self._in_place(operator.matmul, other)
 
-    def __iand__(self, other: Any) -> Tensor:
+    def __iand__(self, other: Operand) -> Tensor:
         return self._in_place(operator.and_, other)
 
-    def __ior__(self, other: Any) -> Tensor:
+    def __ior__(self, other: Operand) -> Tensor:
         return self._in_place(operator.or_, other)
 
-    def __ixor__(self, other: Any) -> Tensor:
+    def __ixor__(self, other: Operand) -> Tensor:
         return self._in_place(operator.xor, other)
 
     # ---- methods --------------------------------------------------------------------------------
 
     @property
     def T(self) -> Tensor:
+        """The axes in reverse order."""
         return ops.transpose(self)
 
     def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, x.transpose(1, 0, 2) or of a tuple; reversed without any.
+
+        Raises ValueError unless each axis is there once.  See `ops.transpose`.
+        """
         return ops.transpose(self, axes=_spread(axes) or None)
 
     @door
     def swapaxes(self, a: int, b: int) -> Tensor:
+        """Axes a and b in each other's place.  Raises IndexError for one that there is not."""
         order, a, b = list(range(self.ndim)), whole("a", a, None), whole("b", b, None)
         order[a], order[b] = order[b], order[a]
         return ops.transpose(self, axes=tuple(order))
 
     def reshape(self, *shape: Any, order: str = "C") -> Tensor:
+        """The entries in another shape: x.reshape(2, -1), or of a tuple; one length may be -1.
+
+        Raises ValueError where they do not fill it, or for another order.  See `ops.reshape`.
+        """
         if order != "C":
             raise ValueError(f"reshape: order={order!r}; entries are read in the order 'C' only")
         return ops.reshape(self, shape=_spread(shape))
 
     @door
     def flatten(self, start: int = 0) -> Tensor:
+        """The axes from `start` on made one.  Raises IndexError for a start that is no axis."""
         if not -self.ndim <= whole("start", start, None) < max(self.ndim, 1):
             raise IndexError(f"flatten: start={start} of a Tensor of shape {self.shape}")
         return ops.reshape(self, shape=(*self.shape[:start], math.prod(self.shape[start:])))
 
-    def sum(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def sum(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The sum over axis: `ops.sum`."""
         _check_none("sum", others)
         return ops.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def mean(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The mean over axis: `ops.mean`."""
         _check_none("mean", others)
         return ops.mean(self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+    def var(
+        self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
+    ) -> Tensor:
+        """The variance over axis: `ops.var`."""
         _check_none("var", others)
         return ops.var(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **others: Any) -> Tensor:
+    def std(
+        self, axis: Axis = None, keepdims: bool = False, ddof: int = 0, **others: Any
+    ) -> Tensor:
+        """The standard deviation over axis: `ops.std`."""
         _check_none("std", others)
         return ops.std(self, axis=axis, keepdims=keepdims, ddof=ddof)
 
-    def prod(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def prod(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The product over axis: `ops.prod`."""
         _check_none("prod", others)
         return ops.prod(self, axis=axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None, **others: Any) -> Tensor:
+        """The sums up to each entry along axis, of all entries where it is None: `ops.cumsum`."""
         _check_none("cumsum", others)
         return ops.cumsum(self, axis=axis)
 
-    def max(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def max(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The largest entry over axis: `ops.max`. Equal ones share the cotangent."""
         _check_none("max", others)
         return ops.max(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def min(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
+        """The smallest entry over axis: `ops.min`. Equal ones share the cotangent."""
         _check_none("min", others)
         return ops.min(self, axis=axis, keepdims=keepdims)
 
     @door
-    def all(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def all(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether all entries over axis are true; a constant, like a comparison."""
         _check_none("all", others)
         return _constant(lambda x: x.all(axis=axis, keepdims=keepdims), self)
 
     @door
-    def any(self, axis: Any = None, keepdims: bool = False, **others: Any) -> Tensor:
+    def any(self, axis: Axis = None, keepdims: bool = False, **others: Any) -> Tensor:
         """Whether one entry over axis is true; a constant, like a comparison."""
         _check_none("any", others)
         return _constant(lambda x: x.any(axis=axis, keepdims=keepdims), self)
 
     @door
-    def argmax(self, axis: int | None = None, **others: Any) -> Array:
+    def argmax(self, axis: int | None = None, **others: Any) -> Any:
+        """The index of the first largest entry along axis, as an array; or of all, as a number."""
         _check_none("argmax", others)
         return self._data.argmax(axis=axis)
 
     def round(self, decimals: int = 0, **others: Any) -> Tensor:
+        """Rounded to so many decimals, with derivative 0: `ops.round`."""
         _check_none("round", others)
         return ops.round(self, decimals=decimals)
 
     def exp(self) -> Tensor:
+        """e^x, entry by entry."""
         return ops.exp(self)
 
     def log(self) -> Tensor:
+        """The natural logarithm, entry by entry."""
         return ops.log(self)
 
     def sqrt(self) -> Tensor:
+        """The square root, entry by entry."""
         return ops.sqrt(self)
 
     def abs(self) -> Tensor:
+        """|x|, entry by entry, with derivative 0 at 0."""
         return ops.abs(self)
 
     def tanh(self) -> Tensor:
+        """tanh x, entry by entry."""
         return ops.tanh(self)
 
     def relu(self) -> Tensor:
+        """max(x, 0), entry by entry, with derivative 0 at 0."""
         return ops.relu(self)
 
     def sigmoid(self) -> Tensor:
+        """1 / (1 + e^-x), entry by entry."""
         return ops.sigmoid(self)
 
     # ---- manners --------------------------------------------------------------------------------
@@ -509,15 +553,17 @@ class Tensor(Value):
     def __reduce__(self) -> Any:
         return type(self), (self._data, self.requires_grad and self._op is None)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        if self.requires_grad:
-            raise TypeError(
-                f"NumPy would take this Tensor of shape {self.shape} out of its graph silently; "
-                f"use .numpy(), or the function of the same name in minwn.ops"
-            )
-        array = backend.to_numpy(self._data)
-        array = array if dtype is None else array.astype(dtype, copy=False)
-        return array.copy() if copy else array
+    if not TYPE_CHECKING:  # or NumPy's annotations would make array * Tensor an array
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            if self.requires_grad:
+                raise TypeError(
+                    f"NumPy would take this Tensor of shape {self.shape} out of its graph "
+                    f"silently; use .numpy(), or the function of the same name in minwn.ops"
+                )
+            array = backend.to_numpy(self._data)
+            array = array if dtype is None else array.astype(dtype, copy=False)
+            return array.copy() if copy else array
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         name = ufunc.__name__
@@ -537,13 +583,14 @@ class Tensor(Value):
         )
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        data = self._data
+        data: Any = self._data
         if isinstance(data, Host) and not data.flags.writeable:
             data = backend.copy(data)  # the receiver does not know that it must not write there
         return data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
-        return self._data.__dlpack_device__()
+        data: Any = self._data
+        return data.__dlpack_device__()
 
 
 Tensor.result_type = Tensor
@@ -631,6 +678,11 @@ def tensor(data: Any, requires_grad: bool = False, *, dtype: Any = None) -> Tens
 
     Arrays keep their dtype and are copied; Python's floats become float32, like parameters.
     Raises TypeError for data that has no numeric dtype, or integers that require gradients.
+
+    >>> w = tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    tensor([6., 8.], dtype=float32)
     """
     data = raw(data)
     if dtype is not None:

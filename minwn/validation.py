@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 __all__ = [
     "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
     "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
-    "shape_of", "share", "shown", "whole",
+    "shape_of", "share", "shown", "texts", "whole",
 ]
 
 
@@ -176,6 +176,15 @@ def several(name: str, value: Any, wanted: str) -> list[Any]:
     raise TypeError(f"{name}={shown(value)}; pass {wanted}{_hint(value)}")
 
 
+def texts(name: str, value: Any) -> list[str]:
+    """value, names or patterns of names, as a list; one text is a list of one."""
+    wanted = "a name as text, or a list of names"
+    given = [value] if isinstance(value, str) else several(name, value, wanted)
+    if not all(isinstance(x, str) and x for x in given):
+        raise TypeError(f"{name}={shown(value)}; pass {wanted}")
+    return given
+
+
 def path(name: str, value: Any) -> Path:
     """value as a Path.  Raises TypeError unless it is text or a path."""
     return Path(instance(name, value, str | os.PathLike, "the path of a file as text or a Path"))
@@ -219,7 +228,7 @@ def door(f: F) -> F:
 
 def inside(f: F) -> F:
     """f without its `door`, for calls from within."""
-    return f.__wrapped__  # type: ignore[attr-defined]
+    return f.__wrapped__  # type: ignore[attr-defined, no-any-return]
 
 
 def explained(

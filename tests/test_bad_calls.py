@@ -26,6 +26,7 @@ import numpy as np
 import pytest
 
 import minwn.course
+import minwn.data  # noqa: F401
 from minwn import nn, tensor
 
 from .helpers.good_calls import GOOD, Call, numbers

@@ -1,4 +1,4 @@
-"""The rows of minwn in the README's table "Who does what", cell by cell."""
+"""The rows of minwn in the table "Who does what" of the site, cell by cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from minwn import StaleWeightError, WeightNorm, ZeroNormError, nn, tensor
 from minwn.gradcheck import gradcheck
 from minwn.nn import WeightNormWrapper
 
-README = Path(minwn.__file__).parents[1] / "README.md"
+TABLE = Path(minwn.__file__).parents[1] / "tutorials/site/conventions.md"
 COLUMNS = (
     "axis that keeps a norm", "shape of g", "first g", "eps", "recomputed", "zero slice",
     "norm taken in", "second order",
@@ -21,9 +21,9 @@ COLUMNS = (
 
 
 def cells(system):
-    """column -> what the README says of a system"""
+    """column -> what the table says of a system"""
     (row,) = re.findall(
-        rf"^\| \*\*minwn `{system}`\*\* \|(.*)\|$", README.read_text(), re.MULTILINE
+        rf"^\| \*\*minwn `{system}`\*\* \|(.*)\|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE
     )
     return dict(zip(COLUMNS, (cell.strip() for cell in row.split("|")), strict=True))
 

@@ -1,6 +1,6 @@
-"""The other rows of the README's table "Who does what": what it says of PyTorch, Flax, Equinox.
+"""The other rows of the table "Who does what" of the site: what it says of PyTorch, Flax, Equinox.
 
-A cell that a new version of theirs changes fails here, and the README must follow."""
+A cell that a new version of theirs changes fails here, and the table must follow."""
 
 from __future__ import annotations
 

@@ -181,6 +181,7 @@ def layer() -> Any:
 
 
 STATE = {"fc.weight_g": np.ones((2, 1)), "fc.weight_v": np.ones((2, 3))}
+PLAIN = {"fc.weight": np.ones((2, 3))}
 A, B = V[::-1].copy(), G[::-1].copy()
 wn, es = weight_norm, exponential_scale
 numpy_fused = adapters.ADAPTERS["numpy.fused"]
@@ -274,6 +275,14 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
         renamed(lambda **s: interop.convert(STATE, "torch", "minwn", **s), axis="dim"),
         "form eps axis epsilon",
     ),
+    "interop.fold": (
+        renamed(lambda **s: interop.fold(STATE, source="minwn", **s), axis="dim"),
+        "form eps epsilon axis",
+    ),
+    "interop.split": (
+        renamed(lambda **s: interop.split(PLAIN, target="minwn", **s), axis="dim"),
+        "form eps epsilon axis",
+    ),
     "course.weight_norm": (lambda axis: course.weight_norm(axis=axis), "axis"),
     "course.weight_norm_at": (
         lambda axis: course.weight_norm_at("w", V, G, W_BAR, axis=axis), "axis"
@@ -307,6 +316,10 @@ ELSEWHERE = {
     "interop.stored": "below convert", "interop.layout": "below convert",
     "interop.metadata": "below convert", "course.formats": "the form of a notebook",
     "interop.convert groups": "of a transposed convolution",
+    "interop.fold groups": "of a transposed convolution",
+    "interop.split groups": "of a transposed convolution",
+    "interop.convert.translate": "below convert", "interop.convert.Settings": "below convert",
+    "interop.fold.folding": "below fold", "interop.fold.splitting": "below split",
 }
 
 

@@ -230,5 +230,11 @@ def test_zero_is_a_row_of_zeros_where_rows_are_long():
     assert zero.shape == (1, 16, 6, 7)
     assert zero.strides[1] == x.strides[1]
     assert not zero.any()
-    for other in (np.ones(9999), np.ones((4000, 3)), np.ones((32, 32)), 1.5, tensor(x), Foreign(x)):
+    for short in (np.ones(9999), np.ones((4000, 3)), np.ones((32, 32), "float32")):
+        zero = zero_beside(short)
+        assert zero == 0
+        assert zero.shape == ()
+        assert zero.dtype == short.dtype
+        assert not zero.flags.writeable
+    for other in (1.5, tensor(x), Foreign(x)):
         assert type(zero_beside(other)) is int

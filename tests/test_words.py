@@ -14,7 +14,10 @@ import pytest
 import minwn
 
 ROOT = Path(minwn.__file__).parent
-PAGES = [ROOT.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
+PAGES = [
+    *(ROOT.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT.parent / "tutorials" / "site").glob("*.[mr]*")),
+]
 ARCHAIC = re.compile(
     r"\b(whoever|whomever|whosoever|nobody|somebody|likewise|anew|beside|besides|upon|thus|hitherto|"
     r"whence|thence|thereof|therein|thereby|hereby|lest|ere|forsooth)\b",

@@ -81,6 +81,7 @@ def problem(s: Shape) -> tuple[Any, Any, Any]:
 
 
 def with_minwn(s: Shape) -> Step:
+    """A step of minwn."""
     x, w, y_bar = problem(s)
     x, w = (tensor(a, requires_grad=True) for a in (channels_last(x), w))
     y_bar = tensor(channels_last(y_bar))
@@ -100,6 +101,7 @@ def channels_last(x: Any) -> Any:
 
 
 def with_torch(s: Shape) -> Step:
+    """A step of PyTorch."""
     import torch
 
     x, w, y_bar = map(torch.tensor, problem(s))

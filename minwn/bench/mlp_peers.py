@@ -142,6 +142,7 @@ def with_autograd(widths: Layers, batch: int, rule: str) -> Step:
 
 
 def with_mygrad(widths: Layers, batch: int, rule: str) -> Step:
+    """A step of MyGrad."""
     import mygrad
     from mygrad.nnet.activations import relu
     from mygrad.nnet.losses import softmax_crossentropy

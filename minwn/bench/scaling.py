@@ -51,6 +51,7 @@ class Sweep:
 
     @property
     def name(self) -> str:
+        """group/size, as it is asked for."""
         return f"{self.group}/{self.size}"
 
     def run(self, repeats: int, quick: bool) -> dict[str, Any]:

@@ -166,6 +166,7 @@ WORKS = [
 
 
 def peers_on(device: str, shape: Shape, dtype: str) -> dict[str, Build]:
+    """By name, the builds that run on a device."""
     found = {"minwn": with_minwn, "torch": with_torch, "torch compiled": with_torch_compiled}
     return {name: partial(build, shape, dtype, device) for name, build in found.items()}
 

@@ -57,6 +57,7 @@ class Work:
 
     @property
     def name(self) -> str:
+        """group/size, as it is asked for."""
         return f"{self.group}/{self.size}"
 
     def available(self) -> list[str]:
@@ -90,6 +91,7 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> Spread:
+        """The spread of these values."""
         low, median, high = numpy.percentile(values, (25, 50, 75)).tolist()
         return Spread(median, low, high)
 

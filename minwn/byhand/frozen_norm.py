@@ -39,7 +39,8 @@ __all__ = ["composed", "double_vjp", "forward", "jvp", "norm", "vjp"]
 @door
 def norm(v: Any, shape: tuple[int, ...]) -> Array:
     """n = ||v||, an array of the shape of g; NaN in place of 0. 16-bit v: n is float32."""
-    return weight_norm.radius(raw(v), shape=shape, eps=0.0, form="plain")
+    n: Array = weight_norm.radius(raw(v), shape=shape, eps=0.0, form="plain")
+    return n
 
 
 @door
@@ -120,7 +121,8 @@ def _given(v: Any, g: Any, n: Array | None) -> Array:
         return norm(v, g.shape)
     if n.shape != g.shape:
         raise ValueError(f"n of shape {n.shape} for g of shape {g.shape}; n is one norm for each g")
-    return raw(n)
+    array: Array = raw(n)
+    return array
 
 
 def _like(n: Array, v: Any) -> Array:

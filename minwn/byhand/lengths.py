@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 from .. import forms
-from ..backend import Array, accumulator, namespace
+from ..backend import Array, Shape, accumulator, namespace
 from ..graph import primitive, raw
-from ..kernels.slices import Shape, count, norm, widen
+from ..kernels.slices import count, norm, widen
 
 __all__ = ["FORMS", "curvature", "radius", "slope"]
 
@@ -84,5 +84,5 @@ def _floor(eps: float, form: str) -> float:
 
 def _above(v: Any, shape: Shape, eps: float, form: str) -> Array:
     """1 where the norm, not the floor, is the larger; where they are equal, the norm counts."""
-    n = radius(raw(v), shape=shape, eps=0.0, form="norm")
+    n: Array = radius(raw(v), shape=shape, eps=0.0, form="norm")
     return (n >= _floor(eps, form)).astype(n.dtype)

@@ -49,7 +49,7 @@ def linear(x: Array, w: Array, b: Array | None) -> Array:
             f"linear: x {x.shape}, w {w.shape}, b {None if b is None else b.shape}; "
             f"expected x (..., i), w (o, i), b (o,)"
         )
-    y = product(x, w.T)  # (..., i), (o, i) -> (..., o)
+    y: Array = product(x, w.T)  # (..., i), (o, i) -> (..., o)
     if b is not None:
         y += b
     return y

@@ -45,7 +45,8 @@ def mean_only_batch_norm(t: Array, b: Array) -> Array:
     """
     if t.ndim < 2 or b.shape != t.shape[1:2]:
         raise ValueError(f"t {t.shape} and b {b.shape}; expected t (n, c, ...) and b (c,)")
-    return t - mean(t, axis=others(t), keepdims=True) + along(b, t)
+    y: Array = t - mean(t, axis=others(t), keepdims=True) + along(b, t)
+    return y
 
 
 forward = mean_only_batch_norm

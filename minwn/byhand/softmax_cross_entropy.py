@@ -74,7 +74,7 @@ def composed(logits: Any, *, targets: Any, reduction: str = "mean") -> Any:
 
 @primitive
 def softmax_cross_entropy(
-    logits: Array, p: Array | None = None, *, labels: Array | None = None, reduction: str
+    logits: Array, p: Array | None = None, *, labels: Any = None, reduction: str
 ) -> Array:
     """l of each row, averaged, summed or as they are.   logits, p: (n, k)   labels: (n,)"""
     # From the largest of each row: z and x_t may be large, and their difference small.
@@ -88,7 +88,8 @@ def softmax_cross_entropy(
         losses = z * p.sum(axis=1) - (x * p).sum(axis=1)
     if reduction == "none":
         return losses
-    return column_sums(losses) * _share(logits, reduction)
+    loss: Array = column_sums(losses) * _share(logits, reduction)
+    return loss
 
 
 @softmax_cross_entropy.pullback
@@ -134,7 +135,7 @@ def _minus_log_s(logits: Any) -> Any:
     return logsumexp(x, axis=1, keepdims=True) - x
 
 
-def _left_out(logits: Any, p: Any) -> Array:
+def _left_out(logits: Any, p: Any) -> Any:
     """Whether a class can neither be nor is: 0 log 0 = 0."""
     return (raw(p) == 0) & (raw(logits) == -math.inf)
 

@@ -106,6 +106,9 @@ def weight_norm(v: Array, g: Array, *, eps: float = 0.0, form: str = "plain") ->
     other forms need a norm that is in range.
     Raises ValueError where g does not fit v, or eps does not fit the form, and TypeError for
     dtypes that are not floating, or differ.
+
+    >>> byhand.weight_norm.forward(np.array([[3.0, 4.0]]), np.array([[10.0]]))
+    array([[6., 8.]])
     """
     way = kernels.way(v, g, eps, form)
     if way is not None:
@@ -128,6 +131,9 @@ def vjp(w_bar: Any, v: Any, g: Any, *, eps: float = 0.0, form: str = "plain") ->
     """(v_bar, g_bar), the cotangents of v and g for the cotangent w_bar of w.  eq. 3
 
     g_bar = <w_bar, x>      v_bar = (g / h) (w_bar - g_bar y)
+
+    >>> byhand.weight_norm.vjp(np.array([[5.0, 10.0]]), np.array([[3.0, 4.0]]), np.array([[10.0]]))
+    (array([[-3.2,  2.4]]), array([[11.]]))
     """
     way = kernels.way(v, g, eps, form, w_bar)
     if way is not None:

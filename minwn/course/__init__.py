@@ -33,7 +33,9 @@ To write a notebook, write three files; notebook 5 is the pattern.
 
 Judges: `array`, `number` (typed, to some digits), `choice`, `function` (at random points),
 `weight_norm("backward")` (the oracle's catalogue), or your own function, which returns None for a
-right answer and otherwise a sentence. A sentence says what the answer is, not what it should be. An
+right answer and otherwise a sentence. A sentence says what the answer is, not what it should be.
+`function` finds the usual slips by itself (see `slips`): give it `common_errors` for what only this
+exercise can go wrong in, and `examples` that can be checked on paper for all the rest. An
 exercise with `hints` is checked; one with `choices` and no hints is a prediction. For numbers that
 differ between learners, give `variant=draw`: draw(rng) returns a dict that `given(id)` shows. Then
 `number` takes functions of that dict, for the expected value and the common errors, and so do the

@@ -10,6 +10,8 @@ which one can check on paper: n = 5, <w_bar, v> = 55.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,14 +22,15 @@ from ..oracle.mistakes import Terms
 from ..oracle.reference.slices import kept_axes
 from ..oracle.spec import make_spec
 from ..validation import choice, door
+from .comparison import array_of, plain
 from .exercise import Judge
-from .judges import same
+from .judges import function, same
 
 __all__ = ["sentence", "weight_norm", "weight_norm_at"]
 
 OF_MISTAKES = {mistake.id: mistake.sentence for mistake in CATALOGUE if mistake.sentence}
 OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
-    "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
+    "coefficient": "your v_bar is a sum of w_bar and v, and at least one of the factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
     "coefficient_of_w_bar": "the factor of w_bar in your v_bar is wrong; that of v is right",
     "coefficients": "both factors in your v_bar, that of w_bar and that of v, are wrong",
@@ -42,6 +45,26 @@ OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
     "low_precision": "the formula is right, but somewhere on the way numbers are float32",
     "eps_in_bwd_only": "there is an eps in your gradient that is not in the function",
 }
+OF_AXES = {  # by the first part of the ids of mistakes about axes
+    "global": "the whole array", "first_only": "axis 0 only", "flipped": "columns, not rows",
+    "first": "axis 0", "second": "axis 1", "last": "the last axis", "last_only": "the last axis",
+    "elementwise": "each entry alone", "rank": "axis 1",
+}
+OF_SUMS = {  # by the rest of the ids
+    "function": "the norm is", "norm": "n is", "norm_and_dot": "n and d = <w_bar, v> are",
+    "dot": "d = <w_bar, v> is", "n2": "the n^2 below d = <w_bar, v> is",
+    "dot_in_g_bar": "d = <w_bar, v> in your g_bar is",
+}
+FACTORS = {  # of a fitted coefficient: what has which factor too many
+    "coefficient_of_v": "in the factor of v, your v_bar has {got} where {right} belongs (with "
+    "d = <w_bar, v>); the factor of w_bar is right",
+    "coefficient_of_w_bar": "in the factor of w_bar, your v_bar has {got} where {right} belongs; "
+    "the factor of v is right",
+    "coefficient_of_v_bar": "your v_bar points the right way, and is {got} times what it should be",
+    "coefficient_of_g_bar": "your g_bar has {got} where {right} belongs (with d = <w_bar, v>)",
+    "coefficient_of_w": "your w points the right way, and is {got} times what it should be",
+}
+VAGUE = ("raises", "wrong_shape", "unknown", "coefficient", "axis/index", "not_finite", "dtype")
 WHERE = "at v = (3, 4), g = 10, w_bar = (5, 10)"
 GROUPS = ("dyadic", "generic")
 
@@ -68,21 +91,63 @@ def weight_norm(what: str = "backward", *, axis: int | None = 0) -> Judge:
 
     ranks = (1,) if axis is None else (2,)
     make_spec(axis=axis, ranks=ranks, groups=GROUPS)
+    plainly = _compared(what, axis)
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):
             return "hand over the function itself, not what it returns"
+        said = plainly(answer)  # what can be said without the oracle
         adapted = _Adapted(answer, what, axis)
         side = "forward" if what == "forward" else "backward"
         for dtype in ("float64", "float32"):
             how: dict[str, Any] = {"axis": axis, "ranks": ranks, "groups": GROUPS, "dtype": dtype}
             report = check(**{side: getattr(adapted, side)}, **how)
-            adapted.reraise()
             if report.ok or not adapted.narrow:
                 break
-        return None if report.ok else _message(report.diagnosis, adapted)
+        if report.ok and said is None:
+            return None
+        named = [d for d in report.diagnosis if d.id not in VAGUE]
+        if named and not adapted.error:
+            return _message(named[0], adapted)
+        if said and not BARE.search(said):
+            return said
+        adapted.reraise()
+        return _vaguely(report.diagnosis, adapted, said)
 
     return judge
+
+
+def _compared(what: str, axis: int | None) -> Judge:
+    """The judge of the same function at generic points: shapes, slips and changed arguments."""
+    kept = None if axis is None else (axis,)
+    names = {"forward": "your w", "backward": ("your v_bar", "your g_bar")}
+
+    def draw(rng: np.random.Generator) -> tuple[Any, ...]:
+        shape = (4,) if axis is None else (3, 4)
+        ones = () if axis is None else (3, 1) if axis == 0 else (1, 4)
+        w_bar, v = rng.normal(size=(2, *shape))
+        signs = np.where(np.arange(math.prod(ones)) % 2, -1, 1).reshape(ones)
+        g = (rng.uniform(0.5, 3, ones) * signs)[()]
+        return (v, g) if what == "forward" else (w_bar, v, g)
+
+    def forward(v: Any, g: Any) -> Any:
+        return Terms(v, g, v, kept).w()
+
+    def backward(w_bar: Any, v: Any, g: Any) -> Any:
+        t = Terms(v, g, w_bar, kept)
+        found = {"v_bar": t.v_bar(), "g_bar": t.g_bar()}
+        return found.get(what, tuple(found.values()))
+
+    def lengths(*arrays: Any) -> dict[str, Any]:
+        v = arrays[0] if what == "forward" else arrays[1]
+        t = Terms(v, arrays[-1], arrays[0], kept)
+        found = {"n": t.total(v * v, kept or ()) ** 0.5}
+        return found if what == "forward" else {**found, "d": t.total(arrays[0] * v, kept or ())}
+
+    return function(
+        forward if what == "forward" else backward, draw, names.get(what, f"your {what}"),
+        quantities=lengths,
+    )
 
 
 @door
@@ -93,7 +158,7 @@ def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None 
     expected = getattr(t, output)()
     wrong = [(m, m.output(output, t)) for m in CATALOGUE if output in m.where]
     common_errors = [
-        (value, sentence(m.id) or _about_axes(m.formula))
+        (value, sentence(m.id) or _about_axes(m.id, axis))
         for m, value in wrong
         if value is not None and same(value, expected) is not None
     ]
@@ -123,8 +188,13 @@ class _Adapted:
         """x with the axes of length 1 that `like` has."""
         if x is None:
             return x
-        x = np.array(x)  # a copy: an answer may return its argument
+        found = array_of(x)
+        if found is None:
+            raise TypeError(f"{type(x).__name__} where an array of numbers is asked for")
+        x = np.array(found)  # a copy: an answer may return its argument
         self.narrow |= x.dtype == np.float32 and like.dtype == np.float64
+        if x.dtype.kind in "iuf":
+            x = x.astype(like.dtype)
         x_shape, shape = (tuple(n for n in y.shape if n != 1) for y in (x, like))
         return x.reshape(like.shape) if x_shape == shape else x
 
@@ -158,28 +228,73 @@ class _Adapted:
 
         return pull
 
+    def w_at_point(self) -> np.ndarray:
+        """w of v = (3, 4) and g = 10."""
+        shape = {0: (1, 2), 1: (2, 1), None: (2,)}[self.axis]
+        g = np.full({0: (1, 1), 1: (1, 1), None: ()}[self.axis], 10.0)
+        return np.ravel(plain(self.forward(np.array([3.0, 4.0]).reshape(shape), g)))
 
-def _message(diagnoses: list[Diagnosis], adapted: _Adapted) -> str:
-    """The sentence for the first diagnosis, with a number from the answer."""
-    if not diagnoses:
-        return "this is not it, and the oracle cannot say why"
-    d = diagnoses[0]
+    def points_along_w_bar(self) -> bool:
+        """Whether v_bar is a multiple of w_bar, by itself, at two points."""
+        if self.what not in ("backward", "v_bar"):
+            return False
+        pull = self.at_point()
+        w_bar = np.array([5.0, 10.0])
+        try:
+            found = [pull(np.array(v), w_bar)[0] for v in ([3.0, 4.0], [1.0, -2.0])]
+        except Exception:  # it need not take vectors of two
+            return False
+        return all(abs(x[0] * 2 - x[1]) < 1e-9 < abs(x[0]) for x in found)
+
+
+# What `function` says of a wrong answer in which it has found nothing.
+BARE = re.compile(r"wrong in \d+ of|that is not it|is off by")
+
+
+def _message(d: Diagnosis, adapted: _Adapted) -> str:
+    """The sentence for a diagnosis, with a number from the answer."""
     output = d.outputs[0] if d.outputs else ""
-    if d.id == "wrong_shape":
-        return f"{d.evidence.partition(': ')[2] or d.evidence}"
-    text = sentence(d.id)
-    if text is None and output in d.formula.split("=")[0]:
-        text = f"your {d.formula}"
-    text = text or _about_axes(d.formula)
-    number = _number(output, adapted) if output in ("v_bar", "g_bar") else ""
+    fitted = re.match(r"fitted: (.+) in place of ([d1])", d.evidence)
+    if d.id in FACTORS and fitted:
+        text = FACTORS[d.id].format(got=fitted[1], right=fitted[2])
+    else:
+        text = sentence(d.id) or _about_eps(d) or _about_axes(d.id, adapted.axis)
+    number = _number(output, adapted) if output in ("w", "v_bar", "g_bar") else ""
     return f"{text}; {number}" if number else text
 
 
-def _about_axes(formula: str) -> str:
-    formula = formula.replace("the slice", "each row")
-    if formula.startswith(("the norm is", "n ", "d ", "n^2 ")):
-        return f"in your answer {formula.partition(': ')[0]}; look at the axes of your sums"
-    return f"in your answer {formula}"
+def _vaguely(diagnoses: list[Diagnosis], adapted: _Adapted, said: str | None) -> str:
+    """The message for an answer without a diagnosis: what comes out at the point by hand."""
+    d = diagnoses[0] if diagnoses else None
+    output = d.outputs[0] if d and d.outputs else ""
+    text = sentence(d.id) if d else None
+    if adapted.points_along_w_bar():
+        text = "your v_bar points along w_bar: v has to come into it"
+    number = _number(output, adapted) if output in ("w", "v_bar", "g_bar") else ""
+    found = [x for x in (text, number) if x]
+    return "; ".join(found) or said or "your answer is wrong, and nothing more can be said of it"
+
+
+def _about_eps(d: Diagnosis) -> str | None:
+    where, found, size = d.formula.partition("eps = ")
+    if not found:
+        return None
+    return f"there is an eps where none is asked for: {where.strip(' ,')}, with eps = {size}"
+
+
+def _about_axes(id: str, axis: int | None) -> str:
+    """The sentence of a mistake about axes; its id is made of the two keys."""
+    for key in sorted(OF_AXES, key=len, reverse=True):
+        if id.startswith(f"{key}_") and id.removeprefix(f"{key}_") in OF_SUMS:
+            what = OF_SUMS[id.removeprefix(f"{key}_")]
+            own = "there is one for all of v"
+            if axis is not None:
+                own = f"each {'column' if axis else 'row'} has its own"
+            return (
+                f"in your answer {what} over {OF_AXES[key]}; {own}: look at the axes of your sums, "
+                "and at keepdims"
+            )
+    return f"your answer is wrong in the way {id!r} of the oracle"
 
 
 def _number(output: str, adapted: _Adapted) -> str:
@@ -187,6 +302,14 @@ def _number(output: str, adapted: _Adapted) -> str:
     pull = adapted.at_point()
     v, w_bar = np.array([3.0, 4.0]), np.array([5.0, 10.0])
     try:
+        if output == "w":
+            w = adapted.w_at_point()
+            size = float(np.hypot(*w))
+            text = f"at v = (3, 4), g = 10 your w is ({w[0]:.4g}, {w[1]:.4g})"
+            if f"{size:.4g}" != "10":
+                return f"{text}, of length {size:.4g}, and it must be of length 10"
+            across = abs(w[0] * 4 - w[1] * 3) > 1e-9
+            return f"{text}, and it must point along v" if across else ""
         v_bar, g_bar = pull(v, w_bar)
         if output == "g_bar":
             if abs(g_bar - 11) > 1e-9:

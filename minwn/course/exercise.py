@@ -16,11 +16,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from ..validation import shown
 
-__all__ = ["Exercise", "Feedback", "Judge", "chapter", "chapter_of", "find"]
+__all__ = ["Exercise", "Feedback", "Judge", "Wrong", "chapter", "chapter_of", "drawn", "find"]
 
 Judge = Callable[..., str | None]
+
+
+class Wrong(ValueError):
+    """Raised within a judge where an answer is seen to be wrong; its text is the message."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,21 @@ class Exercise:
     def ticket(self) -> bool:
         """Whether it is a question of the exit ticket."""
         return ".T" in self.id
+
+
+def drawn(exercise: Exercise, rng: np.random.Generator) -> Mapping[str, Any]:
+    """One student's numbers; {} for an exercise without a variant.
+
+    They are drawn again until the judge can tell the usual slips apart.
+    """
+    if exercise.variant is None:
+        return {}
+    apart = getattr(exercise.judge, "apart", None)
+    for _ in range(1000):
+        numbers = exercise.variant(rng)
+        if apart is None or apart(numbers):
+            return numbers
+    raise ValueError(f"exercise {exercise.id}: its variant never tells the common errors apart")
 
 
 @dataclass(frozen=True)

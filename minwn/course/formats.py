@@ -5,7 +5,9 @@
     otter      one instructor's notebook: a question for each exercise, with tests that call `check`
 
 Both graders read the markers `# BEGIN SOLUTION` and `# END SOLUTION`. nbgrader does not read
-`# SOLUTION` at the end of a line, so such a line becomes a block.
+`# SOLUTION` at the end of a line, so such a line becomes a block, below a line that keeps its name.
+A locked cell imports `check`, so that a name assigned elsewhere does not take its place, and holds
+nothing else: what follows in the source stands in a cell of its own, where it costs no points.
 """
 
 from __future__ import annotations
@@ -48,18 +50,31 @@ def _plain(tutorial: Tutorial) -> dict[Path, str]:
 def _nbgrader(tutorial: Tutorial) -> dict[Path, str]:
     cells: list[Cell] = []
     for cell in _parted(tutorial):
-        grades = [CHECK.match(line) for line in cell.source.splitlines()]
-        found = [match for match in grades if match]
         if cell.kind == "code" and _solved(cell.source):
             cells.append(replace(_marked(cell, solution=True), source=_blocks(cell.source)))
-        elif cell.kind == "code" and found:
-            tested = re.sub(r"(?m)^check\(", "assert check(", cell.source)
-            points = len(found)
-            cells.append(replace(_marked(cell, grade=True, points=points), source=tested))
+        elif cell.kind == "code" and CHECK.match(cell.source):
+            cells += _locked(cell)
+        elif cell.kind == "markdown":
+            cells.append(replace(cell, source=_reworded(cell.source)))
         else:
             cells.append(cell)
     path = Path("source", tutorial.stem, f"{tutorial.stem}.ipynb")
     return {path: written(replace(tutorial, cells=tuple(cells)))}
+
+
+def _locked(cell: Cell) -> list[Cell]:
+    """The checks of a cell, locked and graded; whatever else it holds follows in a cell below."""
+    checks = [match[0].rstrip() for match in CHECK.finditer(cell.source)]
+    tested = "\n".join(["from minwn.course import check", *(f"assert {one}" for one in checks)])
+    graded = replace(_marked(cell, grade=True, points=len(checks)), source=tested)
+    rest = CHECK.sub("", cell.source).strip()
+    return [graded, replace(cell, source=rest, id=f"{cell.id}-rest")] if rest else [graded]
+
+
+def _reworded(text: str) -> str:
+    """The text, where nbgrader's line stands in place of that of the learners' notebooks."""
+    text = text.replace("the line that says `todo`", "the line that raises `NotImplementedError`")
+    return text.replace("places that say `todo`", "places that raise `NotImplementedError`")
 
 
 def _marked(cell: Cell, *, solution: bool = False, grade: bool = False, points: int = 0) -> Cell:
@@ -78,14 +93,16 @@ def _marked(cell: Cell, *, solution: bool = False, grade: bool = False, points: 
 
 
 def _blocks(source: str) -> str:
-    """`name = value  # SOLUTION` as a block between markers."""
+    """`name = value  # SOLUTION` as a block between markers, below a line that keeps the name."""
     lines = []
     for line in source.splitlines():
         found = LINE.match(line)
         if found:
             bare = re.sub(r"\s+# SOLUTION\s*$", "", line)
-            marks = (f"{found[1]}### BEGIN SOLUTION", f"{found[1]}### END SOLUTION")
-            lines += [marks[0], bare, marks[1]]
+            lines += [
+                f"{found[1]}{found[2]} = ...  # your answer; then delete the line that raises",
+                f"{found[1]}### BEGIN SOLUTION", bare, f"{found[1]}### END SOLUTION",
+            ]
         else:
             lines.append(re.sub(r"^(\s*)# (BEGIN|END) SOLUTION", r"\1### \2 SOLUTION", line))
     return "\n".join(lines)

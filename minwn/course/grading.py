@@ -1,10 +1,13 @@
-"""`minwn grade NOTEBOOK...`: the right answers in each, as text or JSON."""
+"""`minwn grade NOTEBOOK...`: the right answers in each, as text, JSON or CSV."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,11 @@ __all__ = ["arguments", "main"]
 
 EXAMPLES = """examples:
   minwn grade handed_in/*.ipynb
+  minwn grade handed_in/*.ipynb --jobs 4 --csv > grades.csv
   minwn grade handed_in/*.ipynb --json > grades.json
 
-The code of a notebook is run as it is: grade strangers' notebooks in a container.
+A notebook cannot reach its judge, but its code runs with your rights: grade strangers' notebooks in
+a container.
 """
 
 
@@ -27,7 +32,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     parser.add_argument("notebooks", nargs="+", metavar="NOTEBOOK")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of text")
+    form.add_argument("--csv", action="store_true", help="print a line for each notebook, as CSV")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="notebooks at a time (default 1)"
+    )
     parser.add_argument(
         "--timeout", type=float, default=300, help="seconds for a notebook (default 300)"
     )
@@ -42,20 +52,43 @@ def main(args: argparse.Namespace) -> int:
     if absent:
         print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)
         return 2
+    if args.jobs < 1:
+        print(f"minwn grade: --jobs {args.jobs}; give a number >= 1", file=sys.stderr)
+        return 2
     reports = []
-    for path in args.notebooks:
-        report = grade(path, timeout=args.timeout)
-        reports.append(report)
-        if not args.json:
-            print(_report(report), flush=True)
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for report in pool.map(lambda path: grade(path, timeout=args.timeout), args.notebooks):
+            reports.append(report)
+            if not (args.json or args.csv):
+                print(_report(report), flush=True)
     if args.json:
         print(json.dumps(reports, indent=2, ensure_ascii=False))
+    if args.csv:
+        _table(reports)
     well = all(not r["problem"] and r["right"] == r["of"] for r in reports)
     return 0 if well else 1
 
 
+def _table(reports: Sequence[dict[str, Any]]) -> None:
+    """A line for each notebook, and a column for each exercise of any of them."""
+    ids = list(dict.fromkeys(row["id"] for report in reports for row in report["exercises"]))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["notebook", "student", "right", "of", "problem", *ids])
+    for report in reports:
+        states = {row["id"]: row["state"] for row in report["exercises"]}
+        known = (_cell(report[key]) for key in ("notebook", "student", "right", "of", "problem"))
+        writer.writerow([*known, *(states.get(id, "") for id in ids)])
+
+
+def _cell(x: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{x}" if isinstance(x, str) and x[:1] in "=+-@\t" and x else x
+
+
 def _report(report: dict[str, Any]) -> str:
-    lines = [f"{report['notebook']}: {report['right']} of {report['of']} ({report['seconds']} s)"]
+    who = f", {report['student']}" if report["student"] else ""
+    head = f"{report['notebook']}{who}: {report['right']} of {report['of']}"
+    lines = [f"{head} ({report['seconds']} s)"]
     if report["problem"]:
         lines.append(f"  problem: {report['problem']}")
     for row in report["exercises"]:

@@ -1,31 +1,40 @@
 """Judges of values: is this number, array or function correct up to rounding?
 
-An answer may have any order of evaluation and any dtype: the tolerance follows from its own
-rounding. Axes of length 1 are ignored. The message for a wrong answer says what it is: the
-negative, the transpose, twice, half, in float32, or a common error.
+An answer may have any order of evaluation, and any dtype that has the digits; see `comparison`.
+The message for a wrong answer says what it is: a common error of this exercise, else a slip that
+`slips` finds, such as an argument that does not count, else what comes out at one input that can be
+checked by hand.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from ..validation import door, instance, not_negative, several, shown, whole
 from ..validation import function as callable_
+from . import slips, typed
+from .comparison import Pair, array_of, plain, shape_of
 from .exercise import Judge
 
-__all__ = ["array", "choice", "function", "number", "same"]
+__all__ = ["Formula", "Number", "array", "choice", "function", "number", "same"]
 
-TERMS = 1024  # roundings behind one entry; every exercise has far fewer
-FACTORS = tuple(f for k in range(2, 65) for f in (Fraction(k), Fraction(1, k)))
-FORMATS = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
 _PAIRS = "pairs of a wrong value and its sentence"
 CommonError = tuple[Any, str]  # a wrong value, or a function that returns it, and its sentence
+
+
+class Formula:
+    """A function with its formula as text: what stands in a message for the f of an exercise."""
+
+    def __init__(self, text: str, f: Callable[..., Any]) -> None:
+        self.text, self.f = text, f
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.f(*arguments)
 
 
 @door
@@ -50,8 +59,15 @@ def same(
     instance("name", name, str, "what the answer is called, text")
     size = None if size is None else not_negative("size", size)
     digits = None if digits is None else whole("digits", digits)
-    wrongs = [([wrong], text) for wrong, text in common_errors]
-    return _judged([_Pair(answer, expected, size, digits)], name, wrongs)
+    pairs = [Pair(answer, expected, size, digits)]
+    if pairs[0].right:
+        return None
+    return (
+        _wrong_kind(pairs, name)
+        or next((text for wrong, text in common_errors if pairs[0].agrees(wrong)), None)
+        or _wrong_shape(pairs, name)
+        or _wrong_value(pairs, name)
+    )
 
 
 def array(expected: Any, name: str = "your answer", **how: Any) -> Judge:
@@ -66,43 +82,77 @@ def array(expected: Any, name: str = "your answer", **how: Any) -> Judge:
     return judge
 
 
+class Number:
+    """The judge of a typed number, which needs `digits` significant digits.
+
+    With a variant, `expected` and the wrong values are functions of the numbers.
+    """
+
+    def __init__(
+        self, expected: Any, name: str, digits: int, common_errors: Sequence[CommonError]
+    ) -> None:
+        self.expected, self.name, self.digits = expected, name, digits
+        self.common_errors = common_errors
+
+    def __call__(self, answer: Any, *numbers: Any) -> str | None:
+        name = self.name
+        if answer is None:
+            return f"{name} is None, and a number is asked for"
+        if isinstance(answer, bool | np.bool_):
+            return f"{name} is {answer}, and a number is asked for"
+        readings = [answer]
+        if isinstance(answer, str):
+            readings = list(typed.numbers(answer))
+            if not readings:
+                return f"{name} is {answer!r}, and a number is asked for"
+        want, *wrong = self.values(*numbers)
+        errors = [(value, text) for value, (_, text) in zip(wrong, self.common_errors, strict=True)]
+        said = [
+            same(reading, want, name, common_errors=errors, digits=self.digits)
+            for reading in readings
+        ]
+        if None in said:
+            return None
+        found = ", which is too" in str(said[0]) and numbers
+        made = typed.made_of(readings[0], numbers[0], self.digits) if found else ""
+        return f"{name} is {made}; there is more to it" if made else said[0]
+
+    def values(self, *numbers: Any) -> list[Any]:
+        """The expected number, and the wrong ones that have a sentence, for these numbers."""
+        found = (self.expected, *(wrong for wrong, _ in self.common_errors))
+        return [one(*numbers) if numbers else one for one in found]
+
+    def apart(self, numbers: Any) -> bool:
+        """Whether these numbers tell the expected value and each of the wrong ones apart."""
+        found = [float(x) for x in self.values(numbers)]
+        return not any(
+            Pair(x, y, digits=self.digits).right
+            for k, x in enumerate(found) for y in found[:k]
+        )
+
+
 def number(
     expected: Any,
     name: str = "your answer",
     *,
     digits: int = 3,
     common_errors: Sequence[CommonError] = (),
-) -> Judge:
-    """The judge of a typed number, which needs `digits` significant digits.
-
-    With a variant, `expected` and the wrong values are functions of the numbers.
-    """
-
-    def judge(answer: Any, *numbers: Any) -> str | None:
-        if isinstance(answer, bool | np.bool_):
-            return f"{name} is {answer}, and a number is asked for"
-        if isinstance(answer, str):
-            try:
-                answer = float(answer)
-            except ValueError:
-                return f"{name} is {answer!r}, and a number is asked for"
-        want = expected(*numbers) if numbers else expected
-        errors = [(wrong(*numbers) if numbers else wrong, text) for wrong, text in common_errors]
-        return same(answer, want, name, common_errors=errors, digits=digits)
-
-    return judge
+) -> Number:
+    """The judge of a typed number; see `Number`."""
+    return Number(expected, name, digits, common_errors)
 
 
 def choice(expected: str, wrong: Mapping[str, str]) -> Judge:
     """The judge of a choice: `expected`, or one of the wrong choices, each with its sentence."""
 
     def judge(answer: Any) -> str | None:
-        if answer == expected:
+        options = sorted((expected, *wrong))
+        found = typed.option(answer, options)
+        if found == expected:
             return None
-        if isinstance(answer, str) and answer in wrong:
-            return wrong[answer]
-        options = ", ".join(repr(option) for option in sorted((expected, *wrong)))
-        return f"{answer!r} is not a choice; they are {options}"
+        if found is not None:
+            return wrong[found]
+        return f"{answer!r} is not a choice; they are {', '.join(map(repr, options))}"
 
     return judge
 
@@ -115,24 +165,34 @@ def function(
     common_errors: Sequence[tuple[Callable[..., Any], str]] = (),
     points: int = 3,
     size: Callable[..., float] | None = None,
+    examples: Sequence[tuple[tuple[Any, ...], str | tuple[str, ...]]] = (),
+    quantities: Callable[..., Mapping[str, Any]] | None = None,
+    equation: Callable[..., str] | None = None,
 ) -> Judge:
     """The judge of a function, compared with `reference` at random points.
+
+    The names of the reference's arguments stand in the messages.
 
     draw: of a random generator, the arguments at one point
     name: of the result; one name for each item of a tuple
     common_errors: wrong functions, each with the sentence for an answer that agrees everywhere
     size: of the terms of a sum, as a function of the arguments; see `same`
+    examples: arguments that can be checked by hand, each with what must come out, and why; for
+        several results, a text for each
+    quantities: what a wrong result may have as a factor, by name, as a function of the arguments
+    equation: of a wrong number and the arguments, what the equation of the task gives with it
     """
     callable_("reference", reference)
     callable_("draw", draw, "a function of a Generator that gives the arguments")
     points = whole("points", points)
     names = [name] if isinstance(name, str) else several("name", name, "text, or a list of texts")
+    letters = list(inspect.signature(reference).parameters)
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):
             kind = _type_name(answer)
             return f"hand over the function itself, not what it returns (this is {kind})"
-        rows = []
+        calls, results = [], []
         for seed in range(points):
             arguments = draw(np.random.default_rng(seed))
             copies = [np.copy(x) if isinstance(x, np.ndarray) else x for x in arguments]
@@ -144,22 +204,46 @@ def function(
                 return "your function changes its arguments; work on a copy"
             parts = _parts(result, len(names))
             if parts is None:
-                return f"return {len(names)} values, {', '.join(names)}, not {_type_name(result)}"
-            rows.append((arguments, parts))
-        for k, one in enumerate(names):
-            pairs = [
-                _Pair(parts[k], _part(reference(*x), k, names), size(*x) if size else None)
-                for x, parts in rows
+                said = f"return {len(names)} values, {', '.join(names)}, not {_type_name(result)}"
+                return said + _of(result)
+            calls.append(arguments)
+            results.append(parts)
+        sizes = [size(*x) if size else None for x in calls]
+        table = [  # for each part, its pairs
+            [
+                Pair(parts[k], _part(reference(*x), k, names), room)
+                for parts, x, room in zip(results, calls, sizes, strict=True)
             ]
-            wrongs = [
-                ([_part(f(*x), k, names) for x, _ in rows], text) for f, text in common_errors
-            ]
-            message = _judged(pairs, one, wrongs)
-            if message:
-                return message
-        return None
+            for k in range(len(names))
+        ]
+        wrong = [k for k, pairs in enumerate(table) if not all(pair.right for pair in pairs)]
+        if not wrong:
+            return None
+        k, pairs, one = wrong[0], table[wrong[0]], names[wrong[0]]
+        named = [dict(zip(letters, x, strict=False)) for x in calls]
+        others = [quantities(*x) for x in calls] if quantities else ()
+
+        def part(*x: Any) -> Any:
+            return _part(reference(*x), k, names)
+
+        return (
+            _wrong_kind(pairs, one, alone=len(names) == 1)
+            or _common(table, calls, names, common_errors)
+            or _exchanged(table, k, names)
+            or slips.simple(pairs, one)
+            or slips.altered(pairs, one, part, named)
+            or _wrong_shape(pairs, one)
+            or _not_finite(pairs, one)
+            or slips.related(pairs, one, named, others)
+            or _few_digits(pairs, one)
+            or _by_hand(answer, part, k, names, letters, examples)
+            or _wrong_value(pairs, one, named, equation)
+        )
 
     return judge
+
+
+# ---- what a wrong answer is ---------------------------------------------------------------------
 
 
 def _parts(result: Any, count: int) -> tuple[Any, ...] | None:
@@ -172,133 +256,245 @@ def _part(values: Any, k: int, names: Sequence[str]) -> Any:
     return values if len(names) == 1 else values[k]
 
 
-# ---- one comparison -----------------------------------------------------------------------------
+def _of(result: Any) -> str:
+    return f" of {len(result)}" if isinstance(result, tuple | list) else ""
 
 
-@dataclass
-class _Pair:
-    """An answer and the expected one, at one point."""
+def _common(
+    table: Sequence[Sequence[Pair]], calls: Sequence[tuple[Any, ...]], names: Sequence[str],
+    common_errors: Sequence[tuple[Callable[..., Any], str]],
+) -> str | None:
+    """The sentence of the wrong function that agrees in each of the parts that it gets wrong.
 
-    answer: Any
-    expected: Any
-    size: float | None = None
-    digits: int | None = None
-
-    def agrees(self, other: Any, u: float | None = None) -> bool:
-        """Whether the answer is `other` up to rounding."""
-        x, y = _array(self.answer), _array(other)
-        if x is None or y is None or _shape(x) != _shape(y):
-            return False
-        x, y = _float64(x).ravel(), _float64(y).ravel()
-        size = self.size
-        if size is None:
-            size = float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
-        if self.digits is None:
-            tolerance = TERMS * (u or _roundoff(self.answer)) * size
-        else:
-            tolerance = 0.5 * 10.0 ** (1 - self.digits) * size
-        with np.errstate(all="ignore"):
-            return bool(np.all((x == y) | (np.isnan(x) & np.isnan(y)) | (abs(x - y) <= tolerance)))
-
-
-def _judged(pairs: list[_Pair], name: str, wrongs: list[tuple[list[Any], str]]) -> str | None:
-    if all(pair.agrees(pair.expected) for pair in pairs):
-        return None
-    for pair in pairs:
-        message = _wrong_kind(pair, name)
-        if message:
-            return message
-    for values, text in wrongs:
-        found = zip(pairs, values, strict=True)
-        if all(value is not None and pair.agrees(value) for pair, value in found):
-            return text
-    return _simple_error(pairs, name) or _wrong_entry(pairs, name)
+    One that gets the same parts wrong as the answer comes first.
+    """
+    wrong = [k for k, pairs in enumerate(table) if not all(pair.right for pair in pairs)]
+    found = []
+    for f, text in common_errors:
+        try:
+            values = [f(*x) for x in calls]
+        except Exception:  # a wrong function need not know what to do with every argument
+            continue
+        differs = [
+            k for k, pairs in enumerate(table)
+            if not all(
+                pair.of(_part(value, k, names)).right
+                for pair, value in zip(pairs, values, strict=True)
+            )
+        ]
+        if wrong[0] in differs and all(
+            pair.agrees(_part(value, k, names))
+            for k in differs for pair, value in zip(table[k], values, strict=True)
+        ):
+            found.append((differs != wrong, text))
+    return min(found, key=lambda one: one[0])[1] if found else None
 
 
-def _wrong_kind(pair: _Pair, name: str) -> str | None:
-    """The message for an answer other than an array of numbers of the expected shape."""
-    x, y = _array(pair.answer), np.asarray(pair.expected)
-    if pair.answer is None:
+def _exchanged(table: Sequence[Sequence[Pair]], k: int, names: Sequence[str]) -> str | None:
+    """The message for a part that is what another part should be."""
+    for j, pairs in enumerate(table):
+        if j == k or not all(a.agrees(b.expected) for a, b in zip(table[k], pairs, strict=True)):
+            continue
+        if all(
+            a.of(b.expected).agrees(-plain(a.expected))
+            for a, b in zip(table[k], pairs, strict=True)
+        ):
+            continue  # a lost sign is the better guess
+        if all(b.agrees(a.expected) for a, b in zip(table[k], pairs, strict=True)):
+            order = ", ".join(one.removeprefix("your ") for one in names)
+            return f"{names[k]} and {names[j]} are exchanged; return them in the order {order}"
+        return f"{names[k]} is what {names[j]} should be"
+    return None
+
+
+def _wrong_kind(pairs: Sequence[Pair], name: str, *, alone: bool = False) -> str | None:
+    """The message for an answer other than an array of numbers."""
+    pair = pairs[0]
+    answer = pair.answer
+    if answer is None:
         return f"{name} is None; is there a return in your function?"
-    if callable(pair.answer) and x is None:
+    if isinstance(answer, tuple | list) and alone:
+        for k, x in enumerate(answer):
+            if np.ndim(x) == np.ndim(pair.expected) and all(
+                isinstance(p.answer, tuple | list) and len(p.answer) == len(answer)
+                and p.of(p.answer[k]).right for p in pairs
+            ):
+                what = name.removeprefix("your ")
+                return (
+                    f"you return {len(answer)} values, and one of them is right: "
+                    f"return {what} alone"
+                )
+    x = array_of(answer)
+    if callable(answer) and x is None:
         return f"{name} is a function; hand over what it returns"
     if x is None:
-        return f"{name} is {_type_name(pair.answer)}, and numbers are asked for"
-    if _shape(x) != _shape(y):
-        if x.ndim == 2 and x.T.shape == y.shape and _Pair(x.T, y, pair.size).agrees(y):
-            return f"{name} has the right values, but is transposed: its shape is {x.shape}"
-        return f"{name} has shape {x.shape}, and {y.shape} is asked for"
-    bad = np.isnan(_float64(x)) & ~np.isnan(_float64(y).reshape(x.shape))
-    if bad.any():
-        return f"{name} is NaN in {int(bad.sum())} of {x.size} entries"
+        return f"{name} is {_type_name(answer)}, and numbers are asked for"
+    found = [array_of(p.answer) for p in pairs]
+    if any(z is not None and np.iscomplex(z).any() for z in found):
+        return f"{name} is complex: is there a root of something negative, or is .imag missing?"
     return None
 
 
-def _simple_error(pairs: list[_Pair], name: str) -> str | None:
-    """The message for a wrong sign, a transpose, a factor or too few digits."""
-    if all(pair.agrees(-_float64(pair.expected)) for pair in pairs):
-        return f"{name} has the right size and the wrong sign"
+def _wrong_shape(pairs: Sequence[Pair], name: str) -> str | None:
     for pair in pairs:
-        y = np.asarray(pair.expected)
-        if y.ndim != 2 or y.shape[0] != y.shape[1] or not pair.agrees(y.T):
-            break
-    else:
-        return f"{name} has the right values, but is transposed"
-    several_numbers = sum(np.size(pair.expected) for pair in pairs) > 1
-    for factor in FACTORS if several_numbers else ():  # with one, the factor gives it away
-        if all(pair.agrees(float(factor) * _float64(pair.expected)) for pair in pairs):
-            return f"{name} is {factor} times what it should be"
-    if all(pair.digits is None for pair in pairs):
-        for dtype in ("float32", "float16"):
-            u = FORMATS[dtype]
-            if all(_roundoff(p.answer) < u and p.agrees(p.expected, u / 16) for p in pairs):
-                return f"{name} is right to the digits of {dtype} only; keep float64 all the way"
+        x, y = array_of(pair.answer), np.asarray(pair.expected)
+        if x is None or shape_of(x) == shape_of(y):
+            continue
+        return (
+            slips.reshaped(pair, name)
+            or f"{name} has shape {x.shape}, and {y.shape} is asked for"
+        )
     return None
 
 
-def _wrong_entry(pairs: list[_Pair], name: str) -> str:
+def _not_finite(pairs: Sequence[Pair], name: str) -> str | None:
+    """The message for NaN and infinity, and for an answer of another kind at a later point."""
+    for pair in pairs:
+        found = array_of(pair.answer)
+        if found is None:
+            return f"{name} is {_type_name(pair.answer)} at one of the points"
+        x, y = plain(found), plain(pair.expected).reshape(found.shape)
+        for bad, what, why in (
+            (np.isnan, "NaN", "0/0, or a root of something negative"),
+            (np.isinf, "infinite", "a division by 0"),
+        ):
+            wrong = bad(x) & ~bad(y)
+            if wrong.any():
+                if x.size == 1:
+                    return f"{name} is {what}: {why}"
+                return f"{name} is {what} in {int(wrong.sum())} of {x.size} entries: {why}"
+    return None
+
+
+def _few_digits(pairs: Sequence[Pair], name: str) -> str | None:
+    found = {pair.few_digits() for pair in pairs if not pair.right}
+    if len(found) == 1 and "" not in found:
+        return f"{name} is right to the digits of {found.pop()} only; keep float64 all the way"
+    off = 0.0
+    for pair in pairs:
+        x, y = plain(array_of(pair.answer)).ravel(), plain(pair.expected).ravel()
+        size = np.abs(y).max(initial=0.0)
+        off = max(off, float(np.abs(x - y).max(initial=0.0) / size) if size else math.inf)
+    if off < 1e-3 and all(pair.digits is None for pair in pairs):
+        return (
+            f"{name} is off by {off:.0e} of its size: too much for rounding; is there an eps, a "
+            "coarse step, or one term too many?"
+        )
+    return None
+
+
+def _by_hand(
+    answer: Callable[..., Any], reference: Callable[..., Any], k: int, names: Sequence[str],
+    letters: Sequence[str], examples: Sequence[tuple[tuple[Any, ...], str | tuple[str, ...]]],
+) -> str | None:
+    """The message for an input that can be checked on paper, where the answer is wrong there."""
+    for arguments, fact in examples:
+        copies = [np.copy(x) if isinstance(x, np.ndarray) else x for x in arguments]
+        try:
+            parts = _parts(answer(*copies), len(names))
+        except Exception:  # it did not fail at the points that count
+            continue
+        want = reference(*arguments)
+        if parts is None or Pair(parts[k], want).right:
+            continue
+        got = array_of(parts[k])
+        if got is not None and _listed(got) == _listed(want):
+            continue  # the difference would not be seen
+        where = _spoken(dict(zip(letters, arguments, strict=False)))
+        if got is not None and got.size <= 12:
+            text = fact if isinstance(fact, str) else fact[k]
+            return f"at {where} {names[k]} is {_listed(got)}; {text}"
+    return None
+
+
+def _wrong_value(
+    pairs: Sequence[Pair], name: str, points: Sequence[slips.Arguments] = (),
+    equation: Callable[..., str] | None = None,
+) -> str | None:
     """The message for any other wrong answer: how much is wrong, and one entry of the answer."""
-    pair = next(pair for pair in pairs if not pair.agrees(pair.expected))
-    x, y = _float64(_array(pair.answer)), _float64(pair.expected)
-    if x.size == 1:
+    single = all(np.size(pair.expected) == 1 for pair in pairs)
+    if not points:
+        said = (
+            _not_finite(pairs, name) or slips.simple(pairs, name) or slips.related(pairs, name)
+            or _few_digits(pairs, name)
+        )
+        if said:
+            return said
+    index, pair = next((k, pair) for k, pair in enumerate(pairs) if not pair.right)
+    where = _spoken(points[index]) if points else ""
+    at = f"at {where} " if where else ""
+    x, y = plain(array_of(pair.answer)), plain(pair.expected)
+    if single:
         value = float(x.reshape(-1)[0])
         if pair.digits and math.isfinite(value) and value:
-            expected = float(y.reshape(-1)[0])
-            side = "too large" if value > expected else "too small"
-            return f"{name} is {value:.6g}, which is {side}"
-        return f"{name} is {value:.6g}, and that is not it"
+            want = float(y.reshape(-1)[0])
+            side = "too large" if value > want else "too small"
+            near = abs(value - want) <= 10.0 ** (2 - pair.digits) * abs(want)
+            digits = f"; {pair.digits} significant digits are asked for" if near else ""
+            return f"{name} is {value:.6g}, which is {'a little ' * near}{side}{digits}"
+        if equation and points:
+            return f"{at}{name} is {value:.4g}, and {equation(value, *points[index].values())}"
+        return f"{at}{name} is {value:.6g}, and that is not it"
+    wrong = pair.wrong()
     x = x.reshape(y.shape)
-    size = pair.size or float(np.abs(y[np.isfinite(y)]).max(initial=0.0))
-    wrong = ~(abs(x - y) <= TERMS * _roundoff(pair.answer) * size)
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    place = ", ".join(map(str, index))
-    return f"{name} is wrong in {int(wrong.sum())} of {x.size} entries; [{place}] is {x[index]:.6g}"
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    place = ", ".join(map(str, first))
+    text = f"{at}{name} is wrong in {int(wrong.sum())} of {x.size} entries"
+    text += f"; [{place}] is {x[first]:.6g}"
+    return text + _source(x, y, first, points[index] if points else {}) + _pattern(wrong)
 
 
-def _array(answer: Any) -> np.ndarray | None:
-    """The numbers of an array of any library; None where there are none."""
-    answer = getattr(answer, "data", answer) if hasattr(answer, "requires_grad") else answer
-    if answer is None or isinstance(answer, str | dict | set) or callable(answer):
-        return None
-    try:
-        found = np.asarray(answer.get() if hasattr(answer, "get") else answer)
-        return found if found.dtype.kind in "biufc" else found.astype("float64")
-    except (ValueError, TypeError, AttributeError):
-        return None
+def _source(
+    x: np.ndarray, y: np.ndarray, index: tuple[int, ...], point: slips.Arguments
+) -> str:
+    """Where a wrong entry comes from, if it is an entry of an argument."""
+    for name, array in point.items():
+        if not isinstance(array, np.ndarray) or not x[index]:
+            continue
+        found = np.argwhere(array == x[index])
+        if len(found) == 1:
+            place = ", ".join(map(str, found[0]))
+            text = f", which is {name}[{place}]"
+            late = found[0][-1] >= array.shape[-1] / 2
+            if not y[index] and late and array.ndim == 1:
+                return f"{text}: an index below 0 counts from the end"
+            return text
+    return ""
 
 
-def _shape(x: Any) -> tuple[int, ...]:
-    return tuple(n for n in np.shape(x) if n != 1)
+def _pattern(wrong: np.ndarray) -> str:
+    """Which entries are wrong, where they are whole rows or columns."""
+    if wrong.ndim != 2 or wrong.all():
+        return ""
+    for axis, word in ((1, "row"), (0, "column")):
+        each = wrong.all(axis=axis)
+        if (wrong.any(axis=axis) == each).all():
+            right = [str(k) for k in np.flatnonzero(~each)]
+            return f"; {word}{'s' * (len(right) > 1)} {', '.join(right)} " + (
+                "are right" if len(right) > 1 else "is right"
+            )
+    return ""
 
 
-def _float64(x: Any) -> np.ndarray:
+def _spoken(point: slips.Arguments) -> str:
+    """The arguments as text: f(x) = x^2, x = 3, w = [[1, 2]]; "" where there are too many."""
+    said = []
+    for name, x in point.items():
+        if isinstance(x, Formula):
+            said.append(f"{name}(x) = {x.text}")
+        elif (isinstance(x, np.ndarray) and x.size <= 6) or (np.ndim(x) == 0 and not callable(x)):
+            said.append(f"{name} = {_listed(x)}")
+        else:
+            return ""
+    return ", ".join(said)
+
+
+def _listed(x: Any) -> str:
+    """4 digits of each number, in brackets as in a list."""
     x = np.asarray(x)
-    return x if x.dtype.kind == "c" else x.astype("float64")
-
-
-def _roundoff(answer: Any) -> float:
-    x = _array(answer)
-    return FORMATS.get(x.dtype.name, 2.0**-53) if x is not None else 2.0**-53
+    if x.ndim == 0:
+        return f"{x.item():.4g}" if x.dtype.kind in "iuf" else str(x.item())
+    return f"[{', '.join(_listed(one) for one in x)}]"
 
 
 def _type_name(answer: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 __all__ = ["MISSING", "Ran", "execute"]
 
 MISSING = "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
+ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, and all that moves a cursor
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ class Tutorial:
 
     @property
     def number(self) -> str:
+        """The number as text, "05"."""
         return self.stem[:2]
 
     @property
@@ -61,6 +62,7 @@ class Tutorial:
 
     @property
     def minutes(self) -> int | None:
+        """How long it takes, as its first cell says; None where that does not."""
         found = re.search(r"\*\*(\d+) minutes\*\*", self.cells[0].source if self.cells else "")
         return int(found[1]) if found else None
 

@@ -28,6 +28,11 @@ def digits() -> tuple[numpy.ndarray, numpy.ndarray]:
 
     images: (1797, 1, 8, 8), float32, k/16 for k = 0 ... 16   labels: (1797,), int64, 0 ... 9
     Raises RuntimeError where the file is missing or is not the one that was shipped.
+
+    >>> from minwn.data import digits
+    >>> images, labels = digits()
+    >>> images.shape, labels[:5]
+    ((1797, 1, 8, 8), array([0, 1, 2, 3, 4]))
     """
     file = resources.files(__name__).joinpath("digits.npz")
     try:

@@ -131,7 +131,7 @@ def forward_product(
     dots: list[Any] = [None] * len(subject.args)
     for k, x in subject.x.items():
         dots[k] = subject.put(k, tangents.get(k, numpy.zeros_like(x)))
-    before = [t if t is None else backend.copy(t) for t in dots]
+    before: list[Any] = [t if t is None else backend.copy(t) for t in dots]
     found = as_tuple(jvp(*subject.args, *dots))
     if len(found) != len(subject.outputs):
         raise WrongForm(None, f"jvp returns {len(found)} tangents of {len(subject.outputs)}")
@@ -161,6 +161,7 @@ def judged_backward(subject: Subject, backward: Any) -> Callable[..., Any]:
 
 
 def name_of(f: Any) -> str:
+    """The name under which f is reported."""
     return getattr(f, "name", None) or getattr(f, "__name__", None) or type(f).__name__
 
 
@@ -221,7 +222,7 @@ def graph_product(subject: Subject) -> Callable[..., Any]:
     return product
 
 
-def gradient_function(subject: Subject, u: Array) -> tuple[Any, list[Array]]:
+def gradient_function(subject: Subject, u: numpy.ndarray) -> tuple[Any, list[Array]]:
     """(x, u) -> J(x)^T u as a function of Tensors, and a point of it."""
     n = len(subject.checked)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from .. import backend
-from ..backend import Array, Generator, generator
+from ..backend import Generator, generator
 from ..graph import Primitive, raw
 from ..tensors import Tensor
 from ..validation import flag, function, instance, not_negative, shown, whole
@@ -206,7 +206,7 @@ class Check:
             raise WrongForm(changed[0], "the derivative writes to this input")
 
         @cache
-        def rounding() -> dict[int, Array]:
+        def rounding() -> dict[int, numpy.ndarray]:
             with backend.quiet():
                 return rounding_of(subject, options.backward, u, bars, self.rng)
 
@@ -293,15 +293,22 @@ def gradcheck(
     mode: "full" measures every entry, one of each independent slice at a time; "random" measures
     `directions` of each argument, and on a failure halves the direction until one entry is left.
     method: "complex", "difference", or "auto", the complex step where differences confirm it (and
-    where, along random directions, they do not suffice). batched: f over a leading axis of all its
-    arguments, or True where f itself is that. order: 2 judges the gradient, a function of the
-    inputs and the cotangent, in the same way, after the function; and so on.
+    where, along random directions, they do not suffice).
+    batched: f over a leading axis of all its arguments, or True where f itself is that.
+    order: 2 judges the gradient, a function of the inputs and the cotangent, in the same way, after
+    the function; and so on.
 
     When a gradient from the graph is wrong, the operations in it are judged one by one (`blame`),
     unless `localise` is False.
     Raises GradcheckError with the report unless the verdict is "pass" (or `raise_on_failure` is
     False; the report is then true only for "pass"), TypeError or ValueError for options that
     cannot be meant. Everything random comes from `rng`, by default one of seed 0.
+
+    >>> def half_of_it(y_bar, x):
+    ...     return y_bar * x
+    >>> report = gradcheck(lambda x: x * x, [3.0], backward=half_of_it, raise_on_failure=False)
+    >>> report.verdict, round(report.worst.analytic / report.worst.numeric, 6)
+    ('fail', 0.5)
     """
     options = Options(
         backward, jvp, mode, order, method, batched, argnums, cotangents, directions, rtol, dtype,

@@ -166,6 +166,7 @@ class Comparer:
     rng: Generator
 
     def measurement(self, k: int, cotangents: Any) -> Measurement:
+        """Argument k measured: each entry of it, or random directions."""
         x, subject = self.subject.x[k], self.subject
         full = self.mode == "full"
         bits = 12 if subject.u_bar < FINE else 4

@@ -101,6 +101,7 @@ class Entries:
         return error[:, rows].T
 
     def tangent(self, row: int) -> numpy.ndarray:
+        """1 at the entry of that number, 0 elsewhere."""
         return numpy.eye(1, self.x.size, row).reshape(self.x.shape)
 
     def least(self, rows: numpy.ndarray) -> numpy.ndarray:
@@ -123,6 +124,7 @@ class Directions:
         self.tangents = tangents
 
     def shifted(self, rows: numpy.ndarray, h: numpy.ndarray) -> numpy.ndarray:
+        """x + h t for these rows, each with its own h.   -> (rows, *x.shape)"""
         return self.x + h.reshape(-1, *(1,) * self.x.ndim) * self.tangents[rows]
 
     def dot(self, x_bar: numpy.ndarray, rows: numpy.ndarray) -> numpy.ndarray:
@@ -130,9 +132,11 @@ class Directions:
         return self.tangents[rows].reshape(len(rows), -1) @ x_bar.T
 
     def bound(self, error: numpy.ndarray, rows: numpy.ndarray) -> numpy.ndarray:
+        """What errors of the entries of a gradient can add up to along these rows."""
         return abs(self.tangents[rows]).reshape(len(rows), -1) @ error.T
 
     def tangent(self, row: int) -> numpy.ndarray:
+        """The tangent of a row, in the shape of x."""
         return self.tangents[row]
 
     def least(self, rows: numpy.ndarray) -> numpy.ndarray:
@@ -141,6 +145,7 @@ class Directions:
 
     @cached_property
     def spread(self) -> float:
+        """The function of the same name, of x."""
         return spread(self.x)
 
     def scales(self, rows: numpy.ndarray) -> list[numpy.ndarray]:

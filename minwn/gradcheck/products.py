@@ -90,6 +90,7 @@ class TaylorReport:
 
     @property
     def ok(self) -> bool:
+        """Whether the verdict is "pass"."""
         return self.verdict == "pass"
 
     def __bool__(self) -> bool:

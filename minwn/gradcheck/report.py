@@ -44,6 +44,7 @@ class Comparison:
 
     @property
     def error(self) -> float:
+        """|analytic - numeric|."""
         return abs(self.analytic - self.numeric)
 
     @property
@@ -85,10 +86,12 @@ class GradcheckReport:
 
     @property
     def verdict(self) -> str:
+        """The worst of the verdicts of the comparisons."""
         return min((c.verdict for c in self.comparisons), key=VERDICTS.index, default="pass")
 
     @property
     def ok(self) -> bool:
+        """Whether the verdict is "pass"."""
         return self.verdict == "pass"
 
     @property

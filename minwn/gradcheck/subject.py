@@ -370,6 +370,7 @@ def names_of(f: Any, count: int | None = None) -> list[str]:
 
 
 def as_tuple(y: Any) -> tuple[Any, ...]:
+    """y as a tuple: of its items, or of itself alone."""
     return tuple(y) if isinstance(y, tuple | list) else (y,)
 
 

@@ -41,7 +41,12 @@ def output_axis(kind: str) -> int | None:
 
 
 def choices(shape: Shape) -> list[Axes]:
-    """All the axes that norms can be kept for in a weight of this shape, the fewest first."""
+    """All the axes that norms can be kept for in a weight of this shape, the fewest first.
+
+    Raises ValueError for one with more than 10 axes, which has too many choices.
+    """
+    if len(shape) > 10:
+        raise ValueError(f"a weight with {len(shape)} axes: say with dim which of them keep norms")
     axes = range(len(shape))
     return [None, *(c for n in axes for c in itertools.combinations(axes, n + 1))]
 

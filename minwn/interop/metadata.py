@@ -9,19 +9,29 @@ from typing import Any
 from .names import FRAMEWORKS
 from .plain import FileError
 
-__all__ = ["about", "framework", "lengths", "number"]
+__all__ = ["about", "framework", "lengths", "number", "texts"]
 
 
-def about(framework: str, epsilon: float, lengths: Mapping[str, Any]) -> dict[str, str]:
+def about(
+    framework: str, epsilon: float, lengths: Mapping[str, Any],
+    kinds: Mapping[str, str] | None = None, names: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """The metadata of a state: its framework, and the form and eps of each norm.
 
-    epsilon: Flax's. lengths: {name of g: (form, eps)} in minwn.
+    epsilon: Flax's. lengths: {name of g: (form, eps)} in minwn. kinds: {parameter: kind of its
+    layer}, kept where the shape does not show it. names: {parameter: its name where it came from},
+    where this framework calls it otherwise.
     """
+    seen = ("linear", "conv", "other", "norm")
+    hidden = {p: kind for p, kind in (kinds or {}).items() if kind not in seen}
     metadata = {"framework": framework, "format": FRAMEWORKS[framework].tag or "minwn"}
     if framework == "flax":
         metadata["epsilon"] = repr(float(epsilon))
     if framework == "minwn":
         metadata["weight_norm"] = json.dumps(dict(lengths))
+    for key, found in (("kinds", hidden), ("names", dict(names or {}))):
+        if found:
+            metadata[key] = json.dumps(found, sort_keys=True)
     return metadata
 
 
@@ -44,7 +54,17 @@ def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
         raise FileError("what the file says of its weight norms is damaged") from None
 
 
+def texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
+    """{parameter: text}, as `about` wrote it for "kinds" and "names"."""
+    try:
+        found = json.loads(metadata.get(key, "{}"))
+        return {p: x for p, x in found.items() if isinstance(x, str)}
+    except (ValueError, AttributeError, RecursionError):
+        raise FileError(f"what the file says of its {key} is damaged") from None
+
+
 def number(metadata: Mapping[str, str], key: str, default: float) -> float:
+    """The number under that key, or the default.  Raises FileError for other text."""
     try:
         return float(metadata.get(key, default))
     except ValueError:

@@ -5,30 +5,41 @@
     parametrization    a.parametrizations.weight.original0  a.parametrizations.weight.original1
     equinox            a.g                                  a.layer.weight
     flax               params.WeightNorm_0.a/kernel/scale   params.a.kernel
+    flax, of nnx       a.scales.kernel                      a.layer_instance.kernel
 
 A state is a mapping from such names to arrays. Flax nests its own; here, and in files, the levels
-are joined by dots. The names of an Equinox model are those that
-`jax.tree_util.keystr(path, simple=True, separator=".")` gives.
+are joined by dots, and the items of a list are levels called 0, 1, ... The names of an Equinox
+model are those that `jax.tree_util.keystr(path, simple=True, separator=".")` gives.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+
+from ..backend import is_floating
 from ..nn.module import join
 from ..validation import choice, instance, mapping
 
 __all__ = [
+    "COLLECTIONS",
     "FRAMEWORKS",
     "Framework",
+    "excluded_names",
     "flatten",
     "layer_of",
     "leaf_of",
     "locate",
+    "natural",
+    "normalised_pairs",
     "place",
+    "plain_name",
     "unflatten",
 ]
 
@@ -86,7 +97,10 @@ FLAX_NAMES = {
     ("batch_stats", "mean"): "running_mean",
     ("batch_stats", "var"): "running_var",
 }
+COLLECTIONS = ("params.", "batch_stats.")
 FLAX_WEIGHTS = {"embedding": "embedding", "norm": "scale"}  # by kind of layer; others have a kernel
+
+_NNX = re.compile(r"(?P<prefix>(?:.*\.)?)scales\.(?P<path>.+)")
 
 Keys = tuple[str, ...]  # the names of one parameter in a state: (itself,), or (g, v)
 
@@ -94,37 +108,101 @@ Keys = tuple[str, ...]  # the names of one parameter in a state: (itself,), or (
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def locate(names: Iterable[str], framework: str) -> dict[str, Keys]:
+def locate(
+    names: Iterable[str], framework: str, exclude: Iterable[str] = ()
+) -> dict[str, Keys]:
     """{parameter: its names} for the names of a state.
 
     A parameter is called as it is in a minwn model without weight norm, "encoder.0.weight"; the
-    level that a wrapper adds (`layer`, `layer_instance`) is left out.
-    Raises ValueError for half a pair, and where two names stand for one parameter.
+    level that a wrapper adds (`layer`, `layer_instance`) is left out. Of a mapping, the shapes
+    count too: an x_g and x_v, or g and layer.weight, are a pair only where g has the axes of norms
+    of v. The names weight and bias are enough by themselves.
+    exclude: patterns of parameters or layers that have no pair, whatever their names.
+    Raises ValueError for half a pair, where two names stand for one parameter, and for a pattern
+    that excludes nothing.
     """
+    shapes = _shapes(names) if isinstance(names, Mapping) else {}
     names, row = list(names), FRAMEWORKS[framework]
-    pairs, wrapped = _suffixes(names, row)
+    excluded = excluded_names(names, framework, exclude)
+    for pattern in exclude:
+        if not excluded_names(names, framework, [pattern]):
+            raise ValueError(f"exclude: {pattern!r} fits no pair of g and v, nor half of one")
+    certain = [name for name in names if name not in excluded]
+    pairs, wrapped = _suffixes(certain, row, shapes)
     if row.child:
-        _scales(names, row.child, pairs, wrapped)
+        _scales(certain, row.child, pairs, wrapped)
+    known, levels = set(names), {prefix.removesuffix(".") for prefix in wrapped}
     gains = set(pairs.values())
     found: dict[str, Keys] = {}
     for name in names:
         if name in gains:
             continue
         keys: Keys = (pairs[name], name) if name in pairs else (name,)
-        parameter = _parameter(name, framework, name in pairs, wrapped)
+        parameter = _parameter(name, framework, name in pairs, levels, known)
         if parameter in found:
-            raise ValueError(f"{found[parameter]} and {keys} both stand for {parameter!r}")
+            both = " and ".join(", ".join(x) for x in (found[parameter], keys))
+            raise ValueError(f"{both} both stand for {parameter!r}")
         found[parameter] = keys
     return found
 
 
-def _suffixes(names: list[str], row: Framework) -> tuple[dict[str, str], list[str]]:
+def normalised_pairs(state: Mapping[str, Any], framework: str) -> dict[str, str]:
+    """{v: g} of the pairs that a framework's names make of a state; no half of one is an error."""
+    row, shapes = FRAMEWORKS[framework], _shapes(state)
+    pairs, wrapped = _suffixes(list(state), row, shapes, halves=True)
+    if row.child:
+        _scales(list(state), row.child, pairs, wrapped, halves=True)
+    return pairs
+
+
+def excluded_names(names: Iterable[str], framework: str, patterns: Iterable[str]) -> set[str]:
+    """The names of the g and v of the parameters, or of their layers, that fit a pattern."""
+    row, found = FRAMEWORKS[framework], set()
+    patterns = list(patterns)
+    for name in names if patterns else ():
+        ends = [name, name.removesuffix("/scale")] if name.endswith("/scale") else []
+        for template in filter(None, (row.g, row.v, row.log)):
+            match = _pattern(template).fullmatch(name)
+            ends += [match["path"] + match.groupdict().get("name", "weight")] if match else []
+        words = [x for end in ends for x in (end, layer_of(end))]
+        if any(fnmatchcase(x, pattern) for pattern in patterns for x in words):
+            found.add(name)
+    return found
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, Any]:
+    """{name: shape}, with None for what is no floating array; without what has no shape."""
+    arrays = {name: x for name, x in state.items() if hasattr(x, "shape")}
+    return {
+        name: tuple(x.shape) if is_floating(getattr(x, "dtype", np.float64)) else None
+        for name, x in arrays.items()
+    }
+
+
+def _fits(g: str, v: str, shapes: Mapping[str, Any]) -> bool:
+    """Whether g can be norms of v: floating both, with v's size or 1 along each axis, and 1 along
+    one at least. True where shapes are not known."""
+    if g not in shapes or v not in shapes:
+        return True
+    one, other = shapes[g], shapes[v]
+    if one is None or not other:  # numbers that have no norm
+        return False
+    return one in ((), (1,)) or (
+        len(one) == len(other) and 1 in one
+        and all(n in (1, m) for n, m in zip(one, other, strict=True))
+    )
+
+
+def _suffixes(
+    names: list[str], row: Framework, shapes: Mapping[str, Any], halves: bool = False
+) -> tuple[dict[str, str], list[str]]:
     """{v: g} for the pairs named by the row's patterns, and the levels that hold a layer."""
     pairs: dict[str, str] = {}
     known = set(names)
     if row.column == "equinox":  # a plain `g` belongs to the weight
         ends = [name for name in names if name == "g" or name.endswith(".g")]
         pairs = {f"{g[:-1]}layer.weight": g for g in ends if f"{g[:-1]}layer.weight" in known}
+        pairs = {v: g for v, g in pairs.items() if _fits(g, v, shapes)}
         return pairs, [v.removesuffix("weight") for v in pairs]
     for name in names if row.g else ():
         for one, others in ((row.v, (row.g, row.log)), (row.g, (row.v,))):
@@ -133,20 +211,34 @@ def _suffixes(names: list[str], row: Framework) -> tuple[dict[str, str], list[st
                 continue
             partners = [other.format(**match.groupdict()) for other in others if other]
             partner = next((p for p in partners if p in known), None)
+            certain = match["name"].startswith(("weight", "bias")) or "parametrizations." in one
             if partner is not None and one is row.v:
-                pairs[name] = partner
-            elif partner is None and match["name"].startswith(("weight", "bias")):
-                raise ValueError(f"{name!r} without its {partners[0]!r}; both are needed")
+                if certain or _fits(partner, name, shapes):
+                    pairs[name] = partner
+            elif partner is None and certain and not halves:
+                raise ValueError(
+                    f"{name!r} without its {partners[0]!r}; both are needed, or an exception for "
+                    f"{match['path'] + match['name']!r} where it is no weight norm"
+                )
     return pairs, []
 
 
-def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[str]) -> None:
+def _scales(
+    names: list[str], child: str, pairs: dict[str, str], wrapped: list[str], halves: bool = False
+) -> None:
     """Add the pairs of wrappers: "a.b/weight/scale" is the g of a.child.b.weight, or, in Flax, of
-    the b at the level of a."""
+    the b at the level of a; in nnx "a.scales.kernel" that of "a.layer_instance.kernel"."""
     known = set(names)
+    for match in filter(None, map(_NNX.fullmatch, names if child == "layer_instance" else ())):
+        v = f"{match['prefix']}{child}.{match['path']}"
+        if v in known:
+            pairs[v] = match[0]
+            wrapped.append(f"{match['prefix']}{child}.")
     for g in (name for name in names if name.endswith("/scale")):
         scope, _, path = g.removesuffix("/scale").rpartition(".")
         if path.endswith("/scale"):
+            if halves:
+                continue
             raise ValueError(f"{g!r} is the scale of a scale; no other framework has that")
         path = path.replace("/", ".")
         prefix = f"{scope}." if scope else ""
@@ -160,22 +252,44 @@ def _scales(names: list[str], child: str, pairs: dict[str, str], wrapped: list[s
             else:
                 v = beside
         if v not in known:
+            if halves:
+                continue
             raise ValueError(f"{g!r} is the scale of no parameter: there is no {v!r}")
         pairs[v] = g
 
 
-def _parameter(name: str, framework: str, is_pair: bool, wrapped: list[str]) -> str:
-    for prefix in sorted(set(wrapped), key=len, reverse=True):  # the innermost wrapper first
-        if name.startswith(prefix):
-            name = join(prefix[:-1].rpartition(".")[0], name.removeprefix(prefix))
+def plain_name(state: Iterable[str], framework: str, exclude: Iterable[str] = ()) -> dict[str, str]:
+    """{parameter: its name where nothing is normalised}, in the framework's own words."""
+    located = locate(state, framework, exclude)
+    if framework != "flax":
+        return {p: p for p in located}
+    found = {}
+    for p, keys in located.items():
+        collection = keys[-1].partition(".")[0]
+        found[p] = join(collection, join(layer_of(p), leaf_of(keys[-1])))
+    return found
+
+
+def _parameter(
+    name: str, framework: str, is_pair: bool, wrapped: set[str], known: set[str]
+) -> str:
+    levels = name.split(".")
+    for n in range(len(levels) - 1, 0, -1):  # the innermost wrapper first
+        if ".".join(levels[:n]) in wrapped:
+            del levels[n - 1]
+    name = ".".join(levels)
     if framework == "flax":
         collection, _, rest = name.partition(".")
         path, _, leaf = rest.rpartition(".")
+        statistics = {join(collection, path, x) for x in ("mean", "var")}
+        if leaf in ("mean", "var") and statistics <= known:
+            collection = "batch_stats"  # in nnx they stand with the parameters
         return join(path, FLAX_NAMES.get((collection, leaf), leaf))
     match = _pattern(FRAMEWORKS[framework].v).fullmatch(name) if is_pair else None
     return match["path"] + match["name"] if match else name
 
 
+@functools.cache
 def _pattern(template: str) -> re.Pattern[str]:
     path, name = r"(?P<path>(?:.*\.)?)", r"(?P<name>[^.]+)"
     return re.compile(re.escape(template).replace(r"\{path\}", path).replace(r"\{name\}", name))
@@ -194,22 +308,36 @@ def leaf_of(parameter: str) -> str:
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str, Keys]:
+def natural(name: str) -> list[tuple[int, str, str]]:
+    """The key by which names are sorted: numbers in them count as numbers, so 2 is before 10."""
+    words = enumerate(re.split(r"([0-9]+)", name))
+    return [(len(x.lstrip("0")), x.lstrip("0"), x) if n % 2 else (-1, x, "") for n, x in words]
+
+
+def place(
+    kinds: Mapping[str, str], pairs: set[str], framework: str, leaves: Mapping[str, str] = {}
+) -> dict[str, Keys]:
     """{parameter: its names} in a framework, for {parameter: kind of its layer}.
 
-    In Flax each normalised layer has its own WeightNorm at the same level, numbered in order; a
-    normalised layer that is the whole model is its layer_instance. That is how Flax names them.
+    In Flax each normalised layer has its own WeightNorm at the same level, numbered in the natural
+    order of the layers; a normalised layer that is the whole model is its layer_instance. That is
+    how Flax names them, where it calls the layers in that order. leaves: {parameter: Flax's name
+    for it} where that is known.
     Raises ValueError where Equinox has no name for the norm of a parameter.
     """
     row = FRAMEWORKS[framework]
     normalised = {layer_of(p) for p in pairs}
-    norms: dict[str, list[str]] = {}  # in Flax: level -> the normalised layers there
+    norms: dict[str, dict[str, int]] = {}  # in Flax: level -> the numbers of its layers' norms
+    for layer in sorted(normalised, key=natural):
+        there = norms.setdefault(layer_of(layer), {})
+        there[layer] = len(there)
     found = {}
     for parameter, kind in kinds.items():
         path, dot, name = parameter.rpartition(".")
         if framework == "flax":
+            leaf = leaves.get(parameter) or _flax_leaf(name, kind)
             found[parameter] = _flax(
-                path, name, kind, parameter in pairs, path in normalised, norms
+                path, name, leaf, parameter in pairs, path in normalised, norms
             )
         elif parameter in pairs:
             part = {"path": path + dot, "name": name}
@@ -224,20 +352,23 @@ def place(kinds: Mapping[str, str], pairs: set[str], framework: str) -> dict[str
     return found
 
 
+def _flax_leaf(name: str, kind: str) -> str:
+    if name == "weight":
+        return FLAX_WEIGHTS.get(kind, "kernel")
+    return name.removeprefix("running_") if name in ("running_mean", "running_var") else name
+
+
 def _flax(
-    path: str, name: str, kind: str, is_pair: bool, normalised: bool, norms: dict[str, list[str]]
+    path: str, name: str, leaf: str, is_pair: bool, normalised: bool,
+    norms: Mapping[str, Mapping[str, int]],
 ) -> Keys:
-    collection = "batch_stats" if name.startswith("running_") else "params"
-    leaf = FLAX_WEIGHTS.get(kind, "kernel") if name == "weight" else name.removeprefix("running_")
+    collection = "batch_stats" if name in ("running_mean", "running_var") else "params"
     level, _, layer = path.rpartition(".")
     scope = "params"
     if normalised and not path:
         layer = "layer_instance"
     elif normalised:
-        there = norms.setdefault(level, [])
-        if path not in there:
-            there.append(path)
-        scope = join("params", level, f"WeightNorm_{there.index(path)}")
+        scope = join("params", level, f"WeightNorm_{norms[level][path]}")
     key = join(collection, level, layer, leaf)
     return (f"{scope}.{layer}/{leaf}/scale", key) if is_pair else (key,)
 
@@ -245,35 +376,57 @@ def _flax(
 # ---- Flax's nesting -----------------------------------------------------------------------------
 
 
-def flatten(state: Mapping[str, Any], framework: str) -> dict[str, Any]:
+def flatten(state: Mapping[str, Any], framework: str, *, lenient: bool = False) -> dict[str, Any]:
     """The state with its levels joined by dots; of Flax, beginning with the collection.
 
-    Raises ValueError for names that would be read as other levels than they are.
+    A level is a mapping (a FrozenDict, an nnx.State) or a list of arrays; a tree of parameters
+    alone is taken for the collection params.
+    lenient: leave collections other than params and batch_stats, which no conversion can place.
+    Raises ValueError for names that would be read as other levels than they are, or stand twice.
     """
-    flat = dict(_leaves(mapping("state", state), ""))
+    flat: dict[str, Any] = {}
+    for name, x in _leaves(mapping("state", state), ""):
+        if name in flat:
+            raise ValueError(f"{name!r} is there twice, as one name and as a name in a level")
+        flat[name] = x
     choice("framework", framework, FRAMEWORKS)
     if framework != "flax":
         return flat
-    if not any(name.startswith("params.") for name in flat):
+    if not any(name.startswith(COLLECTIONS) for name in flat):
         flat = {f"params.{name}": x for name, x in flat.items()}
     for name in flat:
         if "/" in name and not name.endswith("/scale"):
             raise ValueError(f"{name!r}: join the levels by dots, flatten_dict(params, sep='.')")
-        if not name.startswith(("params.", "batch_stats.")):
-            raise ValueError(f"{name!r} is in neither of the collections params and batch_stats")
+        if not name.startswith(COLLECTIONS) and not lenient:
+            raise ValueError(
+                f"{name!r} is in neither of the collections params and batch_stats; leave it out"
+            )
     return flat
 
 
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, x in tree.items():
+def _leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, x in tree.items() if isinstance(tree, Mapping) else enumerate(tree):
+        if isinstance(name, int) and not isinstance(name, bool):  # of a list, and of one in nnx
+            name = str(name)
+        elif isinstance(name, tuple) and name and all(isinstance(n, str) and n for n in name):
+            name = ".".join(name)  # the path of a scale in nnx
         if not isinstance(name, str) or not name:
             raise ValueError(f"{prefix}{name!r} cannot be a name; names are text")
-        if isinstance(x, Mapping):
+        if hasattr(x, "get_value"):  # a variable of nnx
+            x = x.get_value()
+        if isinstance(x, Mapping) or _is_level(x):
             if "." in name:
                 raise ValueError(f"the level {name!r} has a dot, which parts the levels in a name")
             yield from _leaves(x, f"{prefix}{name}.")
         else:
             yield prefix + name, x
+
+
+def _is_level(x: Any) -> bool:
+    """Whether it is a list of levels and arrays, and not of numbers."""
+    return isinstance(x, list | tuple) and bool(x) and all(
+        isinstance(item, Mapping) or hasattr(item, "shape") or _is_level(item) for item in x
+    )
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:

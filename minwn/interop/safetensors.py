@@ -9,17 +9,20 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import dtype_of
-from .plain import DTYPES, FileError, check_name
+from .plain import DTYPES, FileError, Selection, check_name
 
 __all__ = ["HEADER_LIMIT", "read_safetensors", "write_safetensors"]
 
 HEADER_LIMIT = 2**24  # bytes of names and shapes at the beginning
 
 
-def read_safetensors(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, Any], dict]:
+def read_safetensors(
+    file: IO[bytes], size: int, selection: Selection
+) -> tuple[dict[str, Any], dict]:
+    """The arrays and metadata of an open .safetensors of `size` bytes.  Raises FileError."""
     safetensors = _package()
-    if size > limit + HEADER_LIMIT:
-        raise FileError(f"it has {size} bytes, over the limit of {limit}")
+    if size > selection.limit + HEADER_LIMIT:
+        raise FileError(f"it has {size} bytes, over the limit of {selection.limit}")
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > size - 8:
@@ -29,18 +32,27 @@ def read_safetensors(file: IO[bytes], size: int, limit: int) -> tuple[dict[str, 
     text = file.read(length)
     header = _header(text)
     metadata = header.pop("__metadata__", {})
-    for name, entry in header.items():
-        _check_entry(name, entry)
+    wanted = {}
+    for old, entry in header.items():
+        _check_entry(old, entry)
+        name = selection.name(old)
+        if name is not None and entry["dtype"] not in DTYPES:
+            selection.refuse(name, f"an array of {entry['dtype']!r}")
+        elif name is not None:
+            wanted[old] = name
     try:
         parts = safetensors.deserialize(start + text + file.read())
     except Exception as error:  # the package's own error, and any that its bindings raise
         raise FileError(f"damaged, or no .safetensors: {error}") from None
-    state = {
-        name: np.frombuffer(part["data"], dtype_of(DTYPES[part["dtype"]])).reshape(part["shape"])
-        for name, part in parts
-    }
-    state = {name: x.astype(x.dtype.newbyteorder("="), order="C") for name, x in state.items()}
-    return state, metadata
+    found = {}
+    for old, part in parts:
+        if old in wanted:
+            dtype = dtype_of(DTYPES[part["dtype"]])
+            selection.take(old, tuple(part["shape"]), dtype.itemsize)
+            x = np.frombuffer(part["data"], dtype).reshape(part["shape"])
+            found[old] = x.astype(dtype.newbyteorder("="), order="C")
+    # The package hands them out in another order each time; the header has one.
+    return {name: found[old] for old, name in wanted.items()}, metadata
 
 
 def _header(text: bytes) -> dict[str, Any]:
@@ -69,17 +81,25 @@ def _check_entry(name: str, entry: Any) -> None:
     check_name(name, FileError)
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise FileError(f"{name!r} is not described as an array")
-    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
+    if not isinstance(entry["dtype"], str):
         raise FileError(f"{name!r} is {entry['dtype']!r}; a state holds {', '.join(DTYPES)}")
 
 
 def write_safetensors(
     file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
+    """Write arrays and metadata to an open .safetensors."""
     _package()
     from safetensors.numpy import save
 
-    file.write(save(dict(arrays), metadata=dict(metadata)))
+    # The package writes the metadata in another order each time, so they are put in here.
+    plain = save(dict(arrays))
+    end = 8 + int.from_bytes(plain[:8], "little")
+    header = {"__metadata__": dict(metadata), **json.loads(plain[8:end])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    file.write(len(text).to_bytes(8, "little") + text)
+    file.write(memoryview(plain)[end:])
 
 
 def _package() -> Any:

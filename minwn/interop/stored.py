@@ -13,7 +13,7 @@ from ..nn import ZeroNormError
 from .layout import Axes, bring, bring_g, choices, output_axis, restore, restore_g
 from .names import Framework, Keys, leaf_of
 
-__all__ = ["Stored", "gain", "length_of"]
+__all__ = ["Stored", "folded", "gain", "length_of", "narrowed", "norms"]
 
 Length = tuple[str, float]  # form and eps of h
 
@@ -29,6 +29,7 @@ class Stored(NamedTuple):
 
     @property
     def flat(self) -> bool:
+        """Whether g has the kept axes alone, as a wrapper's scale."""
         return _is_scale(self.row, self.keys)
 
     @property
@@ -37,6 +38,7 @@ class Stored(NamedTuple):
         return self.keys[0].endswith("_s") and len(self.keys) == 2
 
     def layout(self, parameter: str) -> tuple[str, str, int]:
+        """(kind of layer, framework's column in the table, groups) of one of its parameters."""
         kind = self.kind if leaf_of(parameter) == "weight" else "other"
         return kind, self.row.column, self.groups
 
@@ -54,11 +56,12 @@ class Stored(NamedTuple):
         for key, x in zip(self.keys, arrays, strict=True):
             if not is_floating(x.dtype):
                 raise ValueError(f"{key} is {x.dtype}; only floating weights have a norm")
-        axes = self._axes(arrays[0].shape, v.shape, layout, dim)
+        axes = self._axes(arrays[0].shape, v.shape, layout, dim, parameter)
         return v, restore_g(arrays[0], v.shape, axes, *layout, flat=self.flat), axes
 
     def _axes(
-        self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any
+        self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any,
+        parameter: str,
     ) -> Axes:
         """The axes `dim` names, if they fit the shape of g; for "infer", the only ones that fit."""
 
@@ -71,13 +74,8 @@ class Stored(NamedTuple):
 
         g_key, v_key = self.keys
         whole = g in ((), (1,), (1,) * len(v))  # one norm of all, as one or another writes it
-        if dim == "output":
-            dim = output_axis(layout[0] if len(v) > 1 else "norm")
-            if dim is None:
-                raise ValueError(f"{v_key}: dim='output' for a weight of no known layout")
-        if dim != "infer":
-            axes = validation.axes("dim", dim, v)
-            axes = None if axes is None else tuple(sorted(set(axes)))
+        if not (isinstance(dim, str) and dim in ("infer", "usual")):
+            axes = self.axes(v, layout[0], dim)
             if g != shape(axes) and not (axes is None and whole):
                 raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape(axes)}")
             return axes
@@ -85,8 +83,12 @@ class Stored(NamedTuple):
         fits = [a for a in choices(v) if (together or a is None or len(a) == 1) and shape(a) == g]
         if not fits and (self.flat or not whole):
             raise ValueError(
-                f"{g_key} of shape {g} fits no axes of {v_key}, which is {v} in minwn's layout"
+                f"{g_key} of shape {g} fits no axes of {v_key}, which is {v} in minwn's layout; "
+                f"where they are no weight norm, give exclude={parameter!r}"
             )
+        usual = (output_axis(layout[0]),)
+        if dim == "usual" and usual in fits:
+            return usual  # type: ignore[return-value]
         if len({weight_norm.kept_shape(v, axes) for axes in fits}) > 1:
             options = " or ".join(str(a[0] if a and len(a) == 1 else a) for a in fits)
             raise ValueError(
@@ -94,6 +96,15 @@ class Stored(NamedTuple):
                 f"minwn's layout; say which with dim. 'output', one norm for each output, is usual"
             )
         return fits[0] if fits else None
+
+    def axes(self, v: tuple[int, ...], kind: str, dim: Any) -> Axes:
+        """The axes that `dim` names in a weight of shape v."""
+        if isinstance(dim, str) and dim == "output":
+            dim = output_axis(kind if len(v) > 1 else "norm")
+            if dim is None:
+                raise ValueError(f"{self.keys[-1]}: dim='output' for a weight of no known layout")
+        axes = validation.axes("dim", dim, v)
+        return None if axes is None else tuple(sorted(set(axes)))
 
     def write(self, v: Any, g: Any, axes: Axes, parameter: str, after_bias: int) -> list[Any]:
         """The arrays for `keys`. after_bias: how many axes Equinox adds to a bias."""
@@ -133,20 +144,60 @@ def gain(stored: Any, v: Any, one: Stored, other: Stored, parameter: str) -> Any
         if one.log:
             g = np.exp(g)
         if one.length != other.length:
-            old, new = (
-                weight_norm.radius(v, shape=g.shape, eps=eps, form=form)
-                for form, eps in (one.length, other.length)
-            )
-            g = g * (new / old)  # w = g v / old = (g new / old) v / new
-            if np.isnan(new / old).any():
-                raise ZeroNormError(
-                    f"{parameter}: v is zero in {int(np.isnan(new / old).sum())} of {g.size} "
-                    f"slices, where g v / ||v|| has no value; give these weights one, or keep eps "
-                    f"on both sides"
+            old, new = (_length(v, g, way, parameter) for way in (one.length, other.length))
+            if not np.isfinite(new / old).all():
+                bad = int((~np.isfinite(new / old)).sum())
+                raise ValueError(
+                    f"{parameter}: v is not finite in {bad} of {g.size} slices, so no g keeps the "
+                    f"weight"
                 )
+            g = g * (new / old)  # w = g v / old = (g new / old) v / new
         if other.log and not (g > 0).all():
             raise ValueError(f"{parameter}: g is not above 0 everywhere, as e^s would be")
         result = (np.log(g) if other.log else g).astype(stored.dtype)
     if not np.isfinite(result[np.isfinite(stored)]).all():
         raise ValueError(f"{parameter}: the g that keeps the weight is beyond {stored.dtype}")
     return result
+
+
+def folded(g: Any, v: Any, one: Stored, parameter: str, dtype: Any) -> Any:
+    """w = g v / h(v) in a dtype; computed in float64, and rounded once."""
+    v, g = v.astype(np.float64), g.astype(np.float64)
+    with quiet():
+        g = np.exp(g) if one.log else g
+    _length(v, g, one.length, parameter)
+    form, eps = one.length
+    with quiet():
+        return narrowed(weight_norm.forward(v, g, eps=eps, form=form), dtype, parameter)
+
+
+def norms(v: Any, axes: Axes, length: Length, parameter: str) -> Any:
+    """The g with which g v / h(v) is v: h(v), computed in float64 and rounded once."""
+    shape = np.broadcast_to(np.float64(0), weight_norm.kept_shape(v.shape, axes))
+    h = _length(v.astype(np.float64), shape, length, parameter)
+    return narrowed(np.asarray(h), v.dtype, parameter)
+
+
+def narrowed(x: Any, dtype: Any, name: str) -> Any:
+    """x in a dtype. Raises ValueError where a finite number would become infinite."""
+    with quiet():
+        result = x.astype(dtype)
+    finite = np.isfinite(x)
+    if not np.isfinite(result[finite]).all():
+        raise ValueError(f"{name} has numbers up to {np.abs(x[finite]).max():.3g}, beyond {dtype}")
+    return result
+
+
+def _length(v: Any, g: Any, length: Length, parameter: str) -> Any:
+    """h(v) for the slices of g. Raises ZeroNormError where it is 0; that of NaN is NaN."""
+    form, eps = length
+    with quiet():
+        h = weight_norm.radius(v, shape=g.shape, eps=eps, form=form)
+        zero = np.isnan(h) & (weight_norm.radius(v, shape=g.shape, eps=0.0, form="norm") == 0)
+    if zero.any():
+        which = ", ".join(map(str, np.flatnonzero(zero)[:5])) + ", ..." * bool(zero.sum() > 5)
+        raise ZeroNormError(
+            f"{parameter}: v is zero in {int(zero.sum())} of {zero.size} slices ({which}), where "
+            f"g v / ||v|| has no value; give these weights one, or keep eps on both sides"
+        )
+    return h

@@ -144,7 +144,7 @@ def _served(x: Array, y: Array) -> bool:
 def _plan(
     product: str, dtype: Any, x: Shape, w: Shape, y: Shape | None, *, stride: Shape,
     dilation: Shape, padding: tuple[tuple[int, int], ...], groups: int,
-) -> tuple[Problem, list[Callable[..., Any]]]:
+) -> tuple[Problem, list[Callable[..., Array | None]]]:
     """The problem, and the ways that take the product; cached by shapes."""
     size, kernel = x[2:], w[2:]
     spans = zip(size, kernel, stride, dilation, padding, strict=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .. import validation
 from ..backend import (
     Array,
+    Shape,
     accumulator,
     dot_rows,
     largest,
@@ -26,9 +28,9 @@ from ..graph import Value
 from ..ops import cast, sum_to
 from ..validation import door
 
-__all__ = ["Shape", "count", "dot", "kept_shape", "norm", "rows_of", "same", "scaled", "widen"]
+__all__ = ["count", "dot", "kept_shape", "norm", "rows_of", "same", "scaled", "widen"]
 
-Shape = tuple[int, ...]
+K = TypeVar("K")
 
 
 @door
@@ -89,7 +91,7 @@ def norm(v: Array, shape: Shape) -> Array:
     v, exponent = scaled(v, shape)
     n, half = xp.sqrt(dot(v, v, shape)), exponent // 2
     for part in (half, exponent - half):
-        n = n * xp.ldexp(xp.ones_like(n.real), part)
+        n = n * xp.ldexp(xp.ones_like(n.real), part)  # type: ignore[attr-defined]
     return n
 
 
@@ -102,7 +104,7 @@ def _safe_squares(dtype: Any) -> tuple[float, float]:
 def scaled(v: Array, shape: Shape) -> tuple[Array, Array]:
     """(v 2^-e, e) with the largest entry of each slice in [1/2, 1); e = 0 where there is none."""
     xp = namespace(v)
-    top = largest_entry(abs(v.real), reduced(v.shape, shape)).reshape(shape)
+    top = largest_entry(abs(v.real), reduced(v.shape, shape)).reshape(shape)  # type: ignore[attr-defined]
     exponent = xp.frexp(xp.where(xp.isfinite(top), top, 0))[1]
     # In two halves: 2^1074, which brings the least subnormal to 1, is itself out of range.
     half = exponent // 2
@@ -111,7 +113,7 @@ def scaled(v: Array, shape: Shape) -> tuple[Array, Array]:
     return v, exponent
 
 
-def widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
+def widen(*values: Any) -> tuple[tuple[Any, ...], Callable[[K], K]]:
     """The values in the dtype in which to compute, and the way back. None stays None."""
     dtype = values[0].dtype
     wide = accumulator(dtype)
@@ -121,6 +123,6 @@ def widen(*values: Any) -> tuple[tuple[Any, ...], Any]:
     return wider, lambda x: cast(x, dtype=dtype)
 
 
-def same(x: Any) -> Any:
+def same(x: K) -> K:
     """The way back from where nothing was widened."""
     return x

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import forms
-from ..backend import Array, Host, is_array, is_cupy
+from ..backend import Array, Host, Shape, is_array, is_cupy
 from ..blocks import is_large
 from . import fused, weight_norm_cuda
-from .slices import Shape, rows_of
+from .slices import rows_of
 
 __all__ = ["WAYS", "Problem", "Way", "check", "way"]
 

@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import forms
-from ..backend import Array, compiled, namespace, on_device_of
+from ..backend import Array, Shape, compiled, namespace, on_device_of
 from .slices import rows_of
 
 __all__ = ["double_vjp", "forward", "serves", "vjp"]
-
-Shape = tuple[int, ...]
 
 TYPES = {"float16": "__half", "bfloat16": "__nv_bfloat16", "float32": "float", "float64": "double"}
 FORWARD, VJP, DOUBLE_VJP = range(3)
@@ -43,7 +41,8 @@ def serves(library: str, alike: bool, v: Shape, g: Shape, dtype: Any) -> bool:
 
 def forward(v: Array, g: Array, eps: float, form: str) -> Array:
     """w"""
-    return _run(FORWARD, (v,), g, None, eps, form)[0]
+    w: Array = _run(FORWARD, (v,), g, None, eps, form)[0]
+    return w
 
 
 def vjp(w_bar: Array, v: Array, g: Array, eps: float, form: str) -> tuple[Array, Array]:
@@ -148,7 +147,8 @@ def _launch(
     gains = [None if x is None else xp.ascontiguousarray(x) for x in (g, B)]
     out = [xp.empty(shape, dtype=dtype) if k < (op == DOUBLE_VJP) + 1 else None for k in range(2)]
     by_g = None if op == FORWARD else xp.empty(g.shape, dtype=dtype)
-    addresses = [x.data.ptr for x in (*given, *out) if x is not None]
+    every: tuple[Any, ...] = (*given, *out)
+    addresses = [x.data.ptr for x in every if x is not None]
     aligned = functools.reduce(math.gcd, addresses, VECTOR)
     plan = _plan(op, *slices, dtype.itemsize, aligned)
     length = _length(eps, form, v.size // slices[1])

@@ -39,14 +39,17 @@ class Point:
 
     @property
     def v(self) -> np.ndarray:
+        """v among the arrays of the call."""
         return self.arrays[self.place[0]]
 
     @property
     def g(self) -> np.ndarray:
+        """g among the arrays of the call."""
         return self.arrays[self.place[1]]
 
     @property
     def n(self) -> np.ndarray:
+        """||v||, slice by slice along axis 0, in float64."""
         v = self.v.astype("float64")
         return np.sqrt((v * v).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
 

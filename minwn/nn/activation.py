@@ -5,8 +5,6 @@ The functions themselves are in `ops`.
 
 from __future__ import annotations
 
-from typing import Any
-
 from .. import ops
 from ..tensors import Tensor
 from ..validation import number, shown, whole
@@ -18,7 +16,7 @@ __all__ = ["ELU", "GELU", "LeakyReLU", "ReLU", "Sigmoid", "Softmax", "Softplus",
 class ReLU(Module):
     """y = max(x, 0), with derivative 0 at 0"""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.relu(x)
 
 
@@ -28,7 +26,7 @@ class LeakyReLU(Module):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = number("negative_slope", negative_slope)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, slope=self.negative_slope)
 
     def describe(self) -> str:
@@ -41,7 +39,7 @@ class ELU(Module):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = number("alpha", alpha)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.elu(x, alpha=self.alpha)
 
     def describe(self) -> str:
@@ -59,7 +57,7 @@ class GELU(Module):
             raise ValueError(f"approximate={shown(approximate)}; choose 'none' or 'tanh'")
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.gelu(x, approximate=self.approximate)
 
     def describe(self) -> str:
@@ -69,21 +67,21 @@ class GELU(Module):
 class Softplus(Module):
     """y = log(1 + e^x)"""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.softplus(x)
 
 
 class Sigmoid(Module):
     """y = 1 / (1 + e^-x)"""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.sigmoid(x)
 
 
 class Tanh(Module):
     """y = tanh x"""
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.tanh(x)
 
 
@@ -96,7 +94,7 @@ class Softmax(Module):
     def __init__(self, axis: int = -1) -> None:
         self.axis = whole("axis", axis, least=None)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.softmax(x, axis=self.axis)
 
     def describe(self) -> str:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
-from ..backend import Generator, on_device_of, uniform
+from ..backend import Generator, generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
 from ..validation import kind_of, share, shown
-from . import init
 from .module import Module
 from .widen import widen
 
@@ -47,10 +46,11 @@ class Sequential(Module):
     def _named_layers(self) -> dict[str, Module]:
         return {name: x for name, x in vars(self).items() if isinstance(x, Module)}
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
+        y: Tensor = x
         for module in self:
-            x = module(x)
-        return x
+            y = module(y)
+        return y
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._named_layers().values())
@@ -81,7 +81,7 @@ class Flatten(Module):
             raise ValueError(f"start_dim={shown(start_dim)}; give a whole number")
         self.start_dim: int = int(start_dim)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         shape = tuple(x.shape)
         if not -len(shape) <= self.start_dim < len(shape):
             raise IndexError(f"Flatten: start_dim={self.start_dim} of an input of shape {shape}")
@@ -101,9 +101,9 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, rng: Generator | int | None = None) -> None:
-        self.p, self.rng = share("p", p), init.generator(rng)
+        self.p, self.rng = share("p", p), generator(rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
         (x,), narrow = widen(x)

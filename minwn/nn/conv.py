@@ -9,7 +9,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any, ClassVar
 
-from ..backend import Generator
+from ..backend import Array, Generator, generator
 from ..byhand import conv
 from ..byhand.conv import Ints, Padding, each
 from ..ops import pad
@@ -61,7 +61,7 @@ class Convolution(Module):
             outer, inner = out_channels, in_channels
         shape = (outer, inner // groups, *self.kernel_size)
         self._read = self._options(shape)
-        rng, bound = init.generator(rng), init.fans(shape)[0] ** -0.5
+        rng, bound = generator(rng), init.fans(shape)[0] ** -0.5
         self.weight = Parameter(init.uniform(shape, bound, rng, dtype))
         wanted = flag("bias", bias)
         self.bias = Parameter(init.uniform((out_channels,), bound, rng, dtype)) if wanted else None
@@ -101,14 +101,7 @@ def _plain(value: Any) -> Any:
 
 
 class Conv(Convolution):
-    """y = conv(x, w) + b.   x: (n, in, *size)   weight: (out, in/groups, *kernel)   bias: (out,)
-
-    y: (n, out, *out_size), out_size = floor((size + padding before and after
-    - dilation (kernel - 1) - 1) / stride) + 1.   padding: a number, one for each dimension, pairs
-    (before, after), "valid" for none or "same" for out_size = size.   padding_mode: what the input
-    is padded with, "zeros", "reflect", "replicate" or "circular"; see `ops.pad`.
-    Raises ValueError for options and inputs that do not fit.
-    """
+    """The base of Conv1d, Conv2d and Conv3d: y = conv(x, w) + b."""
 
     output_axis = 0
 
@@ -133,25 +126,18 @@ class Conv(Convolution):
             dtype,
         )
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         self._check(x)
         shape = self._shape()
         if self.padding_mode != "zeros":
             x = pad(x, widths=((0, 0), (0, 0), *shape["padding"]), mode=self.padding_mode)
             shape = shape | {"padding": ((0, 0),) * self.dimensions}
-        return conv.forward_of(x, self.weight, self.bias, shape)
+        y: Tensor = conv.forward_of(x, self.weight, self.bias, shape)
+        return y
 
 
 class ConvTranspose(Convolution):
-    """x = the transpose of conv, applied to y, + b.
-
-    y: (n, in, *size)   weight: (in, out/groups, *kernel)   bias: (out,)   x: (n, out, *out_size)
-
-    out_size = (size - 1) stride - padding before and after + dilation (kernel - 1)
-    + output_padding + 1, output_padding < stride.   The arguments are in PyTorch's order; there is
-    no padding_mode but zeros.
-    Raises ValueError for options and inputs that do not fit.
-    """
+    """The base of ConvTranspose1d, 2d and 3d: x = the transpose of conv, applied to y, + b."""
 
     output_axis: int | None = 1
 
@@ -179,31 +165,83 @@ class ConvTranspose(Convolution):
         if groups > 1:
             self.output_axis = None  # along axis 1 lies one output of each group
 
-    def forward(self, y: Any) -> Tensor:
+    def forward(self, y: Tensor | Array) -> Tensor:
         self._check(y)
         extra = each(self.output_padding, self.dimensions, "output_padding", least=0)
-        return conv.transpose_of(y, self.weight, self.bias, self._shape(), extra)
+        x: Tensor = conv.transpose_of(y, self.weight, self.bias, self._shape(), extra)
+        return x
 
 
 class Conv1d(Conv):
+    """y = conv(x, w) + b over one axis, with the options and errors of `Conv2d`.
+
+    x: (n, in, l)   weight: (out, in/groups, k)   bias: (out,)   y: (n, out, l')
+    """
+
     dimensions = 1
 
 
 class Conv2d(Conv):
+    """y = conv(x, w) + b.   x: (n, in, h, w)   weight: (out, in/groups, kh, kw)   bias: (out,)
+
+    y: (n, out, h', w') with, along each axis, size' = floor((size + padding before and after
+    - dilation (kernel - 1) - 1) / stride) + 1.
+    stride, dilation: a number, or one for each axis
+    padding: a number, one for each axis, pairs (before, after), "valid" for none, or "same" for
+    size' = size
+    padding_mode: what the input is padded with, "zeros", "reflect", "replicate" or "circular"; see
+    `ops.pad`
+    Raises ValueError for options and inputs that do not fit.  The derivation: `byhand.conv`
+
+    >>> nn.Conv2d(3, 8, 3, padding="same")(np.ones((2, 3, 5, 5), "float32")).shape
+    (2, 8, 5, 5)
+    """
+
     dimensions = 2
 
 
 class Conv3d(Conv):
+    """y = conv(x, w) + b over three axes, with the options and errors of `Conv2d`.
+
+    x: (n, in, d, h, w)   weight: (out, in/groups, kd, kh, kw)   bias: (out,)
+    y: (n, out, d', h', w')
+    """
+
     dimensions = 3
 
 
 class ConvTranspose1d(ConvTranspose):
+    """x = the transpose of conv over one axis, applied to y, + b.
+
+    Options and errors are those of `ConvTranspose2d`.
+    y: (n, in, l)   weight: (in, out/groups, k)   bias: (out,)   x: (n, out, l')
+    """
+
     dimensions = 1
 
 
 class ConvTranspose2d(ConvTranspose):
+    """x = the transpose of conv, applied to y, + b.
+
+    y: (n, in, h, w)   weight: (in, out/groups, kh, kw)   bias: (out,)   x: (n, out, h', w') with,
+    along each axis, size' = (size - 1) stride - padding before and after + dilation (kernel - 1)
+    + output_padding + 1, and output_padding < stride.
+    The arguments are in PyTorch's order; there is no padding_mode but zeros.
+    Raises ValueError for options and inputs that do not fit.  The derivation: `byhand.conv`
+
+    >>> nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1)(np.ones((2, 8, 5, 5), "float32")).shape
+    (2, 3, 10, 10)
+    """
+
     dimensions = 2
 
 
 class ConvTranspose3d(ConvTranspose):
+    """x = the transpose of conv over three axes, applied to y, + b.
+
+    Options and errors are those of `ConvTranspose2d`.
+    y: (n, in, d, h, w)   weight: (in, out/groups, kd, kh, kw)   bias: (out,)
+    x: (n, out, d', h', w')
+    """
+
     dimensions = 3

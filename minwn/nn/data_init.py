@@ -42,6 +42,12 @@ def data_dependent_init(model: M, *inputs: Any, eps: float = 0.0, init_scale: fl
     gains. Raises TypeError for other layers and for anything but a Module; ValueError for a model
     without any, another dim, a layer that is not called or shares only its bias, and outputs that
     do not vary over the batch (unless eps > 0). Then nothing has changed.
+
+    >>> layer, x = nn.Linear(3, 2, rng=0), np.random.default_rng(0).normal(size=(50, 3))
+    >>> model = nn.Sequential(WeightNorm(dim="output").apply(layer)).to("float64")
+    >>> y = nn.data_dependent_init(model, x)(x)
+    >>> abs(y.mean(axis=0)).round(9).numpy(), y.std(axis=0).round(9).numpy()
+    (array([0., 0.]), array([1., 1.]))
     """
     instance("model", model, Module, "a Module")
     eps, init_scale = not_negative("eps", eps), positive("init_scale", init_scale)

@@ -12,7 +12,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Generator, asarray, copy, namespace, on_device_of, quiet, run
+from ..backend import (
+    Array,
+    Generator,
+    asarray,
+    copy,
+    generator,
+    namespace,
+    on_device_of,
+    quiet,
+    run,
+)
 from ..byhand import frozen_norm, linear, weight_norm
 from ..graph import no_grad
 from ..ops import matmul
@@ -38,6 +48,9 @@ class DoRALinear(Module):
     Raises TypeError where base is not a Linear, ValueError where it is weight-normalised, a norm is
     out of range, or rank or alpha are, ZeroNormError for rows of zeros, here and in merge().
     Liu et al. 2024, arXiv:2402.09353
+
+    >>> [name for name, _ in nn.DoRALinear(nn.Linear(3, 2, rng=0), rank=1).named_parameters()]
+    ['weight', 'bias', 'm', 'A', 'B']
     """
 
     output_axis = 0
@@ -68,7 +81,7 @@ class DoRALinear(Module):
             finite = bool(namespace(m).isfinite(m).all())
         if not finite:
             raise ValueError(f"a row of base has norm {float(n.max()):g}, too long for {w0.dtype}")
-        (o, i), rng = w0.shape, init.generator(rng)
+        (o, i), rng = w0.shape, generator(rng)
         self.in_features, self.out_features = i, o
         self.weight = Parameter(copy(w0), requires_grad=False)
         self.bias = None if base.bias is None else Parameter(copy(base.bias.data), False)
@@ -81,9 +94,10 @@ class DoRALinear(Module):
         # (o, r), (r, i) -> (o, i)
         return self.weight + matmul(self.B, self.A) * (self.alpha / self.rank)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         formula = frozen_norm if self.frozen_norm else weight_norm
-        return linear.forward(x, formula.forward(self.direction(), self.m), self.bias)
+        y: Tensor = linear.forward(x, formula.forward(self.direction(), self.m), self.bias)
+        return y
 
     def merge(self) -> Linear:
         """The same function as a plain Linear, with weight w; this layer stays as it is."""

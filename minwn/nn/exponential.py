@@ -19,6 +19,9 @@ class ExponentialWeightNorm(WeightNorm):
     The parameters are `name_s`, shaped as `name_g` would be, and `name_v`. apply() keeps the
     function: s = log h(v), which is rounded to the dtype, so w is kept to |s| + 1 roundings.
     section 2, arXiv:1602.07868
+
+    >>> nn.ExponentialWeightNorm().apply(nn.Linear(3, 2, rng=0))
+    Linear(3 -> 2, weight_s(2, 1), weight_v(2, 3), bias(2,), weight = e^s v / ||v|| (dim=0))
     """
 
     _letter = "s"

@@ -24,11 +24,15 @@ def fold(model: Module) -> Module:
     promoted to, and no longer promotes its inputs. Where the model calls recompute() on a layer,
     the copy may go on doing so: that is the weight it has.
     Raises TypeError for anything but a Module, ZeroNormError where v / ||v|| is undefined.
+
+    >>> nn.fold(WeightNorm().apply(nn.Linear(3, 2, rng=0)))
+    Linear(3 -> 2, weight(2, 3), bias(2,))
     """
     if not isinstance(model, Module):
         raise TypeError(f"fold({model!r:.60}); pass a Module")
     with no_grad():
-        return _folded(copy.deepcopy(model), {})
+        plain: Module = _folded(copy.deepcopy(model), {})
+    return plain
 
 
 def _folded(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend import Generator, beside, run, within
+from ..backend import Array, Generator, beside, generator, run, within
 from ..byhand import linear
 from ..graph import raw
 from ..ops import getitem
@@ -21,6 +21,9 @@ class Linear(Module):
 
     weight and bias are drawn from U(-1/sqrt(in), 1/sqrt(in)), as in PyTorch, by `rng`.
     Raises ValueError for sizes < 1, and for inputs that do not fit.
+
+    >>> nn.Linear(3, 2, rng=0)(np.ones((5, 3), "float32")).shape
+    (5, 2)
     """
 
     output_axis = 0
@@ -37,14 +40,15 @@ class Linear(Module):
     ) -> None:
         in_features, out_features = init.sizes(in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        rng = init.generator(rng)
+        rng = generator(rng)
         bound = in_features**-0.5
         self.weight = Parameter(init.uniform((out_features, in_features), bound, rng, dtype))
         wanted = flag("bias", bias)
         self.bias = Parameter(init.uniform((out_features,), bound, rng, dtype)) if wanted else None
 
-    def forward(self, x: Any) -> Tensor:
-        return linear.forward(x, self.weight, self.bias)
+    def forward(self, x: Tensor | Array) -> Tensor:
+        y: Tensor = linear.forward(x, self.weight, self.bias)
+        return y
 
     def describe(self) -> str:
         return f"{self.in_features} -> {self.out_features}"
@@ -55,6 +59,9 @@ class Embedding(Module):
 
     The rows are drawn from N(0, 1) by `rng`. Raises IndexError for an index that is not in the
     table, TypeError for indices that are not integers.
+
+    >>> nn.Embedding(10, 4, rng=0)(np.array([3, 1, 3])).shape
+    (3, 4)
     """
 
     output_axis = 1
@@ -69,7 +76,7 @@ class Embedding(Module):
     ) -> None:
         shape = init.sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = shape
-        self.weight = Parameter(init.normal(shape, 1.0, init.generator(rng), dtype))
+        self.weight = Parameter(init.normal(shape, 1.0, generator(rng), dtype))
 
     def forward(self, x: Any) -> Tensor:
         index = beside(raw(x), self.weight.data)

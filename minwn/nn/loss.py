@@ -20,7 +20,7 @@ __all__ = ["bce_with_logits", "cross_entropy", "mse_loss"]
 
 
 def cross_entropy(
-    logits: Any,
+    logits: Tensor,
     targets: Any,
     reduction: str = "mean",
     *,
@@ -40,14 +40,19 @@ def cross_entropy(
     reduction: "sum", "none", or "mean": the sum divided by the number of rows; with labels and
     weights, by the sum of the weights of the labels. The mean of no rows is NaN.
     Raises ValueError for labels out of range, shapes that do not fit, or an unknown reduction.
+
+    >>> f"{nn.cross_entropy(tensor([[2.0, 0.0], [0.0, 0.0]]), np.array([0, 1])):.4f}"
+    '0.4100'
     """
     smoothed = not isinstance(label_smoothing, float) or label_smoothing != 0
     if weight is None and ignore_index is None and not smoothed:
-        return softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
-    return run(
+        plain: Tensor = softmax_cross_entropy.forward(logits, targets=targets, reduction=reduction)
+        return plain
+    loss: Tensor = run(
         raw(logits), _cross_entropy, logits, targets, reduction, weight, ignore_index,
         label_smoothing,
     )
+    return loss
 
 
 @door
@@ -113,11 +118,14 @@ def _weights(rows: Any, weight: Any) -> Any:
 
 
 @door
-def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+def mse_loss(prediction: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """l = (prediction - target)^2.
 
     prediction, target: of one shape   reduction: "mean" (over every entry), "sum" or "none"
     Raises ValueError where the shapes differ (nothing is broadcast), or for another reduction.
+
+    >>> nn.mse_loss(tensor([1.0, 2.0]), [0.0, 0.0])
+    tensor(2.5, dtype=float32)
     """
     (prediction, target), narrow = widen(prediction, _beside(prediction, target))
     difference = prediction - target
@@ -125,7 +133,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
 
 
 @door
-def bce_with_logits(logits: Any, targets: Any, reduction: str = "mean") -> Tensor:
+def bce_with_logits(logits: Tensor, targets: Any, reduction: str = "mean") -> Tensor:
     """l = -t log s(x) - (1 - t) log(1 - s(x)) = t log(1 + e^-x) + (1 - t) log(1 + e^x).
 
     logits x, targets t in [0, 1]: of one shape   reduction: "mean", "sum" or "none"
@@ -150,6 +158,6 @@ def _beside(prediction: Any, target: Any) -> Any:
     return target
 
 
-def _reduce(terms: Any, reduction: str) -> Tensor:
+def _reduce(terms: Tensor, reduction: str) -> Tensor:
     choice("reduction", reduction, ("mean", "sum", "none"))
     return terms if reduction == "none" else mean(terms) if reduction == "mean" else sum_over(terms)

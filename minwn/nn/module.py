@@ -7,7 +7,7 @@ import copy
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 from .. import backend
 from ..graph import raw
@@ -86,6 +86,17 @@ class _Weight:
         return computed.weight
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class _Forward(Protocol[P, R_co]):
+    """A Module, by its forward: a call takes the same, and returns the same."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+
 class Module:
     """Base of all layers and networks: give it Parameters, Modules, lists or dicts of Modules as
     attributes, and a method `forward`.
@@ -106,9 +117,11 @@ class Module:
         weight = _Weight()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call computes. A subclass defines it; call the module, which calls this."""
         raise NotImplementedError(f"{type(self).__name__} has no method forward")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    # Typed in a comment: IPython cannot follow _Forward, and then goes by what `forward` returns.
+    def __call__(self, *args, **kwargs):  # type: (_Forward[P, R], *P.args, **P.kwargs) -> R
         """forward(*args).
 
         Raises StaleWeightError where it reads a weight that is older than its parts, and TypeError
@@ -204,9 +217,11 @@ class Module:
                 yield name, parameter
 
     def parameters(self) -> Iterator[Parameter]:
+        """The parameters of `named_parameters`, without the names."""
         return (parameter for _, parameter in self.named_parameters())
 
     def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
     def own_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -218,6 +233,7 @@ class Module:
                 yield name, value
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """(dotted name, buffer), in the order of the state."""
         return self._named(Buffer)
 
     # ---- state ----------------------------------------------------------------------------------
@@ -280,17 +296,18 @@ class Module:
 
     # ---- modes ----------------------------------------------------------------------------------
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Set `training` here and below; layers such as Dropout act differently by it."""
         mode = flag("mode", mode)
         for module in self.modules():
             module.training = mode
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
+        """The same as train(False)."""
         return self.train(False)
 
-    def to(self, where: Any) -> Module:
+    def to(self, where: Any) -> Self:
         """Move to a device, or convert floating parameters and buffers to a dtype, in place.
 
         Raises TypeError for anything but a device or a float dtype.
@@ -309,6 +326,7 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
+        """Set the `grad` of every parameter to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -450,7 +468,8 @@ def _loaded(name: str, value: Any, like: Any) -> Any:
 
 def _converted(name: str, array: Any, dtype: Any) -> Any:
     """A copy of the array in another dtype; ValueError where numbers would be lost, not rounded."""
-    xp, whole = backend.namespace(array), not backend.is_floating(dtype)
+    xp: Any = backend.namespace(array)
+    whole = not backend.is_floating(dtype)
     with backend.quiet(), backend.on_device_of(array):
         new = array.astype(dtype, copy=True)
         lost = (new != array) if whole else xp.isfinite(array) & ~xp.isfinite(new)

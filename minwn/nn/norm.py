@@ -63,9 +63,9 @@ class _OverBatch(Module):
         self.momentum = share("momentum", momentum)
         self.running_mean = Buffer(init.zeros((num_features,), dtype=dtype))
 
-    def __call__(self, x: Any) -> Tensor:
+    def __call__(self, x: Tensor | Array) -> Tensor:
         """forward(x); the running statistics move only where all of that has succeeded."""
-        y = super().__call__(x)
+        y: Tensor = super().__call__(x)
         if self.training:
             run(raw(x), self._follow, raw(x))
         return y
@@ -119,7 +119,7 @@ class BatchNorm(_OverBatch):
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype)) if affine else None
         self.running_var = Buffer(init.ones((num_features,), dtype=dtype))
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         self._check(x)
         if self.training:
             if math.prod(x.shape[a] for a in others(x)) < 2:
@@ -159,13 +159,17 @@ class MeanOnlyBatchNorm(_OverBatch):
 
     Raises ValueError for inputs that do not fit, and in training for an empty batch.
     eq. 7 and 8, arXiv:1602.07868
+
+    >>> nn.MeanOnlyBatchNorm(2)(tensor([[1.0, 5.0], [3.0, 9.0]])).numpy()
+    array([[-1., -2.],
+           [ 1.,  2.]], dtype=float32)
     """
 
     def __init__(self, num_features: int, momentum: float = 0.1, *, dtype: Any = "float32") -> None:
         super().__init__(num_features, momentum, dtype)
         self.bias = Parameter(init.zeros((num_features,), dtype=dtype))
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         self._check(x)
         if self.training:
             if not raw(x).size:
@@ -210,7 +214,7 @@ class LayerNorm(Module):
         self.weight = Parameter(init.ones(shape, dtype=dtype)) if elementwise_affine else None
         self.bias = Parameter(init.zeros(shape, dtype=dtype)) if wanted else None
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor | Array) -> Tensor:
         axis = tuple(range(-len(self.normalized_shape), 0))
         if tuple(x.shape[axis[0] :]) != self.normalized_shape:
             raise ValueError(

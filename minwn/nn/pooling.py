@@ -62,7 +62,7 @@ def avg_pool(
     """
     undilated, share = (1,) * len(kernel), _entries(x, kernel, stride, padding, counted)
     out, x = _out(x, kernel, stride, padding, undilated), _padded(x, 0.0, padding)
-    z = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
+    z: Array = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
     for _, place in taps(kernel, out, stride, undilated):
         z += x[(..., *place)]
     z /= share
@@ -95,7 +95,8 @@ def _entries(x: Array, kernel: Shape, stride: Shape, padding: Widths, counted: W
         first = xp.arange(n) * s - before
         some = xp.minimum(first + k, size + high) - xp.maximum(first, -low)
         along.append(some.reshape((n,) + (1,) * (d - 1 - axis)))
-    return math.prod(along).astype(x.dtype)
+    entries: Any = math.prod(along)
+    return entries.astype(x.dtype)
 
 
 def _first_largest(x: Array, z: Array, kernel: Shape, **windows: Any) -> Array:
@@ -192,15 +193,7 @@ def _up_to_last(size: int, k: int, s: int, p: int, d: int) -> tuple[int, int]:
 
 
 class _MaxPool(_Pool):
-    """The largest entry of each window.   x: (n, c, *size)   y: (n, c, *out)
-
-    out = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
-
-    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
-    window may reach beyond the padding, if it starts in x or in the padding before x.
-    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
-    size would make windows of nothing but padding.
-    """
+    """The base of MaxPool1d, MaxPool2d and MaxPool3d."""
 
     def __init__(
         self,
@@ -213,21 +206,13 @@ class _MaxPool(_Pool):
     ) -> None:
         self._build(kernel_size, stride, padding, dilation, ceil_mode)
 
-    def forward(self, x: Any) -> Tensor:
-        return max_pool(x, **self._windows(x), dilation=self.dilation)
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = max_pool(x, **self._windows(x), dilation=self.dilation)
+        return y
 
 
 class _AvgPool(_Pool):
-    """The mean of each window.   x: (n, c, *size)   y: (n, c, *out)
-
-    out = floor((size + 2 padding - kernel) / stride) + 1
-
-    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
-    window may reach beyond the padding, if it starts in x or in the padding before x. What it
-    reaches there does not count as entries; the padding does, as zeros, if count_include_pad.
-    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
-    size would make windows of nothing but padding.
-    """
+    """The base of AvgPool1d, AvgPool2d and AvgPool3d."""
 
     def __init__(
         self,
@@ -240,35 +225,83 @@ class _AvgPool(_Pool):
         self._build(kernel_size, stride, padding, 1, ceil_mode)
         self.count_include_pad = flag("count_include_pad", count_include_pad)
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         counted = tuple((p, p) if self.count_include_pad else (0, 0) for p in self.padding)
-        return avg_pool(x, **self._windows(x), counted=counted)
+        y: Tensor = avg_pool(x, **self._windows(x), counted=counted)
+        return y
 
     def describe(self) -> str:
         return super().describe() + ("" if self.count_include_pad else ", count_include_pad=False")
 
 
 class MaxPool1d(_MaxPool):
+    """The largest entry of each window, with the options and errors of `MaxPool2d`.
+
+    x: (n, c, l)   y: (n, c, l')
+    """
+
     dimensions = 1
 
 
 class MaxPool2d(_MaxPool):
+    """The largest entry of each window.   x: (n, c, h, w)   y: (n, c, h', w')
+
+    size' = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
+
+    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
+    window may reach beyond the padding, if it starts in x or in the padding before x.
+    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
+    size would make windows of nothing but padding.
+
+    >>> nn.MaxPool2d(2)(tensor(np.arange(16.0).reshape(1, 1, 4, 4))).flatten()
+    tensor([ 5.,  7., 13., 15.])
+    """
+
     dimensions = 2
 
 
 class MaxPool3d(_MaxPool):
+    """The largest entry of each window, with the options and errors of `MaxPool2d`.
+
+    x: (n, c, d, h, w)   y: (n, c, d', h', w')
+    """
+
     dimensions = 3
 
 
 class AvgPool1d(_AvgPool):
+    """The mean of each window, with the options and errors of `AvgPool2d`.
+
+    x: (n, c, l)   y: (n, c, l')
+    """
+
     dimensions = 1
 
 
 class AvgPool2d(_AvgPool):
+    """The mean of each window.   x: (n, c, h, w)   y: (n, c, h', w')
+
+    size' = floor((size + 2 padding - kernel) / stride) + 1
+
+    stride is the kernel size where it is None. With ceil_mode the fraction is rounded up: a last
+    window may reach beyond the padding, if it starts in x or in the padding before x. What it
+    reaches there does not count as entries; the padding does, as zeros, if count_include_pad.
+    Raises ValueError for options and inputs that do not fit; a padding above half of the kernel
+    size would make windows of nothing but padding.
+
+    >>> nn.AvgPool2d(2)(tensor(np.arange(16.0).reshape(1, 1, 4, 4))).flatten()
+    tensor([ 2.5,  4.5, 10.5, 12.5])
+    """
+
     dimensions = 2
 
 
 class AvgPool3d(_AvgPool):
+    """The mean of each window, with the options and errors of `AvgPool2d`.
+
+    x: (n, c, d, h, w)   y: (n, c, d', h', w')
+    """
+
     dimensions = 3
 
 
@@ -278,7 +311,7 @@ class GlobalAvgPool(Module):
     Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return mean(x, axis=_after_channels(self, x))
 
 
@@ -288,7 +321,7 @@ class GlobalMaxPool(Module):
     Equal entries share the cotangent. Raises ValueError where there is nothing after the channels.
     """
 
-    def forward(self, x: Any) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return largest(x, axis=_after_channels(self, x))
 
 

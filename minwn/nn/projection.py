@@ -40,6 +40,11 @@ def normalise_(
     Raises TypeError for anything but a floating Tensor, ValueError for one that was computed or is
     not finite, IndexError for a dim that one lacks, ZeroNormError for slices of zeros without eps.
     Then nothing has been assigned.
+
+    >>> v = nn.Parameter(np.array([[3.0, 4.0]]))
+    >>> nn.normalise_(v)
+    >>> v
+    tensor([[0.6, 0.8]], requires_grad=True)
     """
     eps = WeightNorm(dim=dim, eps=eps, form=form).eps  # raises for settings that make no sense
     if isinstance(dim, str):

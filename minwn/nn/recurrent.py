@@ -11,9 +11,10 @@ Two weights of one module can be normalised side by side, each by its own Weight
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..backend import Generator, is_array, zeros_like
+from ..backend import Array, Generator, generator, is_array, zeros_like
 from ..byhand import linear
 from ..graph import raw
 from ..ops import sigmoid, split, tanh
@@ -45,7 +46,7 @@ class _Cell(Module):
     ) -> None:
         input_size, hidden_size = init.sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
-        rng, rows, bound = init.generator(rng), self.parts * hidden_size, hidden_size**-0.5
+        rng, rows, bound = generator(rng), self.parts * hidden_size, hidden_size**-0.5
 
         def drawn(*shape: int) -> Parameter:
             return Parameter(init.uniform(shape, bound, rng, dtype))
@@ -54,7 +55,7 @@ class _Cell(Module):
         wanted = flag("bias", bias)
         self.bias_ih, self.bias_hh = (drawn(rows), drawn(rows)) if wanted else (None, None)
 
-    def _widen(self, *inputs: Any) -> Any:
+    def _widen(self, *inputs: Any) -> tuple[tuple[Any, ...], Callable[[Any], Tensor]]:
         """Inputs and operands of `_gates`, in the dtype of the computation; and the way back."""
         return widen(*inputs, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
@@ -99,7 +100,9 @@ class LSTMCell(_Cell):
 
     parts = 4
 
-    def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor | Array, state: tuple[Tensor | Array, Tensor | Array] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """(h', c') from the state (h, c); None is zeros."""
         if state is None:
             state = (self._start(x),) * 2
@@ -133,7 +136,7 @@ class GRUCell(_Cell):
 
     parts = 3
 
-    def forward(self, x: Any, h: Any = None) -> Tensor:
+    def forward(self, x: Tensor | Array, h: Tensor | Array | None = None) -> Tensor:
         """h' from the state h; None is zeros."""
         h = self._start(x) if h is None else h
         self._check(x, h=h)

@@ -26,7 +26,8 @@ def substitute(module: Module, replaced: Mapping[Parameter, Tensor]) -> Module:
     """
     instance("module", module, Module, "a Module")
     instance("replaced", replaced, Mapping, "a mapping from Parameters to Tensors")
-    return rebuilt(module, {v: _StandIn(w) for v, w in replaced.items()}, {})
+    copy: Module = rebuilt(module, {v: _StandIn(w) for v, w in replaced.items()}, {})
+    return copy
 
 
 class _StandIn(Parameter):

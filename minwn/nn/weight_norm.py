@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from ..backend import (
     Array,
@@ -45,6 +45,7 @@ class ZeroNormError(ValueError):
     """v / ||v|| has no value, because v is zero."""
 
 
+M = TypeVar("M", bound=Module)
 Dim = int | tuple[int, ...] | str | None
 
 
@@ -62,15 +63,23 @@ OWN: Any = _Own()
 class WeightNorm:
     """The reparameterisation w = g v / h(v) of one weight of a Module.  eq. 2, arXiv:1602.07868
 
-    name: the parameter. dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based,
-    negative from the end); None for one norm of the whole; "output" for the layer's output axis,
-    which transposed convolutions with groups do not have.
+    name: the parameter
+    dim: the axis, or axes, that keep a norm each (NumPy's rules: 0-based, negative from the end);
+    None for one norm of the whole; "output" for the layer's output axis, which transposed
+    convolutions with groups do not have
     eps, form: the length h that v is divided by; see `minwn.byhand.weight_norm`.
 
     The object holds these settings and nothing else; one serves any number of modules.
     A gain that is not to be trained, as in the head of DINO (arXiv:2104.14294), is frozen after
     apply() as any parameter is: layer.weight_g.requires_grad = False.
     Raises ValueError for an unknown form, or an eps that does not fit it.
+
+    >>> layer, norm = nn.Linear(3, 2, rng=0), WeightNorm(dim=0)
+    >>> norm.apply(layer)
+    Linear(3 -> 2, weight_g(2, 1), weight_v(2, 3), bias(2,), weight = g v / ||v|| (dim=0))
+    >>> layer.weight_g.data = 2 * layer.weight_g.data
+    >>> norm.recompute(layer).shape  # without this, layer(x) would raise StaleWeightError
+    (2, 3)
     """
 
     _letter: ClassVar[str] = "g"  # the parameter that holds the gain is name_g
@@ -98,7 +107,7 @@ class WeightNorm:
 
     # ---- the six methods ------------------------------------------------------------------------
 
-    def apply(self, module: Module, name: str | None = None, dim: Dim = OWN) -> Module:
+    def apply(self, module: M, name: str | None = None, dim: Dim = OWN) -> M:
         """Replace the parameter by `name_g` and `name_v`, with w unchanged; return the module.
 
         name, dim: where given, used in place of this object's own for this module, from now on; an
@@ -181,9 +190,10 @@ class WeightNorm:
             used = _computed(module)[name].used if name in _computed(module) else own
         used = used if dim is OWN else replace(used, dim=dim)
         g, v = used._parts(module)
-        return used._weight(v, g)
+        w: Tensor = used._weight(v, g)
+        return w
 
-    def remove(self, module: Module, name: str | None = None) -> Module:
+    def remove(self, module: M, name: str | None = None) -> M:
         """Make the weight one parameter again, in the place of its g and v; return the module.
 
         A forward that calls recompute() finds nothing to compute after this; `fold` makes a plain
@@ -236,7 +246,7 @@ class WeightNorm:
     def _folded(self, module: Module) -> Tensor:
         for name, declared in vars(module).get("_folded", {}).items():
             if declared == self and name not in module._computed:
-                return getattr(module, name)
+                return getattr(module, name)  # type: ignore[no-any-return]
         way_out = ""
         if isinstance(vars(module).get(self.name), Parameter):
             way_out = (
@@ -406,7 +416,7 @@ class Computed:
         if type(weight._data) is Host:
             weight._data.setflags(write=False)
         self.weight, self.g, self.v = weight, g, v
-        return self.weight
+        return self.weight  # type: ignore[no-any-return]
 
     def check_fresh(self, module: Module) -> None:
         """Raise StaleWeightError where the weight is not the one that g and v give now."""

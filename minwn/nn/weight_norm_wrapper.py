@@ -33,9 +33,10 @@ Axes = int | tuple[int, ...] | str | None
 class WeightNormWrapper(Module):
     """Calls `layer` with every matching parameter v replaced by scale v / sqrt(||v||^2 + epsilon).
 
-    layer: any Module; one without WeightNorm inside. epsilon: added to the squared norm.
-    dtype: the replaced weights are rounded to it; None for that of the parameter. param_dtype: of
-    the scales.
+    layer: any Module; one without WeightNorm inside
+    epsilon: added to the squared norm
+    dtype: the replaced weights are rounded to it; None for that of the parameter
+    param_dtype: of the scales
     use_scale: whether there are scales to train; without, each slice has length 1.
     scale_init: a function (shape, rng=, dtype=) -> array such as those of `nn.init`, or "norm" for
     the norms that the weights have now, which keeps the function of the layer. rng: for it.
@@ -61,6 +62,11 @@ class WeightNormWrapper(Module):
     or a dtype that is not floating; IndexError for an axis out of range; ValueError for a filter
     that matches nothing, an owner without an output axis, a WeightNorm inside, paths that read the
     same, scales of the wrong shape or not finite.  Salimans & Kingma 2016, arXiv:1602.07868
+
+    >>> nn.WeightNormWrapper(nn.Linear(3, 2, rng=0), scale_init="norm")
+    WeightNormWrapper(weight, feature_axes='output', epsilon=1e-12, weight/scale(2,)
+      layer: Linear(3 -> 2, weight(2, 3), bias(2,))
+    )
     """
 
     def __init__(
@@ -98,7 +104,7 @@ class WeightNormWrapper(Module):
                 f"are {[path for path, _, _ in _paths(layer)]}"
             )
         if use_scale:
-            param_dtype, rng = _floating("param_dtype", param_dtype), init.generator(rng)
+            param_dtype, rng = _floating("param_dtype", param_dtype), backend.generator(rng)
             for path, v in self.matching().items():
                 scale = self._first_scale(path, v, scale_init, param_dtype, rng)
                 setattr(self, f"{path}/scale", Parameter(scale))
@@ -154,7 +160,7 @@ class WeightNormWrapper(Module):
         else:
             g = Tensor(backend.asarray(init.ones(kept, dtype=v.dtype), like=v.data))
         wide = max((backend.accumulator(x.dtype) for x in (v, g)), key=lambda d: d.itemsize)
-        w = weight_norm.forward(v.to(wide), g.to(wide), eps=self.epsilon, form="inside")
+        w: Tensor = weight_norm.forward(v.to(wide), g.to(wide), eps=self.epsilon, form="inside")
         return w.to(v.dtype if self.dtype is None else self.dtype)
 
     def _first_scale(self, path: str, v: Parameter, scale_init: Any, dtype: Any, rng: Any) -> Any:

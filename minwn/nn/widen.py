@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ..kernels import slices
+from ..tensors import Tensor
 
 __all__ = ["widen"]
 
 
-def widen(x: Any, *others: Any) -> tuple[tuple[Any, ...], Callable[[Any], Any]]:
+def widen(x: Any, *others: Any) -> tuple[tuple[Any, ...], Callable[[Any], Tensor]]:
     """(x, *others) in the dtype in which to compute, float32 for 16 bits; and the way back.
 
     None stays None. Where dtypes differ nothing is widened, and the operation that they meet in

@@ -1,5 +1,11 @@
 """The differentiable operations. Each name is a function of arrays or Tensors; given arrays alone
-it returns an array and records nothing."""
+it returns an array and records nothing.
+
+Data are positional, options go by keyword: ops.sum(x, axis=0). Functions of each entry broadcast as
+NumPy's do, and the gradient is summed back. `axis` is a number, several, or None for all.
+Raises TypeError for anything but arrays, Tensors and Python's numbers, ValueError for shapes that
+do not fit, and IndexError for an axis that there is not.
+"""
 
 from .elementwise import *
 from .elementwise import __all__ as _elementwise

@@ -342,7 +342,7 @@ def _(z_bar, z, x):
 @elementwise
 def leaky_relu(x: Array, *, slope: float = 0.01) -> Array:
     """z = x where x > 0, slope x elsewhere"""
-    return namespace(x).where(x.real > 0, x, slope * x)
+    return namespace(x).where(x.real > 0, x, slope * x)  # type: ignore[attr-defined]
 
 
 @leaky_relu.pullback
@@ -353,9 +353,9 @@ def _(z_bar, z, x, *, slope=0.01):
 @elementwise
 def elu(x: Array, *, alpha: float = 1.0) -> Array:
     """z = x where x > 0, alpha (e^x - 1) elsewhere"""
-    xp = namespace(x)
-    below = xp.where(x.real > 0, xp.zeros_like(x), x)  # e^x would overflow above
-    return xp.where(x.real > 0, x, alpha * xp.expm1(below))
+    xp, above = namespace(x), x.real > 0  # type: ignore[attr-defined]
+    below = xp.where(above, xp.zeros_like(x), x)  # e^x would overflow above
+    return xp.where(above, x, alpha * xp.expm1(below))
 
 
 @elu.pullback

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from typing import Any
+from typing import Any, overload
 
 from ..backend import Array, namespace
-from ..graph import primitive, raw
+from ..graph import R, Recorded, primitive, raw
 from ..validation import door
 from .shape import broadcast_to, sum_to
 
@@ -78,11 +78,18 @@ def _einsum_bar(k: int, z_bar: Any, xs: Any, inputs: tuple[str, ...], output: st
     return broadcast_to(bar.reshape(kept), shape=x.shape)
 
 
+@overload
+def einsum(subscripts: str, x: Recorded[R], /, *others: Any) -> R: ...
+@overload
+def einsum(subscripts: str, *operands: Any) -> Any: ...
 @door
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's summation, as in NumPy: einsum("ij,jk->ik", x, y), with "..." and without "->".
 
     Raises ValueError where the number of operands or of axes does not match the subscripts.
+
+    >>> ops.einsum("ij,ij->i", tensor([[1.0, 2.0]]), tensor([[3.0, 4.0]]))
+    tensor([11.], dtype=float32)
     """
     left, arrow, output = subscripts.replace(" ", "").partition("->")
     inputs = left.split(",")

@@ -11,11 +11,11 @@ import functools
 import math
 from typing import Any
 
-from ..backend import Array, accumulator, floating, largest, namespace, quiet, within
+from ..backend import Array, Axis, accumulator, floating, largest, namespace, quiet, within
 from ..graph import primitive, raw
 from ..small import row_sums
 from .elementwise import masked
-from .shape import Axis, add_up, broadcast_to, concatenate, flip, reshape, transpose
+from .shape import add_up, broadcast_to, concatenate, flip, reshape, transpose
 
 __all__ = [
     "cumsum", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "var",
@@ -36,7 +36,7 @@ def _axes(x: Any, axis: Axis) -> tuple[int, ...]:
 def _kept(x: Any, axis: Axis) -> tuple[int, ...]:
     """The shape of x with length 1 along the reduced axes, in which a reduction broadcasts."""
     if axis is None:
-        return (1,) * x.ndim
+        return (1,) * len(x.shape)
     axes = _axes(x, axis)
     return tuple(1 if a in axes else n for a, n in enumerate(x.shape))
 
@@ -149,7 +149,7 @@ def _wide(x: Array) -> tuple[Array, Any]:
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """z = log(sum of exp(x) over axis), without overflow: the largest entry is taken out first."""
     xp, (x, dtype) = namespace(x), _wide(x)
-    top = x.real.max(axis=axis, keepdims=True)
+    top: Array = x.real.max(axis=axis, keepdims=True)  # type: ignore[attr-defined]
     if within(top, -largest(top.dtype), largest(top.dtype)):
         z = xp.log(xp.exp(x - top).sum(axis=axis, keepdims=True)) + top
     else:
@@ -176,7 +176,7 @@ def softmax(x: Array, *, axis: Axis = -1) -> Array:
     if x.dtype.kind == "f" and within(x, -_in_range(x.dtype), _in_range(x.dtype)):
         z = exp(x)
     else:
-        z = exp(x - x.real.max(axis=axis, keepdims=True))
+        z = exp(x - x.real.max(axis=axis, keepdims=True))  # type: ignore[attr-defined]
     if x.ndim == 2 and axis == 1:
         z /= row_sums(z).reshape((-1, 1))
     else:

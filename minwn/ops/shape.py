@@ -3,22 +3,19 @@ other's pullback: sum_to | broadcast_to, getitem | put_at, pad | crop, concatena
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, overload
 
 from .. import backend
-from ..backend import Array, accumulator, namespace
-from ..graph import Primitive, primitive, raw
+from ..backend import Array, Axis, Shape, accumulator, namespace
+from ..graph import Primitive, R, Recorded, primitive, raw
 from ..validation import choice, door, whole
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
     "reshape", "split", "stack", "sum_to", "transpose",
 ]
-
-Axis = int | tuple[int, ...] | None
-Shape = tuple[int, ...]
 
 
 def add_up(x: Array, axis: Axis, keepdims: bool, count: int | None = None) -> Array:
@@ -38,10 +35,12 @@ def channels_are_last(x: Any) -> bool:
     """Whether x, an array (n, c, ...), has its channels next to each other in memory."""
     if getattr(x, "strides", None) is None or x.ndim < 3 or x.shape[1] == 1:
         return False
-    return x.strides[1] == x.dtype.itemsize
+    step: int = x.strides[1]
+    itemsize: int = x.dtype.itemsize
+    return step == itemsize
 
 
-def beside_channels(x: Array, make: Any, shape: Shape, dtype: Any) -> Array:
+def beside_channels(x: Array, make: Callable[..., Array], shape: Shape, dtype: Any) -> Array:
     """make(shape, dtype=dtype), a new array (n, c, ...), its channels last in memory as those of x.
 
     An operation on two arrays takes several times as long where their orders differ.
@@ -133,7 +132,11 @@ def getitem(x: Array, *, index: Any) -> Array:
 
 @primitive
 def put_at(x: Array, *, index: Any, shape: Shape) -> Array:
-    """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both."""
+    """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both.
+
+    >>> ops.put_at(np.array([1.0, 2.0]), index=np.array([0, 0]), shape=(3,))
+    array([3., 0., 0.])
+    """
     z = namespace(x).zeros_like(x, shape=shape)
     index = _plain(index)
     if all(isinstance(i, slice | int | type(None) | type(...)) for i in _items(index)):
@@ -174,6 +177,9 @@ def pad(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
 
     mode: "zeros"; "reflect", x mirrored at its end entries; "replicate", the end entries; or
     "circular", x again; as in PyTorch. Raises ValueError where x has too few entries.
+
+    >>> ops.pad(np.array([1, 2, 3]), widths=[(2, 1)], mode="reflect")
+    array([3, 2, 1, 2, 3, 2])
     """
     _check_widths("pad", x, widths)
     shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
@@ -251,6 +257,10 @@ def _(z_bar, z, *xs, axis):
     return tuple(split(z_bar, [x.shape[axis] for x in xs], axis=axis))
 
 
+@overload
+def concatenate(arrays: Sequence[Recorded[R]], axis: int = 0) -> R: ...
+@overload
+def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any: ...
 @door
 def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays one after the other along an axis they have."""
@@ -259,6 +269,10 @@ def concatenate(arrays: Sequence[Any], axis: int = 0) -> Any:
     return _concatenate(*arrays, axis=whole("axis", axis, None))
 
 
+@overload
+def split(x: Recorded[R], lengths: int | Sequence[int], axis: int = 0) -> list[R]: ...
+@overload
+def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]: ...
 @door
 def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
     """x cut along axis into pieces of the given lengths, or into that many equal pieces.
@@ -282,6 +296,10 @@ def split(x: Any, lengths: int | Sequence[int], axis: int = 0) -> list[Any]:
     ]
 
 
+@overload
+def stack(arrays: Sequence[Recorded[R]], axis: int = 0) -> R: ...
+@overload
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any: ...
 @door
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays, all of one shape, side by side along a new axis."""
@@ -320,7 +338,7 @@ def _(z_bar, z, x, *, dtype):
 @primitive(widen=False)
 def move(x: Array, *, device: str) -> Array:
     """x on another device."""
-    return backend.move(x, device)
+    return backend.move(x, device)  # type: ignore[no-any-return]
 
 
 @move.pullback

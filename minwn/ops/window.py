@@ -9,10 +9,10 @@ import itertools
 from collections.abc import Iterator
 from numbers import Integral
 
-from ..backend import Array, namespace
+from ..backend import Array, Shape, namespace
 from ..graph import primitive
 from ..validation import door
-from .shape import Shape, Widths, beside_channels
+from .shape import Widths, beside_channels
 
 __all__ = ["fold", "unfold", "window_count"]
 
@@ -39,7 +39,9 @@ def window_count(
     return room // stride + 1
 
 
-def taps(kernel: Shape, out: Shape, stride: Shape, dilation: Shape) -> Iterator[tuple]:
+def taps(
+    kernel: Shape, out: Shape, stride: Shape, dilation: Shape
+) -> Iterator[tuple[Shape, tuple[slice, ...]]]:
     """For each window entry k: (k, the slices of the padded input that it reads)."""
     for k in itertools.product(*map(range, kernel)):
         yield (
@@ -53,7 +55,11 @@ def taps(kernel: Shape, out: Shape, stride: Shape, dilation: Shape) -> Iterator[
 
 @primitive(widen=False)
 def unfold(x: Array, *, kernel: Shape, stride: Shape, dilation: Shape, padding: Widths) -> Array:
-    """All windows of x.   x: (n, c, *size)   z: (n, c, *kernel, *out)"""
+    """All windows of x.   x: (n, c, *size)   z: (n, c, *kernel, *out), out by `window_count`
+
+    kernel, stride, dilation: a number for each axis   padding: a pair (before, after) for each
+    Raises ValueError where no window fits.  im2col: Chellapilla, Puri & Simard 2006
+    """
     size = x.shape[2:]
     spans = zip(size, kernel, stride, dilation, padding, strict=True)
     out = tuple(window_count(*span) for span in spans)
@@ -72,7 +78,10 @@ def unfold(x: Array, *, kernel: Shape, stride: Shape, dilation: Shape, padding: 
 def fold(
     x: Array, *, size: Shape, kernel: Shape, stride: Shape, dilation: Shape, padding: Widths
 ) -> Array:
-    """Every window added back where it was read.   x: (n, c, *kernel, *out)   z: (n, c, *size)"""
+    """Every window added back where `unfold` read it.   x: (n, c, *kernel, *out)   z: (n, c, *size)
+
+    What falls into the padding is dropped.
+    """
     out = x.shape[2 + len(kernel) :]
     padded = tuple(n + sum(p) for n, p in zip(size, padding, strict=True))
     if stride == kernel and padded == tuple(k * n for k, n in zip(kernel, out, strict=True)):

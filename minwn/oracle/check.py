@@ -60,10 +60,10 @@ def check(
 ) -> Report:
     """Judge w = g v / h(v) and its derivatives, given as functions of NumPy arrays.
 
-    forward(v, g) -> w
-    backward(w_bar, v, g) -> (v_bar, g_bar)
-    jvp(v, g, v_dot, g_dot) -> w_dot
-    double_backward(v_bar_bar, g_bar_bar, w_bar, v, g) -> (w_bar_bar, v_bar, g_bar)
+        forward(v, g) -> w
+        backward(w_bar, v, g) -> (v_bar, g_bar)
+        jvp(v, g, v_dot, g_dot) -> w_dot
+        double_backward(v_bar_bar, g_bar_bar, w_bar, v, g) -> (w_bar_bar, v_bar, g_bar)
 
     g keeps v's rank, with 1 along every axis that a norm runs over, or is 0-d for axis=None.
 
@@ -84,6 +84,17 @@ def check(
     bfloat16, float32 and float64, ImportError for bfloat16 without ml_dtypes, IndexError for an
     axis that no array in question has, and ValueError for an unknown form, group or id, an eps that
     the form cannot use, and ranks and groups that leave no case.
+
+    >>> def forward(v, g):
+    ...     return g * v / np.sqrt((v * v).sum(axis=1, keepdims=True))
+    >>> def backward(w_bar, v, g):
+    ...     n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    ...     return g / n * w_bar, (w_bar * v).sum(axis=1, keepdims=True) / n
+    >>> report = oracle.check(forward, backward)
+    >>> report.verdict, report.diagnosis[0].id
+    ('FAIL', 'no_projection')
+    >>> print(report.diagnosis[0].fix)
+    subtract the component along v: v_bar = (g/n) (w_bar - (d/n^2) v), d = <w_bar, v>
     """
     start = time.perf_counter()
     functions = {

@@ -45,6 +45,7 @@ def check_adapter(
     ranks = RANKS if ranks is None else tuple(ranks_of(ranks))
     forms.form_of(form)
     forms.check("inside", eps)
+    given = {key: x for key, x in options.items() if x is not None}
     reason = adapter.missing() or adapter.declines(axis, form, eps, dtype)
     if reason:
         raise ValueError(f"{adapter.name}: {reason}")
@@ -55,8 +56,7 @@ def check_adapter(
         notes = _without(roles, next(cases(dtype, ["generic"], axis=axis, quick=True)))
         report = check(
             **roles, axis=axis, form=form, eps=eps, dtype=dtype, name=adapter.name,
-            accumulate=adapter.accumulate.get(dtype), ranks=ranks,
-            **options,
+            ranks=ranks, **{"accumulate": adapter.accumulate.get(dtype)} | given,
         )
     return dataclasses.replace(report, notes=[*notes, *report.notes])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,23 +18,29 @@ from ..terminal import Progress, colours
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
+from .read import Reading, Unreadable, read, refused
 from .report import Report
 from .report.html import page
 from .report.junit import junit
 from .report.matrix import matrix
+from .report.text import printable
 from .spec import RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
+from .targets.child import TIMEOUT, Child
+from .targets.implementation import Lost
 from .targets.pipe import Pipe, PipeError
-from .targets.target import ROLES, Functions, TargetError, load
+from .targets.target import ROLES, Functions, NotLoaded, TargetError, short
 from .verdict import IDS
 
 __all__ = ["arguments", "form", "main"]
 
 T = TypeVar("T")
 SCHEMA = "minwn-check/1"
+WAIT = 2.0  # seconds before there is a bar
+TOGETHER = 8  # targets whose processes may wait at the same time
 EPILOG = """targets:
-  homework.py            the functions forward(v, g) and backward(w_bar, v, g) of a file
-  homework.py:name       the methods of an object or a class in it
+  homework.py            the functions or the class of a file, weight norm alone or a whole layer
+  homework.py:name       one function, class or object of it
   package.module:name    the same of a module
   torch flax equinox paddle numpy minwn all, or one of them, as torch.hook: see --list
 
@@ -42,6 +49,10 @@ examples:
   minwn check torch flax equinox --html page.html
   minwn check mine.py --form inside --eps 1e-12 --axis none --dtype float32,float64
   minwn check --pipe "./a.out"
+
+Files and modules run in a process of their own, which has --timeout seconds for each report; what
+they print is a note of the report. --in-process is for a debugger.
+exit codes: 1 if any report is a FAIL, else 2 if any is REFUSED or UNDEFINED, else 0
 """
 
 
@@ -80,10 +91,33 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{','.join(adapters.DTYPES)}; default float64, or all of a library's",
     )
     parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, for libraries 1-5")
+    parser.add_argument(
+        "--shape", type=_shape, help="of v, as 64,32: two more cases of that shape are judged"
+    )
+    parser.add_argument(
+        "--accumulate", type=_dtype, metavar="DTYPE",
+        help="of the sums, where it is wider than the dtype",
+    )
+    parser.add_argument(
+        "--threads", type=_option(_whole), default=0, metavar="COUNT",
+        help="call the functions from so many threads at once, too",
+    )
     parser.add_argument("--groups", type=_groups, help=f"groups of cases: {','.join(GROUPS)}")
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="declare a difference by its id; it does not fail",
+    )
+    parser.add_argument(
+        "--adapter", metavar="OUT.py",
+        help="for a target that cannot be called: write a file that calls it, to be filled in",
+    )
+    parser.add_argument(
+        "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS",
+        help=f"that a file or module may take for a report; default {TIMEOUT:g}",
+    )
+    parser.add_argument(
+        "--in-process", action="store_true",
+        help="run files and modules in this process, without a time limit",
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
@@ -99,6 +133,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def _option(read: Callable[[str], T]) -> Callable[[str], T]:
     """A type for argparse: called with the text of an option; a ValueError's message is printed."""
 
+    @functools.wraps(read)
     def called(text: str) -> T:
         try:
             return read(text)
@@ -145,6 +180,38 @@ def _dtypes(text: str) -> list[str]:
 
 
 @_option
+def _dtype(text: str) -> str:
+    if text not in adapters.DTYPES:
+        raise ValueError(f"no {text!r}; choose from {','.join(adapters.DTYPES)}")
+    return text
+
+
+@_option
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(_whole, text.split(",")))
+    except ValueError:
+        raise ValueError(f"{text!r}; write the shape of v, as 64,32") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r}; write a whole number >= 0")
+    return int(text)
+
+
+@_option
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ValueError(f"{text!r}; write seconds, more than 0")
+    return seconds
+
+
+@_option
 def _groups(text: str) -> tuple[str, ...]:
     return validation.names("groups", text.split(","), GROUPS, one="group")
 
@@ -155,7 +222,7 @@ def _accepted(text: str) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if nothing could be judged."""
+    """Run `minwn check`: 0 if nothing is wrong, 1 if something is, 2 if it could not be judged."""
     if args.list:
         print(_list())
         return 0
@@ -174,9 +241,9 @@ def main(args: argparse.Namespace) -> int:
         return 2
     skipped = {job.name: job.skipped for job in jobs if job.skipped is not None}
     _write(args, reports, skipped)
-    if not reports:
-        return 2
-    return 0 if all(r.ok for r in reports) else 1
+    if any(r.verdict == "FAIL" for r in reports):
+        return 1
+    return 0 if reports and all(r.ok for r in reports) else 2
 
 
 # ---- what is to be done -------------------------------------------------------------------------
@@ -189,12 +256,20 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         if target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
             for adapter in adapters.get(target):
                 yield from _by_name(adapter, args)
+        elif Path(target).is_file() and not target.endswith(".py"):
+            raise _Usage(
+                f"{target} is not Python. A program that answers JSON lines (see "
+                f"minwn/oracle/vectors/FORMAT.md) is judged with --pipe ./{Path(target).stem}"
+            )
         elif target.endswith(".py") or ":" in target or Path(target).exists():
-            yield from _functions(load(target), args)
+            yield from _loaded(target, args, stack)
         else:
+            near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}; minwn check --list shows them"
+                f"{', '.join((*adapters.families(), 'all'))}; "
+                + (f"did you mean {near[0]}? " if near else "")
+                + "minwn check --list shows them"
             )
     if args.pipe is not None:
         try:
@@ -207,7 +282,69 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
-            "ranks": args.ranks}
+            "ranks": args.ranks, "shape": args.shape, "threads": args.threads,
+            "accumulate": args.accumulate}
+
+
+def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
+    """The jobs of a file or a module, which runs in a process of its own."""
+    hints = _hints(args)
+    child = Child(target, hints, timeout=args.timeout)
+    try:
+        if args.in_process:
+            yield from _readings(read(target, **hints), args)
+            return
+        stack.enter_context(child)
+    except Unreadable as error:
+        if args.adapter is not None:
+            with Path(args.adapter).open("x", encoding="utf-8") as file:
+                file.write(error.adapter.replace("OUT.py", args.adapter))
+        refusal = refused(error)
+        yield Job(refusal.name, lambda: refusal)
+        return
+    except (NotLoaded, Lost) as error:
+        name = short(target)
+        report = Report(name, "REFUSED", printable(error), notes=child.notes())
+        yield Job(name, lambda: report)
+        return
+    jobs = list(_readings(Reading(**vars(child.found)), args))
+    if len(args.targets) > TOGETHER:
+        child.stop()  # until it is called
+    for job in jobs:
+
+        def run(job: Job = job) -> Report:
+            child.start_clock()
+            report = job.run()
+            if job is jobs[-1]:
+                child.stop()
+            return replace(report, notes=[*report.notes, *child.notes()])
+
+        yield Job(job.name, run)
+
+
+def _hints(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were asked for, before those that would be found."""
+    found = {} if args.axis is ... else {"axis": args.axis}
+    found |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
+    return found | ({"dtype": args.dtype[0]} if args.dtype else {})
+
+
+def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
+    """A job for each dtype of a target as it was read."""
+    settings = reading.settings
+    if reading.kind == "weight_norm":
+        given: dict[str, Any] = reading.functions
+        for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
+            yield replace(job, run=functools.partial(_stated, reading, job))
+        return
+    dtypes = args.dtype or settings.get("dtype", "float64")
+    for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
+        options = {**_options(args), "dtype": dtype}
+        yield Job(f"{reading.name} {dtype}", functools.partial(reading.check, **options))
+
+
+def _stated(reading: Reading, job: Job) -> Report:
+    return reading.stated(job.run())
 
 
 def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
@@ -216,13 +353,14 @@ def _functions(functions: Functions, args: argparse.Namespace) -> Iterator[Job]:
     dtypes = args.dtype or functions.settings.get("dtype", "float64")
     if isinstance(dtypes, tuple | list) and not dtypes:
         raise TargetError(f"{functions.name}: DTYPE={dtypes!r} is empty; give one, or several")
+    options = _options(args) | {"ranks": args.ranks or functions.settings.get("ranks")}
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
-        options = {key: x for key, x in _options(args).items() if key != "accept"}
-        spec = functions.spec(**settings, **options, dtype=dtype)
+        cases = {key: options[key] for key in options.keys() - {"accept", "threads"}}
+        spec = functions.spec(**settings, **cases, dtype=dtype)
 
         def run(spec: Spec = spec) -> Report:
             how = {name: getattr(spec, name) for name in ("axis", "form", "eps", "dtype")}
-            return check(**functions.given, **how, name=functions.name, **_options(args))
+            return check(**functions.given, **how, name=functions.name, **options)
 
         yield Job(f"{functions.name} {spec.dtype}", run)
 
@@ -244,7 +382,9 @@ def _by_name(adapter: adapters.Adapter, args: argparse.Namespace) -> Iterator[Jo
             reason = adapter.missing() or adapter.declines(axis, *length, dtype) or _unread(dtype)
             if reason is None:
                 settings = {"axis": axis, "dtype": dtype, "ranks": args.ranks or RANKS}
-                Functions(name=adapter.name).spec(**settings, groups=args.groups)
+                Functions(name=adapter.name).spec(
+                    **settings, groups=args.groups, shape=args.shape
+                )
             yield Job(f"{adapter.name} {dtype}", made, reason)
 
 
@@ -262,11 +402,11 @@ def _unread(dtype: str) -> str | None:
 
 
 def _shown(jobs: list[Job], args: argparse.Namespace) -> Iterator[Job]:
-    """The jobs one by one, behind a bar on a terminal; one alone is done before it is drawn."""
-    on = len(jobs) > 1 and sys.stderr.isatty() and args.json != "-"
-    with closing(Progress(len(jobs), on=on)) as bar:
-        for job in jobs:
-            bar.step(job.name)
+    """The jobs one by one; behind a bar on a terminal, if they take a while."""
+    on = sys.stderr.isatty() and args.json != "-"
+    with closing(Progress(len(jobs), on=on, after=WAIT)) as bar:
+        for done, job in enumerate(jobs):
+            bar.step(job.name, count=int(done > 0))
             yield job
 
 

@@ -16,7 +16,7 @@ from ..terminal import counted
 from .cases import LAYOUTS, Case, laid_out
 from .diagnosis import Diagnosis, Observation
 from .reference.rounding import as_float64
-from .report import CheckResult, Skipped
+from .report import CheckResult
 from .spec import Prepared, Spec
 from .targets.implementation import NAMES, Implementation, Lost
 
@@ -64,6 +64,15 @@ FAULTS = {
         "an answer has another dtype than the inputs",
         "return arrays of the dtype of v",
     ),
+    "timeout": (
+        "a call does not end",
+        "look for a loop without an end; if it is only slow, allow more time: --timeout SECONDS",
+    ),
+    "crash": (
+        "a call crashes the process",
+        "look for indices out of bounds, and arrays of another dtype or layout, in native code",
+    ),
+    "exit": ("a call ends the process", "raise an exception in the place of the exit"),
     "raises": ("the function fails", "mend what the message says, or take such inputs, too"),
 }
 
@@ -105,7 +114,7 @@ class Run:
     raised: dict[str, list[str]] = field(default_factory=dict)
     declined: dict[str, str] = field(default_factory=dict)  # the same, of ordinary cases
     notes: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)  # a check, and the reason
     unbounded: dict[str, int] = field(default_factory=dict)  # numbers without a bound, by group
     checks: list[CheckResult] = field(default_factory=list)
     laws: dict[str, float] = field(default_factory=dict)
@@ -121,12 +130,14 @@ class Run:
         return dtype_of(self.spec.dtype)
 
     def fault(self, id: str, output: str, evidence: str) -> None:
+        """Note a fault once for each output."""
         if any(f.id == id and output in f.outputs for f in self.faults):
             return
         text, fix = FAULTS[id]
         self.faults.append(Diagnosis(id, text, fix, evidence, (output,)))
 
     def failed(self, what: str, where: str, error: Exception) -> None:
+        """Note that a function raised."""
         self.errors.setdefault(what, []).append(f"{where}{type(error).__name__}: {error}")
 
     def lost(self, what: str, where: str, error: Lost) -> None:
@@ -178,11 +189,12 @@ class Run:
             self.notes.append(f"{what} raised in {count}{such} {messages[0]}")
 
     def given(self, *wanted: str) -> bool:
+        """Whether all of these functions were given."""
         return all(self.implementation.has(what) for what in wanted)
 
     def skip(self, check: str, reason: str) -> CheckResult | None:
         """A check, or a part of one, that is not made, and has no result."""
-        self.skipped.append(Skipped(check, reason))
+        self.skipped.append((check, reason))
         return None
 
     def lacks(self, check: str, *wanted: str) -> bool:
@@ -193,6 +205,7 @@ class Run:
         return bool(missing)
 
     def result(self, name: str) -> CheckResult | None:
+        """The result of the check of that name, where it was made."""
         return next((r for r in self.checks if r.name == name), None)
 
     # -- the evidence of the first order

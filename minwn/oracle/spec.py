@@ -84,6 +84,7 @@ class Spec:
         return _prepared_second(replace(self, groups=(), quick=True))
 
     def in_range(self, case: Case) -> bool:
+        """Whether nothing in a case leaves the range of the dtype."""
         return in_range(case.v, case.g, case.w_bar, self.accumulate)
 
 

@@ -16,7 +16,7 @@ from .diagnosis import NAMES, OF_GROUPS, Diagnosis, Observation, diagnose
 from .diagnosis.second import NAMES as LATER
 from .minimal_case import minimal_case
 from .mistakes import OUTPUTS, SECOND
-from .report import CheckResult, MinimalCase, Report, Skipped, Worst
+from .report import CheckResult, MinimalCase, Report, Worst
 from .run import FAULTS, Run
 from .spec import RANKS
 from .targets.implementation import NAMES as OUTPUTS_OF
@@ -216,24 +216,24 @@ def _examples(seen: Sequence[Observation]) -> list[MinimalCase]:
     return found
 
 
-def _skipped(run: Run) -> list[Skipped]:
-    """What was not checked, by a check's own account, and by the spec."""
+def _skipped(run: Run) -> list[str]:
+    """What was not checked, and why, by the checks' own account and by the spec."""
     spec, found = run.spec, list(run.skipped)
-    left = [group for group in GROUPS if group not in spec.groups]
-    if left:
-        found += [Skipped(f"cases: {', '.join(left)}", "not among groups=")]
+    found += [(f"cases of {x}", "not among groups=") for x in GROUPS if x not in spec.groups]
     ranks = [str(rank) for rank in RANKS if rank not in spec.ranks and fits(spec.axis, rank)]
     if ranks:
-        found += [Skipped(f"ranks {', '.join(ranks)}", "not asked for: give ranks=")]
+        found.append((f"ranks {', '.join(ranks)}", "not asked for: give ranks="))
     if spec.quick:
-        found += [Skipped("most cases", "quick=True: the first of each group")]
+        found.append(("most cases", "quick=True: the first of each group"))
     for group, count in run.unbounded.items():
         bounded = f"{counted(count, 'number')} may be anything in {spec.accumulate}, by rounding"
-        found += [Skipped(f"cases: {group}", bounded)]
-    raised = [o for o in run.out_of_range if o.fails and o.v.size]
-    if raised:
-        found += [Skipped("range", "a square leaves the range: wrong numbers there are a note")]
-    return list(dict.fromkeys(found))
+        found.append((f"cases of {group}", bounded))
+    if any(o.fails and o.v.size for o in run.out_of_range):
+        found.append(("range", "a square leaves the range: wrong numbers there are a note"))
+    by_reason: dict[str, list[str]] = {}
+    for check, reason in found:
+        by_reason.setdefault(reason, []).append(check)
+    return [f"{', '.join(dict.fromkeys(some))}: {reason}" for reason, some in by_reason.items()]
 
 
 def _notes(run: Run) -> list[str]:

@@ -56,6 +56,7 @@ class Report:
 
     @property
     def findings(self) -> list[Finding]:
+        """All findings, section by section."""
         return [f for part in self.sections.values() for f in part]
 
     @property
@@ -65,10 +66,12 @@ class Report:
 
     @property
     def failed(self) -> list[Finding]:
+        """The findings that are wrong."""
         return [f for f in self.findings if not f.ok]
 
     @property
     def ok(self) -> bool:
+        """Whether nothing failed, and no section is empty."""
         return not self.failed and all(self.sections.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Case(NamedTuple):
 
 
 def case(*inputs: Any, **params: Any) -> Case:
+    """A case from its inputs and parameters."""
     return Case(inputs, params)
 
 
@@ -48,6 +49,7 @@ def signed(*shape: int) -> Draw:
 
 
 def positive(*shape: int) -> Draw:
+    """From 0.5 to 1.8."""
     return lambda rng: rng.uniform(0.5, 1.8, shape)
 
 
@@ -72,12 +74,14 @@ def times(factor: float, *shape: int) -> Draw:
 
 
 def drawn(x: Any, rng: Generator) -> Any:
+    """An input as an array: a shape or a Draw is drawn, anything else stays."""
     if isinstance(x, tuple):
         x = signed(*x)
     return numpy.asarray(x(rng)) if callable(x) else x
 
 
 def shapes_of(inputs: list[Any]) -> str:
+    """The shapes, "(2, 3), (3,)"."""
     return ", ".join(str(getattr(x, "shape", x)) for x in inputs)
 
 

@@ -138,7 +138,7 @@ def check_gradients(
     when: str, net: Reader, images: Any, labels: Any, rng: Generator
 ) -> list[Finding]:
     """All g and v, in float64, at one batch."""
-    net = copy.deepcopy(net).to("float64")  # type: ignore[assignment]
+    net = copy.deepcopy(net).to("float64")
     images = images.astype("float64")
     names = [f"{k}.weight_{x}" for k in ("conv1", "conv2", "out") for x in "gv"]
     named = dict(net.named_parameters())

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercise import Exercise, chapter
+from minwn.course.exercise import Exercise, chapter, drawn
 from minwn.course.locations import notebooks, tutorials
 from minwn.course.session import judged
 
@@ -49,7 +49,7 @@ def messages(
     exercise: Exercise, wrong: tuple[tuple[Any, str], ...], common: int = COMMON
 ) -> list[str]:
     """The messages for the most common wrong answers, each once."""
-    numbers = exercise.variant(np.random.default_rng(0)) if exercise.variant else {}
+    numbers = drawn(exercise, np.random.default_rng(0))
     found: list[str] = []
     for answer, _ in wrong:
         if len(found) == common:

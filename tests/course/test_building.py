@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from minwn.course import command, lint
+from minwn.course.exercise import chapter
 from minwn.course.formats import FORMATS, build
 from minwn.course.locations import sources, tutorials
 
@@ -127,9 +128,32 @@ def test_nbgrader_locks_the_checks_and_marks_the_solutions(tutorial):
         (c["metadata"]["nbgrader"]["solution"], c["metadata"]["nbgrader"]["grade"]) for c in cells
     ]
     assert kinds == [(True, False), (True, False), (False, True)]
-    assert "### BEGIN SOLUTION\nchoice" in "".join(cells[0]["source"])
-    assert "".join(cells[2]["source"]) == 'assert check("5.2", weight)'
+    assert re.match(
+        r'choice = \.\.\. .*\n### BEGIN SOLUTION\nchoice = "stays"\n### END SOLUTION\n',
+        "".join(cells[0]["source"]),
+    )
+    locked = "".join(cells[2]["source"])
+    assert locked == 'from minwn.course import check\nassert check("5.2", weight)'
     assert len({c["metadata"]["nbgrader"]["grade_id"] for c in cells}) == 3
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_a_locked_cell_holds_its_checks_and_nothing_else(source):
+    (text,) = build(read(source), "nbgrader").values()
+    cells = json.loads(text)["cells"]
+    for cell in cells:
+        code = "".join(cell["source"])
+        if cell["metadata"].get("nbgrader", {}).get("grade"):
+            first, *rest = code.splitlines()
+            assert first == "from minwn.course import check"
+            assert all(line.startswith("assert check(") for line in rest)
+        elif cell["cell_type"] == "code":
+            assert "assert check(" not in code
+        else:
+            assert "`todo`" not in code
+    found = re.compile(r'assert check\("(.+?)"')
+    graded = [id for c in cells for id in found.findall("".join(c["source"]))]
+    assert graded == [e.id for e in chapter(source.name[:2]).values() if not e.prediction]
 
 
 def test_otter_wraps_a_question_around_each_exercise(tutorial):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minwn.course import exercises
-from minwn.course.exercise import Exercise, chapter
+from minwn.course.exercise import Exercise, chapter, drawn
 from minwn.course.locations import sources
 from minwn.course.session import judged
 
@@ -29,8 +29,8 @@ def verdicts(exercise, answer):
     """The judge's verdicts: one, or one for each of several students with their own numbers."""
     if exercise.variant is None:
         return [judged(exercise, answer, {})]
-    drawn = [exercise.variant(np.random.default_rng(seed)) for seed in SEEDS]
-    return [judged(exercise, answer(numbers), numbers) for numbers in drawn]
+    several = [drawn(exercise, np.random.default_rng(seed)) for seed in SEEDS]
+    return [judged(exercise, answer(numbers), numbers) for numbers in several]
 
 
 def name(case):

@@ -38,7 +38,8 @@ def test_the_same_values_in_another_form(answer):
         (X / 3, "1/3 times what"),
         (32 * X, "32 times what"),
         (X[:2], r"shape \(2, 4\), and \(3, 4\)"),
-        (X + 1, r"wrong in 12 of 12 entries; \[0, 0\] is"),
+        (X + 1, "1 too large, everywhere"),
+        (X + 0.1 * X**3, r"wrong in 12 of 12 entries; \[0, 0\] is"),
         (np.where(X[1, 2] == X, 0, X), r"wrong in 1 of 12 entries; \[1, 2\] is 0"),
         (np.where(X[1, 2] == X, np.nan, X), "NaN in 1 of 12"),
         (X.astype("float32").astype("float64"), "digits of float32 only"),
@@ -72,7 +73,8 @@ def test_common_errors_come_first_and_must_fit_everywhere():
     )
     assert judge(lambda x: x * x * x) is None
     assert judge(lambda x: x * x) == "squared"
-    assert "not it" in judge(lambda x: x)
+    assert judge(lambda x: x) == "y is 1/x^2 times what it should be"
+    assert "that is not it" in judge(lambda x: x + 0.3 * x**2)
     assert judge(lambda x: 4 * x**3) == "y is 4 times what it should be"
 
 

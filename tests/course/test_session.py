@@ -17,7 +17,7 @@ from minwn.course.exercise import Feedback, chapter_of, find
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(session, "_session", session.Session())
-    monkeypatch.delenv(session.RECORD, raising=False)
+    monkeypatch.delenv(session.GRADED, raising=False)
 
 
 def lengths(v):
@@ -136,12 +136,12 @@ def test_each_student_has_numbers_of_their_own():
         course.given("5.T3")
 
 
-def test_answers_are_recorded_for_the_grader(monkeypatch, tmp_path):
-    monkeypatch.setenv(session.RECORD, str(tmp_path / "record"))
-    course.check("0.T1", 49)
-    course.check("0.T1", 7)
-    lines = [json.loads(line) for line in (tmp_path / "record").read_text().splitlines()]
-    assert [(line["id"], line["ok"]) for line in lines] == [("0.T1", False), ("0.T1", True)]
+def test_where_a_notebook_is_graded_its_own_checks_judge_nothing(monkeypatch, capsys):
+    monkeypatch.setenv(session.GRADED, "1")
+    assert course.check("0.T1", 49)
+    assert capsys.readouterr().out == "0.T1 is judged outside\n"
+    with pytest.raises(course.Unfinished):
+        course.check("0.T1", ...)
 
 
 @pytest.mark.parametrize(

@@ -361,6 +361,8 @@ GOOD: dict[str, Call] = {
     "interop.dim_from_r": call(1, 2),
     "interop.dim_to_r": call(0, 2),
     "interop.flatten": call(STATE, "minwn"),
+    "interop.fold": call(STATE, source="minwn"),
+    "interop.split": call(STATE, target="minwn"),
     "interop.unflatten": call(STATE),
     "interop.save": call(nn.Linear(3, 2, rng=0), "model.npz"),
     "interop.load": call(nn.Linear(3, 2, rng=0), "good.npz"),

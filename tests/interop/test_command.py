@@ -90,7 +90,16 @@ def test_the_lengths_travel(tmp_path: Path, rng: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["--to", "flax"], 2, "add --from"),
+        (["--to", "flax", "--limit", "much"], 2, "such as 8G"),
+        (["--to", "flax", "--dtype", "int8"], 2, "choose from float64"),
+        (["--to", "plain", "--normalise", "up"], 2, "--from plain"),
+        (["--from", "plain", "--to", "flax"], 1, "'up.weight_g' looks like torch's"),
+        (["--from", "parametrization", "--to", "flax"], 1, "give --from torch"),
+        (["--to", "flax", "--only", "dow"], 1, "there are up, out"),
+        (["--to", "flax", "--drop", "ou"], 1, "did you mean 'out'"),
+        (["--to", "flax", "--except", "out"], 1, "--except: 'out' fits no pair"),
+        (["--to", "plain", "--limit", "100"], 1, "over the limit of 100"),
+        (["--from", "plain", "--to", "torch", "--normalise", "q", "--drop", "up"], 1, "'q' fits"),
         (["--from", "torch", "--to", "flax", "--dim", "up=first"], 2, "--dim first"),
         (["--from", "torch", "--to", "flax", "--kind", "up"], 2, "write NAME=VALUE"),
         (["--from", "torch", "--to", "flax", "--kind", "up=x"], 2, "choose from"),
@@ -98,8 +107,8 @@ def test_the_lengths_travel(tmp_path: Path, rng: Any) -> None:
         (["--from", "torch", "--to", "flax", "--like", "no.npz"], 2, "no such file"),
         (["--from", "torch", "--to", "flax", "--dim", "up=1"], 1, r"has (1, 4, 1)"),
         (["--from", "torch", "--to", "flax", "--rename", "in=x"], 1, "nothing begins with 'in'"),
-        (["--from", "equinox", "--to", "torch", "--like", "IN"], 1, "\n  unexpected"),
-        (["--from", "parametrization", "--to", "torch", "--kind", "q=conv"], 1, "fits no layer"),
+        (["--from", "torch", "--to", "equinox", "--like", "IN"], 1, "\n  unexpected"),
+        (["--from", "torch", "--to", "parametrization", "--kind", "q=conv"], 1, "fits no layer"),
     ],
 )
 def test_refusals(
@@ -120,7 +129,7 @@ def test_refusals(
 def test_files_that_are_none(tmp_path: Path, capsys: Any) -> None:
     both = ("--from", "torch", "--to", "flax")
     assert run(tmp_path / "in.npz", tmp_path / "out.npz", *both) == 2
-    assert run(tmp_path / "in.pt", tmp_path / "out.npz", *both) == 2
+    assert run(tmp_path / "in.pkl", tmp_path / "out.npz", *both) == 2
     (tmp_path / "in.npz").write_bytes(b"no archive")
     assert run(tmp_path / "in.npz", tmp_path / "out.npz", *both) == 1
     assert run(tmp_path / "in.npz", tmp_path / "no" / "out.npz", *both) == 1
@@ -132,3 +141,193 @@ def test_files_that_are_none(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(SystemExit) as stop:
         run(tmp_path / "in.npz", tmp_path / "out.npz", "--to", "keras")
     assert stop.value.code == 2
+
+
+# ---- folded, split and cut ----------------------------------------------------------------------
+
+
+def test_fold_and_split_in_files(torch_file: Path, tmp_path: Path, capsys: Any) -> None:
+    plain, again = tmp_path / "plain.npz", tmp_path / "again.safetensors"
+    assert run(torch_file, plain, "--to", "plain") == 0
+    shown = capsys.readouterr().out
+    assert "  up.weight_g (3, 1, 1), up.weight_v (3, 4, 2)  ->  up.weight (3, 4, 2)\n" in shown
+    assert "  carried as they are: 1, out.weight\n" in shown
+    assert "  read as torch's, by its names\n" in shown
+    assert shown.endswith("plain.npz: 2 parameters, 1 folded\n")
+    assert interop.read(plain)[1]["framework"] == "torch"
+    words = (plain, again, "--from", "plain", "--to", "parametrization", "--normalise", "u*")
+    assert run(*words, "--dim", "1", "--json", "-") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [(p["action"], sorted(p["to"])) for p in report["parameters"]] == [
+        ("carried", ["out.weight"]),
+        ("split", [f"up.parametrizations.weight.original{n}" for n in (0, 1)]),
+    ]
+    found = interop.read(again)[0]
+    assert found["up.parametrizations.weight.original0"].shape == (1, 4, 1)
+    w = interop.read(plain)[0]["up.weight"]
+    np.testing.assert_array_equal(found["up.parametrizations.weight.original1"], w)
+    words = (plain, again, "--from", "plain", "--to", "flax", "--kind", "up=conv_transpose")
+    assert run(*words, "--normalise", "up") == 0  # over the layouts
+    shown = capsys.readouterr().out
+    assert "up.weight (3, 4, 2)  ->  params.WeightNorm_0.up/kernel/scale (4,), " in shown
+    assert "2 parameters, 1 of them normalised, 1 of them split" in shown
+    back = tmp_path / "back.npz"
+    assert run(again, back, "--to", "plain") == 0
+    assert run(back, tmp_path / "torch.npz", "--to", "torch") == 0  # the file knows the kind
+    np.testing.assert_allclose(interop.read(tmp_path / "torch.npz")[0]["up.weight"], w, rtol=1e-15)
+
+
+def test_what_is_read_and_what_is_not(tmp_path: Path, capsys: Any, rng: Any) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(path, **{"gen.a.weight_g": np.ones((2, 1)), "gen.a.weight_v": np.ones((2, 3)),
+                      "gen.loss_g": np.ones(3), "gen.loss_v": np.ones((5, 2)),
+                      "gen.freqs": np.ones(2, complex), "disc.b": np.ones(1, "float32"),
+                      "opt": np.ones(2)})
+    assert run(path, out, "--to", "plain", "--only", "gen", "--dtype", "float16") == 0
+    shown = capsys.readouterr().out
+    for line in (
+        "  carried as they are: 2, loss_g, loss_v",
+        "  not read: 2, disc.b, opt",
+        "  left out: freqs, an array of complex128",
+        "  loss_g (3,) and loss_v (5, 2) are no weight norm: carried",
+    ):
+        assert f"{line}\n" in shown
+    assert {n: str(x.dtype) for n, x in interop.read(out)[0].items()} == {
+        "a.weight": "float16", "loss_g": "float16", "loss_v": "float16",
+    }
+    assert run(path, out, "--to", "plain", "--drop", "gen", "--drop", "o*") == 0
+    assert list(interop.read(out)[0]) == ["disc.b"]
+    assert run(path, out, "--to", "plain", "--only", "gen", "--except", "a") == 0
+    assert "weight" not in "".join(n for n in interop.read(out)[0] if n[-2:] not in ("_g", "_v"))
+    assert run(path, out, "--to", "plain", "--drop", "*") == 1
+    assert "no array in it" in capsys.readouterr().err
+
+
+def test_a_layout_that_nothing_proves_is_said(tmp_path: Path, capsys: Any, rng: Any) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    shapes = {"up.weight": (4, 4, 3), "up.bias": (4,), "sure.weight": (5, 4, 3), "sure.bias": (5,),
+              "tok.weight": (7, 3), "lin.weight": (2, 3), "lin.bias": (2,)}
+    np.savez(path, **{n: rng.normal(size=s) for n, s in shapes.items()})
+    assert run(path, out, "--to", "flax") == 0
+    shown = capsys.readouterr().out
+    assert "taken as conv: up; one that is transposed needs --kind NAME=conv_transpose" in shown
+    assert "taken as linear: tok; an embedding needs --kind NAME=embedding" in shown
+    assert "read as torch's, for no name says otherwise" in shown
+    told = ("--kind", "up=conv_transpose", "--kind", "tok=embedding")
+    assert run(path, out, "--to", "flax", *told) == 0
+    assert "taken as" not in capsys.readouterr().out
+    back = tmp_path / "back.npz"
+    assert run(out, back, "--to", "torch") == 0
+    assert run(back, out, "--to", "flax") == 0  # the kinds have travelled
+    assert interop.read(out)[0]["params.tok.embedding"].shape == (7, 3)
+    found = interop.read(back)[0]
+    for name, x in interop.read(path)[0].items():
+        np.testing.assert_array_equal(found[name], x)
+    np.savez(path, **{"u.weight": rng.normal(size=(6, 4, 3)), "u.bias": rng.normal(size=4)})
+    assert run(path, out, "--to", "flax") == 1
+    assert "say what it is, with --kind u=conv_transpose" in capsys.readouterr().err
+    assert run(path, out, "--to", "parametrization") == 0  # the same layout
+
+
+def test_names_come_back_from_flax(tmp_path: Path, rng: Any) -> None:
+    path, there, back = (tmp_path / f"{n}.npz" for n in ("in", "there", "back"))
+    shapes = {"norm.scale": (4,), "att.kernel": (4, 3), "tok.embedding": (5, 3), "l.weight": (4, 3),
+              "scale": (2,), "s.weight_g": (4, 1), "s.weight_v": (4, 3), "s.kernel_x": (2, 2)}
+    interop.write(path, {n: rng.normal(size=s) for n, s in shapes.items()})
+    told = ("--dim", "output", "--epsilon", 0)
+    assert run(path, there, "--from", "torch", "--to", "flax", "--epsilon", 0) == 0
+    assert run(there, back, "--to", "torch", *told) == 0
+    found = interop.read(back)[0]
+    assert found.keys() == shapes.keys()
+    for name, x in interop.read(path)[0].items():
+        np.testing.assert_array_equal(found[name], x)
+    assert run(there, back, "--to", "torch", *told, "--rename", "norm=ln") == 0
+    assert "ln.scale" in interop.read(back)[0]
+
+
+def test_the_order_in_the_file_changes_nothing(tmp_path: Path, capsys: Any, rng: Any) -> None:
+    arrays = {f"l{n}.weight_{c}": rng.normal(size=s) for n in (2, 10, 1)
+              for c, s in (("g", (4, 1)), ("v", (4, 3)))}
+    contents, screens = set(), set()
+    for turn, suffix in enumerate(("npz", "safetensors", "npz", "safetensors")):
+        names = list(arrays)[:: -1 if turn > 1 else 1]
+        path, out = tmp_path / f"in{turn}.{suffix}", tmp_path / "out.safetensors"
+        if suffix == "npz":
+            np.savez(path, **{n: arrays[n] for n in names})
+        else:
+            interop.write(path, {n: arrays[n] for n in names})
+        for _ in range(3):
+            assert run(path, out, "--to", "flax") == 0
+            contents.add(out.read_bytes())
+            screens.add(capsys.readouterr().out)
+    assert len(contents) == len(screens) == 1
+    assert "numbered in the natural order of the layers" in screens.pop()
+    like = tmp_path / "like.npz"
+    swapped = interop.read(out)[0]
+    swapped = {n.replace("WeightNorm_0.l1/", "WeightNorm_5.l1/"): x for n, x in swapped.items()}
+    interop.write(like, swapped)
+    assert run(path, out, "--to", "flax", "--like", like) == 0
+    assert f"numbered as in {like}" in capsys.readouterr().out
+    assert "params.WeightNorm_5.l1/kernel/scale" in interop.read(out)[0]
+
+
+def test_what_would_be_lost(torch_file: Path, tmp_path: Path, capsys: Any) -> None:
+    before = torch_file.read_bytes()
+    link = tmp_path / "link.npz"
+    link.symlink_to(torch_file)
+    for out in (torch_file, link, tmp_path / "." / "in.npz"):
+        assert run(torch_file, out, "--to", "plain") == 2
+        assert "OUT is IN" in capsys.readouterr().err
+    assert run(torch_file, tmp_path / "o.npz", "--to", "plain", "--json", torch_file) == 2
+    assert "would replace IN" in capsys.readouterr().err
+    assert run(torch_file, tmp_path / "o.npz", "--to", "plain", "--json", tmp_path / "o.npz") == 2
+    assert run(torch_file, tmp_path / "o.npz", "--to", "plain", "--like", tmp_path / "no.npz") == 2
+    assert torch_file.read_bytes() == before
+    assert not (tmp_path / "o.npz").exists()
+    assert run(torch_file, torch_file, "--to", "plain", "--force") == 0
+    assert set(interop.read(torch_file)[0]) == {"up.weight", "out.weight"}
+
+
+def test_values_are_told_truly(tmp_path: Path, capsys: Any) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    v = np.ones((4, 3))
+    v[2] = 0
+    np.savez(path, **{"a.weight_g": np.ones((4, 1)), "a.weight_v": v})
+    assert run(path, out, "--to", "plain") == 1
+    assert "a.weight: v is zero in 1 of 4 slices (2)" in capsys.readouterr().err
+    v[2] = np.nan
+    np.savez(path, **{"a.weight_g": np.ones((4, 1)), "a.weight_v": v})
+    assert run(path, out, "--to", "flax") == 1
+    assert "v is not finite in 1 of 4 slices" in capsys.readouterr().err
+    assert run(path, out, "--to", "plain") == 0
+    assert "a.weight: 3 of 12 entries are not finite" in capsys.readouterr().out
+
+
+def test_a_missing_package_is_an_error_of_use(
+    tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.pt").write_bytes(b"x")
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    assert run(tmp_path / "x.pt", tmp_path / "o.npz", "--to", "plain") == 2
+    assert "pip install 'torch>=2.6'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("100", 100), ("8G", 2**33), ("1.5k", 1536), ("2GiB", 2**31), ("3MB", 3 * 2**20)],
+)
+def test_limits_are_written_as_people_do(text: str, count: int) -> None:
+    assert command._bytes(text) == count
+
+
+def test_a_narrow_terminal_gets_narrow_lines() -> None:
+    report: Any = {
+        "output": "o.npz", "to": "plain", "dropped": [], "notes": ["word " * 30],
+        "parameters": [{"action": "folded", "from": {"a" * 40: [3, 1], "b" * 30: [3, 4]},
+                        "to": {"c" * 40: [3, 4]}}],
+    }
+    wide = command._text(report)
+    narrow = command._text(report, 60)
+    assert max(map(len, wide.splitlines())) > 120
+    assert max(map(len, narrow.splitlines())) <= 92  # two names side by side
+    assert " ".join(narrow.split()) == " ".join(wide.split())

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -228,3 +229,123 @@ def test_a_range_of_a_billion_ranks_is_refused_at_once(run):
     code, _, err = run("mine.py", "--ranks", "1-999999999")
     assert code == 2
     assert "give ranks from 1 to 5" in err
+
+
+# ---- a process of its own -----------------------------------------------------------------------
+
+LOOP, CRASH = "exec('while True: pass')", "__import__('ctypes').string_at(0)"
+
+
+def spoilt(body, when="len(v) == 5"):
+    return RIGHT.replace("    n = norm(v)\n", f"    n = norm(v)\n    if {when}: {body}\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "id", "words"),
+    [(LOOP, "timeout", "no end within 1 s"), (CRASH, "crash", "SIGSEGV"),
+     ("__import__('os')._exit(0)", "exit", "exit code 0")],
+)
+def test_what_does_not_come_back_fails_with_its_case(run, body, id, words):
+    code, out, err = run("mine.py", "--timeout", 1, "--json", mine=spoilt(body))
+    (report,) = json.loads(out)["reports"]
+    (d,) = report["diagnosis"]
+    assert (code, report["verdict"], d["id"], err) == (1, "FAIL", id, "")
+    assert words in d["evidence"]
+    assert d["evidence"].startswith("G-0")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(LOOP, "loading mine.py: no end within 1 s in all"), (CRASH, "was ended by SIGSEGV"),
+     ("import os\nos._exit(0)", "ended with exit code 0"),
+     ("import sys\nsys.exit(0)", "SystemExit: 0"), ("x = 1 / 0", "line 1: ZeroDivisionError")],
+)
+def test_what_does_not_load_is_refused(run, text, words):
+    code, out, err = run("mine.py", "--timeout", 1, mine=text)
+    assert (code, err) == (2, "")
+    assert out.startswith("REFUSED  mine.py")
+    assert words in out
+    code, out, _ = run("mine.py", "right.py", "--timeout", 1, "--json", mine=text, right=RIGHT)
+    assert (code, [r["verdict"] for r in json.loads(out)["reports"]]) == (2, ["REFUSED", "PASS"])
+
+
+def test_prints_of_a_target_are_a_note(run):
+    text = "print('hello')\n" + spoilt("print('again')", "True")
+    code, out, err = run("mine.py", "--json", mine=text)
+    assert (code, err) == (0, "")
+    (report,) = json.loads(out)["reports"]  # nothing but JSON
+    assert report["notes"][-1].startswith("it printed: hello\nagain\nagain")
+    assert "it printed: hello again" in run("mine.py")[1]
+
+
+def test_a_failure_comes_before_a_refusal_in_the_exit_code(run):
+    silent = RIGHT.replace("    n = norm(v)\n", "    raise ValueError('never')\n")
+    wrong = homework(PLANTED["no_projection"])
+    assert run("silent.py", silent=silent)[0] == 2
+    code, out, _ = run("silent.py", "right.py", silent=silent, right=RIGHT)
+    assert (code, "REFUSED" in out) == (2, True)
+    assert run("silent.py", "wrong.py", silent=silent, wrong=wrong)[0] == 1
+    assert run("right.py")[0] == 0
+    sometimes = spoilt("raise ValueError('at times')")
+    code, out, _ = run("sometimes.py", sometimes=sometimes)
+    assert (code, "at times" in out) == (1, True)
+    assert run("right.py", "--axis", "none", "--groups", "undefined", "--accept", "raises")[0] != 0
+
+
+def test_many_targets_wait_for_their_turn(run):
+    files = {f"mine{i}": RIGHT for i in range(command.TOGETHER + 2)}
+    files["mine3"] = homework(PLANTED["no_projection"])
+    words = (*(f"{name}.py" for name in files), "--groups", "dyadic", "--json")
+    code, out, _ = run(*words, **files)
+    data = json.loads(out)["reports"]
+    assert code == 1
+    assert [r["name"] for r in data if not r["ok"]] == ["mine3.py"]
+
+
+def test_in_process_for_a_debugger(run):
+    for how, words in (("==", ("--in-process", "--timeout", 5)), ("!=", ())):
+        text = f"import os\nassert os.getpid() {how} {os.getpid()}\n" + RIGHT
+        assert run("mine.py", *words, mine=text)[0] == 0
+
+
+def test_a_shape_threads_and_accumulate(run, monkeypatch):
+    tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[32:] *= 2\n")
+    assert run("mine.py", mine=tail)[0] == 0
+    code, out, _ = run("mine.py", "--shape", "37,5", mine=tail)
+    assert (code, "this_shape" in out) == (1, True)
+    code, out, _ = run("mine.py", "--threads", 3, "--json", mine=RIGHT)
+    assert "threads" in [r["name"] for r in json.loads(out)["reports"][0]["rungs"]]
+    asked, real = [], command.check
+    monkeypatch.setattr(command, "check", lambda **how: asked.append(how) or real(**how))
+    assert run("mine.py", "--dtype", "float16", "--accumulate", "float16")[0] == 0
+    assert (asked[0]["accumulate"], asked[0]["threads"]) == ("float16", 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--shape", "3,x"), "write the shape of v, as 64,32"),
+        (("--shape", ""), "write the shape of v, as 64,32"),
+        (("--shape", "3", "--axis", "1"), "axis 1"),
+        (("--threads", "-1"), "write a whole number >= 0"),
+        (("--timeout", "0"), "write seconds, more than 0"),
+        (("--timeout", "soon"), "write seconds, more than 0"),
+        (("--accumulate", "float8"), "choose from float64,float32"),
+    ],
+)
+def test_options_that_cannot_be_understood(run, words, said):
+    code, out, err = run("mine.py", *words, mine=RIGHT)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_bar_after_two_seconds_with_one_target(run, monkeypatch):
+    monkeypatch.setattr(command, "WAIT", 0.3)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
+    slow = spoilt("__import__('time').sleep(0.2)", "len(v) == 5")
+    _, out, err = run("mine.py", "--groups", "generic", mine=slow)
+    assert out.startswith("PASS")
+    assert "mine.py float64" in err
+    assert err.endswith("\r")
+    assert run("mine.py", "--groups", "dyadic", mine=RIGHT)[2] == ""

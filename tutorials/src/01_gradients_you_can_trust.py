@@ -123,8 +123,8 @@ reveal("1.1")
 # Two things are added up here.
 #
 # - **The curve is bent.** Taylor's series says that the central quotient is $f'(x) + \tfrac{1}{6}
-#   f'''(x) h^2 + \dots$ With $M = |f'''(x)|$ this error is $M h^2/6$: it falls with $h$, twice as
-#   fast as the one-sided error $\tfrac12 |f''(x)| h$.
+#   f'''(x) h^2 + \dots$ With $M = |f'''(x)|$ this error is $M h^2/6$: a tenth of
+#   $h$ makes it a hundredth, and the one-sided error $\tfrac12 |f''(x)| h$ only a tenth.
 # - **Numbers are rounded.** Each value of $f$ is off by up to $u\,|f|$, where $u$ is the unit
 #   roundoff: $2^{-53} \approx 10^{-16}$ in float64, $2^{-24} \approx 6 \cdot 10^{-8}$ in float32.
 #   With $F = |f(x)|$, two such errors over $2h$ make up to $u F/h$: it grows as $h$ shrinks.
@@ -317,11 +317,10 @@ def relative_error(a, b):
 check("1.7", relative_error)
 
 # %% [markdown]
-# How small must it be? In float64 with central differences, near $10^{-9}$ is as good as it gets.
-# A wrong factor or a missing term gives $10^{-3}$ to 1. Between the two, look closer before you
-# believe anything, and do not look at a limit of $10^{-2}$ at all. (One entry is allowed to be
-# worse: a small one that is the sum of large terms carries the rounding errors of the large
-# ones.)
+# How small must it be? In float64 with central differences, $10^{-9}$ to $10^{-10}$ is as good as
+# it gets. A wrong factor or a missing term gives $10^{-3}$ to 1. A number between the two has a
+# cause: find it. A limit of $10^{-2}$ lets too much pass. (One entry is allowed to be worse: a
+# small one that is the sum of large terms carries the rounding errors of the large ones.)
 #
 # ## 6 A checker, and how it is fooled
 #

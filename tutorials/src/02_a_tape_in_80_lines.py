@@ -395,7 +395,8 @@ def second(f, x):
     # to the first derivative, and then back from that
     # BEGIN SOLUTION
     first = backward(y, 1.0)[x]
-    return float(backward(first, 1.0)[x].value)
+    bars = backward(first, 1.0)
+    return float(bars[x].value) if x in bars else 0.0  # a straight line has no second derivative
     # END SOLUTION
 
 
@@ -486,9 +487,9 @@ check("2.T3", answer)
 #
 # *micrograd*, by Andrej Karpathy, is a tape for single numbers, of about a hundred lines, which
 # many people have learned from. In its first days it went wrong at the diamond: a node that was
-# used twice sent on what it had heard after each of the two, in place of once after both (issue
-# #2, reported in April 2020 and mended by walking in order, as you do). Your exercise 2.3 knows
-# this mistake.
+# used twice passed its cotangent on after the first use and again after the second, and so counted
+# the first one twice (issue #2, reported in April 2020 and mended by walking in order, as you do).
+# Your exercise 2.3 knows this mistake.
 #
 # The other one is there by choice. `backward` adds to `.grad` at every node, also in the middle,
 # so that a second call without setting them to zero gives too much. Section 4 is the program of

@@ -292,7 +292,7 @@ for name, (v_bar, g_bar) in answers.items():
 # ## 6 A point at which nothing can hide
 #
 # Most people try out a gradient at a handy point: $v$ of length 1, a $\bar w$ of ones, or $g = n$,
-# which is where PyTorch starts. Here are six wrong gradients that people have really written. Each
+# which is where PyTorch starts. Here are six wrong gradients, each with one slip. Each
 # is tried at a handy point and compared with the truth.
 #
 # **Predict.** One of them, `missing_g_over_n`, leaves out the factor $g/n$. It is tried at a point

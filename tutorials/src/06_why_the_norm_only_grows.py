@@ -313,8 +313,8 @@ plt.show()
 #
 # That angle is nearly $\sqrt{2\,\text{lr}\,\lambda}$ in radians, the dotted line on the right: it
 # knows neither the loss nor the size of the gradients. So decay of $v$ does not make weights small.
-# It fixes how far each step turns them: it is a learning rate under another name. Whoever wants
-# small weights has to decay $g$.
+# It fixes how far each step turns them: it is a learning rate under another name. To get
+# small weights, decay $g$.
 #
 # **Modify.** Halve `decay` and double `rate`. What happens to the angle at rest, and what to the
 # length?

@@ -181,8 +181,8 @@ plt.show()
 # they leave the picture, at whose edges they are drawn; set layer by layer, all six are centred and
 # of the same width.
 #
-# From one pass, the second layer makes up for a weak signal that the first does not send any more,
-# the third makes up for both, and so on: too much, in every layer again.
+# From one pass, each layer makes up for the weak signal that it saw. But the layers before it have
+# made up for that already, so every layer adds too much.
 #
 # That was on the batch from which $g$ and $b$ were taken. It is a start, and not a promise: on
 # other digits it holds roughly, and the better the larger the batch was.

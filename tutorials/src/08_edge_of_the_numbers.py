@@ -126,19 +126,19 @@ plt.show()
 # formula as written lose $w$?
 
 # %%
-choice = "256"  # SOLUTION
-predict("8.3", choice, of=("16", "256", "65504"))
+choice = "181"  # SOLUTION
+predict("8.3", choice, of=("16", "181", "256", "65504"))
 
 # %%
-for entry in (10, 100, 250, 260, 1000):
+for entry in (10, 100, 180, 181, 256):
     v = np.full((1, 2), entry, dtype="float16")
     print(f"{entry:5}", as_written(v, np.float16(1)))
 reveal("8.3")
 
 # %% [markdown]
-# The true $w$ is $(0.7071, 0.7071)$ in every line. And look at 250: its square is 62500, for which
-# there is room, but $w$ is lost all the same. It is the **sum** of two of them that is too large.
-# With more entries it happens earlier.
+# The true $w$ is $(0.7071, 0.7071)$ in every line. And look at 181: its square is 32761, for which
+# there is plenty of room, but $w$ is lost all the same. The **sum** of two such squares is too
+# large. With more entries it happens earlier.
 #
 # You could scale again. But there is something simpler, which also costs fewer digits: leave
 # float16 for the time of the computation.

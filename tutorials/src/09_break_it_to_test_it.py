@@ -321,7 +321,7 @@ check("9.T3", answer)
 #
 # At 4 by 5 the mutant is killed. At 32 by 64, `True`: a gradient without its projection passes. The
 # slow mode, which is the default, kills it at both sizes. That the fast mode lets wrong gradients
-# pass was reported as issue 59615 of PyTorch. The lesson is that of exercise 9.4: check at small
+# pass was reported as issue #59584 of PyTorch. The lesson is that of exercise 9.4: check at small
 # points, where nothing drowns, and try your check on a mutant before you trust it.
 
 # %%

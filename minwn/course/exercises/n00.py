@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import typed
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -22,11 +23,9 @@ def _n(v: np.ndarray) -> np.ndarray:
 
 def judge_shape(answer: Any) -> str | None:
     """Of 0.T2: the shape (3,), as a tuple, a list or one number."""
-    if isinstance(answer, int | np.integer):
-        answer = (answer,)
-    if not isinstance(answer, tuple | list):
+    found = typed.shape(answer)
+    if found is None:
         return f"a shape is a tuple, such as (2, 4) or (2,); this is {answer!r}"
-    found = tuple(answer)
     if found == (3,):
         return None
     if found == (5,):
@@ -68,6 +67,13 @@ EXERCISES = (
                 (lambda v: np.linalg.norm(v, axis=0), "these are the lengths of the columns"),
                 (lambda v: np.linalg.norm(v), "this is one length for the whole matrix"),
             ),
+            examples=(
+                (
+                    (np.array([[3.0, 4.0], [6.0, 8.0]]),),
+                    "by Pythagoras the lengths of (3, 4) and of (6, 8) are 5 and 10",
+                ),
+            ),
+            quantities=lambda v: {"n": _n(v)[:, 0]},
         ),
         (
             "Pythagoras: square every entry, add up the squares of a row; one step is left",
@@ -90,7 +96,23 @@ EXERCISES = (
                 ),
                 (lambda v: v / (v * v).sum(axis=1, keepdims=True), "the root is missing"),
                 (lambda v: v * _n(v), "you multiply by the length; divide"),
+                (
+                    lambda v: v / abs(v).sum(axis=1, keepdims=True),
+                    "you divide by the sum of |v|; the length is the root of the sum of squares",
+                ),
+                (
+                    lambda v: v / abs(v).max(axis=1, keepdims=True),
+                    "you divide by the largest entry of each row, which is no length",
+                ),
+                (_n, "these are the lengths; v is still to be divided by them"),
             ),
+            examples=(
+                (
+                    (np.array([[3.0, 4.0]]),),
+                    "the length of (3, 4) is 5, so the row must become (0.6, 0.8)",
+                ),
+            ),
+            quantities=lambda v: {"n": _n(v)},
         ),
         (
             "print the shape of the lengths, and the shape of v: which of their axes have to meet?",
@@ -107,6 +129,11 @@ EXERCISES = (
                 (49, "this is the sum of squares; the root is missing"),
                 (11, "this is the sum of the entries; square them first"),
                 (3, "this is how many entries there are; the length meant is that of the arrow"),
+                (11**0.5, "this is the root of the sum of the entries; square them first"),
+                (6, "this is the largest entry; all three count"),
+                (36, "this is the largest square; all three count, and the root is taken last"),
+                (49 / 3, "this is the mean of the squares; it is their sum, and then the root"),
+                ((49 / 3) ** 0.5, "this is the root of the mean of the squares; sum them"),
             ),
         ),
         (

@@ -7,25 +7,31 @@ from typing import Any
 
 import numpy as np
 
+from .. import points
+from ..comparison import array_of
 from ..exercise import Exercise
-from ..judges import choice, function, number
+from ..judges import Formula, choice, function, number
 
 __all__ = ["EXERCISES"]
 
 Real = Callable[[Any], Any]
 
 
-def curve(rng: np.random.Generator) -> tuple[Real, float, float]:
-    """A smooth f of real and complex numbers, a point x and a coarse step h."""
-    a, c = rng.uniform(1, 2), rng.uniform(1, 3)
-    return lambda x: np.sin(a * x) + c * np.exp(x / 2), rng.uniform(0.5, 1), rng.uniform(0.1, 0.2)
+def curve(rng: np.random.Generator) -> tuple[Formula, float, float]:
+    """A smooth f of real and complex numbers, rising or falling, a point x, a coarse step h."""
+    a, c = round(rng.uniform(1, 2), 2), round(rng.uniform(1, 3), 2)
+    x, h, sign = rng.uniform(0.5, 1), rng.uniform(0.1, 0.2), rng.choice([1, -1])
+    text = f"{'-' if sign < 0 else ''}(sin({a} x) + {c} exp(x/2))"
+    return Formula(text, lambda x: sign * (np.sin(a * x) + c * np.exp(x / 2))), x, h
 
 
-def bent(rng: np.random.Generator) -> tuple[Real, float, float]:
-    """The same, with a kink near x or far from it."""
+def bent(rng: np.random.Generator) -> tuple[Formula, float, float]:
+    """The same, with a kink near x or far from it, upwards or downwards."""
     f, x, h = curve(rng)
     at = x + rng.choice([0.0, 0.4 * h, 5 * h])
-    return lambda x: f(x) + abs(x - at), x, h
+    sign = rng.choice([1, -1])
+    text = f"{f.text} {'+' if sign > 0 else '-'} |x - {at:.6g}|"
+    return Formula(text, lambda x: f(x) + sign * abs(x - at)), x, h
 
 
 def pairs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -76,8 +82,9 @@ def _measured(f: Real, x: Any, y_bar: Any, h: float, how: str = "") -> np.ndarra
     weights = np.ones_like(y_bar) if how == "ones" else y_bar
     for index in np.ndindex(*x.shape):
         moved = np.zeros_like(x)
-        moved[... if how == "all" else index] = h
-        up, down = f(x + moved), f(x if how == "one-sided" else x - moved)
+        moved[... if how == "all" else index[:1] if how == "rows" else index] = h
+        start = 0 * x if how == "from 0" else x
+        up, down = f(start + moved), f(x if how == "one-sided" else start - moved)
         x_bar[index] = (weights * (up - down)).sum() / (
             h if how in ("one-sided", "no 2") else 2 * h
         )
@@ -96,21 +103,44 @@ def judge_complex(answer: Any) -> str | None:
         _complex,
         lambda rng: curve(rng)[:2],
         "your derivative",
+        points=6,
         common_errors=(
             (lambda f, x: f(x + 1e-20j).imag, "you have the imaginary part, not divided by h"),
-            (lambda f, x: f(x).real / 1e-20, "you take the real part, which is f(x) itself"),
+            (lambda f, x: f(x) / 1e-20, "this is the real part, f(x), over h; take .imag"),
+            (
+                lambda f, x: f(x + 1e-20j).imag * 1e-20,
+                "you multiply by h; the imaginary part is h f'(x), so divide by h",
+            ),
+            (
+                lambda f, x: f(1e-20j).imag / 1e-20,
+                "this is the derivative at 0: the step must start from x",
+            ),
+            (
+                lambda f, x: f(x + 1j).imag,
+                "your step is 1; it should be tiny, and what comes out is then divided by it",
+            ),
             (lambda f, x: 0.0, "your result is 0: has the step left the imaginary axis?"),
             (
                 lambda f, x: f(x + 1e-20j).imag / 2e-20,
                 "you divide by 2 h, as for two points; there is only one here",
             ),
         ),
+        examples=((
+            (Formula("x^2", lambda x: x * x), 3.0), "the derivative of x^2 at 3 is 6",
+        ),),
     )
     message = known(answer)
     if message and callable(answer):
         f, x = curve(np.random.default_rng(0))[:2]
-        got, right = answer(f, x), _complex(f, x)
-        off = abs(got - right) / abs(right) if np.ndim(got) == 0 and np.isreal(got) else 1
+        got, right = array_of(answer(f, x)), _complex(f, x)
+        if got is None or got.size != 1:
+            return message
+        if np.iscomplexobj(got):
+            return (
+                f"your derivative is complex, {complex(np.ravel(got)[0]):.3g}; it is in the "
+                "imaginary part of f(x + i h) alone: take .imag, and divide by h"
+            )
+        off = abs(float(got.reshape(())) - right) / abs(right)
         if 0 < off < 1e-2:
             return (
                 f"your derivative is wrong by {off:.0e} of itself: either something is still "
@@ -147,11 +177,40 @@ def judge_relative(answer: Any) -> str | None:
                 "your error has a sign: a negative one is below every limit",
             ),
             (lambda a, b: abs(a - b), "this is the absolute error: it is not divided by anything"),
+            (
+                _over(lambda a, b: np.maximum(a, b)),
+                "your denominator is the larger of a and b; take it of |a| and |b|",
+            ),
+            (
+                _over(lambda a, b: np.minimum(abs(a), abs(b))),
+                "you divide by the smaller of |a| and |b|; the larger is asked for",
+            ),
+            (
+                lambda a, b: abs(a - b) / max(abs(a).max(), abs(b).max()),
+                "you divide all entries by one number; each entry has a denominator of its own",
+            ),
+            (
+                lambda a, b: np.where(a == 0, 0, _relative(a, b)),
+                "where a is 0 and b is not, the error is 1; only where both are 0 is it 0",
+            ),
+            (
+                lambda a, b: np.where((a == 0) | (b == 0), 0, _relative(a, b)),
+                "where one of the two is 0, the error is 1; only where both are 0 is it 0",
+            ),
+        ),
+        examples=tuple(
+            ((np.array([a]), np.array([b])), fact)
+            for a, b, fact in (
+                (2.0, 1.0, "they differ by 1, which is half of the larger"),
+                (-1.0, 1.0, "they differ by 2, and the larger of |a| and |b| is 1"),
+                (3.0, 0.0, "they differ by 3, and the larger of |a| and |b| is 3"),
+                (0.0, 0.0, "where both are 0, the error is 0"),
+            )
         ),
     )
     with np.errstate(all="ignore"):
         message = known(answer)
-        if message and "wrong in" in message:
+        if message and ("wrong in" in message or "off by" in message):
             tiny = np.array([2e-9])
             got = float(np.ravel(answer(tiny, tiny / 2))[0])
             if got < 0.45:
@@ -164,18 +223,13 @@ def judge_relative(answer: Any) -> str | None:
 
 def judge_fooled(answer: Any) -> str | None:
     """Whether the gradient without the projection is right at this point, and not 0."""
-    if not isinstance(answer, tuple | list) or len(answer) != 3:
-        return "hand over three arrays: (v, g, w_bar)"
-    v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
-    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
-        return (
-            f"v and w_bar are (o, i) and g is (o, 1); yours are {v.shape}, {w_bar.shape}, {g.shape}"
-        )
-    if not (v * v).sum(axis=1).all():
-        return "a row of your v is zero, where w is not defined"
+    found = points.read(answer)
+    if isinstance(found, str):
+        return found
+    v, g, w_bar = found
     if not g.all():
         return "where g is 0 every v_bar is 0, and the checker sees nothing at all; take another g"
-    if not (w_bar * w_bar).sum(axis=1).all():
+    if not w_bar.any(axis=1).all():
         return "a row of your w_bar is zero: nothing is pulled back, so every gradient passes"
     d = (w_bar * v).sum(axis=1)
     size = (abs(w_bar) * abs(v)).sum(axis=1)
@@ -218,6 +272,7 @@ EXERCISES = (
             _central,
             curve,
             "your slope",
+            points=6,
             common_errors=(
                 (
                     lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
@@ -239,6 +294,37 @@ EXERCISES = (
                 (lambda f, x, h: _central(f, x, 1e-5), "your step is not the h that is given"),
                 (lambda f, x, h: f(x + h) - f(x - h),
                  "this is the difference; divide by the distance"),
+                (
+                    lambda f, x, h: (f(x + h) - f(x - h)) / 2,
+                    "you divide by 2, as for a mean; divide by the distance of the points, 2 h",
+                ),
+                (
+                    lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h),
+                    "you add the two values; a slope is made from their difference",
+                ),
+                (
+                    lambda f, x, h: (f(x + h) - f(x)) / (2 * h),
+                    "you divide by 2 h, but your points, x and x + h, are h apart",
+                ),
+                (
+                    lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
+                    "only f(x - h) is divided; put the difference in brackets",
+                ),
+                (
+                    lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / (2 * h),
+                    "your points are h apart, h/2 on each side, and you divide by 2 h",
+                ),
+                (
+                    lambda f, x, h: (f(x + 2 * h) - f(x - 2 * h)) / (2 * h),
+                    "your points are 2 h away from x on each side, not h",
+                ),
+            ),
+            examples=(
+                ((Formula("x", lambda x: x), 2.0, 0.25), "the slope of this line is 1"),
+                (
+                    (Formula("x^2", lambda x: x * x), 3.0, 0.5),
+                    "the points are (2.5, 6.25) and (3.5, 12.25), so the slope is 6",
+                ),
             ),
         ),
         (
@@ -276,6 +362,18 @@ EXERCISES = (
                 ),
                 (lambda u, F, M: u,
                  "with h = u the points x + h and x are the same number, or nearly"),
+                (
+                    lambda u, F, M: 3 * (u * F / M) ** (1 / 3),
+                    "the factor 3 stands in front of the root; it belongs under it",
+                ),
+            ),
+            points=5,
+            examples=((
+                (1.0, 1.0, 3.0), "h^2/2 + 1/h is smallest where its slope, h - 1/h^2, is 0: at 1",
+            ),),
+            equation=lambda h, u, F, M: (
+                f"there the slope of M h^2/6 + u F/h is {M * h / 3 - u * F / h**2:.3g}; where it "
+                "is smallest, the slope is 0"
             ),
         ),
         (
@@ -329,6 +427,30 @@ EXERCISES = (
                 (lambda f, x, h: -_gap(f, x, h), "this is left minus right; take right minus left"),
                 (lambda f, x, h: _gap(f, x, h) / 2, "your gap is half of what it should be"),
                 (_central, "this is the mean of the two slopes; take their difference"),
+                (
+                    lambda f, x, h: (f(x + h) - f(x)) / h,
+                    "this is the right slope alone; the left one is to be taken away",
+                ),
+                (
+                    lambda f, x, h: ((f(x + h) - f(x)) / h) / ((f(x) - f(x - h)) / h),
+                    "this is one slope over the other; take their difference",
+                ),
+                (
+                    lambda f, x, h: (f(x + h) - f(x) - f(x) - f(x - h)) / h,
+                    "a bracket is missing: the left rise is f(x) - f(x - h), and all of it goes "
+                    "away",
+                ),
+            ),
+            points=6,
+            examples=(
+                (
+                    (Formula("|x|", abs), 0.0, 0.5),
+                    "to the right the slope is 1, to the left it is -1, so the gap is 2",
+                ),
+                (
+                    (Formula("-x^2", lambda x: -x * x), 1.0, 0.5),
+                    "to the right the slope is -2.5, to the left it is -1.5",
+                ),
             ),
         ),
         (
@@ -376,7 +498,19 @@ EXERCISES = (
                     lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / y_bar.size,
                     "you take a mean over the outputs; <y_bar, y> is a sum",
                 ),
+                (_mistaken("rows"), "you move a whole row at once; each entry has its own slope"),
+                (
+                    _mistaken("from 0"),
+                    "you measure around 0: the step must be added to x",
+                ),
             ),
+            examples=((
+                (
+                    Formula("2 x", lambda x: 2 * x), np.array([[1.0, 5.0]]),
+                    np.array([[1.0, 10.0]]), 0.5,
+                ),
+                "each output moves by 2 when its x moves by 1, so with y_bar it must be [[2, 20]]",
+            ),),
         ),
         (
             "loop over the entries of x: for index in np.ndindex(*x.shape)",
@@ -418,6 +552,36 @@ EXERCISES = (
                     "that is the one-sided quotient, to the right",
                 ),
                 (lambda x: 2 * _slope(x), "divide by the distance of the two points, which is 2 h"),
+                (
+                    lambda x: 2 * x["h"] * _slope(x),
+                    "this is the difference; divide by the distance of the points, which is 2 h",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 - x["h"] ** 2,
+                    "the sign of the error is wrong: in (x + h)^3 - (x - h)^3 both h^3 add up",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 + 3 * x["h"] ** 2,
+                    "h^3 occurs once in (x + h)^3, not three times",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 + x["h"],
+                    "the error is not h: divide 2 h^3 by 2 h",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 + x["h"] ** 2 / 6,
+                    "the error is a sixth of h^2 times the third derivative, which is 6 here",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 + 2 * x["h"] ** 2,
+                    "2 h^3 over 2 h is not 2 h^2",
+                ),
+                (
+                    lambda x: 3 * x["x"] ** 2 - 3 * x["x"] * x["h"] + x["h"] ** 2,
+                    "that is the one-sided quotient, to the left",
+                ),
+                (lambda x: x["x"] ** 3, "this is x^3 itself; a slope is asked for"),
+                (lambda x: 6 * x["x"], "this is the second derivative"),
             ),
         ),
         (

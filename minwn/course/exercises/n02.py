@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ops import sum_to
+from ..comparison import array_of
 from ..exercise import Exercise
 from ..judges import choice, function, number, same
 
@@ -133,7 +134,10 @@ def judge_gradient(answer: Any) -> str | None:
         common_errors += [
             (0 * right, "nothing comes back to x and y: does the walk begin at the output?")
         ]
-        found = np.array([np.asarray(bar, dtype=float).reshape(()) for bar in got])
+        bars = [array_of(bar) for bar in got]
+        found = np.array([bar.reshape(()) for bar in bars if bar is not None and bar.size == 1])
+        if len(found) < len(got):
+            return f"for {name}: each x is one number, and so is what comes back to it"
         message = same(found, right, "your gradient", common_errors=common_errors)
         if message:
             return f"for {name}: {message}"
@@ -199,12 +203,15 @@ def judge_second(answer: Any) -> str | None:
         return "hand over the function itself, not what it returns"
     points = [(curve, x) for curve in CURVES for x in (0.8, -1.1)]
     try:
-        got = np.array([np.asarray(answer(c[0], x), dtype=float).reshape(()) for c, x in points])
+        values = [array_of(answer(c[0], x)) for c, x in points]
     except KeyError:
         return (
             "the second walk did not come to x: was a new Node made from the value of the first "
             "gradient? That Node does not remember x"
         )
+    got = np.array([x.reshape(()) for x in values if x is not None and x.size == 1])
+    if len(got) < len(points):
+        return "return the second derivative as one number: the value of the Node, not the Node"
     first, right, third = (np.array([c[k](x) for c, x in points]) for k in (1, 2, 3))
     common_errors = (
         (first, "this is the first derivative; walk back once more, from it"),
@@ -269,6 +276,19 @@ EXERCISES = (
                  "a cotangent is multiplied by a slope"),
                 (lambda z_bar, z, a, b: (z_bar / b, z_bar / a),
                  "you divide; a slope is multiplied"),
+                (
+                    lambda z_bar, z, a, b: (z * b, z * a),
+                    "you multiply by z, the value; what is sent back starts with z_bar",
+                ),
+            ),
+            examples=(
+                (
+                    (np.array([1.0]), np.array([6.0]), np.array([2.0]), np.array([3.0])),
+                    (
+                        "when a rises by 1, z = a b rises by 3",
+                        "when b rises by 1, z = a b rises by 2",
+                    ),
+                ),
             ),
         ),
         (

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...byhand import linear
+from .. import raised, typed
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -67,7 +68,19 @@ ERRORS = (
      "your b_bar sums over the outputs as well; each has a bias of its own"),
 )
 
-_judge_back = function(_back, back, NAMES, common_errors=ERRORS)
+# arguments that can be checked on paper, with what must come out, for each of the three
+EXAMPLES = (
+    (
+        (np.array([[1.0], [2.0]]), np.array([[3.0], [4.0]]), np.array([[5.0]])),
+        (
+            "each row of y_bar goes back through w = 5, so it must be [[5], [10]]",
+            "1 times 3 from the first row and 2 times 4 from the second must make 11",
+            "1 from the first row and 2 from the second must make 3",
+        ),
+    ),
+)
+
+_judge_back = function(_back, back, NAMES, common_errors=ERRORS, examples=EXAMPLES)
 
 
 def judge_back(answer: Any) -> str | None:
@@ -109,7 +122,7 @@ def judge_batched(answer: Any) -> str | None:
                 ),
             )(answer)
         except (ValueError, IndexError) as error:
-            message = f"your answer raised {type(error).__name__}: {error}"
+            message = raised.sentence(error)
         if message:
             return f"for x of shape {(*front, 3)}, with {words}: {message}"
     return None
@@ -122,9 +135,9 @@ def _front(x: Any) -> Any:
 
 def judge_shape(answer: Any) -> str | None:
     """Of 3.T2: the shape (7, 4) of w_bar."""
-    if not isinstance(answer, tuple | list):
+    found = typed.shape(answer)
+    if found is None:
         return f"a shape is a tuple, such as (2, 4); this is {answer!r}"
-    found = tuple(answer)
     if found == (7, 4):
         return None
     if found == (4, 7):
@@ -173,6 +186,20 @@ EXERCISES = (
                 (lambda x, w, b: x @ w.T / x.shape[1] + b, "you take a mean over i; it is a sum"),
                 (lambda x, w, b: x @ w.T + b.sum(), "every output gets the sum of all biases"),
                 (lambda x, w, b: x @ abs(w).T + b, "the signs of w are lost"),
+                (
+                    lambda x, w, b: x @ (w + b[:, None]).T,
+                    "b is multiplied by x; it is added after the product, once for each output",
+                ),
+                (
+                    lambda x, w, b: np.maximum(x @ w.T + b, 0),
+                    "there is a ReLU in it; the layer itself has none",
+                ),
+            ),
+            examples=(
+                (
+                    (np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]), np.array([10.0])),
+                    "1 times 3 and 2 times 4, and the bias 10, must make 21",
+                ),
             ),
         ),
         (
@@ -228,6 +255,22 @@ EXERCISES = (
                     lambda x, w, p, q, r: linear.jvp(x, w, p, q, r) + x @ w.T,
                     "x w^T itself is in your sum; a change has only terms with a dot",
                 ),
+                (
+                    lambda x, w, p, q, r: x @ w.T + r,
+                    "x w^T itself is in your sum; a change has only terms with a dot",
+                ),
+                (
+                    lambda x, w, p, q, r: (x + p) @ (w + q).T + r,
+                    "this is y after the change; asked for is the change alone",
+                ),
+            ),
+            examples=tuple(
+                (tuple(np.array(z) for z in numbers), f"only {letter} moves, by 1, and y must {by}")
+                for numbers, letter, by in (
+                    (([[2.0]], [[3.0]], [[1.0]], [[0.0]], [0.0]), "x", "move by w = 3"),
+                    (([[2.0]], [[3.0]], [[0.0]], [[1.0]], [0.0]), "w", "move by x = 2"),
+                    (([[2.0]], [[3.0]], [[0.0]], [[0.0]], [1.0]), "b", "move by 1"),
+                )
             ),
         ),
         (

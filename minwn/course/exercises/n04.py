@@ -10,7 +10,7 @@ import numpy as np
 from ...byhand import conv
 from ...ops.window import window_count
 from ..exercise import Exercise
-from ..judges import choice, function, number
+from ..judges import Formula, choice, function, number
 
 __all__ = ["EXERCISES"]
 
@@ -19,7 +19,8 @@ Numbers = dict[str, Any]
 
 def options(rng: np.random.Generator) -> tuple[int, int, int, int]:
     """kernel, stride, padding, dilation: an ignored option changes the answer."""
-    return 3, int(rng.integers(2, 4)), int(rng.integers(1, 3)), 2
+    stride = int(rng.integers(2, 4))
+    return 3, stride, int(rng.integers(1, 3)), 5 - stride
 
 
 def geometry(rng: np.random.Generator) -> tuple[int, ...]:
@@ -108,14 +109,17 @@ def _gap(forward: Any, backward: Any, x: np.ndarray, y_bar: np.ndarray) -> float
 
 def _conv(
     x: np.ndarray, w: np.ndarray, stride: int, padding: int, dilation: int, groups: int,
-    *, reads: Any = None,
+    *, reads: Any = None, only_first: bool = False,
 ) -> np.ndarray:
-    """reads: the channels that a group reads, if not its own."""
+    """reads: the channels that a group reads, if not its own. only_first: the first of them."""
     few, each = w.shape[1], len(w) // groups
     found = []
     for i in range(groups):
         channels = x[i * few : (i + 1) * few] if reads is None else x[reads(i, few, groups)]
-        columns = [_windows(c, w.shape[2], stride, padding, dilation) for c in channels]
+        columns = [
+            _windows(c * (k == 0 or not only_first), w.shape[2], stride, padding, dilation)
+            for k, c in enumerate(channels)
+        ]
         found.append(w[i * each : (i + 1) * each].reshape(each, -1) @ np.concatenate(columns))
     return np.concatenate(found)
 
@@ -129,13 +133,13 @@ def _flipped(x: Any, w: Any, *rest: Any) -> Any:
 
 
 def numbers(rng: np.random.Generator) -> Numbers:
-    """Of 4.T1."""
+    """Of 4.T1: large enough to tell the usual slips apart."""
     return {
-        "size": int(rng.integers(20, 33)),
+        "size": int(rng.integers(50, 80)),
         "kernel": int(rng.integers(3, 6)),
         "stride": int(rng.integers(2, 4)),
-        "padding": int(rng.integers(1, 3)),
-        "dilation": 2,
+        "padding": int(rng.integers(3, 9)),
+        "dilation": int(rng.integers(4, 8)),
     }
 
 
@@ -178,7 +182,7 @@ COUNTS = (
         lambda size, kernel, stride, padding, dilation: (
             -(-(size + 2 * padding - dilation * (kernel - 1) - 1) // stride) + 1
         ),
-        "you round up: the last window would stick out; a window that does not fit is left out",
+        "this is one too many: do you round up? A window that does not fit is left out",
     ),
     (
         lambda size, kernel, stride, padding, dilation: (
@@ -186,7 +190,30 @@ COUNTS = (
         ),
         "a part of a window is no window; divide with //",
     ),
+    (
+        lambda size, kernel, stride, padding, dilation: size - kernel + 1,
+        "that would be with stride and dilation 1, and without padding",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: size // stride,
+        "you count the strides that fit into x; a window covers more than one place",
+    ),
+    (
+        lambda size, kernel, stride, padding, dilation: (size + 2 * padding) // stride,
+        "you count the strides that fit; take off what the first window covers, and add that "
+        "window",
+    ),
 )
+# of count, with what must come out
+COUNTED = (
+    ((5, 3, 1, 0, 1), "windows start at 0, 1 and 2: there are 3"),
+    ((5, 3, 2, 0, 1), "windows start at 0 and 2: there are 2"),
+    ((6, 3, 2, 0, 1), "windows start at 0 and 2, and one at 4 would stick out: there are 2"),
+    ((5, 3, 1, 1, 1), "with a zero on each side there are 7 places, and 5 windows"),
+    ((5, 3, 1, 0, 2), "one window with gaps covers all 5 places: there is 1"),
+)
+X5 = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+W2 = np.array([1.0, 10.0])
 
 
 EXERCISES = (
@@ -205,7 +232,9 @@ EXERCISES = (
     Exercise(
         "4.2",
         "the number of windows",
-        function(_count, geometry, "your count", common_errors=COUNTS, points=8),
+        function(
+            _count, geometry, "your count", common_errors=COUNTS, points=24, examples=COUNTED
+        ),
         (
             "first, how many places does one window cover, from its first entry to its last?",
             "then, how many places are left over on the right of the first window? The padding "
@@ -248,6 +277,12 @@ EXERCISES = (
                     ),
                     "your padding repeats the first and the last entry; it should be 0",
                 ),
+            ),
+            examples=(
+                ((X5, 2, 1, 0, 1), "its columns are (1, 2), (2, 3), (3, 4) and (4, 5)"),
+                ((X5, 2, 2, 0, 1), "its columns are (1, 2) and (3, 4)"),
+                ((X5, 2, 1, 0, 3), "its columns are (1, 4) and (2, 5)"),
+                ((X5[:2], 2, 1, 1, 1), "its columns are (0, 1), (1, 2) and (2, 0)"),
             ),
         ),
         (
@@ -294,6 +329,12 @@ EXERCISES = (
                     "your matrix has the right places, but ones in them; put the weights there",
                 ),
             ),
+            examples=(
+                ((W2, 3, 1, 0, 1), "its rows are (1, 10, 0) and (0, 1, 10)"),
+                ((W2, 4, 2, 0, 1), "its rows are (1, 10, 0, 0) and (0, 0, 1, 10)"),
+                ((W2, 3, 1, 0, 2), "its only row is (1, 0, 10)"),
+                ((W2, 2, 1, 1, 1), "its rows are (10, 0), (1, 10) and (0, 1)"),
+            ),
         ),
         (
             "you have conv, which does what the matrix does; what is a matrix times a vector that "
@@ -335,6 +376,27 @@ EXERCISES = (
                 (
                     lambda y_bar, w, size, *how: _back(y_bar, np.ones_like(w), size, *how),
                     "you add up y_bar itself; on its way each is multiplied by a weight",
+                ),
+                (
+                    lambda y_bar, w, size, stride, padding, dilation: _back(
+                        y_bar, w, size + 2 * padding, stride, 0, dilation
+                    ),
+                    "your x_bar still has the padding; cut it off on both sides",
+                ),
+            ),
+            examples=(
+                (
+                    (np.array([1.0, 2.0]), W2, 3, 1, 0, 1),
+                    "1 goes to (1, 10, 0) and 2 goes to (0, 2, 20), so it must be (1, 12, 20)",
+                ),
+                (
+                    (np.array([1.0, 2.0]), W2, 4, 2, 0, 1),
+                    "1 goes to (1, 10, 0, 0) and 2 goes to (0, 0, 2, 20)",
+                ),
+                ((np.array([3.0]), W2, 3, 1, 0, 2), "3 goes to (3, 0, 30)"),
+                (
+                    (np.array([1.0, 2.0, 3.0]), W2, 2, 1, 1, 1),
+                    "with the padding it is (1, 12, 23, 30), and without it (12, 23)",
                 ),
             ),
         ),
@@ -379,7 +441,39 @@ EXERCISES = (
                     lambda f, b, x, y_bar: abs(f(x) @ y_bar + x @ b(y_bar)),
                     "you add the two sides; their difference is asked for",
                 ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x) @ y_bar) - abs(x @ b(y_bar)),
+                    "you take the size of each side first; take it of their difference",
+                ),
+                (
+                    lambda f, b, x, y_bar: _gap(f, b, x, y_bar) / abs(f(x) @ y_bar),
+                    "your gap is divided by a side; here it is not relative",
+                ),
+                (
+                    lambda f, b, x, y_bar: _gap(f, b, x, y_bar) / abs(x @ b(y_bar)),
+                    "your gap is divided by a side; here it is not relative",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(np.mean(f(x) * y_bar) - np.mean(x * b(y_bar))),
+                    "you take means; a dot product is a sum",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x) - y_bar).sum(),
+                    "backward does not come into it; each side uses one of the two functions",
+                ),
+                (
+                    lambda f, b, x, y_bar: abs(f(x) @ f(x) - b(y_bar) @ b(y_bar)),
+                    "y_bar and x do not come into the dot products: f(x) meets y_bar, and x meets "
+                    "backward(y_bar)",
+                ),
             ),
+            examples=((
+                (
+                    Formula("2 x", lambda x: 2 * x), Formula("3 x", lambda y: 3 * y),
+                    np.array([1.0]), np.array([5.0]),
+                ),
+                "one side is 2 times 5, the other 1 times 15, so the gap is 5",
+            ),),
         ),
         (
             "one side is a dot product of two arrays as long as y, the other of two as long as x",
@@ -423,6 +517,28 @@ EXERCISES = (
                 (
                     lambda x, w, *how: _conv(x, w, *how) / w.shape[1],
                     "you take a mean over the channels; it should be their sum",
+                ),
+                (
+                    _with(_conv, only_first=True),
+                    "you use the first channel of each group alone; all of them are summed",
+                ),
+                (
+                    lambda x, w, s, p, d, groups: _conv(x, np.concatenate([w, w], 1), s, p, d, 1),
+                    "all channels reach all outputs: groups do not count in it",
+                ),
+            ),
+            examples=(
+                (
+                    (np.array([[1.0, 2.0], [10.0, 20.0]]), np.ones((1, 2, 1)), 1, 0, 1, 1),
+                    "one output that sums both channels must be [[11, 22]]",
+                ),
+                (
+                    (
+                        np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([[[1.0]], [[3.0]]]),
+                        1, 0, 1, 2,
+                    ),
+                    "the first output reads the first channel, the second 3 times the second: "
+                    "[[1, 2], [30, 60]]",
                 ),
             ),
         ),

@@ -7,23 +7,20 @@ from typing import Any
 import numpy as np
 
 from ...oracle.mistakes import Terms, by_id
+from .. import points
 from ..catalogue import weight_norm
 from ..exercise import Exercise
-from ..judges import choice, function, number, same
+from ..judges import choice, function, number
 
 __all__ = ["BLIND", "EXERCISES"]
 
 Arrays = tuple[np.ndarray, ...]
 NODES = ("r_bar", "g_bar", "n_bar", "s_bar", "v_bar")
-# Mistakes that a good point shows, and a cause for each that stays hidden.
-BLIND = {
-    "missing_g": "g is 1 in every row",
-    "missing_1_over_n": "n is 1 in every row",
-    "missing_g_over_n": "g equals n in every row",
-    "no_projection": "<w_bar, v> is 0 in every row",
-    "proj_uses_sum_not_dot": "w_bar, or v, is constant in every row",
-    "factor_abs_g": "no g is negative",
-}
+# mistakes that a good point shows
+BLIND = (
+    "missing_g", "missing_1_over_n", "missing_g_over_n", "no_projection", "proj_uses_sum_not_dot",
+    "factor_abs_g",
+)
 
 
 def point(rng: np.random.Generator) -> Arrays:
@@ -51,59 +48,74 @@ def _across(x: np.ndarray, v: np.ndarray) -> np.ndarray:
     return x - _dot(x, v) / _dot(v, v) * v
 
 
+# wrong rules for a node, of the right nodes and the arrays
+NODE_ERRORS: dict[str, tuple[tuple[Any, str], ...]] = {
+    "n_bar": ((
+        lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v),
+        "n_bar divides by n once: the derivative of g/n by n divides by it twice",
+    ),),
+    "g_bar": ((lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n"),),
+    "s_bar": ((
+        lambda x, w_bar, v, g: x["n_bar"] / (2 * _n(v) ** 2),
+        "s_bar divides by s: it should be by its root",
+    ),),
+}
+# of one row that can be checked by hand
+NODE_FACTS = {
+    "r_bar": "r multiplies all of v, and <w_bar, v> is 55",
+    "g_bar": "r = g/n rises by 1/5 when g rises by 1, and r_bar is 55",
+    "n_bar": "r = g/n falls by 10/25 for each unit of n, and r_bar is 55",
+    "s_bar": "n rises by 1/10 for each unit of s, as n = 5 is the root of s, and n_bar is -22",
+}
+
+
+def _node(node: str) -> Any:
+    """The judge of one node, where those before it are right."""
+
+    def rule(of: Any) -> Any:
+        return lambda w_bar, v, g: of(_nodes(w_bar, v, g), w_bar, v, g)
+
+    def reference(w_bar: Any, v: Any, g: Any) -> Any:
+        return _nodes(w_bar, v, g)[node]
+
+    def lengths(w_bar: Any, v: Any, g: Any) -> dict[str, Any]:
+        return {"n": _n(v), "r_bar": _dot(w_bar, v)}
+
+    known = [(rule(of), text) for of, text in NODE_ERRORS.get(node, ())]
+    by_hand = tuple(np.array([x]) for x in ([5.0, 10.0], [3.0, 4.0], [10.0]))
+    return function(
+        reference, point, node, common_errors=known, quantities=lengths,
+        examples=((by_hand, NODE_FACTS[node]),),
+    )
+
+
 def judge_nodes(answer: Any) -> str | None:
     """The message for the first wrong node of the walk back; the catalogue judges v_bar."""
-    rows = []
-    for seed in range(3):
-        arrays = point(np.random.default_rng(seed))
-        got = answer(*(x.copy() for x in arrays))
-        if not isinstance(got, dict) or not set(NODES) <= set(got):
-            return f"return a dict with the keys {', '.join(NODES)}"
-        rows.append((got, _nodes(*arrays), arrays))
-    common_errors = {
-        "n_bar": [(
-            lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v),
-            "n_bar divides by n once: the derivative of g/n by n divides by it twice",
-        )],
-        "g_bar": [(lambda x, w_bar, v, g: x["r_bar"], "g_bar is r_bar: r = g/n has lost its n")],
-        "s_bar": [(
-            lambda x, w_bar, v, g: x["n_bar"] / (2 * _n(v) ** 2),
-            "s_bar divides by s: it should be by its root",
-        )],
-    }
+    if not callable(answer):
+        return "hand over the function itself, not what it returns"
+    got = answer(*(x.copy() for x in point(np.random.default_rng(0))))
+    if not isinstance(got, dict) or not set(NODES) <= set(got):
+        return f"return a dict with the keys {', '.join(NODES)}"
     for node in NODES[:-1]:
-        for got, right, arrays in rows:
-            known = [(rule(right, *arrays), text) for rule, text in common_errors.get(node, ())]
-            message = same(got[node], right[node], node, common_errors=known)
-            if message:
-                return f"{message} (the nodes before it are right)" if node != "r_bar" else message
+        message = _node(node)(lambda *arrays, node=node: answer(*arrays)[node])
+        if message:
+            return f"{message} (the nodes before it are right)" if node != "r_bar" else message
     judge = weight_norm("v_bar")
     return judge(lambda *arrays: answer(*arrays)["v_bar"])
 
 
 def judge_point(answer: Any) -> str | None:
     """Whether every mistake of BLIND shows at a point (v, g, w_bar)."""
-    if not isinstance(answer, tuple | list) or len(answer) != 3:
-        return "hand over three arrays: (v, g, w_bar)"
-    v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
-    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
-        return (
-            f"v and w_bar are (o, i) and g is (o, 1); yours are {v.shape}, {w_bar.shape}, {g.shape}"
-        )
-    if not _n(v).all():
-        return "a row of your v is zero, where w is not defined"
-    t = Terms(v, g, w_bar)
-    hidden = []
-    for name, reason in BLIND.items():
-        wrong = by_id(name).output("v_bar", t)
-        error = np.abs(wrong - t.v_bar()).max()
-        if error < 1e-6 * np.abs(t.v_bar()).max(initial=1e-300):
-            hidden.append((name, reason))
-    if not hidden:
-        return None
-    name, reason = hidden[0]
-    more = f"; {len(hidden) - 1} more hide as well" if len(hidden) > 1 else ""
-    return f"{name} hides at your point; one cause of that would be that {reason}{more}"
+    found = points.read(answer)
+    if isinstance(found, str):
+        return found
+    t = Terms(*found)
+    size = max(np.abs(t.v_bar()).max(), 1e-9 * np.abs(t.g * t.w_bar / t.n).max())
+    hidden = [
+        name for name in BLIND
+        if not np.abs(by_id(name).output("v_bar", t) - t.v_bar()).max() > 1e-6 * size
+    ]
+    return points.hidden(hidden, hidden[0], found) if hidden else None
 
 
 def numbers(rng: np.random.Generator) -> dict[str, Any]:
@@ -111,7 +123,7 @@ def numbers(rng: np.random.Generator) -> dict[str, Any]:
     a, b = ((3, 4), (6, 8), (5, 12), (8, 15))[rng.integers(4)]
     return {
         "v": (a, b),
-        "g": int(rng.integers(2, 9)),
+        "g": int(rng.integers(3, 9)),
         "w_bar": tuple(int(x) for x in rng.choice([-3, -2, 2, 5], 2, replace=False)),
     }
 
@@ -211,7 +223,48 @@ EXERCISES = (
                     lambda x, v: x + _dot(x, v) / _dot(v, v) * v,
                     "you add the part along v; it should be taken away",
                 ),
+                (
+                    lambda x, v: x - x @ v.T @ v,
+                    "x @ v.T mixes the rows, and v has any length; each row of x meets its own "
+                    "row of v",
+                ),
+                (lambda x, v: x - v, "you take away v itself, not the part of x along it"),
+                (
+                    lambda x, v: x - v / _n(v),
+                    "you take away a unit vector; it is to be as long as the part of x along it",
+                ),
+                (
+                    lambda x, v: x - _dot(x, v) / _n(v) ** 2,
+                    "you take a number off each entry; the part along v is that number times v",
+                ),
+                (
+                    lambda x, v: x - _dot(x, v) / _n(v) ** 3 * v,
+                    "you divide by n three times; the unit vector v/n occurs twice",
+                ),
+                *(
+                    (f, "the product of x and v has to be summed over each row")
+                    for f in (
+                        lambda x, v: x - x * v / _n(v) ** 2 * v,
+                        lambda x, v: x * v / _n(v) ** 2 * v,
+                        lambda x, v: x - x * v / _n(v),
+                    )
+                ),
+                (
+                    lambda x, v: x - (x * v).sum(axis=0) / (v * v).sum(axis=0) * v,
+                    "your sums run down the columns; each row has a direction of its own",
+                ),
             ),
+            examples=(
+                (
+                    (np.array([[1.0, 1.0]]), np.array([[2.0, 0.0]])),
+                    "v points to the right, so what is across it is [[0, 1]]",
+                ),
+                (
+                    (np.array([[3.0, 4.0]]), np.array([[3.0, 4.0]])),
+                    "x lies along v, and nothing of it is across",
+                ),
+            ),
+            quantities=lambda x, v: {"n": _n(v), "<x, v>": _dot(x, v)},
         ),
         (
             "the part along a unit vector u is <x, u> u; what is left is across it",
@@ -250,6 +303,29 @@ EXERCISES = (
                 (lambda x: _d(x) / _length(x) ** 2, "you have divided by n once too often"),
                 (lambda x: x["g"] * _g_bar(x), "this is <w_bar, w>: a factor g too many"),
                 (lambda x: sum(x["w_bar"]) / _length(x), "you summed w_bar; multiply by v first"),
+                (_length, "this is n, the length of v; <w_bar, v> is to be divided by it"),
+                (lambda x: x["g"], "this is g itself, the number that g_bar belongs to"),
+                (lambda x: 2 * _g_bar(x), "this is twice what it should be"),
+                (lambda x: _g_bar(x) / x["g"], "you divide by g, which does not come into it"),
+                (
+                    lambda x: x["w_bar"][0] * x["v"][0] / _length(x),
+                    "the product of the second entries is missing from your <w_bar, v>",
+                ),
+                (
+                    lambda x: x["w_bar"][1] * x["v"][1] / _length(x),
+                    "the product of the first entries is missing from your <w_bar, v>",
+                ),
+                (lambda x: _d(x) / x["g"], "you divide by g; divide by the length of v"),
+                (
+                    lambda x: _d(x) / sum(x["v"]),
+                    "you divide by the sum of v; its length is the root of the sum of squares",
+                ),
+                (lambda x: _d(x) * _length(x), "you multiply by the length of v; divide by it"),
+                (lambda x: sum(x["w_bar"]), "you summed w_bar; multiply by v first, then divide"),
+                (
+                    lambda x: _d(x) / np.dot(x["w_bar"], x["w_bar"]) ** 0.5,
+                    "you divide by the length of w_bar; divide by that of v",
+                ),
             ),
         ),
         (

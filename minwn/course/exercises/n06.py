@@ -32,7 +32,7 @@ def walk(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def decay(rng: np.random.Generator) -> tuple[float, ...]:
-    """lr, lam, G, with lr lam large enough for its square to show"""
+    """lr, decay, G, with lr decay large enough for its square to show"""
     return tuple(float(x) for x in rng.uniform((0.2, 0.2, 1.2), (0.7, 0.7, 2.0)))
 
 
@@ -49,13 +49,23 @@ def _rate(lr: float, c: float) -> float:
     return lr * c**2
 
 
-def _law(n_0: float, lr: float, size: float, t: int) -> float:
-    return float((n_0**4 + 2 * lr**2 * size**2 * t) ** 0.25)
+def _law(n_0: float, lr: float, G: float, t: int) -> float:
+    return float((n_0**4 + 2 * lr**2 * G**2 * t) ** 0.25)
 
 
-def _rest(lr: float, lam: float, size: float) -> float:
-    """n' = n, where n'^2 = (1 - lr lam)^2 n^2 + lr^2 G^2 / n^2"""
-    return float((lr**2 * size**2 / (1 - (1 - lr * lam) ** 2)) ** 0.25)
+def _rest(lr: float, decay: float, G: float) -> float:
+    """n' = n, where n'^2 = (1 - lr decay)^2 n^2 + lr^2 G^2 / n^2"""
+    return float((lr**2 * G**2 / (1 - (1 - lr * decay) ** 2)) ** 0.25)
+
+
+def _at_rest(n: float, lr: float, decay: float, G: float) -> str:
+    """What the equation of a length at rest gives with the length n."""
+    if not n:
+        return "a length is not 0"
+    after = (1 - lr * decay) ** 2 * n**2 + (lr * G / n) ** 2
+    return (
+        f"a step takes its square from {n * n:.4g} to {after:.4g}; at rest the two are the same"
+    )
 
 
 def _excess(v: np.ndarray, new: np.ndarray) -> float:
@@ -83,6 +93,14 @@ GROWN: tuple[tuple[Callable[..., float], str], ...] = (
         "you take the square away; v and the step are the short sides of the triangle",
     ),
     (lambda n, size, lr: n, "you leave the length as it is; that is so for infinitely small steps"),
+    (
+        lambda n, size, lr: n * (1 + lr * size),
+        "you let the length grow in proportion to itself; the step has a length of its own",
+    ),
+    (
+        lambda n, size, lr: lr * float(np.hypot(n, size)),
+        "lr multiplies the whole; the step alone is lr times the gradient",
+    ),
 )
 RATE: tuple[tuple[Callable[..., float], str], ...] = (
     (lambda lr, c: lr, "with the same lr a longer v turns by less"),
@@ -121,7 +139,7 @@ LAW: tuple[tuple[Callable[..., float], str], ...] = (
 REST: tuple[tuple[Callable[..., float], str], ...] = (
     (
         lambda lr, lam, size: float((lr * size**2 / (2 * lam)) ** 0.25),
-        "this is right where lr lam is small; here keep its square as well",
+        "this is right where lr decay is small; here keep its square as well",
     ),
     (
         lambda lr, lam, size: _rest(lr, lam, size) ** 4,
@@ -133,11 +151,11 @@ REST: tuple[tuple[Callable[..., float], str], ...] = (
     ),
     (
         lambda lr, lam, size: float((lr**2 * size**2 / (1 - (1 - lr * lam))) ** 0.25),
-        "v is multiplied by 1 - lr lam, and so its square by the square of that",
+        "v is multiplied by 1 - lr decay, and so its square by the square of that",
     ),
     (
         lambda lr, lam, size: float((lr**2 * size**2 / (1 - (1 - lam) ** 2)) ** 0.25),
-        "decay takes lr lam of v in each step, not lam",
+        "a step takes off lr decay times v, not decay times v",
     ),
 )
 
@@ -169,7 +187,13 @@ EXERCISES = (
     Exercise(
         "6.2",
         "the length after a step",
-        function(_grown, side, "your length", common_errors=GROWN, points=5),
+        function(
+            _grown, side, "your length", common_errors=GROWN, points=5,
+            examples=(
+                ((3.0, 4.0, 1.0), "short sides of 3 and 4 have a long side of 5"),
+                ((3.0, 2.0, 2.0), "short sides of 3 and 2 times 2 have a long side of 5"),
+            ),
+        ),
         (
             "draw v, the step, and the new v: where is the right angle?",
             "v and the step are the short sides; how long is the step?",
@@ -195,7 +219,17 @@ EXERCISES = (
     Exercise(
         "6.4",
         "the learning rate for a longer v",
-        function(_rate, factor, "your lr", common_errors=RATE, points=5),
+        function(
+            _rate, factor, "your lr", common_errors=RATE, points=5,
+            examples=(
+                ((0.3, 1.0), "with c = 1 nothing has changed, and lr stays 0.3"),
+                (
+                    (1.0, 2.0),
+                    "v_bar is half as long, and a step turns a v of twice the length half as far: "
+                    "two halves are to be made up for",
+                ),
+            ),
+        ),
         (
             "the angle of a step is lr times the length of v_bar, divided by n; which of the "
             "three change when v becomes c v?",
@@ -220,7 +254,16 @@ EXERCISES = (
     Exercise(
         "6.6",
         "the law of the fourth power",
-        function(_law, walk, "your length", common_errors=LAW, points=5),
+        function(
+            _law, walk, "your length", common_errors=LAW, points=5,
+            examples=(
+                ((2.0, 0.5, 1.0, 0), "before the first step the length is n_0"),
+                (
+                    (1.0, 0.5, 4.0, 10),
+                    "n^4 is 1 at first and grows by 8 in each of 10 steps, to 81, which is 3^4",
+                ),
+            ),
+        ),
         (
             "write s for n^2: in one step s becomes s + lr^2 G^2 / s",
             "and then s^2 becomes s^2 + 2 lr^2 G^2 and a small rest; that is the same number in "
@@ -245,10 +288,12 @@ EXERCISES = (
     Exercise(
         "6.8",
         "the length at rest",
-        function(_rest, decay, "your length", common_errors=REST, points=5),
+        function(
+            _rest, decay, "your length", common_errors=REST, points=5, equation=_at_rest
+        ),
         (
-            "Pythagoras again: one short side is (1 - lr lam) n, the other lr G / n; the long side "
-            "is the new length",
+            "Pythagoras again: one short side is (1 - lr decay) n, the other lr G / n; the long "
+            "side is the new length",
             "at rest the new length is the old: write n^2 on the left",
             "multiply by n^2, and bring all n^4 to one side",
         ),
@@ -293,8 +338,35 @@ EXERCISES = (
                     lambda v, new: float(v @ v - new @ new + (new - v) @ (new - v)),
                     "your rest has the wrong sign: it is the growth less the square of the step",
                 ),
+                (
+                    lambda v, new: float((new - v) @ (new - v)),
+                    "this is the square of the step alone; begin with how much the square grew",
+                ),
+                (
+                    lambda v, new: float(new @ new - v @ v + (new - v) @ (new - v)),
+                    "you add the square of the step; it is to be taken away",
+                ),
+                (
+                    lambda v, new: float(new @ new + v @ v - (new - v) @ (new - v)),
+                    "you add the square of the old length; it is to be taken away",
+                ),
+                (
+                    lambda v, new: float(np.linalg.norm(new) - np.linalg.norm(v)),
+                    "this is how much the length grew; Pythagoras is about its square",
+                ),
+                (lambda v, new: float(v @ new), "this is <v, new>; build it from three squares"),
             ),
             points=5,
+            examples=(
+                (
+                    (np.array([3.0, 0.0]), np.array([3.0, 4.0])),
+                    "the step (0, 4) is across v, and the rest must be 0",
+                ),
+                (
+                    (np.array([3.0, 0.0]), np.array([5.0, 0.0])),
+                    "the squares are 25, 9, and 4 of the step: 25 - 9 - 4 = 12",
+                ),
+            ),
         ),
         (
             "three squares of lengths: of new, of v, and of the step",
@@ -308,7 +380,18 @@ EXERCISES = (
         "a step on paper",
         number(
             _of(_grown), "your length",
-            common_errors=tuple((_of(f), text) for f, text in GROWN if text[:8] != "you take"),
+            common_errors=(
+                *((_of(f), text) for f, text in GROWN if text[:12] != "you take the"),
+                (_of(lambda n, size, lr: lr * size), "this is the length of the step alone"),
+                (
+                    _of(lambda n, size, lr: float(np.sqrt(n + lr * size))),
+                    "you add the two lengths below the root; add their squares",
+                ),
+                (
+                    _of(lambda n, size, lr: n - lr * size),
+                    "you take the step off the length, as if it were along v; it is across v",
+                ),
+            ),
         ),
         (
             "first the length of the step",

@@ -47,19 +47,24 @@ def _gain_and_bias(t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _initialised(
-    relu: bool = True, scaled: bool = True, unit: bool = True, apart: bool = False
+    relu: bool = True, scaled: bool = True, unit: bool = True, apart: bool = False,
+    ddof: int = 0, after: bool = False, then: Callable[..., np.ndarray] | None = None,
 ) -> Callable[..., Layers]:
     """relu: between layers. scaled: the next layer gets y = g t + b, or t. unit: t is v/n x, or v x
-    apart: all layers are initialised from one pass through the uninitialised network."""
+    apart: all layers are initialised from one pass through the uninitialised network. ddof: of the
+    variance. after: g and b of relu(t). then: what the next layer gets, of t, g and b, if not
+    relu(y)"""
 
     def initialise(x: np.ndarray, vs: list[np.ndarray]) -> Layers:
         found = []
         for v in vs:
             t = x @ (v / np.linalg.norm(v, axis=1, keepdims=True) if unit else v).T
-            g, b = _gain_and_bias(t)
+            seen = np.maximum(t, 0) if after else t
+            g = 1 / seen.std(axis=0, ddof=ddof)
+            b = -g * seen.mean(axis=0)
             found.append((g, b))
             y = g * t + b if scaled and not apart else t
-            x = np.maximum(y, 0) if relu else y
+            x = then(t, g, b) if then else np.maximum(y, 0) if relu else y
         return found
 
     return initialise
@@ -80,11 +85,31 @@ def judge_initialise(answer: Any) -> str | None:
             "what the layer gives now, with its new g and b",
         ),
         (_initialised(relu=False), "the first layer is right, but the ReLU after it is missing"),
+        (_initialised(ddof=1), "your variance is divided by m - 1; divide it by m"),
+        (_initialised(after=True), "your g and b are those of relu(t); they belong to t itself"),
+        *(
+            (_initialised(then=then), f"the first layer is right, but then comes {text}")
+            for then, text in (
+                (
+                    lambda t, g, b: g * np.maximum(t, 0) + b,
+                    "g relu(t) + b: the ReLU belongs around the whole of g t + b",
+                ),
+                (lambda t, g, b: np.maximum(g * t, 0), "relu(g t): b is missing"),
+                (
+                    lambda t, g, b: g * np.maximum(t, 0),
+                    "g relu(t): b is missing, and the ReLU belongs around the whole of g t + b",
+                ),
+                (lambda t, g, b: abs(g * t + b), "|g t + b|: a ReLU makes 0 of what is negative"),
+                (lambda t, g, b: t, "t: with g, b and the ReLU it is what the next layer gets"),
+            )
+        ),
     )
     rows = []
     for seed in range(3):
         x, vs = network(np.random.default_rng(seed))
         got = answer(x.copy(), [v.copy() for v in vs])
+        if isinstance(got, list | tuple) and any(isinstance(one, dict) for one in got):
+            return "return a list with a pair (g, b) for each layer; yours holds dicts"
         try:
             pairs = [(g, b) for g, b in got]
         except (TypeError, ValueError):
@@ -95,6 +120,11 @@ def judge_initialise(answer: Any) -> str | None:
     right = [_initialised()(x, vs) for _, x, vs in rows]
     if all(_alike(row[0], want) for row, want in zip(rows, right, strict=True)):
         return None
+    if all(
+        _alike([(g, b) for b, g in pairs], want)
+        for (pairs, _, _), want in zip(rows, right, strict=True)
+    ):
+        return "your pairs are (b, g); make them (g, b)"
     for wrong, text in common_errors:
         if all(_alike(pairs, wrong(x, vs)) for pairs, x, vs in rows):
             return text
@@ -119,7 +149,7 @@ def numbers(rng: np.random.Generator) -> Numbers:
     """Of 7.T1: numbers for mental arithmetic."""
     return {
         "mean of t": int(rng.integers(2, 10)),
-        "standard deviation of t": float(rng.choice([0.25, 0.5, 2.0, 4.0])),
+        "standard deviation of t": float(rng.choice([0.2, 0.25, 0.4, 0.5, 1.25, 2.5, 4.0, 5.0])),
     }
 
 
@@ -156,6 +186,34 @@ _GAINS = (
         lambda t: (1 / t.std(axis=0), t.mean(axis=0) / t.std(axis=0)),
         "your b has the wrong sign: it doubles the mean",
     ),
+    (
+        lambda t: (-1 / t.std(axis=0), t.mean(axis=0) / t.std(axis=0)),
+        "your g is negative: mean and variance are as asked, but a positive g is asked for",
+    ),
+    (
+        lambda t: (1 / t.std(axis=0), 0 * t.mean(axis=0)),
+        "your b is 0: then the mean of g t stays",
+    ),
+    (
+        lambda t: (1 / t.std(axis=0), -t.mean(axis=0) * t.std(axis=0)),
+        "your b multiplies the mean by the spread; but y = g t + b, so divide by it",
+    ),
+    (
+        lambda t: (1 / (t.std(axis=0) + 1e-5), -t.mean(axis=0) / (t.std(axis=0) + 1e-5)),
+        "you add 1e-5 to the spread; here no eps is asked for, and the variance is not quite 1",
+    ),
+    (
+        lambda t: (1 / np.sqrt(t.var(axis=0) + 1e-5), -t.mean(axis=0) / np.sqrt(t.var(axis=0)
+                                                                               + 1e-5)),
+        "you add 1e-5 to the variance; here no eps is asked for, and the variance is not quite 1",
+    ),
+    (
+        lambda t: (
+            1 / np.sqrt(((t - t.mean(axis=0)) ** 2).sum(axis=0)),
+            -t.mean(axis=0) / np.sqrt(((t - t.mean(axis=0)) ** 2).sum(axis=0)),
+        ),
+        "your variance is a sum of squares; divide it by m",
+    ),
 )
 
 EXERCISES = (
@@ -177,7 +235,26 @@ EXERCISES = (
     Exercise(
         "7.2",
         "gain and bias from a batch",
-        function(_gain_and_bias, outputs, ("your g", "your b"), common_errors=_GAINS),
+        function(
+            _gain_and_bias, outputs, ("your g", "your b"), common_errors=_GAINS,
+            examples=(
+                (
+                    (np.array([[1.0], [3.0]]),),
+                    (
+                        "the deviation is 1 already, so g must be 1",
+                        "the mean is 2 and g is 1, so b must be -2",
+                    ),
+                ),
+                (
+                    (np.array([[0.0], [4.0]]),),
+                    ("the deviation is 2, so g must be 1/2", "the mean of g t is 1, so b is -1"),
+                ),
+            ),
+            quantities=lambda t: {
+                "the spread": t.std(axis=0), "the mean": t.mean(axis=0),
+                "the root of m": len(t) ** 0.5,
+            },
+        ),
         (
             "adding b moves the mean, and only g changes the spread: begin with g",
             "y = g t + b has the standard deviation |g| times that of t, and the mean "
@@ -244,7 +321,25 @@ EXERCISES = (
                     "your mean runs over the outputs of one example; it should run over the batch",
                 ),
                 (lambda t, b: t - t.sum(axis=0) + b, "you take off the sum, not the mean"),
+                (lambda t, b: t + b, "the mean is not taken off"),
+                (lambda t, b: t - b, "the mean is not taken off, and b is to be added"),
+                (
+                    lambda t, b: t - np.median(t, axis=0) + b,
+                    "you take off the median, not the mean",
+                ),
+                (
+                    lambda t, b: t.mean(axis=0) - t + b,
+                    "you take t off the mean; take the mean off t",
+                ),
+                (
+                    lambda t, b: (t - t.mean(axis=0)) * b, "you multiply by b; b is to be added",
+                ),
             ),
+            examples=((
+                (np.array([[1.0], [3.0]]), np.array([10.0])),
+                "the mean is 2: take it off, add 10, and it must be [[9], [11]]",
+            ),),
+            quantities=lambda t, b: {"the mean": t.mean(axis=0)},
         ),
         (
             "t is (batch, o); along which axis does the mean run, so that o numbers are left?",
@@ -290,7 +385,34 @@ EXERCISES = (
                     lambda y_bar: (vjp(y_bar)[0], vjp(y_bar)[0].sum(axis=0)),
                     "your b_bar is the sum of t_bar, which is 0; b is added after the mean is off",
                 ),
+                (
+                    lambda y_bar: (y_bar - y_bar.sum(axis=0) / (len(y_bar) - 1), vjp(y_bar)[1]),
+                    "you divide by m - 1; a mean over the batch divides by m",
+                ),
+                (
+                    lambda y_bar: (y_bar - y_bar.mean(), vjp(y_bar)[1]),
+                    "you take off one mean for all outputs; each output has its own",
+                ),
+                (
+                    lambda y_bar: (y_bar - 1 / len(y_bar), vjp(y_bar)[1]),
+                    "you take off 1/m; it is 1/m of the sum of y_bar that goes off",
+                ),
+                (
+                    lambda y_bar: (0 * y_bar, vjp(y_bar)[1]),
+                    "your t_bar is 0: only its sum over the batch is",
+                ),
+                (
+                    lambda y_bar: (y_bar - y_bar[0], vjp(y_bar)[1]),
+                    "you take off the first row of y_bar; take off the mean of all rows",
+                ),
             ),
+            examples=((
+                (np.array([[1.0], [3.0]]),),
+                (
+                    "the mean is 2, and with it off it must be [[-1], [1]]",
+                    "b moved both examples, so it must be 1 + 3",
+                ),
+            ),),
             size=lambda y_bar: float(np.abs(y_bar).sum(axis=0).max()),
         ),
         (
@@ -324,6 +446,13 @@ EXERCISES = (
                  "you multiply by the spread; g takes it out"),
                 (lambda x: -x["mean of t"] / x["standard deviation of t"] ** 2,
                  "you divide by the variance; g is 1 over its root"),
+                (lambda x: x["mean of t"], "this is the mean of t; b has to take that of g t away"),
+                (lambda x: x["standard deviation of t"], "this is the spread; 1 over it is g"),
+                (lambda x: -1 / x["standard deviation of t"],
+                 "this is -g; b has the mean of t in it, too"),
+                (lambda x: -x["standard deviation of t"] / x["mean of t"],
+                 "this is upside down: g divides by the spread, and b is -g times the mean"),
+                (lambda x: 0.0, "with b = 0 the mean of g t stays"),
             ),
         ),
         (

@@ -246,6 +246,38 @@ INSIDE_ERRORS = (
         lambda w_bar, v, g, e: 1 / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v),
         "the gain g is missing from your v_bar",
     ),
+    (
+        lambda w_bar, v, g, e: vjp(w_bar, v, g, eps=e, form="outside")[0],
+        "this is the gradient for h = n + eps; here eps is below the root",
+    ),
+    (
+        lambda w_bar, v, g, e: (
+            g / (_n(v) + e) * (w_bar - _dot(w_bar, v) / (_n(v) + e) ** 2 * v)
+        ),
+        "you take n + eps for h; here eps is below the root",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar + _dot(w_bar, v) / _h(v, e) ** 2 * v),
+        "the sign of your projection is wrong: it adds what it should take away",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) * v),
+        "your projection does not divide by h; count how often v occurs in it",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - _dot(w_bar, v) / _h(v, e) ** 3 * v),
+        "your projection divides by h three times; count how often v occurs in it",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * w_bar - _dot(w_bar, v) / _h(v, e) ** 2 * v,
+        "the factor g/h reaches only the first of your two terms; a bracket is missing",
+    ),
+    (
+        lambda w_bar, v, g, e: (
+            g / _h(v, e) * (w_bar - _dot(w_bar, v) / (_n(v) ** 2 + e * e) * v)
+        ),
+        "below <w_bar, v> you have n^2 + eps^2; the square of h is n^2 + eps",
+    ),
 )
 
 # ---- numbers for each student -------------------------------------------------------------------
@@ -295,12 +327,13 @@ EXERCISES = (
     Exercise(
         "8.3",
         "where float16 ends",
-        choice("256", {
-            "65504": "It is 256. The largest float16 is 65504, but the square comes before it.",
-            "16": "It is 256, whose square is 65536; the largest float16 is 65504.",
+        choice("181", {
+            "65504": "It is 181. The largest float16 is 65504, but the squares come before it.",
+            "256": "It is 181: the square of 256 is too large by itself, but two are summed.",
+            "16": "It is 181: two squares of 181 make 65522; the largest float16 is 65504.",
         }),
-        explanation="The square of 256 is 65536, and the largest float16 is 65504.",
-        choices=("16", "256", "65504"),
+        explanation="Two squares of 181 make 65522, and the largest float16 is 65504.",
+        choices=("16", "181", "256", "65504"),
     ),
     Exercise(
         "8.4",
@@ -351,6 +384,12 @@ EXERCISES = (
             _inside_point,
             "your v_bar",
             common_errors=INSIDE_ERRORS,
+            examples=((
+                (np.array([[5.0, 10.0]]), np.array([[3.0, 4.0]]), np.array([[36.0]]), 11.0),
+                "h is the root of 25 + 11, which is 6, and <w_bar, v> is 55; v_bar must be "
+                "6 w_bar less 55/6 v",
+            ),),
+            quantities=lambda w_bar, v, g, eps: {"h": _h(v, eps), "n": _n(v)},
         ),
         (
             "only the length has changed: w = g v / h; how does h move when v does?",

@@ -11,6 +11,7 @@ from ...byhand.weight_norm import vjp as backward
 from ...mutation import MUTANTS as ALL
 from ...oracle import expected
 from ...oracle.mistakes import by_id
+from .. import points
 from ..exercise import Exercise
 from ..judges import choice, number
 
@@ -46,23 +47,13 @@ WHAT = {name: _WORDS.get(name) or by_id(id.split(".")[1]).formula for name, id i
 _FOUND = {mutant.id: mutant for mutant in ALL}
 MUTANTS: dict[str, Any] = {name: _FOUND[id].make().backward for name, id in NAMES.items()}
 LEAST = 4  # entries of v: with one row, or one column, some of the mutants are right
-HIDES = {  # what a point may have in common where a mutant is right
-    "no projection": "<w_bar, v> is 0 in every row",
-    "no g": "g is 1 in every row",
-    "no 1/n": "n is 1 in every row",
-    "no g/n": "g equals n in every row",
-    "n for n^2": "n is 1 in every row",
-    "|d| for d": "<w_bar, v> is nowhere negative",
-    "sum for dot": "w_bar, or v, is constant in every row",
-    "|g| for g": "no g is negative",
-    "g_bar times g": "g is 1 in every row",
-    "g_bar summed": "there is one row only",
-    "d of all rows": "there is one row only",
-    "n of another row": "all rows have the same length",
-    "last row zero": "v_bar is 0 in the last row",
-    "first entry lost": "the first column of v, or of w_bar, is 0",
-    "eps": "a row is very long",
-    "float32": "small whole numbers are exact in float32, too",
+HIDES = {  # the keys by which `points.special` knows what hides a mutant
+    **{name: id.partition(".")[2] for name, id in NAMES.items()},
+    "n of another row": "n_of_the_neighbour",
+    "last row zero": "last_row_zero",
+    "first entry lost": "first_entry_missing",
+    "eps": "eps",
+    "float32": "float32",
 }
 
 
@@ -178,17 +169,10 @@ def judge_check(answer: Any) -> str | None:
 
 def judge_point(answer: Any, most: int | None = None) -> str | None:
     """Whether every mutant is wrong at (v, g, w_bar), where v has `most` entries or fewer."""
-    if not isinstance(answer, tuple | list) or len(answer) != 3:
-        return "hand over three arrays: (v, g, w_bar)"
-    v, g, w_bar = (np.asarray(x, dtype="float64") for x in answer)
-    if v.ndim != 2 or w_bar.shape != v.shape or g.shape != (len(v), 1):
-        return (
-            f"v and w_bar are (o, i) and g is (o, 1); yours are {v.shape}, {w_bar.shape}, {g.shape}"
-        )
-    if not all(np.isfinite(x).all() for x in (v, g, w_bar)):
-        return "there is NaN or infinity in your point"
-    if not v.any(axis=1).all():
-        return "a row of your v is zero, where w is not defined"
+    found = points.read(answer)
+    if isinstance(found, str):
+        return found
+    v, g, w_bar = found
     alive = survivors(v, g, w_bar)
     if alive and v.shape[1] == 1:
         return (
@@ -202,8 +186,8 @@ def judge_point(answer: Any, most: int | None = None) -> str | None:
         )
     if alive:
         more = f" and {len(alive) - 1} more survive" if len(alive) > 1 else " survives"
-        cause = f"one cause of that would be that {HIDES[alive[0]]}"
-        return f"{alive[0]!r}{more}; {cause}"
+        fact = points.special(HIDES[alive[0]], v, g, w_bar)
+        return f"{alive[0]!r}{more}" + (f": here {fact}" if fact else " at your point")
     if most is not None and v.size > most:
         return f"it kills all {len(MUTANTS)}, but your v has {v.size} entries; fewer will do"
     return None

@@ -9,7 +9,7 @@ import numpy as np
 from ...byhand.weight_norm import vjp
 from ...oracle import expected
 from ..catalogue import weight_norm
-from ..exercise import Exercise
+from ..exercise import Exercise, Wrong
 from ..judges import choice, function, number, same
 
 __all__ = ["EXERCISES"]
@@ -108,7 +108,7 @@ def judge_id(answer: Any) -> str | None:
         "low_precision": "that would be errors of the size of float32; look at the line evidence",
         "no_projection": "the projection is there: <v_bar, v> is small, if not 0",
     }
-    word = answer.strip()
+    word = answer.strip().strip(".").lower()
     if word == "eps_in_bwd_only":
         return None
     if " " in word:
@@ -124,12 +124,14 @@ def judge_mended(answer: Any) -> str | None:
     def adapted(w_bar: np.ndarray, v: np.ndarray, g: np.ndarray) -> Arrays:
         found = answer(w_bar.T, v.T, g[:, 0])
         if not isinstance(found, dict) or {"kernel", "scale"} - set(found):
-            raise TypeError("return a dict with the keys 'kernel' and 'scale', as they do")
+            raise Wrong("return a dict with the keys 'kernel' and 'scale', as they do")
+        if np.shape(found["kernel"]) != v.T.shape or np.shape(found["scale"]) != g[:, 0].shape:
+            raise Wrong("keep their shapes: kernel as theirs, and scale with one axis")
         return np.asarray(found["kernel"]).T, np.asarray(found["scale"])[:, None]
 
     message = weight_norm("backward")(adapted)
     if message and "eps = " in message:
-        size = message.partition("eps = ")[2].partition(";")[0]
+        size = message.partition("eps = ")[2].partition(";")[0].rstrip(".")
         return f"there is still an eps of {size} in your gradients, and none in their_weight"
     return message
 
@@ -234,6 +236,18 @@ EXERCISES = (
                 (
                     lambda v, g: g * v / np.linalg.norm(v, axis=0),
                     "each column of v has been divided by its length; their columns are your rows",
+                ),
+                (
+                    lambda v, g: np.abs(g[0]) / g[0] * _forward(v, np.full_like(g, g[0, 0])),
+                    "every row has the gain of the first; g[:, 0] has one for each",
+                ),
+                (
+                    lambda v, g: _forward(v, np.full_like(g, g[0, 0])),
+                    "every row has the gain of the first; g[:, 0] has one for each",
+                ),
+                (
+                    lambda v, g: g * _forward(v, g),
+                    "the gains have come in twice: their_weight has them already",
                 ),
             ),
         ),

@@ -39,10 +39,12 @@ class Case:
 
     @property
     def v_dot(self) -> numpy.ndarray:
+        """A, as the tangent of v."""
         return self.A
 
     @property
     def g_dot(self) -> numpy.ndarray:
+        """B, as the tangent of g."""
         return self.B
 
     def given(self, what: str) -> tuple[numpy.ndarray, ...]:
@@ -97,6 +99,7 @@ def arrange(
 def laid_in(
     id: str, group: str, draw: Draw, shape: tuple[int, ...], axes: Axes, target: Format
 ) -> Case:
+    """A case of that shape from a draw, its arrays in the dtype of the target."""
     dtype, slices = dtype_of(target.name), Slices(shape, gain_shape(shape, axes))
     g, B = (
         numpy.array(x, dtype="float64").reshape(slices.g_shape).astype(dtype)

@@ -102,6 +102,7 @@ LAYOUTS: dict[str, Callable[[numpy.ndarray], numpy.ndarray]] = {
 
 
 def laid_out(case: Case, name: str) -> Case:
+    """The case with its arrays laid out in memory in the way of that name."""
     lay = LAYOUTS[name]
     arrays: dict[str, Any] = {part: lay(getattr(case, part)) for part in ("v", "w_bar", "A")}
     small: dict[str, Any] = {

@@ -25,6 +25,7 @@ class LCG:
         self.x, self.p = (ord(letter) << 32) + number, p
 
     def step(self) -> int:
+        """The next 64 bits, as a whole number."""
         self.x = (A * self.x + C) % 2**64
         return self.x
 
@@ -37,9 +38,11 @@ class LCG:
         return states
 
     def integer(self, a: int, b: int) -> int:
+        """A whole number from a to b."""
         return a + ((self.step() >> 32) * (b - a + 1) >> 32)
 
     def real(self, a: int, b: int) -> float:
+        """A signed number of p digits, its exponent from a to b."""
         x, p = self.step(), self.p
         K = x >> (64 - p) & (1 << p - 1) - 1
         size = math.ldexp((1 << p - 1) + K, self.integer(a, b) - p + 1)

@@ -24,6 +24,7 @@ __all__ = ["adjoint"]
 
 
 def adjoint(run: Run) -> CheckResult | None:
+    """The check; None without a backward and a jvp."""
     if run.lacks("adjoint", "backward", "jvp"):
         return None
     spec, ratios = run.spec, []

@@ -17,6 +17,7 @@ __all__ = ["dyadic", "forward", "gradients"]
 
 
 def dyadic(run: Run) -> CheckResult:
+    """The check where nothing is rounded."""
     seen = [o for o in run.observations if o.group == "dyadic"]
     if not seen:
         run.skip("dyadic", "no such case was asked for, or answered")
@@ -36,11 +37,13 @@ def dyadic(run: Run) -> CheckResult:
 
 
 def forward(run: Run) -> CheckResult:
+    """The check of w."""
     run.lacks("forward", "forward")
     return _compared("forward", ("w",), run.observations)
 
 
 def gradients(run: Run) -> CheckResult:
+    """The check of v_bar and g_bar."""
     run.lacks("gradients", "backward")
     return _compared("gradients", ("v_bar", "g_bar"), run.observations)
 

@@ -32,6 +32,7 @@ NEAR = 1e-5  # of analytic functions, real differences agree to about 1e-9 of th
 
 
 def complex_step(run: Run) -> CheckResult | None:
+    """The check; None where forward takes no complex numbers."""
     if run.lacks("complex", "forward", "backward"):
         return None
     spec = run.spec.in_float64()

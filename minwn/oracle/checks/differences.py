@@ -33,6 +33,7 @@ NARROW = "w has not the digits of float64"
 
 
 def differences(run: Run) -> CheckResult | None:
+    """The check; None without a forward and a backward in float64."""
     if run.lacks("differences", "forward", "backward"):
         return None
     spec = run.spec.in_float64()

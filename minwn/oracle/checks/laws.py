@@ -18,6 +18,7 @@ __all__ = ["laws"]
 
 
 def laws(run: Run) -> CheckResult | None:
+    """The check; None without a backward."""
     if run.lacks("laws", "backward"):
         return None
 

@@ -54,14 +54,17 @@ class Point:
 
     @cached_property
     def here(self) -> Question:
+        """The question as it is."""
         return self.at()
 
     @cached_property
     def at_twice_v(self) -> Question:
+        """v doubled."""
         return self.at(v=2 * self.v)
 
     @cached_property
     def at_other_g(self) -> Question:
+        """g times -2."""
         return self.at(g=-2 * self.g)
 
     @cached_property
@@ -75,10 +78,12 @@ class Point:
 
     @cached_property
     def along(self) -> Question:
+        """A cotangent along v."""
         return self.at(w_bar=-2 * self.v)
 
     @cached_property
     def turned(self) -> Question:
+        """v and the cotangent turned by `turn`."""
         return self.at(v=self.turn(self.v), w_bar=self.turn(self.w_bar))
 
     @cached_property
@@ -93,11 +98,13 @@ class Point:
 
     @cached_property
     def permuted(self) -> Question:
+        """The slices in the order of `permute`."""
         permute = self.permute
         return self.at(v=permute(self.v), g=permute(self.g), w_bar=permute(self.w_bar))
 
     @cached_property
     def at_other_w_bar(self) -> Question:
+        """Another cotangent."""
         return self.at(w_bar=np.ascontiguousarray(np.flip(self.w_bar) + self.v))
 
     def turn(self, x: np.ndarray) -> np.ndarray:

@@ -22,10 +22,12 @@ __all__ = ["product", "second_order"]
 
 
 def product(run: Run) -> CheckResult | None:
+    """The check of w_dot; None without a jvp."""
     return None if run.lacks("product", "jvp") else _judged(run, "jvp", "product")
 
 
 def second_order(run: Run) -> CheckResult | None:
+    """The check of double_backward; None without one."""
     if run.lacks("second order", "double_backward"):
         return None
     return _judged(run, "double_backward", "second order")

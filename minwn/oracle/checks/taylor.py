@@ -37,6 +37,7 @@ STEPS = (2.0**-8, 2.0**-14, 2.0**-20)  # of half the shortest h, relative to the
 
 
 def taylor(run: Run) -> CheckResult | None:
+    """The check; None where forward is wrong, or the form has no bound."""
     forward = run.result("forward")
     if run.lacks("taylor", "forward", "backward"):
         return None

@@ -16,10 +16,12 @@ __all__ = ["catalogued", "distinct", "rule"]
 
 
 def rule(mistake: Mistake, output: str) -> Candidate:
+    """What the mistake makes of the output, as a function of an observation."""
     return lambda o: mistake.output(output, o.terms)
 
 
 def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """The mistakes of the catalogue that give the numbers of this output; close fits first."""
     found: list[tuple[float, Mistake]] = []
     for mistake in CATALOGUE:
         if output not in mistake.where:

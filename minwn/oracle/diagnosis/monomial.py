@@ -44,9 +44,11 @@ class Monomial:
 
     @property
     def is_one(self) -> bool:
+        """Whether it is the right factor."""
         return self in (ONE, D)
 
     def at(self, o: Observation) -> np.ndarray:
+        """Its value for each slice of an observation."""
         t = o.terms
         g = np.broadcast_to(t.g, t.n.shape)
         value = self.c * t.n**self.p * abs(g) ** self.q * float(t.m) ** self.r

@@ -67,10 +67,12 @@ class Observation:
 
     @cached_property
     def terms(self) -> Terms:
+        """The terms of the formulas here, in float64."""
         return Terms(self.v, self.g, self.w_bar, self.axes, self.form, self.eps)
 
     @cached_property
     def u(self) -> float:
+        """The unit roundoff of the dtype."""
         return Format.of(self.dtype).u
 
     def rounding(self, output: str) -> float:
@@ -103,6 +105,7 @@ class Observation:
         return {}
 
     def wrong(self, output: str) -> np.ndarray:
+        """Which entries are out of their tolerance."""
         return self.ratio(output) > 1
 
     @cached_property

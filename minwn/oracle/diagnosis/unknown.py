@@ -14,6 +14,7 @@ NAMES = (AXIS, UNKNOWN)
 
 
 def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> Diagnosis:
+    """The diagnosis of numbers that no formula gives, by the laws that they break."""
     coupled = [law for law in broken if law in ("I10", "I11")]
     laws = f"broken: {', '.join(broken)}" if broken else "no law is broken"
     if coupled:

@@ -123,12 +123,15 @@ class Terms:
     # -- the right answers
 
     def w(self) -> np.ndarray:
+        """g v / h."""
         return self.g * self.v / self.h
 
     def v_bar(self) -> np.ndarray:
+        """(g / h) (w_bar - p)."""
         return self.g / self.h * (self.w_bar - self.p)
 
     def g_bar(self) -> np.ndarray:
+        """d / h."""
         return self.d / self.h
 
 
@@ -146,6 +149,7 @@ class _Mistake:
 
     @functools.cached_property
     def program(self) -> Program:
+        """What is computed, ready to run."""
         return Program(self.lines or self.formula, RIGHT)
 
     @property

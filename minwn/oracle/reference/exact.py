@@ -30,6 +30,7 @@ class Surd:
 
     @classmethod
     def root(cls, d: Fraction) -> Surd:
+        """The square root of a rational d >= 0."""
         p, q = math.isqrt(d.numerator), math.isqrt(d.denominator)
         if p * p == d.numerator and q * q == d.denominator:
             return cls(Fraction(p, q), Fraction(0), d)
@@ -47,6 +48,7 @@ class Surd:
     __rmul__ = __mul__
 
     def inverse(self) -> Surd:
+        """One over this."""
         size = self.x * self.x - self.y * self.y * self.d
         return Surd(self.x / size, -self.y / size, self.d)
 

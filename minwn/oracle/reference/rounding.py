@@ -31,6 +31,7 @@ class Format(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The name of the dtype."""
         return next(name for name, known in FORMATS.items() if known == self)
 
     @property

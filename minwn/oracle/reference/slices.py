@@ -89,6 +89,7 @@ class Slices:
 
     @property
     def rows(self) -> int:
+        """How many slices there are."""
         return math.prod(self.g_shape)
 
     @property
@@ -105,6 +106,7 @@ class Slices:
         return x.transpose(self.order).reshape(self.rows, self.m)
 
     def join(self, rows: Sequence[Sequence[float]] | numpy.ndarray, dtype: Any) -> numpy.ndarray:
+        """An array of v's shape from its rows."""
         moved = [self.shape[a] for a in self.order]
         x = numpy.asarray(rows, dtype="float64").reshape(moved).astype(dtype)
         return numpy.ascontiguousarray(x.transpose(numpy.argsort(self.order))).reshape(self.shape)

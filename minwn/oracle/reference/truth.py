@@ -90,6 +90,9 @@ def expected(
     without entries has g_bar = 0.
     Raises ValueError for an unknown form, or an eps that it cannot use; OracleFault where the two
     routes disagree, and ImportError for mpmath not installed.
+
+    >>> oracle.expected(np.array([[3.0, 4.0]]), np.array([[10.0]]), w_bar=np.array([[5.0, 10.0]]))
+    Expected(w=array([[6., 8.]]), v_bar=array([[-3.2,  2.4]]), g_bar=array([[11.]]))
     """
     v, g, w_bar = arrays_of("expected", v, g, w_bar)
     found = _rounded(("w", "v_bar", "g_bar"), v, g, w_bar, None, None, form, eps, certify)

@@ -14,24 +14,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...tolerance import scaled_error
 from ..diagnosis import Diagnosis
 
-__all__ = ["CheckResult", "Findings", "MinimalCase", "Skipped", "Worst"]
-
-
-class Skipped(NamedTuple):
-    """A check, or a part of one, that could not be made, or was not asked for, and why."""
-
-    check: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.check}: {self.reason}"
+__all__ = ["CheckResult", "Findings", "LayerMinimalCase", "MinimalCase", "Worst"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +36,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
+        """Whether nothing failed."""
         return self.failed == 0
 
 
@@ -63,6 +54,7 @@ class Worst:
 
     @property
     def ratio(self) -> float:
+        """|got - expected| in units of what is allowed."""
         return float(scaled_error(self.got, self.expected, self.allowed))
 
     @property
@@ -90,6 +82,11 @@ class MinimalCase:
     expected: Any
     allowed: Any = None
 
+    @property
+    def inputs(self) -> list[tuple[str, Any]]:
+        """The arrays that the function was given, by name."""
+        return [("v", self.v), ("g", self.g)] + ([("w_bar", self.w_bar)] * (self.output != "w"))
+
     def ratio(self, dtype: str = "float64") -> np.ndarray:
         """|got - expected| in units of the tolerance: above 1 an entry is wrong.
 
@@ -103,11 +100,29 @@ class MinimalCase:
 
 
 @dataclass(frozen=True)
+class LayerMinimalCase(MinimalCase):
+    """The same of a layer, whose weight is w, or made of v and g; w_bar is None."""
+
+    x: Any = None
+    w: Any = None
+    b: Any = None
+    y_bar: Any = None
+
+    @property
+    def inputs(self) -> list[tuple[str, Any]]:
+        """The arrays that the function was given, by name."""
+        names = ("y_bar", "x", "w", "v", "g", "b")
+        return [(name, getattr(self, name)) for name in names if getattr(self, name) is not None]
+
+
+@dataclass(frozen=True)
 class Findings:
     """The contents of a report.
 
     minimal_case: a failing case that can be done on paper. examples: larger ones for pictures, one
-    for each output that is wrong. In JSON these are "smallest" and "specimens", and checks "rungs".
+    for each output that is wrong. layer: its kind and options, where a layer was judged. skipped:
+    what was not judged, and why. In JSON "smallest" is minimal_case, "specimens" are examples, and
+    "rungs" checks.
     """
 
     name: str
@@ -123,13 +138,14 @@ class Findings:
     laws: dict[str, float] = field(default_factory=dict)
     consistent: bool | None = None
     notes: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
     dtype: str = "float64"
     form: str = "plain"
     eps: float = 0.0
     axis: Any = 0
     seconds: float = 0.0
     examples: list[MinimalCase] = field(default_factory=list)
+    layer: str = ""
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -145,7 +161,7 @@ class Findings:
     def settings(self) -> str:
         """The settings: axis 0, float64, form inside with eps 0.001"""
         form = "" if self.form == "plain" else f", form {self.form} with eps {self.eps:g}"
-        return f"axis {self.axis}, {self.dtype}{form}"
+        return f"{self.layer or f'axis {self.axis}'}, {self.dtype}{form}"
 
     @property
     def broken(self) -> list[str]:
@@ -182,7 +198,7 @@ class Findings:
             "worst": None if self.worst is None else vars(self.worst) | {"ratio": self.worst.ratio},
             "smallest": None if self.minimal_case is None else vars(self.minimal_case),
             "specimens": [vars(s) for s in self.examples],
-            "notes": self.notes, "skipped": [x._asdict() for x in self.skipped],
+            "notes": self.notes, "skipped": self.skipped, "layer": self.layer,
             "seconds": self.seconds,
         }
         return _plain(data)

@@ -35,7 +35,8 @@ GRADES = {
 # The next step, where there is no mistake to fix.
 NEXT = {
     "UNDEFINED": "ask for cases without slices of zeros, inf or NaN: groups=['dyadic', 'generic']",
-    "REFUSED": "give forward=, backward=, jvp= or double_backward=; widen groups= and ranks=",
+    "REFUSED": "give functions that answer: forward(v, g) -> w, backward(w_bar, v, g) -> (v_bar, "
+    "g_bar), jvp(v, g, v_dot, g_dot) -> w_dot, or double_backward; or widen groups and ranks",
 }
 
 CHECKS = {
@@ -51,6 +52,12 @@ CHECKS = {
     "product": "w_dot, the forward product, against the true one",
     "second order": "the double backward against the true one",
     "threads": "the same bits from several threads at once",
+    # of a layer
+    "integers": "numbers at which nothing is rounded",
+    "output": "y against the true y",
+    "cotangents": "the gradients against the true ones",
+    "layer laws": "equations that every right layer obeys",
+    "own forward": "the gradients against differences of your y",
 }
 
 LAWS = {
@@ -66,6 +73,14 @@ LAWS = {
     "I10": "a slice does not feel another",
     "I11": "slices permuted: answers permuted",
     "I12": "<v_bar(a), b> = <v_bar(b), a>",
+    "Y1": "y(x + z) - y(z) = y(x) - y(0)",
+    "Y2": "twice y_bar: twice the gradients",
+    "Y3": "<y_bar, y(z) - y(0)> = <x_bar, z>",
+    "Y4": "<y_bar, y> = <x, x_bar> + <b, b_bar>",
+    "Y5": "<g, g_bar>, or <w, w_bar>, = <x, x_bar>",
+    "Y6": "a sample does not feel another",
+    "Y7": "gradients of samples add up",
+    "Y8": "x moved by a stride: y moved by one",
 }
 
 # The columns of the matrix that are checks: how the answers come, and the orders of derivative.
@@ -89,6 +104,8 @@ GROUPS = {
     "zeros": "g, w_bar or entries of v that are 0: each has an answer",
     "sizes": "one slice, or one entry, more than a block has; squares",
     "shape": "the given shape",
+    "integers": "layers of integers: only the exact answer is right",
+    "reals": "layers of ordinary numbers",
 }
 
 _PLAIN = {name: f"{name} = {line}" for name, line in RIGHT.items()}
@@ -97,11 +114,19 @@ _OTHER = {
     "v_bar": "v_bar = (g/h) (w_bar - (d/h) y)",
     "g_bar": "g_bar = d/h",
 }
+_LAYER = {
+    "y": "y[p] = sum_k w[k] x[stride p + dilation k - padding] + b",
+    "x_bar": "x_bar[q] = sum of w[k] y_bar[p] over all p, k that read x[q]",
+    "w_bar": "w_bar[k] = sum_p y_bar[p] x[stride p + dilation k - padding]",
+    "b_bar": "b_bar = sum of y_bar over samples and positions",
+}
 _LENGTHS = {name: f"h = {form.h}, y = {form.y}" for name, form in FORMS.items() if form.takes_eps}
 
 
-def correct_formulas(d: Diagnosis, form: str = "plain") -> list[str]:
+def correct_formulas(d: Diagnosis, form: str = "plain", *, layer: bool = False) -> list[str]:
     """The right formulas for the outputs of a mistake; none where no formula is at fault."""
+    if layer and not set(d.outputs) <= {"v_bar", "g_bar"}:
+        return [_LAYER[output] for output in d.outputs if output in _LAYER]
     if d.formula.startswith("h ="):
         return [f"h = {FORMS[form].h}"]
     table = _PLAIN if form == "plain" else _PLAIN | _OTHER

@@ -161,7 +161,7 @@ def _section(i: int, r: Findings, *, alone: bool) -> str:
 
 def _body(i: int, r: Findings) -> Iterator[str]:
     yield f'<p class="headline">{_esc(r.headline)}</p>'
-    if r.verdict in NEXT:
+    if r.verdict in NEXT and not r.layer:
         yield f"<p>{_esc(NEXT[r.verdict])}</p>"
     for group in r.rivals:
         yield _mistake(r, group)
@@ -179,8 +179,7 @@ def _body(i: int, r: Findings) -> Iterator[str]:
         yield f'<p>Furthest out: <span class="code">{_esc(r.worst)}</span></p>'
     yield _checks(r)
     if r.skipped:
-        rows = "".join(f"<dt>{_esc(x.check)}</dt><dd>{_esc(x.reason)}</dd>" for x in r.skipped)
-        yield f'<h3>Not checked</h3><dl class="facts">{rows}</dl>'
+        yield f"<h3>Not judged</h3><ul>{''.join(f'<li>{_esc(x)}</li>' for x in r.skipped)}</ul>"
     if r.notes:
         yield f"<h3>Notes</h3><ul>{''.join(f'<li>{_esc(note)}</li>' for note in r.notes)}</ul>"
     text = html.escape(screen(r))
@@ -202,7 +201,7 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
     names = " or ".join(f"<code>{_esc(d.id)}</code>" for d in group)
     word = "Declared" if declared else "Mistake" if len(group) == 1 else "One of these mistakes"
     parts = [f"<h3>{word}: {names}<small> in {_esc(listed(first.outputs))}</small></h3>"]
-    formulas = correct_formulas(first, r.form)
+    formulas = correct_formulas(first, r.form, layer=bool(r.layer))
     for d in group:
         yours, own = _both_marked(d.formula, formulas)
         label = "yours" if "=" in d.formula else "what"
@@ -210,7 +209,7 @@ def _mistake(r: Findings, group: Sequence[Diagnosis]) -> str:
         if own:
             parts.append(f'<dt>right</dt><dd class="own">{own}</dd>')
         parts.append("</dl>")
-    if formulas:
+    if formulas and not set(first.outputs) & {"y", "x_bar", "w_bar", "b_bar"}:
         parts.append(f'<p class="letters">{_esc(symbols(r.axis, first, r.form))}</p>')
     facts = [] if declared else [("Fix", "; or ".join(dict.fromkeys(d.fix for d in group)))]
     facts += [("Evidence", d.evidence) for d in group]
@@ -247,8 +246,7 @@ def _lines(formulas: Sequence[str]) -> str:
 
 def _paper(r: Findings, s: MinimalCase) -> str:
     wrong = s.ratio(r.dtype) > 1
-    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    tables = [_array(name, x) for name, x in arrays]
+    tables = [_array(name, x) for name, x in s.inputs]
     tables.append('<span class="arrow" aria-hidden="true">→</span>')
     tables.append(_array(f"{s.output}, got", s.got, wrong))
     tables.append(_array(f"{s.output}, expected", s.expected))

@@ -16,7 +16,15 @@ __all__ = ["Report"]
 
 @dataclass(frozen=True)
 class Report(Findings):
-    """What `check` found. `bool(report)` is `report.ok`."""
+    """What `check` found. `bool(report)` is `report.ok`, and `print(report)` one screen.
+
+    verdict, headline: a word, "PASS" or "FAIL" for instance; and a sentence
+    diagnosis: each wrong term, with id, formula, fix and evidence
+    checks: what was checked, how often, and how often it failed
+    worst: the entry that is farthest out of its tolerance
+    minimal_case: a failing case that can be done on paper
+    laws: the worst error in each law, in units of what is allowed
+    """
 
     def __bool__(self) -> bool:
         return self.ok

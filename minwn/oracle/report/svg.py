@@ -36,6 +36,7 @@ class Picture:
 
 
 def text(x: float, y: float, words: str, css: str = "", anchor: str = "start") -> str:
+    """Words at a place."""
     style = f' class="{css}"' if css else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{html.escape(words)}</text>'
@@ -43,4 +44,5 @@ def text(x: float, y: float, words: str, css: str = "", anchor: str = "start") -
 
 
 def line(a: Sequence[float], b: Sequence[float], css: str) -> str:
+    """A line from a to b."""
     return f'<path class="{css}" d="M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}"/>'

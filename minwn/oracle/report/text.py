@@ -23,17 +23,22 @@ _INDENT = 12
 
 Block = tuple[str, list[str]]
 KINDS = (  # the most important first
-    "mistake", "next", "on paper", "checks", "letters", "evidence", "worst", "all right", "seen in",
-    "gap", "skipped", "note",
+    "mistake", "next", "read as", "on paper", "checks", "letters", "evidence", "worst",
+    "all right", "seen in", "gap", "note",
 )
 
 
 def screen(r: Findings) -> str:
-    """At most HEIGHT lines of at most WIDTH columns."""
+    """At most HEIGHT lines of at most WIDTH columns; more for what could not be called."""
+    if r.verdict == "REFUSED" and "wanted" in r.notes:  # it could not be called
+        notes = [line for note in r.notes for line in _folded(note)]
+        return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
     gap: Block = ("gap", [""])
     blocks: list[Block] = [("mistake", [_head(r), *_wrapped("", r.headline, indent=2)])]
     if r.verdict == "PASS" and r.grade:
         blocks.append(("mistake", _wrapped("grade", f"{r.grade}: {GRADES[r.grade]}")))
+    read = [note.removeprefix("read as ") for note in r.notes if read_as(note)]
+    blocks += [("read as", _wrapped("read as", note)) for note in read]
     for i, group in enumerate(r.rivals):
         blocks += _named(r, group, i)
     blocks += [gap, *_on_paper(r)]
@@ -45,11 +50,17 @@ def screen(r: Findings) -> str:
             *_wrapped("", f"got {w.got:.8g}   expected {w.expected:.8g}   {size}"),
         ]
         blocks.append(("worst", lines))
-    blocks += [gap, *_checks(r), *_skipped(r)]
-    blocks += [("note", _wrapped("note", note)) for note in r.notes]
-    if r.verdict in NEXT:
+    notes = [note for note in r.notes if not read_as(note)]
+    blocks += [gap, *_checks(r), *(("note", _wrapped("note", note)) for note in notes)]
+    blocks += [("note", _wrapped("skipped", text)) for text in r.skipped]
+    if r.verdict in NEXT and not r.layer:
         blocks.append(("next", _wrapped("next", NEXT[r.verdict])))
     return "\n".join(_fitted(blocks))
+
+
+def read_as(note: str) -> bool:
+    """Whether a note says how a target was read."""
+    return note.startswith("read as ")
 
 
 def _fitted(blocks: list[Block]) -> list[str]:
@@ -90,10 +101,10 @@ def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
         lines += [f"{'':{_INDENT}}and {len(group) - 5} more"] if len(group) > 5 else []
         lines = [_clipped(printable(x), WIDTH) for x in lines]
         blocks.append(("mistake", [*_wrapped("one of", text), *lines]))
-    formulas = correct_formulas(d, r.form)
+    formulas = correct_formulas(d, r.form, layer=bool(r.layer))
     if formulas:
         blocks.append(("mistake", _wrapped("right", formulas, 3)))
-        if number == 0:
+        if number == 0 and not set(d.outputs) & {"y", "x_bar", "w_bar", "b_bar"}:
             blocks.append(("letters", _wrapped("", f"({symbols(r.axis, d, r.form)})")))
     if r.verdict != "ACCEPTABLE":
         before = {x.fix for x in r.rivals[0]} if number else set()
@@ -113,20 +124,27 @@ def _on_paper(r: Findings) -> list[Block]:
     s = r.minimal_case
     if s is None:
         return []
-    arrays = [("v", s.v), ("g", s.g)] + ([("w_bar", s.w_bar)] if s.output != "w" else [])
-    lines = _beside([_matrix(name, x) for name, x in arrays])
+    lines = _beside([_matrix(*_squeezed(name, x)) for name, x in s.inputs])
     wrong = s.ratio(r.dtype) > 1
     digits = _digits(s, wrong)
+    got, expected = _squeezed(s.output, s.got), _squeezed("expected", s.expected)
+    marked = None if wrong.all() else wrong.reshape(np.shape(got[1]))
     lines += _beside(
-        [
-            _matrix(f"{s.output}: got", s.got, digits, None if wrong.all() else wrong),
-            _matrix("expected", s.expected, digits),
-        ]
+        [_matrix(f"{got[0]}: got", got[1], digits, marked), _matrix(*expected, digits)]
     )
     lines = [f"{'on paper' if i == 0 else '':10}{line}" for i, line in enumerate(lines)]
     if wrong.any() and not wrong.all():
         lines.append(f"{'':10}(* wrong)")
     return [("on paper", [_clipped(f"  {line}", WIDTH) for line in lines])]
+
+
+def _squeezed(name: str, x: Any) -> tuple[str, Any]:
+    """x[0, 0] in the place of an image of one sample and one channel."""
+    array = np.asarray(x, "float64")
+    lead = 0
+    while array.ndim > 2 and len(array) == 1:
+        array, lead = array[0], lead + 1
+    return (f"{name}[{', '.join('0' * lead)}]" if lead else name), array
 
 
 def _digits(s: MinimalCase, wrong: np.ndarray) -> int:
@@ -205,17 +223,6 @@ def _checks(r: Findings) -> list[Block]:
     return blocks
 
 
-def _skipped(r: Findings) -> list[Block]:
-    """What was not checked: a line for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for check, reason in r.skipped:
-        by_reason.setdefault(reason, []).append(check)
-    return [
-        ("skipped", _wrapped("" if i else "skipped", f"{', '.join(checks)}: {reason}"))
-        for i, (reason, checks) in enumerate(by_reason.items())
-    ]
-
-
 def _wrapped(
     label: str, text: str | list[str], most: int = 2, *, indent: int = _INDENT
 ) -> list[str]:
@@ -233,6 +240,15 @@ def _wrapped(
     if len(lines) > most:
         lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", WIDTH)]
     return [line.replace("\xa0", " ") for line in lines]
+
+
+def _folded(note: str) -> list[str]:
+    """A note with its own indent and columns, on as many lines as it takes."""
+    indent = " " * (len(note) - len(note.lstrip()))
+    return textwrap.wrap(
+        f"  {indent}{printable(note.lstrip())}", WIDTH, subsequent_indent=f"  {indent}       ",
+        break_on_hyphens=False,
+    ) or [""]
 
 
 def _clipped(text: str, width: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...backend import is_floating
+from .threads import meet
 
 __all__ = ["NAMES", "Implementation", "Lost"]
 
@@ -50,6 +51,7 @@ class Implementation:
 
     @property
     def name(self) -> str:
+        """The name of the first function that was given."""
         for f in (self.backward, self.forward, self.jvp, self.double_backward):
             if f is not None:
                 name = getattr(f, "__qualname__", type(f).__name__)
@@ -57,6 +59,7 @@ class Implementation:
         return "nothing"
 
     def has(self, what: str) -> bool:
+        """Whether that function was given."""
         return getattr(self, what) is not None
 
     def call(
@@ -79,6 +82,12 @@ class Implementation:
         if not isinstance(answer, tuple | list) or len(answer) != count:
             raise TypeError(f"{what} must return {count} arrays, got {type(answer).__name__}")
         return tuple(answer[::-1] if self.exchanged and what == "backward" else answer)
+
+    def meet(self, what: str, problems: Sequence[Any], threads: int) -> list[str]:
+        """What went wrong in calls from several threads at once, which are made where it runs."""
+        f = getattr(self, what)
+        remote = getattr(f, "meet", None)
+        return remote(problems, threads) if remote else meet(f, what, problems, threads)
 
 
 def _array(x: Any) -> np.ndarray:

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..spec import Spec, make_spec
 
-__all__ = ["ROLES", "Functions", "TargetError", "load"]
+__all__ = ["ROLES", "Functions", "NotLoaded", "TargetError", "load", "located", "short"]
 
 ROLES = ("forward", "backward", "jvp", "double_backward")
 CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
@@ -31,6 +31,10 @@ CONSTANTS = ("AXIS", "FORM", "EPS", "DTYPE")
 
 class TargetError(ValueError):
     """The target cannot be loaded, or has nothing that could be judged."""
+
+
+class NotLoaded(TargetError):
+    """The code of the target raised while it was loaded."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,13 @@ def load(target: str) -> Functions:
     A file is run again each time, with its folder on the path, so that it can import its
     neighbours; neither it nor they stay importable, and no bytecode is written. Raises TargetError.
     """
-    where, name = _split(target)
-    module = _run(Path(where)) if where.endswith(".py") else _import(where)
-    holder: Any = module
-    for part in name.split(".") if name else ():
-        if not hasattr(holder, part):
-            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
-        holder = getattr(holder, part)
+    holder, module = located(target)
+    name = _split(target)[1]
     if isinstance(holder, type):
         try:
             holder = holder()
         except Exception as error:
-            raise TargetError(
+            raise NotLoaded(
                 f"{target}: the class {name} is made without arguments here, and "
                 f"{type(error).__name__}: {error}; name an object"
             ) from error
@@ -97,7 +96,19 @@ def load(target: str) -> Functions:
         )
     known = ((c, getattr(holder, c, getattr(module, c, ...))) for c in CONSTANTS)
     settings = {constant.lower(): value for constant, value in known if value is not ...}
-    return Functions(**found, module=module, name=_short(where, name), settings=settings)
+    return Functions(**found, module=module, name=short(target), settings=settings)
+
+
+def located(target: str) -> tuple[Any, ModuleType]:
+    """(what a target names, the module that has it); see `load`."""
+    where, name = _split(target)
+    module = _run(Path(where)) if where.endswith(".py") else _import(where)
+    holder: Any = module
+    for part in name.split(".") if name else ():
+        if not hasattr(holder, part):
+            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
+        holder = getattr(holder, part)
+    return holder, module
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -108,7 +119,9 @@ def _split(target: str) -> tuple[str, str]:
     return before, after
 
 
-def _short(where: str, name: str) -> str:
+def short(target: str) -> str:
+    """The target without its folders."""
+    where, name = _split(target)
     return ":".join(filter(None, (Path(where).name if where.endswith(".py") else where, name)))
 
 
@@ -137,7 +150,7 @@ def _run(path: Path) -> ModuleType:
             # older text.
             exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
         except (Exception, SystemExit) as error:
-            raise TargetError(f"{path.name} does not load: {_located(error, path)}") from error
+            raise NotLoaded(f"{path.name} does not load: {_located(error, path)}") from error
     return module
 
 
@@ -148,7 +161,8 @@ def _import(name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            raise TargetError(
+            absent = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or ".")
+            raise (TargetError if absent else NotLoaded)(
                 f"{name} cannot be imported: {type(error).__name__}: {error}"
             ) from error
 

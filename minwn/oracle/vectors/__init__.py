@@ -5,8 +5,9 @@
         assert vector.excess("w", w) <= 1, vector.id
 
 Each number is correctly rounded, by exact integers, and certified by differences with 80 digits;
-with it, the largest error that rounding allows. `minwn vectors export` writes
-the files again, `minwn vectors verify` proves them.
+with it, the largest error that rounding allows. `minwn vectors export` writes the files again,
+`minwn vectors verify` proves them. DATA is the folder of those that come with minwn, DTYPES and
+GROUPS name what is in it.
 """
 
 from __future__ import annotations
@@ -83,6 +84,12 @@ def load(
 
     dtype, group: only these. bfloat16 needs ml_dtypes, and is left out without it.
     Raises ValueError for a dtype or group that the folder has not, ImportError for bfloat16 alone.
+
+    >>> from minwn.oracle import vectors
+    >>> test = vectors.load(dtype="float64", group="generic")[0]
+    >>> w = byhand.weight_norm.forward(test.v, test.g, eps=test.eps, form=test.form)
+    >>> test.excess("w", w) <= 1
+    True
     """
     folder = path_of("path", path)
     index = read(folder / "index.json")

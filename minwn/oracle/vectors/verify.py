@@ -39,6 +39,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
+        """Whether there is nothing to complain of, and something was verified."""
         return not self.complaints
 
 

@@ -138,7 +138,7 @@ ANSWERS = {
             (_mistaken("all"), "all entries at once"),
             (_mistaken("stays"), "stay moved"),
             (lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / 12, "<y_bar, y> is a sum"),
-            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h).ravel(), "(6,), and (3, 2)"),
+            (lambda f, x, y_bar, h: _measured(f, x, y_bar, h).ravel(), "(6,), not (3, 2)"),
             (lambda f, x, y_bar, h: np.add(x, h, out=x), "changes its arguments"),
             (lambda f, x, y_bar, h: f(x), "(3, 4), and (3, 2)"),
         ),

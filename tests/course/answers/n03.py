@@ -68,11 +68,11 @@ ANSWERS = {
                 _but(0, lambda y_bar, x, w: (y_bar @ w).T),
                 "x_bar has the right values, but is trans",
             ),
-            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "x_bar is wrong in"),
+            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "right for a y_bar of ones"),
             (_but(1, lambda y_bar, x, w: x.T @ y_bar), "w_bar has the right values, but is trans"),
             (_but(1, lambda y_bar, x, w: y_bar.T @ x / 5), "w_bar is a mean"),
             (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "does not use y_bar"),
-            (_but(2, lambda y_bar, x, w: y_bar), "(5, 4), and (4,)"),
+            (_but(2, lambda y_bar, x, w: y_bar), "sum along axis 0"),
             (_but(2, lambda y_bar, x, w: y_bar.mean(axis=0)), "b_bar is a mean"),
             (_but(2, lambda y_bar, x, w: y_bar.sum(axis=1)), "(5,), and (4,)"),
             (_but(2, lambda y_bar, x, w: np.full(4, 5)), "counts the rows"),
@@ -101,11 +101,11 @@ ANSWERS = {
                     np.swapaxes(y_bar, -1, -2) @ x,
                     y_bar.reshape(-1, 4).sum(0),
                 ),
-                "w_bar has shape (2, 4, 3), and (4, 3)",
+                "its sum along axis 0",
             ),
             (
                 lambda y_bar, x, w: (y_bar @ w, _back(y_bar, x, w)[1], y_bar.sum(axis=0)),
-                "b_bar has shape (5, 4), and (4,)",
+                "its sum along axis 0",
             ),
             (
                 lambda y_bar, x, w: (
@@ -170,13 +170,13 @@ ANSWERS = {
         ),
     ),
     "3.T2": Answers(
-        right=((7, 4), [7, 4]),
+        right=((7, 4), [7, 4], "7, 4"),
         wrong=(
             ((4, 7), "transposed"),
             ((9, 7), "y_bar"),
             ((9, 4), "x_bar"),
             ((7,), "shape of w"),
-            (28, "a tuple"),
+            ("28 numbers", "a tuple"),
         ),
     ),
     "3.T3": Answers(

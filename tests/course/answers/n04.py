@@ -38,8 +38,11 @@ def _back(
 
 ANSWERS = {
     "4.1": Answers(
-        right=("4",),
-        wrong=(("3", "start at"), ("5", "would need"), ("8", "with stride 1"), (4, "not a choice")),
+        right=("4", 4, " 4 "),
+        wrong=(
+            ("3", "start at"), ("5", "would need"), ("8", "with stride 1"),
+            ("four", "not a choice"),
+        ),
     ),
     "4.2": Answers(
         right=(
@@ -88,13 +91,13 @@ ANSWERS = {
                 lambda x, kernel, stride, padding, dilation: _windows(
                     x, kernel, stride, 0, dilation
                 ),
-                "is asked for",
+                "padding does not count in it",
             ),
             (
                 lambda x, kernel, stride, padding, dilation: _windows(
                     x, kernel, 1, padding, dilation
                 ),
-                "is asked for",
+                "stride does not count in it",
             ),
         ),
     ),
@@ -115,7 +118,7 @@ ANSWERS = {
             (lambda w, *how: _matrix(w[::-1], *how), "run backwards"),
             (
                 lambda w, size, stride, padding, dilation: _matrix(w, size, stride, 0, dilation),
-                "is asked for",
+                "padding does not count in it",
             ),
             (lambda w, *how: (_matrix(w, *how) != 0).astype(float), "ones in them"),
             (lambda w, size, *how: w, "is asked for"),
@@ -214,18 +217,21 @@ ANSWERS = {
         right=(lambda x: _count(**x), lambda x: str(_count(**x)), lambda x: float(_count(**x))),
         wrong=(
             (lambda x: _count(**x) - 1, "the first window"),
-            (lambda x: x["size"] + 2 * x["padding"] - 2 * (x["kernel"] - 1), "with stride 1"),
+            (
+                lambda x: x["size"] + 2 * x["padding"] - x["dilation"] * (x["kernel"] - 1),
+                "with stride 1",
+            ),
             (lambda x: 500, "too large"),
             (lambda x: "many", "a number is asked for"),
         ),
     ),
     "4.T2": Answers(
-        right=("(16, 8)",),
+        right=("(16, 8)", (16, 8), "(16,8)"),
         wrong=(
             ("(8, 16)", "A itself"),
             ("(3, 8)", "windows"),
             ("(16, 16)", "not square"),
-            ((16, 8), "not a choice"),
+            ((16,), "not a choice"),
         ),
     ),
     "4.T3": Answers(

@@ -68,7 +68,7 @@ ANSWERS = {
     "5.3": Answers(
         right=(_all_nodes, _nodes_but(r_bar=lambda x, w_bar, v, g: x["r_bar"][:, 0])),
         wrong=(
-            (_nodes_but(r_bar=lambda x, w_bar, v, g: w_bar * v), "(3, 1) is asked for"),
+            (_nodes_but(r_bar=lambda x, w_bar, v, g: w_bar * v), "its sum along axis 1"),
             (_nodes_but(n_bar=lambda x, w_bar, v, g: -x["n_bar"]), "n_bar has the right size and"),
             (
                 _nodes_but(n_bar=lambda x, w_bar, v, g: -x["r_bar"] * g / _n(v)),
@@ -81,7 +81,7 @@ ANSWERS = {
             ),
             (
                 _nodes_but(s_bar=lambda x, w_bar, v, g: x["n_bar"] * 2 * _n(v)),
-                "s_bar is wrong in 3 of 3",
+                "s_bar is [[-220]]",
             ),
             (_nodes_but(v_bar=lambda x, w_bar, v, g: w_bar * g / _n(v)), "without the projection"),
             (
@@ -90,7 +90,7 @@ ANSWERS = {
             ),
             (
                 _nodes_but(v_bar=lambda x, w_bar, v, g: 2 * x["s_bar"] * v),
-                "the factor of w_bar in your v_bar is wrong",
+                "has 0 where 1 belongs",
             ),
             (lambda w_bar, v, g: _closed(w_bar, v, g), "return a dict with the keys r_bar"),
         ),
@@ -143,8 +143,8 @@ ANSWERS = {
                     ("flipped_norm_and_dot", "over axis 0 only"),
                 )
             ),
-            (lambda w_bar, v, g: _closed(w_bar, v, g)[0], "return two arrays"),
-            (lambda w_bar, v, g: _closed(w_bar, v, g)[::-1], "has shape"),
+            (lambda w_bar, v, g: _closed(w_bar, v, g)[0], "return 2 values"),
+            (lambda w_bar, v, g: _closed(w_bar, v, g)[::-1], "exchanged"),
         ),
     ),
     "5.6": Answers(
@@ -177,8 +177,8 @@ ANSWERS = {
             (np.array([[3.0, 4.0]]), np.array([[-10.0]]), np.array([[5.0, 10.0]])),
         ),
         wrong=(
-            ((_UNIT, np.ones((3, 1)), np.ones((3, 4))), "missing_g hides at your point"),
-            ((_V, _n(_V), _W_BAR), "missing_g_over_n hides at your point"),
+            ((_UNIT, np.ones((3, 1)), np.ones((3, 4))), "here g is 1 in every row"),
+            ((_V, _n(_V), _W_BAR), "here g equals n in every row"),
             ((_V, abs(_G), _W_BAR), "no g is negative"),
             ((_V, _G, _across(_W_BAR, _V)), "no_projection hides at your point"),
             ((_UNIT, _G, _W_BAR), "n is 1 in every row"),

@@ -42,7 +42,7 @@ ANSWERS = {
             *((f, text[:22]) for f, text in _GAINS),
             (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "is asked for"),
             (lambda t: 1 / t.std(axis=0), "return 2 values"),
-            (lambda t: _gain_and_bias(t)[::-1], "your g is wrong"),
+            (lambda t: _gain_and_bias(t)[::-1], "exchanged"),
         ),
     ),
     "7.3": Answers(
@@ -105,7 +105,7 @@ ANSWERS = {
             ),
             (lambda y_bar: (_back(y_bar)[0], y_bar.mean(axis=0)), "your b_bar is a mean"),
             (lambda y_bar: (_back(y_bar)[0], _back(y_bar)[0].sum(axis=0)), "which is 0"),
-            (lambda y_bar: (_back(y_bar)[0], y_bar), "is asked for"),
+            (lambda y_bar: (_back(y_bar)[0], y_bar), "its sum along axis 0"),
             (lambda y_bar: _back(y_bar)[0], "return 2 values"),
         ),
     ),

@@ -85,8 +85,11 @@ ANSWERS = {
         ),
     ),
     "8.3": Answers(
-        right=("256",),
-        wrong=(("65504", "the square comes before"), ("16", "65536"), ("1e19", "not a choice")),
+        right=("181", 181),
+        wrong=(
+            ("65504", "the squares come before"), ("256", "two are summed"), ("16", "65522"),
+            ("1e19", "not a choice"),
+        ),
     ),
     "8.4": Answers(
         right=(
@@ -178,12 +181,19 @@ ANSWERS = {
                     "divides by h once",
                     "projection is missing",
                     "gain g is missing",
+                    "for h = n + eps",
+                    "you take n + eps for h",
+                    "adds what it should take away",
+                    "does not divide by h",
+                    "three times",
+                    "a bracket is missing",
+                    "the square of h",
                 ),
                 strict=True,
             ),
             (
                 lambda w_bar, v, g, e: (_inside_v_bar(w_bar, v, g, e), _dot(w_bar, v) / _h(v, e)),
-                "and numbers are asked for",
+                "return v_bar alone",
             ),
         ),
     ),
@@ -196,7 +206,8 @@ ANSWERS = {
             (lambda x: _first(x) / x["g"], "g is missing"),
             (lambda x: -_first(x), "wrong sign"),
             (lambda x: x["v"][0], "v itself"),
-            (lambda x: "inf", "your first entry of w is inf"),
+            (lambda x: "inf", "a number is asked for"),
+            (lambda x: float("inf"), "your first entry of w is infinite"),
         ),
     ),
     "8.T2": Answers(

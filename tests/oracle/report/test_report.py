@@ -12,6 +12,7 @@ import pytest
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import GROUPS as CASES
 from minwn.oracle.checks import ALL_CHECKS
+from minwn.oracle.checks.layers import LAYER_CHECKS
 from minwn.oracle.diagnosis import Diagnosis
 from minwn.oracle.report import CheckResult, MinimalCase, Report
 from minwn.oracle.report.glossary import (
@@ -158,13 +159,13 @@ def test_files(tmp_path):
 
 
 def test_every_word_of_a_report_is_explained():
-    assert set(GROUPS) == {*CASES, "shape"}  # the one that is asked for
+    assert set(GROUPS) == {*CASES, "shape", "integers", "reals"}  # asked for; those of layers
     for name in set(MAKERS) - {"nasty"}:
         r = report(name)
         assert {result.name for result in r.checks} <= set(CHECKS)
         assert r.verdict in VERDICTS
         assert r.grade is None or r.grade in GRADES
-    assert set(CHECKS) == set(ALL_CHECKS)
+    assert set(CHECKS) == {*ALL_CHECKS, *LAYER_CHECKS}
     assert set(ORDERS.values()) <= set(CHECKS)
     assert max(map(len, CHECKS.values())) <= 53  # one line of the screen
 

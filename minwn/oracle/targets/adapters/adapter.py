@@ -49,6 +49,7 @@ class Adapter:
 
     @property
     def family(self) -> str:
+        """The library: the name up to its first dot."""
         return self.name.partition(".")[0]
 
     @property

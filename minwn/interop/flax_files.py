@@ -1,0 +1,137 @@
+"""What Flax and Orbax wrote: .msgpack, and the folder of a checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .plain import DTYPES, FileError, Selection, leaves
+
+__all__ = ["read_msgpack", "read_orbax"]
+
+_SIGNS = ("_CHECKPOINT_METADATA", "commit_success.txt")  # of a step with several items
+_PATH = re.compile(r"\('((?:[^']|', ?')*)',?\)")  # ('kernel',), the key of a scale in nnx
+
+
+def read_msgpack(
+    path: Path, file: IO[bytes], size: int, selection: Selection
+) -> tuple[dict[str, Any], dict]:
+    try:
+        from flax import serialization
+    except ImportError as error:
+        raise ImportError("a .msgpack file needs Flax: pip install flax") from error
+    if size > selection.limit + 2**24:
+        raise FileError(f"it has {size} bytes, over the limit of {selection.limit}")
+    try:
+        tree = serialization.msgpack_restore(file.read())
+    except Exception as error:  # of msgpack, and of NumPy for what is no array
+        raise FileError(f"damaged, or not of Flax: {str(error)[:100]}") from None
+    if not isinstance(tree, Mapping):
+        raise FileError(f"it holds a {type(tree).__name__} and no names")
+    return _chosen(tree, selection), {}
+
+
+def read_orbax(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
+    """The arrays in a folder of Orbax, of one step; the name of its only item is no level."""
+    items = _items(path)
+    state: dict[str, Any] = {}
+    for name, folder in items:
+        state |= _restored(folder, f"{name}." if len(items) > 1 else "", selection)
+    return state, {}
+
+
+def _items(path: Path) -> list[tuple[str, Path]]:
+    below = sorted(x for x in path.iterdir() if x.is_dir()) if path.is_dir() else []
+    items = [(x.name, x) for x in below if (x / "_METADATA").is_file()]
+    if (path / "_METADATA").is_file():
+        return [("", path)]
+    if items and any((path / sign).is_file() for sign in _SIGNS):
+        return items
+    steps = [x.name for x in below if x.name.isdecimal() and _items(x)]
+    if steps:
+        latest = path / max(steps, key=int)
+        raise FileError(f"a folder of the steps {', '.join(steps)}; give one, such as {latest}")
+    raise FileError("a folder, and not one of Orbax; give a file")
+
+
+def _restored(path: Path, prefix: str, selection: Selection) -> dict[str, Any]:
+    try:
+        import orbax.checkpoint as orbax
+        from jax import tree
+    except ImportError as error:
+        raise ImportError("a folder of Orbax needs it: pip install orbax-checkpoint") from error
+    with _silence(), orbax.PyTreeCheckpointer() as checkpointer:
+        try:
+            described = checkpointer.metadata(path.absolute())
+            described = getattr(described, "item_metadata", described)
+            described = getattr(described, "tree", described)
+            plain = orbax.RestoreArgs(restore_type=np.ndarray)
+            for name, x in leaves(described, prefix):
+                if hasattr(x, "shape") and hasattr(x, "dtype") and x.dtype is not None:
+                    new = selection.peek(_named(name))
+                    if new is not None:
+                        selection.take(new, tuple(x.shape), np.dtype(x.dtype).itemsize)
+            restored = checkpointer.restore(
+                path.absolute(), restore_args=tree.map(lambda _: plain, described)
+            )
+        except FileError:
+            raise
+        except Exception as error:  # of Orbax, TensorStore and JAX
+            raise FileError(f"damaged, or not of Orbax: {str(error)[:100]}") from None
+    return _chosen(restored, selection, prefix, counted=True)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Without what Orbax logs about a folder of another version."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _chosen(
+    tree: Any, selection: Selection, prefix: str = "", counted: bool = False
+) -> dict[str, Any]:
+    """The arrays of a tree that are selected."""
+    state, seen = {}, set()
+    for old, x in _named_leaves(tree, prefix):
+        if old in seen:
+            raise FileError(f"{old!r} is there twice")
+        seen.add(old)
+        name = selection.name(old)
+        if name is None:
+            continue
+        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+            if selection.left is not None:
+                selection.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+            continue
+        if str(x.dtype) not in DTYPES.values():
+            selection.refuse(name, f"an array of {x.dtype}")
+            continue
+        if not counted:
+            selection.take(name, tuple(x.shape), x.dtype.itemsize)
+        state[name] = np.array(x, order="C")
+    return state
+
+
+def _named_leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, x in leaves(tree, prefix):
+        yield _named(name), x
+
+
+def _named(name: str) -> str:
+    """The name with the path of a scale in nnx, which Orbax writes as a tuple, in dots."""
+    return _PATH.sub(lambda match: match[1].replace("', '", "."), name)

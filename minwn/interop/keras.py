@@ -1,0 +1,120 @@
+"""What Keras wrote, .h5, .weights.h5 and .keras: read by h5py, without Keras and without its code.
+
+A layer is called as in its model, and its variables as Flax calls them, for the layouts are the
+same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is the kind
+"transpose_kernel".
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .plain import DTYPES, FileError, Selection
+
+__all__ = ["SUFFIXES", "read_keras"]
+
+SUFFIXES = (".h5", ".hdf5", ".keras")
+_WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
+# The variables that a file of weights numbers, by the kind of layer in the name of its group.
+_NUMBERED = {
+    "dense": ("kernel", "bias"), "embedding": ("embedding",), "einsum_dense": ("kernel", "bias"),
+    "batch_normalization": ("scale", "bias", "mean", "var"),
+    "layer_normalization": ("scale", "bias"), "group_normalization": ("scale", "bias"),
+    **{f"{kind}{n}d{more}": ("kernel", "bias")
+       for kind in ("conv", "depthwise_conv") for n in (1, 2, 3) for more in ("", "_transpose")},
+}
+_FLAX = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_variance": "var",
+         "embeddings": "embedding"}
+
+
+def read_keras(
+    path: Path, file: IO[bytes], size: int, selection: Selection
+) -> tuple[dict[str, Any], dict]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError(f"a {path.suffix} file needs h5py: pip install h5py") from error
+    source: Any = file
+    if path.suffix.lower() == ".keras":
+        source = io.BytesIO(_member(file, selection.limit))
+    try:
+        with h5py.File(source, "r") as archive:
+            return _state(h5py, archive, selection), {}
+    except (FileError, MemoryError):
+        raise
+    except Exception as error:  # of the library below h5py
+        raise FileError(f"damaged, or no HDF5: {str(error)[:100]}") from None
+
+
+def _member(file: IO[bytes], limit: int) -> bytes:
+    import zipfile
+    import zlib
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            member = archive.getinfo(_WEIGHTS)
+            if member.file_size > limit + 2**24:
+                raise FileError(f"it has {member.file_size} bytes, over the limit of {limit}")
+            return archive.read(member)
+    except KeyError:
+        raise FileError(f"there is no {_WEIGHTS} in it") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError,
+            NotImplementedError) as error:
+        raise FileError(f"damaged, or not of Keras: {error}") from None
+
+
+def _state(h5py: Any, archive: Any, selection: Selection) -> dict[str, Any]:
+    datasets: list[tuple[str, Any]] = []
+
+    def visit(name: str, x: Any) -> None:
+        if isinstance(x, h5py.Dataset):
+            datasets.append((name, x))
+
+    archive.visititems(visit)  # which follows no link to another file
+    state, seen = {}, set()
+    for path, x in datasets:
+        old = _name(archive, path)
+        if old in seen:
+            raise FileError(f"{old!r} is there twice")
+        seen.add(old)
+        name = selection.name(old)
+        if name is None:
+            continue
+        if x.is_virtual or x.external:
+            raise FileError(f"{old!r} lies in another file")
+        if x.dtype.name not in DTYPES.values() or x.shape is None:
+            selection.refuse(name, f"an array of {x.dtype}")
+            continue
+        selection.take(name, x.shape, x.dtype.itemsize)
+        state[name] = np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
+    return state
+
+
+def _name(archive: Any, path: str) -> str:
+    """The name of a variable: its layer's own, and what Flax calls it."""
+    levels = path.split("/")
+    if "vars" in levels[:-1]:  # layers/conv1d/vars/0, and the layer's own name as an attribute
+        names, here = [], ""
+        for level in levels[:-2]:
+            here = f"{here}/{level}"
+            own = archive[here].get("vars")
+            own = None if own is None else own.attrs.get("name")
+            if level not in ("layers", "vars"):
+                names.append(own if isinstance(own, str) and own else level)
+        kind = re.sub(r"_\d+$", "", levels[-3] if len(levels) > 2 else "")
+        numbered, last = _NUMBERED.get(kind, ()), levels[-1]
+        if last.isdecimal() and int(last) < len(numbered):
+            last = numbered[int(last)]
+        return ".".join([*names, last])
+    if levels[0] == "model_weights":
+        levels = levels[1:]
+    layer, rest = levels[0], levels[1:]  # c/sequential/c/kernel:0, of the first files of Keras
+    if layer in rest[:-1]:
+        rest = rest[len(rest) - rest[::-1].index(layer):]
+    last = rest[-1].partition(":")[0] if rest else ""
+    return ".".join([layer, *rest[:-1], _FLAX.get(last, last)] if rest else [layer])

@@ -1,0 +1,132 @@
+"""What torch.save wrote, .pt, .pth, .bin, .ckpt: read by PyTorch, as weights and never as code.
+
+A state lies in nested dictionaries, with an optimiser and a count of steps next to it; the levels
+are joined by dots. What is no tensor is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from ..backend import dtype_of
+from .plain import DTYPES, FileError, Selection, leaves
+
+__all__ = ["SUFFIXES", "read_pickle"]
+
+SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+_EXPORT = (
+    "where you trust it, load it and export the weights alone: "
+    "torch.save(model.state_dict(), 'weights.pt')"
+)
+
+
+def read_pickle(
+    path: Path, file: IO[bytes], size: int, selection: Selection
+) -> tuple[dict[str, Any], dict]:
+    torch = _package()
+    tree = _load(torch, path, file, size, selection.limit)
+    if not isinstance(tree, Mapping | list | tuple):
+        kind = type(tree).__name__
+        raise FileError(f"it holds a {kind} and no names; save a state_dict()")
+    state, seen = {}, set()
+    for old, x in leaves(tree):
+        if old in seen:
+            raise FileError(f"{old!r} is there twice")
+        seen.add(old)
+        name = selection.name(old)
+        if name is None:
+            continue
+        if not isinstance(x, torch.Tensor):
+            _leave(selection, name, x)
+            continue
+        dtype = str(x.dtype).removeprefix("torch.")
+        if dtype not in DTYPES.values() or x.layout != torch.strided or x.is_nested:
+            selection.refuse(name, f"a tensor of {dtype}, {str(x.layout).removeprefix('torch.')}")
+        elif x.device.type != "cpu":
+            selection.refuse(name, f"a tensor on the device {x.device}, without its numbers")
+        else:
+            selection.take(name, tuple(x.shape), x.element_size())
+            state[name] = _array(torch, x, dtype)
+    return state, {}
+
+
+def _leave(selection: Selection, name: str, x: Any) -> None:
+    """Note what is no array: a count of steps, a learning rate, a text."""
+    if selection.left is not None:
+        selection.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+
+
+def _array(torch: Any, x: Any, dtype: str) -> Any:
+    x = x.detach().resolve_conj().resolve_neg().contiguous()
+    if dtype == "bfloat16":
+        return x.view(torch.int16).numpy().view(dtype_of(dtype)).copy()
+    return x.numpy().copy()
+
+
+def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any:
+    zipped = file.read(4) == b"PK\3\4"
+    if zipped:
+        _check_archive(file)
+    elif size > limit:
+        raise FileError(f"it has {size} bytes, over the limit of {limit}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # Of an archive, only the tensors that are wanted get into memory.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except Exception as error:  # PyTorch's own, and any that its bindings raise
+        code = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        if code is None:
+            raise FileError(
+                f"damaged, or not weights of torch.save ({type(error).__name__}); {_EXPORT}"
+            ) from None
+        raise FileError(
+            f"it needs the code of {code[1]}, and a file is not let run code; {_EXPORT}"
+        ) from None
+
+
+def _check_archive(file: IO[bytes]) -> None:
+    """FileError for members that would grow when they are read, for torch.save compresses nothing,
+    or whose sum is wrong: PyTorch does not look at it."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for member in archive.infolist():
+                kind = member.compress_type
+                if kind != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+                    raise FileError(
+                        f"{member.filename!r} in it is compressed, which torch.save never does"
+                    )
+            wrong = archive.testzip()
+    except FileError:
+        raise
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
+            NotImplementedError) as error:
+        raise FileError(f"damaged, or not of torch.save: {error}") from None
+    if wrong is not None:
+        raise FileError(
+            f"damaged: the sum of {wrong!r} is wrong; if it was saved without sums "
+            f"(compute_crc32=False), save it again with them"
+        )
+
+
+def _package() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "a file of torch.save needs PyTorch: pip install 'torch>=2.6'; without it, convert the "
+            "file to .safetensors where PyTorch is"
+        ) from error
+    version = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
+    if version < (2, 6):
+        raise ImportError(
+            f"PyTorch {torch.__version__} runs code in a file even with weights_only=True "
+            f"(CVE-2025-32434): pip install 'torch>=2.6'"
+        )
+    return torch

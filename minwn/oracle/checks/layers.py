@@ -1,0 +1,385 @@
+"""The checks of a whole layer.
+
+    hygiene      shapes and dtypes, inputs left alone, no shared memory, the same answer twice
+    integers     cases in which nothing is rounded: only the exact answers are right
+    output       y against the truth, |error| <= gamma(C) S
+    cotangents   the gradients against the truth, in the same way
+    layer laws   equations that need no truth
+    own forward  the gradients against differences of the implementation's own y
+
+Bounds are those of `reference.layer`, with the proof there. An answer that is inexact among the
+integers, but within its bound, is a note and not a failure: sums by fast transforms round.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..layer_run import LayerRun, Prepared, prepare
+from ..layer_spec import LayerSpec
+from ..reference.rounding import as_float64
+from ..report import CheckResult
+from ..targets.implementation import Lost
+from ..targets.layer import LayerFunctions
+from .differences import ridders
+
+__all__ = ["LAYER_CHECKS"]
+
+Array = np.ndarray
+
+
+# ---- hygiene ------------------------------------------------------------------------------------
+
+
+def hygiene(run: LayerRun) -> CheckResult:
+    p, other = _reals(run)[:2]
+    for what in ("forward", "backward"):
+        if run.functions.has(what) and what in run.answered:
+            try:
+                _examine(run, what, p, other)
+            except Lost as error:
+                run.lost(what, "called again: ", error)
+            except Exception as error:
+                if not any(f.id == "wrong_shape" and "y" in f.outputs for f in run.faults):
+                    run.fault("raises", what, f"called again: {type(error).__name__}: {error}")
+    return CheckResult("hygiene", 6, len(run.faults), float(len(run.faults)))
+
+
+def _reals(run: LayerRun) -> list[Prepared]:
+    """The cases of real numbers that are not refused."""
+    refused = {id(p) for kind in run.refused.values() for p, _ in kind}
+    found = [p for p in run.cases if p.case.group == "reals" and id(p) not in refused]
+    return found if len(found) > 1 else [p for p in run.cases if p.case.group == "reals"]
+
+
+def _examine(run: LayerRun, what: str, p: Prepared, other: Prepared) -> None:
+    functions = run.functions
+    given = functions.arguments(what, run.handed(p))
+    before = [x.copy() for x in given]
+    with np.errstate(all="ignore"):
+        answer = getattr(functions, what)(*given)
+        answers = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
+        first = [x for x in answers if x is not None]
+        kept = [np.array(x, copy=True) for x in first]
+        if any(not np.array_equal(x, y) for x, y in zip(given, before, strict=True)):
+            run.fault("mutates_input", what, "an input was changed")
+        arrays = [x for x in first if isinstance(x, np.ndarray)]
+        if any(np.shares_memory(x, y) for x in arrays for y in given):
+            run.fault("aliases_input", what, "an answer shares memory with an input")
+        functions.call(what, run.handed(_doubled(p)))
+        if any(not _equal(x, y) for x, y in zip(first, kept, strict=True)):
+            run.fault("returns_cache", what, "a later call changed an earlier answer")
+        functions.call(what, run.handed(other))
+        later = [list(functions.call(what, run.handed(p)).values()) for _ in range(2)]
+    if all(_equal(x, y) for each in later for x, y in zip(each, kept, strict=True)):
+        return
+    a, b = later
+    if all(_equal(x, y) for x, y in zip(a, b, strict=True)):
+        run.fault("stale_state", what, "the same call differs after a call with other inputs")
+    elif any(_adds_up(*three) for three in zip(kept, a, b, strict=True)):
+        run.fault("accumulates", what, "of equal calls, each answers more than the one before")
+    else:
+        run.fault("not_deterministic", what, "the same call twice in a row gives different bits")
+
+
+def _doubled(p: Prepared) -> Any:
+    """Other numbers in the same shapes."""
+    case = p.case
+    changed: dict[str, Any] = {"x": 2 * case.x, "y_bar": -3 * case.y_bar, "b": case.b + 1}
+    changed |= {"g": -2 * case.g} if case.g is not None else {"w": -2 * case.w}  # type: ignore
+    return replace(p, case=replace(case, **changed))
+
+
+def _equal(x: Any, y: Any) -> bool:
+    return np.array_equal(x, y, equal_nan=True)
+
+
+def _adds_up(a: Any, b: Any, c: Any) -> bool:
+    """Whether c - b is b - a or less of what was added before, and not nothing."""
+    a, b, c = map(as_float64, (a, b, c))
+    if not a.shape == b.shape == c.shape:
+        return False
+    near = 1e-5 * (abs(a) + abs(b) + abs(c))
+    return bool((abs(c - b - a) <= near).all() and (abs(c - b) > near).any())
+
+
+# ---- against the truth --------------------------------------------------------------------------
+
+
+def integers(run: LayerRun) -> CheckResult:
+    seen = [o for o in run.observations if o.prepared.case.group == "integers"]
+    result = _compared("integers", seen)
+    exact = [o for o in seen if o.prepared.exact]
+    inexact = sum(
+        int((x != o.prepared.expected[name]).sum())
+        for o in exact for name, x in o.got.items() if x.shape == o.prepared.expected[name].shape
+    )
+    if inexact and result.ok:
+        note = f"integers: {inexact} numbers are not exact, though sums and products do not round"
+        run.notes.append(note)
+        return CheckResult(result.name, result.checked, 0, result.ratio, note)
+    return result
+
+
+def output(run: LayerRun) -> CheckResult:
+    return _compared("output", run.observations, ("y",))
+
+
+def cotangents(run: LayerRun) -> CheckResult:
+    names = ("x_bar", "w_bar", "v_bar", "g_bar", "b_bar")
+    return _compared("cotangents", run.observations, names)
+
+
+def _compared(name: str, seen: list, outputs: tuple[str, ...] | None = None) -> CheckResult:
+    checked, failed, worst = 0, 0, 0.0
+    for o in seen:
+        for key in o.got:
+            if outputs is None or key in outputs:
+                found = o.ratio(key)
+                checked, failed = checked + found.size, failed + int((found > 1).sum())
+                worst = max(worst, float(found.max(initial=0.0)))
+    return CheckResult(name, checked, failed, worst)
+
+
+# ---- laws ---------------------------------------------------------------------------------------
+
+
+def layer_laws(run: LayerRun) -> CheckResult | None:
+    """The laws at one case of real numbers, each allowed what rounding may do on both sides."""
+    for p in _reals(run)[:1]:
+        point = Point(run, p)
+        for name, law in LAWS.items():
+            try:
+                with np.errstate(all="ignore"):
+                    found = law(point)
+            except Exception:  # the checks that ask for these say so
+                continue
+            if found is not None:
+                run.laws[name] = found
+    if not run.laws:
+        return None
+    failed = sum(x > 1 for x in run.laws.values())
+    return CheckResult("layer laws", len(run.laws), failed, max(run.laws.values()))
+
+
+class Point:
+    """A case, and the answers to questions about it, each asked once."""
+
+    def __init__(self, run: LayerRun, p: Prepared) -> None:
+        self.run, self.here = run, p
+        self._asked: dict[tuple[str, int], dict[str, Array]] = {}
+        self._kept: list[Prepared] = []
+
+    def ask(self, what: str, p: Prepared) -> dict[str, Array]:
+        key = what, id(p)
+        if key not in self._asked:
+            self._kept.append(p)
+            self._asked[key] = self.run.ask(what, p)
+        return self._asked[key]
+
+    def has(self, *wanted: str) -> bool:
+        return all(self.run.functions.has(what) and what in self.run.answered for what in wanted)
+
+    def questions(self) -> dict[str, Any]:
+        bias = self.run.functions.bias["forward"]
+        return _questions(self.run.spec, self.run.cases.index(self.here), bias)
+
+
+@functools.lru_cache(maxsize=16)
+def _questions(spec: LayerSpec, index: int, bias: bool) -> dict[str, Any]:
+    """Cases that the laws relate to one. Cached: they depend on the spec only."""
+    from_run = LayerRun(_nobody(bias), spec).cases[index]
+    case, layer = from_run.case, from_run.case.layer
+    # Multiples of x, entry by entry, so that z and x + z are numbers of the dtype.
+    z = case.x * np.resize([-2.0, 1.0, -0.5, -1.0, 1.0], case.x.shape)
+    found: dict[str, Any] = {
+        "z": from_run.but(spec, x=z), "x + z": from_run.but(spec, x=case.x + z),
+        "0": from_run.but(spec, x=0 * case.x), "2 y_bar": from_run.but(spec, y_bar=2 * case.y_bar),
+    }
+    found["samples"] = [
+        from_run.but(spec, x=case.x[i : i + 1], y_bar=case.y_bar[i : i + 1])
+        for i in range(len(case.x))
+    ] if not case.lead else []
+    d = len(layer.windows.size)
+    step = 1 if layer.transposed else layer.windows.stride[-1] if d else 0
+    if d and case.x.shape[-1] > step and case.y_bar.shape[-1] > layer.windows.stride[-1]:
+        still = case.x.copy()
+        still[..., -step:] = 0
+        found["still"] = from_run.but(spec, x=still)
+        found["moved"] = from_run.but(spec, x=np.roll(still, step, axis=-1))
+    return found
+
+
+def _nobody(bias: bool) -> LayerFunctions:
+    return LayerFunctions(None, None, True, {"forward": bias, "backward": bias})
+
+
+def _ratio(error: Any, allowed: Any) -> float:
+    with np.errstate(all="ignore"):
+        error, allowed = abs(np.asarray(error)), np.asarray(allowed)
+        found = np.where(error == 0, 0.0, error / allowed)
+    return float(np.where(np.isnan(found), np.inf, found).max(initial=0.0))
+
+
+def _linear_in_x(t: Point) -> float | None:
+    if not t.has("forward"):
+        return None
+    q = t.questions()
+    all_of = (q["x + z"], q["z"], t.here, q["0"])
+    a, b, c, e = (t.ask("forward", p)["y"] for p in all_of)
+    return _ratio(a - b - c + e, sum(p.allowed["y"] for p in all_of) * (1 + 2.0**-50))
+
+
+def _linear_in_y_bar(t: Point) -> float | None:
+    if not t.has("backward"):
+        return None
+    twice = t.questions()["2 y_bar"]
+    a, b = t.ask("backward", t.here), t.ask("backward", twice)
+    return max(_ratio(b[k] - 2 * a[k], 2 * t.here.allowed[k] + twice.allowed[k]) for k in a)
+
+
+def _dot(x: Array, y: Array) -> float:
+    return math.fsum((x * y).ravel().tolist())
+
+
+def _adjoint(t: Point) -> float | None:
+    if not t.has("forward", "backward") or "x_bar" not in t.ask("backward", t.here):
+        return None
+    z, zero, y_bar = t.questions()["z"], t.questions()["0"], t.here.case.y_bar
+    y = t.ask("forward", z)["y"] - t.ask("forward", zero)["y"]
+    x_bar, allowed = t.ask("backward", t.here)["x_bar"], t.here.allowed["x_bar"]
+    slack = _dot(abs(y_bar), z.allowed["y"] + zero.allowed["y"]) + _dot(abs(z.case.x), allowed)
+    return _ratio(_dot(y_bar, y) - _dot(x_bar, z.case.x), slack * (1 + 2.0**-20))
+
+
+def _euler(t: Point) -> float | None:
+    if not t.has("forward", "backward"):
+        return None
+    got, case, allowed = t.ask("backward", t.here), t.here.case, t.here.allowed
+    if "x_bar" not in got or "b_bar" not in got:
+        return None
+    y = t.ask("forward", t.here)["y"]
+    off = _dot(case.y_bar, y) - _dot(case.x, got["x_bar"]) - _dot(case.b, got["b_bar"])
+    slack = _dot(abs(case.y_bar), allowed["y"]) + _dot(abs(case.x), allowed["x_bar"])
+    return _ratio(off, (slack + _dot(abs(case.b), allowed["b_bar"])) * (1 + 2.0**-20))
+
+
+def _scale(t: Point) -> float | None:
+    got = t.ask("backward", t.here) if t.has("backward") else {}
+    case, allowed = t.here.case, t.here.allowed
+    weight, bar = (case.g, "g_bar") if case.g is not None else (case.w, "w_bar")
+    if "x_bar" not in got or bar not in got:
+        return None
+    off = _dot(weight, got[bar]) - _dot(case.x, got["x_bar"])  # type: ignore[arg-type]
+    slack = _dot(abs(weight), allowed[bar]) + _dot(abs(case.x), allowed["x_bar"])  # type: ignore
+    return _ratio(off, slack * (1 + 2.0**-20))
+
+
+def _samples_apart(t: Point) -> float | None:
+    worst = []
+    for i, p in enumerate(t.questions()["samples"]):
+        for what, name in (("forward", "y"), ("backward", "x_bar")):
+            if t.has(what) and name in t.ask(what, t.here):
+                whole, alone = t.ask(what, t.here)[name][i], t.ask(what, p)[name][0]
+                worst.append(_ratio(whole - alone, t.here.allowed[name][i] + p.allowed[name][0]))
+    return max(worst) if worst else None
+
+
+def _samples_add_up(t: Point) -> float | None:
+    samples = t.questions()["samples"]
+    if not t.has("backward") or len(samples) < 2:
+        return None
+    whole, parts = t.ask("backward", t.here), [t.ask("backward", p) for p in samples]
+    names = [name for name in whole if name != "x_bar"]
+    return max((
+        _ratio(
+            whole[k] - sum(part[k] for part in parts),
+            t.here.allowed[k] + sum(p.allowed[k] for p in samples) * (1 + 2.0**-50),
+        ) for k in names
+    ), default=None)
+
+
+def _moved(t: Point) -> float | None:
+    q = t.questions()
+    if "moved" not in q or not t.has("forward"):
+        return None
+    layer = t.here.case.layer
+    step = layer.windows.stride[-1] if layer.transposed else 1
+    a, b = t.ask("forward", q["still"])["y"], t.ask("forward", q["moved"])["y"]
+    allowed = q["still"].allowed["y"][..., :-step] + q["moved"].allowed["y"][..., step:]
+    return _ratio(b[..., step:] - a[..., :-step], allowed)
+
+
+LAWS: dict[str, Callable[[Point], float | None]] = {
+    "Y1": _linear_in_x, "Y2": _linear_in_y_bar, "Y3": _adjoint, "Y4": _euler, "Y5": _scale,
+    "Y6": _samples_apart, "Y7": _samples_add_up, "Y8": _moved,
+}
+
+
+# ---- differences of its own forward -------------------------------------------------------------
+
+
+def own_forward(run: LayerRun) -> CheckResult | None:
+    """Along one direction for each input, in float64.
+
+    y is linear in x, b, g and a plain w, for which a single difference has no error but rounding;
+    along v, Ridders' extrapolation as in `differences`.
+    """
+    if not {"forward", "backward"} <= run.answered:
+        return None
+    case = _reals(run)[0].case
+    p = prepare(replace(run.spec, dtype="float64"), case)
+    try:
+        with np.errstate(all="ignore"):
+            y = run.functions.call("forward", run.handed(p, "float64"))["y"]
+            if y.dtype != np.float64 or not (y != y.astype("float32")).any():
+                run.skipped.append("own forward: y has not the digits of float64")
+                return None
+            if y.size != p.expected["y"].size:
+                return None
+            bars = run.ask("backward", p, "float64")
+            ratios = [_difference(run, p, name, bar) for name, bar in bars.items()]
+    except Exception:  # the checks that ask for these say so
+        return None
+    if not ratios:
+        return None
+    failed = sum(r > 1 for r in ratios)
+    run.consistent = failed == 0
+    return CheckResult("own forward", len(ratios), failed, max(ratios))
+
+
+def _difference(run: LayerRun, p: Prepared, name: str, bar: Array) -> float:
+    """The error of one gradient along a direction, in units of what is allowed."""
+    argument, case = name.removesuffix("_bar"), p.case
+    at = getattr(case, argument)
+    if bar.shape != at.shape:
+        return math.inf
+    direction = at * np.resize([1.0, -0.5, -1.0, -1.0, 0.5], at.shape)
+
+    def L(t: float) -> float:
+        there = replace(p, case=replace(case, **{argument: at + t * direction}))
+        return _dot(case.y_bar, run.ask("forward", there, "float64")["y"])
+
+    if argument == "v":
+        slope = ridders(L, 2.0**-4)
+        value, error, size = slope.value, slope.estimate, slope.size
+    else:
+        up, down = L(1.0), L(-1.0)
+        value, error, size = (up - down) / 2, 0.0, (abs(up) + abs(down)) / 2
+    allowed = 100 * error + _dot(abs(direction), p.allowed[name]) + 64 * 2.0**-53 * size
+    if argument != "v":  # y at both points, where its bound is at most twice that of here
+        allowed += 2 * _dot(abs(case.y_bar), p.allowed["y"])
+    found = abs(_dot(bar, direction) - value)
+    return found / allowed if math.isfinite(found) else math.inf
+
+
+LAYER_CHECKS: dict[str, Callable[[LayerRun], CheckResult | None]] = {
+    "hygiene": hygiene, "integers": integers, "output": output, "cotangents": cotangents,
+    "layer laws": layer_laws, "own forward": own_forward,
+}

@@ -1,0 +1,317 @@
+"""A function's arguments by what they stand for, and the arrays among its answers.
+
+    for call in calls(function, ("v", "g")):     the readings of its arguments, likeliest first
+        answer = call({"v": v, "g": g})
+    leaves(answer, returned(function))           every array in it, with its path and its name
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import names
+
+__all__ = [
+    "Bundle", "Call", "Context", "Leaf", "Params", "Path", "assigned", "calls", "leaves",
+    "parameters", "returned", "role_of", "shape_of",
+]
+
+Path = tuple[Any, ...]
+OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding", "bundle")
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+MOST = 4  # arguments whose names say nothing: 4! orders are tried
+
+
+class Context:
+    """The ctx of `forward(ctx, ...)` and `backward(ctx, ...)`, as PyTorch's."""
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *arrays: Any) -> None:
+        self.saved_tensors = self.saved = arrays
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An array in an answer, or on an object: where it is, its name or "", and itself."""
+
+    path: Path
+    name: str
+    value: Any
+
+
+class Named(dict[str, Any]):
+    """A dict that is asked under any usual name: {"v": v}["weight_v"] is v."""
+
+    def meaning(self, key: str) -> str | None:
+        raise NotImplementedError
+
+    def __missing__(self, key: str) -> Any:
+        found = self.meaning(key)
+        if found is None or not dict.__contains__(self, found):
+            raise KeyError(key)
+        return dict.__getitem__(self, found)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        with contextlib.suppress(KeyError):
+            return self[key]
+        return default
+
+    def __contains__(self, key: object) -> bool:
+        return dict.__contains__(self, key) or dict.__contains__(self, self.meaning(str(key)))
+
+
+class Params(Named):
+    """The parameters."""
+
+    def meaning(self, key: str) -> str | None:
+        found = names.role(key)
+        if found == "log_g":
+            return "g"
+        return "v" if found == "w" and not dict.__contains__(self, "w") else found
+
+
+class Bundle(Named):
+    """The options."""
+
+    def meaning(self, key: str) -> str | None:
+        return names.option(key)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function, and what each of its arguments stands for."""
+
+    function: Callable[..., Any]
+    roles: tuple[tuple[str, str, bool], ...]  # (name, role, by keyword)
+    guessed: bool = False  # whether names left something open
+
+    def __call__(self, given: Mapping[str, Any], holder: Any = None) -> Any:
+        function = self.function if holder is None else getattr(holder, self.function.__name__)
+        positional = [given[role] for _, role, keyword in self.roles if not keyword]
+        return function(*positional, **{
+            name: given[role] for name, role, keyword in self.roles if keyword and role in given
+        })
+
+    @property
+    def text(self) -> str:
+        """(v, g, w_bar): the roles, in their order."""
+        shown = (role for _, role, keyword in self.roles if not keyword)
+        return f"({', '.join(role.removeprefix('saved ') for role in shown)})"
+
+    def has(self, role: str) -> bool:
+        return any(r == role for _, r, _ in self.roles)
+
+    def called(self, role: str) -> str:
+        """What the function calls the array, or its usual letter."""
+        return next((name for name, r, _ in self.roles if r == role and name), role)
+
+
+def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    """The arguments without self; None where Python does not know them."""
+    try:
+        found = list(inspect.signature(function).parameters.values())
+        if isinstance(function, type) and found and all(p.kind in VARIABLE for p in found):
+            init = vars(function).get("__init__", function)  # not the metaclass's
+            found = list(inspect.signature(init).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    return [p for p in found if p.name not in ("self", "cls")]
+
+
+def role_of(name: str, *, backward: bool, layer: bool, saved: Sequence[str] = ()) -> str | None:
+    """What the name of an argument stands for, or None."""
+    if names.is_context(name):
+        return "ctx"
+    if backward and names.is_upstream(name):
+        return "upstream"
+    if backward and names.cotangent(name) in ({"y"} if layer else {"w", "y"}):
+        return "upstream"
+    if names.is_cache(name):
+        return "cache"
+    if backward and name in saved:
+        return f"saved {name}"
+    known = names.role(name)
+    if layer and names.option(name) and known not in ("x", "v", "g", "w", "b"):
+        return names.option(name)
+    if known is not None:
+        return "g" if known == "log_g" else known
+    if names.params(name):
+        return "params"
+    other = names.option(name)
+    return other if layer or other in ("axis", "lr") else None
+
+
+def calls(
+    function: Callable[..., Any],
+    wanted: Sequence[str],
+    *,
+    backward: bool = False,
+    layer: bool = False,
+    given: Sequence[str] = (),
+    saved: Sequence[str] = (),
+) -> Iterator[Call]:
+    """The readings of a function's arguments: by names, and where these are silent, every order.
+
+    wanted: the arrays that it may take. given: those that it may leave out, as an object has them.
+    saved: the names of other answers of forward, which backward may take
+    """
+    found = parameters(function)
+    if found is None or any(p.kind is p.VAR_POSITIONAL for p in found):
+        yield Call(function, tuple(("", role, False) for role in wanted))
+        return
+    roles: list[tuple[str, str | None, bool]] = []
+    for p in found:
+        if p.kind is p.VAR_KEYWORD:
+            continue
+        role = role_of(p.name, backward=backward, layer=layer, saved=saved)
+        optional = p.default is not p.empty or p.kind is p.KEYWORD_ONLY
+        if optional and role not in (*wanted, "params", "lr", *(OPTIONS if layer else ())):
+            continue
+        if optional and isinstance(p.default, str):  # padding="valid": by words, not by numbers
+            continue
+        roles.append((p.name, role, optional))
+    roles = _renamed(roles, wanted)
+    known = [role for _, role, _ in roles if role is not None]
+    missing = [role for role in wanted if role not in known and role not in given]
+    if "params" in known:
+        missing = [role for role in missing if role in ("x", "upstream")]
+    if {"cache", "ctx"} & {*known}:
+        missing = [role for role in missing if role == "upstream"]
+    unknown = [i for i, (_, role, _) in enumerate(roles) if role is None]
+    if len(unknown) > MOST or len(unknown) < len([r for r in missing if not backward]):
+        return
+    # Where arguments are nameless the arrays that may be left out are tried last.
+    spare = [role for role in wanted if role not in known and role in given]
+    spare += ["cache"] if backward and "cache" not in known else []
+    choices = list(itertools.permutations(missing + spare, len(unknown)))
+    choices.sort(key=lambda m: (sum(role in spare for role in m), [*missing, *spare].index(m[0])
+                                if m else 0))
+    for order in choices:
+        if not backward and not {*missing} <= {*order}:
+            continue
+        filled: list[tuple[str, str, bool]] = []
+        rest = iter(order)
+        for name, role, optional in roles:
+            filled.append((name, role if role is not None else next(rest), optional))
+        yield Call(function, tuple(filled), guessed=bool(unknown))
+
+
+def _renamed(
+    roles: list[tuple[str, str | None, bool]], wanted: Sequence[str]
+) -> list[tuple[str, str | None, bool]]:
+    """A `weight` or `kernel` beside a gain is v; of two of one role the second is unknown; what is
+    not wanted is unknown too, where an array is meant."""
+    present = [role for _, role, _ in roles]
+    found: list[tuple[str, str | None, bool]] = []
+    seen: set[str] = set()
+    for name, role, optional in roles:
+        if role == "w" and "w" not in wanted and "v" not in present:
+            role = "v"
+        arrays = ("x", "v", "g", "w", "b", "y")
+        if role in arrays and role not in wanted and role != "w":
+            role = None
+        if role in seen and role in (*arrays, "upstream"):
+            role = None
+        if role is not None:
+            seen.add(role)
+        found.append((name, role, optional))
+    return found
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=256)
+def returned(function: Callable[..., Any]) -> list[str]:
+    """The names in the last `return a, b` of a function: ["a", "b"], "" for what has no name."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return []
+    own = [node for node in ast.walk(tree) if isinstance(node, ast.Return)]
+    if not own or own[-1].value is None:
+        return []
+    value = max(own, key=lambda node: node.lineno).value
+    elements = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
+    return [_name(x) for x in elements]
+
+
+def _name(x: Any) -> str:
+    if isinstance(x, ast.Name):
+        return x.id
+    return x.attr if isinstance(x, ast.Attribute) else ""
+
+
+def leaves(answer: Any, called: Sequence[str] = (), path: Path = ()) -> list[Leaf]:
+    """Every array in an answer, tuples, dicts and named tuples opened."""
+    fields = getattr(answer, "_fields", None)
+    if fields and isinstance(answer, tuple):
+        answer = dict(zip(fields, answer, strict=True))
+    if isinstance(answer, Mapping):
+        return [x for key, value in answer.items() for x in leaves(value, [str(key)], (*path, key))]
+    if isinstance(answer, tuple | list) and not _numbers(answer):
+        own = [*called] if len(called) == len(answer) else [""] * len(answer)
+        return [
+            x for i, value in enumerate(answer) for x in leaves(value, [own[i]], (*path, i))
+        ]
+    if answer is None:
+        return []
+    return [Leaf(path, called[0] if len(called) == 1 else "", answer)]
+
+
+def _of_weight(name: str) -> str | None:
+    """v for dw, where the weight itself is no array of its own."""
+    return "v" if "w" in (names.cotangent(name), names.role(name)) else None
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an array, a framework's too, or of a number."""
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+
+
+def _numbers(x: Sequence[Any]) -> bool:
+    """Whether a list is an array written as a list."""
+    if isinstance(x, tuple) or not x:
+        return False
+    return isinstance(x[0], int | float | list) and not isinstance(x[0], bool)
+
+
+def assigned(
+    found: Sequence[Leaf], wanted: Mapping[str, tuple[int, ...]], default: Sequence[str] = ()
+) -> dict[str, Path]:
+    """{array: the path of its gradient}: by names, where these say nothing by shapes.
+
+    wanted: the shape of each array, in the usual order of gradients. default: the arrays of
+    answers whose shapes decide nothing either
+    """
+    order: dict[str, Path] = {}
+    used: set[Path] = set()
+    for meaning in (names.cotangent, names.role, _of_weight):
+        for leaf in found:
+            role = meaning(leaf.name) if leaf.name else None
+            role = "g" if role == "log_g" else role
+            if role is not None and role in wanted and role not in order and leaf.path not in used:
+                order[role] = leaf.path
+                used.add(leaf.path)
+    nameless = [x for x in found if not (names.cotangent(x.name) or names.role(x.name))]
+    left = [role for role in wanted if role not in order]
+    for role in list(left):
+        fits = [x for x in nameless if shape_of(x.value) == wanted[role]]
+        if fits:
+            order[role] = fits[0].path
+            nameless.remove(fits[0])
+            left.remove(role)
+    for role, leaf in zip([r for r in (default or wanted) if r in left], nameless, strict=False):
+        order[role] = leaf.path
+    return order

@@ -1,0 +1,173 @@
+"""The functions of a file that belong together, and the sources they make.
+
+Three ways to belong: the contract's own names, forward and backward; one stem and two directions,
+weightnorm_forward and weightnorm_backward, or weight_norm and weight_norm_grad; usual names alone,
+as wn and vjp. One function for each gradient, grad_v and grad_g, counts as one backward.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from . import names
+from .calling import Call, calls, parameters, returned
+from .sources import Source
+
+__all__ = ["Pair", "layers", "pairs", "sources"]
+
+Function = Callable[..., Any]
+V_AND_G = ("v", "g")
+LAYERS = (("x", "v", "g", "b"), ("x", "w", "b"), ("x", "v", "g"), ("x", "w"))
+ASKED = ("stride", "padding", "dilation", "groups", "output_padding")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A forward, and the backward, or backwards, that belong to it; either may be missing."""
+
+    forward: Function | None
+    backward: tuple[Function, ...]
+    name: str
+    order: tuple[int, ...]  # the smaller, the likelier
+
+    @property
+    def layer(self) -> bool:
+        """Whether it takes an x, by its names."""
+        for f in (self.forward, *self.backward):
+            found = [p.name for p in (parameters(f) or ())] if f else []
+            known = {names.role(name) for name in found}
+            if "x" in known and (known & {"v", "w"} or any(map(names.params, found))):
+                return True
+        return bool(names.kind(self.name)) and not names.about_weight_norm(self.name)
+
+
+def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
+    """The pairs among some functions, likeliest first. module: whose own functions count."""
+    own = {
+        name: f for name, f in space.items()
+        if callable(f) and not isinstance(f, type) and not name.startswith("_")
+        and (module is None or getattr(f, "__module__", module) == module)
+        and (inspect.isfunction(f) or not inspect.isbuiltin(f))
+    }
+    plain = {names.plain(name) for name in own}
+    stems: dict[str, dict[str, list[Function]]] = {}
+    for name, f in own.items():
+        rest, way = names.stem(name)
+        if not way and _differentiates(f, name, own):
+            rest, way = names.plain(name)[1:] if names.plain(name)[1:] in plain else "", "backward"
+        of = names.role(rest) if way == "backward" else None if way else names.cotangent(name)
+        if of in ("v", "g", "w", "b", "x", "log_g"):
+            rest, way = _norm_stem(own), "part"
+        stems.setdefault(names.plain(rest), {}).setdefault(way or "plain", []).append(f)
+    found = []
+    for rest, ways in stems.items():
+        forward = next(iter([*ways.get("forward", []), *ways.get("plain", [])]), None)
+        backward = tuple(ways.get("backward", [])[:1] or ways.get("part", []))
+        found.append((rest, forward, backward))
+    forwards = [(r, f) for r, f, _ in found if f is not None and _may_be_forward(f, r)]
+    lone = [(r, b) for r, f, b in found if b and f is None]
+    made = [_pair(r, f, b) for r, f, b in found if f is not None and b]
+    for rest, backward in lone:
+        partners = sorted(forwards, key=lambda rf: _rank(rf[0], rf[1], True))
+        if partners and not any(p.backward for p in made):
+            made.append(_pair(rest or partners[0][0], partners[0][1], backward))
+        elif not made:
+            made.append(_pair(rest, None, backward))
+    paired = {id(p.forward) for p in made}
+    made += [_pair(r, f, ()) for r, f in forwards if id(f) not in paired]
+    return sorted(made, key=lambda p: p.order)
+
+
+def _differentiates(f: Function, name: str, own: Mapping[str, Any]) -> bool:
+    """Whether a function is a backward by its arguments, or as dweight_norm is of weight_norm."""
+    whole = names.plain(name)
+    if whole.startswith("d") and whole[1:] in {names.plain(other) for other in own}:
+        return True
+    found = [p.name for p in (parameters(f) or ())]
+    arrays = any(names.role(x) in ("v", "g", "w", "x") or names.is_cache(x) for x in found)
+    return arrays and any(
+        names.is_upstream(x) or names.cotangent(x) in ("w", "y") for x in found)
+
+
+def _norm_stem(own: Mapping[str, Any]) -> str:
+    """What grad_v and grad_g are the gradients of: the only forward there is, by its stem."""
+    found = [names.stem(n) for n in own]
+    return next((rest for rest, way in found if way == "forward"), "")
+
+
+def _may_be_forward(f: Function, rest: str) -> bool:
+    """Whether a function without a backward may be what is meant: by its name or arguments."""
+    known = {names.role(p.name) for p in (parameters(f) or ())}
+    gain = known & {"g", "log_g"}
+    return bool((gain and known & {"v", "w"}) or names.stem(f.__name__)[1] == "forward"
+                or names.about_weight_norm(f.__name__)
+                or (len(parameters(f) or ()) == 2 and not known - {None, "v", "g", "w"}))
+
+
+def _pair(rest: str, forward: Function | None, backward: tuple[Function, ...]) -> Pair:
+    name = getattr(forward or backward[0], "__name__", "forward")
+    return Pair(forward, backward, name, _rank(rest, forward, bool(backward)))
+
+
+def _rank(rest: str, forward: Function | None, both: bool) -> tuple[int, ...]:
+    known = {names.role(p.name) for p in (parameters(forward) or ())} if forward else set()
+    contract = forward is not None and getattr(forward, "__name__", "") == "forward"
+    gains = bool(known & {"g", "log_g"})
+    about = 0 if gains or names.about_weight_norm(rest) else 1 if known & {"v", "w"} else 2
+    return (0 if both else 1, about, 0 if contract else 1, len(rest))
+
+
+def sources(pair: Pair, name: str) -> Iterator[Source]:
+    """The readings of a pair as weight norm, by names first."""
+    forwards: list[Call | None] = [None]
+    if pair.forward is not None:
+        forwards = [*calls(pair.forward, V_AND_G)]
+    saved = [x for x in returned(pair.forward) if x] if pair.forward else []
+    for forward in forwards:
+        called = {r: forward.called(r) for r in V_AND_G} if forward else {}
+        for backward in _backwards(pair, saved):
+            if forward is None:
+                called = {r: backward[0].called(r) for r in V_AND_G}
+            yield Source(name, V_AND_G, forward, backward, called=called)
+
+
+def _backwards(pair: Pair, saved: list[str]) -> Iterator[tuple[Call, ...]]:
+    wanted = ("upstream", "v", "g")
+    if not pair.backward:
+        yield ()
+    elif len(pair.backward) == 1:
+        for call in calls(pair.backward[0], wanted, backward=True, given=V_AND_G, saved=saved):
+            yield (call,)
+    else:
+        found = [
+            next(calls(f, wanted, backward=True, given=V_AND_G, saved=saved), None)
+            for f in pair.backward
+        ]
+        if all(found):
+            yield tuple(call for call in found if call is not None)
+
+
+def layers(pair: Pair, name: str) -> Iterator[Source]:
+    """The readings of a pair as a whole layer."""
+    if pair.forward is None:
+        return
+    saved = [x for x in returned(pair.forward) if x]
+    for takes in LAYERS:
+        for forward in calls(pair.forward, takes, layer=True):
+            arrays = [r for _, r, _ in forward.roles if r in ("x", "v", "g", "w", "b")]
+            if {*takes} != {*arrays} and not forward.has("params"):
+                continue
+            called = {r: forward.called(r) for r in takes}
+            asks = tuple(r for _, r, _ in forward.roles if r in ASKED)
+            asks = ASKED[:2] if forward.has("bundle") else asks
+            backs: list[tuple[Call, ...]] = [()]
+            if pair.backward:
+                wanted = ("upstream", *takes)
+                backs = [(call,) for call in calls(
+                    pair.backward[0], wanted, backward=True, layer=True, given=takes, saved=saved)]
+            for backward in backs:
+                yield Source(
+                    name, takes, forward, backward, called=called, says=pair.name, asks=asks)

@@ -1,0 +1,416 @@
+"""From a source to the functions that `check_layer` takes, in torch's layout.
+
+Three things are found from y alone: the layout of x and of the weight (`X`, `W`), the shapes of b
+and g, and the options. Options are read from attributes; where there are none, those of `USUAL` are
+left whose y has the right size for two sizes of x, and of these the one whose y is right. Neither
+the side of a padding nor the order of taps is ever fitted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ...layer_spec import KINDS, LayerSpec, make_layer_spec
+from ...mistakes import Terms
+from . import names, probes
+from .arrangement import Arrays, place
+from .calling import Bundle, Path, assigned
+from .probes import Evidence
+from .sources import Source, pulled
+
+__all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
+
+X = {  # orders of the axes of x and y, by how they are called; d axes of space
+    "rows": lambda d: (0, 1), "columns": lambda d: (1, 0),
+    "channels first": lambda d: tuple(range(d + 2)),
+    "channels last": lambda d: (0, *range(2, d + 2), 1),
+}
+W = {  # of the weight
+    "(o, i)": lambda d: (0, 1), "(i, o)": lambda d: (1, 0),
+    "(o, i, k)": lambda d: tuple(range(d + 2)),
+    "(k, i, o)": lambda d: (*range(2, d + 2), 1, 0),
+    "(o, k, i)": lambda d: (0, *range(2, d + 2), 1),
+    "(i, o, k)": lambda d: (1, 0, *range(2, d + 2)),
+    "(k, o, i)": lambda d: (*range(2, d + 2), 0, 1),
+}
+LINEAR = (("rows", "(o, i)"), ("rows", "(i, o)"), ("columns", "(o, i)"), ("columns", "(i, o)"))
+CONV = (
+    ("channels first", "(o, i, k)"), ("channels last", "(k, i, o)"), ("channels last", "(o, k, i)"),
+    ("channels first", "(k, i, o)"), ("channels last", "(o, i, k)"),
+)
+TRANSPOSED = (
+    ("channels first", "(i, o, k)"), ("channels last", "(k, i, o)"), ("channels last", "(k, o, i)"),
+    ("channels first", "(o, i, k)"),
+)
+BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "(1, 1, 1, o)": 5}
+USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
+    (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
+)
+# Where options can be asked for, these are: each hides other mistakes.
+VARIANTS: tuple[dict[str, Any], ...] = (
+    {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
+    {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2},
+)
+OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
+KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
+CHANNELS = ((4, 6), (6, 4))
+SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the arrays of a layer lie beside torch's."""
+
+    kind: str
+    x: str
+    w: str
+    bias: str = "(o,)"
+    gain: str = "flat"
+
+    def give(self, role: str, array: Any) -> Any:
+        """From torch's layout to theirs."""
+        if role in ("x", "y"):
+            return np.ascontiguousarray(array.transpose(X[self.x](KINDS[self.kind])))
+        if role in ("v", "w"):
+            return np.ascontiguousarray(array.transpose(self._weight))
+        if role == "b":
+            return array.reshape(_bias(self.bias, array.size))
+        if self.gain == "flat" or self.gain == "number":
+            return array.reshape(-1)
+        kept = [1] * (2 + KINDS[self.kind])
+        kept[self._weight.index(self._output)] = array.size
+        return array.reshape(kept)
+
+    def take(self, role: str, found: Any, given: Any, ours: tuple[int, ...]) -> Any:
+        """Theirs back to torch's layout, where it has the shape of what was given."""
+        if found is None:
+            return None
+        found = np.asarray(found)
+        if found.shape != np.shape(given):
+            return found[None] if found.shape == ours else found
+        if role in ("x", "y", "v", "w"):
+            axes = X[self.x](KINDS[self.kind]) if role in ("x", "y") else self._weight
+            return np.ascontiguousarray(found.transpose(np.argsort(axes)))
+        return place(found, np.shape(given), ours)
+
+    @property
+    def _output(self) -> int:
+        """The axis of outputs in torch's layout."""
+        return 1 if "transpose" in self.kind else 0
+
+    @property
+    def _weight(self) -> tuple[int, ...]:
+        """Axes of torch's weight in their order."""
+        axes = W[self.w](KINDS[self.kind])
+        if "transpose" in self.kind:  # torch's has its inputs first
+            axes = tuple({0: 1, 1: 0}.get(a, a) for a in axes)
+        return axes
+
+    @property
+    def says(self) -> str:
+        spare = "" if self.x in ("rows", "channels first") else f"; x with {self.x}"
+        if self.x == "columns":
+            spare = "; x as (features, batch)"
+        return f"weight as {self.w}{spare}"
+
+
+def _bias(how: str, n: int) -> tuple[int, ...]:
+    return tuple(n if part.strip() == "o" else 1 for part in how.strip("(),").split(","))
+
+
+@dataclass
+class LayerAttempt:
+    """One reading of a layer: a source, a layout, options."""
+
+    source: Source
+    layout: Layout
+    options: dict[str, Any]
+    settings: dict[str, Any]
+    kernel: tuple[int, ...] | None = None  # that alone, where its size is fixed
+    channels: tuple[int, int] | None = None
+    main: Path = ()
+    order: dict[str, Path] = field(default_factory=dict)
+    evidence: Evidence = field(default_factory=Evidence)
+    asked: dict[str, Any] = field(default_factory=dict)  # options that are handed over
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """x, v, g, b: what the judge hands over, in its order."""
+        return self.source.takes
+
+    @property
+    def normalised(self) -> bool:
+        return "v" in self.roles
+
+    @property
+    def spec(self) -> LayerSpec:
+        chosen = {k: v for k, v in self.settings.items() if k in ("form", "eps", "dtype", "axis")}
+        return make_layer_spec(
+            kind=self.layout.kind, normalised=self.normalised, **self.options, **chosen,
+        )
+
+    # -- the functions that are judged
+
+    def forward(self, *arrays: Any) -> Any:
+        answer, _ = self.source.ask(self._given(arrays))
+        return self._y(answer.at(self.main))
+
+    def backward(self, y_bar: Any, *arrays: Any) -> tuple[Any, ...]:
+        given = self._given(arrays)
+        answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
+        found = []
+        for role, array in zip(self.roles, arrays, strict=True):
+            x = answer.at(self.order[role]) if answer and role in self.order else None
+            found.append(self.layout.take(role, x, given[role], np.shape(array)))
+        return tuple(found)
+
+    def _y(self, y: Any) -> Any:
+        axes = X[self.layout.x](KINDS[self.layout.kind])
+        y = np.asarray(y)
+        return np.ascontiguousarray(y.transpose(np.argsort(axes))) if y.ndim == len(axes) else y
+
+    def _given(self, arrays: Sequence[Any]) -> Arrays:
+        ours = dict(zip(self.roles, arrays, strict=True))
+        given = {role: self.layout.give(role, x) for role, x in ours.items()}
+        w, d = ours["v" if self.normalised else "w"], KINDS[self.layout.kind]
+        c, o = ours["x"].shape[1], w.shape[0]
+        if "transpose" in self.layout.kind:
+            o = w.shape[1] * self.options.get("groups", 1)
+        kernel = w.shape[2:]
+        given |= {
+            "inputs": c, "outputs": o, "bias": "b" in self.roles, "axis": 0,
+            "kernel": kernel[0] if len({*kernel}) == 1 else kernel or 1,
+            "kernel_height": kernel[0] if d else 1, "kernel_width": kernel[-1] if d else 1,
+            "input_shape": ours["x"].shape[1:], "shape": np.shape(self.layout.give("w", w)),
+            **self.asked,
+        }
+        given["bundle"] = Bundle(given)
+        return given
+
+    # -- the probes
+
+    def problem(self, which: int) -> Problem:
+        """One of two, of different sizes, kernels and channels where these are free."""
+        d = KINDS[self.layout.kind]
+        kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
+        channels = self.channels or CHANNELS[which]
+        return _problem(self, SIZES[d][which], kernel, channels)
+
+    def probe(self, candidates: Sequence[Mapping[str, Any]]) -> None:
+        """Ask a layer of known or unknown options, and keep those that its y proves."""
+        asked = []
+        self.options = dict(candidates[0])  # groups, by which a weight has its shape
+        with np.errstate(all="ignore"):
+            for which in (0, 1):
+                p = self.problem(which)
+                try:
+                    answer, _ = self.source.ask(self._given(p.arrays))
+                except probes.FAILURES as error:
+                    self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
+                    return
+                self.source.backward = self.source.backward or pulled(answer)
+                asked.append((p, answer))
+            fits, right = [], []
+            for options in candidates:
+                trial = replace(self, options=dict(options))
+                try:
+                    truths = [trial.truth(p) for p, _ in asked]
+                except ValueError:
+                    continue
+                found = []
+                for (_, answer), truth in zip(asked, truths, strict=True):
+                    if truth is None:
+                        break
+                    want = self.layout.give("y", truth).shape
+                    there = [x for x in answer.leaves if np.shape(x.value) == want]
+                    if not there:
+                        break
+                    near = [x for x in there if probes.close(self._y(x.value), truth)]
+                    found.append(((near or there)[0].path, bool(near)))
+                if len(found) == len(asked):
+                    fits.append((options, found[0][0]))
+                    if all(close for _, close in found):
+                        right.append((options, found[0][0]))
+                        break
+            chosen = right or fits
+            if not chosen:
+                self.evidence, self.options = Evidence(None, False, False), {}
+                if len(candidates) == 1:  # all are known: y has the wrong shape
+                    self.options, self.main = dict(candidates[0]), asked[0][1].leaves[0].path
+                return
+            self.options, self.main = dict(chosen[0][0]), chosen[0][1]
+            self.evidence = Evidence(None, bool(right), True)
+            if self.source.differentiates:
+                self._probe_backward(asked[0][0])
+
+    def _probe_backward(self, p: Problem) -> None:
+        e, given = self.evidence, self._given(p.arrays)
+        truth = self.truth(p)
+        assert truth is not None
+        y_bar = np.random.default_rng(5).normal(size=truth.shape).astype(truth.dtype)
+        try:
+            answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
+        except probes.FAILURES as error:
+            self.evidence = replace(e, backward_raised=f"{type(error).__name__}: {error}")
+            return
+        assert answer is not None
+        wanted = {role: np.shape(given[role]) for role in self.roles}
+        self.order = assigned(answer.leaves, wanted)
+        self.source.settle(self.order)
+        if not {*self.order} - {"x"} and not self.order:
+            self.evidence = replace(e, backward_raised="backward answered no gradient")
+            return
+        same = [role for role, path in self.order.items()
+                if probes.shaped(answer.at(path), given[role])]
+        self.evidence = replace(e, gain=len(same) == len(self.order))
+
+    def truth(self, p: Problem) -> np.ndarray | None:
+        """y to rounding, for the options; None where there is none."""
+        spec = self.spec
+        layer = spec.layer(p.size, p.kernel)
+        if layer is None:
+            return None
+        arrays = dict(zip(self.roles, p.arrays, strict=True))
+        w = arrays.get("w")
+        if w is None:
+            view = spec.view(arrays["v"])
+            g = arrays["g"].reshape(spec.gain_shape(view.shape))
+            w = spec.weight(Terms(view, g, view, spec.axes, spec.form, spec.eps).w())
+        return layer.y(arrays["x"], w, arrays.get("b"))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Arrays of a layer in torch's layout, in the order of its roles."""
+
+    arrays: tuple[np.ndarray, ...]
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+
+
+def _problem(
+    a: LayerAttempt, size: tuple[int, ...], kernel: tuple[int, ...], channels: tuple[int, int]
+) -> Problem:
+    rng = np.random.default_rng(11)
+    c, o = channels
+    shape = a.spec.weight_shape(c, o, kernel)
+    dtype = a.settings.get("dtype", "float64")
+    drawn = {
+        "x": rng.normal(size=(3, c, *size)), "v": rng.normal(size=shape),
+        "w": rng.normal(size=shape), "g": rng.uniform(1, 3, size=o), "b": rng.normal(size=o),
+    }
+    drawn = {role: x.astype("float32").astype(dtype) for role, x in drawn.items()}
+    return Problem(tuple(drawn[role] for role in a.roles), size, kernel)
+
+
+# ---- which are tried ----------------------------------------------------------------------------
+
+
+def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator[LayerAttempt]:
+    """Every layout that the settings and the shapes of attributes leave open, likeliest first."""
+    for source in sources:
+        for kind in _kinds(source, settings):
+            layouts: Sequence[tuple[str, str]] = CONV
+            if kind == "linear" or "transpose" in kind:
+                layouts = LINEAR if kind == "linear" else TRANSPOSED
+            if source.layout == "last":
+                layouts = [p for p in layouts if p[1] in ("(i, o)", "(k, i, o)")]
+            for x, w in layouts:
+                for bias, gain in itertools.product(
+                    _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)
+                ):
+                    yield LayerAttempt(
+                        source, Layout(kind, x, w, bias, gain), {}, dict(settings),
+                    )
+
+
+def _kinds(source: Source, settings: Mapping[str, Any]) -> list[str]:
+    """The kinds that a layer may be of: as declared, by its name, and by the rank of its weight."""
+    if "kind" in settings:
+        return [settings["kind"]]
+    said = names.kind(source.says or source.name)
+    rank = source.shapes.get("v", source.shapes.get("w"))
+    found = [k for k in KINDS if said is None or k == said or k.startswith(said)]
+    if said == "conv":
+        found = [k for k in found if "transpose" not in k]
+    if rank is not None:
+        found = [k for k in found if KINDS[k] + 2 == len(rank)]
+    usual = ("linear", "conv2d", "conv1d", "conv_transpose2d", "conv_transpose1d", "conv3d",
+             "conv_transpose3d")
+    return sorted(found or list(usual), key=usual.index)
+
+
+def _biases(source: Source, kind: str, x: str) -> list[str]:
+    if "b" not in source.takes:
+        return ["(o,)"]
+    shape = source.shapes.get("b")
+    if shape is not None:
+        if len(shape) < 2:
+            return ["(o,)"]
+        at = next((i for i, n in enumerate(shape) if n != 1), 0 if x == "columns" else -1)
+        parts = ["1"] * len(shape)
+        parts[at] = "o"
+        return ["(" + ", ".join(parts) + ")"]
+    if kind == "linear":
+        return ["(o, 1)", "(o,)"] if x == "columns" else ["(o,)", "(1, o)"]
+    spread = "(1, 1, 1, o)" if "last" in x else "(o, 1, 1)"
+    return ["(o,)", "(o, 1)", spread]
+
+
+def _gains(source: Source) -> list[str]:
+    shape = source.shapes.get("g")
+    if shape is not None:
+        return ["flat"] if len(shape) < 2 else ["kept"]
+    return ["kept", "flat"]
+
+
+def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options that may be those of the layer."""
+    known = {k: settings[k] for k in OPTIONS if k in settings}
+    known = {**attempt.source.options, **attempt.asked, **known}
+    if attempt.layout.kind == "linear":
+        return [{}]
+    if "transpose" not in attempt.layout.kind:
+        known.pop("output_padding", None)
+    found = []
+    for s, p, d, _ in USUAL:
+        usual = {"stride": s, "padding": p, "dilation": d}
+        found.append({**usual, **known})
+    return [dict(t) for t in dict.fromkeys(tuple(x.items()) for x in found)]
+
+
+def best(
+    sources: Sequence[Source], settings: Mapping[str, Any], asked: Mapping[str, Any]
+) -> list[LayerAttempt]:
+    """The attempts, the best first. asked: the options that are handed over."""
+    made: list[LayerAttempt] = []
+    for attempt in attempts(sources, settings):
+        for kernel, channels in _freedoms(attempt):
+            trial = replace(attempt, kernel=kernel, channels=channels, asked=dict(asked))
+            trial.probe(_candidates(trial, settings))
+            made.append(trial)
+            if trial.evidence.worth == 5:
+                return [trial]
+            if trial.evidence.shape:
+                break
+    return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
+
+
+def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any]]:
+    """(kernel, channels) to probe with: any, a square kernel, and what the object was made with."""
+    d = KINDS[attempt.layout.kind]
+    yield None, None
+    if d:
+        for kernel in ((3,) * d, (2,) * d):
+            yield kernel, None
+    shape = attempt.source.shapes.get("v", attempt.source.shapes.get("w"))
+    if shape is not None and len(shape) == d + 2:
+        axes = np.argsort(attempt.layout._weight)
+        torch = tuple(shape[i] for i in axes)
+        o, c = torch[:2] if "trans" not in attempt.layout.kind else torch[1::-1]
+        yield torch[2:], (c, o)

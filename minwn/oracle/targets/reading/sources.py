@@ -1,0 +1,315 @@
+"""Code that was found, as one thing to ask: arrays by role in, answers by where they are out.
+
+A source is two functions, or an object with state: then a new object is made for each question (its
+gradients may add up), its arrays are put into its attributes, and its gradients are looked for in
+what backward returns, in attributes, in dicts, in .grad, or in the step that backward itself made.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import names
+from .arrangement import Arrays
+from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
+from .engines import Engine, lower
+
+__all__ = ["STEP", "Answer", "Source", "at", "fresh", "get", "pulled"]
+
+# The learning rate for a backward that changes the weights: a power of two, and so large that the
+# rounding of the weight is below that of the gradient in (before - after) / lr.
+STEP = 2.0**30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The arrays that forward, or backward, answered."""
+
+    leaves: list[Leaf]
+
+    def at(self, path: Path) -> Any:
+        return next((x.value for x in self.leaves if x.path == path), None)
+
+
+@dataclass
+class Source:
+    """Functions, or methods of an object, and what they take.
+
+    takes: the arrays: ("v", "g"), or of a layer ("x", "v", "g", "b"), ("x", "w", "b"), ...
+    make: an object for a question, from arrays, sizes and options; None for functions
+    state: where on the object the arrays are, as paths
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    forward: Call | None
+    backward: tuple[Call, ...] = ()
+    make: Callable[[Mapping[str, Any]], Any] | None = None
+    state: dict[str, Path] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
+    autodiff: str = ""  # the framework whose autodiff is the backward
+    says: str = ""  # the name of a class or function, which may say a kind of layer
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of the arrays it came with
+    options: dict[str, Any] = field(default_factory=dict)  # of a layer, as attributes have them
+    asks: tuple[str, ...] = ()  # the options that it can be asked for
+    engine: Engine | None = None  # whose arrays it takes
+    layout: str = ""  # "last" where channels are last
+    later: dict[str, Any] = field(default_factory=dict)  # jvp, double_backward, of the file
+    stepped: set[str] = field(default_factory=set)  # arrays that backward itself changes
+    programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled
+    layouts: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
+    settings: dict[str, Any] = field(default_factory=dict)  # form and eps, as a library has them
+
+    @property
+    def differentiates(self) -> bool:
+        return bool(self.backward or self.autodiff)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether backward needs what forward has kept."""
+        kept = ("cache", "ctx", "y", "saved ", "pull")
+        return self.make is not None or any(
+            role.startswith(kept) for call in self.backward for _, role, _ in call.roles
+        )
+
+    def settle(self, order: dict[str, Path]) -> None:
+        """Where backward steps one array, an array that it leaves as it is has the gradient 0."""
+        if any(path[0] == "step" for path in order.values()):
+            for role in self.state:
+                order.setdefault(role, ("step", role))
+            self.stepped |= {role for role, path in order.items() if path[0] == "step"}
+
+    def ask(self, given: Mapping[str, Any], upstream: Any = None) -> tuple[Answer, Answer | None]:
+        """(the answer of forward, and of backward where there is an upstream)."""
+        wide = any(x.dtype == "float64" for x in given.values() if isinstance(x, np.ndarray))
+        with self.engine.wide() if self.engine is not None and wide else nullcontext():
+            return self._ask(given, upstream)
+
+    def _ask(self, given: Mapping[str, Any], upstream: Any) -> tuple[Answer, Answer | None]:
+        lift: Callable[[Any], Any] = _same if self.engine is None else self.engine.lift
+        given = {
+            key: lift(x) if isinstance(x, np.ndarray) else x for key, x in given.items()
+        }
+        if self.autodiff:
+            if upstream is None:
+                return self._by_framework(given), None
+            return Answer([]), self._by_autodiff(given, upstream)
+        holder, inputs = self.prepared(given)
+        first = Answer([])
+        if self.forward is not None and (upstream is None or self.remembers):
+            answer = self.forward(inputs, holder)
+            called = returned(self.forward.function)
+            found = leaves(answer, called)
+            if answer is None and holder is not None:
+                found = [Leaf(path, name, x) for path, name, x in _attributes(holder)
+                         if names.role(name) == "y" and x is not None]
+            first, kept = Answer(_lowered(found)), _kept(answer, called)
+            inputs |= kept
+        if upstream is None:
+            return first, None
+        inputs["upstream"] = lift(upstream)
+        before = {r: np.array(lower(get(holder, path))) for r, path in self.state.items()}
+        found = []
+        for i, call in enumerate(self.backward):
+            answer = call(inputs, holder)
+            each = leaves(answer, returned(call.function), ("returned",) if i == 0 else (i,))
+            if len(self.backward) > 1:
+                each = [Leaf(x.path, call.function.__name__, x.value) for x in each]
+            found += each
+        if holder is not None:
+            found += [x for x in _slots(holder) if x.path not in self.state.values()]
+            found += _steps(holder, self.state, before, self.stepped)
+        return first, Answer(_lowered(found))
+
+    def prepared(self, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """(an object with the arrays in their places, all that an argument may be)."""
+        holder = None if self.make is None else self.make({"lr": STEP, **given})
+        for name in names.RATES if holder is not None else ():
+            if isinstance(getattr(holder, name, None), float):
+                setattr(holder, name, STEP)
+        for role, path in self.state.items() if holder is not None else ():
+            if role in given:
+                put(holder, path, copy.copy(given[role]))  # backward may step in place
+        inputs: dict[str, Any] = dict(given)
+        inputs["ctx"] = Context()
+        inputs["params"] = Params({r: given[r] for r in self.takes if r in given and r != "x"})
+        inputs.setdefault("lr", STEP)
+        return holder, inputs
+
+    def _by_autodiff(self, given: Mapping[str, Any], upstream: Any) -> Answer:
+        """The gradients of the array in forward's answer that has the shape of upstream."""
+        assert self.engine is not None
+        engine = self.engine
+
+        def pull(y_bar: Any, *arrays: Any) -> Any:
+            def y(*arrays: Any) -> Any:
+                found = self._pure({**given, **dict(zip(self.takes, arrays, strict=True))})
+                return next((x.value for x in found if shape_of(x.value) == shape_of(y_bar)),
+                            found[0].value)
+
+            return engine.gradients(y, arrays, y_bar)
+
+        arrays = [given[role] for role in self.takes]
+        found = self._compiled("pull", pull, given)(engine.lift(upstream), *arrays)
+        return Answer([
+            Leaf((role,), f"{role}_bar", lower(x))
+            for role, x in zip(self.takes, found, strict=True) if x is not None
+        ])
+
+    def _pure(self, given: Mapping[str, Any]) -> list[Leaf]:
+        """The answer of forward, of the framework's arrays."""
+        assert self.forward is not None
+        holder, inputs = self.prepared(given)
+        return leaves(self.forward(inputs, holder), returned(self.forward.function))
+
+    def _by_framework(self, given: Mapping[str, Any]) -> Answer:
+        """The answer of forward, compiled where the framework compiles."""
+        seen: list[Leaf] = []
+
+        def values(*arrays: Any) -> Any:
+            found = self._pure({**given, **dict(zip(self.takes, arrays, strict=True))})
+            seen[:] = [Leaf(x.path, x.name, None) for x in found]
+            return [x.value for x in found]
+
+        found = self._compiled("values", values, given)(*(given[role] for role in self.takes))
+        self.layouts.setdefault(len(found), list(seen))
+        return Answer([
+            Leaf(x.path, x.name, lower(value))
+            for x, value in zip(self.layouts[len(found)], found, strict=True)
+        ])
+
+    def _compiled(self, what: str, f: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+        """f compiled, for sizes and options that are no arrays."""
+        assert self.engine is not None
+        rest = {key: x for key, x in given.items() if key not in (*self.takes, "bundle")}
+        key = what, repr(rest)
+        return self.programs.setdefault(key, self.engine.compiled(f))
+
+
+def pulled(answer: Answer) -> tuple[Call, ...]:
+    """The backward that forward has answered together with its result, where there is one."""
+    if not any(inspect.isroutine(x.value) for x in answer.leaves):
+        return ()
+    return (Call(pull, (("pull", "pull", False), ("upstream", "upstream", False))),)
+
+
+def pull(pullback: Callable[[Any], Any], upstream: Any) -> Any:
+    """A pullback that forward has answered, called."""
+    return pullback(upstream)
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _lowered(found: list[Leaf]) -> list[Leaf]:
+    return [Leaf(x.path, x.name, lower(x.value)) for x in found]
+
+
+def _kept(answer: Any, called: list[str]) -> dict[str, Any]:
+    """What backward may take of the answer of forward: the cache, and each part by its name."""
+    if isinstance(answer, Mapping):
+        kept = {f"saved {key}": x for key, x in answer.items()}
+        cache = next((x for key, x in answer.items() if names.is_cache(str(key))), answer)
+        return kept | {"cache": cache}
+    if not isinstance(answer, tuple | list) or len(answer) < 2:
+        return {"y": answer, "cache": answer}
+    pull = [{"pull": x} for x in answer if inspect.isroutine(x)][:1]
+    kept = dict(zip((f"saved {name}" for name in called), answer, strict=False))
+    rest = answer[1:]
+    kept |= pull[0] if pull else {}
+    return kept | {"y": answer[0], "cache": rest[0] if len(rest) == 1 else rest}
+
+
+# ---- attributes ---------------------------------------------------------------------------------
+
+
+def get(holder: Any, path: Path) -> Any:
+    """The value at a path of attributes and keys."""
+    for part in path:
+        holder = holder[part] if isinstance(holder, Mapping | list) else getattr(holder, part)
+    return holder
+
+
+def put(holder: Any, path: Path, value: Any) -> None:
+    """Put a value there: by assignment, as its author would."""
+    for part in path[:-1]:
+        holder = holder[part] if isinstance(holder, Mapping | list) else getattr(holder, part)
+    if isinstance(holder, dict | list):
+        holder[path[-1]] = value
+    else:
+        setattr(holder, path[-1], value)
+
+
+def at(holder: Any) -> dict[str, Path]:
+    """{array: its path} for the parameters among an object's attributes."""
+    found: dict[str, Path] = {}
+    for path, name, value in _attributes(holder):
+        role = names.role(name)
+        role = "g" if role == "log_g" else role
+        if role in ("v", "g", "w", "b") and role not in found and _is_array(value):
+            found[role] = path
+    return found
+
+
+def _attributes(holder: Any) -> list[tuple[Path, str, Any]]:
+    """(path, name, value) of attributes; dicts of parameters and small Parameters opened."""
+    found: list[tuple[Path, str, Any]] = []
+    for name, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
+        if isinstance(value, dict):
+            for key, x in value.items():
+                found.append(((name, key), str(key), x))
+            continue
+        inner = next((p for p in names.PARAM_VALUES if not _is_array(value)
+                      and isinstance(getattr(value, p, None), np.ndarray)), None)
+        found.append(((name,), name, value) if inner is None
+                     else ((name, inner), name, getattr(value, inner)))
+    return found
+
+
+def _is_array(x: Any) -> bool:
+    x = lower(x)
+    return isinstance(x, np.ndarray | float | int | np.generic) and not isinstance(x, bool)
+
+
+def _slots(holder: Any) -> list[Leaf]:
+    """The gradients among the attributes: dv, grads["v"], v.grad."""
+    found: list[Leaf] = []
+    for name, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
+        if isinstance(value, dict):
+            for key, x in value.items():
+                if names.cotangent(str(key)) or (names.grads(name) and names.role(str(key))):
+                    found.append(Leaf((name, key), str(key), x))
+        elif _is_array(getattr(value, "grad", None)):
+            found.append(Leaf((name, "grad"), name, value.grad))
+        elif names.cotangent(name) and _is_array(value):
+            found.append(Leaf((name,), name, value))
+    return found
+
+
+def _steps(
+    holder: Any, state: Mapping[str, Path], before: Arrays, stepped: set[str]
+) -> list[Leaf]:
+    """The gradients by which backward itself has changed the weights.
+
+    stepped: those that are known to be; others where they have changed
+    """
+    found = []
+    for role, path in state.items():
+        after = np.asarray(lower(get(holder, path)))
+        changed = after.shape == before[role].shape and (after != before[role]).any()
+        if changed or role in stepped:
+            found.append(Leaf(("step", role), role, (before[role] - after) / STEP))
+    return found
+
+
+def fresh(holder: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """An object that was given, copied for each question."""
+    return lambda given: copy.deepcopy(holder)

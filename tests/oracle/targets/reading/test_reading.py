@@ -1,0 +1,271 @@
+"""Code as people write it is read, right code passes, and no reading hides a mistake."""
+
+import numpy as np
+import pytest
+
+from minwn import oracle
+from minwn.oracle.targets.reading import Unreadable
+from minwn.oracle.targets.target import TargetError
+
+from .wild_functions import FUNCTIONS
+from .wild_layers import JAX, LAYERS, TORCH
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """The report on a text."""
+
+    def judged(text, **hints):
+        path = tmp_path / "theirs.py"
+        path.write_text(text)
+        return oracle.read(str(path), **hints).check()
+
+    return judged
+
+
+def mistakes(table):
+    return [(name, i) for name, (_, wrong) in table.items() for i in range(len(wrong))]
+
+
+def with_mistake(table, name, i):
+    text, wrong = table[name]
+    old, new = wrong[i]
+    assert old in text, (name, i)
+    return text.replace(old, new)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_right_function_passes(judged, name):
+    report = judged(FUNCTIONS[name][0])
+    assert report.verdict == "PASS", report
+    assert report.notes[0].startswith("read as ")
+
+
+@pytest.mark.parametrize(("name", "i"), mistakes(FUNCTIONS))
+def test_a_wrong_function_fails(judged, name, i):
+    report = judged(with_mistake(FUNCTIONS, name, i))
+    assert report.verdict == "FAIL", report
+    assert report.diagnosis
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_right_layer_passes(judged, name):
+    report = judged(LAYERS[name][0])
+    assert report.verdict == "PASS", report
+    assert report.notes[0].startswith("read as ")
+
+
+@pytest.mark.parametrize(("name", "i"), mistakes(LAYERS))
+def test_a_wrong_layer_fails(judged, name, i):
+    report = judged(with_mistake(LAYERS, name, i))
+    assert report.verdict == "FAIL", report
+    assert report.diagnosis
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", TORCH)
+def test_what_is_written_with_torch(judged, name):
+    pytest.importorskip("torch")
+    assert judged(TORCH[name][0]).verdict == "PASS"
+    for _, i in mistakes({name: TORCH[name]}):
+        assert judged(with_mistake(TORCH, name, i)).verdict == "FAIL"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JAX)
+def test_what_is_written_with_jax(judged, name):
+    pytest.importorskip("flax")
+    pytest.importorskip("equinox")
+    report = judged(JAX[name][0])
+    assert (report.verdict, report.dtype) == ("PASS", "float32")
+    for _, i in mistakes({name: JAX[name]}):
+        assert judged(with_mistake(JAX, name, i)).verdict == "FAIL"
+
+
+# ---- how it was read ----------------------------------------------------------------------------
+
+STATED = {
+    "reversed_answers": "read as forward(g, v) and backward(g, v, w_bar); g as (o, 1); a norm for "
+    "each index of axis 0; answers (g_bar, v_bar)",
+    "flat_gain": "g as (o,); a norm for each index of axis 0",
+    "cache_columns": "weightnorm_bwd(w_bar, cache); gain as (o,); a norm for each index of "
+    "the last axis",
+    "v_bar_alone": "answers v_bar alone",
+    "log_gain": "log_g as (o, 1), the logarithm of the gain",
+    "whole_with_a_number": "one norm of the whole",
+    "transposed_convolution": "g as (1, o, 1); a norm for each index of axis 1",
+    "w_and_the_norm": "backward(w_bar, v, g, n)",
+    "one_function_for_each": "grad_g(w_bar, v, g) and grad_v(w_bar, v, g)",
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_the_report_states_how_it_was_read(judged, name):
+    assert STATED[name] in judged(FUNCTIONS[name][0]).notes[0]
+
+
+def test_a_layer_states_where_its_options_and_gradients_are(judged):
+    report = judged(LAYERS["fixed_three_by_three"][0])
+    assert "conv2d" in report.notes[0]
+    assert "stride 1, padding 1" in report.notes[0]
+    assert "w_bar from what backward returns[1]" in report.notes[1]
+
+
+def test_a_layer_that_takes_options_is_judged_with_several(judged):
+    report = judged(LAYERS["a_configurable_convolution"][0])
+    assert sum("judged as well with" in note for note in report.notes) == 3
+
+
+# ---- what may be permuted, and what never -------------------------------------------------------
+
+
+def test_slots_with_a_name_are_never_permuted(judged):
+    named = FUNCTIONS["answers_as_a_dict"][0]
+    assert not judged(named.replace('"g": grad_g, "v"', '"v": grad_g, "g"')).ok
+    attributes = LAYERS["weight_norm_with_state"][0]
+    swapped = attributes.replace('grads["g"]', 'grads["?"]').replace('grads["v"]', 'grads["g"]')
+    assert not judged(swapped.replace('grads["?"]', 'grads["v"]')).ok
+
+
+def test_what_a_context_returns_has_the_order_of_its_inputs(judged):
+    pytest.importorskip("torch")
+    text = """import torch
+
+class Norm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v, g):
+        n = v.norm(dim=1, keepdim=True)
+        ctx.save_for_backward(v, g, n)
+        return g * v / n
+
+    @staticmethod
+    def backward(ctx, w_bar):
+        v, g, n = ctx.saved_tensors
+        g_bar = (w_bar * v).sum(1, keepdim=True) / n
+        return g / n * (w_bar - g_bar * v / n), g_bar
+"""
+    assert judged(text).ok
+    line = "return g / n * (w_bar - g_bar * v / n), g_bar"
+    with pytest.raises(Unreadable, match="invalid gradient"):
+        judged(text.replace(line, "return g_bar, g / n * (w_bar - g_bar * v / n)"))
+
+
+def test_a_gain_that_is_called_g_is_no_logarithm(judged):
+    text = FUNCTIONS["log_gain"][0]
+    for name in ("g", "gain"):
+        assert judged(text.replace("log_g_bar", "bar").replace("log_g", name)).verdict == "FAIL"
+    assert judged(text.replace("log_g_bar", "bar").replace("log_g", "theta_g")).verdict != "FAIL"
+
+
+def test_an_eps_is_never_fitted(judged):
+    text = FUNCTIONS["contract"][0].replace("keepdims=True))", "keepdims=True) + 1e-3)")
+    report = judged(text)
+    assert (report.verdict, report.diagnosis[0].id) == ("FAIL", "eps_inside")
+    assert judged(text + "\nFORM, EPS = 'inside', 1e-3\n").ok
+
+
+def test_the_side_of_a_padding_is_never_fitted(judged):
+    text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
+    assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok
+
+
+AMBIGUOUS = """import numpy as np
+
+def weight_norm(v, g):
+    return g * v / np.linalg.norm(v, axis=0, keepdims=True)
+"""
+
+
+def test_w_alone_does_not_tell_the_axis(judged):
+    with pytest.raises(Unreadable, match="cannot be called as it was read") as error:
+        judged(AMBIGUOUS)
+    assert "AXIS = -1" in str(error.value)
+    assert judged(AMBIGUOUS, axis=-1).ok
+    assert judged(AMBIGUOUS.replace("(v, g)", "(kernel, g)").replace("v,", "kernel,").replace(
+        " v ", " kernel ")).ok
+    report = judged(AMBIGUOUS.replace("    return", "    # v: (o, i)\n    return"))
+    assert (report.verdict, report.axis) == ("FAIL", 0)
+
+
+def test_a_shape_of_g_bar_tells_the_axis(judged):
+    text = FUNCTIONS["contract"][0].replace("axis=1", "axis=0")
+    assert judged(text).axis == -1
+    half = FUNCTIONS["contract"][0].replace("axis=1", "axis=0", 1)  # the forward alone
+    report = judged(half)
+    assert (report.verdict, report.axis) == ("FAIL", 0)
+
+
+def test_a_backward_that_cannot_be_called_is_no_pass(judged):
+    text = FUNCTIONS["contract"][0].replace("(w_bar, v, g):", "(w_bar, v, g, mode, more, rest):")
+    with pytest.raises(Unreadable):
+        judged(text)
+
+
+@pytest.mark.parametrize("line", ["FORM = 'nope'", "EPS = -1", "AXIS = 1.5", "DTYPE = 'float8'"])
+def test_a_setting_that_no_check_takes_is_an_error_of_the_target(judged, line):
+    with pytest.raises(TargetError, match=r"theirs\.py"):
+        judged(f"{FUNCTIONS['contract'][0]}\n{line}\n")
+
+
+def test_several_dtypes_may_be_declared(tmp_path):
+    path = tmp_path / "theirs.py"
+    path.write_text(FUNCTIONS["contract"][0] + "\nDTYPE = 'float32', 'float64'\n")
+    assert oracle.read(str(path)).settings["dtype"] == ("float32", "float64")
+
+
+def test_what_else_is_in_a_file_is_said(judged):
+    notes = judged(LAYERS["beside_other_layers"][0]).notes
+    assert "not judged: conv_forward, relu_forward; name one, as FILE:name" in notes
+    assert "no backward was found: w alone is judged" in judged(FUNCTIONS["forward_only"][0]).notes
+
+
+def test_a_weight_that_backward_leaves_as_it_is_has_no_gradient(judged):
+    text = LAYERS["stepping_in_backward"][0]
+    assert not judged(text.replace("self.bias -= ", "unused = ")).ok
+
+
+# ---- objects ------------------------------------------------------------------------------------
+
+
+def forward(v, g):
+    return g * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+def backward(dw, g, v):
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    dg = (dw * v).sum(1, keepdims=True) / n
+    return dg, g / n * (dw - dg * v / n)
+
+
+class Layer:
+    def __init__(self):
+        self.W, self.b = np.ones((5, 3)), np.zeros(3)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        return dout @ self.W.T, self.x.T @ dout, dout.sum(0)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        (forward, backward), {"wn_forward": forward, "wn_backward": backward}, forward, Layer,
+        Layer(),
+    ],
+)
+def test_objects_of_python_are_read_as_well(target):
+    report = oracle.read(target).check()
+    assert report.ok, report
+
+
+def test_a_reading_has_what_check_takes():
+    reading = oracle.read((forward, backward), axis=0)
+    assert (reading.kind, set(reading.functions)) == ("weight_norm", {"forward", "backward"})
+    assert oracle.check(**reading.functions, **reading.settings).ok
+    layer = oracle.read(Layer)
+    assert (layer.kind, layer.settings["kind"]) == ("layer", "linear")
+    assert oracle.check_layer(**layer.functions, **layer.settings).ok
