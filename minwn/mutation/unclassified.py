@@ -96,6 +96,12 @@ EQUAL = {
         "g/n * (G - sum(G*(v/n)) * (v/n))", "sum(G * (v/n))",
         "d/n^2 v = <G, v/n> v/n",
     ),
+    "divided_last": (
+        "(g/n * (G*n**2 - d*v))/n**2", "d / n", "(G n^2 - d v)/n^2 = G - (d/n^2) v",
+    ),
+    "halves": (
+        "(g/2)/n * (2*G - 2*d/n**2 * v)", "(2*d) / (2*n)", "1/2 and 2 are exact, and cancel",
+    ),
     "from_g_bar": ("(g*G - w*(d/n)) / n", "d / n", "g d/n^2 v = w d/n, as w = g v/n"),
 }
 

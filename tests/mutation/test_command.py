@@ -18,7 +18,7 @@ def run(*argv):
 
 
 def test_a_table_and_the_rows(capsys):
-    ids = ("formula.no_projection", "strange.tanh", "range.cube", "equal.by_w")
+    ids = ("formula.no_projection", "strange.tanh", "range.cube", "equal.unit_vectors")
     assert run("--id", *ids, "--dtype", "float64", "--rows", "500") == 0
     said = capsys.readouterr().out
     lines = {line.split()[0]: line for line in said.splitlines() if line}

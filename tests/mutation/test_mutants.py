@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minwn.mutation import KINDS, MUTANTS, measure, table
-from minwn.mutation.measure import VAGUE, judge, naming
+from minwn.mutation.measure import VAGUE, elsewhere, judge, naming
 from minwn.mutation.mutant import Implementation
 from minwn.mutation.points import Point, differs
 from minwn.oracle.mistakes import CATALOGUE, SECOND
@@ -193,3 +193,16 @@ def test_the_judge_names_what_it_sees(outcomes, kind, share):
     some = [o for o in outcomes if o.mutant.kind == kind]
     right = sum(o.naming == "right" for o in some)
     assert right >= share * len(some), told(o for o in some if o.naming != "right")
+
+
+@pytest.mark.slow
+def test_other_ranks_and_one_norm_of_the_whole_have_the_same_names():
+    some = [BY_ID[x] for x in ("formula.proj_sign", "formula.v_bar_averaged", "size.tail_of_256",
+                               "size.v_bar.entry_1024", "extra.loss_scale")]
+    found = {m.id: m for m in elsewhere(some)}
+    assert "formula.proj_sign@whole" in found
+    assert "formula.v_bar_averaged@whole" not in found  # of one slice it is the truth
+    assert {(m.axis, m.ranks) for m in found.values()} == {(0, (3,)), (0, (4,)), (None, None)}
+    assert not any("entry" in x for x in found)
+    for m in found.values():
+        assert judge(m, "float64").naming == "right", m.id

@@ -223,7 +223,7 @@ def test_what_is_relevant():
     assert relevant(find("order2.jvp.sign"), ("forward", "jvp"))
     assert not relevant(find("order2.jvp.sign"), ("forward", "backward"))
     assert not relevant(find("formula.w_no_g"), ("backward",))
-    assert not relevant(find("equal.by_w"), ("forward", "backward"))
+    assert not relevant(find("equal.unit_vectors"), ("forward", "backward"))
 
 
 @pytest.mark.parametrize(

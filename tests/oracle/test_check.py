@@ -225,7 +225,8 @@ W = {
     "w_no_g": "v/n", "w_no_norm": "g*v", "w_is_v": "v.copy()", "w_abs_g": "abs(g)*v/n",
     "w_exp_g": "np.exp(g)*v/n", "norm_squared": "g*v/n**2", "norm_l1": "g*v/sum(abs(v))",
     "norm_mean": "g*v/n*m**.5", "global_function": "g*v/N", "eps_outside": "g*v/(n+1e-3)",
-    "eps_inside": "g*v/(n*n+1e-4)**.5", "coefficient_of_w": "3*g*v/n", "unknown": "g*v/n + 0.1",
+    "eps_inside": "g*v/(n*n+1e-4)**.5", "coefficient_of_w": "3*g*v/n",
+    "constant_added": "g*v/n + 0.1",
 }
 
 
@@ -238,7 +239,7 @@ def test_a_wrong_forward_is_named(name):
 
     report = oracle.check(forward, a.correct)
     assert names(report)[0] == name, str(report)
-    assert report.consistent is (name == "unknown")  # a constant has no derivative
+    assert report.consistent is (name == "constant_added")  # a constant has no derivative
 
 
 def test_an_eps_that_only_short_slices_feel():
