@@ -85,8 +85,9 @@ class LayerSpec:
     def pads(self, size: Ints, kernel: Ints) -> Pairs:
         """(before, after) along each axis, for the size of x.
 
-        "same" and "valid" are those of XLA: conv has ceil(size / stride) windows, and a transposed one a y of
-        size stride; an odd one more of padding is after, where a transposed one crops it before.
+        "same" and "valid" are those of XLA. With "same", a convolution has ceil(size / stride)
+        windows and, of an odd padding, the longer part after x; y of a transposed one has the size
+        of x times stride.
         """
         if self.padding == "valid":
             return ((0, 0),) * self.dims

@@ -44,7 +44,7 @@ def loops_forward(x, w, b, stride=1, pad=0):
 
 
 def loops_backward(y_bar, x, w, stride=1, pad=0):
-    n, c, h, width = x.shape
+    h, width = x.shape[2:]
     o, _, kh, kw = w.shape
     xp = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     xp_bar, w_bar = np.zeros_like(xp), np.zeros_like(w)
