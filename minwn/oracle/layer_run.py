@@ -48,7 +48,7 @@ class Prepared:
 
 
 @functools.lru_cache(maxsize=16)
-def prepared_cases(spec: LayerSpec, bias: bool = True) -> tuple[Prepared, ...]:
+def prepared_cases(spec: LayerSpec, bias: bool) -> tuple[Prepared, ...]:
     """Every case of a spec. They depend on it alone, and cost nothing the next time."""
     cases = _drawn(spec)
     if not bias:
@@ -371,7 +371,7 @@ def settled(forward: Any, backward: Any, spec: LayerSpec) -> tuple[LayerFunction
 def _forms(spec: LayerSpec) -> list[tuple[int, ...]]:
     if not spec.normalised:
         return [()]
-    first = prepared_cases(spec)[0].case
+    first = prepared_cases(spec, True)[0].case
     return spec.gain_forms(first.v.shape)  # type: ignore[union-attr]
 
 
