@@ -61,7 +61,7 @@ INSIDE = {
         "bounds": 1,
         "diagnosis": 2,
         "spec": 2,
-        "layer_spec": 2,
+        "layer_spec": 3,
         "report": 3,
         "targets": 4,
         "run": 5,

@@ -49,7 +49,7 @@ class Prepared:
 
 
 @functools.lru_cache(maxsize=16)
-def prepared_cases(spec: LayerSpec, bias: bool = True) -> tuple[Prepared, ...]:
+def prepared_cases(spec: LayerSpec, bias: bool) -> tuple[Prepared, ...]:
     """Every case of a spec. They depend on it alone, and cost nothing the next time."""
     cases = _drawn(spec)
     if not bias:
@@ -109,7 +109,19 @@ def case_of(
         letter, number, plan, layer, spec.dtype, v_shape if spec.normalised else shape, g_shape,
         spec.axes,
     )
+    if case.v is not None and spec.form in ("max_q", "max_n"):
+        case = replace(case, v=_some_below(spec, case.v))
     return replace(case, remainder=spec.remainder(plan.size, plan.kernel), lead=lead)
+
+
+def _some_below(spec: LayerSpec, v: Array) -> Array:
+    """v with every second slice shorter than the least length of the form."""
+    axes, floor = spec.axes or (), spec.eps if spec.form == "max_n" else math.sqrt(spec.eps)
+    others = tuple(a for a in range(v.ndim) if a not in axes)
+    n = np.sqrt((v * v).sum(axis=others, keepdims=True))
+    down = np.exp2(np.minimum(np.floor(np.log2(floor / (2 * n))), 0))
+    odd = np.arange(n.size).reshape(n.shape) % 2 == 1
+    return np.where(odd & (down >= 2.0**-30), v * down, v)
 
 
 def prepare(spec: LayerSpec, case: LayerCase) -> Prepared:
@@ -364,7 +376,7 @@ def settled(forward: Any, backward: Any, spec: LayerSpec) -> tuple[LayerFunction
 def _forms(spec: LayerSpec) -> list[tuple[int, ...]]:
     if not spec.normalised:
         return [()]
-    first = prepared_cases(spec)[0].case
+    first = prepared_cases(spec, True)[0].case
     return spec.gain_forms(first.v.shape)  # type: ignore[union-attr]
 
 

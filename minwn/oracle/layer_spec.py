@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import forms, validation
 from .reference.layer import Layer
-from .reference.rounding import FORMATS, Format
+from .spec import dtype_name
 
 __all__ = ["KINDS", "LAYOUTS", "LayerSpec", "make_layer_spec"]
 
@@ -85,9 +85,9 @@ class LayerSpec:
     def pads(self, size: Ints, kernel: Ints) -> Pairs:
         """(before, after) along each axis, for the size of x.
 
-        "same" and "valid" are those of XLA: conv has ceil(size / stride) windows, and a transposed
-        one a y of size stride; an odd one more of padding is after, where a transposed one crops it
-        before.
+        "same" and "valid" are those of XLA. With "same", a convolution has ceil(size / stride)
+        windows and, of an odd padding, the longer part after x; y of a transposed one has the size
+        of x times stride.
         """
         if self.padding == "valid":
             return ((0, 0),) * self.dims
@@ -247,7 +247,7 @@ def make_layer_spec(
     if G > 1 and (kind == "linear" or (transposed and layout == "flax")):
         raise ValueError(f"groups={G}: {kind} in the {layout} layout has no groups")
     normalised = validation.flag("normalised", normalised)
-    if axis != "output":
+    if not (isinstance(axis, str) and axis == "output"):
         given = validation.axes("axis", axis, 2 + d)
         axis = given if given is None or isinstance(axis, tuple) else given[0]
     size = None if shape is None else _ints("shape", shape)
@@ -259,14 +259,10 @@ def make_layer_spec(
         raise ValueError(f"channels={channels}; give (c, o), each a multiple of groups={G}")
     if size is not None and size[-1 if layout == "flax" or not d else 1] % G:
         raise ValueError(f"shape={shape} has channels that groups={G} does not divide")
-    name = np.dtype(dtype).name if not isinstance(dtype, str) else dtype
-    if name not in FORMATS:
-        raise TypeError(f"dtype {validation.shown(dtype)}; choose {', '.join(FORMATS)}")
-    Format.of(name)
+    eps = forms.check(form, eps)
     return LayerSpec(
-        kind, strides, pads, dilations, G, extra, layout, axis, normalised,
-        forms.form_of(form).name, forms.check(form, eps), name, validation.flag("quick", quick),
-        size, taps, pair,
+        kind, strides, pads, dilations, G, extra, layout, axis, normalised, form, eps,
+        dtype_name("dtype", dtype), validation.flag("quick", quick), size, taps, pair,
     )
 
 

@@ -19,7 +19,7 @@ from .reference.error_bounds import bounds, second_bounds
 from .reference.rounding import FORMATS, Format, as_float64
 from .reference.truth import second
 
-__all__ = ["Prepared", "Spec", "in_range", "make_spec", "prepare", "ranks_of"]
+__all__ = ["Prepared", "Spec", "dtype_name", "in_range", "make_spec", "prepare", "ranks_of"]
 
 RANKS = range(1, 6)  # of which there are cases
 LARGE = 2**16  # entries of v: above, a shape is judged by blocks, and never kept
@@ -108,8 +108,8 @@ def make_spec(
     axes = validation.axes("axis", axis)
     axis = axes if axes is None or isinstance(axis, tuple) else axes[0]
     eps = forms.check(form, eps)
-    kept = _format("dtype", dtype)
-    summed = kept if accumulate is None else _format("accumulate", accumulate)
+    kept = dtype_name("dtype", dtype)
+    summed = kept if accumulate is None else dtype_name("accumulate", accumulate)
     if ranks is None:
         ranks = (2,) if axis in (-2, -1, 0, 1) else RANKS
     known = ranks_of(ranks)
@@ -129,8 +129,8 @@ def make_spec(
     return spec
 
 
-def _format(name: str, dtype: Any) -> str:
-    """The name of a dtype that can be judged."""
+def dtype_name(name: str, dtype: Any) -> str:
+    """The name of a dtype that can be judged. Raises TypeError for others."""
     try:
         found = None if dtype is None else dtype_of(dtype).name
     except (TypeError, ValueError):

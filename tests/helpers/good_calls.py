@@ -389,6 +389,7 @@ GOOD: dict[str, Call] = {
     "course.weight_norm_at": call("w", V, G, V),
     # ---- oracle
     "oracle.check": call(forward, groups=("dyadic",)),
+    "oracle.check_layer": call(lambda x, v, g, b: x @ forward(v, g).T + b, kind="linear"),
     "oracle.expected": call(V, G, V),
     "oracle.laws": call(backward, V, G, V, allowed=backward_allowed),
     "oracle.page": call([REPORT]),

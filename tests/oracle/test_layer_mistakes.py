@@ -20,8 +20,6 @@ SETTINGS = [
     {"kind": "conv3d", "padding": 1},
     {"kind": "linear"},
 ]
-# Rows that say the same in some settings: outputs in one axis, options that are equal.
-RIVALS = {("padding_forgotten", "output_padding_before")}
 
 
 class Planted:
@@ -78,11 +76,12 @@ def named(report, id):
     }, (ids, str(report))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", LAYER_MISTAKES, ids=lambda m: m.id)
 def test_a_mistake_in_one_answer_is_named(mistake):
     for output, rules in mistake.rules.items():
         seen = 0
-        for rule in rules[:: 1 if len(rules) < 5 else 3]:
+        for rule in rules[:: 1 if len(rules) < 4 else 4]:
             for _, report in reports({output: rule}):
                 named(report, mistake.id)
                 seen += 1
@@ -146,7 +145,8 @@ def test_a_mistake_in_weight_norm_is_named_behind_a_right_w_bar(options):
         same = {mistake.id} if mistake.id != "w_is_v" else {"v_for_w"}
         if mistake.family:
             same |= {m.id for m in CATALOGUE if m.family == mistake.family}
-        assert report.verdict == "PASS" or ids <= same, (mistake.id, ids)
+        if report.verdict != "PASS":
+            assert ids <= same or (report.ambiguous and ids & same), (mistake.id, ids)
 
 
 def test_nothing_right_is_named():

@@ -32,6 +32,7 @@ from ..mistakes.terms import Terms
 from ..reference.rounding import Format
 from . import diagnose
 from .digits import LOST, LOW
+from .eps import MISSING
 from .observation import SLACK, Diagnosis, Observation
 from .unknown import AXIS, UNKNOWN
 
@@ -121,10 +122,37 @@ def diagnose_layer(seen: Sequence[Seen]) -> tuple[list[Diagnosis], bool]:
 # ---- the catalogue ------------------------------------------------------------------------------
 
 
+def _plain(t: LayerTerms) -> Terms | None:
+    """Weight norm without eps, where it is declared with one."""
+    if t.norm is None or t.norm.form == "plain":
+        return None
+    return replace(t.norm, form="plain", eps=0.0).terms(t.w_bar())
+
+
+def _without_eps(output: str) -> Rule:
+    def rule(t: LayerTerms) -> Any:
+        terms = _plain(t)
+        return None if terms is None else getattr(terms, output)()
+
+    return rule
+
+
+def _w_without_eps(t: LayerTerms) -> Any:
+    w = _without_eps("w")(t)
+    return None if w is None or t.norm is None else t.norm.to_weight(w)
+
+
+_NO_EPS = LayerMistake(
+    MISSING, "h = n, without eps", "divide by the declared length h",
+    "your length has no eps; one is declared",
+    through(_w_without_eps) | {name: (_without_eps(name),) for name in ("v_bar", "g_bar")},
+)
+
+
 @functools.cache
 def _rows() -> tuple[tuple[LayerMistake, int], ...]:
     """The layers' mistakes, then those of w, which a layer shows in y and x_bar."""
-    rows = [(m, 0) for m in LAYER_MISTAKES]
+    rows = [(m, 0) for m in (_NO_EPS, *LAYER_MISTAKES)]
     for m in CATALOGUE:
         if "w" in m.where:
             rules = through(functools.partial(_wrong_w, m))
