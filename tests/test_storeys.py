@@ -70,7 +70,6 @@ INSIDE = {
         "layer_run": 6,
         "checks": 7,
         "minimal_case": 7,
-        "large": 7,
         "layer_case": 7,
         "properties": 8,
         "verdict": 8,
