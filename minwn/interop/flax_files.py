@@ -23,6 +23,10 @@ _PATH = re.compile(r"\('((?:[^']|', ?')*)',?\)")  # ('kernel',), the key of a sc
 def read_msgpack(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a .msgpack file of at most `size` bytes that Flax wrote.
+
+    Raises ImportError without Flax, and FileError for a file that is damaged or too large.
+    """
     try:
         from flax import serialization
     except ImportError as error:

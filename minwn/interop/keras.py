@@ -35,6 +35,10 @@ _FLAX = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_varian
 def read_keras(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a file that Keras wrote.
+
+    Raises ImportError without h5py, and FileError for a file that is damaged or too large.
+    """
     try:
         import h5py
     except ImportError as error:

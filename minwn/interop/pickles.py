@@ -27,6 +27,10 @@ _EXPORT = (
 def read_pickle(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a file of torch.save: its tensors; no code in it runs.
+
+    Raises ImportError without PyTorch >= 2.6, and FileError for a damaged or too large file.
+    """
     torch = _package()
     tree = _load(torch, path, file, size, selection.limit)
     if not isinstance(tree, Mapping | list | tuple):

@@ -100,6 +100,7 @@ def _given(spec: LayerSpec) -> tuple[Plan, tuple[int, ...]]:
 def case_of(
     spec: LayerSpec, letter: str, number: int, plan: Plan, lead: tuple[int, ...] = ()
 ) -> LayerCase:
+    """The case of a plan, with drawn arrays. lead: the axes of x before its features."""
     layer = spec.layer(plan.size, plan.kernel)
     assert layer is not None  # `plans` and `_given` ask for it
     shape = spec.weight_shape(plan.c, plan.o, plan.kernel)
@@ -148,6 +149,7 @@ class LayerObservation:
 
     @property
     def id(self) -> str:
+        """The id of the case."""
         return self.prepared.case.id
 
     @functools.cached_property
@@ -169,9 +171,11 @@ class LayerObservation:
         return self._ratios[output]
 
     def worst(self, output: str) -> float:
+        """The largest entry of `ratio`; 0 for an empty answer."""
         return float(self.ratio(output).max(initial=0.0))
 
     def wrong(self, output: str) -> bool:
+        """Whether the answer is there and an entry of it is off by more than is allowed."""
         return output in self.got and self.worst(output) > 1
 
 
@@ -195,6 +199,7 @@ class LayerRun:
 
     @property
     def cases(self) -> tuple[Prepared, ...]:
+        """Every case of the spec; b is 0 where forward takes no bias."""
         return prepared_cases(self.spec, self.functions.bias["forward"])
 
     def fault(self, id: str, output: str, evidence: str) -> None:
@@ -269,6 +274,7 @@ class LayerRun:
     # -- every case once
 
     def gather(self) -> None:
+        """Ask forward and backward in every case, and keep what they answer."""
         for p in self.cases:
             got: dict[str, Array] = {}
             for what in ("forward", "backward"):

@@ -58,6 +58,7 @@ class LayerSpec:
 
     @property
     def transposed(self) -> bool:
+        """Whether the layer is a transposed convolution."""
         return "transpose" in self.kind
 
     @property

@@ -44,6 +44,10 @@ VAGUE = 3  # the rank of a diagnosis without a formula
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
 
 
+def _unmeasured() -> None:
+    """No weight: the layer cannot be asked again."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """The answers of one case, in torch's layout; v_bar and g_bar as the view of the weight."""
@@ -57,7 +61,7 @@ class Seen:
     dtype: str
     exact: bool
     features: frozenset[str] = frozenset()
-    measure: Callable[[], Array | None] = lambda: None  # the layer's own w, from y
+    measure: Callable[[], Array | None] = _unmeasured  # the layer's own w, from y
 
     def wrong(self, output: str) -> Array:
         """Mask of wrong entries; all of them where the shape is another."""
@@ -70,6 +74,7 @@ class Seen:
         return bad & (got != want)
 
     def bad(self, output: str) -> bool:
+        """Whether the answer is there and an entry of it is wrong."""
         return output in self.got and bool(self.wrong(output).any())
 
     def near(self, output: str, candidate: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The text of an adapter: a file that calls somebody's code as the contract wants it.
+"""The text of an adapter: a file that calls an author's code as the contract asks.
 
 It has the names of that code, and a mark on every line that only its author can fill in. Where all
 names are known there is no mark, and `minwn check` judges the file as it is.

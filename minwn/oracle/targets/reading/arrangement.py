@@ -1,4 +1,4 @@
-"""How the arrays of an implementation lie beside the oracle's: the shape of g, the order of axes.
+"""How the arrays of an implementation differ from the oracle's: the shape of g, the order of axes.
 
 The oracle's g keeps v's rank, with 1 along every axis that a norm runs over. An arrangement gives
 arrays as the implementation wants them, and takes its answers back. It moves numbers, and computes
@@ -59,7 +59,7 @@ class Arrangement:
         sign = np.where(g < 0, -1, 1).astype(g.dtype)
         size = np.where(g == 0, 1, np.abs(g)).astype(g.dtype)
         s = np.log(size.astype("longdouble")).astype(g.dtype)
-        asked = np.exp(s.astype("longdouble"))  # e^s, beside which |g| was rounded
+        asked = np.exp(s.astype("longdouble"))  # e^s; it differs from |g| by the rounding of s
         w = (size / asked) * (g != 0)
         factors = {"w": w, "v": w * sign, "g": sign / asked}
         return {"v": v * sign, "g": s}, factors

@@ -38,6 +38,7 @@ class Context:
     saved_tensors: tuple[Any, ...] = ()
 
     def save_for_backward(self, *arrays: Any) -> None:
+        """Keep the arrays as `saved_tensors`."""
         self.saved_tensors = self.saved = arrays
 
 
@@ -54,6 +55,7 @@ class Named(dict[str, Any]):
     """A dict that is asked under any usual name: {"v": v}["weight_v"] is v."""
 
     def meaning(self, key: str) -> str | None:
+        """The key under which this dict keeps what is asked as `key`; None where there is none."""
         raise NotImplementedError
 
     def __missing__(self, key: str) -> Any:
@@ -75,6 +77,7 @@ class Params(Named):
     """The parameters."""
 
     def meaning(self, key: str) -> str | None:
+        """"v", "g", "b", ...: the role of a usual name."""
         found = names.role(key)
         if found == "log_g":
             return "g"
@@ -85,6 +88,7 @@ class Bundle(Named):
     """The options."""
 
     def meaning(self, key: str) -> str | None:
+        """"stride", "padding", ...: the option of a usual name."""
         return names.option(key)
 
 
@@ -110,6 +114,7 @@ class Call:
         return f"({', '.join(role.removeprefix('saved ') for role in shown)})"
 
     def has(self, role: str) -> bool:
+        """Whether an argument has this role."""
         return any(r == role for _, r, _ in self.roles)
 
     def called(self, role: str) -> str:
@@ -210,8 +215,10 @@ def calls(
 def _renamed(
     roles: list[tuple[str, str | None, bool]], wanted: Sequence[str]
 ) -> list[tuple[str, str | None, bool]]:
-    """A `weight` or `kernel` beside a gain is v; of two of one role the second is unknown; what is
-    not wanted is unknown too, where an array is meant."""
+    """The roles, corrected: with a gain, a `weight` or `kernel` is v.
+
+    The second of two arguments with one role is unknown, and so is an array that is not wanted.
+    """
     present = [role for _, role, _ in roles]
     found: list[tuple[str, str | None, bool]] = []
     seen: set[str] = set()

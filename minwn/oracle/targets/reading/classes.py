@@ -1,9 +1,9 @@
 """Classes with state as sources: forward(x) or forward(), backward(dout), and arrays in attributes.
 
-A class is made anew for each question, its constructor's arguments filled in by their usual names:
-sizes from the arrays of the question, options from what is asked. An object that was given is
-copied. Where forward takes all arrays and backward too, nothing need be kept, and the methods of
-one object are functions like any others.
+Each question makes a new object of a class. Its constructor's arguments are known by their
+names: sizes come from the arrays of the question, options from what is asked. An object that was
+given is copied. Where forward and backward both take all arrays, nothing need be kept, and the
+methods of one object are functions like any others.
 """
 
 from __future__ import annotations

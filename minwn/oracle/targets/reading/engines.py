@@ -19,6 +19,11 @@ import numpy as np
 __all__ = ["ENGINES", "Engine", "engine_of", "lower"]
 
 
+def _as_it_is(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, not compiled."""
+    return f
+
+
 @dataclass(frozen=True)
 class Engine:
     """A framework that has arrays of its own."""
@@ -27,7 +32,7 @@ class Engine:
     lift: Callable[[np.ndarray], Any]
     gradients: Callable[[Callable[..., Any], Sequence[Any], Any], Sequence[Any]]
     dtype: Callable[[], str]  # in which it computes by default
-    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = _as_it_is
     wide: Callable[[], AbstractContextManager[Any]] = nullcontext  # float64 is float64
 
 

@@ -1,6 +1,6 @@
 """Modules of PyTorch, Flax, Equinox and Keras as sources: weights by name, their own autodiff.
 
-A class is made anew for each question, as any other (`classes`), or, for Flax, initialised with
+Each question makes a new object, as for any other class (`classes`); Flax's are initialised with
 an x of the question. Weights are found by the last part of their names: "linear.weight_v" is v. The
 library's parametrizations keep g and v as original0 and original1.
 """

@@ -64,7 +64,7 @@ SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7,
 
 @dataclass(frozen=True)
 class Layout:
-    """How the arrays of a layer lie beside torch's."""
+    """How the arrays of a layer differ from torch's."""
 
     kind: str
     x: str
@@ -145,10 +145,12 @@ class LayerAttempt:
 
     @property
     def normalised(self) -> bool:
+        """Whether the weight is made of v and g."""
         return "v" in self.roles
 
     @property
     def spec(self) -> LayerSpec:
+        """The spec of this reading; ValueError for options that no layer has."""
         chosen = {k: v for k, v in self.settings.items() if k in ("form", "eps", "dtype", "axis")}
         return make_layer_spec(
             kind=self.layout.kind, normalised=self.normalised, **self.options, **chosen,
@@ -157,10 +159,12 @@ class LayerAttempt:
     # -- the functions that are judged
 
     def forward(self, *arrays: Any) -> Any:
+        """y in torch's layout, of the arrays in the order of `roles`."""
         answer, _ = self.source.ask(self._given(arrays))
         return self._y(answer.at(self.main))
 
     def backward(self, y_bar: Any, *arrays: Any) -> tuple[Any, ...]:
+        """A gradient for each array, in torch's layout; None for those it does not answer."""
         given = self._given(arrays)
         answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
         found = []

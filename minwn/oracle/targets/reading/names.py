@@ -156,10 +156,12 @@ def is_upstream(name: str) -> bool:
 
 
 def is_cache(name: str) -> bool:
+    """Whether an argument of this name is what forward keeps for backward."""
     return plain(name) in _SETS["cache"]
 
 
 def is_context(name: str) -> bool:
+    """Whether an argument of this name is a context, such as PyTorch's ctx."""
     return plain(name) in _SETS["context"]
 
 

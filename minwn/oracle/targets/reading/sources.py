@@ -35,6 +35,7 @@ class Answer:
     leaves: list[Leaf]
 
     def at(self, path: Path) -> Any:
+        """The array at a path; None where there is none."""
         return next((x.value for x in self.leaves if x.path == path), None)
 
 
@@ -69,6 +70,7 @@ class Source:
 
     @property
     def differentiates(self) -> bool:
+        """Whether it has gradients: by a backward or by autodiff."""
         return bool(self.backward or self.autodiff)
 
     @property

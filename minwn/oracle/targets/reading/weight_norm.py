@@ -48,11 +48,13 @@ class Attempt:
     # -- the functions that are judged
 
     def forward(self, v: Any, g: Any) -> Any:
+        """w of the oracle's v and g, in the oracle's layout."""
         arrays = {"v": v, "g": g}
         answer, _ = self.source.ask(self._given(arrays))
         return self.arrangement.result(answer.at(self.main), arrays)
 
     def backward(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+        """(v_bar, g_bar), in the shapes of v and g; one that it does not answer is the true one."""
         arrays = {"v": v, "g": g}
         found = self.source.ask(self._given(arrays), w_bar)[1]
         answers = {role: found.at(path) for role, path in self.order.items()} if found else {}
