@@ -84,7 +84,7 @@ def _of_pair(pair: Pair, layer: bool) -> str:
 
 
 def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
-    """f(v, g), with a marked None for what no table knows."""
+    """The text f(v, g); an argument that no table knows gets a guess and a mark."""
     found = [p for p in (parameters(f) or []) if p.default is p.empty
              and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     roles = [(p.name, role_of(p.name, backward=backward, layer=layer)) for p in found]

@@ -1,4 +1,4 @@
-"""A function's arguments by what they stand for, and the arrays among its answers.
+"""What a function's arguments stand for, and the arrays in its answers.
 
     for call in calls(function, ("v", "g")):     the readings of its arguments, likeliest first
         answer = call({"v": v, "g": g})
@@ -166,7 +166,7 @@ def calls(
     given: Sequence[str] = (),
     saved: Sequence[str] = (),
 ) -> Iterator[Call]:
-    """The readings of a function's arguments: by names, and where these are silent, every order.
+    """The readings of a function's arguments: by names; where names say nothing, in every order.
 
     wanted: the arrays that it may take. given: those that it may leave out, as an object has them.
     saved: the names of other answers of forward, which backward may take
@@ -196,7 +196,7 @@ def calls(
     unknown = [i for i, (_, role, _) in enumerate(roles) if role is None]
     if len(unknown) > MOST or len(unknown) < len([r for r in missing if not backward]):
         return
-    # Where arguments are nameless the arrays that may be left out are tried last.
+    # For arguments whose names say nothing, arrays that may be left out are tried last.
     spare = [role for role in wanted if role not in known and role in given]
     spare += ["cache"] if backward and "cache" not in known else []
     choices = list(itertools.permutations(missing + spare, len(unknown)))
@@ -278,7 +278,7 @@ def leaves(answer: Any, called: Sequence[str] = (), path: Path = ()) -> list[Lea
 
 
 def _of_weight(name: str) -> str | None:
-    """v for dw, where the weight itself is no array of its own."""
+    """v for dw, where no argument is the weight itself."""
     return "v" if "w" in (names.cotangent(name), names.role(name)) else None
 
 
@@ -297,7 +297,7 @@ def _numbers(x: Sequence[Any]) -> bool:
 def assigned(
     found: Sequence[Leaf], wanted: Mapping[str, tuple[int, ...]], default: Sequence[str] = ()
 ) -> dict[str, Path]:
-    """{array: the path of its gradient}: by names, where these say nothing by shapes.
+    """{array: the path of its gradient}: by names; where names say nothing, by shapes.
 
     wanted: the shape of each array, in the usual order of gradients. default: the arrays of
     answers whose shapes decide nothing either

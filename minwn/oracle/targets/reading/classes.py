@@ -30,7 +30,7 @@ PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding"
 
 
 def methods(holder: Any) -> tuple[str | None, str | None]:
-    """The names of its forward and backward method."""
+    """The names of a class's forward and backward methods."""
     own = [name for name in dir(holder) if callable(getattr(holder, name, None))]
     plain = isinstance(holder, type) and "__call__" not in _defined(holder)
     own = [name for name in own if not (plain and name == "__call__")]
@@ -57,7 +57,7 @@ def classes(space: Mapping[str, Any], module: str) -> list[type]:
 
 
 def sources(holder: Any, name: str) -> Iterator[Source]:
-    """The readings of a class or an object, and what raised where it cannot be made."""
+    """The readings of a class or an object, and the errors of those that cannot be made."""
     forward, backward = methods(holder)
     cls = holder if isinstance(holder, type) else type(holder)
     ways = [fresh(holder)] if cls is not holder else [*makers(cls)]

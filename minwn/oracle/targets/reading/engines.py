@@ -73,7 +73,7 @@ def _jax_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -> 
 
 
 def _jax_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled for each shape; as it is where it branches on values."""
+    """The function, compiled for each shape; not compiled where it branches on values."""
     import jax
 
     fast = jax.jit(f)

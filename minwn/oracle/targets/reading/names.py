@@ -219,7 +219,9 @@ def method(names: list[str], known: tuple[str, ...]) -> str | None:
 
 
 def wanted_axis(text: str) -> Any:
-    """The axis of outputs that a text tells: 0, -1, None for one norm of the whole; ... where it
-    tells none, or several."""
+    """The axis of outputs that a text names: 0, -1, or None for one norm of the whole.
+
+    ... (Ellipsis) where it names none, or several.
+    """
     found = [axis for axis, pattern in AXES_SAID.items() if re.search(pattern, text)]
     return found[0] if len(found) == 1 else ...
