@@ -171,7 +171,7 @@ class _Judge:
             connection, _ = self.listener.accept()
             with connection:
                 connection.settimeout(CALL)
-                with contextlib.suppress(Exception):  # nonsense of a kernel ends its own verdict
+                with contextlib.suppress(Exception):  # a broken message costs one verdict
                     self._judge(wire.Peer(connection, guarded=True))
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)  # the kernel's copy may go now

@@ -84,7 +84,7 @@ _FACTS: tuple[tuple[str, Callable[[Terms], bool], tuple[str, ...]], ...] = (
 
 
 def special(mistake: str, v: Any, g: Any, w_bar: Any) -> str:
-    """What is true of a point at which this mistake cannot be seen; "" for nothing that is known.
+    """Why this mistake cannot be seen at a point; "" where no reason is known.
 
     mistake: an id of the oracle's catalogue, or another key of the table
     """

@@ -2,7 +2,7 @@
 
 Two ways to ask, at all points at once. Is the wrong result related to the right one: its negative,
 its square, its transpose, some number times it? Or is it the right result for other arguments:
-with two of them exchanged, or with one that does not count, is halved, squared, or turned round?
+with two of them exchanged, or one left out, halved, squared, or reversed?
 A sentence is used only if it holds at every point, so it is true, whatever the learner has done.
 """
 
@@ -152,7 +152,7 @@ def _changes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
 
 
 def simple(pairs: Sequence[Pair], name: str) -> str | None:
-    """The sign, a power, or a factor: what may be wrong with a result in whatever exercise."""
+    """The sign, a power, or a factor: what may be wrong with a result in any exercise."""
     many = sum(np.size(pair.expected) for pair in pairs) > 1
     sentence = _first(pairs, [_signs(plain(pair.expected), name) for pair in pairs])
     if sentence or not many:
@@ -311,7 +311,7 @@ def _fits(y: np.ndarray, q: Any) -> np.ndarray | None:
 
 
 def _scaled(y: np.ndarray, name: str, quantities: Mapping[str, Any]) -> Iterator[Candidate]:
-    """A result that is an argument, or its square, times what it should be, or over it."""
+    """A result times a factor: an argument, its square, its root, or 1 over these."""
     fitting = {k: _fits(y, q) for k, q in quantities.items()}
     with np.errstate(all="ignore"):
         for k, q in fitting.items():
@@ -365,7 +365,7 @@ def _arranged(y: np.ndarray, name: str) -> Iterator[Candidate]:
 
 
 def reshaped(pair: Pair, name: str) -> str | None:
-    """How an answer of another shape is related to the expected one: a sum to take, or to undo."""
+    """How an answer of another shape is related to the right one: a sum too few or too many."""
     x, y = plain(array_of(pair.answer)), plain(pair.expected)
     if x.ndim == 2 and x.T.shape == y.shape and pair.of(x.T).agrees(y):
         return f"{name} has the right values, but is transposed: its shape is {x.shape}"

@@ -25,7 +25,7 @@ _OPERATORS: dict[type, Callable[[float, float], float]] = {
 
 
 def numbers(text: str) -> list[float]:
-    """The numbers that a text may mean, none or one or two: "1,600" is 1600, and 1.6."""
+    """The numbers that a text may mean: none, one or two ("1,600" is 1600 or 1.6)."""
     text = re.sub(r"\s", "", text).replace("\u2212", "-").replace("^", "**").rstrip(".")
     spellings = [text]
     if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", text):
@@ -56,7 +56,7 @@ def _value(node: ast.AST) -> float:
 
 
 def made_of(value: Any, given: Mapping[str, Any], digits: int) -> str:
-    """What a typed number is, of the numbers that were given; "" where it is not clear.
+    """How a typed number is made of the given numbers; "" where it is not clear.
 
     One of them, or two of them in one operation; only if no other operation gives the same.
     """
@@ -99,7 +99,7 @@ def shape(answer: Any) -> tuple[int, ...] | None:
 
 
 def option(answer: Any, options: Iterable[str]) -> str | None:
-    """The one of the options that is meant, as it is written there; None for none of them."""
+    """The option that a text means, as the options spell it; None where it means none."""
     if isinstance(answer, np.ndarray) and answer.ndim == 0:
         answer = answer.item()
     if isinstance(answer, list | tuple | np.ndarray):

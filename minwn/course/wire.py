@@ -132,7 +132,7 @@ class Peer:
 
     def packed(self, x: Any) -> Any:
         """x as JSON: [kind, content]."""
-        if isinstance(x, Remote):  # it goes home
+        if isinstance(x, Remote):  # an object of the other end goes back there
             return ["there", object.__getattribute__(x, "_number")]
         if x is None or isinstance(x, bool | str):
             return ["plain", x]

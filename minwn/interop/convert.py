@@ -228,6 +228,7 @@ def parameters(
 
 
 def row_of(framework: str) -> Framework:
+    """The table's row of a framework; ValueError for a name that is not in `FRAMEWORKS`."""
     if not isinstance(framework, str) or framework not in FRAMEWORKS:
         raise ValueError(f"framework {shown(framework)}; choose from {', '.join(FRAMEWORKS)}")
     return FRAMEWORKS[framework]
@@ -368,6 +369,7 @@ def _array(x: Any, name: str) -> np.ndarray:
 
 
 def near(name: str, names: Iterable[str]) -> str:
+    """The closest of the names, as the end of a message; without a close one, all of them."""
     closest = did_you_mean(name, names, cutoff=0.4)
     return closest or f"; there are {', '.join(names) or 'none'}"
 

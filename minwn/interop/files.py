@@ -207,6 +207,7 @@ def _read_back(
 
 
 def suffix_of(path: Path) -> str:
+    """The suffix of a file that can be read; ValueError for any other."""
     if path.name.lower().endswith(INDEX):
         return INDEX
     suffix = path.suffix.lower()

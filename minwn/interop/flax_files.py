@@ -23,6 +23,10 @@ _PATH = re.compile(r"\('((?:[^']|', ?')*)',?\)")  # ('kernel',), the key of a sc
 def read_msgpack(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a .msgpack file of at most `size` bytes that Flax wrote.
+
+    Raises ImportError without Flax, and FileError for a file that is damaged or too large.
+    """
     try:
         from flax import serialization
     except ImportError as error:
@@ -39,7 +43,7 @@ def read_msgpack(
 
 
 def read_orbax(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
-    """The arrays in a folder of Orbax, of one step; the name of its only item is no level."""
+    """The arrays in a folder of Orbax, of one step; a single item adds no level to the names."""
     items = _items(path)
     state: dict[str, Any] = {}
     for name, folder in items:
@@ -90,7 +94,7 @@ def _restored(path: Path, prefix: str, selection: Selection) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Without what Orbax logs about a folder of another version."""
+    """Hide what Orbax logs about a folder of another version."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -133,5 +137,5 @@ def _named_leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _named(name: str) -> str:
-    """The name with the path of a scale in nnx, which Orbax writes as a tuple, in dots."""
+    """The name in dots; Orbax writes the path of a scale of nnx as a tuple."""
     return _PATH.sub(lambda match: match[1].replace("', '", "."), name)

@@ -44,8 +44,9 @@ def fold(
 ) -> dict[str, Any]:
     """The state with plain weights w = g v / h(v) under plain names; new NumPy arrays.
 
-    "a.weight_g" and "a.weight_v" become "a.weight", and so in every framework; the level of a
-    wrapper goes. What is not normalised is carried over. A nested state stays nested.
+    "a.weight_g" and "a.weight_v" become "a.weight"; the names of other frameworks change in the
+    same way, without the level of a wrapper. Other arrays are carried over. A nested state stays
+    nested.
 
     source: the framework of the names. names: patterns of layers or parameters; None for all.
     dim, kind, groups, rename, exclude, form, eps, epsilon: see `convert`. A kind is needed only to

@@ -1,7 +1,7 @@
 """What Keras wrote, .h5, .weights.h5 and .keras: read by h5py, without Keras and without its code.
 
-A layer is called as in its model, and its variables as Flax calls them, for the layouts are the
-same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is the kind
+A layer has its name in the model, and its variables have Flax's names, because the layouts are
+the same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is the kind
 "transpose_kernel".
 """
 
@@ -20,7 +20,7 @@ __all__ = ["SUFFIXES", "read_keras"]
 
 SUFFIXES = (".h5", ".hdf5", ".keras")
 _WEIGHTS = "model.weights.h5"  # in a .keras, which is a zip
-# The variables that a file of weights numbers, by the kind of layer in the name of its group.
+# A file of weights numbers the variables: their names, by the kind of layer in the group's name.
 _NUMBERED = {
     "dense": ("kernel", "bias"), "embedding": ("embedding",), "einsum_dense": ("kernel", "bias"),
     "batch_normalization": ("scale", "bias", "mean", "var"),
@@ -35,6 +35,10 @@ _FLAX = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_varian
 def read_keras(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a file that Keras wrote.
+
+    Raises ImportError without h5py, and FileError for a file that is damaged or too large.
+    """
     try:
         import h5py
     except ImportError as error:

@@ -27,6 +27,10 @@ _EXPORT = (
 def read_pickle(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
+    """({name: array}, {}) of a file of torch.save: its tensors; no code in it runs.
+
+    Raises ImportError without PyTorch >= 2.6, and FileError for a damaged or too large file.
+    """
     torch = _package()
     tree = _load(torch, path, file, size, selection.limit)
     if not isinstance(tree, Mapping | list | tuple):
@@ -90,8 +94,10 @@ def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any
 
 
 def _check_archive(file: IO[bytes]) -> None:
-    """FileError for members that would grow when they are read, for torch.save compresses nothing,
-    or whose sum is wrong: PyTorch does not look at it."""
+    """Raise FileError for a compressed member, which torch.save never writes, or a wrong checksum.
+
+    A compressed member can grow beyond the limit when it is read; PyTorch checks no checksum.
+    """
     import zipfile
 
     try:

@@ -1,4 +1,4 @@
-"""Whose names a state has: by the pairs of g and v in it, or else by its other names."""
+"""The framework whose names a state has: by its pairs of g and v, or else by its other names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = ("torch", "parametrization", "flax", "equinox", "minwn")
 
 
 def recognise(state: Mapping[str, Any], exclude: Iterable[str] = ()) -> str | None:
-    """The framework whose pairs a state has, or whose other names; None where it could be many.
+    """The framework whose pairs, or other names, a state has; None where several would fit.
 
     The names of the hook are shared by PyTorch, R torch and minwn: they count as "torch".
     Raises ValueError where layers have the names of two frameworks.

@@ -81,8 +81,8 @@ def _shown(run: LayerRun, o: LayerObservation, output: str, what: str) -> LayerM
 def measured_weight(run: LayerRun, p: Prepared) -> Array | None:
     """The w that y is made of, in torch's layout; None where y is not linear in x in that way.
 
-    y is asked for as many inputs of integers as there are unknown entries of one output, without a
-    bias, and the linear equations are solved; what they leave over has to be rounding.
+    y is asked without a bias, for enough inputs of integers to determine w. The linear equations
+    are solved, and their residual must be no more than rounding.
     """
     case = p.case
     taps = math.prod(case.layer.windows.kernel)

@@ -32,7 +32,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A case in torch's layout, what is handed over, the expected answers, how far one may be off.
+    """A case in torch's layout, with the expected answers and the error that is allowed in each.
 
     v_bar and g_bar have the shape of the spec's view of the weight.
     """
@@ -63,7 +63,7 @@ def _drawn(spec: LayerSpec) -> Iterator[LayerCase]:
     def fits(size: Any, kernel: Any) -> bool:
         return spec.layer(size, kernel) is not None
 
-    # Shorter kernels leave gaps, which torch's padding=0 leaves out at the end and XLA's keeps.
+    # A kernel shorter than the stride leaves gaps in y: torch drops the last one, XLA keeps it.
     least = spec.stride if spec.transposed and spec.layout == "flax" and pads is not None else None
     known = Plans(
         spec.stride, spec.dilation, pads, spec.groups, spec.transposed, spec.kernel, spec.channels,
@@ -100,6 +100,7 @@ def _given(spec: LayerSpec) -> tuple[Plan, tuple[int, ...]]:
 def case_of(
     spec: LayerSpec, letter: str, number: int, plan: Plan, lead: tuple[int, ...] = ()
 ) -> LayerCase:
+    """The case of a plan, with drawn arrays. lead: the axes of x before its features."""
     layer = spec.layer(plan.size, plan.kernel)
     assert layer is not None  # `plans` and `_given` ask for it
     shape = spec.weight_shape(plan.c, plan.o, plan.kernel)
@@ -160,6 +161,7 @@ class LayerObservation:
 
     @property
     def id(self) -> str:
+        """The id of the case."""
         return self.prepared.case.id
 
     @functools.cached_property
@@ -181,9 +183,11 @@ class LayerObservation:
         return self._ratios[output]
 
     def worst(self, output: str) -> float:
+        """The largest entry of `ratio`; 0 for an empty answer."""
         return float(self.ratio(output).max(initial=0.0))
 
     def wrong(self, output: str) -> bool:
+        """Whether the answer is there and an entry of it is off by more than is allowed."""
         return output in self.got and self.worst(output) > 1
 
 
@@ -207,6 +211,7 @@ class LayerRun:
 
     @property
     def cases(self) -> tuple[Prepared, ...]:
+        """Every case of the spec; b is 0 where forward takes no bias."""
         return prepared_cases(self.spec, self.functions.bias["forward"])
 
     def fault(self, id: str, output: str, evidence: str) -> None:
@@ -244,7 +249,7 @@ class LayerRun:
         return forms[min(self.functions.gain, len(forms) - 1)]
 
     def shape_of(self, output: str, p: Prepared) -> tuple[int, ...]:
-        """What an answer should have, as it is handed back."""
+        """The shape that an answer should have, in the declared layout."""
         case = p.case
         if output == "g_bar":
             return self.gain_shape(case)
@@ -254,8 +259,7 @@ class LayerRun:
         return (*case.lead, shape[-1]) if case.lead and output in ("y", "x_bar") else shape
 
     def ours(self, output: str, x: Array, p: Prepared) -> Array:
-        """An answer in torch's layout, or as the view, in float64; as it is if its shape is wrong.
-        """
+        """An answer in torch's layout, or in the view, in float64; a wrong shape is kept."""
         x, want, shape = as_float64(x), p.expected[output], self.shape_of(output, p)
         if [n for n in x.shape if n != 1] == [n for n in shape if n != 1]:
             x = x.reshape(shape)
@@ -281,20 +285,21 @@ class LayerRun:
     # -- every case once
 
     def gather(self) -> None:
+        """Ask forward and backward in every case, and keep what they answer."""
         for p in self.cases:
             got: dict[str, Array] = {}
             for what in ("forward", "backward"):
                 if not self.functions.has(what):
                     continue
                 if what == "backward" and "y" in got and got["y"].shape != p.expected["y"].shape:
-                    continue  # a y_bar of the right shape is none of its own
+                    continue  # y_bar has the shape of the right y, not of this one
                 answers = self._raw(what, p)
                 got |= {name: self._filed(name, x, p) for name, x in answers.items()}
             if got:
                 self.observations.append(LayerObservation(p, got))
 
     def again(self) -> None:
-        """The first call again, at the end: the implementation may be gone since."""
+        """Repeat the first call at the end: the implementation's process may have died since."""
         for what in self.answered:
             with contextlib.suppress(Exception):
                 try:
@@ -343,10 +348,10 @@ LAYER_FIXES = {
 
 
 def settled(forward: Any, backward: Any, spec: LayerSpec) -> tuple[LayerFunctions, list[str]]:
-    """The functions, called in the way in which they answer, and what was found about it.
+    """The functions, with the arguments that they take, and notes on how these were found.
 
-    Tried are, where signatures do not tell, with b and without it, and g with v's rank and flat:
-    the first way in which all is right, else the one in which least is wrong.
+    Where signatures do not tell, calls are tried with b and without it, with g of v's rank and
+    flat. The first way that gives right answers is taken, else the one with the fewest wrong.
     """
     usual = 4 if spec.normalised else 3
     known = {"forward": takes_bias(forward, usual), "backward": takes_bias(backward, usual + 1)}

@@ -58,6 +58,7 @@ class LayerSpec:
 
     @property
     def transposed(self) -> bool:
+        """Whether the layer is a transposed convolution."""
         return "transpose" in self.kind
 
     @property
@@ -86,8 +87,8 @@ class LayerSpec:
         """(before, after) along each axis, for the size of x.
 
         "same" and "valid" are those of XLA. With "same", a convolution has ceil(size / stride)
-        windows and, of an odd padding, the longer part after x; y of a transposed one has the size
-        of x times stride.
+        windows, and the y of a transposed one has size * stride entries. If the padding is odd, its
+        larger part is after x; a transposed one crops the larger part after y.
         """
         if self.padding == "valid":
             return ((0, 0),) * self.dims
@@ -117,7 +118,7 @@ class LayerSpec:
         )
 
     def remainder(self, size: Ints, kernel: Ints) -> Ints:
-        """How many entries the last window leaves over, along each axis."""
+        """The number of entries after the last window, along each axis."""
         if self.transposed:
             return (0,) * len(size)
         pads = self.pads(size, kernel)
@@ -162,7 +163,7 @@ class LayerSpec:
     # -- the weight and its norms
 
     def view(self, w: np.ndarray) -> np.ndarray:
-        """A weight in torch's layout as one whose axes keep norms."""
+        """The view of a weight in torch's layout: norms keep each axis or sum over it."""
         w = self.theirs("w", w)
         if self._shared:
             G = self.groups
@@ -170,7 +171,7 @@ class LayerSpec:
         return w
 
     def weight(self, view: np.ndarray) -> np.ndarray:
-        """The same backwards."""
+        """From the view to torch's layout."""
         return self.ours("w", self.handed(view))
 
     def handed(self, view: np.ndarray) -> np.ndarray:
@@ -179,7 +180,7 @@ class LayerSpec:
 
     @property
     def _shared(self) -> bool:
-        """Whether entries of several outputs stand along one axis of the weight."""
+        """Whether one axis of the weight has entries of several outputs."""
         return self.transposed and self.groups > 1 and self.axis == "output"
 
     @property

@@ -106,7 +106,7 @@ def _raised(run: LayerRun) -> None:
 
 
 def _common(run: LayerRun, bad: list[Prepared]) -> str:
-    """What cases have in common that others have not."""
+    """The features that the bad cases share and the other cases lack, as text."""
     words = {
         "remainder": "where a stride leaves a remainder",
         "kernel": "where the kernel is not square", "size": "where x is not square",

@@ -94,6 +94,7 @@ class Asked:
 
     @property
     def wrong(self) -> bool:
+        """Whether an answer is off by more than is allowed."""
         return any(self.observation.worst(output) > 1 for output in self.outputs)
 
 

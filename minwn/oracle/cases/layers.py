@@ -99,6 +99,7 @@ class Plans(NamedTuple):
 
 
 def plans(p: Plans, quick: bool = True) -> Iterator[Plan]:
+    """The sizes of the cases, 4 or 6 of them; x grows until some y belongs to its size."""
     d = len(p.stride)
     for number in range(4 if quick else 6):
         c, o = _CHANNELS[number] if d else _FEATURES[number]

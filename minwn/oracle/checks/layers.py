@@ -102,7 +102,7 @@ def _equal(xs: Any, ys: Any) -> bool:
 
 
 def _adds_up(a: Any, b: Any, c: Any) -> bool:
-    """Whether three numbers grow by the same, but for rounding."""
+    """Whether c - b is a, and not 0: the third answer has the first added to the second."""
     a, b, c = map(as_float64, (a, b, c))
     if not a.shape == b.shape == c.shape:
         return False
@@ -159,7 +159,7 @@ def layer_laws(run: LayerRun) -> CheckResult | None:
             try:
                 with np.errstate(all="ignore"):
                     found = law(point)
-            except Exception:  # the checks that ask for these say so
+            except Exception:  # other checks make these calls, and report the error
                 continue
             if found is not None:
                 run.laws[name] = found
@@ -327,10 +327,10 @@ LAWS: dict[str, Callable[[Point], float | None]] = {
 
 
 def own_forward(run: LayerRun) -> CheckResult | None:
-    """Along one direction for each input, in float64.
+    """The gradients against differences of forward, along one direction for each input, in float64.
 
-    y is linear in x, b, g and a plain w, for which a single difference has no error but rounding;
-    along v, Ridders' extrapolation as in `differences`.
+    y is linear in x, b, g and a plain w: there one difference has no error but rounding. Along v,
+    Ridders' extrapolation is used, as in `differences`.
     """
     if not {"forward", "backward"} <= run.answered:
         return None
@@ -346,7 +346,7 @@ def own_forward(run: LayerRun) -> CheckResult | None:
                 return None
             bars = run.ask("backward", p, "float64")
             ratios = [_difference(run, p, name, bar) for name, bar in bars.items()]
-    except Exception:  # the checks that ask for these say so
+    except Exception:  # other checks make these calls, and report the error
         return None
     if not ratios:
         return None
@@ -374,7 +374,7 @@ def _difference(run: LayerRun, p: Prepared, name: str, bar: Array) -> float:
         up, down = L(1.0), L(-1.0)
         value, error, size = (up - down) / 2, 0.0, (abs(up) + abs(down)) / 2
     allowed = 100 * error + _dot(abs(direction), p.allowed[name]) + 64 * 2.0**-53 * size
-    if argument != "v":  # y at both points, where its bound is at most twice that of here
+    if argument != "v":  # the bounds of y at both points, each at most twice the bound here
         allowed += 2 * _dot(abs(case.y_bar), p.allowed["y"])
     found = abs(_dot(bar, direction) - value)
     return found / allowed if math.isfinite(found) else math.inf

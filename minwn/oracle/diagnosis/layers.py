@@ -7,8 +7,8 @@ Then, in this order:
     weight     the layer's own w is measured from y, and diagnosed; v_bar and g_bar are diagnosed
                with the true w_bar of the layer as their cotangent
     factors    the right answer times one number, plus weight decay, or after a step of training
-    digits     right among integers, and off by the digits of float32 elsewhere
-    unknown    with what the wrong cases and entries have in common
+    digits     right for integers, and elsewhere right to the digits of float32 or float16
+    unknown    the features that the wrong cases and entries share
 
 One mistake that explains several answers comes before one for each.
 """
@@ -45,6 +45,10 @@ VAGUE = 3  # the rank of a diagnosis without a formula
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
 
 
+def _unmeasured() -> None:
+    """No weight: the layer cannot be asked again."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seen:
     """The answers of one case, in torch's layout; v_bar and g_bar as the view of the weight."""
@@ -58,7 +62,7 @@ class Seen:
     dtype: str
     exact: bool
     features: frozenset[str] = frozenset()
-    measure: Callable[[], Array | None] = lambda: None  # the layer's own w, from y
+    measure: Callable[[], Array | None] = _unmeasured  # the layer's own w, from y
 
     def wrong(self, output: str) -> Array:
         """Mask of wrong entries; all of them where the shape is another."""
@@ -71,6 +75,7 @@ class Seen:
         return bad & (got != want)
 
     def bad(self, output: str) -> bool:
+        """Whether the answer is there and an entry of it is wrong."""
         return output in self.got and bool(self.wrong(output).any())
 
     def near(self, output: str, candidate: Any) -> bool:
@@ -104,7 +109,7 @@ class Found:
 
 
 def diagnose_layer(seen: Sequence[Seen]) -> tuple[list[Diagnosis], bool]:
-    """The names, and whether they are rivals of which only one can be right."""
+    """The names, and whether they are alternatives, of which only one can be right."""
     failing = [output for output in ANSWERS if any(s.bad(output) for s in seen)]
     names = {output: _of_layer(seen, output) for output in failing}
     missing = [output for output in failing if not names[output]]
@@ -254,7 +259,7 @@ def _observation(s: Seen, w_bar: Array, got: Any, expected: Any, allowed: Any) -
 
 
 def _named(observations: list[Observation], outputs: Sequence[str]) -> dict[str, list[Found]]:
-    """The names of a diagnosis that are names."""
+    """What the diagnosis of weight normalisation names, without unknown mistakes and wrong axes."""
     # Divisions by an entry or a part of v that is 0 hide the formula they belong to.
     finite = [o for o in observations if all(np.isfinite(x).all() for x in o.got.values())]
     if not finite:
@@ -355,7 +360,7 @@ def _stepped(t: LayerTerms, rate: float) -> Iterator[Array]:
 
 
 def _digits(seen: Sequence[Seen], output: str) -> list[Found]:
-    """Right among integers, and a few digits short elsewhere."""
+    """The name of lost digits: answers that are right for integers, and inexact for reals."""
     relevant = [s for s in seen if output in s.got]
     if any(s.got[output].shape != s.expected[output].shape for s in relevant):
         return []

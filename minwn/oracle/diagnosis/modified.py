@@ -110,6 +110,7 @@ def _factor(seen: Sequence[Observation], output: str) -> float | None:
 
 
 def modified(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """The diagnosis of an added term, a clipped gain or a rough root; [] where none fits."""
     for search in (_added, _clipped, _rough):
         found = search(seen, output)
         if found:

@@ -56,24 +56,29 @@ class LayerTerms:
     # -- the answers with other inputs or another layer
 
     def y(self, layer: Layer | None = None, **other: Any) -> Array:
+        """y, (n, o, *out), of this layer or another. other: x, w or b in place of its own."""
         x, w, b = (other.get(name, getattr(self, name)) for name in ("x", "w", "b"))
         return (layer or self.layer).y(x, w, b)
 
     def x_bar(self, layer: Layer | None = None, **other: Any) -> Array:
+        """x_bar, (n, c, *size). other: y_bar or w in place of its own."""
         y_bar, w = (other.get(name, getattr(self, name)) for name in ("y_bar", "w"))
         return (layer or self.layer).x_bar(y_bar, w)
 
     def w_bar(self, layer: Layer | None = None, **other: Any) -> Array:
+        """w_bar, of w's shape. other: y_bar or x in place of its own."""
         y_bar, x = (other.get(name, getattr(self, name)) for name in ("y_bar", "x"))
         return (layer or self.layer).w_bar(y_bar, x)
 
     def b_bar(self, y_bar: Array | None = None) -> Array:
+        """b_bar, (o,), of this y_bar or another."""
         return self.layer.b_bar(self.y_bar if y_bar is None else y_bar)
 
     # -- parts
 
     @property
     def n(self) -> int:
+        """The number of samples."""
         return len(self.x)
 
     @property
@@ -83,6 +88,7 @@ class LayerTerms:
 
     @property
     def groups(self) -> int:
+        """The number of groups of channels."""
         return self.layer.windows.groups
 
     @property

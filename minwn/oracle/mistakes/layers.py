@@ -1,6 +1,6 @@
 r"""The mistakes people make in whole layers, as data: y, x_bar, w_bar and b_bar as they come out.
 
-A row holds for each answer the wrong ones that go by its name, computed from the inputs by the
+A row has, for each answer, the wrong answers to which its name is given. They are computed by the
 products of `reference.layer`, in torch's layout. Where the weight is normalised, a wrong w_bar
 shows in v_bar and g_bar, as its right pullback. `diagnosis.layers` also tries each mistake of
 `CATALOGUE` in w, which shows in y and x_bar, and in v_bar and g_bar behind a right w_bar.
@@ -65,7 +65,7 @@ def _along_any(change: Options) -> Rules:
 
 
 def _windows(change: Options) -> Rules:
-    """y, x_bar and w_bar with other windows; and y with as many of them as then fit."""
+    """y, x_bar and w_bar with other windows, and y with the number of windows that then fit."""
 
     def kept(layer: Layer) -> Layer | None:
         options = change(layer)
@@ -181,7 +181,7 @@ def _more_dilation(layer: Layer) -> dict[str, Any]:
 
 def _less_dilation(layer: Layer) -> dict[str, Any] | None:
     found = tuple(max(d - 1, 1) for d in layer.windows.dilation)
-    return {"dilation": found} if max(found, default=1) > 1 else None  # else it is forgotten
+    return {"dilation": found} if max(found, default=1) > 1 else None  # else another mistake
 
 
 def _exchanged_options(layer: Layer) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _short_x_bar(t: LayerTerms) -> Any:
 
 
 def _padded_by(mode: Any) -> Rules:
-    """y and w_bar where x goes on beyond its edges in another way than by zeros."""
+    """y and w_bar where x is padded by other values than zeros."""
 
     def by(output: str) -> Rule:
         def rule(t: LayerTerms) -> Any:
@@ -234,7 +234,7 @@ def _padded_by(mode: Any) -> Rules:
 
 
 def _written(way: Callable[[Array, Layer], Array]) -> Rules:
-    """Something else in the place of the sum over windows that overlap."""
+    """y or x_bar where something else replaces the sum over overlapping windows."""
 
     def made(t: LayerTerms, y: Array) -> Array:
         return way(sent(y, t.w, t.layer.windows), t.layer)
@@ -246,7 +246,7 @@ def _written(way: Callable[[Array, Layer], Array]) -> Rules:
 
 
 def _assigned(windows_first: bool) -> Callable[[Array, Layer], Array]:
-    """The last of the windows, or of the taps, that has an entry keeps it."""
+    """Each entry is assigned, not added to: the last window, or tap, that reaches it stays."""
 
     def made(cols: Array, layer: Layer) -> Array:
         w = layer.windows
@@ -270,7 +270,7 @@ def _averaged(cols: Array, layer: Layer) -> Array:
 
 
 def _last_output(t: LayerTerms) -> Any:
-    """x_bar where the outputs are assigned like the windows: the last one is left."""
+    """x_bar where outputs are assigned, not added, as windows are: only the last one stays."""
     if t.layer.transposed or t.groups > 1 or not t.d:
         return None
     y_bar = _only(t.y_bar, 1, t.y_bar.shape[1] - 1)
@@ -357,12 +357,12 @@ def _w_of_first_group(t: LayerTerms) -> Any:
 
 
 def _filled(array: Array, order: tuple[int, ...]) -> Array:
-    """(n, c, positions) that was filled in another order, and reshaped without a transpose."""
+    """An array that was filled in another order, and reshaped without a transpose."""
     return array.reshape(*array.shape[:2], -1).transpose(order).reshape(array.shape)
 
 
 def _misread(array: Array, order: tuple[int, ...]) -> Array:
-    """The other direction: memory that is read as if it had another order."""
+    """The opposite mistake: an array whose memory is read in another order."""
     sizes = (*array.shape[:2], math.prod(array.shape[2:]))
     other = array.reshape([sizes[i] for i in order])
     return other.transpose(np.argsort(order)).reshape(array.shape)

@@ -185,17 +185,21 @@ class Layer:
         return self.windows.size if self.transposed else self.windows.out
 
     def y(self, x: Array, w: Array, b: Array | None = None) -> Array:
+        """The output, with b added where it is given.   -> (n, o, *out)"""
         found = (write if self.transposed else read)(x, w, self.windows)
         return found if b is None else found + b.reshape(-1, *[1] * len(self.size))
 
     def x_bar(self, y_bar: Array, w: Array) -> Array:
+        """dL/dx.   y_bar (n, o, *out), w -> (n, c, *size)"""
         return (read if self.transposed else write)(y_bar, w, self.windows)
 
     def w_bar(self, y_bar: Array, x: Array) -> Array:
+        """dL/dw.   y_bar (n, o, *out), x (n, c, *size) -> w's shape"""
         pair = (x, y_bar) if self.transposed else (y_bar, x)
         return weigh(*pair, self.windows)
 
     def b_bar(self, y_bar: Array) -> Array:
+        """dL/db: y_bar summed over samples and positions.   (n, o, *out) -> (o,)"""
         return np.asarray(y_bar.sum(axis=(0, *range(2, y_bar.ndim))))
 
     # -- how far from these one may be

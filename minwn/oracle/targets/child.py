@@ -5,11 +5,11 @@
 
 The target is read and called in the child; cases and verdicts are made here. A remote function
 behaves as the function itself would in this process: what it writes to its inputs is written here,
-an answer that shares memory with an input does so here, a call that changes an earlier answer
-changes it here, and an array that is handed over twice is the same object there. So a check need
-not know where a function runs.
+an answer that shares memory with an input shares it here, a call that changes an earlier answer
+changes it here, and an array that is handed over twice is one object in the child. So no check
+has to know where a function runs.
 
-A call that does not end, and one that ends the process, raise `Lost`; the process is then gone, and
+A call that does not end, or that ends the process, raises `Lost`. The process is then gone, and
 every later call raises the same. What the target prints is kept, up to a limit, and goes nowhere.
 """
 
@@ -99,7 +99,7 @@ class Child:
         return self
 
     def _start_reading(self) -> None:
-        """Start; where a question of the reader is the end of the process, without the reader."""
+        """Start the child; if reading the target ends it, start again without reading."""
         try:
             self._start()
         except Gone as lost:
@@ -324,7 +324,7 @@ def _end(process: Any) -> None:
     """Kill a process with all that it has started, and collect it."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)  # it leads a session, but for its first moments
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a session, except at first
     process.kill()
     process.join()
     process.close()
@@ -432,7 +432,7 @@ def _serve(
 
 
 def _without_functions(found: Found) -> tuple[Found, list[dict[str, Any]]]:
-    """What the parent is told of a reading and its variants; and about their functions."""
+    """The reading and its variants without their functions, and what the parent needs of these."""
     about = [
         {role: _about(f) for role, f in each.functions.items()} for each in (found, *found.variants)
     ]
@@ -497,7 +497,7 @@ class _Calls:
 
 
 def _alike(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether all of x can be written to, and it lies as y does."""
+    """Whether x is writable and has the memory layout of y."""
     writeable = x.flags.writeable and y.flags.writeable
     return writeable and (x.shape, x.strides, x.dtype) == (y.shape, y.strides, y.dtype)
 
@@ -511,7 +511,7 @@ class _Channel:
     def send(self, *message: Any) -> None:
         try:
             data = pickle.dumps(message, 5)
-        except Exception as error:  # an answer or a setting that is known in the child alone
+        except Exception as error:  # an answer or a setting of a class that only the child has
             data = pickle.dumps(("raised", *_raised(error)), 5)
         with self._lock:
             self._connection.send_bytes(data)
@@ -553,7 +553,7 @@ def _apart(channel: _Channel) -> None:
 
 @contextlib.contextmanager
 def _limited(timeout: float) -> Iterator[None]:
-    """A child whose parent was killed ends as well; a parent that lives is earlier."""
+    """End a child whose parent was killed. A parent that lives stops it before that."""
     if not hasattr(signal, "alarm"):
         yield
         return

@@ -36,6 +36,7 @@ class LayerFunctions:
     gain: int = 0
 
     def has(self, what: str) -> bool:
+        """Whether it has a "forward" or a "backward"."""
         return getattr(self, what) is not None
 
     @property

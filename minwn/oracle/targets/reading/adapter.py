@@ -1,4 +1,4 @@
-"""The text of an adapter: a file that calls somebody's code as the contract wants it.
+"""The text of an adapter: a file that calls an author's code as the contract asks.
 
 It has the names of that code, and a mark on every line that only its author can fill in. Where all
 names are known there is no mark, and `minwn check` judges the file as it is.
@@ -84,7 +84,7 @@ def _of_pair(pair: Pair, layer: bool) -> str:
 
 
 def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
-    """f(v, g), with a marked None for what no table knows."""
+    """The text f(v, g); an argument that no table knows gets a guess and a mark."""
     found = [p for p in (parameters(f) or []) if p.default is p.empty
              and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     roles = [(p.name, role_of(p.name, backward=backward, layer=layer)) for p in found]

@@ -1,13 +1,13 @@
-"""How the arrays of an implementation lie beside the oracle's: the shape of g, the order of axes.
+"""How the arrays of an implementation differ from the oracle's: the shape of g, the order of axes.
 
 The oracle's g keeps v's rank, with 1 along every axis that a norm runs over. An arrangement gives
-arrays as the implementation wants them, and takes its answers back. It moves numbers, and computes
-with them in one case alone: where the gain is stored as a logarithm s, g = e^s,
+arrays as the implementation wants them, and takes its answers back. It only moves numbers, except
+where the gain is stored as a logarithm s, g = e^s. Then
 
     w and v_bar are linear in g, g_bar = s_bar / g, and w(-g, v) = w(g, -v),
 
-so that a slice with g = 0 is asked with g = 1 and multiplied by 0, and one with g < 0 with -v.
-The rounding of s = log g is undone: what is asked with e^s = g (1 + d) is divided by 1 + d.
+so a slice with g = 0 is asked with g = 1, and its answer is multiplied by 0; one with g < 0 is
+asked with -g and -v. As s is rounded, e^s = g (1 + d): the answers are divided by 1 + d.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Arrangement:
         sign = np.where(g < 0, -1, 1).astype(g.dtype)
         size = np.where(g == 0, 1, np.abs(g)).astype(g.dtype)
         s = np.log(size.astype("longdouble")).astype(g.dtype)
-        asked = np.exp(s.astype("longdouble"))  # e^s, beside which |g| was rounded
+        asked = np.exp(s.astype("longdouble"))  # e^s; it differs from |g| by the rounding of s
         w = (size / asked) * (g != 0)
         factors = {"w": w, "v": w * sign, "g": sign / asked}
         return {"v": v * sign, "g": s}, factors
@@ -70,12 +70,12 @@ class Arrangement:
         return {"v": asked["v"], "g": GAINS[self.gain].give(asked["g"])}
 
     def result(self, w: Any, arrays: Arrays) -> Any:
-        """w, of the oracle's v and g."""
+        """The answer w as that of the oracle's v and g."""
         factors = self.problem(arrays)[1]
         return w if not factors else _times(w, factors["w"])
 
     def gradients(self, found: Arrays, arrays: Arrays) -> tuple[Any, Any]:
-        """(v_bar, g_bar), with the shapes of the oracle's v and g where theirs fit."""
+        """(v_bar, g_bar), in the shapes of the oracle's v and g; a wrong shape stays wrong."""
         factors = self.problem(arrays)[1]
         given = GAINS[self.gain].give(np.asarray(arrays["g"]))
         g_bar = place(found["g"], np.shape(given), np.shape(arrays["g"]))
@@ -104,7 +104,7 @@ def _tuple(letters: list[str]) -> str:
 
 
 def place(x: Any, theirs: tuple[int, ...], ours: tuple[int, ...]) -> Any:
-    """x in our shape where it has theirs; else in a shape that is wrong to us as it is to them."""
+    """x in our shape where it has theirs; any other x gets a shape that is wrong for us too."""
     if x is None or theirs == ours:
         return x
     x = np.asarray(x)

@@ -1,4 +1,4 @@
-"""A function's arguments by what they stand for, and the arrays among its answers.
+"""What a function's arguments stand for, and the arrays in its answers.
 
     for call in calls(function, ("v", "g")):     the readings of its arguments, likeliest first
         answer = call({"v": v, "g": g})
@@ -38,6 +38,7 @@ class Context:
     saved_tensors: tuple[Any, ...] = ()
 
     def save_for_backward(self, *arrays: Any) -> None:
+        """Keep the arrays as `saved_tensors`."""
         self.saved_tensors = self.saved = arrays
 
 
@@ -54,6 +55,7 @@ class Named(dict[str, Any]):
     """A dict that is asked under any usual name: {"v": v}["weight_v"] is v."""
 
     def meaning(self, key: str) -> str | None:
+        """The key under which this dict keeps what is asked as `key`; None where there is none."""
         raise NotImplementedError
 
     def __missing__(self, key: str) -> Any:
@@ -75,6 +77,7 @@ class Params(Named):
     """The parameters."""
 
     def meaning(self, key: str) -> str | None:
+        """"v", "g", "b", ...: the role of a usual name."""
         found = names.role(key)
         if found == "log_g":
             return "g"
@@ -85,6 +88,7 @@ class Bundle(Named):
     """The options."""
 
     def meaning(self, key: str) -> str | None:
+        """"stride", "padding", ...: the option of a usual name."""
         return names.option(key)
 
 
@@ -110,6 +114,7 @@ class Call:
         return f"({', '.join(role.removeprefix('saved ') for role in shown)})"
 
     def has(self, role: str) -> bool:
+        """Whether an argument has this role."""
         return any(r == role for _, r, _ in self.roles)
 
     def called(self, role: str) -> str:
@@ -161,7 +166,7 @@ def calls(
     given: Sequence[str] = (),
     saved: Sequence[str] = (),
 ) -> Iterator[Call]:
-    """The readings of a function's arguments: by names, and where these are silent, every order.
+    """The readings of a function's arguments: by names; where names say nothing, in every order.
 
     wanted: the arrays that it may take. given: those that it may leave out, as an object has them.
     saved: the names of other answers of forward, which backward may take
@@ -191,7 +196,7 @@ def calls(
     unknown = [i for i, (_, role, _) in enumerate(roles) if role is None]
     if len(unknown) > MOST or len(unknown) < len([r for r in missing if not backward]):
         return
-    # Where arguments are nameless the arrays that may be left out are tried last.
+    # For arguments whose names say nothing, arrays that may be left out are tried last.
     spare = [role for role in wanted if role not in known and role in given]
     spare += ["cache"] if backward and "cache" not in known else []
     choices = list(itertools.permutations(missing + spare, len(unknown)))
@@ -210,8 +215,10 @@ def calls(
 def _renamed(
     roles: list[tuple[str, str | None, bool]], wanted: Sequence[str]
 ) -> list[tuple[str, str | None, bool]]:
-    """A `weight` or `kernel` beside a gain is v; of two of one role the second is unknown; what is
-    not wanted is unknown too, where an array is meant."""
+    """The roles, corrected: with a gain, a `weight` or `kernel` is v.
+
+    The second of two arguments with one role is unknown, and so is an array that is not wanted.
+    """
     present = [role for _, role, _ in roles]
     found: list[tuple[str, str | None, bool]] = []
     seen: set[str] = set()
@@ -271,7 +278,7 @@ def leaves(answer: Any, called: Sequence[str] = (), path: Path = ()) -> list[Lea
 
 
 def _of_weight(name: str) -> str | None:
-    """v for dw, where the weight itself is no array of its own."""
+    """v for dw, where no argument is the weight itself."""
     return "v" if "w" in (names.cotangent(name), names.role(name)) else None
 
 
@@ -290,7 +297,7 @@ def _numbers(x: Sequence[Any]) -> bool:
 def assigned(
     found: Sequence[Leaf], wanted: Mapping[str, tuple[int, ...]], default: Sequence[str] = ()
 ) -> dict[str, Path]:
-    """{array: the path of its gradient}: by names, where these say nothing by shapes.
+    """{array: the path of its gradient}: by names; where names say nothing, by shapes.
 
     wanted: the shape of each array, in the usual order of gradients. default: the arrays of
     answers whose shapes decide nothing either

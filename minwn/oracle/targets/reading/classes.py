@@ -1,9 +1,9 @@
 """Classes with state as sources: forward(x) or forward(), backward(dout), and arrays in attributes.
 
-A class is made anew for each question, its constructor's arguments filled in by their usual names:
-sizes from the arrays of the question, options from what is asked. An object that was given is
-copied. Where forward takes all arrays and backward too, nothing need be kept, and the methods of
-one object are functions like any others.
+Each question makes a new object of a class. Its constructor's arguments are known by their
+names: sizes come from the arrays of the question, options from what is asked. An object that was
+given is copied. Where forward and backward both take all arrays, nothing need be kept, and the
+methods of one object are functions like any others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding"
 
 
 def methods(holder: Any) -> tuple[str | None, str | None]:
-    """The names of its forward and backward method."""
+    """The names of a class's forward and backward methods."""
     own = [name for name in dir(holder) if callable(getattr(holder, name, None))]
     plain = isinstance(holder, type) and "__call__" not in _defined(holder)
     own = [name for name in own if not (plain and name == "__call__")]
@@ -57,7 +57,7 @@ def classes(space: Mapping[str, Any], module: str) -> list[type]:
 
 
 def sources(holder: Any, name: str) -> Iterator[Source]:
-    """The readings of a class or an object, and what raised where it cannot be made."""
+    """The readings of a class or an object, and the errors of those that cannot be made."""
     forward, backward = methods(holder)
     cls = holder if isinstance(holder, type) else type(holder)
     ways = [fresh(holder)] if cls is not holder else [*makers(cls)]

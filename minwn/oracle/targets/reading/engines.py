@@ -19,6 +19,11 @@ import numpy as np
 __all__ = ["ENGINES", "Engine", "engine_of", "lower"]
 
 
+def _as_it_is(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, not compiled."""
+    return f
+
+
 @dataclass(frozen=True)
 class Engine:
     """A framework that has arrays of its own."""
@@ -27,7 +32,7 @@ class Engine:
     lift: Callable[[np.ndarray], Any]
     gradients: Callable[[Callable[..., Any], Sequence[Any], Any], Sequence[Any]]
     dtype: Callable[[], str]  # in which it computes by default
-    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda f: f
+    compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = _as_it_is
     wide: Callable[[], AbstractContextManager[Any]] = nullcontext  # float64 is float64
 
 
@@ -68,7 +73,7 @@ def _jax_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -> 
 
 
 def _jax_compiled(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled for each shape; as it is where it branches on values."""
+    """The function, compiled for each shape; not compiled where it branches on values."""
     import jax
 
     fast = jax.jit(f)

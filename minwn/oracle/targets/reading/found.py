@@ -1,4 +1,4 @@
-"""What a reading comes to: functions that `check` or `check_layer` takes, or the reason why not."""
+"""The result of a reading: functions that `check` or `check_layer` takes, or why there are none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Found:
     """The arguments of `check(**functions, **settings)`, or of `check_layer`.
 
     kind: "weight_norm" or "layer". statement: how it was read, in lines. variants: other settings
-    in which the same layer is judged, as another stride
+    in which the same layer is judged, such as another stride
     """
 
     name: str
@@ -37,7 +37,7 @@ class Found:
 
 
 class Unreadable(TargetError):
-    """There is something, and it cannot be called as it was read.
+    """The target has code, but the oracle cannot call it as it was read.
 
     found: what there is. tried: each reading, and what it said. adapter: the text of a file that
     calls it, with lines to fill in. hints: options that may help

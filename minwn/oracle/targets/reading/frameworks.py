@@ -1,6 +1,6 @@
 """Modules of PyTorch, Flax, Equinox and Keras as sources: weights by name, their own autodiff.
 
-A class is made anew for each question, as any other (`classes`), or, for Flax, initialised with
+Each question makes a new object, as for any other class (`classes`); Flax's are initialised with
 an x of the question. Weights are found by the last part of their names: "linear.weight_v" is v. The
 library's parametrizations keep g and v as original0 and original1.
 """
@@ -150,7 +150,7 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
 
 
 def _check_gain(v: Any, g: Any, ones: list[bool]) -> None:
-    """PyTorch reads beyond a g that has another shape than it expects."""
+    """Raise before PyTorch is given a g of a wrong shape: it would read beyond its end."""
     own = tuple(1 if one else n for one, n in zip(ones, v, strict=False))
     if len(g) != len(ones) or (len(g) == len(v) and tuple(g) != own):
         raise ValueError(f"g has the shape {tuple(g)}, another than its own")
@@ -173,7 +173,7 @@ def _made(holder: Any) -> list[Callable[[Mapping[str, Any]], Any]]:
 
 
 def _options_of(first: Any) -> dict[str, Any]:
-    """Of the module, or of the only layer inside that has some."""
+    """The options of a module, or of the first layer in it that has options."""
     found = classes.options_of(first)
     for _, inner in first.named_children() if hasattr(first, "named_children") else ():
         found = found or classes.options_of(inner)

@@ -93,13 +93,13 @@ def _differentiates(f: Function, name: str, own: Mapping[str, Any]) -> bool:
 
 
 def _norm_stem(own: Mapping[str, Any]) -> str:
-    """What grad_v and grad_g are the gradients of: the only forward there is, by its stem."""
+    """The stem of the forward to which grad_v and grad_g belong: the only one there is."""
     found = [names.stem(n) for n in own]
     return next((rest for rest, way in found if way == "forward"), "")
 
 
 def _may_be_forward(f: Function, rest: str) -> bool:
-    """Whether a function without a backward may be what is meant: by its name or arguments."""
+    """Whether a lone forward may be the target: by its name or arguments."""
     known = {names.role(p.name) for p in (parameters(f) or ())}
     gain = known & {"g", "log_g"}
     return bool((gain and known & {"v", "w"}) or names.stem(f.__name__)[1] == "forward"

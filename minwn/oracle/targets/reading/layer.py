@@ -1,8 +1,8 @@
 """From a source to the functions that `check_layer` takes, in torch's layout.
 
 Three things are found from y alone: the layout of x and of the weight (`X`, `W`), the shapes of b
-and g, and the options. Options are read from attributes; where there are none, those of `USUAL` are
-left whose y has the right size for two sizes of x, and of these the one whose y is right. Neither
+and g, and the options. Options are read from attributes. Where there are none, the options
+of `USUAL` are tried: y must have the right size for two sizes of x, and a right y decides. Neither
 the side of a padding nor the order of taps is ever fitted.
 """
 
@@ -51,7 +51,7 @@ BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
 )
-# Where options can be asked for, these are: each hides other mistakes.
+# The options that are tried where they are arguments: each hides other mistakes.
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
     {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2},
@@ -64,7 +64,7 @@ SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7,
 
 @dataclass(frozen=True)
 class Layout:
-    """How the arrays of a layer lie beside torch's."""
+    """How the arrays of a layer differ from torch's."""
 
     kind: str
     x: str
@@ -87,7 +87,7 @@ class Layout:
         return array.reshape(kept)
 
     def take(self, role: str, found: Any, given: Any, ours: tuple[int, ...]) -> Any:
-        """Theirs back to torch's layout, where it has the shape of what was given."""
+        """From their layout to torch's; an answer of a wrong shape stays wrong."""
         if found is None:
             return None
         found = np.asarray(found)
@@ -131,7 +131,7 @@ class LayerAttempt:
     layout: Layout
     options: dict[str, Any]
     settings: dict[str, Any]
-    kernel: tuple[int, ...] | None = None  # that alone, where its size is fixed
+    kernel: tuple[int, ...] | None = None  # the only size, where it is fixed
     channels: tuple[int, int] | None = None
     main: Path = ()
     order: dict[str, Path] = field(default_factory=dict)
@@ -145,10 +145,12 @@ class LayerAttempt:
 
     @property
     def normalised(self) -> bool:
+        """Whether the weight is made of v and g."""
         return "v" in self.roles
 
     @property
     def spec(self) -> LayerSpec:
+        """The spec of this reading; ValueError for options that no layer has."""
         chosen = {k: v for k, v in self.settings.items() if k in ("form", "eps", "dtype", "axis")}
         return make_layer_spec(
             kind=self.layout.kind, normalised=self.normalised, **self.options, **chosen,
@@ -157,10 +159,12 @@ class LayerAttempt:
     # -- the functions that are judged
 
     def forward(self, *arrays: Any) -> Any:
+        """y in torch's layout, of the arrays in the order of `roles`."""
         answer, _ = self.source.ask(self._given(arrays))
         return self._y(answer.at(self.main))
 
     def backward(self, y_bar: Any, *arrays: Any) -> tuple[Any, ...]:
+        """A gradient for each array, in torch's layout; None for those it does not answer."""
         given = self._given(arrays)
         answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
         found = []
@@ -195,7 +199,7 @@ class LayerAttempt:
     # -- the probes
 
     def problem(self, which: int) -> Problem:
-        """One of two, of different sizes, kernels and channels where these are free."""
+        """The first or second problem. They differ in size, kernel and channels, where free."""
         d = KINDS[self.layout.kind]
         kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
         channels = self.channels or CHANNELS[which]
@@ -204,7 +208,7 @@ class LayerAttempt:
     def probe(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Ask a layer of known or unknown options, and keep those that its y proves."""
         asked = []
-        self.options = dict(candidates[0])  # groups, by which a weight has its shape
+        self.options = dict(candidates[0])  # the shape of the weight depends on groups
         with np.errstate(all="ignore"):
             for which in (0, 1):
                 p = self.problem(which)

@@ -156,10 +156,12 @@ def is_upstream(name: str) -> bool:
 
 
 def is_cache(name: str) -> bool:
+    """Whether an argument of this name is what forward keeps for backward."""
     return plain(name) in _SETS["cache"]
 
 
 def is_context(name: str) -> bool:
+    """Whether an argument of this name is a context, such as PyTorch's ctx."""
     return plain(name) in _SETS["context"]
 
 
@@ -217,7 +219,9 @@ def method(names: list[str], known: tuple[str, ...]) -> str | None:
 
 
 def wanted_axis(text: str) -> Any:
-    """The axis of outputs that a text tells: 0, -1, None for one norm of the whole; ... where it
-    tells none, or several."""
+    """The axis of outputs that a text names: 0, -1, or None for one norm of the whole.
+
+    ... (Ellipsis) where it names none, or several.
+    """
     found = [axis for axis, pattern in AXES_SAID.items() if re.search(pattern, text)]
     return found[0] if len(found) == 1 else ...

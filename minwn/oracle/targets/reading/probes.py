@@ -1,14 +1,14 @@
 """Questions to an implementation whose names decide too little, and what each answer proves.
 
-    shape       w has the shape of v; an answer of backward belongs to what has its shape
+    shape       w has the shape of v; an answer of backward belongs to the array of its shape
     truth of w  of the readings that are left, the one whose w is g v / h(v), to three digits. It
                 tells the axis, the shape of g, a logarithm, and the order of v and g
-    gain        g_bar has the shape of the g that was given: else g was meant to be another
+    gain        g_bar has the shape of the g that was given; else g should have another shape
     degrees     2 w_bar doubles both gradients, 2 g doubles v_bar alone, 2 v halves v_bar alone:
                 which of the arguments without names is which
 
 None of them asks whether a gradient is right, so that no wrong gradient is read as a right one.
-What the truth of w has chosen is judged afterwards, to the last digit.
+The reading that is chosen by the truth of w is judged afterwards, to the last digit.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def later(axis: Any, rank: int, role: str, dtype: str) -> tuple[np.ndarray, ...]
 
 
 def close(x: Any, truth: np.ndarray) -> bool:
-    """Whether x is the truth, to three digits; what is nearer is judged, not read."""
+    """Whether x is the truth, to three digits. `check` judges the other digits."""
     x = _array(x)
     if x is None or x.shape != truth.shape:
         return False
@@ -86,7 +86,7 @@ def _array(x: Any) -> np.ndarray | None:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the probes of one reading said. None: it was not asked."""
+    """What the probes of one reading said. None: a probe was not made."""
 
     raised: str | None = None
     truth: bool = False
@@ -109,5 +109,5 @@ class Evidence:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """By which readings are sorted."""
+        """The key by which readings are sorted."""
         return self.worth, self.degrees or 0

@@ -1,4 +1,4 @@
-"""From what a person names to a reading: the order in which things are looked for.
+"""From a target to a reading. What is looked for, in this order:
 
     1  functions of weight norm     2  classes     3  functions of layers
 
@@ -39,7 +39,7 @@ CONSTANTS = (
 def understood(
     target: Any, hints: Mapping[str, Any], loaded: Callable[[], None] = lambda: None
 ) -> Found:
-    """How a target is read. Raises Unreadable, or TargetError where there is nothing to read.
+    """The reading of a target. Raises Unreadable, and TargetError where there is nothing to read.
 
     loaded: called between loading and the first question
     """
@@ -85,7 +85,7 @@ def _valid(settings: Mapping[str, Any], name: str) -> None:
 
 
 def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:
-    """What else there is, for it may be what was meant."""
+    """The code that was not judged: it may be what the author meant."""
     others = [
         x.name if isinstance(x, Pair) else f"class {_name(x)}" for x in candidates
         if x is not judged and not (isinstance(x, Pair) and not x.backward)
@@ -133,12 +133,12 @@ def _space(holder: Any, module: ModuleType | None) -> Mapping[str, Any]:
 
 
 def _named(target: str) -> tuple[Any, ModuleType | None, str]:
-    """What a person names."""
+    """The object, module and short name of a file or module given by name."""
     return *located(target), short(target)
 
 
 def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
-    """An object of Python's own."""
+    """The object, module and short name of a Python object."""
     if isinstance(target, ModuleType):
         return target, target, target.__name__
     name = getattr(target, "__qualname__", type(target).__name__)

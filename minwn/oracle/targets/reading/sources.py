@@ -1,4 +1,4 @@
-"""Code that was found, as one thing to ask: arrays by role in, answers by where they are out.
+"""The code that was found, as one thing to ask: arrays by role in, answers by path out.
 
 A source is two functions, or an object with state: then a new object is made for each question (its
 gradients may add up), its arrays are put into its attributes, and its gradients are looked for in
@@ -35,6 +35,7 @@ class Answer:
     leaves: list[Leaf]
 
     def at(self, path: Path) -> Any:
+        """The array at a path; None where there is none."""
         return next((x.value for x in self.leaves if x.path == path), None)
 
 
@@ -69,6 +70,7 @@ class Source:
 
     @property
     def differentiates(self) -> bool:
+        """Whether it has gradients: by a backward or by autodiff."""
         return bool(self.backward or self.autodiff)
 
     @property
@@ -80,7 +82,7 @@ class Source:
         )
 
     def settle(self, order: dict[str, Path]) -> None:
-        """Where backward steps one array, an array that it leaves as it is has the gradient 0."""
+        """If backward changes one array by a step, one that it does not change has gradient 0."""
         if any(path[0] == "step" for path in order.values()):
             for role in self.state:
                 order.setdefault(role, ("step", role))
@@ -194,7 +196,7 @@ class Source:
 
 
 def pulled(answer: Answer) -> tuple[Call, ...]:
-    """The backward that forward has answered together with its result, where there is one."""
+    """The backward that forward has returned with its result; () where there is none."""
     if not any(inspect.isroutine(x.value) for x in answer.leaves):
         return ()
     return (Call(pull, (("pull", "pull", False), ("upstream", "upstream", False))),)
@@ -239,7 +241,7 @@ def get(holder: Any, path: Path) -> Any:
 
 
 def put(holder: Any, path: Path, value: Any) -> None:
-    """Put a value there: by assignment, as its author would."""
+    """Assign a value at a path, as the author's code would."""
     for part in path[:-1]:
         holder = holder[part] if isinstance(holder, Mapping | list) else getattr(holder, part)
     if isinstance(holder, dict | list):
@@ -299,7 +301,7 @@ def _steps(
 ) -> list[Leaf]:
     """The gradients by which backward itself has changed the weights.
 
-    stepped: those that are known to be; others where they have changed
+    stepped: arrays that are known to be changed; of the others, those that differ are too
     """
     found = []
     for role, path in state.items():

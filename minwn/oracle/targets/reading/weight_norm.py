@@ -1,8 +1,8 @@
 """From a source to the functions that `check` takes: forward(v, g), backward(w_bar, v, g).
 
 Every arrangement of v and g (`AXES` x `GAINS`) is tried on one small problem, in the order of the
-table, until one has all the evidence of `probes` on its side. Where none has, the one with most is
-judged as it is: a wrong w is a wrong w.
+table, until all the evidence of `probes` is for one. Otherwise the one with the most evidence is
+judged, even if its w is wrong: that is for the verdict to say.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ class Attempt:
     # -- the functions that are judged
 
     def forward(self, v: Any, g: Any) -> Any:
+        """w of the oracle's v and g, in the oracle's layout."""
         arrays = {"v": v, "g": g}
         answer, _ = self.source.ask(self._given(arrays))
         return self.arrangement.result(answer.at(self.main), arrays)
 
     def backward(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+        """(v_bar, g_bar), in the shapes of v and g; one that it does not answer is the true one."""
         arrays = {"v": v, "g": g}
         found = self.source.ask(self._given(arrays), w_bar)[1]
         answers = {role: found.at(path) for role, path in self.order.items()} if found else {}
@@ -62,7 +64,7 @@ class Attempt:
         return self.arrangement.gradients(answers, arrays)
 
     def _truth(self, role: str, w_bar: Any, v: Any, g: Any) -> Any:
-        """In the place of a gradient that the source does not answer, so that the other is judged.
+        """The true gradient, for one that the source does not answer: so the other can be judged.
 
         Slices that are not finite are NaN, and do not spread.
         """
@@ -239,7 +241,7 @@ def _same(asked: Any, axis: Any, rank: int) -> bool:
 
 
 def best(sources: Sequence[Source], settings: Mapping[str, Any]) -> list[Attempt]:
-    """The attempts, the best first; those before it in the tables win where evidence is equal."""
+    """The attempts, the best first; where evidence is equal, in the order of the tables."""
     made: list[Attempt] = []
     for attempt in attempts(sources, settings):
         try:
