@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...byhand import linear
+from ...oracle.mistakes.layer_terms import LayerTerms
+from ...oracle.reference.layer import Layer
+from ..catalogue import layer_errors
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -67,7 +70,15 @@ ERRORS = (
      "your b_bar sums over the outputs as well; each has a bias of its own"),
 )
 
-_judge_back = function(_back, back, NAMES, common_errors=ERRORS)
+
+def _terms(y_bar: Any, x: Any, w: Any) -> LayerTerms:
+    layer = Layer.of((), (), stride=(), dilation=(), pads=())
+    assert layer is not None  # without axes there is always one position
+    return LayerTerms(layer, x, w, None, y_bar)
+
+
+ERRORS_OF_LAYERS = layer_errors(_terms, NAMES)
+_judge_back = function(_back, back, NAMES, common_errors=(*ERRORS, *ERRORS_OF_LAYERS))
 
 
 def judge_back(answer: Any) -> str | None:

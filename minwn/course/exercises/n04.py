@@ -9,6 +9,9 @@ import numpy as np
 
 from ...byhand import conv
 from ...ops.window import window_count
+from ...oracle.mistakes.layer_terms import LayerTerms
+from ...oracle.reference.layer import Layer
+from ..catalogue import layer_errors
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -126,6 +129,17 @@ def _with(f: Callable[..., Any], **changed: Any) -> Callable[..., Any]:
 
 def _flipped(x: Any, w: Any, *rest: Any) -> Any:
     return _back(x, w[::-1], *rest)
+
+
+def _terms(
+    y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
+) -> LayerTerms:
+    """Of 4.7, as a layer of one sample and one channel."""
+    layer = Layer.of(
+        (size,), (len(w),), stride=(stride,), dilation=(dilation,), pads=((padding, padding),)
+    )
+    assert layer is not None  # `returned` draws sizes with several windows
+    return LayerTerms(layer, np.zeros((1, 1, size)), w[None, None], None, y_bar[None, None])
 
 
 def numbers(rng: np.random.Generator) -> Numbers:
@@ -336,6 +350,7 @@ EXERCISES = (
                     lambda y_bar, w, size, *how: _back(y_bar, np.ones_like(w), size, *how),
                     "you add up y_bar itself; on its way each is multiplied by a weight",
                 ),
+                *layer_errors(_terms, "x_bar", lambda x_bar: x_bar[0, 0]),
             ),
         ),
         (

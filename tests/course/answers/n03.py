@@ -68,7 +68,7 @@ ANSWERS = {
                 _but(0, lambda y_bar, x, w: (y_bar @ w).T),
                 "x_bar has the right values, but is trans",
             ),
-            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "x_bar is wrong in"),
+            (_but(0, lambda y_bar, x, w: np.ones_like(y_bar) @ w), "you leave out y_bar"),
             (_but(1, lambda y_bar, x, w: x.T @ y_bar), "w_bar has the right values, but is trans"),
             (_but(1, lambda y_bar, x, w: y_bar.T @ x / 5), "w_bar is a mean"),
             (_but(1, lambda y_bar, x, w: np.ones_like(y_bar).T @ x), "does not use y_bar"),
