@@ -27,7 +27,6 @@ from .judges import same
 __all__ = ["layer_errors", "sentence", "weight_norm", "weight_norm_at"]
 
 OF_MISTAKES = {m.id: m.sentence for m in CATALOGUE if m.sentence}
-OF_MISTAKES |= {m.id: m.sentence for m in LAYER_MISTAKES}
 OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
     "coefficient": "your v_bar mixes w_bar and v as it should, but one of its two factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
