@@ -19,6 +19,8 @@ import numpy as np
 
 from ..oracle import CATALOGUE, Diagnosis, check
 from ..oracle.mistakes import Terms
+from ..oracle.mistakes.layer_terms import LayerTerms, Rule
+from ..oracle.mistakes.layers import LAYER_MISTAKES
 from ..oracle.reference.slices import kept_axes
 from ..oracle.spec import make_spec
 from ..validation import choice, door
@@ -26,9 +28,9 @@ from .comparison import array_of, plain
 from .exercise import Judge
 from .judges import function, same
 
-__all__ = ["sentence", "weight_norm", "weight_norm_at"]
+__all__ = ["layer_errors", "sentence", "weight_norm", "weight_norm_at"]
 
-OF_MISTAKES = {mistake.id: mistake.sentence for mistake in CATALOGUE if mistake.sentence}
+OF_MISTAKES = {m.id: m.sentence for m in CATALOGUE if m.sentence}
 OF_DIAGNOSES = {  # by the ids of diagnoses outside the catalogue
     "coefficient": "your v_bar is a sum of w_bar and v, and at least one of the factors is wrong",
     "coefficient_of_v": "the factor of v in your v_bar is wrong; that of w_bar is right",
@@ -163,6 +165,36 @@ def weight_norm_at(output: str, v: Any, g: Any, w_bar: Any, *, axis: int | None 
         if value is not None and same(value, expected) is not None
     ]
     return lambda answer: same(answer, expected, f"your {output}", common_errors=common_errors)
+
+
+def layer_errors(
+    terms: Callable[..., LayerTerms], outputs: str | tuple[str, ...], shape: Any = None
+) -> tuple[tuple[Callable[..., Any], str], ...]:
+    """The mistakes of layers as `common_errors`: wrong functions, each with its sentence.
+
+    terms: of the arguments of the exercise, the layer and its arrays
+    outputs: what the function returns: "y", or ("x_bar", "w_bar", "b_bar")
+    shape: makes the answer of an output of the layer, where that has axes that the exercise lacks
+    """
+    names = (outputs,) if isinstance(outputs, str) else outputs
+
+    def answer(output: str, rule: Rule) -> Callable[..., Any]:
+        def wrong(*arguments: Any) -> Any:
+            try:
+                found = rule(terms(*arguments))
+            except (ValueError, IndexError):  # the mistake cannot be made in these sizes
+                found = None
+            found = shape(found) if shape is not None and found is not None else found
+            if isinstance(outputs, str):
+                return found
+            return tuple(found if name == output else None for name in names)
+
+        return wrong
+
+    return tuple(
+        (answer(output, rule), m.sentence)
+        for m in LAYER_MISTAKES for output in names for rule in m.rules.get(output, ())
+    )
 
 
 class _Adapted:

@@ -107,6 +107,7 @@ def test_the_catalogue():
         assert m.formula
         assert m.fix
         assert m.sentence
+        assert not m.sentence.endswith((".", "?"))
         assert set(m.where) <= {"y", "x_bar", "w_bar", "b_bar"}
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...byhand import linear
+from ...oracle.mistakes.layer_terms import LayerTerms
+from ...oracle.reference.layer import Layer
 from .. import raised, typed
+from ..catalogue import layer_errors
 from ..exercise import Exercise
 from ..judges import choice, function, number
 
@@ -80,7 +83,16 @@ EXAMPLES = (
     ),
 )
 
-_judge_back = function(_back, back, NAMES, common_errors=ERRORS, examples=EXAMPLES)
+
+def _terms(y_bar: Any, x: Any, w: Any) -> LayerTerms:
+    layer = Layer.of((), (), stride=(), dilation=(), pads=())
+    assert layer is not None  # without axes there is always one position
+    return LayerTerms(layer, x, w, None, y_bar)
+
+
+_judge_back = function(
+    _back, back, NAMES, common_errors=(*ERRORS, *layer_errors(_terms, NAMES)), examples=EXAMPLES
+)
 
 
 def judge_back(answer: Any) -> str | None:

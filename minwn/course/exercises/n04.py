@@ -9,6 +9,9 @@ import numpy as np
 
 from ...byhand import conv
 from ...ops.window import window_count
+from ...oracle.mistakes.layer_terms import LayerTerms
+from ...oracle.reference.layer import Layer
+from ..catalogue import layer_errors
 from ..exercise import Exercise
 from ..judges import Formula, choice, function, number
 
@@ -130,6 +133,17 @@ def _with(f: Callable[..., Any], **changed: Any) -> Callable[..., Any]:
 
 def _flipped(x: Any, w: Any, *rest: Any) -> Any:
     return _back(x, w[::-1], *rest)
+
+
+def _terms(
+    y_bar: np.ndarray, w: np.ndarray, size: int, stride: int, padding: int, dilation: int
+) -> LayerTerms:
+    """Of 4.7, as a layer of one sample and one channel."""
+    layer = Layer.of(
+        (size,), (len(w),), stride=(stride,), dilation=(dilation,), pads=((padding, padding),)
+    )
+    assert layer is not None  # `returned` draws sizes with several windows
+    return LayerTerms(layer, np.zeros((1, 1, size)), w[None, None], None, y_bar[None, None])
 
 
 def numbers(rng: np.random.Generator) -> Numbers:
@@ -383,6 +397,7 @@ EXERCISES = (
                     ),
                     "your x_bar still has the padding; cut it off on both sides",
                 ),
+                *layer_errors(_terms, "x_bar", lambda x_bar: x_bar[0, 0]),
             ),
             examples=(
                 (
