@@ -42,13 +42,18 @@ class Context:
         self.saved_tensors = self.saved = arrays
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Leaf:
-    """An array in an answer, or on an object: where it is, its name or "", and itself."""
+    """An array in an answer, or on an object: where it is, its name or "", and itself.
+
+    slot: whether the name is that of a key, an attribute or a function, and no variable's, as in
+    `return x, d`: there the name is its author's word for something, and not for the answer
+    """
 
     path: Path
     name: str
     value: Any
+    slot: bool = True
 
 
 class Named(dict[str, Any]):
@@ -260,21 +265,30 @@ def _name(x: Any) -> str:
     return x.attr if isinstance(x, ast.Attribute) else ""
 
 
-def leaves(answer: Any, called: Sequence[str] = (), path: Path = ()) -> list[Leaf]:
-    """Every array in an answer, tuples, dicts and named tuples opened."""
+def leaves(
+    answer: Any, called: Sequence[str] = (), path: Path = (), *, slot: bool = False
+) -> list[Leaf]:
+    """Every array in an answer, tuples, dicts and named tuples opened.
+
+    called: the names of variables; slot: of keys
+    """
     fields = getattr(answer, "_fields", None)
     if fields and isinstance(answer, tuple):
         answer = dict(zip(fields, answer, strict=True))
     if isinstance(answer, Mapping):
-        return [x for key, value in answer.items() for x in leaves(value, [str(key)], (*path, key))]
+        return [
+            x for key, value in answer.items()
+            for x in leaves(value, [str(key)], (*path, key), slot=True)
+        ]
     if isinstance(answer, tuple | list) and not _numbers(answer):
         own = [*called] if len(called) == len(answer) else [""] * len(answer)
         return [
-            x for i, value in enumerate(answer) for x in leaves(value, [own[i]], (*path, i))
+            x for i, value in enumerate(answer)
+            for x in leaves(value, [own[i]], (*path, i), slot=slot)
         ]
     if answer is None:
         return []
-    return [Leaf(path, called[0] if len(called) == 1 else "", answer)]
+    return [Leaf(path, called[0] if len(called) == 1 else "", answer, slot)]
 
 
 def _of_weight(name: str) -> str | None:
@@ -299,26 +313,35 @@ def assigned(
 ) -> dict[str, Path]:
     """{array: the path of its gradient}: by names; where names say nothing, by shapes.
 
+    The name of a slot decides, and may say that its array is none of those that are wanted. The
+    name of a variable decides between answers whose shapes are right, and leaves none out.
     wanted: the shape of each array, in the usual order of gradients. default: the arrays of
     answers whose shapes decide nothing either
     """
     order: dict[str, Path] = {}
-    used: set[Path] = set()
-    for meaning in (names.cotangent, names.role, _of_weight):
-        for leaf in found:
-            role = meaning(leaf.name) if leaf.name else None
-            role = "g" if role == "log_g" else role
-            if role is not None and role in wanted and role not in order and leaf.path not in used:
-                order[role] = leaf.path
-                used.add(leaf.path)
-    nameless = [x for x in found if not (names.cotangent(x.name) or names.role(x.name))]
-    left = [role for role in wanted if role not in order]
-    for role in list(left):
-        fits = [x for x in nameless if shape_of(x.value) == wanted[role]]
-        if fits:
-            order[role] = fits[0].path
-            nameless.remove(fits[0])
-            left.remove(role)
-    for role, leaf in zip([r for r in (default or wanted) if r in left], nameless, strict=False):
+    rest = [*found]
+
+    def take(role: str, leaf: Leaf) -> None:
         order[role] = leaf.path
-    return order
+        rest.remove(leaf)
+
+    def by_names(*, slot: bool, fits: bool) -> None:
+        for meaning in (names.cotangent, names.role, _of_weight):
+            for leaf in [x for x in rest if x.slot == slot and x.name]:
+                role = meaning(leaf.name)
+                role = "g" if role == "log_g" else role
+                if role is None or role not in wanted or role in order:
+                    continue
+                if not fits or shape_of(leaf.value) == wanted[role]:
+                    take(role, leaf)
+
+    by_names(slot=True, fits=False)
+    by_names(slot=False, fits=True)
+    rest = [x for x in rest if not (x.slot and (names.cotangent(x.name) or names.role(x.name)))]
+    for role in [r for r in wanted if r not in order]:
+        same = [x for x in rest if shape_of(x.value) == wanted[role]]
+        if same:
+            take(role, same[0])
+    by_names(slot=False, fits=False)
+    left = [r for r in (default or wanted) if r not in order]
+    return order | {role: leaf.path for role, leaf in zip(left, rest, strict=False)}

@@ -11,7 +11,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -177,13 +177,13 @@ class Source:
 
         def values(*arrays: Any) -> Any:
             found = self._pure({**given, **dict(zip(self.takes, arrays, strict=True))})
-            seen[:] = [Leaf(x.path, x.name, None) for x in found]
+            seen[:] = [replace(x, value=None) for x in found]
             return [x.value for x in found]
 
         found = self._compiled("values", values, given)(*(given[role] for role in self.takes))
         self.layouts.setdefault(len(found), list(seen))
         return Answer([
-            Leaf(x.path, x.name, lower(value))
+            replace(x, value=lower(value))
             for x, value in zip(self.layouts[len(found)], found, strict=True)
         ])
 
@@ -212,7 +212,7 @@ def _same(x: Any) -> Any:
 
 
 def _lowered(found: list[Leaf]) -> list[Leaf]:
-    return [Leaf(x.path, x.name, lower(x.value)) for x in found]
+    return [replace(x, value=lower(x.value)) for x in found]
 
 
 def _kept(answer: Any, called: list[str]) -> dict[str, Any]:

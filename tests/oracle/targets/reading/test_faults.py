@@ -170,8 +170,11 @@ def weight_norm_backward(dw, v, g):
 
 def written(style, v_bar, g_bar):
     """The text of a style around a core: a function of the three arrays and no other."""
-    head = HEAD.format(v_bar=v_bar, g_bar=g_bar)
-    return head + STYLES[style]
+    return with_core(HEAD + STYLES[style], v_bar, g_bar)
+
+
+def with_core(text, v_bar, g_bar):
+    return text.replace("{v_bar!r}", repr(v_bar)).replace("{g_bar!r}", repr(g_bar))
 
 
 @pytest.fixture
@@ -210,3 +213,49 @@ NO_FAULTS = {
 def test_no_mistake_of_the_catalogue_passes_in_any_style(verdict, style):
     passed = {id for id in FAULTS if verdict(written(style, *FAULTS[id])) != "FAIL"}
     assert passed == NO_FAULTS.get(style, set())
+
+
+# A variable's name in a return statement says nothing of what is answered: shapes do.
+VARIABLES = ["x", "b", "w", "y", "s", "g", "dx", "db", "out", "a", "grad_input", "weight"]
+STYLE_OF_VARIABLES = """
+def forward(v, g):
+""" + W + """
+def backward(w_bar, v, g):
+    {v_bar}, {g_bar} = core(w_bar, v, g)
+    return {answers}
+"""
+LAYER_OF_VARIABLES = """
+def forward(x, v, g, b):
+    return x @ (g * v / norm(v)).T + b, (x, v, g)
+def backward(dout, cache):
+    x, v, g = cache
+    x_bar, b_bar = dout @ (g * v / norm(v)), dout.sum(0)
+    {v_bar}, g_bar = core(dout.T @ x, v, g)
+    return x_bar, {v_bar}, g_bar, b_bar
+"""
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("style", ["v_bar first", "v_bar last", "g_bar"])
+def test_a_variable_s_name_leaves_no_answer_unjudged(verdict, name, style):
+    v_bar, g_bar = ("first", name) if style == "g_bar" else (name, "second")
+    answers = f"{g_bar}, {v_bar}" if style == "v_bar last" else f"{v_bar}, {g_bar}"
+    text = HEAD + STYLE_OF_VARIABLES.format(v_bar=v_bar, g_bar=g_bar, answers=answers)
+    assert verdict(with_core(text, *RIGHT)) == "PASS"
+    for id in ("v_bar no_projection", "v_bar v_bar_negated", "g_bar g_bar_no_norm",
+               "g_bar g_bar_scalar_sum"):
+        assert verdict(with_core(text, *FAULTS[id])) == "FAIL", id
+
+
+@pytest.mark.parametrize("name", ["w", "y", "s", "db", "out", "a"])
+def test_a_variable_s_name_leaves_no_answer_of_a_layer_unjudged(verdict, name):
+    text = HEAD + LAYER_OF_VARIABLES.format(v_bar=name)
+    assert verdict(with_core(text, *RIGHT)) == "PASS"
+    assert verdict(with_core(text, *FAULTS["v_bar no_projection"])) == "FAIL"
+
+
+def test_a_slot_s_name_does_and_the_statement_says_so(tmp_path):
+    text = HEAD + STYLES["dict"].replace('"v": dv', '"x": dv')
+    (tmp_path / "theirs.py").write_text(with_core(text, *RIGHT))
+    reading = oracle.read(str(tmp_path / "theirs.py"))
+    assert "v_bar: none is answered, none is judged" in reading.statement
