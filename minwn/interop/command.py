@@ -415,9 +415,9 @@ def _text(report: dict[str, Any], width: int | None = None) -> str:
             fits = width is None or len(line) <= width
             lines.append(line if fits else line.replace("  ->", "\n    ->"))
     if same:
-        lines.append(f"  carried as they are: {len(same)}, {_some(same)}")
+        lines.append(f"  carried as they are, {len(same)}: {_some(same)}")
     if report["dropped"]:
-        lines.append(f"  not read: {len(report['dropped'])}, {_some(report['dropped'])}")
+        lines.append(f"  not read, {len(report['dropped'])}: {_some(report['dropped'])}")
     notes = [f"  {note}" for note in report["notes"]]
     lines += [textwrap.fill(x, width, subsequent_indent="    ") if width else x for x in notes]
     pairs = sum(len(p["to"]) == 2 for p in report["parameters"])

@@ -151,7 +151,7 @@ def test_fold_and_split_in_files(torch_file: Path, tmp_path: Path, capsys: Any) 
     assert run(torch_file, plain, "--to", "plain") == 0
     shown = capsys.readouterr().out
     assert "  up.weight_g (3, 1, 1), up.weight_v (3, 4, 2)  ->  up.weight (3, 4, 2)\n" in shown
-    assert "  carried as they are: 1, out.weight\n" in shown
+    assert "  carried as they are, 1: out.weight\n" in shown
     assert "  read as torch's, by its names\n" in shown
     assert shown.endswith("plain.npz: 2 parameters, 1 folded\n")
     assert interop.read(plain)[1]["framework"] == "torch"
@@ -186,8 +186,8 @@ def test_what_is_read_and_what_is_not(tmp_path: Path, capsys: Any, rng: Any) -> 
     assert run(path, out, "--to", "plain", "--only", "gen", "--dtype", "float16") == 0
     shown = capsys.readouterr().out
     for line in (
-        "  carried as they are: 2, loss_g, loss_v",
-        "  not read: 2, disc.b, opt",
+        "  carried as they are, 2: loss_g, loss_v",
+        "  not read, 2: disc.b, opt",
         "  left out: freqs, an array of complex128",
         "  loss_g (3,) and loss_v (5, 2) are no weight norm: carried",
     ):
