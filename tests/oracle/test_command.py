@@ -266,7 +266,8 @@ def test_what_does_not_load_is_refused(run, text, words):
     assert (code, err) == (2, "")
     assert out.startswith("REFUSED  mine.py")
     assert words in out
-    code, out, _ = run("mine.py", "right.py", "--timeout", SECONDS, "--json", mine=text, right=RIGHT)
+    both = ("mine.py", "right.py", "--timeout", SECONDS, "--json")
+    code, out, _ = run(*both, mine=text, right=RIGHT)
     assert (code, [r["verdict"] for r in json.loads(out)["reports"]]) == (2, ["REFUSED", "PASS"])
 
 
