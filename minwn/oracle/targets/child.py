@@ -38,9 +38,10 @@ from typing import Any
 import numpy as np
 
 from ...terminal import counted
+from . import reading
 from .implementation import Lost
 from .layer import on_purpose
-from .reading import Found, understood
+from .reading import Found
 from .target import TargetError, load
 from .threads import meet
 
@@ -118,6 +119,7 @@ class Child:
         self.stop()
 
     def _start(self) -> None:
+        assert reading.understood  # which is imported once, and not by each process of a fork
         context = get_context(self.method or _method())
         self._connection, theirs = context.Pipe()
         _PARENTS_ENDS.add(self._connection)
@@ -418,7 +420,7 @@ def _serve(
     try:
         channel.send("started")
         with _limited(timeout), np.errstate(all="ignore"):
-            read = contractual if as_it_is else understood
+            read = contractual if as_it_is else reading.understood
             found = read(target, hints, lambda: channel.send("loaded"))
             calls = _Calls([found, *found.variants])
             channel.send("opened", *_without_functions(found))

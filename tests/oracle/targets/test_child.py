@@ -56,7 +56,7 @@ def as_written(target, hints, loaded):
 def child(write, monkeypatch):
     """Children of texts, which are ended with the test."""
     made = []
-    monkeypatch.setattr(module, "understood", as_written)  # known to a fork alone
+    monkeypatch.setattr(module.reading, "understood", as_written)  # known to a fork alone
 
     def child(text, **how):
         options = {"method": METHODS[0], "timeout": 20} | how
