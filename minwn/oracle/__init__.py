@@ -12,13 +12,16 @@ normalisation. CATALOGUE holds every Mistake that it knows by name, INVARIANTS t
 finds others.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..lazy import attributes
 from . import bounds, truth  # noqa: F401  (old names of modules)
 from .check import check
-from .check_layer import check_layer
 from .checks.invariants import INVARIANTS, laws
 from .diagnosis import Diagnosis
 from .mistakes import CATALOGUE, Mistake
-from .read import Reading, Unreadable, read
 from .reference.truth import OracleFault, expected
 from .report import Report, page
 
@@ -26,3 +29,12 @@ __all__ = [
     "CATALOGUE", "INVARIANTS", "Diagnosis", "Mistake", "OracleFault", "Reading", "Report",
     "Unreadable", "check", "check_layer", "expected", "laws", "page", "read",
 ]
+
+if TYPE_CHECKING:
+    from .layer_check import check_layer
+    from .reading import Reading, Unreadable, read
+else:
+    __getattr__ = attributes(__name__, {
+        "check_layer": "layer_check", "Reading": "reading", "Unreadable": "reading",
+        "read": "reading",
+    })

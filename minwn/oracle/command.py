@@ -18,13 +18,13 @@ from ..terminal import Progress, colours
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
-from .read import Reading, Unreadable, read, refused
+from .reading import Reading, Unreadable, read, refused
 from .report import Report
 from .report.html import page
 from .report.junit import junit
 from .report.matrix import matrix
 from .report.text import printable
-from .spec import RANKS, Spec, make_spec, ranks_of
+from .spec import DTYPES, RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
 from .targets.child import TIMEOUT, Child
 from .targets.implementation import Lost
@@ -88,7 +88,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eps", type=_option(forms.typed), help="the eps of the form")
     parser.add_argument(
         "--dtype", type=_dtypes,
-        help=f"{','.join(adapters.DTYPES)}; default float64, or all of a library's",
+        help=f"{','.join(DTYPES)}; default float64, or all of a library's",
     )
     parser.add_argument("--ranks", type=_ranks, help="of v: 2, 1-5; default 2, for libraries 1-5")
     parser.add_argument(
@@ -174,15 +174,15 @@ def _ranks(text: str) -> Any:
 @_option
 def _dtypes(text: str) -> list[str]:
     for name in text.split(","):
-        if name not in adapters.DTYPES:
-            raise ValueError(f"no {name!r}; choose from {','.join(adapters.DTYPES)}")
+        if name not in DTYPES:
+            raise ValueError(f"no {name!r}; choose from {','.join(DTYPES)}")
     return text.split(",")
 
 
 @_option
 def _dtype(text: str) -> str:
-    if text not in adapters.DTYPES:
-        raise ValueError(f"no {text!r}; choose from {','.join(adapters.DTYPES)}")
+    if text not in DTYPES:
+        raise ValueError(f"no {text!r}; choose from {','.join(DTYPES)}")
     return text
 
 
@@ -253,15 +253,17 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
     if not args.targets and args.pipe is None:
         raise _Usage("name a TARGET, such as homework.py or torch, or give --pipe; see --help")
     for target in args.targets:
-        if target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
+        if target.endswith(".py") or (":" in target and not Path(target).is_file()):
+            yield from _loaded(target, args, stack)
+        elif target in adapters.ADAPTERS or target in (*adapters.families(), "all"):
             for adapter in adapters.get(target):
                 yield from _by_name(adapter, args)
-        elif Path(target).is_file() and not target.endswith(".py"):
+        elif Path(target).is_file():
             raise _Usage(
                 f"{target} is not Python. A program that answers JSON lines (see "
                 f"minwn/oracle/vectors/FORMAT.md) is judged with --pipe ./{Path(target).stem}"
             )
-        elif target.endswith(".py") or ":" in target or Path(target).exists():
+        elif Path(target).exists():
             yield from _loaded(target, args, stack)
         else:
             near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)

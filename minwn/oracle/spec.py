@@ -19,8 +19,12 @@ from .reference.error_bounds import bounds, second_bounds
 from .reference.rounding import FORMATS, Format, as_float64
 from .reference.truth import second
 
-__all__ = ["Prepared", "Spec", "dtype_name", "in_range", "make_spec", "prepare", "ranks_of"]
+__all__ = [
+    "DTYPES", "RANKS", "Prepared", "Spec", "dtype_name", "in_range", "make_spec", "prepare",
+    "ranks_of",
+]
 
+DTYPES = ("float64", "float32", "float16", "bfloat16")
 RANKS = range(1, 6)  # of which there are cases
 LARGE = 2**16  # entries of v: above, a shape is judged by blocks, and never kept
 

@@ -233,6 +233,7 @@ def test_a_range_of_a_billion_ranks_is_refused_at_once(run):
 
 # ---- a process of its own -----------------------------------------------------------------------
 
+SECONDS = 3  # enough to read a right file on a machine with other work
 LOOP, CRASH = "exec('while True: pass')", "__import__('ctypes').string_at(0)"
 
 
@@ -242,11 +243,11 @@ def spoilt(body, when="len(v) == 5"):
 
 @pytest.mark.parametrize(
     ("body", "id", "words"),
-    [(LOOP, "timeout", "no end within 1 s"), (CRASH, "crash", "SIGSEGV"),
+    [(LOOP, "timeout", f"no end within {SECONDS} s"), (CRASH, "crash", "SIGSEGV"),
      ("__import__('os')._exit(0)", "exit", "exit code 0")],
 )
 def test_what_does_not_come_back_fails_with_its_case(run, body, id, words):
-    code, out, err = run("mine.py", "--timeout", 1, "--json", mine=spoilt(body))
+    code, out, err = run("mine.py", "--timeout", SECONDS, "--json", mine=spoilt(body))
     (report,) = json.loads(out)["reports"]
     (d,) = report["diagnosis"]
     assert (code, report["verdict"], d["id"], err) == (1, "FAIL", id, "")
@@ -256,16 +257,17 @@ def test_what_does_not_come_back_fails_with_its_case(run, body, id, words):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(LOOP, "loading mine.py: no end within 1 s in all"), (CRASH, "was ended by SIGSEGV"),
+    [(LOOP, f"loading mine.py: no end within {SECONDS} s in all"), (CRASH, "was ended by SIGSEGV"),
      ("import os\nos._exit(0)", "ended with exit code 0"),
      ("import sys\nsys.exit(0)", "SystemExit: 0"), ("x = 1 / 0", "line 1: ZeroDivisionError")],
 )
 def test_what_does_not_load_is_refused(run, text, words):
-    code, out, err = run("mine.py", "--timeout", 1, mine=text)
+    code, out, err = run("mine.py", "--timeout", SECONDS, mine=text)
     assert (code, err) == (2, "")
     assert out.startswith("REFUSED  mine.py")
     assert words in out
-    code, out, _ = run("mine.py", "right.py", "--timeout", 1, "--json", mine=text, right=RIGHT)
+    both = ("mine.py", "right.py", "--timeout", SECONDS, "--json")
+    code, out, _ = run(*both, mine=text, right=RIGHT)
     assert (code, [r["verdict"] for r in json.loads(out)["reports"]]) == (2, ["REFUSED", "PASS"])
 
 
@@ -303,7 +305,7 @@ def test_many_targets_wait_for_their_turn(run):
 
 
 def test_in_process_for_a_debugger(run):
-    for how, words in (("==", ("--in-process", "--timeout", 5)), ("!=", ())):
+    for how, words in (("==", ("--in-process", "--timeout", SECONDS)), ("!=", ())):
         text = f"import os\nassert os.getpid() {how} {os.getpid()}\n" + RIGHT
         assert run("mine.py", *words, mine=text)[0] == 0
 

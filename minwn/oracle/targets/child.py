@@ -38,9 +38,10 @@ from typing import Any
 import numpy as np
 
 from ...terminal import counted
+from . import reading
 from .implementation import Lost
 from .layer import on_purpose
-from .reading import Found, understood
+from .reading import Found
 from .target import TargetError, load
 from .threads import meet
 
@@ -50,6 +51,7 @@ TIMEOUT = 60.0  # seconds that a target may take for a check, and to be loaded
 PRINTED = 4000  # characters that are kept
 SHOWN = 400  # of them in a report
 KEPT = 16, 2**20  # arrays that may be handed over again, and the bytes of one of them
+STARTING = 300.0  # seconds for Python and the judge to start there, which no target can help
 GRACE = 30  # seconds after the time limit until a child ends by itself, if its parent is dead
 
 Function = Callable[..., Any]
@@ -66,7 +68,8 @@ class Gone(Lost):
 class Child:
     """A target, loaded in a process of its own, which ends with the block.
 
-    timeout: seconds that it may take to be loaded, and then between two calls of `start_clock`
+    timeout: seconds that it may take to be loaded, and then between two calls of `start_clock`;
+    those that its process takes to start are not counted
     method: "fork" or "spawn", of multiprocessing
     Entering raises TargetError where the target cannot be loaded, and Gone where that does not end,
     or ends the process.
@@ -116,6 +119,7 @@ class Child:
         self.stop()
 
     def _start(self) -> None:
+        assert reading.understood  # which is imported once, and not by each process of a fork
         context = get_context(self.method or _method())
         self._connection, theirs = context.Pipe()
         _PARENTS_ENDS.add(self._connection)
@@ -127,6 +131,7 @@ class Child:
             process.start()
         self._process = process
         theirs.close()
+        self._hear("starting a process", STARTING)
         self.start_clock()
         kind, *found = self._hear(f"loading {self.target}")
         if kind == "refused":
@@ -138,6 +143,7 @@ class Child:
         for i, (target, known) in enumerate(zip(each, signatures, strict=True)):
             for role, about in known.items():
                 target.functions[role] = _Remote(self, i, role, *about)
+        self.start_clock()
 
     def stop(self) -> None:
         """End the process, and what it has started. A later call starts it again."""
@@ -220,14 +226,15 @@ class Child:
             raise _error(*found)
         return found
 
-    def _hear(self, what: str) -> tuple[Any, ...]:
-        """The reply. Raises Gone where there is none."""
+    def _hear(self, what: str, limit: float | None = None) -> tuple[Any, ...]:
+        """The reply. Raises Gone where there is none within the limit, else within `timeout`."""
         start = time.monotonic()
+        limit, spent = (self.timeout, self._spent) if limit is None else (limit, 0.0)
         try:
             while True:
-                left = self.timeout - self._spent - (time.monotonic() - start)
+                left = limit - spent - (time.monotonic() - start)
                 if not self._connection.poll(max(left, 0.0)):
-                    raise self._gone("timeout", f"{what}: no end within {self.timeout:g} s in all")
+                    raise self._gone("timeout", f"{what}: no end within {limit:g} s in all")
                 message: tuple[Any, ...] = pickle.loads(self._connection.recv_bytes())
                 if message[0] == "said":
                     self.printed[message[1]] += message[2]
@@ -411,8 +418,9 @@ def _serve(
     channel = _Channel(connection)
     _apart(channel)
     try:
+        channel.send("started")
         with _limited(timeout), np.errstate(all="ignore"):
-            read = contractual if as_it_is else understood
+            read = contractual if as_it_is else reading.understood
             found = read(target, hints, lambda: channel.send("loaded"))
             calls = _Calls([found, *found.variants])
             channel.send("opened", *_without_functions(found))

@@ -56,7 +56,7 @@ def as_written(target, hints, loaded):
 def child(write, monkeypatch):
     """Children of texts, which are ended with the test."""
     made = []
-    monkeypatch.setattr(module, "understood", as_written)  # known to a fork alone
+    monkeypatch.setattr(module.reading, "understood", as_written)  # known to a fork alone
 
     def child(text, **how):
         options = {"method": METHODS[0], "timeout": 20} | how
@@ -408,10 +408,8 @@ def test_a_process_that_is_lost_outside_of_the_cases(child):
 @pytest.mark.parametrize("how", LOST)
 def test_what_does_not_load(write, how, method):
     body, words = LOST[how]
-    # A spawned process needs its time to start.
-    limit = 1 if method == "fork" else 4
-    made = Child(write(f"import numpy\n{body}\n"), timeout=limit, method=method)
-    with pytest.raises(Gone, match=words.replace("1 s", f"{limit} s")) as error, made:
+    made = Child(write(f"{body}\n"), timeout=1, method=method)
+    with pytest.raises(Gone, match=words) as error, made:
         pass
     assert "loading" in str(error.value)
     assert made._process is None
@@ -426,6 +424,27 @@ def test_errors_of_loading_are_those_of_load(write, tmp_path):
         with pytest.raises(kind, match=words), Child(write(text), method=METHODS[0]):
             pass
     with pytest.raises(TargetError, match="no such file"), Child(str(tmp_path / "no.py")):
+        pass
+
+
+@pytest.mark.skipif(METHODS[0] != "fork", reason="what is patched is known to a fork alone")
+def test_the_time_that_a_process_takes_to_start_is_not_counted(write, monkeypatch):
+    apart = module._apart
+
+    def slowly(channel):
+        time.sleep(3.5)
+        apart(channel)
+
+    monkeypatch.setattr(module, "_apart", slowly)
+    text = RIGHT + "import time\ntime.sleep(0.1)\n"
+    with Child(write(text), method="fork", timeout=3) as made:
+        v, g = np.ones((2, 3)), np.ones((2, 1))
+        assert made.found.functions["forward"](v, g).shape == (2, 3)
+        made.stop()  # and it starts again
+        assert made.found.functions["forward"](v, g).shape == (2, 3)
+    monkeypatch.setattr(module, "STARTING", 0.2)
+    with pytest.raises(Gone, match=r"starting a process: no end within 0\.2 s"), Child(
+            write(text), method="fork") as made:
         pass
 
 

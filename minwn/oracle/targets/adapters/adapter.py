@@ -13,12 +13,12 @@ from typing import Any
 
 from .... import __version__
 from ....doctor import version_of
+from ...spec import DTYPES
 
 __all__ = ["DTYPES", "Adapter", "Axis", "Roles"]
 
 Axis = int | tuple[int, ...] | None
 Roles = dict[str, Any]  # functions: forward, backward, jvp, double_backward, as `check` has them
-DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)

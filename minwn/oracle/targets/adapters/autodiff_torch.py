@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
-from .adapter import Roles
+if TYPE_CHECKING:
+    from .adapter import Roles
 
 __all__ = ["derivatives", "holder", "one_thread"]
 

@@ -15,7 +15,16 @@ adapter        the text of a file that calls what cannot be read
 reader         from a target to a reading
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....lazy import attributes
 from .found import CONTRACT, Found, Unreadable
-from .reader import understood
 
 __all__ = ["CONTRACT", "Found", "Unreadable", "understood"]
+
+if TYPE_CHECKING:
+    from .reader import understood
+else:
+    __getattr__ = attributes(__name__, {"understood": "reader"})

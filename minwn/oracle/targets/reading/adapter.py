@@ -20,7 +20,8 @@ __all__ = ["MARK", "adapter"]
 MARK = "# <-- fill in"
 HEAD = '''"""Calls {where} for `minwn check`. Fill in what is marked, then: minwn check {own}
 
-v (o, ...) and g (o, 1, ...) are NumPy arrays; w = g v / ||v||, a norm for each index of AXIS.
+{arrays}v (o, ...) and g (o, 1, ...) are NumPy arrays;
+w = g v / ||v||, a norm for each index of AXIS.
 """
 
 {imports}
@@ -29,6 +30,7 @@ AXIS = 0
 '''
 WEIGHT_NORM = ("v", "g")
 LAYER = ("x", "v", "g", "b")
+OF_LAYER = "x (batch, c, ...), b (o,), "
 OPTIONS = """KIND = "linear"  # or conv1d, conv2d, conv3d, conv_transpose1d, ...
 STRIDE, PADDING, DILATION, GROUPS = 1, 0, 1, 1
 """
@@ -41,7 +43,8 @@ def adapter(candidate: Any, where: str, layer: bool, own: str = "OUT.py") -> str
     else:
         cls = candidate if isinstance(candidate, type) else type(candidate)
         body = _of_class(cls, layer)
-    head = HEAD.format(where=Path(where).name, own=own, imports=_imports(where))
+    head = HEAD.format(
+        where=Path(where).name, own=own, imports=_imports(where), arrays=OF_LAYER if layer else "")
     return head + (OPTIONS if layer else "") + "\n\n" + body
 
 
@@ -109,6 +112,7 @@ def _of_class(cls: type, layer: bool) -> str:
         signature = str(inspect.signature(cls))
     except (TypeError, ValueError):
         signature = "(...)"
+    call = "" if forward == "__call__" else f".{forward or 'forward'}"
     result, gradients = ("y_bar", "x_bar, v_bar, g_bar, b_bar") if layer else (
         "w_bar", "v_bar, g_bar")
     own = {"x": "x_bar"} if layer else {}
@@ -118,13 +122,13 @@ def _of_class(cls: type, layer: bool) -> str:
         f"def made({', '.join(takes)}):",
         f"    it = theirs.{cls.__name__}()  {MARK}: {signature}", set_, "    return it", "", "",
         f"def forward({', '.join(takes)}):",
-        f"    return made({', '.join(takes)}).{forward or 'forward'}({given})", "", "",
+        f"    return made({', '.join(takes)}){call}({given})", "", "",
     ]
     if backward:
         rest = [f"{t}_bar" for t in takes if t not in own]
         lines += [
             f"def backward({result}, {', '.join(takes)}):", f"    it = made({', '.join(takes)})",
-            f"    it.{forward or 'forward'}({given})",
+            f"    it{call}({given})",
             f"    {'x_bar = ' if layer else ''}it.{backward}({result})",
             f"    {', '.join(rest)} = {', '.join(f'it.d{t[:-4]}' for t in rest)}  {MARK}: "
             f"where its gradients are",

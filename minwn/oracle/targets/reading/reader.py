@@ -101,7 +101,9 @@ def _is_layer(candidate: Any, space: Mapping[str, Any]) -> bool:
         return candidate.layer
     with contextlib.suppress(Exception):
         return any("x" in s.takes for s in _sources(candidate, "", space)[0][0])
-    return False
+    forward, _ = classes.methods(candidate)  # nothing more is known, as its parameters are not
+    found = parameters(getattr(candidate, forward)) if forward else None
+    return any(names.role(p.name) == "x" for p in found or ())
 
 
 def _hints(

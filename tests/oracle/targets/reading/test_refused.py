@@ -91,14 +91,39 @@ def test_an_adapter_runs_and_is_judged_once_it_is_filled_in(run, tmp_path):
     assert run("own.py")[0] == 0
 
 
+FILLED_IN = {
+    "WeightNormDense()  # <-- fill in: (sizes)": "WeightNormDense(v.shape[::-1])",
+    "it.v = v  # <-- fill in: its own name": "it.raw = v.T",
+    "it.g = g  # <-- fill in: its own name": "it.length = g[:, 0]",
+    "it.b = b  # <-- fill in: its own name": "it.b = b",
+    "it.dv, it.dg, it.db  # <-- fill in: where its gradients are":
+        'it.grads["v"].T, it.grads["g"][:, None], it.grads["b"]',
+}
+
+
 def test_an_adapter_of_a_class_is_judged_once_it_is_filled_in(run, tmp_path):
     text = LAYERS["weight_norm_with_state"][0]
     own_names = text.replace("self.v", "self.raw").replace("self.g ", "self.length ").replace(
-        "self.g\n", "self.length\n").replace("n_in, n_out)", "sizes)").replace(
-        "(n_in, n_out)", "*sizes").replace("n_out", "sizes[1]")
+        "self.g\n", "self.length\n").replace("(n_in, n_out)", "(*sizes)").replace(
+        "n_in, n_out)", "sizes)").replace("n_out", "sizes[1]")
     assert run("theirs.py", "--adapter", "own.py", theirs=own_names)[0] == 2
     text = (tmp_path / "own.py").read_text()
     assert "theirs.WeightNormDense()  # <-- fill in: (sizes)" in text
+    assert text.count("# <-- fill in") == 5
+    for marked, own in FILLED_IN.items():
+        assert text.count(marked) == 1, marked
+        text = text.replace(marked, own)
+    (tmp_path / "own.py").write_text(text)
+    code, out, _ = run("own.py")
+    assert (code, out.split()[0]) == (0, "PASS"), out
+    assert "none is judged" not in out
+    for array in ("v", "g", "b"):
+        where = f'self.grads["{array}"] = '
+        spoilt = own_names.replace(where, where + "2 * ")
+        assert spoilt != own_names
+        files = {f"spoilt_{array}": spoilt, "own": text.replace("theirs", f"spoilt_{array}")}
+        code, out, _ = run("own.py", **files)
+        assert (code, out.split()[0]) == (1, "FAIL"), (array, out)
 
 
 def test_an_adapter_is_never_written_over_a_file(run, tmp_path):

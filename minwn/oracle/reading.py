@@ -16,12 +16,13 @@ where the argument is not called g or gain. It never fits form, eps or the side 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any
 
 from .check import check
-from .check_layer import check_layer
 from .report import Report
-from .targets.reading import Found, Unreadable, understood
+from .targets import reading
+from .targets.reading import Found, Unreadable
 
 __all__ = ["Reading", "Unreadable", "read", "refused"]
 
@@ -42,7 +43,7 @@ class Reading(Found):
             given = {key: x for key, x in given.items() if key in FOR_LAYERS}
         reports = []
         for each in (self, *self.variants):
-            judge: Any = check if each.kind == "weight_norm" else check_layer
+            judge: Any = check if each.kind == "weight_norm" else _of_layers()
             how: dict[str, Any] = {**each.functions, **each.settings, **given}
             reports.append(judge(name=self.name, **how))
             if not reports[-1].ok:
@@ -53,6 +54,11 @@ class Reading(Found):
     def stated(self, report: Report) -> Report:
         """A report with how the target was read."""
         return _with_notes(report, self.statement)
+
+
+def _of_layers() -> Any:
+    """check_layer, which most readings do without."""
+    return importlib.import_module(".layer_check", __package__).check_layer
 
 
 def _with_notes(report: Report, notes: list[str]) -> Report:
@@ -79,4 +85,4 @@ def read(target: Any, **hints: Any) -> Reading:
     Raises Unreadable where there is something that cannot be called as it was read, and TargetError
     where there is nothing.
     """
-    return Reading(**vars(understood(target, hints)))
+    return Reading(**vars(reading.understood(target, hints)))
