@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from .diagnosis.layers import LAYER_NAMES, Seen, diagnose_layer
 from .layer_case import layer_minimal_case, measured_weight
 from .layer_run import LayerRun, Prepared
 from .report import Report, Skipped, Worst
+from .report.glossary import LAWS
 from .verdict import IDS, UNSTEADY, VAGUE
 
 __all__ = ["LAYER_IDS", "layer_verdict"]
@@ -45,6 +47,12 @@ def layer_verdict(run: LayerRun, name: str | None, accept: set[str], start: floa
         )
     _raised(run)
     found, ambiguous = diagnose_layer(list(_seen(run)))
+    broken = [f"{law} {LAWS[law]}" for law, ratio in run.laws.items() if ratio > 1]
+    if broken:
+        found = [
+            replace(d, evidence=f"{d.evidence}; broken: {'; '.join(broken)}")
+            if d.id == "unknown" else d for d in found
+        ]
     if any(f.id in UNSTEADY for f in run.faults):
         found = [d for d in found if d.id not in VAGUE]
     elif not found and not run.faults:

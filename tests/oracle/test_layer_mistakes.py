@@ -1,5 +1,7 @@
 """Every row of the catalogue of layers' mistakes, planted as an implementation, is named."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -82,7 +84,7 @@ def test_a_mistake_in_one_answer_is_named(mistake):
     for output, rules in mistake.rules.items():
         seen = 0
         for rule in rules[:: 1 if len(rules) < 4 else 4]:
-            for _, report in reports({output: rule}):
+            for _, report in itertools.islice(reports({output: rule}), 2):
                 named(report, mistake.id)
                 seen += 1
         assert seen, output
@@ -94,7 +96,7 @@ def test_a_mistake_in_all_answers_has_one_name(mistake):
     most = max(map(len, mistake.rules.values()))
     for i in range(most):
         rules = {output: f[min(i, len(f) - 1)] for output, f in mistake.rules.items()}
-        for _, report in reports(rules):
+        for _, report in itertools.islice(reports(rules), 3):
             named(report, mistake.id)
 
 

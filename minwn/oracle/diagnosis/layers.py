@@ -268,7 +268,7 @@ def _named(observations: list[Observation], outputs: Sequence[str]) -> dict[str,
     found: dict[str, list[Found]] = {}
     for d in diagnoses:
         for output in d.outputs:
-            if output in outputs and d.id not in (UNKNOWN, AXIS):
+            if output in outputs and d.id not in (UNKNOWN, AXIS, "coefficient"):
                 evidence = f"behind a right w_bar: {d.evidence}" if output != "w" else d.evidence
                 rank = VAGUE if d.id.startswith("coefficient") else 1
                 made = Found(d.id, d.formula, d.fix, d.seen_in, evidence, rank)
@@ -454,7 +454,8 @@ def _facts(seen: Sequence[Seen], output: str) -> Iterator[str]:
         return
     for axis, side in itertools.product(range(bad[0].expected[output].ndim), ("first", "last")):
         if all(_only_at(s.wrong(output), axis, side) for s in bad):
-            place = AXES[axis] if axis < 2 else f"index along axis {axis}"
+            image = output in ("y", "x_bar") and axis < 2
+            place = AXES[axis] if image else f"index along axis {axis}"
             yield f"{output} is wrong at the {side} {place} alone"
             return
     if all(s.wrong(output).all() for s in bad):

@@ -193,6 +193,10 @@ def _pads(make: Callable[[tuple[int, int]], tuple[int, int]]) -> Callable[[Layer
     return lambda layer: {"pads": tuple(make(p) for p in layer.pads)}
 
 
+def _no_padding_after(layer: Layer) -> Layer | None:
+    return layer.natural(pads=tuple((before, 0) for before, _ in layer.pads))
+
+
 def _whole_x_bar(t: LayerTerms) -> Any:
     """x_bar with the entries that belong to the padding."""
     if t.layer.transposed:
@@ -519,8 +523,10 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      "'same' with an even kernel pads one entry more after x than before it",
      "your padding is longer on the wrong side", _along_any(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
-    ("padding_on_one_side", "all of the padding is before x", "pad both sides",
-     "your padding is all before x", _windows(_pads(lambda p: (sum(p), 0))), ""),
+    ("padding_on_one_side", "the padding is before x alone", "pad both sides",
+     "your padding is before x alone", _joined(
+         _windows(_pads(lambda p: (sum(p), 0))), {"y": (_one("y", _no_padding_after),)},
+     ), ""),
     ("padding_not_zeros", "beyond its edges x is continued by its own entries",
      "pad with zeros", "your padding repeats entries of x; zeros are meant",
      _joined(*map(_padded_by, ("edge", "reflect", "symmetric", "wrap"))), ""),
