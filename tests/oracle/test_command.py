@@ -311,9 +311,9 @@ def test_in_process_for_a_debugger(run):
 
 
 def test_a_shape_threads_and_accumulate(run, monkeypatch):
-    tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[32:] *= 2\n")
+    tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[300:] *= 2\n")
     assert run("mine.py", mine=tail)[0] == 0
-    code, out, _ = run("mine.py", "--shape", "37,5", mine=tail)
+    code, out, _ = run("mine.py", "--shape", "305,5", mine=tail)
     assert (code, "this_shape" in out) == (1, True)
     code, out, _ = run("mine.py", "--threads", 3, "--json", mine=RIGHT)
     assert "threads" in [r["name"] for r in json.loads(out)["reports"][0]["rungs"]]
