@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import forms
 from .cases import Case, cases
 from .check import check
 from .report import Report
 from .spec import RANKS, make_spec, ranks_of
-from .targets.adapters.adapter import Adapter, Roles
+
+if TYPE_CHECKING:
+    from .targets.adapters.adapter import Adapter, Roles
 
 __all__ = ["LATER", "check_adapter"]
 

@@ -217,6 +217,18 @@ def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
 
 
+def test_the_oracle_imports_readers_libraries_and_the_judge_of_layers_when_they_are_used():
+    code = (
+        "import sys; from minwn import oracle; late = [f'minwn.oracle.{m}' for m in ("
+        "'targets.reading.reader', 'targets.adapters.table', 'layer_check', 'layer_run')];"
+        "print([m for m in late if m in sys.modules]);"
+        "print(oracle.read.__name__, oracle.check_layer.__name__, oracle.Reading.__name__);"
+        "from minwn.oracle.targets import adapters; print(len(adapters.get('numpy')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:3] == ["[]", "read check_layer Reading", "2"]
+
+
 @pytest.mark.parametrize("pipe", ["", "  ", "'", '"./a'])
 def test_a_pipe_that_names_no_program_is_a_usage_error(run, pipe):
     code, out, err = run("--pipe", pipe)
@@ -311,9 +323,9 @@ def test_in_process_for_a_debugger(run):
 
 
 def test_a_shape_threads_and_accumulate(run, monkeypatch):
-    tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[32:] *= 2\n")
+    tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[300:] *= 2\n")
     assert run("mine.py", mine=tail)[0] == 0
-    code, out, _ = run("mine.py", "--shape", "37,5", mine=tail)
+    code, out, _ = run("mine.py", "--shape", "305,5", mine=tail)
     assert (code, "this_shape" in out) == (1, True)
     code, out, _ = run("mine.py", "--threads", 3, "--json", mine=RIGHT)
     assert "threads" in [r["name"] for r in json.loads(out)["reports"][0]["rungs"]]

@@ -51,6 +51,7 @@ def screen(r: Findings) -> str:
         ]
         blocks.append(("worst", lines))
     notes = [note for note in r.notes if not read_as(note)]
+    notes.sort(key=lambda note: not note.startswith("it printed"))  # the last are left out first
     blocks += [gap, *_checks(r), *_skipped(r)]
     blocks += [("note", _wrapped("note", note)) for note in notes]
     if r.verdict in NEXT and not r.layer:

@@ -119,7 +119,7 @@ class Child:
         self.stop()
 
     def _start(self) -> None:
-        assert reading.understood  # which is imported once, and not by each process of a fork
+        _ = reading.understood  # imported once, and not by each process of a fork
         context = get_context(self.method or _method())
         self._connection, theirs = context.Pipe()
         _PARENTS_ENDS.add(self._connection)

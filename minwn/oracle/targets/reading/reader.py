@@ -81,7 +81,8 @@ def _valid(settings: Mapping[str, Any], name: str) -> None:
     asked = {key: settings[key] for key in known if key in settings}
     if asked.get("axis") == "output":  # of a layer
         del asked["axis"]
-    Functions(name=name).spec(**asked)
+    few = ("generic", "axes")  # of every rank; the cases that are judged are drawn elsewhere
+    Functions(name=name).spec(**asked, groups=few)
 
 
 def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:
