@@ -73,6 +73,15 @@ def test_what_is_written_with_torch(judged, name):
 
 
 @pytest.mark.slow
+def test_torchs_own_weight_norm_is_not_asked_for_no_entries(judged):
+    pytest.importorskip("torch")
+    text = "import torch\n\ndef weight_norm(v, g):\n    return torch._weight_norm(v, g, 0)\n"
+    report = judged(text)  # in this process, which it would end
+    assert [d.id for d in report.diagnosis] == ["second_frozen_norm"]
+    assert any("torch._weight_norm of no entries" in note for note in report.notes)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JAX)
 def test_what_is_written_with_jax(judged, name):
     pytest.importorskip("flax")
