@@ -19,7 +19,7 @@ from ..mistakes import Terms
 from ..reference.rounding import Format, as_float64
 from ..report import CheckResult
 from ..run import Asked, Run
-from ..spec import Spec
+from ..spec import Spec, prepare
 from ..targets.implementation import NAMES, Lost
 
 __all__ = ["hygiene", "late"]
@@ -42,6 +42,8 @@ def hygiene(run: Run) -> CheckResult:
                 run.lost(what, f"{case.v.shape}: ", error)
             except Exception as error:
                 run.unable(what, f"{case.v.shape}: ", error)
+    if not (run.faults or run.silent() or any(o.fails for o in run.observations)):
+        _large_numbers(run)
     for what in ROLES:
         if run.implementation.has(what):
             _first_calls(run, what)
@@ -89,6 +91,19 @@ def _mixed_layouts(run: Run) -> None:
                 rows: Any = {part: np.ascontiguousarray(getattr(case, part))}
                 mixed = replace(case, flags=(f"{part} alone in C's order",), **rows)
                 run.judge(replace(prepared, case=mixed), "backward")
+
+
+def _large_numbers(run: Run) -> None:
+    """g and w_bar times 64, where all is right so far: the numbers of the cases are small, and
+    below what clips them. A mistake that has shown needs no more of them."""
+    for case in _ordinary(run.spec):
+        large = replace(
+            case, g=(64 * case.g).astype(case.g.dtype, copy=False),
+            w_bar=(64 * case.w_bar).astype(case.w_bar.dtype, copy=False), flags=("g, w_bar * 64",),
+        )
+        if run.spec.in_range(large):
+            wanted = [what for what in ROLES if run.implementation.has(what)]
+            run.judge(prepare(run.spec, [large])[0], *wanted)
 
 
 def _problem(case: Case, what: str) -> list[np.ndarray]:

@@ -337,3 +337,19 @@ def test_a_wrong_number_beside_a_function_that_always_raises_is_a_failure():
     report = oracle.check(lambda v, g: 2 * a.forward(v, g), raising(lambda v: True))
     assert report.verdict == "FAIL"
     assert "coefficient_of_w" in names(report)
+
+
+# ---- larger numbers than those of the cases ------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_clipped_numbers_are_found(dtype):
+    def clipped(v, g):
+        return np.clip(a.forward(v, g), -5, 5)
+
+    def clipped_gradients(w_bar, v, g):
+        return tuple(np.clip(x, -500, 500) for x in a.correct(w_bar, v, g))
+
+    assert oracle.check(a.forward, a.correct, dtype=dtype).ok
+    assert oracle.check(clipped, a.correct, dtype=dtype).verdict == "FAIL"
+    assert oracle.check(a.forward, clipped_gradients, dtype=dtype).verdict == "FAIL"

@@ -39,6 +39,10 @@ CONTEXTS = "ctx context"
 PARAMS = "params param parameters weights_dict variables theta_dict"
 GRADS = "grads grad gradients gradient dparams d_params grad_params"
 RATES = ("lr", "learning_rate")  # attributes that are set where backward steps
+RENEW = (  # methods after which an object may keep other things than before
+    "update", "update_params", "update_weights", "step", "reset", "refresh", "recompute",
+    "invalidate",
+)
 PARAM_VALUES = ("data", "value", "array", "val", "values")  # of a small class Parameter
 
 # Functions and methods, by the words in their names.

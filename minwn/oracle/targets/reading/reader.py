@@ -45,7 +45,11 @@ def understood(
     """
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     loaded()
-    settings = _settings(holder, module) | dict(hints)
+    settings = _settings(holder, module)
+    eps = settings.get("eps")
+    if isinstance(eps, float) and eps > 0 and "form" not in {*settings, *hints}:
+        del settings["eps"]  # a constant of the code, which does not say where it is added
+    settings |= dict(hints)
     dtypes = settings.get("dtype")
     if isinstance(dtypes, tuple | list) and dtypes:  # read in the first, judged in each
         settings["dtype"] = dtypes[0]

@@ -3,6 +3,8 @@
 A source is two functions, or an object with state: then a new object is made for each question (its
 gradients may add up), its arrays are put into its attributes, and its gradients are looked for in
 what backward returns, in attributes, in dicts, in .grad, or in the step that backward itself made.
+The forward of that object is first asked the question before of the same shapes, where there was
+one: what it keeps from its first call would otherwise never be wrong.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ class Source:
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled
     layouts: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
     settings: dict[str, Any] = field(default_factory=dict)  # form and eps, as a library has them
+    asked: dict[Any, Mapping[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
 
     @property
     def differentiates(self) -> bool:
@@ -100,10 +103,13 @@ class Source:
             key: lift(x) if isinstance(x, np.ndarray) else x for key, x in given.items()
         }
         if self.autodiff:
+            assert self.engine is not None
+            if self.engine.name == "torch" and any(0 in shape_of(given[r]) for r in self.takes):
+                raise ValueError("not asked: torch._weight_norm of no entries ends the process")
             if upstream is None:
                 return self._by_framework(given), None
             return Answer([]), self._by_autodiff(given, upstream)
-        holder, inputs = self.prepared(given)
+        holder, inputs = self._lived_in(given)
         first = Answer([])
         if self.forward is not None and (upstream is None or self.remembers):
             answer = self.forward(inputs, holder)
@@ -130,20 +136,44 @@ class Source:
             found += _steps(holder, self.state, before, self.stepped)
         return first, Answer(_lowered(found))
 
+    def _lived_in(self, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """As `prepared`, where an object's forward has been asked another question before."""
+        holder, inputs = self.prepared(given)
+        if holder is None or self.forward is None or (self.state and renewed(holder)):
+            return holder, inputs
+        key = tuple(
+            (role, shape_of(x) if hasattr(x, "shape") else repr(x)) for role, x in given.items()
+        )
+        before = self.asked.get(key)
+        self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
+        if before is None:
+            return holder, inputs
+        try:
+            holder, earlier = self.prepared(before)
+            self.forward(earlier, holder)
+            self._fill(holder, given)
+        except Exception:  # of that question, and not of this one
+            return self.prepared(given)
+        return holder, inputs
+
     def prepared(self, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """(an object with the arrays in their places, all that an argument may be)."""
         holder = None if self.make is None else self.make({"lr": STEP, **given})
         for name in names.RATES if holder is not None else ():
             if isinstance(getattr(holder, name, None), float):
                 setattr(holder, name, STEP)
-        for role, path in self.state.items() if holder is not None else ():
-            if role in given:
-                put(holder, path, copy.copy(given[role]))  # backward may step in place
+        if holder is not None:
+            self._fill(holder, given)
         inputs: dict[str, Any] = dict(given)
         inputs["ctx"] = Context()
         inputs["params"] = Params({r: given[r] for r in self.takes if r in given and r != "x"})
         inputs.setdefault("lr", STEP)
         return holder, inputs
+
+    def _fill(self, holder: Any, given: Mapping[str, Any]) -> None:
+        for role, path in self.state.items():
+            if role in given:
+                put(holder, path, copy.copy(given[role]))  # backward may step in place
 
     def _by_autodiff(self, given: Mapping[str, Any], upstream: Any) -> Answer:
         """The gradients of the array in forward's answer that has the shape of upstream."""
@@ -310,6 +340,11 @@ def _steps(
         if changed or role in stepped:
             found.append(Leaf(("step", role), role, (before[role] - after) / STEP))
     return found
+
+
+def renewed(holder: Any) -> bool:
+    """Whether weights change by a method of the object, which may renew what forward keeps."""
+    return any(callable(getattr(holder, name, None)) for name in names.RENEW)
 
 
 def fresh(holder: Any) -> Callable[[Mapping[str, Any]], Any]:

@@ -73,6 +73,15 @@ def test_what_is_written_with_torch(judged, name):
 
 
 @pytest.mark.slow
+def test_torchs_own_weight_norm_is_not_asked_for_no_entries(judged):
+    pytest.importorskip("torch")
+    text = "import torch\n\ndef weight_norm(v, g):\n    return torch._weight_norm(v, g, 0)\n"
+    report = judged(text)  # in this process, which it would end
+    assert [d.id for d in report.diagnosis] == ["second_frozen_norm"]
+    assert any("torch._weight_norm of no entries" in note for note in report.notes)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JAX)
 def test_what_is_written_with_jax(judged, name):
     pytest.importorskip("flax")
@@ -163,6 +172,46 @@ def test_an_eps_is_never_fitted(judged):
     report = judged(text)
     assert (report.verdict, report.diagnosis[0].id) == ("FAIL", "eps_inside")
     assert judged(text + "\nFORM, EPS = 'inside', 1e-3\n").ok
+
+
+def test_an_eps_of_the_code_declares_no_form(judged):
+    text = FUNCTIONS["contract"][0].replace("keepdims=True))", "keepdims=True) + EPS)")
+    report = judged(text + "\nEPS = 1e-3\n")
+    assert (report.verdict, report.diagnosis[0].id) == ("FAIL", "eps_inside")
+    assert judged(text + "\nEPS = 1e-3\n", form="inside").ok
+    assert judged(FUNCTIONS["contract"][0] + "\nEPS = 1e-3\n").ok
+
+
+KEEPS = """import numpy as np
+
+class WeightNorm:
+    def __init__(self, v, g):
+        self.v, self.g, self.cache = v, g, None
+
+    def forward(self):
+        n = np.sqrt((self.v**2).sum(axis=1, keepdims=True))
+        self.cache = (self.v, self.g, n)
+        return self.g * self.v / n
+
+    def backward(self, w_bar):
+        v, g, n = self.cache
+        g_bar = (w_bar * v).sum(axis=1, keepdims=True) / n
+        return g / n * (w_bar - g_bar * v / n), g_bar
+"""
+SQRT = "n = np.sqrt((self.v**2).sum(axis=1, keepdims=True))"
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("        self.cache = (", "        self.cache = self.cache or ("),
+    (SQRT, f"if self.cache is None:\n            {SQRT}\n        else:\n"
+           "            n = self.cache[2]"),
+], ids=["for_backward", "in_forward"])
+def test_what_an_object_keeps_from_its_first_call_is_found(judged, old, new):
+    assert judged(KEEPS).ok
+    assert old in KEEPS
+    wrong = KEEPS.replace(old, new)
+    assert judged(wrong).diagnosis[0].id == "stale_state"
+    assert judged(wrong + "\n    def update(self):\n        self.cache = None\n").ok
 
 
 def test_the_side_of_a_padding_is_never_fitted(judged):
