@@ -214,6 +214,29 @@ def test_what_an_object_keeps_from_its_first_call_is_found(judged, old, new):
     assert judged(wrong + "\n    def update(self):\n        self.cache = None\n").ok
 
 
+KEEPS_LAYER = """import numpy as np
+
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.W, self.b, self.Wt = np.ones((n_out, n_in)), np.zeros(n_out), None
+
+    def forward(self, x):
+        self.x, self.Wt = x, self.W.T
+        return x @ self.Wt + self.b
+
+    def backward(self, dout):
+        self.dW, self.db = dout.T @ self.x, dout.sum(axis=0)
+        return dout @ self.Wt.T
+"""
+
+
+def test_a_weight_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
+    assert judged(KEEPS_LAYER).ok
+    wrong = KEEPS_LAYER.replace("self.x, self.Wt = x, self.W.T", (
+        "self.x = x\n        if self.Wt is None:\n            self.Wt = self.W.T.copy()"))
+    assert judged(wrong).verdict == "FAIL"
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok
