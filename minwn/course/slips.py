@@ -29,10 +29,11 @@ POWERS = (1, -1, 2, -2, 0.5, -0.5, 3, -3, 4, -4, 0.25, -0.25)
 
 def _first(pairs: Sequence[Pair], candidates: Sequence[Iterator[Candidate]]) -> str | None:
     """The first sentence that is true at every point."""
-    for one in zip(*candidates, strict=True):
-        (text, _), *_ = one
-        if all(pair.agrees(value) for pair, (_, value) in zip(pairs, one, strict=True)):
-            return text
+    with np.errstate(all="ignore"):  # here: a generator would leave it on between its values
+        for one in zip(*candidates, strict=True):
+            (text, _), *_ = one
+            if all(pair.agrees(value) for pair, (_, value) in zip(pairs, one, strict=True)):
+                return text
     return None
 
 
@@ -43,19 +44,19 @@ def altered(
     pairs: Sequence[Pair], name: str, reference: Callable[..., Any], points: Sequence[Arguments]
 ) -> str | None:
     """The arguments for which the answer would be right, as a sentence."""
-    sentences = [text for text, _ in _alterations(name, points[0])]
     found: list[list[Candidate]] = []
-    for point in points:
-        rows = []
-        for text, arguments in _alterations(name, point):
-            try:
-                with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):
+        sentences = [text for text, _ in _alterations(name, points[0])]
+        for point in points:
+            rows = []
+            for text, arguments in _alterations(name, point):
+                try:
                     value = reference(*arguments)
                     finite = np.isfinite(plain(array_of(value))).all()
-            except Exception:  # the reference need not know what to do with such arguments
-                finite, value = False, None
-            rows.append((text, value if finite else None))
-        found.append(rows)
+                except Exception:  # the reference need not know what to do with such arguments
+                    finite, value = False, None
+                rows.append((text, value if finite else None))
+            found.append(rows)
     if any([text for text, _ in rows] != sentences for rows in found):
         return None
     return _first(pairs, [iter(rows) for rows in found])
@@ -122,9 +123,8 @@ def _changes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
         yield f"2 {name} in place of {name}: it counts twice", 2 * x
         yield f"{name}/2 in place of {name}: it counts half", x / 2
         yield f"{name}^2 in place of {name}, entry by entry", x * x
-        with np.errstate(all="ignore"):
-            yield f"1/{name} in place of {name}, entry by entry", 1 / x
-            yield f"the roots of {name} in place of {name}", np.sqrt(abs(x))
+        yield f"1/{name} in place of {name}, entry by entry", 1 / x
+        yield f"the roots of {name} in place of {name}", np.sqrt(abs(x))
         for axis in range(x.ndim):
             along = f" along its axis {axis}" if x.ndim > 1 else ""
             yield f"{name} turned round{along}, the last entry first", np.flip(x, axis)
@@ -196,22 +196,21 @@ def _signs(y: np.ndarray, name: str) -> Iterator[Candidate]:
 
 
 def _powers(y: np.ndarray, name: str) -> Iterator[Candidate]:
-    with np.errstate(all="ignore"):
-        for k, power in ((2, "square"), (3, "third power"), (4, "fourth power")):
-            yield (
-                f"{name} is 1/{k} of the {power} of what it should be; if you have written "
-                f"a**1/{k}, that is (a**1)/{k}: write a ** (1 / {k})", y**k / k,
-            )
-        yield f"{name} is the square of what it should be", y * y
-        yield f"{name} is the root of what it should be", np.sqrt(abs(y))
-        yield f"{name} is 1 over what it should be: it is upside down", 1 / y
-        yield f"{name} is minus 1 over what it should be", -1 / y
-        yield f"{name} is the third power of what it should be", y**3
-        yield f"{name} is the fourth power of what it should be", y**4
-        yield f"{name} is the fourth root of what it should be", np.sqrt(np.sqrt(abs(y)))
-        yield f"{name} is what it should be to the power of 3/2", abs(y) ** 1.5
-        yield f"{name} is what it should be to the power of 9", y**9
-        yield f"{name} is the logarithm of what it should be", np.log(abs(y))
+    for k, power in ((2, "square"), (3, "third power"), (4, "fourth power")):
+        yield (
+            f"{name} is 1/{k} of the {power} of what it should be; if you have written "
+            f"a**1/{k}, that is (a**1)/{k}: write a ** (1 / {k})", y**k / k,
+        )
+    yield f"{name} is the square of what it should be", y * y
+    yield f"{name} is the root of what it should be", np.sqrt(abs(y))
+    yield f"{name} is 1 over what it should be: it is upside down", 1 / y
+    yield f"{name} is minus 1 over what it should be", -1 / y
+    yield f"{name} is the third power of what it should be", y**3
+    yield f"{name} is the fourth power of what it should be", y**4
+    yield f"{name} is the fourth root of what it should be", np.sqrt(np.sqrt(abs(y)))
+    yield f"{name} is what it should be to the power of 3/2", abs(y) ** 1.5
+    yield f"{name} is what it should be to the power of 9", y**9
+    yield f"{name} is the logarithm of what it should be", np.log(abs(y))
 
 
 def _ratio(pairs: Sequence[Pair]) -> float:
@@ -313,16 +312,15 @@ def _fits(y: np.ndarray, q: Any) -> np.ndarray | None:
 def _scaled(y: np.ndarray, name: str, quantities: Mapping[str, Any]) -> Iterator[Candidate]:
     """A result times a factor: an argument, its square, its root, or 1 over these."""
     fitting = {k: _fits(y, q) for k, q in quantities.items()}
-    with np.errstate(all="ignore"):
-        for k, q in fitting.items():
-            for p in POWERS[:6]:
-                for c in (1.0, -1.0, 2.0, 0.5):
-                    value = None if q is None else c * y * _power(q, p)
-                    yield f"{name} is {product(((k, p),), c)} times what it should be", value
-        for (a, qa), (b, qb) in itertools.combinations(fitting.items(), 2):
-            for i, j in itertools.product((1, -1, 2, -2), repeat=2):
-                value = None if qa is None or qb is None else y * qa**i * qb**j
-                yield f"{name} is {product(((a, i), (b, j)))} times what it should be", value
+    for k, q in fitting.items():
+        for p in POWERS[:6]:
+            for c in (1.0, -1.0, 2.0, 0.5):
+                value = None if q is None else c * y * _power(q, p)
+                yield f"{name} is {product(((k, p),), c)} times what it should be", value
+    for (a, qa), (b, qb) in itertools.combinations(fitting.items(), 2):
+        for i, j in itertools.product((1, -1, 2, -2), repeat=2):
+            value = None if qa is None or qb is None else y * qa**i * qb**j
+            yield f"{name} is {product(((a, i), (b, j)))} times what it should be", value
 
 
 def _power(q: np.ndarray, p: float) -> np.ndarray:
