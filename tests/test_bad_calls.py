@@ -207,6 +207,8 @@ def outcome(name: str, given: Call) -> tuple[str, str]:
                 list(result)
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
+        if isinstance(error, minwn.oracle.Unreadable):
+            said = said.partition("\n")[0]  # the others quote what the function that was read said
         if isinstance(error, OSError) and error.filename is not None:
             return "sentence", said  # the system's, with the path in it
         return ("sentence" if is_ours(error) and not RAW.search(said) else "raw"), said

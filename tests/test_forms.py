@@ -227,6 +227,8 @@ DOORS: dict[str, tuple[Callable[..., Any], str]] = {
     "nn.normalise_": (lambda **s: nn.normalise_(layer().weight, **s), "form eps"),
     "oracle.check": (lambda **s: oracle.check(answers, answers, **s),
                      "form eps axis ranks groups accept"),
+    "oracle.check_layer": (lambda **s: oracle.check_layer(answers, answers, kind="linear", **s),
+                           "form eps axis accept"),
     "oracle.expected": (lambda **s: oracle.expected(V, G, W_BAR, **s), "form eps"),
     "oracle.reference.truth.second": (lambda **s: truth.second(V, G, W_BAR, A, B, **s), "form eps"),
     "oracle.laws": (
@@ -311,6 +313,9 @@ ELSEWHERE = {
     "oracle.reference.slices.reduced_axes": "below kept_axes",
     "mutation": "faults that are planted", "oracle.checks.point": "made by laws",
     "oracle.vectors.Vector": "read from files", "oracle.vectors.content": "below texts",
+    "oracle.check_layer groups": "of a convolution", "oracle.layer_": "below check_layer",
+    "oracle.cases.layers": "below check_layer", "oracle.reference.layer": "below check_layer",
+    "oracle.mistakes.layer_terms": "below check_layer", "oracle.targets.reading": "below read",
     "oracle.verdict": "below check", "interop.dim": "numbered as in R and PyTorch",
     "interop.load": "see test_files", "interop.save": "see test_files",
     "interop.stored": "below convert", "interop.layout": "below convert",

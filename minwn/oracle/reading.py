@@ -19,6 +19,7 @@ import dataclasses
 import importlib
 from typing import Any
 
+from .. import validation
 from .check import check
 from .report import Report
 from .targets import reading
@@ -52,7 +53,8 @@ class Reading(Found):
         return _with_notes(reports[0], [*self.statement, *also])
 
     def stated(self, report: Report) -> Report:
-        """A report with how the target was read."""
+        """A report with how the target was read.  Raises TypeError for anything else."""
+        validation.instance("report", report, Report, "a Report of check")
         return _with_notes(report, self.statement)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minwn import WeightNorm, grad, nn, ops, optim, tensor
 from minwn.byhand import weight_norm
-from minwn.oracle import check
+from minwn.oracle import check, read
 from minwn.oracle import vectors as golden
 
 
@@ -90,6 +90,7 @@ STATE = {"layer.weight": numbers(2, 3), "layer.bias": numbers(2)}
 IMAGES = {d: tensor(numbers(2, 4, *(4,) * d)) for d in (1, 2, 3)}
 LABELS = np.array([0, 2])
 REPORT = check(forward, groups=("dyadic",))
+READING = read(forward)
 VECTOR = golden.load(dtype="float32", group="dyadic")[0]
 
 # Layers that are made without an argument, and take an input of any shape.
@@ -393,6 +394,8 @@ GOOD: dict[str, Call] = {
     "oracle.expected": call(V, G, V),
     "oracle.laws": call(backward, V, G, V, allowed=backward_allowed),
     "oracle.page": call([REPORT]),
+    "oracle.read": call(forward),
+    "oracle.Reading.stated": method(READING, REPORT),
     "oracle.Report.to_html": method(REPORT, "page.html"),
     "oracle.Report.to_junit": method(REPORT, "report.xml"),
     "oracle.vectors.Vector.excess": method(VECTOR, "w", VECTOR.expected["w"]),

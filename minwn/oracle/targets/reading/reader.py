@@ -12,11 +12,13 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Number
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ....validation import shown
 from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, probes, weight_norm
 from .adapter import adapter
@@ -46,8 +48,7 @@ def understood(
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     loaded()
     settings = _settings(holder, module)
-    eps = settings.get("eps")
-    if isinstance(eps, float) and eps > 0 and "form" not in {*settings, *hints}:
+    if "eps" in settings and "form" not in {*settings, *hints} and _reads(module, "EPS"):
         del settings["eps"]  # a constant of the code, which does not say where it is added
     settings |= dict(hints)
     dtypes = settings.get("dtype")
@@ -79,10 +80,20 @@ def understood(
     raise failures[0]
 
 
+def _reads(module: Any, name: str) -> bool:
+    """Whether a function or method of the module reads a global of that name."""
+    found = list(vars(module).values()) if module is not None else []
+    found += [x for kind in found if isinstance(kind, type) for x in vars(kind).values()]
+    codes = [getattr(getattr(x, "__func__", x), "__code__", None) for x in found]
+    return any(code is not None and name in code.co_names for code in codes)
+
+
 def _valid(settings: Mapping[str, Any], name: str) -> None:
     """Raises TargetError for a setting that no check takes."""
     known = ("axis", "form", "eps", "dtype", "ranks")
     asked = {key: settings[key] for key in known if key in settings}
+    if isinstance(asked.get("dtype"), tuple | list) and not asked["dtype"]:
+        raise TargetError(f"{name}: DTYPE={asked['dtype']!r} is empty; give one, or several")
     if asked.get("axis") == "output":  # of a layer
         del asked["axis"]
     few = ("generic", "axes")  # of every rank; the cases that are judged are drawn elsewhere
@@ -146,6 +157,15 @@ def _named(target: str) -> tuple[Any, ModuleType | None, str]:
 
 def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
     """The object, module and short name of a Python object."""
+    pair = isinstance(target, tuple | list) and 0 < len(target) <= 2
+    good = all(callable(f) or f is None for f in target) if pair else not isinstance(
+        target, bytes | Number | tuple | list | type(None)
+    )
+    if not good or hasattr(target, "__array__"):
+        raise TypeError(
+            f"target={shown(target)}; pass the name of a file, a module, a function, a class, an "
+            f"object, or (forward, backward)"
+        )
     if isinstance(target, ModuleType):
         return target, target, target.__name__
     name = getattr(target, "__qualname__", type(target).__name__)

@@ -179,7 +179,8 @@ def test_an_eps_of_the_code_declares_no_form(judged):
     report = judged(text + "\nEPS = 1e-3\n")
     assert (report.verdict, report.diagnosis[0].id) == ("FAIL", "eps_inside")
     assert judged(text + "\nEPS = 1e-3\n", form="inside").ok
-    assert judged(FUNCTIONS["contract"][0] + "\nEPS = 1e-3\n").ok
+    with pytest.raises(TargetError, match=r"form='plain' has no eps, got eps=0\.001"):
+        judged(FUNCTIONS["contract"][0] + "\nEPS = 1e-3\n")  # nothing reads it: a declaration
 
 
 KEEPS = """import numpy as np
