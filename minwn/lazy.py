@@ -10,8 +10,10 @@ from typing import Any
 __all__ = ["attributes"]
 
 
-def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package. homes: {name: the module of the package that defines it}."""
+def attributes(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package. homes: {name: the module of it that defines it}."""
 
     def __getattr__(name: str) -> Any:
         if name not in homes:
@@ -20,4 +22,7 @@ def attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
         setattr(sys.modules[package], name, found)
         return found
 
-    return __getattr__
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *homes})
+
+    return __getattr__, __dir__

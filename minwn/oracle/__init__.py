@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .layer_check import check_layer
     from .reading import Reading, Unreadable, read
 else:
-    __getattr__ = attributes(__name__, {
+    __getattr__, __dir__ = attributes(__name__, {
         "check_layer": "layer_check", "Reading": "reading", "Unreadable": "reading",
         "read": "reading",
     })

@@ -34,6 +34,7 @@ from . import diagnose
 from .digits import LOST, LOW
 from .eps import MISSING
 from .observation import SLACK, Diagnosis, Observation
+from .sizes import OF_SHAPES
 from .unknown import AXIS, UNKNOWN
 
 __all__ = ["LAYER_NAMES", "Seen", "diagnose_layer"]
@@ -268,7 +269,8 @@ def _named(observations: list[Observation], outputs: Sequence[str]) -> dict[str,
     found: dict[str, list[Found]] = {}
     for d in diagnoses:
         for output in d.outputs:
-            if output in outputs and d.id not in (UNKNOWN, AXIS, "coefficient"):
+            # The few shapes of a layer's cases do not tell what a mistake depends on.
+            if output in outputs and d.id not in (UNKNOWN, AXIS, "coefficient", *OF_SHAPES):
                 evidence = f"behind a right w_bar: {d.evidence}" if output != "w" else d.evidence
                 rank = VAGUE if d.id.startswith("coefficient") else 1
                 made = Found(d.id, d.formula, d.fix, d.seen_in, evidence, rank)

@@ -19,7 +19,7 @@ from .catalogued import rule
 from .observation import Diagnosis, Observation, differs, fits
 from .span import rows_of
 
-__all__ = ["GROUPS", "NAMES", "blocks", "shapes"]
+__all__ = ["GROUPS", "NAMES", "OF_SHAPES", "blocks", "shapes"]
 
 GROUPS = ("generic", "dyadic", "axes", "long", "sizes", "shape")
 BLOCKS = tuple(2**k for k in range(1, 14))
@@ -68,7 +68,8 @@ _SHAPES = {
     ),
     "some_sizes": ("{output} is right in small arrays, and wrong in others", _BRANCH),
 }
-NAMES = (*_KEPT, *_SHAPES)
+OF_SHAPES = tuple(_SHAPES)  # found by which shapes are wrong, and not by numbers
+NAMES = (*_KEPT, *OF_SHAPES)
 
 
 def blocks(seen: Sequence[Observation], output: str) -> list[Diagnosis]:

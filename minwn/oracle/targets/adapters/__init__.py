@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .adapter import DTYPES, Adapter
     from .table import ADAPTERS, families, get
 else:
-    __getattr__ = attributes(__name__, {
+    __getattr__, __dir__ = attributes(__name__, {
         "DTYPES": "adapter", "Adapter": "adapter",
         "ADAPTERS": "table", "families": "table", "get": "table",
     })

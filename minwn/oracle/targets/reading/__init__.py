@@ -27,4 +27,4 @@ __all__ = ["CONTRACT", "Found", "Unreadable", "understood"]
 if TYPE_CHECKING:
     from .reader import understood
 else:
-    __getattr__ = attributes(__name__, {"understood": "reader"})
+    __getattr__, __dir__ = attributes(__name__, {"understood": "reader"})
