@@ -131,8 +131,10 @@ def test_a_mistake_is_an_error(said, expression):
     "call",
     ["layer(x)", "nn.ReLU()(x)", "nn.Sequential(layer)(x)", "norm.apply(layer)(x)", "x.relu()"],
 )
-def test_ipython_completes_after_a_call(call):
+def test_ipython_completes_after_a_call(call, tmp_path, monkeypatch):
     jedi = pytest.importorskip("jedi")
+    # Of its own: a file that another process is still writing cannot be read.
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path))
     code = "\n".join(line for line in PREAMBLE.splitlines() if "array" not in line)
     code += "\nx, layer, norm = tensor([1.0]), nn.Linear(3, 4), WeightNorm()\n"
     found = jedi.Script(f"{code}{call}.", project=jedi.Project(ROOT)).complete()
