@@ -13,7 +13,7 @@ from typing import Any
 from .backend import Array, Host, Shape, accumulator, full, is_array, namespace, run
 
 __all__ = [
-    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums", "zero",
+    "column_sums", "indices", "one_like", "product", "row_maxima", "row_sums",
     "zero_beside",
 ]
 
@@ -73,11 +73,11 @@ def zero_beside(x: Any) -> Any:
         return 0
     if x.ndim > 1 and x.size >= _LONG * max(len(x), _LONG):
         return namespace(x).zeros_like(x[:1])  # with the axes of x in their order in memory
-    return zero(x.dtype)
+    return _zero(x.dtype)
 
 
 @functools.lru_cache(maxsize=64)
-def zero(dtype: Any) -> Array:
+def _zero(dtype: Any) -> Array:
     """0 of this dtype, for NumPy's arrays: it would make an array of a number at each call."""
     return _fixed(full((), 0, dtype))
 

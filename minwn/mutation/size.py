@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .accumulation import in_blocks
+from .index import edited
 from .mutant import V_BAR, Implementation, Mutant, correct, forward, named, written
 
 __all__ = ["mutants"]
@@ -20,19 +21,7 @@ WITHOUT = "g/n * G"
 def from_place(which: str, axis: int, start: int) -> Implementation:
     """What an answer has from an index on is twice what it should be, or is not written."""
     place = (slice(None),) * axis + (slice(start, None),)
-
-    def edit(x: Any) -> Any:
-        x[place] = 0 if which == "w" else 2 * x[place]
-        return x
-
-    if which == "w":
-        return Implementation(lambda v, g: edit(forward(v, g)), correct)
-
-    def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        v_bar, g_bar = correct(w_bar, v, g)
-        return (edit(v_bar), g_bar) if which == "v_bar" else (v_bar, edit(g_bar))
-
-    return Implementation(forward, backward)
+    return edited(which, place, "zero" if which == "w" else "twice")
 
 
 def where(condition: Callable[[Any], bool], v_bar: str) -> Implementation:

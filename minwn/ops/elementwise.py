@@ -14,7 +14,7 @@ from typing import Any
 from .. import backend
 from ..backend import Array, Host, namespace
 from ..graph import Primitive, Value, raw
-from ..small import zero, zero_beside
+from ..small import zero_beside
 from .shape import sum_to
 
 __all__ = [
@@ -336,7 +336,7 @@ def relu(x: Array) -> Array:
 @relu.pullback
 def _(z_bar, z, x):
     z = raw(z)
-    return (masked(z_bar, z != (zero(z.dtype) if type(z) is Host else 0)),)  # above 0, or NaN
+    return (masked(z_bar, z != zero_beside(z)),)  # above 0, or NaN
 
 
 @elementwise

@@ -22,7 +22,7 @@ from ..run import Asked, Run
 from ..spec import Spec, prepare
 from ..targets.implementation import NAMES, Lost
 
-__all__ = ["hygiene", "late"]
+__all__ = ["hygiene", "late", "same_bits"]
 
 ROLES = ("forward", "backward")
 FEW = 10  # calls: a fault after more of them is one of a later call
@@ -123,11 +123,11 @@ def _memory(
     run: Run, what: str, case: Case, kept: list, later: list[tuple]
 ) -> tuple[str, str] | None:
     """The fault, and its evidence, where an answer depends on other calls."""
-    if any(not _same(kept, x) for x in later):
+    if any(not same_bits(kept, x) for x in later):
         if _adds_up(later, Format.of(run.spec.dtype).u):
             return "accumulates", "of equal calls in a row, each answers as much more"
         pairs = itertools.combinations([kept, *later], 2)
-        word = "stale_state" if any(_same(x, y) for x, y in pairs) else "not_deterministic"
+        word = "stale_state" if any(same_bits(x, y) for x, y in pairs) else "not_deterministic"
         return word, "calls with the same inputs differ, with other calls between"
     if _same_arrays(run, what, case):
         return "stale_state", "the same arrays with other numbers in them have the old answers"
@@ -147,7 +147,7 @@ def _same_arrays(run: Run, what: str, case: Case) -> bool:
     for problem, want in zip(in_turn, new, strict=True):
         for x, y in zip(arrays, problem(case, what), strict=True):
             x[...] = y
-        if not _same(implementation.call(what, *arrays, copy=False), want):
+        if not same_bits(implementation.call(what, *arrays, copy=False), want):
             return True
     return False
 
@@ -181,7 +181,7 @@ def _first_calls(run: Run, what: str) -> None:
 def _repeats(run: Run, asked: Asked) -> bool:
     """Whether a question has the same answers when it is asked again, to rounding."""
     try:
-        return _same(asked.answers, run.again(asked.what, asked.case))
+        return same_bits(asked.answers, run.again(asked.what, asked.case))
     except Lost:  # before, or now: nothing can be learnt from it
         return True
     except Exception:
@@ -204,7 +204,7 @@ def late(run: Run, checks: Checks) -> None:
         except Exception as error:
             found, text = answers, f"{type(error).__name__}: {error}"
             run.fault("late_call", what, f"the first call again, at the end: {text}")
-        if not _same(answers, found):
+        if not same_bits(answers, found):
             count = run.implementation.calls[what]
             run.fault("late_call", what, f"call {count} is the first again, with another answer")
     if run.faults or any(o.fails for o in run.observations):
@@ -217,7 +217,8 @@ def late(run: Run, checks: Checks) -> None:
                 run.fault("late_call", what, f"{result.name}: wrong once, and right when repeated")
 
 
-def _same(x: Sequence[Any], y: Sequence[Any]) -> bool:
+def same_bits(x: Sequence[Any], y: Sequence[Any]) -> bool:
+    """Whether the arrays of two answers are equal, NaN for NaN."""
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(x, y, strict=True))
 
 

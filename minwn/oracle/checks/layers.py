@@ -21,13 +21,14 @@ from typing import Any
 
 import numpy as np
 
+from ...gradcheck.numerical import ridders
 from ..layer_run import LayerRun, Prepared, prepare
 from ..layer_spec import LayerSpec
 from ..reference.rounding import as_float64
 from ..report import CheckResult, Skipped
 from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions
-from .differences import ridders
+from .hygiene import same_bits
 
 __all__ = ["LAYER_CHECKS"]
 
@@ -68,24 +69,24 @@ def _examine(run: LayerRun, what: str, p: Prepared, other: Prepared) -> None:
         answers = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
         first = [x for x in answers if x is not None]
         kept = [np.array(x, copy=True) for x in first]
-        if not _equal(given, before):
+        if not same_bits(given, before):
             run.fault("mutates_input", what, "an input was changed")
         arrays = [x for x in first if isinstance(x, np.ndarray)]
         if any(np.shares_memory(x, y) for x in arrays for y in given):
             run.fault("aliases_input", what, "an answer shares memory with an input")
         a, b = (list(functions.call(what, run.handed(p)).values()) for _ in range(2))
-        if not (_equal(kept, a) and _equal(a, b)):
+        if not (same_bits(kept, a) and same_bits(a, b)):
             if any(_adds_up(*three) for three in zip(kept, a, b, strict=True)):
                 run.fault("accumulates", what, "of equal calls in a row, each answers as much more")
             else:
                 run.fault("not_deterministic", what, "equal calls in a row give different bits")
             return
         functions.call(what, run.handed(_doubled(p)))
-        if not _equal(first, kept):
+        if not same_bits(first, kept):
             run.fault("returns_cache", what, "a later call changed an earlier answer")
         functions.call(what, run.handed(other))
         again = list(functions.call(what, run.handed(p)).values())
-    if not _equal(kept, again):
+    if not same_bits(kept, again):
         run.fault("stale_state", what, "the same call differs after calls with other inputs")
 
 
@@ -95,10 +96,6 @@ def _doubled(p: Prepared) -> Any:
     changed: dict[str, Any] = {"x": 2 * case.x, "y_bar": -3 * case.y_bar, "b": case.b + 1}
     changed |= {"g": -2 * case.g} if case.g is not None else {"w": -2 * case.w}  # type: ignore
     return replace(p, case=replace(case, **changed))
-
-
-def _equal(xs: Any, ys: Any) -> bool:
-    return all(np.array_equal(x, y, equal_nan=True) for x, y in zip(xs, ys, strict=True))
 
 
 def _adds_up(a: Any, b: Any, c: Any) -> bool:

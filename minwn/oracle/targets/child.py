@@ -301,7 +301,7 @@ def _about(f: Function) -> tuple[str, inspect.Signature | None]:
 
 
 def _raised(error: BaseException) -> tuple[str, str, str, bool]:
-    """What the parent is told of an exception: its name, the built-in one it is, its words, and
+    """What the parent receives of an exception: its name, the built-in one it is, its words, and
     whether the function itself says so."""
     kinds = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     kind = kinds[0] if isinstance(error, Exception) else "RuntimeError"
