@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .layer_check import check_layer
+    from .layers.check import check_layer
     from .reading import Reading, Unreadable, read
 else:
     __getattr__, __dir__ = attributes(__name__, {
-        "check_layer": "layer_check", "Reading": "reading", "Unreadable": "reading",
+        "check_layer": "layers.check", "Reading": "reading", "Unreadable": "reading",
         "read": "reading",
     })

@@ -60,7 +60,7 @@ class Reading(Found):
 
 def _of_layers() -> Any:
     """check_layer, which most readings do without."""
-    return importlib.import_module(".layer_check", __package__).check_layer
+    return importlib.import_module(".layers.check", __package__).check_layer
 
 
 def _with_notes(report: Report, notes: list[str]) -> Report:

@@ -220,7 +220,7 @@ def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
 def test_the_oracle_imports_readers_libraries_and_the_judge_of_layers_when_they_are_used():
     code = (
         "import sys; from minwn import oracle; late = [f'minwn.oracle.{m}' for m in ("
-        "'targets.reading.reader', 'targets.adapters.table', 'layer_check', 'layer_run')];"
+        "'targets.reading.reader', 'targets.adapters.table', 'layers.check', 'layers.run')];"
         "print([m for m in late if m in sys.modules]);"
         "print(oracle.read.__name__, oracle.check_layer.__name__, oracle.Reading.__name__);"
         "from minwn.oracle.targets import adapters; print(len(adapters.get('numpy')))"

@@ -2,7 +2,7 @@ r"""The mistakes people make in whole layers, as data: y, x_bar, w_bar and b_bar
 
 A row has, for each answer, the wrong answers to which its name is given. They are computed by the
 products of `reference.layer`, in torch's layout. Where the weight is normalised, a wrong w_bar
-shows in v_bar and g_bar, as its right pullback. `diagnosis.layers` also tries each mistake of
+shows in v_bar and g_bar, as its right pullback. `layers.diagnosis` also tries each mistake of
 `CATALOGUE` in w, which shows in y and x_bar, and in v_bar and g_bar behind a right w_bar.
 """
 

@@ -12,8 +12,8 @@ import pytest
 from minwn.byhand import weight_norm
 from minwn.oracle.cases import GROUPS as CASES
 from minwn.oracle.checks import ALL_CHECKS
-from minwn.oracle.checks.layers import LAYER_CHECKS
 from minwn.oracle.diagnosis import Diagnosis
+from minwn.oracle.layers.checks import LAYER_CHECKS
 from minwn.oracle.report import CheckResult, MinimalCase, Report
 from minwn.oracle.report.glossary import (
     CHECKS,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minwn.oracle import CATALOGUE, check_layer
-from minwn.oracle.diagnosis.layers import LAYER_NAMES
 from minwn.oracle.layer_spec import make_layer_spec
+from minwn.oracle.layers.diagnosis import LAYER_NAMES
 from minwn.oracle.mistakes.layer_terms import LayerTerms, Norm
 from minwn.oracle.mistakes.layers import LAYER_MISTAKES
 

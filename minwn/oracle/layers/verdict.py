@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..terminal import counted
-from .diagnosis import Diagnosis
-from .diagnosis.layers import LAYER_NAMES, Seen, diagnose_layer
-from .layer_case import layer_minimal_case, measured_weight
-from .layer_run import LayerRun, Prepared
-from .report import Report, Skipped, Worst
-from .report.glossary import LAWS
-from .verdict import IDS, UNSTEADY, VAGUE
+from ...terminal import counted
+from ..diagnosis import Diagnosis
+from ..report import Report, Skipped, Worst
+from ..report.glossary import LAWS
+from ..verdict import IDS, UNSTEADY, VAGUE
+from .case import layer_minimal_case, measured_weight
+from .diagnosis import LAYER_NAMES, Seen, diagnose_layer
+from .run import LayerRun, Prepared
 
 __all__ = ["LAYER_IDS", "layer_verdict"]
 

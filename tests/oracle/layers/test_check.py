@@ -9,8 +9,8 @@ import pytest
 
 from minwn.oracle import check_layer
 
-from . import layer_implementations as right
-from .wrong_layers import WRONG, wrong_layer
+from .. import layer_implementations as right
+from ..wrong_layers import WRONG, wrong_layer
 
 CONV = {"kind": "conv2d", "stride": 2, "padding": 1}
 

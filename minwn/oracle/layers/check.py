@@ -7,7 +7,7 @@
     layer laws   linearity, adjointness, samples that do not meet, windows that move with x
     own forward  the gradients against differences of the layer's own y
 
-Each is a function of `checks.layers`; the truth and the bounds are those of `reference.layer`.
+Each is a function of `layers.checks`; the truth and the bounds are those of `reference.layer`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import validation
-from .checks.layers import LAYER_CHECKS
-from .layer_run import LayerRun, settled
-from .layer_spec import make_layer_spec
-from .layer_verdict import LAYER_IDS, layer_verdict
-from .report import Report
+from ... import validation
+from ..layer_spec import make_layer_spec
+from ..report import Report
+from .checks import LAYER_CHECKS
+from .run import LayerRun, settled
+from .verdict import LAYER_IDS, layer_verdict
 
 __all__ = ["check_layer"]
 

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from ...gradcheck.numerical import ridders
-from ..layer_run import LayerRun, Prepared, prepare
+from ..checks.hygiene import same_bits
 from ..layer_spec import LayerSpec
 from ..reference.rounding import as_float64
 from ..report import CheckResult, Skipped
 from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions
-from .hygiene import same_bits
+from .run import LayerRun, Prepared, prepare
 
 __all__ = ["LAYER_CHECKS"]
 

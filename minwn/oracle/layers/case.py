@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .cases.layers import Plan
-from .diagnosis import Diagnosis
-from .layer_run import LayerObservation, LayerRun, Prepared, case_of, prepare
-from .report import LayerMinimalCase
+from ..cases.layers import Plan
+from ..diagnosis import Diagnosis
+from ..report import LayerMinimalCase
+from .run import LayerObservation, LayerRun, Prepared, case_of, prepare
 
 __all__ = ["layer_minimal_case", "measured_weight"]
 

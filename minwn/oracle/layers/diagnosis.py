@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 
 from ...terminal import counted
+from ..diagnosis import diagnose
+from ..diagnosis.digits import LOST, LOW
+from ..diagnosis.eps import MISSING
+from ..diagnosis.observation import SLACK, Diagnosis, Observation
+from ..diagnosis.sizes import OF_SHAPES
+from ..diagnosis.unknown import AXIS, UNKNOWN
 from ..mistakes import CATALOGUE
 from ..mistakes.layer_terms import ANSWERS, LayerMistake, LayerTerms, Rule
 from ..mistakes.layers import LAYER_MISTAKES, through
 from ..mistakes.terms import Terms
 from ..reference.rounding import Format
-from . import diagnose
-from .digits import LOST, LOW
-from .eps import MISSING
-from .observation import SLACK, Diagnosis, Observation
-from .sizes import OF_SHAPES
-from .unknown import AXIS, UNKNOWN
 
 __all__ = ["LAYER_NAMES", "Seen", "diagnose_layer"]
 

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import dtype_of
-from ..tolerance import ratio
-from .cases.layers import LayerCase, Plan, Plans, draw, plans
-from .diagnosis import Diagnosis
-from .layer_spec import LayerSpec
-from .mistakes.layer_terms import LayerTerms, Norm
-from .reference.double_double import bulk
-from .reference.error_bounds import counts
-from .reference.rounding import as_float64
-from .report import CheckResult, Skipped
-from .run import FAULTS
-from .targets.implementation import Lost
-from .targets.layer import LayerFunctions, on_purpose, takes_bias
+from ...backend import dtype_of
+from ...tolerance import ratio
+from ..cases.layers import LayerCase, Plan, Plans, draw, plans
+from ..diagnosis import Diagnosis
+from ..layer_spec import LayerSpec
+from ..mistakes.layer_terms import LayerTerms, Norm
+from ..reference.double_double import bulk
+from ..reference.error_bounds import counts
+from ..reference.rounding import as_float64
+from ..report import CheckResult, Skipped
+from ..run import FAULTS
+from ..targets.implementation import Lost
+from ..targets.layer import LayerFunctions, on_purpose, takes_bias
 
 __all__ = ["LayerObservation", "LayerRun", "Prepared", "case_of", "prepare", "settled"]
 
