@@ -59,6 +59,10 @@ DERIVATIONS = {
     "minwn.byhand.mean_only_batch_norm": "Mean-only batch normalisation",
 }
 
+# A link, or a picture, that leads out of the folder of a page.
+OUTSIDE = re.compile(r"(!?)\[([^\]]*)\]\(\.\./[^)]*?([^/)]*)\)")
+PAGES = {"FINDINGS.md": "findings.md", "FORMAT.md": "format.md", "TEACHERS.md": "teachers.md"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn site` to a parser."""
@@ -123,9 +127,19 @@ def _pages(out: Path, quick: bool) -> None:
     shutil.copy(PACKAGE / "oracle" / "FINDINGS.md", out / "findings.md")
     shutil.copy(PACKAGE / "oracle" / "vectors" / "FORMAT.md", out / "format.md")
     shutil.copy(tutorials() / "TEACHERS.md", out / "teachers.md")
+    for page in out.glob("*.md"):
+        _write(page, OUTSIDE.sub(_inside, page.read_text(encoding="utf-8")).rstrip())
     _write(out / "figures.md", "\n\n".join(["# Figures", *_figures(out)]))
     with ThreadPoolExecutor(2) as workers:  # each notebook runs in a process of its own
         list(workers.map(lambda path: _notebook(path, out, quick), sources()))
+
+
+def _inside(link: re.Match[str]) -> str:
+    """The link to what the site has, and plain text for what only a checkout has."""
+    picture, text, name = link.groups()
+    if picture or name in PAGES:
+        return f"{picture}[{text}]({PAGES.get(name, name)})"
+    return text
 
 
 def _write(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ import minwn
 
 ROOT = Path(minwn.__file__).parent
 PAGES = [
-    *(ROOT.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *(ROOT.parent / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
     *sorted((ROOT.parent / "tutorials" / "site").glob("*.[mr]*")),
 ]
 ARCHAIC = re.compile(
