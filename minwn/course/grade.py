@@ -9,8 +9,9 @@ answer: inputs go there, and arrays come back (see `wire`). What the notebook as
 writes to files or prints is of no consequence. An endless loop or an exit in an answer ends that
 copy; in a cell it ends that cell. An exercise without a verdict is "missing".
 
-The kernel has a clean environment, and limits of memory and of processor time where the system has
-them. It has the rights of the user all the same: grade strangers' notebooks in a container.
+The kernel has a clean environment, and, where the system allows it, limits of memory and of
+processor time, and no network. It has the user's rights to files: grade strangers' notebooks in a
+container.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from . import wire
+from . import wire, without_network
 from .exercise import chapter, drawn, find
 from .run import ANSI, MISSING
 from .session import GRADED, judged
@@ -109,7 +110,10 @@ def _run(path: Path, timeout: float) -> dict[str, Any]:
     """The records, errors, student and problem of a notebook, run in another process."""
     with tempfile.TemporaryDirectory() as directory:
         done = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(path.resolve()), str(timeout)],
+            [
+                *([sys.executable, "-I", without_network.__file__] if os.name == "posix" else []),
+                sys.executable, "-m", __name__, str(path.resolve()), str(timeout),
+            ],
             env=_environment(directory), cwd=directory,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from minwn.course import grading
+from minwn.course import grading, without_network
 from minwn.course.exercise import chapter
 from minwn.course.locations import notebooks
 
@@ -137,6 +139,30 @@ def test_a_notebook_cannot_reach_its_judge(tmp_path, name):
     cells = (IMPORT, *CHEATS[name], 'check("0.T1", 7)')
     report = grade(written(tmp_path, *cells), timeout=60)
     assert states(report) == {"0.2": "not yet", "0.T1": "right"}
+
+
+@pytest.mark.slow
+def test_a_notebook_has_no_network(tmp_path):
+    if not without_network.possible():
+        pytest.skip("this system lets nobody leave its network")
+    with socket.create_server(("127.0.0.1", 0)) as outside:
+        outside.settimeout(0.1)
+        reach = f"import socket; socket.create_connection({outside.getsockname()}, 5)"
+        report = grade(written(tmp_path, IMPORT, reach, 'check("0.T1", 49)'), timeout=60)
+        with pytest.raises(TimeoutError):
+            outside.accept()
+    assert [error["cell"] for error in report["errors"]] == [1]
+    assert states(report) == {"0.T1": "not yet"}
+
+
+@pytest.mark.slow
+def test_where_the_network_cannot_be_left_a_notebook_runs_all_the_same(tmp_path, monkeypatch):
+    script = tmp_path / "without_network.py"
+    text = Path(without_network.__file__).read_text(encoding="utf-8")
+    script.write_text(text.replace("libc.unshare(", "bool("), encoding="utf-8")
+    assert text != script.read_text(encoding="utf-8")
+    monkeypatch.setattr(without_network, "__file__", str(script))
+    assert states(grade(written(tmp_path, IMPORT, 'check("0.T1", 7)'))) == {"0.T1": "right"}
 
 
 @pytest.mark.slow
