@@ -308,6 +308,7 @@ def test_every_number_is_read_once_where_a_block_can_hold_it_and_written_once(
 # ---- how arrays lie in memory -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rows of a filter", "columns in parts", "runs"])
 def test_arrays_of_every_layout_give_the_same_bits(name, device, rng):
     p = problem(rng, name, "float32")

@@ -137,6 +137,7 @@ def test_in_float32(name, where, rng):
     both(build(name, rng, "float32"), MODULES[name][1], where, rng, 2.0**-24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMED)
 def test_weight_norm_and_its_exponential_twin(name, where, rng):
     name, kind, dim = NORMED[name]
@@ -276,6 +277,7 @@ def trained(to: str, batches: int) -> tuple[Reader, list[float]]:
     return net, list(itertools.islice(one_epoch(net, optimiser, images, labels, order), batches))
 
 
+@pytest.mark.slow
 def test_a_network_trains_as_on_the_cpu_and_twice_the_same(device):
     here, losses = trained("cpu", 6)
     there, again = trained("cuda", 6), trained("cuda", 6)

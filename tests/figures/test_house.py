@@ -66,6 +66,7 @@ def tiny(tmp_path):
 # ---- data and picture ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_files_say_what_they_are(tiny, tmp_path):
     made = figure.produce(tiny, out=tmp_path / "new" / "folder", quick=True)
     data, picture = made.files

@@ -215,6 +215,7 @@ def assert_equal(found: Mapping[str, Any], expected: Mapping[str, Any], rtol: fl
         np.testing.assert_allclose(found[name], x, rtol=rtol, atol=0)
 
 
+@pytest.mark.slow
 def test_a_training_file_of_hifi_gan(tmp_path: Path, capsys: Any) -> None:
     """The command of the README, on a file as train.py saves it from several GPUs."""
     model, x = built("HiFi-GAN")

@@ -130,6 +130,7 @@ def test_trees_that_lie(tmp_path: Path) -> None:
     assert list(interop.read(tmp_path / "x.pt", drop="a")[0]) == ["b"]
 
 
+@pytest.mark.slow
 def test_lists_in_lists_are_counted(tmp_path: Path) -> None:
     torch = torch_or_skip()
     for leaf in (torch.zeros(0), []):

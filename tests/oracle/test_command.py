@@ -80,6 +80,7 @@ def test_constants_of_a_file_are_heeded_and_options_come_first(run):
     assert run("mine.py", "--form", "plain", "--eps", 0, "--accept", "eps_inside")[0] == 0
 
 
+@pytest.mark.slow
 def test_options_reach_the_judge(run):
     axis = RIGHT.replace("axis=1", "axis=0")
     words = ("--axis", "-1", "--dtype", "float64,float32", "--groups", "dyadic,generic")
@@ -292,6 +293,7 @@ def test_prints_of_a_target_are_a_note(run):
     assert "it printed: hello again" in run("mine.py")[1]
 
 
+@pytest.mark.slow
 def test_a_failure_comes_before_a_refusal_in_the_exit_code(run):
     silent = RIGHT.replace("    n = norm(v)\n", "    raise ValueError('never')\n")
     wrong = homework(PLANTED["no_projection"])
@@ -306,6 +308,7 @@ def test_a_failure_comes_before_a_refusal_in_the_exit_code(run):
     assert run("right.py", "--axis", "none", "--groups", "undefined", "--accept", "raises")[0] != 0
 
 
+@pytest.mark.slow
 def test_many_targets_wait_for_their_turn(run):
     files = {f"mine{i}": RIGHT for i in range(command.TOGETHER + 2)}
     files["mine3"] = homework(PLANTED["no_projection"])
@@ -322,6 +325,7 @@ def test_in_process_for_a_debugger(run):
         assert run("mine.py", *words, mine=text)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_shape_threads_and_accumulate(run, monkeypatch):
     tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[300:] *= 2\n")
     assert run("mine.py", mine=tail)[0] == 0
@@ -353,6 +357,7 @@ def test_options_that_cannot_be_understood(run, words, said):
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_bar_after_two_seconds_with_one_target(run, monkeypatch):
     monkeypatch.setattr(command, "WAIT", 0.3)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)

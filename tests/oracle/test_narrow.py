@@ -33,6 +33,7 @@ def test_a_right_backward_passes(name, dtype):
     assert report.verdict == "PASS", str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", a.BACKWARDS)
 def test_sums_in_the_narrow_dtype_pass_where_nothing_else_is_claimed(name, dtype):
     if dtype == "bfloat16" and name in ("einsum", "product", "jacobian"):

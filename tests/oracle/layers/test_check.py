@@ -289,6 +289,7 @@ def in_jax(function, normalised):
 FLAX = list(itertools.product((1, 2), (1, 2), (0, 2, "same"), (1, 2), (1, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("d", "stride", "pad", "dilation", "groups"), FLAX[::7])
 @pytest.mark.parametrize("normalised", [True, False])
 def test_flax_passes(d, stride, pad, dilation, groups, normalised):
@@ -308,6 +309,7 @@ def test_flax_passes(d, stride, pad, dilation, groups, normalised):
                               normalised=normalised))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["valid", "same", 0])
 @pytest.mark.parametrize("dilation", [1, 2])

@@ -140,6 +140,7 @@ def behind(mistake, options):
     return check_layer(forward, backward, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"kind": "linear"}, SETTINGS[0], SETTINGS[6]], ids=str)
 def test_a_mistake_in_weight_norm_is_named_behind_a_right_w_bar(options):
     for mistake in CATALOGUE[::4]:

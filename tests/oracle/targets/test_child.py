@@ -127,6 +127,7 @@ def test_a_remote_function_is_judged_as_a_local_one(name, dtype, child, write):
     assert same(there, here), (there, here)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_fork_and_spawn_are_alike(child, method):
     for name in ("PASS", "no_projection", "stale_state", "returns_cache"):
@@ -427,6 +428,7 @@ def test_errors_of_loading_are_those_of_load(write, tmp_path):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(METHODS[0] != "fork", reason="what is patched is known to a fork alone")
 def test_the_time_that_a_process_takes_to_start_is_not_counted(write, monkeypatch):
     apart = module._apart

@@ -71,6 +71,7 @@ def test_a_function_that_always_raises_is_refused_and_one_that_does_at_times_fai
     assert run("theirs.py", theirs=at_times)[0] == 1
 
 
+@pytest.mark.slow
 def test_any_fail_is_one_and_else_a_refusal_is_two(run):
     wrong = RIGHT.replace("g / n * (w_bar - g_bar * v / n)", "g / n * w_bar")
     files = {"right": RIGHT, "wrong": wrong, "refused": WITH_A_TABLE}
