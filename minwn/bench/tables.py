@@ -8,6 +8,7 @@ from typing import Any
 
 from ..doctor import blas_line, device_line
 from ..terminal import columns
+from .work import library
 
 __all__ = ["amount", "markdown", "number", "text"]
 
@@ -23,6 +24,7 @@ TITLES = {
     "scaling": "how cost grows: the exponent, over the largest sizes",
 }
 HEAD = ["ours", "takes", "against", "takes", "result", "quartiles", "target", ""]
+NAMES = {"numpy": "NumPy by hand", "torch": "PyTorch", "jax": "JAX jit", "mygrad": "MyGrad"}
 SCALES = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")),
     "B": ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")),
@@ -86,9 +88,38 @@ def _grouped(report: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]]
         yield group, list(works)
 
 
+def _glance(report: dict[str, Any]) -> list[list[str]]:
+    """A row for each group: the least and the largest ratio for each library, and the targets."""
+    found: dict[str, dict[str, list[float]]] = {}
+    judged: dict[str, list[bool]] = {}
+    for group, works in _grouped(report):
+        for c in (c for work in works for c in work["comparisons"]):
+            judged.setdefault(group, []).extend([] if c["met"] is None else [c["met"]])
+            if c["kind"] == "ratio":
+                ratios = found.setdefault(group, {})
+                ratios.setdefault(library(c["peer"]), []).append(c["median"])
+    names = list(dict.fromkeys(name for ratios in found.values() for name in ratios))
+    rows = [
+        [group, *(_span(ratios.get(name, [])) for name in names), _held(judged[group])]
+        for group, ratios in found.items()
+    ]
+    head = ["minwn's cost over", *(NAMES.get(name, name) for name in names), "targets met"]
+    return [head, *rows] if rows else []
+
+
+def _span(ratios: list[float]) -> str:
+    low, high = (number(pick(ratios)) if ratios else "" for pick in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def _held(judged: list[bool]) -> str:
+    return f"{sum(judged)} of {len(judged)}" if judged else ""
+
+
 def text(report: dict[str, Any]) -> str:
     """Tables for the terminal: a heading for each group and each work, a line a comparison."""
-    lines = []
+    glance = _glance(report)
+    lines = [columns(glance, indent=""), ""] if glance else []
     for group, works in _grouped(report):
         lines.append(f"{TITLES[group]}")
         rows = [_row(work, c) for work in works for c in work["comparisons"]]
@@ -106,7 +137,9 @@ def text(report: dict[str, Any]) -> str:
 
 def markdown(report: dict[str, Any]) -> str:
     """The same tables for a page."""
-    lines = []
+    glance = _glance(report)
+    rows = [[f"{TITLES[group]} (`{group}`)", *cells] for group, *cells in glance[1:]]
+    lines = ["### At a glance", "", *_table(glance[0], rows), ""] if glance else []
     for group, works in _grouped(report):
         rows = [
             [work["what"], *_row(work, c), str(work["rounds"])]

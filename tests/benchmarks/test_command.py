@@ -19,6 +19,31 @@ def outcome(tmp_path_factory):
     return folder, json.loads((folder / "bench.json").read_text())
 
 
+def test_a_glance_has_the_extremes_of_each_group_and_library():
+    from minwn.bench import tables
+
+    def work(group, *comparisons):
+        rows = [
+            {"ours": "minwn", "peer": peer, "kind": kind, "median": median, "low": 1.0, "high": 2.0,
+             "target": 1.0, "met": met}
+            for peer, kind, median, met in comparisons
+        ]
+        peers = {row["peer"]: {"median": 1.0} for row in rows} | {"minwn": {"median": 1.0}}
+        return {"group": group, "name": f"{group}/x", "what": "x", "unit": "s", "rounds": 3,
+                "peers": peers, "comparisons": rows, "left_out": {}}
+
+    report = {"works": [
+        work("step", ("torch hook", "ratio", 0.5, True), ("torch x", "ratio", 2.0, False)),
+        work("step", ("numpy by hand", "ratio", 1.25, None), ("copy", "share", 9.0, True)),
+        work("epoch", ("torch hook", "ratio", 0.75, True)),
+    ]}
+    assert tables._glance(report) == [
+        ["minwn's cost over", "PyTorch", "NumPy by hand", "targets met"],
+        ["step", "0.50 to 2.00", "1.25", "2 of 3"],
+        ["epoch", "0.75", "", "1 of 1"],
+    ]
+
+
 @pytest.mark.slow
 def test_the_report_is_whole(outcome):
     _, report = outcome
@@ -60,7 +85,8 @@ def test_tables_show_every_comparison(outcome):
     if any(met is not None for met in judged):
         assert f"{judged.count(True)} of {judged.count(True) + judged.count(False)} targets" in text
     assert text.count("missed: ") == judged.count(False)
-    rows = [line for line in page.splitlines() if line.startswith("|")]
+    details = page.partition("### conv")[2]
+    rows = [line for line in details.splitlines() if line.startswith("|")]
     widths = {line.count("|") for line in rows}
     assert widths == {11, 8}  # of works, and of scaling
 
