@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .exercise import Exercise, chapter
 from .formats import build
-from .html import FIGURE
+from .html import FIGURE, spoken
 from .source import Cell, Tutorial, read
 
 __all__ = ["committed", "complaints"]
@@ -113,8 +113,13 @@ def _figures(tutorial: Tutorial) -> Iterator[str]:
         if cell.kind == "code" and DRAWS.search(cell.source):
             below = tutorial.cells[index + 1 : index + 2]
             found = FIGURE.match(below[0].source) if below else None
-            if not found or not re.search(r"\.\s*($|\n)", found[1]):
+            if not found or not re.search(r"\.\)?$", found[1]):
                 yield f"cell {index} draws, and no '**Figure.** A sentence.' stands below it"
+            else:
+                try:
+                    spoken(found[1])
+                except ValueError as error:
+                    yield f"cell {index}: {error}"
             if (
                 "set_xlabel" not in cell.source
                 and "axis(" not in cell.source
