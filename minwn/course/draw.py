@@ -37,13 +37,13 @@ def _figure(function: Callable[..., None]) -> Callable[..., None]:
 
 def panel(
     *, x: str, y: str, lines: Series | None = None, points: Series | None = None,
-    theory: Series | None = None, log: str = "", at: Sequence[float] = (), floor: float = 0.0,
-    title: str = "", ticks: Mapping[float, str] | None = None, **limits: Any,
+    theory: Mapping[str, Any] | None = None, log: str = "", at: Sequence[float] = (),
+    floor: float = 0.0, title: str = "", ticks: Mapping[float, str] | None = None, **limits: Any,
 ) -> Callable[[Any], None]:
     """What `show` draws into one pair of axes: {name: (x, y)} each, and the labels of both axes.
 
-    lines, points: in the colours and markers of the style; theory: dotted and black
-    (a name that begins with "_" is not in the legend)
+    lines, points: in the colours and markers of the style
+    theory: dotted and black; a name may have a list of curves
     log: the axes that are logarithmic, "x", "y" or "xy"; at: dotted verticals; floor: below it all
     is rounding; ticks: those of y; limits: xlim and ylim
     """
@@ -55,8 +55,9 @@ def panel(
         for name, (across, up) in (points or {}).items():
             axes.plot(across, up, linestyle="", label=name)
         dotted = {"linestyle": ":", "color": "black", "marker": "", "linewidth": 1.2, "zorder": 3}
-        for name, (across, up) in (theory or {}).items():
-            axes.plot(across, up, label=name, **dotted)
+        for name, curves in (theory or {}).items():
+            for k, (across, up) in enumerate(curves if isinstance(curves, list) else [curves]):
+                axes.plot(across, up, label=None if k else name, **dotted)
         for where in at:
             axes.axvline(where, color="0.5", linestyle=":", marker="")
         if floor:

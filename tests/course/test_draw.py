@@ -30,7 +30,8 @@ def test_a_panel_draws_what_it_is_given_with_its_labels(shown):
     draw.show(
         draw.panel(
             x="step", y="length", log="xy", at=[2.0], floor=1e-9, ylim=(1e-10, 10),
-            lines={"measured": (X, Y)}, points={"seen": (X, X)}, theory={"law": (X, Y), "_2": (X, X)},
+            lines={"measured": (X, Y)}, points={"seen": (X, X)},
+            theory={"law": [(X, Y), (X, X)]},
         ),
         draw.panel(x="a", y="b", lines={"c": (X, Y)}, ticks={0: "none", 9: "many"}, title="t"),
     )
@@ -50,7 +51,8 @@ def test_a_panel_draws_what_it_is_given_with_its_labels(shown):
 def test_series_differ_in_colour_and_in_marker(shown):
     draw.show(draw.panel(x="a", y="b", lines={str(k): (X, Y) for k in range(4)}))
     lines = shown[0].axes[0].lines
-    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == 4
+    assert len({line.get_color() for line in lines}) == 4
+    assert len({line.get_marker() for line in lines}) == 4
 
 
 def test_the_style_of_the_reader_comes_back(shown):

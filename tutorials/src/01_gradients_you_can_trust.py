@@ -93,10 +93,8 @@ def draw_u(f, slope, x):
         "central, float64": (steps, errors(central, f, slope, x, steps, np.float64)),
         "central, float32": (short, errors(central, f, slope, x, short, np.float32)),
     }
-    model = {
-        "$h^2/6 + u/h$": (steps, steps**2 / 6 + 2.0**-53 / steps),
-        "_for float32": (short, short**2 / 6 + 2.0**-24 / short),
-    }
+    roundoffs = (2.0**-53, steps), (2.0**-24, short)
+    model = {"$h^2/6 + u/h$": [(near, near**2 / 6 + u / near) for u, near in roundoffs]}
     axes = {"x": "step h", "y": "relative error of the slope", "log": "xy", "ylim": (1e-13, 10)}
     draw.show(draw.panel(lines=measured, theory=model, **axes), height=3.8)
 

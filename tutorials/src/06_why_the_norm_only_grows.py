@@ -108,11 +108,9 @@ def path(n, sizes):
     return np.array(found)
 
 
-steps = np.arange(len(lengths))
-measured, theory = {}, {}
-for k in (0, 5, 9):
-    measured[f"neuron {k}, measured"] = steps, lengths[:, k]
-    theory[f"_{k}" if theory else "by Pythagoras"] = steps, path(lengths[0, k], sizes[:, k])
+steps, some = np.arange(len(lengths)), (0, 5, 9)
+measured = {f"neuron {k}, measured": (steps, lengths[:, k]) for k in some}
+theory = {"by Pythagoras": [(steps, path(lengths[0, k], sizes[:, k])) for k in some]}
 draw.show(draw.panel(x="step", y="length $n$ of $v$", lines=measured, theory=theory))
 
 # %% [markdown]
@@ -234,12 +232,12 @@ def wander(n_0, lr, decay=0.0, G=1.0, steps=4000, entries=64, seed=0):
 n_0, rates = 1.0, (0.1, 0.3, 1.0)
 
 t = np.unique(np.geomspace(1, 3999, 12).astype(int))
-measured, by_law, effective = {}, {}, {}
+measured, effective = {}, {}
 for rate in rates:
     n = wander(n_0, rate)[0][t]
     measured[f"lr = {rate:g}"] = t + 1, n
     effective[f"lr = {rate:g}"] = t + 1, rate / n**2
-    by_law[f"_{rate}" if by_law else "your law"] = t + 1, law(n_0, rate, 1.0, t)
+by_law = {"your law": [(t + 1, law(n_0, rate, 1.0, t)) for rate in rates]}
 draw.show(
     draw.panel(x="step + 1", y="length $n$ of $v$", log="xy", points=measured, theory=by_law),
     draw.panel(x="step + 1", y="lr / $n^2$, the rate that counts", log="xy", lines=effective),
@@ -326,8 +324,8 @@ draw.show(
 
 # %%
 powers = (1 - 0.1 * 0.5) ** (2.0 * np.arange(40) + 1)
-print("decay 0.5, lr 0.1        ", descend(start, [0.1] * 40, decay=0.5))
-print("no decay, lr 0.1 / a^2t+1", descend(start, 0.1 / powers))
+print("decay 0.5, lr 0.1          ", descend(start, [0.1] * 40, decay=0.5))
+print("no decay, lr 0.1 / a^(2t+1)", descend(start, 0.1 / powers))
 
 # %% [markdown]
 # After 40 steps both have the same direction. So decay of $v$ is a learning rate under another
