@@ -31,7 +31,7 @@ PREDICT = re.compile(r"^predict\(\s*\"([\w.]+)\"", re.MULTILINE)
 
 INSTALL = """\
 # minwn needs Python 3.11, no GPU, and no network once it is there. Where it is missing, this cell
-# installs it: from a wheel beside the notebook, a checkout around it, or the package index.
+# installs it: from a wheel in this folder, a checkout of minwn around it, or the package index.
 from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path

@@ -35,7 +35,8 @@ np.set_printoptions(precision=4, suppress=True)
 # $$w = g\,\frac{v}{n}, \qquad n = \lVert v\rVert = \sqrt{\textstyle\sum_i v_i^2}.$$
 #
 # $v/n$ has length 1 and gives the direction. $g$ is the **gain**: $w$ has length $|g|$. The length
-# of $v$ itself may be anything but 0.
+# of $v$ itself may be anything but 0. Networks that synthesise speech, such as HiFi-GAN, are
+# trained in this form, and their files hold $g$ and $v$.
 #
 # **Predict.** Every entry of $v$ is doubled, and $g$ is left alone. What happens to $w$? Put your
 # choice in place of the three dots. A prediction is never wrong: it is there to be compared.
@@ -384,6 +385,8 @@ print("n moves with v ", differences(lambda v: first_entry(v, np.linalg.norm(v))
 #   Training of Deep Neural Networks*, NIPS 2016,
 #   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): equation 2 is the definition, 3 the closed
 #   form of section 3, 4 the projection of section 4
+# - J. Kong, J. Kim, J. Bae, *HiFi-GAN*, NeurIPS 2020,
+#   [arXiv:2010.05646](https://arxiv.org/abs/2010.05646): a network whose weights are stored so
 
 # %%
 progress()
