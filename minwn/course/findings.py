@@ -20,7 +20,7 @@ def finding(title: str) -> None:
     for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
         name, _, body = section.partition("\n")
         sections[name] = re.sub(r"<!--.*?-->\n|^#.*", "", body, flags=re.DOTALL | re.MULTILINE)
-    if title not in sections:
-        near = difflib.get_close_matches(title, sections, 1, 0) or list(sections)[:1]
+    if not isinstance(title, str) or title not in sections:
+        near = difflib.get_close_matches(str(title), sections, 1, 0) or list(sections)[:1]
         raise KeyError(f"there is no finding {title!r}; did you mean {near[0]!r}?")
     print(title, sections[title].strip(), sep="\n\n")
