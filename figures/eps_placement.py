@@ -9,7 +9,7 @@ from minwn.byhand import weight_norm
 
 TITLE = "Where eps stands, and what it bends"
 DESCRIPTION = (
-    "Four places for a small number that keeps a norm from zero, set to take effect at the same "
+    "Three places for a small number that keeps a norm from zero, set to take effect at the same "
     "length delta. Left: how much shorter than g the weight is. Right: how much of the gradient "
     "of v still points along v. Outside the root, the error falls with the first power of the "
     "norm and reaches far; inside it, with the second; a maximum is exact above delta, and below "

@@ -100,7 +100,7 @@ def walked(seed, rate, momentum, turns):
 
 
 def law(rate, momentum, times):
-    """r^4 = 1 + 2 (eta / (1 - momentum))^2 t"""
+    """||v||^4 = 1 + 2 (eta / (1 - momentum))^2 t"""
     return (1 + 2 * (rate / (1 - momentum)) ** 2 * np.asarray(times)) ** 0.25
 
 
@@ -116,7 +116,7 @@ def draw(data):
     for k, (name, runs) in enumerate(data["model"].items()):
         figure.band(right, data["turn"], runs, k, label=name)
         figure.expected(right, data["turn"], law(*MODEL[name], data["turn"]),
-                        label="r⁴ law" if k == 2 else None)
+                        label="‖v‖⁴ law" if k == 2 else None)
     right.set(xscale="log", yscale="log", xlabel="step t", ylabel="‖v‖", ylim=(0.9, 40),
               title="random gradients")
     right.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])

@@ -61,6 +61,7 @@ def test_code_and_messages_are_not_searched(tmp_path):
 
 
 def test_the_prose_is_of_today():
-    paths = [*PAGES, *sorted(ROOT.rglob("*.py"))]
+    notebooks = sorted((ROOT.parent / "tutorials" / "src").glob("*.py"))
+    paths = [*PAGES, *notebooks, *sorted(ROOT.rglob("*.py"))]
     assert len(paths) > 200
     assert not [found for path in paths for found in archaic(path)]

@@ -1,23 +1,25 @@
 """The course: notebooks whose checks name the mistake in a wrong answer.
 
-A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student` and
-`todo`. The rest is for authors.
+A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student`,
+`todo` and `finding`. The rest is for authors.
 
 To write a notebook, write three files; notebook 5 is the pattern.
 
 `tutorials/src/NN_title.py`, in py:percent (see `source` for the markers):
 
     # NN Title · **45 minutes** · **Before this:** · **You will be able to** and a list
-    one code cell with all imports, and plt.style.use("minwn.minwn")
+    one code cell with all imports; the build puts one above it that installs minwn
     ## sections, each with some of
         **Predict.**    choice = "grows"  # SOLUTION
                         predict("6.1", choice, of=("grows", "shrinks"))   and later reveal("6.1")
         **Implement.**  a function with its task as a comment, "# 6.2: return ...", above the
                         markers; then check("6.2", function) in a separate cell
-        a cell that draws, and below it "**Figure.** One sentence that says what it shows."
+        a cell that draws with `minwn.course.draw`, where the calls of matplotlib are, and below it
+        "**Figure.** One sentence that says what it shows.", which is the alt text as well
         **Modify.**     a number to change and look again
     ## Exit ticket      three questions, check("6.T1", ...) to check("6.T3", ...)
     ## Where this goes wrong in real libraries    one real case that the reader can look up
+    ## References       what the text draws on, with a link
     progress()
 
 `minwn/course/exercises/nNN.py`, with EXERCISES, a tuple of `Exercise` in the order of the text:
@@ -49,12 +51,13 @@ network.
 
 from .catalogue import weight_norm, weight_norm_at
 from .exercise import Exercise, Feedback, find
+from .findings import finding
 from .judges import array, choice, function, number, same
 from .session import check, given, hint, predict, progress, reveal, student
 from .unfinished import Unfinished, todo
 
 __all__ = [
-    "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "function", "given",
-    "hint", "number", "predict", "progress", "reveal", "same", "student", "todo", "weight_norm",
-    "weight_norm_at",
+    "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "finding", "function",
+    "given", "hint", "number", "predict", "progress", "reveal", "same", "student", "todo",
+    "weight_norm", "weight_norm_at",
 ]

@@ -8,6 +8,9 @@ Both graders read the markers `# BEGIN SOLUTION` and `# END SOLUTION`. nbgrader 
 `# SOLUTION` at the end of a line, so such a line becomes a block, below a line that keeps its name.
 A locked cell imports `check`, so that a name assigned elsewhere does not take its place, and holds
 nothing else: what follows in the source stands in a cell of its own, where it costs no points.
+
+Below the title, each notebook has a cell that installs minwn where it is missing, and otherwise
+does nothing. It is Python without a `%pip`, for graders read cells as Python.
 """
 
 from __future__ import annotations
@@ -20,10 +23,38 @@ from typing import Any
 
 from .source import BEGIN, LINE, Cell, Tutorial, solution, student, written
 
-__all__ = ["FORMATS", "build"]
+__all__ = ["FORMATS", "INSTALL", "build"]
 
 CHECK = re.compile(r"^check\(\s*\"([\w.]+)\",\s*(.+)\)[ \t]*$", re.MULTILINE)
 PREDICT = re.compile(r"^predict\(\s*\"([\w.]+)\"", re.MULTILINE)
+
+
+INSTALL = """\
+# minwn needs Python 3.11, no GPU, and no network once it is there. Where it is missing, this cell
+# installs it: from a wheel in this folder, a checkout of minwn around it, or the package index.
+from importlib import invalidate_caches
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def missing(name):
+    found = find_spec(name)
+    return found is None or found.origin is None  # a folder of that name has no origin
+
+
+if missing("minwn") or missing("matplotlib"):
+    here = Path.cwd()
+    wheels = sorted(here.glob("minwn-*.whl"))
+    checkouts = [path for path in (here, *here.parents) if (path / "minwn" / "course").is_dir()]
+    what = [*wheels[-1:], *checkouts, "minwn"][0]
+    get_ipython().run_line_magic("pip", f'install --quiet "{what}[plot]"')
+    invalidate_caches()
+    if missing("minwn"):
+        raise ModuleNotFoundError(
+            "minwn was not found: put its wheel, minwn-(version)-py3-none-any.whl, into the folder "
+            "of this notebook and run this cell again; in a checkout of minwn, the command "
+            "`pip wheel --no-deps .` makes it"
+        )"""
 
 
 def build(tutorial: Tutorial, form: str = "plain") -> dict[Path, str]:
@@ -33,7 +64,9 @@ def build(tutorial: Tutorial, form: str = "plain") -> dict[Path, str]:
     """
     if form not in FORMATS:
         raise ValueError(f"format {form!r}; choose {', '.join(FORMATS)}")
-    return FORMATS[form](tutorial)
+    title, *cells = tutorial.cells
+    install = Cell("code", INSTALL, "install")
+    return FORMATS[form](replace(tutorial, cells=(title, install, *cells)))
 
 
 def _plain(tutorial: Tutorial) -> dict[Path, str]:

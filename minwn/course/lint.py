@@ -10,17 +10,18 @@ from pathlib import Path
 
 from .exercise import Exercise, chapter
 from .formats import build
-from .html import FIGURE
+from .html import FIGURE, spoken
 from .source import Cell, Tutorial, read
 
 __all__ = ["committed", "complaints"]
 
 CALL = re.compile(r"\b(check|hint|predict|reveal|given)\(\s*[\"']([^\"']+)[\"']")
 TASK = re.compile(r"^\s*# (\d+\.T?\d+): ", re.MULTILINE)
-DRAWS = re.compile(r"\bplt\.(subplots|figure|plot|show)\b|\.savefig\(")
+DRAWS = re.compile(r"\bplt\.(subplots|figure|plot|show)\b|\.savefig\(|\bdraw\.(?!panel)\w+\(")
 SECTIONS = (
     ("## Exit ticket", "an exit ticket"),
     ("## Where this goes wrong in real libraries", "a true case"),
+    ("## References", "what to read, with a link"),
 )
 
 
@@ -113,13 +114,15 @@ def _figures(tutorial: Tutorial) -> Iterator[str]:
         if cell.kind == "code" and DRAWS.search(cell.source):
             below = tutorial.cells[index + 1 : index + 2]
             found = FIGURE.match(below[0].source) if below else None
-            if not found or not re.search(r"\.\s*($|\n)", found[1]):
+            if not found or not re.search(r"\.\)?$", found[1]):
                 yield f"cell {index} draws, and no '**Figure.** A sentence.' stands below it"
-            if (
-                "set_xlabel" not in cell.source
-                and "axis(" not in cell.source
-                and ("xlabel" not in cell.source)
-            ):
+            else:
+                try:
+                    spoken(found[1])
+                except ValueError as error:
+                    yield f"cell {index}: {error}"
+            labelled = "xlabel" in cell.source or "axis(" in cell.source or "draw." in cell.source
+            if not labelled:  # the functions of draw ask for labels
                 yield f"cell {index} draws, and its axes have no labels"
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import re
+import subprocess
 import sys
+import types
 
 import pytest
 
-from minwn.course import command, lint
+from minwn.course import command, formats, html, lint
 from minwn.course.exercise import chapter
 from minwn.course.formats import FORMATS, build
 from minwn.course.locations import sources, tutorials
@@ -173,6 +176,115 @@ def test_no_other_format(tutorial):
         build(tutorial, "word")
 
 
+# ---- the cell that installs ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def install(monkeypatch, tmp_path):
+    """Runs the cell in an empty folder, where a name is missing until it is installed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*names, works=True):
+        gone, said = set(names), []
+        spec = importlib.util.find_spec("json")
+
+        def magic(kind, line):
+            said.append((kind, line))
+            if works:
+                gone.clear()
+
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name: None if name in gone else spec
+        )
+        shell = types.SimpleNamespace(run_line_magic=magic)
+        try:
+            exec(formats.INSTALL, {"get_ipython": lambda: shell})
+        finally:
+            monkeypatch.undo()
+            monkeypatch.chdir(tmp_path)
+        return said
+
+    return run
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_cell_that_installs_stands_below_the_title(tutorial, form):
+    for text in build(tutorial, form).values():
+        cells = [c for c in json.loads(text)["cells"] if c["cell_type"] != "raw"]
+        assert "".join(cells[0]["source"]).startswith("# 5 A title")
+        assert "".join(cells[1]["source"]) == formats.INSTALL
+        assert cells[1]["metadata"] == {}
+
+
+def test_where_all_is_there_nothing_is_installed(install, tmp_path):
+    (tmp_path / "minwn-9-py3-none-any.whl").touch()
+    assert install() == []
+
+
+@pytest.mark.parametrize("gone", ["minwn", "matplotlib"])
+def test_what_is_missing_is_installed_from_what_is_near(install, tmp_path, monkeypatch, gone):
+    assert install(gone) == [("pip", 'install --quiet "minwn[plot]"')]
+    (tmp_path / "minwn" / "course").mkdir(parents=True)
+    inside = tmp_path / "tutorials"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert install(gone) == [("pip", f'install --quiet "{tmp_path}[plot]"')]
+    wheel = tmp_path / "minwn-0.1.0-py3-none-any.whl"
+    wheel.touch()
+    assert install(gone) == [("pip", f'install --quiet "{wheel}[plot]"')]
+
+
+def test_where_minwn_cannot_be_had_one_sentence_says_what_to_do(install):
+    with pytest.raises(ModuleNotFoundError, match=r"put its wheel, minwn-\(version\)"):
+        install("minwn", works=False)
+
+
+def test_a_folder_named_minwn_is_not_minwn(tmp_path):
+    (tmp_path / "minwn").mkdir()
+    cell = formats.INSTALL.partition("if missing")[0] + 'print(missing("minwn"))'
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", cell], cwd=tmp_path, env={}, capture_output=True, text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+
+
+# ---- captions and formulas ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("caption", "text"),
+    [
+        (r"$P\bar w$ at *the* `tip` of $v$", "Pw̄ at the tip of v"),
+        (r"near $10^{-16}$, $n^2$ and $w^T$", "near 10⁻¹⁶, n² and wᵀ"),
+        (r"$f = e^{-x^2/2}$ and $f''$ at $-1$", "f = e^(−x²/2) and f′′ at −1"),
+        (r"longer than $\delta$, by $\delta/n$", "longer than δ, by δ/n"),
+    ],
+)
+def test_a_caption_is_said_in_plain_text(caption, text):
+    assert html.spoken(caption) == text
+
+
+def test_an_alt_text_ends_with_the_caption():
+    picture = {"data": {"image/png": "x"}}
+    below = "**Figure.** A line\nthat rises.\n\n**Modify.** Set $\\bar v$ to 3."
+    cells = [
+        types.SimpleNamespace(source="draw()", get=lambda *_: [picture]),
+        types.SimpleNamespace(source=below, get=lambda *_: []),
+    ]
+    assert html.described(types.SimpleNamespace(cells=cells)) == ["A line that rises."]
+
+
+def test_a_formula_that_nobody_could_read_is_an_error():
+    pytest.importorskip("latex2mathml", reason="formulas are converted with latex2mathml")
+    assert html.mathml("x").startswith("<math ")
+    assert 'display="block"' in html.mathml(r"\Bigl\langle x \Bigr\rangle", block=True)
+    with pytest.raises(ValueError, match="would not be drawn"):
+        html.mathml(r"\nosuchthing x")
+    with pytest.raises(ValueError, match="plain text cannot say"):
+        html.spoken(r"a $\frac{1}{2}$")
+
+
 # ---- what is committed --------------------------------------------------------------------------
 
 
@@ -202,7 +314,9 @@ FAULTS = [
     ("05_", "# ## Where this goes wrong", "# ## Where", "a true case"),
     ("05_", "progress()\n", "pass\n", "does not call progress"),
     ("05_", "**Figure.** On", "On", "draws, and no"),
-    ("05_", 'xlabel="first entry", ', "", "no labels"),
+    ("05_", "draw.arrows(\n", "plt.plot(\n", "no labels"),
+    ("05_", "# ## References", "# ## To read", "what to read"),
+    ("05_", "**Figure.** On", "**Figure.** $\\frac{1}{2}$ On", "plain text cannot say"),
     ("05_", "# Three derivations, and", "# Look! Three derivations, and", "exclamation"),
     ("05_", '"zero", "g_bar", "depends on w_bar"', '"zero", "g_bar"', "does not offer"),
     ("00_", 'reveal("0.1")', "pass", "never revealed"),

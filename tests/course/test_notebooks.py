@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from minwn import site
 from minwn.course import grading, without_network
 from minwn.course.exercise import chapter
 from minwn.course.locations import notebooks
@@ -245,3 +248,22 @@ def test_a_page_describes_its_figures():
     text = page(load(path), title="Start here")
     assert 'alt="Each of the three rows, drawn as a round point' in text
     assert "No description has been provided" not in text
+
+
+@pytest.mark.slow
+def test_a_page_loads_nothing_and_shows_its_formulas(monkeypatch):
+    for name in ("nbconvert", "latex2mathml"):
+        pytest.importorskip(name, reason="pages are made with nbconvert and latex2mathml")
+    (path,) = (path for path in notebooks(solutions=True) if path.name.startswith("00_"))
+    text = page(load(path), title="Start <here>")
+    loaded = site._Page(text).loaded
+    assert loaded
+    assert all(one.startswith("data:") for one in loaded)
+    assert not re.search(r"<script|@import|url\(", text)
+    assert "<title>Start &lt;here&gt;</title>" in text
+    assert "<math " in text
+    assert "\\lVert" not in text
+    assert "@media (prefers-color-scheme: dark)" in text
+    monkeypatch.setitem(sys.modules, "latex2mathml", None)
+    with pytest.raises(ImportError, match=r"pip install 'minwn\[notebooks\]'"):
+        page(load(path), title="Start here")

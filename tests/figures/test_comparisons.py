@@ -54,15 +54,21 @@ def alike(target, source, *path):
     return plant
 
 
+SHORT = "WN, v of the paper"
 FAULTS = [
     ("learning_rates", scaled(1.01, "first", "plain"), "before the first step"),
     ("learning_rates", scaled(1.2, "loss", "SGD", "WN, v = w", entries=(0, 0)), "v = w"),
     ("learning_rates", scaled(1.2, "loss", "Adam", "WN, v = w", entries=(2, 4)), "v = w"),
-    ("learning_rates", alike("WN, v of the paper", "plain", "loss", "SGD"), "less than 0.9 times"),
+    ("learning_rates", alike(SHORT, "plain", "loss", "SGD"), "less than 0.9 times"),
     ("learning_rates", scaled(4, "stretch"), "the rate times"),
-    ("learning_rates", scaled(0.1, "loss", "SGD", "WN, v of the paper"), "at the best rate"),
-    ("learning_rates", scaled(0.001, "loss", "SGD", "WN, v of the paper"), "fails at rate 0.3"),
-    ("learning_rates", alike("WN, v of the paper", "plain", "loss", "SGD"), "fails at rate 0.3"),
+    ("learning_rates", scaled(2, "loss", "Adam", SHORT, entries=(0, 3)), "and up to"),
+    ("learning_rates", scaled(200, "loss", "SGD", SHORT, entries=(0, 3)), "law fails"),
+    ("learning_rates", scaled(2, "loss", "Adam", SHORT, entries=(2, 7)), "law fails"),
+    ("learning_rates", scaled(2, "loss", "SGD", "batch norm", entries=(1, 4)), "at every rate"),
+    ("learning_rates", scaled(3, "loss", "Adam", "batch norm", entries=(1, 6)), "at every rate"),
+    ("learning_rates", scaled(0.1, "loss", "SGD", SHORT), "at the best rate"),
+    ("learning_rates", scaled(0.001, "loss", "SGD", SHORT), "fails at rate 0.3"),
+    ("learning_rates", alike(SHORT, "plain", "loss", "SGD"), "fails at rate 0.3"),
     ("learning_rates", alike("batch norm", "plain", "loss", "SGD"), "batch norm learns"),
     ("learning_rates", alike("plain", "batch norm", "loss", "Adam"), "Adam: at rate 1"),
     ("cnn", scaled(1.01, "first", "WN"), "before the first step"),

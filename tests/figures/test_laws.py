@@ -190,3 +190,9 @@ def test_without_the_projection_the_laws_do_not_hold(name, refuted):
     module.weight_norm = Unprojected
     told = figure.produce(module, quick=True, seeds=1).claims
     assert refuted <= {i for i, (_, holds) in enumerate(told) if not holds}
+
+
+def test_the_description_counts_the_places_of_eps_that_are_drawn():
+    module = figure.load("eps_placement")
+    count = {3: "Three", 4: "Four"}[len(module.FORMS)]
+    assert module.DESCRIPTION.startswith(f"{count} places for a small number")

@@ -377,6 +377,7 @@ GOOD: dict[str, Call] = {
     "course.check": call("5.2", 1.0),
     "course.choice": call("yes", {"no": "think again"}),
     "course.find": call("5.1"),
+    "course.finding": call("No forward mode"),
     "course.function": call(square, lambda rng: (rng.standard_normal(3),)),
     "course.given": call("5.T1"),
     "course.hint": call("5.2"),

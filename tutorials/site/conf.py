@@ -11,9 +11,9 @@ import re
 import textwrap
 
 from docutils import nodes
-from latex2mathml.converter import convert
 
 from minwn import __version__
+from minwn.course.html import mathml
 
 project, release, author = "minwn", __version__, "The minwn authors"
 copyright = "the minwn authors, MIT licence"
@@ -112,10 +112,7 @@ def _code(text, name):
 
 def _mathml(block):
     def visit(self, node):
-        tex = re.sub(r"\\[Bb]igg?[lr]?\\([lr]angle)", r"\\\1", node.astext())
-        formula = convert(tex, display="block" if block else "inline")
-        if "\\" in formula:  # a command that latex2mathml does not know
-            raise ValueError(f"a formula that would not be drawn: {tex}")
+        formula = mathml(node.astext(), block=block)
         self.body.append(f'<div class="math">{formula}</div>' if block else formula)
         raise nodes.SkipNode
 

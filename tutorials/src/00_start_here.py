@@ -15,18 +15,17 @@
 # something is odd, choose *Restart Kernel and Run All Cells* in the menu *Kernel* (or *Run*).
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minwn
-from minwn.course import check, hint, predict, progress, reveal, todo
+from minwn.course import check, draw, finding, hint, predict, progress, reveal, todo
 
-plt.style.use("minwn.minwn")
 print("minwn", minwn.__version__, "with NumPy", np.__version__)
 
 # %% [markdown]
-# If that cell printed two versions, everything that you need is here. If not, the command
-# `minwn doctor` in a terminal says what is missing.
+# If that cell printed two versions, everything that you need is here. The cell above it installs
+# minwn where it is missing, and does nothing elsewhere. If a package is still missing, the command
+# `minwn doctor` in a terminal names it.
 #
 # ## 1 Predict, then look
 #
@@ -127,19 +126,7 @@ check("0.3", unit_rows)
 
 # %%
 before = np.array([[2.0, 0.5], [-1.0, 1.5], [0.4, -0.3]])
-after = unit_rows(before)
-
-figure, axes = plt.subplots(figsize=(4.2, 4.2))
-angle = np.linspace(0, 2 * np.pi, 200)
-axes.plot(np.cos(angle), np.sin(angle), ":", color="0.5", marker="", label="length 1")
-for k in range(len(before)):
-    axes.plot(*np.stack([before[k], after[k]]).T, color="0.7", marker="", zorder=1)
-axes.plot(*before.T, "o", label="a row before")
-axes.plot(*after.T, "s", label="the same row after")
-axes.set(aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
-axes.set(xlabel="first entry", ylabel="second entry")
-axes.legend(loc="lower left")
-plt.show()
+draw.circle(before, unit_rows(before))
 
 # %% [markdown]
 # **Figure.** Each of the three rows, drawn as a round point, has moved straight towards the origin,
@@ -179,14 +166,19 @@ check("0.T3", answer)
 # %% [markdown]
 # ## Where this goes wrong in real libraries
 #
-# A gain for each row of $v$ belongs into the shape (o, 1). PyTorch 2.13 has a function that
+# A gain for each row of $v$ needs the shape (o, 1). PyTorch 2.13 has a function that
 # computes $w = g\,v/\lVert v\rVert$, and for its usual axis it reads the gains in their order,
 # whatever their shape is. For another axis the same array is broadcast. Two gains of the shape (1,
-# 2) or (2,) thus give $(3, 4), (6, 8)$ in one case and $(3, 8), (3, 8)$ in the other, and neither
-# complains. The program and its output are in `minwn/oracle/FINDINGS.md`, *The shape of g is not
-# looked at*.
+# 2) or (2,) give $(3, 4), (6, 8)$ in one case and $(3, 8), (3, 8)$ in the other, and neither
+# complains. `finding("The shape of g is not looked at")` prints the program and its output.
 #
 # `progress` shows what you have done. Then go on to notebook 1.
+#
+# ## References
+#
+# - C. R. Harris and others, *Array programming with NumPy*, Nature 585, 2020,
+#   [doi:10.1038/s41586-020-2649-2](https://doi.org/10.1038/s41586-020-2649-2): arrays, shapes and
+#   broadcasting
 
 # %%
 progress()

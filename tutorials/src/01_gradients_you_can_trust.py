@@ -10,18 +10,16 @@
 # - compare two gradients fairly, even where they are tiny or zero
 # - tell a wrong gradient from a kink, and from a checker that was fooled
 #
-# Whoever derives a gradient by hand makes mistakes, and a network with a wrong gradient often
-# trains all the same, only worse. So a gradient is measured before it is believed. This notebook
-# is about the measuring.
+# Everybody who derives gradients by hand makes mistakes, and a network with a wrong gradient often
+# trains all the same, only worse. So measure a gradient before you believe it. This notebook is
+# about the measuring.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minwn
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, given, hint, predict, progress, reveal, student, todo
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=5, suppress=True)
 
 # %% [markdown]
@@ -90,23 +88,18 @@ def errors(quotient, f, slope, x, steps, dtype):
 def draw_u(f, slope, x):
     steps = 2.0 ** -np.arange(1, 51)
     short = steps[:23]
-    _, axes = plt.subplots(figsize=(6.4, 3.8))
-    one = errors(one_sided, f, slope, x, steps, np.float64)
-    two = errors(central, f, slope, x, steps, np.float64)
-    narrow = errors(central, f, slope, x, short, np.float32)
-    axes.loglog(steps, one, markevery=(0, 3), label="one-sided, float64")
-    axes.loglog(steps, two, markevery=(1, 3), label="central, float64")
-    axes.loglog(short, narrow, markevery=(2, 3), label="central, float32")
-    for u, near in ((2.0**-53, steps), (2.0**-24, short)):
-        model = near**2 / 6 + u / near
-        axes.loglog(near, model, ":", color="black", marker="", zorder=3)
-    axes.plot([], [], ":", color="black", marker="", label="$h^2/6 + u/h$")
-    axes.set(xlabel="step h", ylabel="relative error of the slope", ylim=(1e-13, 10))
-    axes.legend(loc="lower left")
+    measured = {
+        "one-sided, float64": (steps, errors(one_sided, f, slope, x, steps, np.float64)),
+        "central, float64": (steps, errors(central, f, slope, x, steps, np.float64)),
+        "central, float32": (short, errors(central, f, slope, x, short, np.float32)),
+    }
+    roundoffs = (2.0**-53, steps), (2.0**-24, short)
+    model = {"$h^2/6 + u/h$": [(near, near**2 / 6 + u / near) for u, near in roundoffs]}
+    axes = {"x": "step h", "y": "relative error of the slope", "log": "xy", "ylim": (1e-13, 10)}
+    draw.show(draw.panel(lines=measured, theory=model, **axes), height=3.8)
 
 
 draw_u(np.sin, np.cos, 1.0)
-plt.show()
 
 # %% [markdown]
 # **Figure.** Each of the three errors is a U: from the right it falls with the step, by one power
@@ -198,7 +191,8 @@ for h in (1e-2, 1e-5, 1e-10, 1e-20, 1e-200):
 
 # %% [markdown]
 # There is no U: the error falls until it is that of a single rounding, or nothing, and stays there.
-# That is too good to have no catch.
+# That is too good to have no catch. (The trick is of W. Squire and G. Trapp; J. Martins, P. Sturdza
+# and J. Alonso say which functions allow it. The references are at the end.)
 #
 # **Predict.** Let $f(v) = v_1/\lVert v\rVert$ with $\lVert v\rVert = \sqrt{\sum_i v_i^2}$, and let
 # `np.linalg.norm` compute the norm. It accepts complex numbers. What does the complex step give for
@@ -267,24 +261,22 @@ check("1.6", gap)
 
 # %%
 steps = 2.0 ** -np.arange(2, 21)
-figure, axes = plt.subplots()
-for f, x, label in (
-    (np.sin, 1.0, "sin, at 1"),
-    (relu, 0.0, "relu, at its kink"),
-    (relu, 0.001, "relu, 0.001 beside it"),
-):
+cases = {
+    "sin, at 1": (np.sin, 1.0),
+    "relu, at its kink": (relu, 0.0),
+    "relu, 0.001 from its kink": (relu, 0.001),
+}
+gaps = {}
+for name, (f, x) in cases.items():
     size = np.array([abs(gap(f, x, h)) for h in steps])
-    axes.loglog(steps, np.where(size > 1e-12, size, np.nan), label=label)
-axes.axvline(0.001, color="0.5", linestyle=":", marker="")
-axes.annotate("h = 0.001", (0.001, 3e-6), xytext=(4, 0), textcoords="offset points")
-axes.set(xlabel="step h", ylabel="gap between the slopes", ylim=(1e-6, 4))
-axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.85))
-plt.show()
+    gaps[name] = (steps, np.where(size > 1e-12, size, np.nan))
+axes = {"x": "step h", "y": "gap between the slopes", "log": "xy", "ylim": (1e-6, 4)}
+draw.show(draw.panel(lines=gaps, at=[0.001], **axes))
 
 # %% [markdown]
 # **Figure.** The gap of a smooth curve falls with the step; at a kink it stays, whatever the
-# step; and beside a kink it stays until the step no longer reaches the kink, here at the dotted
-# line, where it drops to zero and its curve ends.
+# step; and near a kink it stays until the step no longer reaches the kink, here at the dotted
+# line, $h = 0.001$, where it drops to zero and its curve ends.
 #
 # So there are three answers to "is this gradient right?": yes, no, and **do not ask here**. Where
 # the gap does not fall when $h$ is halved, move the point.
@@ -317,10 +309,11 @@ def relative_error(a, b):
 check("1.7", relative_error)
 
 # %% [markdown]
-# How small must it be? In float64 with central differences, $10^{-9}$ to $10^{-10}$ is as good as
-# it gets. A wrong factor or a missing term gives $10^{-3}$ to 1. A number between the two has a
-# cause: find it. A limit of $10^{-2}$ lets too much pass. (One entry is allowed to be worse: a
-# small one that is the sum of large terms carries the rounding errors of the large ones.)
+# How small must it be? At its best step a central difference in float64 is off by about
+# $10^{-11}$ to $10^{-10}$. One step for all entries suits most of them less well: expect $10^{-9}$.
+# A wrong factor or a missing term gives $10^{-3}$ to 1. A number between the two has a cause: find
+# it. A limit of $10^{-2}$ lets too much pass. (One entry is allowed to be worse: a small one that
+# is the sum of large terms carries the rounding errors of the large ones.)
 #
 # ## 6 A checker, and how it is fooled
 #
@@ -363,7 +356,7 @@ check("1.8", measured)
 # $$\bar v = \frac{g}{n}\left(\bar w - \frac{d}{n^2}\,v\right),
 #   \qquad d = \langle \bar w, v\rangle;$$
 #
-# here it need only be judged. Beside it stand five wrong ones, each of them a slip that is easily
+# here it need only be judged. With it come five wrong ones, each of them a slip that is easily
 # made. The first is the 0.2 of above: without the second term, which is called the projection, $n$
 # is a constant.
 
@@ -445,7 +438,7 @@ reveal("1.9")
 # %% [markdown]
 # Read the table by columns. A point is a question, and some questions cannot be answered wrongly:
 # where $n = 1$ no power of $n$ matters, where $g = n$ the factor $g/n$ is 1, where all $g$ are
-# positive a sign cannot be lost, and where $\bar w$ is 1 nobody notices that it was not used.
+# positive a sign cannot be lost, and where $\bar w$ is 1 it does not show that it was not used.
 # `g = n` is where PyTorch starts its weight normalisation, and a cotangent of ones is what
 # `.sum().backward()` makes. **The tolerance was the same in every column. It is the point that
 # decides.** At numbers drawn at random, of both signs, nothing passes that is wrong.
@@ -496,8 +489,9 @@ quotient = 3 * numbers["x"] ** 2 + numbers["h"] ** 2  # SOLUTION
 check("1.T1", quotient)
 
 # %% [markdown]
-# **T2.** `p` is `softmax(x)`: positive numbers that always sum to 1. Somebody checks its gradient
-# with a cotangent of ones. What is the right answer that comes out: `"zeros"`, `"ones"` or `"p"`?
+# **T2.** `p` is `softmax(x)`: positive numbers that always sum to 1. A colleague checks its
+# gradient with a cotangent of ones. What is the right answer that comes out: `"zeros"`, `"ones"` or
+# `"p"`?
 
 # %%
 answer = "zeros"  # SOLUTION
@@ -545,8 +539,21 @@ for o, i in ((4, 5), (32, 64), (128, 256)):
 # `_adjusted_atol`. It has let a wrong gradient through before: that of `renorm`, in 2021 (PyTorch
 # issue #59584 and pull request #59615). The factor is there on purpose: with it the fast mode
 # accepts whatever the slow mode would accept. A change that takes it away, pull request #59650,
-# was closed. The default of `gradcheck` is the slow mode, which looks at each entry: whoever has
-# a new gradient should be patient.
+# was closed. The default of `gradcheck` is the slow mode, which looks at each entry: for a new
+# gradient, be patient and take it.
+#
+# ## References
+#
+# - W. Squire, G. Trapp, *Using Complex Variables to Estimate Derivatives of Real Functions*, SIAM
+#   Review 40(1), 1998, [doi:10.1137/S003614459631241X](https://doi.org/10.1137/S003614459631241X):
+#   the complex step of section 3
+# - J. R. R. A. Martins, P. Sturdza, J. J. Alonso, *The Complex-Step Derivative Approximation*, ACM
+#   Transactions on Mathematical Software 29(3), 2003,
+#   [doi:10.1145/838250.838251](https://doi.org/10.1145/838250.838251): what `abs`, and other
+#   functions that are not analytic, do to it
+# - T. Salimans, D. P. Kingma, *Weight Normalization*, NIPS 2016,
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868), equation 3: the gradient that is judged in
+#   section 6
 
 # %%
 progress()

@@ -15,13 +15,11 @@
 # write the places that matter.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 import minwn
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, given, hint, predict, progress, reveal, student, todo
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -214,51 +212,25 @@ def gradient(f, z_bar, *xs):
 check("2.3", gradient)
 
 # %% [markdown]
-# Here is the example as a picture. It is called a **diamond**, for the ways part and meet again. On
-# each arrow stands what was sent back along it.
-
+# Here is the example as a picture. It is called a **diamond**, for the ways part and meet again.
+# The number on an arrow is what was sent back along it.
 
 # %%
-def arrows(z, bars):
-    """What z sends back: (input, number) for each way, two of them where it is used twice."""
-    x_bars = RULES[z.op](bars[z], z, *z.inputs, *z.extra)
-    return [(x, float(x_bar.value)) for x, x_bar in zip(z.inputs, x_bars, strict=True)]
-
-
-def draw(nodes, bars):
-    _, axes = plt.subplots(figsize=(6.4, 3.0))
-    for z, (name, (across, up)) in nodes.items():
-        text = f"{name}\nvalue {float(z.value):g}\nbar {float(bars[z].value):g}"
-        box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": "#555555"}
-        axes.text(across, up, text, ha="center", va="center", bbox=box, zorder=3)
-        ways = arrows(z, bars) if z.op else []
-        for k, (x, sent) in enumerate(ways):
-            end = np.array(nodes[x][1])
-            twice = sum(other is x for other, _ in ways) > 1
-            bend = (0.25 if k else -0.25) if twice else 0.0
-            look = {"arrowstyle": "-|>", "color": "#e42536", "shrinkA": 29, "shrinkB": 29}
-            look["connectionstyle"] = f"arc3,rad={bend}"
-            axes.annotate("", end, (across, up), arrowprops=look)
-            start = np.array((across, up))
-            side = np.array([end[1] - start[1], start[0] - end[0]]) * bend / 2
-            label = {"color": "#e42536", "ha": "center", "va": "center", "zorder": 4}
-            label["bbox"] = {"fc": "white", "ec": "none", "pad": 1.5}
-            axes.text(*((start + end) / 2 + side), f"{sent:g}", **label)
-    axes.set(xlim=(-0.6, 4.6), ylim=(-0.2, 2.3))
-    axes.axis("off")
-
-
+places = {"x": (0.0, 0.3), "a = x x": (1.8, 1.8), "b = a + x": (2.6, 0.3), "z = a b": (4.1, 1.4)}
 bars = backward(z, 1.0)
-draw(
-    {
-        x: ("x", (0.0, 0.3)),
-        a: ("a = x x", (1.8, 1.8)),
-        b: ("b = a + x", (2.6, 0.3)),
-        z: ("z = a b", (4.1, 1.4)),
-    },
-    bars,
-)
-plt.show()
+
+boxes = {}
+for name, node in zip(places, (x, a, b, z), strict=True):
+    bar = f"{float(bars[node].value):g}" if node in bars else "none"
+    boxes[node] = f"{name}\nvalue {float(node.value):g}\nbar {bar}"
+sent = []
+for node in (a, b, z):
+    if node in bars:
+        x_bars = RULES[node.op](bars[node], node, *node.inputs, *node.extra)
+        pairs = zip(node.inputs, x_bars, strict=True)
+        sent += [(boxes[node], boxes[to], float(x_bar.value)) for to, x_bar in pairs]
+
+draw.graph(dict(zip(boxes.values(), places.values(), strict=True)), sent)
 print("by hand: z = x^4 + x^3 has the slope 4 x^3 + 3 x^2 =", 4 * 2**3 + 3 * 2**2)
 
 # %% [markdown]
@@ -266,8 +238,9 @@ print("by hand: z = x^4 + x^3 has the slope 4 x^3 + 3 x^2 =", 4 * 2**3 + 3 * 2**
 # from $z$, and the numbers on the arrows that end in a box add up to its bar: 6 and 4 make the 10
 # of $a$; 20, 20 and 4 make the 44 of $x$.
 #
-# **Modify.** In `backward`, walk the tape forwards: take `reversed` away. What is the gradient of
-# the diamond now, and why? Then put it back.
+# **Modify.** In `backward`, walk the tape forwards: take `reversed` away, run that cell, and then
+# the one that draws. Which boxes have a bar now, which number is missing in it, and why? Then put
+# it back.
 #
 # ## 4 Backward twice
 #
@@ -424,14 +397,8 @@ def derivatives(f, x, order):
 points = np.linspace(-3.5, 3.5, 141)
 curves, sizes = derivatives(bell, points, 3)
 
-figure, axes = plt.subplots()
-for k, (curve, name) in enumerate(zip(curves, ("f", "f '", "f ''"), strict=False)):
-    axes.plot(points, curve, markevery=(5 * k, 20), label=name)
-axes.axvline(-1, color="0.5", linestyle=":", marker="")
-axes.axvline(1, color="0.5", linestyle=":", marker="")
-axes.set(xlabel="x", ylabel="f and its derivatives")
-axes.legend(loc="upper right")
-plt.show()
+lines = {name: (points, curve) for name, curve in zip(("f", "f '", "f ''"), curves, strict=False)}
+draw.show(draw.panel(x="x", y="f and its derivatives", lines=lines, at=(-1, 1)))
 print("nodes on the tape for f, and up to f', f'', f''':", sizes)
 
 # %% [markdown]
@@ -444,8 +411,8 @@ print("nodes on the tape for f, and up to f', f'', f''':", sizes)
 # your tape does.
 #
 # **Modify.** Write `a.value` in place of `a`, and `b.value` in place of `b`, in your `mul_rule`.
-# Which of the checks 2.3 and 2.6 still pass? Then put it back. (`check` for 2.2 will complain
-# meanwhile: it hands plain arrays to your rule.)
+# Which of the checks 2.3 and 2.6 still pass? Then put it back. (Meanwhile `check` for 2.2 and the
+# walk of section 4 will complain: both hand plain numbers to your rule, which have no `.value`.)
 #
 # ## Exit ticket
 #
@@ -474,9 +441,9 @@ answer = "the sum over the 32 rows"  # SOLUTION
 check("2.T2", answer)
 
 # %% [markdown]
-# **T3.** In the rule of the product, somebody writes `z_bar * b.value` for `z_bar * b`, and
-# `a.value` likewise. Which derivatives of a program become wrong: `"both"` the first and the
-# second, `"only the second"`, or `"neither"`?
+# **T3.** In the rule of the product, a colleague writes `z_bar * b.value` for `z_bar * b`, and
+# `z_bar * a.value` for the other. Which derivatives of a program become wrong: `"both"` the first
+# and the second, `"only the second"`, or `"neither"`?
 
 # %%
 answer = "only the second"  # SOLUTION
@@ -495,8 +462,21 @@ check("2.T3", answer)
 # so that a second call without setting them to zero gives too much. Section 4 is the program of
 # issue #53 from 2023: `a.grad` is 1.0 after the first call and 3.0 after the second. The issue
 # was closed without a change; pull request #102, which would make `backward` start from zeros,
-# was still open in March 2026. A program that builds its expressions anew for each step, as
+# was still open in March 2026. A program that builds its expressions again for each step, as
 # micrograd's own examples do, never notices.
+#
+# ## References
+#
+# - A. Griewank, A. Walther, *Evaluating Derivatives*, second edition, SIAM 2008,
+#   [doi:10.1137/1.9780898717761](https://doi.org/10.1137/1.9780898717761): the book on it; the bars
+#   are its notation
+# - A. G. Baydin, B. A. Pearlmutter, A. A. Radul, J. M. Siskind, *Automatic Differentiation in
+#   Machine Learning: a Survey*, JMLR 18(153), 2018,
+#   [arXiv:1502.05767](https://arxiv.org/abs/1502.05767)
+# - A. Karpathy, [micrograd](https://github.com/karpathy/micrograd), issues
+#   [2](https://github.com/karpathy/micrograd/issues/2) and
+#   [53](https://github.com/karpathy/micrograd/issues/53), pull request
+#   [102](https://github.com/karpathy/micrograd/pull/102)
 
 # %%
 progress()

@@ -14,12 +14,10 @@
 # also the most mistyped three lines: one transpose too many, one sum too few.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -69,14 +67,13 @@ check("3.2", linear)
 # $$\dot y_{mo} = \textstyle\sum_i \dot x_{mi}\, w_{oi} + \sum_i x_{mi}\, \dot w_{oi} + \dot b_o,$$
 #
 # and the loss moves by $\sum_{mo} \bar y_{mo}\,\dot y_{mo}$. Now sort this sum by the dotted
-# letters. What stands beside $\dot x_{mi}$ is $\bar x_{mi}$:
+# letters. The factor of $\dot x_{mi}$ is $\bar x_{mi}$:
 #
 # $$\bar x_{mi} = \textstyle\sum_o \bar y_{mo}\, w_{oi}.$$
 #
-# You find the other two in the same way: put $\dot w_{oi}$ outside of the sum, and see which
-# letters are left to be summed. Then write each sum as a matrix product. (For checking: the
-# letters of the result are those of its shape, and **each letter that is missing in the result is
-# summed**.)
+# You find the other two in the same way: take $\dot w_{oi}$ out of the sum, and see which letters
+# are left to be summed. Then write each sum as a matrix product. (For checking: the letters of the
+# result are those of its shape, and **each letter that is missing in the result is summed**.)
 #
 # **Implement** all three.
 
@@ -102,38 +99,14 @@ check("3.3", linear_bar)
 # products, drawn to scale.
 
 # %%
-length = {"m": 5, "i": 3, "o": 4, "": 1}
+length = {"m": 5, "i": 3, "o": 4}
 products = (  # the name of each box, and the letters of its rows and of its columns
     (("$y$", "m", "o"), ("$x$", "m", "i"), ("$w^T$", "i", "o"), "$+\\ b$, each row"),
     (("$\\bar x$", "m", "i"), ("$\\bar y$", "m", "o"), ("$w$", "o", "i"), ""),
     (("$\\bar w$", "o", "i"), ("$\\bar y^T$", "o", "m"), ("$x$", "m", "i"), ""),
     (("$\\bar b$", "", "o"), ("ones", "", "m"), ("$\\bar y$", "m", "o"), ""),
 )
-colours = {"y": "#5790fc", "x": "#f89c20", "w": "#e42536", "b": "#964a8b", "o": "#9c9ca1"}
-
-
-def draw_box(axes, left, box):
-    name, rows, columns = box
-    colour = colours[name.replace("\\bar", "").strip("$ ")[0]]
-    high, wide = length[rows], length[columns]
-    axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, fc=colour, alpha=0.35))
-    axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, fc="none", ec=colour))
-    axes.text(left + wide / 2, 0.0, name, ha="center", va="center")
-    axes.text(left - 0.3, 0.0, rows, ha="right", va="center", color="0.35")
-    axes.text(left + wide / 2, high / 2 + 0.2, columns, ha="center", color="0.35")
-    return left + wide
-
-
-figure, axes = plt.subplots(2, 2, figsize=(7.4, 2.9))
-for panel, (result, first, second, more) in zip(axes.flat, products, strict=True):
-    end = draw_box(panel, 0.0, result)
-    panel.text(end + 0.9, 0.0, "=", ha="center", va="center")
-    end = draw_box(panel, end + 2.9, first)
-    end = draw_box(panel, end + 1.5, second)
-    panel.text(end + 0.5, 0.0, more, va="center")
-    panel.set(xlim=(-1.2, 21), ylim=(-2.7, 3.6), aspect="equal")
-    panel.axis("off")
-plt.show()
+draw.boxes(products, length)
 
 # %% [markdown]
 # **Figure.** Four matrix products as boxes whose sides are drawn to scale and marked with the
@@ -186,14 +159,14 @@ print(f"w_bar of both steps, against the sum of the w_bar of each: {apart:.0e}")
 # added up. (Many losses are a **mean** over the batch. Then $1/m$ is in $\bar y$ already. It has
 # no place in the layer.)
 #
-# **Modify.** Give `x` no rows: `rng.normal(size=(0, 3))`, and `y_bar` likewise. What is $\bar w$,
-# and why is that right?
+# **Modify.** Give `x` no rows: `rng.normal(size=(0, 3))`, and `y_bar` none
+# either. What is $\bar w$, and why is that right?
 #
 # ## 4 The adjoint test
 #
 # There is a test of a pair of derivatives that needs no step $h$, and so has no rounding to speak
-# of. Beside the way back, from $\bar y$ to $\bar x, \bar w, \bar b$, there is the way there, from
-# $\dot x, \dot w, \dot b$ to $\dot y$. Both say by how much the loss moves, and must agree:
+# of. The way back leads from $\bar y$ to $\bar x, \bar w, \bar b$; the way there leads from $\dot
+# x, \dot w, \dot b$ to $\dot y$. Both say by how much the loss moves, and must agree:
 #
 # $$\langle \bar y, \dot y\rangle
 #   = \langle \bar x, \dot x\rangle + \langle \bar w, \dot w\rangle
@@ -276,15 +249,11 @@ pairs = {
     "both without b": (there_without_b, back_without_b),
 }
 rng = np.random.default_rng(4)
-figure, axes = plt.subplots(figsize=(6.4, 3.0))
-for k, pair in enumerate(pairs.values()):
-    gaps = np.array([adjoint_gap(*pair, rng) for _ in range(60)])
-    spread = k + rng.uniform(-0.25, 0.25, len(gaps))
-    axes.plot(np.maximum(gaps, 1e-18), spread, linestyle="", markersize=4)
-axes.set(xscale="log", xlabel="gap between the two sides", ylabel="pair", xlim=(5e-19, 3))
-axes.set_yticks(range(len(pairs)), pairs)
-axes.invert_yaxis()
-plt.show()
+gaps = {
+    name: np.maximum([adjoint_gap(*pair, rng) for _ in range(60)], 1e-18)
+    for name, pair in pairs.items()
+}
+draw.swarms(gaps, x="gap between the two sides", y="pair", xlim=(5e-19, 3))
 reveal("3.6")
 
 # %% [markdown]
@@ -342,7 +311,7 @@ shape = (7, 4)  # SOLUTION
 check("3.T2", shape)
 
 # %% [markdown]
-# **T3.** In a layer with 4 inputs and 4 outputs, tried with 4 examples, somebody writes
+# **T3.** In a layer with 4 inputs and 4 outputs, tried with 4 examples, a colleague writes
 # `w_bar = x.T @ y_bar`. What finds it: `"the shapes"`, `"differences"` at random numbers, or
 # `"more digits"`?
 
@@ -354,7 +323,7 @@ check("3.T3", answer)
 # ## Where this goes wrong in real libraries
 #
 # Is a weight (o, i) or (i, o)? Libraries differ. PyTorch and minwn keep (o, i) and compute $x
-# w^T$; Paddle keeps (i, o) and computes $x w$. Both are fine, until somebody names an axis by its
+# w^T$; Paddle keeps (i, o) and computes $x w$. Both are fine, until an axis is named by its
 # number. Weight normalisation, notebook 5, keeps a length for **each output**, and its default in
 # PyTorch is `dim=0`, which is o. Paddle 3.3.1 has the same default, and there axis 0 is i. So
 # `paddle.nn.utils.weight_norm(paddle.nn.Linear(5, 3))` keeps five lengths, one for each input,
@@ -366,10 +335,18 @@ print("one length for each entry of axis 0:", np.sqrt((weight**2).sum(axis=1)).s
 print("one length for each output:         ", np.sqrt((weight**2).sum(axis=0)).shape)
 
 # %% [markdown]
-# What to do is to write `dim=1` there. The program and its output are in
-# `minwn/oracle/FINDINGS.md`, *The default dim of a Linear is its input*, and run again in the
-# tests of minwn. Had the layer been square, not even the number of lengths would have given it
-# away.
+# What to do is to write `dim=1` there. Had the layer been square, not even the number of lengths
+# would have given it away. `finding("The default dim of a Linear is its input")` prints the program
+# and its output; the tests of minwn run it again.
+#
+# ## References
+#
+# - M. B. Giles, *Collected Matrix Derivative Results for Forward and Reverse Mode Algorithmic
+#   Differentiation*, 2008,
+#   [doi:10.1007/978-3-540-68942-3_4](https://doi.org/10.1007/978-3-540-68942-3_4): dots and bars of
+#   products of matrices
+# - J. F. Claerbout, *Earth Soundings Analysis: Processing versus Inversion*, Blackwell 1992: the
+#   adjoint test, which geophysicists call the dot-product test
 
 # %%
 progress()

@@ -14,15 +14,13 @@
 # not right yet; `hint("4.3")` helps three times. Wrong answers cost nothing.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn import nn
 from minwn.byhand import conv as reference
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, given, hint, predict, progress, reveal, student, todo
 from minwn.data import digits
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=3, suppress=True)
 
 # %% [markdown]
@@ -116,7 +114,7 @@ print("differences of the squares", conv(x**2, np.array([-1.0, 1.0])))
 # ## 3 The matrix
 #
 # Each $y_p$ is a sum of multiples of entries of $x$, and the multipliers do not depend on $x$. So
-# there is a matrix $A$ with $y = A x$. Nobody would store it, but we want to see it.
+# there is a matrix $A$ with $y = A x$. It is never stored, but we want to see it.
 #
 # **Predict.** $x$ has 1000 entries, the kernel has 3, stride, padding and dilation are 1, so $A$
 # has a million places. How many of its numbers, other than 0, can be chosen freely: `"3"`,
@@ -150,24 +148,8 @@ settings = {
     "stride 2, padding 1": (2, 1, 1),
     "stride 1, padding 2, dilation 2": (1, 2, 2),
 }
-
-
-def show(axes, a, title):
-    most = np.abs(a).max()
-    axes.imshow(a, cmap="PuOr", vmin=-most, vmax=most)
-    for (p, q), value in np.ndenumerate(a):
-        if value:
-            ink = "white" if abs(value) == most else "black"
-            axes.text(q, p, f"{value:g}", ha="center", va="center", fontsize=8, color=ink)
-    axes.set_title(title)
-    axes.set(xlabel="place $q$ in $x$", ylabel="output $p$", xticks=range(0, a.shape[1], 2))
-    axes.grid(visible=False)
-
-
-figure, panels = plt.subplots(1, 3, figsize=(8.6, 3.2))
-for axes, (title, how) in zip(panels, settings.items(), strict=True):
-    show(axes, matrix(w, 9, *how), title)
-plt.show()
+pictures = {title: matrix(w, 9, *how) for title, how in settings.items()}
+draw.matrices(pictures, x="place $q$ in $x$", y="output $p$", numbers=True)
 
 # %% [markdown]
 # **Figure.** Three matrices with the weights 3, −2, 1: with stride 1 they lie on three diagonals;
@@ -224,16 +206,11 @@ check("4.7", back)
 # %%
 stride, kernels = 2, (3, 4)
 
-figure, panels = plt.subplots(1, 2, figsize=(7.0, 3.2))
-for axes, kernel in zip(panels, kernels, strict=True):
+pictures = {}
+for kernel in kernels:
     written = back(np.ones(6), np.ones(kernel), stride * 5 + kernel, stride, 0, 1)
-    picture = np.outer(written, written)
-    shown = axes.imshow(picture, cmap="viridis", vmin=0)
-    axes.set(title=f"kernel {kernel} × {kernel}, stride {stride}", xlabel="column", ylabel="row")
-    axes.set(xticks=range(0, len(picture), 4), yticks=range(0, len(picture), 4))
-    axes.grid(visible=False)
-    figure.colorbar(shown, ax=axes, label="windows", shrink=0.8, ticks=np.unique(picture))
-plt.show()
+    pictures[f"kernel {kernel} × {kernel}, stride {stride}"] = np.outer(written, written)
+draw.matrices(pictures, x="column", y="row", every=4, counts="windows")
 
 # %% [markdown]
 # **Figure.** How many windows write to each pixel of a transposed convolution of stride 2: with a
@@ -248,8 +225,8 @@ plt.show()
 #
 # ## 5 A test that needs no matrix
 #
-# Suppose that you have two functions, `forward` and `backward`, and somebody claims that they are
-# products with $A$ and $A^{\mathsf T}$. Nobody shows you $A$. But for all arrays $x$ and $\bar y$
+# Suppose that you have two functions, `forward` and `backward`, and are told that they are
+# products with $A$ and $A^{\mathsf T}$. You cannot see $A$. But for all arrays $x$ and $\bar y$
 #
 # $$\langle A x,\ \bar y\rangle = \langle x,\ A^{\mathsf T}\bar y\rangle,$$
 #
@@ -357,16 +334,12 @@ def matrix_of(f, shape):
 
 every = np.array([[[3.0, 2.0, 1.0]]])
 full = np.tile(every, (4, 4, 1)) * np.array([1.0, -1.0, 1.0, -1.0])[:, None, None]
-figure, panels = plt.subplots(1, 3, figsize=(8.6, 3.2))
-for axes, groups in zip(panels, (1, 2, 4), strict=True):
+pictures = {}
+for groups in (1, 2, 4):
     weights = full[:, : 4 // groups]
     a = matrix_of(lambda x, w=weights, n=groups: conv_channels(x, w, 1, 1, 1, n), (4, 6))
-    axes.imshow(a, cmap="PuOr", vmin=-3, vmax=3)
-    axes.set(title=f"groups = {groups}: {weights.size} weights")
-    axes.set(xlabel="entry of $x$, by channel", ylabel="entry of $y$, by channel")
-    axes.set(xticks=range(0, 25, 6), yticks=range(0, 25, 6))
-    axes.grid(visible=False)
-plt.show()
+    pictures[f"groups = {groups}: {weights.size} weights"] = a
+draw.matrices(pictures, x="entry of $x$, by channel", y="entry of $y$, by channel", every=6)
 
 # %% [markdown]
 # **Figure.** The matrix of a convolution of four channels into four: with one group it is a full
@@ -385,23 +358,15 @@ print("largest difference from minwn:", np.abs(conv_channels(x, w3, 2, 1, 2, 2) 
 images, labels = digits()
 digit = images[:1].astype("float64")
 edge = np.array([[-1.0, 0.0, 1.0]] * 3)[None, None]
+small = reference.forward(digit, edge, stride=2, padding=1)
 pictures = {
     f"a digit {labels[0]}, 8 × 8": digit,
     "edges, padding 1: 8 × 8": reference.forward(digit, edge, padding=1),
-    "stride 2, padding 1: 4 × 4": reference.forward(digit, edge, stride=2, padding=1),
-    "back to 8 × 8": reference.vjp(
-        reference.forward(digit, edge, stride=2, padding=1), digit, edge, stride=2, padding=1
-    )[0],
+    "stride 2, padding 1: 4 × 4": small,
+    "back to 8 × 8": reference.vjp(small, digit, edge, stride=2, padding=1)[0],
 }
-figure, panels = plt.subplots(1, 4, figsize=(8.6, 2.6))
-for axes, (title, picture) in zip(panels, pictures.items(), strict=True):
-    most = np.abs(picture).max()
-    axes.imshow(picture[0, 0], cmap="PuOr", vmin=-most, vmax=most)
-    axes.set(title=title, xlabel="column", ylabel="row", xticks=[0, 3, 7], yticks=[0, 3, 7])
-    axes.set_xlim(-0.5, picture.shape[3] - 0.5)
-    axes.set_ylim(picture.shape[2] - 0.5, -0.5)
-    axes.grid(visible=False)
-plt.show()
+pictures = {title: picture[0, 0] for title, picture in pictures.items()}
+draw.matrices(pictures, x="column", y="row", height=2.6)
 
 # %% [markdown]
 # **Figure.** A handwritten digit, its upright edges as one kernel finds them, the same with
@@ -452,9 +417,10 @@ check("4.T3", answer)
 # `weight_norm` of PyTorch, which gives each output channel of a layer a length of its own, takes
 # axis 0 for every layer, unless it is told otherwise. On a transposed convolution it makes one gain
 # for each input channel. Nothing is raised; the network is another one. A similar assumption, in
-# PyTorch's spectral norm and its initialisers, was reported in 2018 as issue 7865 of
-# `pytorch/pytorch`; PyTorch 2.13 still has this default. The README of minwn has it in its table,
-# row *PyTorch hook*: `dim=0`.
+# PyTorch's spectral norm and its initialisers, was reported in 2018 as issue
+# [7865](https://github.com/pytorch/pytorch/issues/7865) of `pytorch/pytorch`; PyTorch 2.13 still
+# has this default. The page *Who does what* of minwn (`tutorials/site/conventions.md`) lists the
+# axis of each library; see its row *PyTorch hook*.
 
 # %%
 layer = nn.ConvTranspose1d(4, 6, 3, rng=0)  # 4 channels in, 6 out
@@ -466,6 +432,16 @@ for dim in (0, "output"):
 # %% [markdown]
 # The line with `dim=0` is what PyTorch does; six outputs should have six gains. Say `dim=1` there,
 # and `dim="output"` in minwn.
+#
+# ## References
+#
+# - V. Dumoulin, F. Visin, *A guide to convolution arithmetic for deep learning*, 2016,
+#   [arXiv:1603.07285](https://arxiv.org/abs/1603.07285): sizes, strides, transposes, with pictures
+# - K. Chellapilla, S. Puri, P. Simard, *High Performance Convolutional Neural Networks for Document
+#   Processing*, 2006, [inria-00112631](https://inria.hal.science/inria-00112631): convolution as
+#   one product of matrices
+# - A. Odena, V. Dumoulin, C. Olah, *Deconvolution and Checkerboard Artifacts*, Distill 2016,
+#   [doi:10.23915/distill.00003](https://doi.org/10.23915/distill.00003): the pattern of section 4
 
 # %%
 progress()

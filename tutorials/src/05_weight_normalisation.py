@@ -15,15 +15,13 @@
 # not right yet; `hint("5.2")` helps three times. Wrong answers cost nothing.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn import vjp
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 from minwn.course.exercises.n05 import BLIND
 from minwn.oracle.mistakes import by_id
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -37,7 +35,8 @@ np.set_printoptions(precision=4, suppress=True)
 # $$w = g\,\frac{v}{n}, \qquad n = \lVert v\rVert = \sqrt{\textstyle\sum_i v_i^2}.$$
 #
 # $v/n$ has length 1 and gives the direction. $g$ is the **gain**: $w$ has length $|g|$. The length
-# of $v$ itself may be anything but 0.
+# of $v$ itself may be anything but 0. Networks that synthesise speech, such as HiFi-GAN, are
+# trained in this form, and their files hold $g$ and $v$.
 #
 # **Predict.** Every entry of $v$ is doubled, and $g$ is left alone. What happens to $w$? Put your
 # choice in place of the three dots. A prediction is never wrong: it is there to be compared.
@@ -173,13 +172,18 @@ check("5.5", closed_form)
 #
 # So $w$ moves by $(g/n)$ times the part of the step that is across $v$. Taking that part is a
 # **projection**, written $P$. A step $\dot v$ of $v$ changes the loss by
-# $\langle \bar w, \tfrac{g}{n} P \dot v\rangle$. In a dot product it does not matter which
-# of the two vectors is projected, and so this equals
-# $\langle \tfrac{g}{n} P \bar w, \dot v\rangle$. What stands beside the step is the gradient:
+# $\langle \bar w, \tfrac{g}{n} P \dot v\rangle$.
+#
+# $P$ may move to the other side of a dot product. To see why, write $P a = a - \langle a, u\rangle
+# u$. Then $\langle a, P b\rangle = \langle a, b\rangle - \langle a, u\rangle\langle b, u\rangle$,
+# and so is $\langle P a, b\rangle$: the right side stays the same when $a$ and $b$ change places.
+# So the loss changes by $\langle \tfrac{g}{n} P \bar w, \dot v\rangle$, and the factor of the step
+# is the gradient:
 #
 # $$\bar v = \frac{g}{n}\,P\,\bar w, \qquad \bar g = \langle \bar w, u\rangle.$$
 #
-# The second is what is left over: the part of $\bar w$ along $v$ is a matter for $g$ alone.
+# The second equation is for a step of $g$, which moves $w$ along $u$. The two gradients divide
+# $\bar w$ between them: $\bar v$ takes the part across $v$, and $\bar g$ the part along it.
 #
 # **Implement** $P$: the part of each row of `x` that is across the same row of `v`.
 
@@ -208,42 +212,18 @@ check("5.6", across)
 row, gain, cotangent = np.array([[2.0, 1.0]]), np.array([[1.5]]), np.array([[0.3, 1.3]])
 
 
-def arrow(axes, start, end, label, color="black", style="-"):
-    if not np.allclose(start, end):
-        look = {"arrowstyle": "-|>", "color": color, "linestyle": style, "lw": 1.8, "shrinkB": 0}
-        axes.annotate("", end, start, arrowprops=look)
-        away = 13 * (end - start) / np.linalg.norm(end - start)
-        axes.annotate(label, end, away, textcoords="offset points", ha="center", va="center")
-
-
-def draw(row, gain, cotangent, step=1.0):
+def picture(row, gain, cotangent, step=1.0):
     w, part = weight(row, gain)[0], across(cotangent, row)[0]
     v, v_bar = row[0], by_projection(cotangent, row, gain)[0][0]
     new = v - step * v_bar
-    _, (left, right) = plt.subplots(1, 2, figsize=(7.6, 4.2))
-
-    arrow(left, np.zeros(2), w, "")
-    left.annotate("$w$", w / 2, (-9, 5), textcoords="offset points")
-    arrow(left, w, w + cotangent[0], r"$\bar w$", "#5790fc")
-    arrow(left, w, w + part, r"$P\bar w$", "#e42536", "--")
-    arrow(left, w, w + cotangent[0] - part, "along $w$", "#964a8b", ":")
-    left.set(title=r"$\bar w$ at the tip of $w$", xlabel="first entry", ylabel="second entry")
-
-    arrow(right, np.zeros(2), v, "")
-    right.annotate("$v$", v / 2, (-9, 5), textcoords="offset points")
-    arrow(right, v, v + v_bar, r"$\bar v$", "#e42536", "--")
-    arrow(right, v, new, "step", "#7a21dd", "-.")
-    right.set(title=r"$\bar v$ at the tip of $v$", xlabel="first entry", ylabel="second entry")
-
-    for axes, tip in ((left, w), (right, v)):
-        radius, angle = np.linalg.norm(tip), np.linspace(0, 2 * np.pi, 200)
-        axes.plot(radius * np.cos(angle), radius * np.sin(angle), ":", color="0.5", lw=1, marker="")
-        axes.set(aspect="equal", xlim=(-0.5, 3), ylim=(-0.5, 3))
+    draw.arrows(
+        w=(w, {r"$P\bar w$": part, r"$\bar w$": cotangent[0], "along $w$": cotangent[0] - part}),
+        v=(v, {r"$\bar v$": v_bar, "step": new - v}),
+    )
     print(f"length of v: {np.linalg.norm(v):.4f} before the step, {np.linalg.norm(new):.4f} after")
 
 
-draw(row, gain, cotangent)
-plt.show()
+picture(row, gain, cotangent)
 
 # %% [markdown]
 # **Figure.** On the left, the cotangent of $w$ is split at the tip of $w$ into a part along $w$ and
@@ -251,8 +231,8 @@ plt.show()
 # $\bar v$ touches the circle through $v$ in the same way, so that a step against it ends outside
 # the circle.
 #
-# **Modify.** Call `draw` again with `row / 2`. Which arrows change, and which do not? Then try a
-# `cotangent` along `row`.
+# **Modify.** Run `picture(row / 2, gain, cotangent)`. Which arrows change, and which do not? Then
+# try a `cotangent` along `row`.
 
 # %% [markdown]
 # ## 5 Line by line
@@ -312,7 +292,7 @@ points = {
 
 
 def table(points):
-    print("largest error of v_bar; 0 means that nobody would notice")
+    print("largest error of v_bar; 0 means that it would pass")
     print(" " * 23 + "".join(f"{name:>14}" for name in points))
     for name in BLIND:
         wrong = [by_id(name).compute(*point)[0] for point in points.values()]
@@ -395,9 +375,18 @@ print("n moves with v ", differences(lambda v: first_entry(v, np.linalg.norm(v))
 
 # %% [markdown]
 # The first line, $(-5.6, -2.4)$, is what `torch.autograd` answers to the last digit; the second is
-# the truth. The program and its output are in `minwn/oracle/FINDINGS.md`, *The second derivative
-# holds the norm constant*, and run again in the tests of minwn. The lesson is that of exercise 5.3:
-# whoever treats $n$ as a constant loses the projection.
+# the truth. `finding("The second derivative holds the norm constant")` prints the program and its
+# output; the tests of minwn run it again. The lesson is that of exercise 5.3: with a constant $n$
+# the projection is lost.
+#
+# ## References
+#
+# - T. Salimans, D. P. Kingma, *Weight Normalization: A Simple Reparameterization to Accelerate
+#   Training of Deep Neural Networks*, NIPS 2016,
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): equation 2 is the definition, 3 the closed
+#   form of section 3, 4 the projection of section 4
+# - J. Kong, J. Kim, J. Bae, *HiFi-GAN*, NeurIPS 2020,
+#   [arXiv:2010.05646](https://arxiv.org/abs/2010.05646): a network whose weights are stored so
 
 # %%
 progress()

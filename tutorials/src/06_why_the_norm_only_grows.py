@@ -17,14 +17,12 @@
 # %%
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn import nn, optim, tensor
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 from minwn.data import digits
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -100,30 +98,30 @@ print("steps after which a length was smaller:", (np.diff(lengths, axis=0) < 0).
 # Your function knows nothing of digits. Start it at the first length, hand it the sizes of the
 # gradients, and see whether it finds its way.
 
+
 # %%
-figure, axes = plt.subplots(figsize=(6.4, 3.4))
-for neuron, style in zip((0, 5, 9), ("-", "--", "-."), strict=True):
-    n = lengths[0, neuron]
-    path = [n]
-    for size in sizes[:, neuron]:
-        n = grown(n, size, lr)
-        path.append(n)
-    axes.plot(lengths[:, neuron], style, marker="", label=f"neuron {neuron}, measured")
-    axes.plot(range(0, 201, 20), path[::20], "o", color="black", mfc="none")
-axes.plot([], [], "o", color="black", mfc="none", label="by Pythagoras")
-axes.set(xlabel="step", ylabel="length $n$ of $v$")
-axes.legend()
-plt.show()
+def path(n, sizes):
+    """The lengths by your function: the first, and that after each step."""
+    found = [n]
+    for size in sizes:
+        found.append(grown(found[-1], size, lr))
+    return np.array(found)
+
+
+steps, some = np.arange(len(lengths)), (0, 5, 9)
+measured = {f"neuron {k}, measured": (steps, lengths[:, k]) for k in some}
+theory = {"by Pythagoras": [(steps, path(lengths[0, k], sizes[:, k])) for k in some]}
+draw.show(draw.panel(x="step", y="length $n$ of $v$", lines=measured, theory=theory))
 
 # %% [markdown]
 # **Figure.** The lengths of three neurons only grow, now by a leap and now by very little; the
-# circles, which were computed with Pythagoras alone, lie on the lines.
+# dotted lines, which were computed with Pythagoras alone, lie on the measured ones.
 #
 # **Modify.** Train with `lr = 0.1`. How much do the lengths grow now? Set it back to 1 afterwards.
 #
 # ## 2 The learning rate that counts
 #
-# The length of $v$ has no part in $w$. So why should anyone care that it grows? Because it sets how
+# The length of $v$ has no part in $w$. So why should you care that it grows? Because it sets how
 # far the next step turns $v$, and turning is all that matters.
 #
 # **Predict.** Every entry of $v$ is doubled; $g$, $\bar w$ and the learning rate stay. By what
@@ -135,8 +133,8 @@ choice = "a quarter"  # SOLUTION
 predict("6.3", choice, of=("the same", "half", "a quarter", "twice"))
 
 # %% [markdown]
-# **Implement** the cure: somebody has multiplied $v$ by $c$. With which learning rate does training
-# take the same turns as before?
+# **Implement** the cure: $v$ was multiplied by $c$. With which learning rate does training take the
+# same turns as before?
 
 
 # %%
@@ -158,25 +156,25 @@ rng = np.random.default_rng(6)
 inputs, targets = rng.normal(size=(30, 5)), rng.normal(size=30)
 
 
-def descend(v, lr, steps=100):
-    """v after so many steps of plain SGD on the mean of (inputs w - targets)^2 / 2, with g = 1."""
-    for _ in range(steps):
+def descend(v, rates, decay=0.0):
+    """The direction of v after a step of plain SGD at each rate, with a loss of squares."""
+    for lr in rates:
         n = np.linalg.norm(v)
         w_bar = inputs.T @ (inputs @ (v / n) - targets) / len(targets)
-        v = v - lr / n * (w_bar - (w_bar @ v) / n**2 * v)
-    return v
+        v_bar = (w_bar - (w_bar @ v) / n**2 * v) / n
+        v = v - lr * (v_bar + decay * v)
+    return v / np.linalg.norm(v)
 
 
 start, c = rng.normal(size=5), 8.0
-plain = descend(start, 0.1)
-print("direction of v          ", plain / np.linalg.norm(plain))
-for name, rate in (("the same lr", 0.1), ("your lr", same_turns(0.1, c))):
-    v = descend(c * start, rate)
-    print(f"of c v, with {name:11}", v / np.linalg.norm(v))
+print("direction of v          ", descend(start, [0.1] * 100))
+print("of c v, with the same lr", descend(c * start, [0.1] * 100))
+print("of c v, with your lr    ", descend(c * start, [same_turns(0.1, c)] * 100))
 
 # %% [markdown]
 # The last line is the first, digit by digit, after 100 steps. So $\text{lr}/n^2$ is the **effective
-# learning rate**: a learning rate of 0.1 says nothing without the length of $v$.
+# learning rate** (T. van Laarhoven, 2017): a learning rate of 0.1 says nothing without the length
+# of $v$.
 #
 # **Modify.** Set `c = 1000.0`. And `c = 0.1`?
 #
@@ -233,18 +231,17 @@ def wander(n_0, lr, decay=0.0, G=1.0, steps=4000, entries=64, seed=0):
 
 n_0, rates = 1.0, (0.1, 0.3, 1.0)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
-t = np.arange(4000)
-marks = np.unique(np.geomspace(1, 3999, 12).astype(int))
-for rate, marker in zip(rates, "os^", strict=True):
-    n, _ = wander(n_0, rate)
-    left.loglog(t + 1, law(n_0, rate, 1.0, t), ":", color="black", marker="", lw=1)
-    left.loglog(marks + 1, n[marks], marker, ls="", label=f"lr = {rate:g}")
-    right.loglog(t + 1, rate / n**2, marker=marker, markevery=list(marks), label=f"lr = {rate:g}")
-left.set(xlabel="step + 1", ylabel="length $n$ of $v$", title="points: measured; dots: your law")
-right.set(xlabel="step + 1", ylabel="lr / $n^2$", title="the learning rate that counts")
-left.legend()
-plt.show()
+t = np.unique(np.geomspace(1, 3999, 12).astype(int))
+measured, effective = {}, {}
+for rate in rates:
+    n = wander(n_0, rate)[0][t]
+    measured[f"lr = {rate:g}"] = t + 1, n
+    effective[f"lr = {rate:g}"] = t + 1, rate / n**2
+by_law = {"your law": [(t + 1, law(n_0, rate, 1.0, t)) for rate in rates]}
+draw.show(
+    draw.panel(x="step + 1", y="length $n$ of $v$", log="xy", points=measured, theory=by_law),
+    draw.panel(x="step + 1", y="lr / $n^2$, the rate that counts", log="xy", lines=effective),
+)
 reveal("6.5")
 
 # %% [markdown]
@@ -295,17 +292,18 @@ check("6.8", at_rest)
 
 # %%
 rate, decay = 0.1, 0.1
-figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4))
-for n_0, marker in ((0.2, "o"), (1.0, "s"), (3.0, "^")):
-    n, angles = wander(n_0, rate, decay, steps=400)
-    left.plot(n, marker=marker, markevery=40, label=f"from {n_0:g}")
-    right.semilogy(np.degrees(angles), marker=marker, markevery=40)
-left.axhline(at_rest(rate, decay, 1.0), ls=":", color="black", label="your answer")
-right.axhline(np.degrees(np.sqrt(2 * rate * decay)), ls=":", color="black")
-left.set(xlabel="step", ylabel="length $n$ of $v$")
-right.set(xlabel="step", ylabel="turn of $v$ in a step, degrees")
-left.legend()
-plt.show()
+steps, paths, turns = np.arange(400), {}, {}
+for first in (0.2, 1.0, 3.0):
+    n, angles = wander(first, rate, decay, steps=400)
+    paths[f"from {first:g}"] = steps, n
+    turns[f"from {first:g}"] = steps, np.degrees(angles)
+angle = np.degrees(np.sqrt(2 * rate * decay))
+rest_at = {"your answer": (steps, np.full(400, at_rest(rate, decay, 1.0)))}
+turn_at = {r"$\sqrt{2\,\mathrm{lr}\,\lambda}$": (steps, np.full(400, angle))}
+draw.show(
+    draw.panel(x="step", y="length $n$ of $v$", lines=paths, theory=rest_at),
+    draw.panel(x="step", y="turn of $v$ in a step, degrees", log="y", lines=turns, theory=turn_at),
+)
 
 # %% [markdown]
 # **Figure.** From three lengths, short and long, $v$ comes to the same length at rest, and the
@@ -313,8 +311,25 @@ plt.show()
 #
 # That angle is nearly $\sqrt{2\,\text{lr}\,\lambda}$ in radians, the dotted line on the right: it
 # knows neither the loss nor the size of the gradients. So decay of $v$ does not make weights small.
-# It fixes how far each step turns them: it is a learning rate under another name. To get
-# small weights, decay $g$.
+# It fixes how far each step turns them. To get small weights, decay $g$.
+#
+# Decay can even be written as a learning rate. Let $a = 1 - \text{lr}\,\lambda$, and look at $u_t =
+# v_t/a^t$, which has the direction of $v_t$. As $\bar v$ at $v_t$ is that at $u_t$, divided by
+# $a^t$, a step of $u$ is
+#
+# $$u_{t+1} = u_t - \frac{\text{lr}}{a^{2t+1}}\,\bar v(u_t):$$
+#
+# no decay, and a learning rate that **rises** exponentially (Z. Li and S. Arora, 2020). Try it on
+# the small problem of section 2.
+
+# %%
+powers = (1 - 0.1 * 0.5) ** (2.0 * np.arange(40) + 1)
+print("decay 0.5, lr 0.1          ", descend(start, [0.1] * 40, decay=0.5))
+print("no decay, lr 0.1 / a^(2t+1)", descend(start, 0.1 / powers))
+
+# %% [markdown]
+# After 40 steps both have the same direction. So decay of $v$ is a learning rate under another
+# name.
 #
 # **Modify.** Halve `decay` and double `rate`. What happens to the angle at rest, and what to the
 # length?
@@ -334,8 +349,9 @@ choice = "yes"  # SOLUTION
 predict("6.9", choice, of=("yes", "no"))
 
 # %% [markdown]
-# **Implement** what is to be measured: by how much the square of the length grew in a step, *less*
-# the square of the step. For plain SGD that is 0.
+# **Implement** what is to be measured. Take the growth of the squared length in one step, $n'^2 -
+# n^2$, and subtract the squared length of the step. For plain SGD the result is 0: that is
+# Pythagoras.
 
 
 # %%
@@ -356,9 +372,9 @@ trainers = {
     "momentum 0.9": lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9),
     "Adam": lambda parameters: optim.Adam(parameters, lr=0.02),
 }
-figure, axes = plt.subplots(figsize=(6.4, 3.4))
+ratios = {}
 print(f"{'':14}{'shorter after a step':>22}{'largest rest':>14}{'smallest':>10}")
-for (name, make), marker in zip(trainers.items(), "os^", strict=True):
+for name, make in trainers.items():
     vs, _ = train(make)
     rests = np.array([list(map(rest, v, new)) for v, new in pairwise(vs)])  # (steps, 16)
     squares = (vs**2).sum(axis=2).mean(axis=1)
@@ -366,10 +382,8 @@ for (name, make), marker in zip(trainers.items(), "os^", strict=True):
     shorter = (np.diff((vs**2).sum(axis=2), axis=0) < 0).mean()
     print(f"{name:14}{shorter:21.1%} {rests.max():14.1e}{rests.min():10.1e}")
     pythagoras = squares[0] + np.concatenate([[0], np.cumsum(steps)])
-    axes.plot(squares / pythagoras, marker=marker, markevery=20, label=name)
-axes.set(xlabel="step", ylabel="$n^2$, measured / by Pythagoras")
-axes.legend()
-plt.show()
+    ratios[name] = np.arange(len(vs)), squares / pythagoras
+draw.show(draw.panel(x="step", y="$n^2$, measured / by Pythagoras", lines=ratios))
 reveal("6.9")
 
 # %% [markdown]
@@ -446,9 +460,31 @@ print("v is overwritten", lengths_after(6, 0.5, overwrite=True))
 # In the second line each step starts from the length $|g| = 1$. So the effective learning rate does
 # not fall, a learning rate that is too large is not forgiven, and `linen.WeightNorm` of the same
 # library, which keeps its $v$ while it trains, learns differently with the same settings. Worse,
-# where a $g$ is negative, $w$ changes its sign at each call. The program and its output are in
-# `minwn/oracle/FINDINGS.md`, *nnx: the scales are not trained, and a negative one flips at each
-# call*.
+# where a $g$ is negative, $w$ changes its sign at each call. The program and its output are printed
+# by `finding("nnx: the scales are not trained, and a negative one flips at each call")`.
+#
+# ## References
+#
+# - T. Salimans, D. P. Kingma, *Weight Normalization*, NIPS 2016,
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868), section 2.1: $\lVert v\rVert$ grows, and
+#   why plain SGD then forgives a learning rate that is too large
+# - T. van Laarhoven, *L2 Regularization versus Batch and Weight Normalization*, 2017,
+#   [arXiv:1706.05350](https://arxiv.org/abs/1706.05350): the effective learning rate of section 2
+# - E. Hoffer, R. Banner, I. Golan, D. Soudry, *Norm matters: efficient and accurate normalization
+#   schemes in deep networks*, NeurIPS 2018, [arXiv:1803.01814](https://arxiv.org/abs/1803.01814):
+#   decay as a control of the step
+# - Z. Li, S. Arora, *An Exponential Learning Rate Schedule for Deep Learning*, ICLR 2020,
+#   [arXiv:1910.07454](https://arxiv.org/abs/1910.07454): decay is a rate that rises, section 4
+# - Z. Li, K. Lyu, S. Arora, *Reconciling Modern Deep Learning with Traditional Optimization
+#   Analyses: The Intrinsic Learning Rate*, NeurIPS 2020,
+#   [arXiv:2010.02916](https://arxiv.org/abs/2010.02916), and R. Wan, Z. Zhu, X. Zhang, J. Sun,
+#   *Spherical Motion Dynamics*, NeurIPS 2021, [arXiv:2006.08419](https://arxiv.org/abs/2006.08419):
+#   the length at rest, and the turn $\sqrt{2\,\text{lr}\,\lambda}$ of each step
+# - A. Kosson, B. Messmer, M. Jaggi, *Rotational Equilibrium*, 2023,
+#   [arXiv:2305.17212](https://arxiv.org/abs/2305.17212): the same with momentum and Adam
+# - B. Heo and others, *AdamP: Slowing Down the Slowdown for Momentum Optimizers on Scale-invariant
+#   Weights*, ICLR 2021, [arXiv:2006.08217](https://arxiv.org/abs/2006.08217): momentum makes
+#   lengths grow faster, section 5
 
 # %%
 progress()

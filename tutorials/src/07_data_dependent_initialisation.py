@@ -17,14 +17,12 @@
 # %%
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn import vjp
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 from minwn.data import digits
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -75,8 +73,8 @@ reveal("7.1")
 # $$t = \Big\langle \frac{v}{n},\, x\Big\rangle , \qquad
 # \text{with a mean } \mu \text{ and a standard deviation } \sigma \text{ over the batch.}$$
 #
-# Now choose a gain $g$ and a bias $b$ such that $y = g\,t + b$ has mean 0 and variance 1 over this
-# batch. The variance is that of the batch itself: the sum of squares is divided by $m$.
+# Now choose a gain $g > 0$ and a bias $b$ such that $y = g\,t + b$ has mean 0 and variance 1 over
+# this batch. The variance is that of the batch itself: the sum of squares is divided by $m$.
 #
 # **Implement** it, for all outputs at once.
 
@@ -163,17 +161,8 @@ for name, pairs in cases.items():
     print(f"{name:16}", np.array([y.std() for y in outputs(batch, vs, pairs)]))
 
 # %%
-edges = np.linspace(-4, 4, 49)
-figure, panels = plt.subplots(3, 6, figsize=(8.6, 4.6), sharex=True, sharey=True)
-for row, (name, pairs) in zip(panels, cases.items(), strict=True):
-    for layer, (axes, y) in enumerate(zip(row, outputs(batch, vs, pairs), strict=True), 1):
-        axes.hist(np.clip(y.ravel(), -4, 4), edges, density=True, color="#5790fc")
-        axes.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), ":", color="k", marker="")
-        axes.set(ylim=(0, 1), xticks=(-3, 0, 3))
-        axes.set_title(f"layer {layer}" if row is panels[0] else "")
-    row[0].set_ylabel(name)
-figure.supxlabel("y", fontsize=9)
-plt.show()
+shares = {name: outputs(batch, vs, pairs) for name, pairs in cases.items()}
+draw.histograms(shares, x="y", columns="layer")
 
 # %% [markdown]
 # **Figure.** The share of each value of $y$, in six layers and three cases, with a normal
@@ -207,7 +196,7 @@ for m in (10, 50, 500):
 #
 # $j$ and $k$ count the examples of the batch; each output has its own $\mu$ and $b$.
 #
-# **Predict.** Somebody adds 5 to all $t$ of an output. What does $y$ do: `"rises by 5"`,
+# **Predict.** All $t$ of an output rise by 5. What does $y$ do: `"rises by 5"`,
 # `"rises by less"` or `"stays"`?
 
 # %%
@@ -274,7 +263,8 @@ print("mean of t_bar over the batch", mean_only_back(y_bar)[0].mean(axis=0))
 # $y$ of the same example is, too: normalising over a batch adds **noise**. Full batch norm also
 # divides by the standard deviation $\hat\sigma$ of the batch. How do the two kinds of noise differ?
 # Here are the two for many batches of 8 numbers that are normally distributed: $\hat\mu$, the mean
-# of the batch, and $\hat\mu/\hat\sigma$, each in units of its own standard deviation.
+# of the batch, and $\hat\mu/\hat\sigma$, each in units of its own standard deviation. (But for the
+# factor $\sqrt{m-1}$ the second follows Student's t distribution with $m - 1$ degrees of freedom.)
 
 # %%
 m = 8
@@ -283,18 +273,16 @@ noises = {"mean only": t.mean(axis=1), "mean and spread": t.mean(axis=1) / t.std
 
 edges = np.linspace(-6, 6, 41)
 middle = (edges[1:] + edges[:-1]) / 2
-figure, axes = plt.subplots(figsize=(6.4, 3.4))
+measured = {}
 for name, noise in noises.items():
     z = noise / noise.std()
     share, _ = np.histogram(z, edges, density=True)
-    axes.semilogy(middle[share > 0], share[share > 0], ls="", label=name)
+    measured[name] = middle[share > 0], share[share > 0]
     far = (np.abs(z) > 4).mean()
     print(f"{name:16} beyond 4 standard deviations: {far * 1e6:5.0f} in a million")
-normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
-axes.semilogy(edges, normal, ":", color="black", marker="", label="normal distribution")
-axes.set(xlabel="noise, in standard deviations", ylabel="density", ylim=(1e-6, 1))
-axes.legend()
-plt.show()
+normal = {"normal distribution": (edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi))}
+axes = {"x": "noise, in standard deviations", "y": "density", "log": "y", "ylim": (1e-6, 1)}
+draw.show(draw.panel(points=measured, theory=normal, **axes))
 
 # %% [markdown]
 # **Figure.** On a logarithmic scale, the noise of mean-only batch norm follows the normal
@@ -366,8 +354,8 @@ check("7.T3", number)
 # `WeightNorm` of minwn begin with $g = n$: the layer starts as the function that it was without
 # weight normalisation. Flax 0.12.8 begins with $g = 1$ (as does `WeightNormWrapper` of minwn, which
 # follows it, unless told `scale_init="norm"`), and its `init` overwrites the kernel, too, by one
-# whose columns have length 1. Whoever has chosen an initialisation with care loses it. Take He's,
-# which was made to keep a signal alive through ReLUs, and section 1 comes back:
+# whose columns have length 1. An initialisation that was chosen with care is lost. Take He's, which
+# was made to keep a signal alive through ReLUs, and section 1 comes back:
 
 # %%
 x = start = rng.normal(size=(200, 128))
@@ -380,10 +368,23 @@ print(f"g = n: {np.linalg.norm(x) / np.linalg.norm(start):.5f} of the size")
 print(f"g = 1: {np.linalg.norm(x_one) / np.linalg.norm(start):.5f} of the size")
 
 # %% [markdown]
-# No error is raised. A program that shows it, and its output, are in `minwn/oracle/FINDINGS.md`,
-# *init overwrites the kernel with what it normalised*; the table in the README of minwn has it in
-# the column *first g*. Data-dependent initialisation would be a cure: it does not ask where $g$
-# started.
+# No error is raised. `finding("init overwrites the kernel with what it normalised")` prints a
+# program that shows it, and its output. The page *Who does what* of minwn
+# (`tutorials/site/conventions.md`) has it in the column *first g*. Data-dependent initialisation
+# would be a cure: it does not ask where $g$ started.
+#
+# ## References
+#
+# - T. Salimans, D. P. Kingma, *Weight Normalization*, NIPS 2016,
+#   [arXiv:1602.07868](https://arxiv.org/abs/1602.07868): equations 5 and 6 are data-dependent
+#   initialisation, 7 and 8 mean-only batch norm
+# - S. Ioffe, C. Szegedy, *Batch Normalization*, ICML 2015,
+#   [arXiv:1502.03167](https://arxiv.org/abs/1502.03167): full batch norm, section 5
+# - K. He, X. Zhang, S. Ren, J. Sun, *Delving Deep into Rectifiers*, ICCV 2015,
+#   [arXiv:1502.01852](https://arxiv.org/abs/1502.01852): the initialisation of the last program
+# - D. Arpit, V. Campos, Y. Bengio, *How to Initialize your Network? Robust Initialization for
+#   WeightNorm & ResNets*, NeurIPS 2019, [arXiv:1906.02341](https://arxiv.org/abs/1906.02341): good
+#   gains that need no data, such as the $\sqrt 2$ of section 1
 
 # %%
 progress()

@@ -7,21 +7,19 @@
 #
 # - say at which sizes of $v$ the formula $g\,v/\lVert v\rVert$ breaks down, and mend it
 # - compute in half precision without losing the answer
-# - say what a row of zeros gives, and why nobody can choose for you
+# - say what a row of zeros gives, and why no choice of it is right
 # - tell three places for an $\varepsilon$ apart, and what each of them bends
 #
 # As before, $v$ has the shape (o, i): one row for each output. $n = \lVert v\rVert$ is the length
 # of a row, $g$ of the shape (o, 1) holds a gain for each row, and $w = g\,v/n$.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn.byhand import weight_norm
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 
 np.seterr(all="ignore")  # NumPy would warn below; most other libraries do not
-plt.style.use("minwn.minwn")
 
 # %% [markdown]
 # ## 1 Numbers have an end
@@ -98,15 +96,13 @@ def lengths_of_w(way, kind, sizes):
 
 
 ranges = {"float32": np.arange(-36.0, 37.0, 3.0), "float64": np.arange(-300.0, 301.0, 25.0)}
-figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
-for axes, (kind, powers) in zip(panels, ranges.items(), strict=True):
-    for name, way in ways.items():
-        axes.plot(powers, lengths_of_w(way, kind, 10**powers), label=name)
-    axes.set(title=kind, xlabel="size of v, as a power of ten")
-    axes.set_yticks([0, 0.5, 1, 1.5, 2], ["0", "", "1", "", "infinite"])
-panels[0].set_ylabel("length of w / |g|")
-panels[0].legend(loc="upper right")
-plt.show()
+axes = {"x": "size of v, as a power of ten", "y": "length of w / |g|"}
+axes["ticks"] = {0: "0", 1: "1", 2: "infinite"}
+panels = []
+for kind, powers in ranges.items():
+    lines = {name: (powers, lengths_of_w(way, kind, 10**powers)) for name, way in ways.items()}
+    panels.append(draw.panel(lines=lines, title=kind, **axes))
+draw.show(*panels)
 
 # %% [markdown]
 # **Figure.** As written, the formula gives the length 1 only in the middle half of what each format
@@ -183,7 +179,7 @@ reveal("8.5")
 # %% [markdown]
 # NaN, *not a number*, spreads to all that is computed from it. The other row is not touched.
 #
-# Could somebody define what $w$ is at $v = 0$? Go towards 0 along any direction: $w$ is $g$ times
+# Could one define what $w$ is at $v = 0$? Go towards 0 along any direction: $w$ is $g$ times
 # that direction, all the way. Along another direction it is something else. So no choice makes $w$
 # continuous there, and no gradient exists. All that a library can do is to change the function near
 # 0, and to say so. The usual means is a small positive number $\varepsilon$, written `eps`.
@@ -258,35 +254,32 @@ places = {"inside": delta**2, "outside": delta, "max": delta}
 forms = {"inside": "inside", "outside": "outside", "max": "max_n"}  # what minwn calls them
 
 
-def draw(places):
+def bent(places):
     n = delta * 10.0 ** np.arange(-3.1, 7, 0.4)
     v = n[:, None] * direction / np.linalg.norm(direction)
     w_bar, g = np.ones_like(v), np.ones((len(v), 1))
     d = np.abs((w_bar * v).sum(axis=1))
-    _, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4))
+    short, along = {}, {}
     for name, eps in places.items():
         h = length(v, eps, name)[:, 0]
         v_bar, _ = weight_norm.vjp(w_bar, v, g, eps=eps, form=forms[name])
-        along = np.abs((v_bar * v).sum(axis=1)) / (d / n)
-        left.plot(n, np.maximum((h - n) / h, 1e-17), label=name)
-        right.plot(n, np.maximum(along, 1e-17))
-    left.set(title="$w$ is too short, by a part of", ylabel=r"$1 - \Vert w\Vert/|g|$")
-    right.set(title=r"$\bar v$ has a part along $v$", ylabel=r"$\langle\bar v, v\rangle\,n/(g\,d)$")
-    for axes in (left, right):
-        axes.set(xscale="log", yscale="log", xlabel="$n$, the length of the row")
-        axes.axvline(delta, color="0.5", linestyle=":", marker="")
-    left.legend()
+        short[name] = n, np.maximum((h - n) / h, 1e-17)
+        along[name] = n, np.maximum(np.abs((v_bar * v).sum(axis=1)) / (d / n), 1e-17)
+    axes = {"x": "$n$, the length of the row", "log": "xy", "at": [delta]}
+    draw.show(
+        draw.panel(y="part by which $w$ is too short", lines=short, **axes),
+        draw.panel(y=r"part of $\bar v$ along $v$", lines=along, **axes),
+    )
 
 
-draw(places)
-plt.show()
+bent(places)
 
 # %% [markdown]
 # **Figure.** To the right of the dotted line, where rows are longer than $\delta$, *outside*
 # shortens $w$ the most, by $\delta/n$; *inside* by half the square of that; *max* leaves $w$ and
 # the right angle exactly alone. Points at the bottom are 0 but for rounding.
 #
-# **Modify.** Draw again with `{"inside": 1e-6, "outside": 1e-6, "max": 1e-6}`: the same eps in each
+# **Modify.** Run `bent({"inside": 1e-6, "outside": 1e-6, "max": 1e-6})`: the same eps in each
 # place, which is how settings are copied from one library to another. Which curve moves, and how
 # far?
 
@@ -338,9 +331,20 @@ zeros = np.zeros((1, 2), dtype="float16")
 print("zeros in float16:    ", (zeros / length(zeros, np.float16(1e-12), "inside"))[0, 0])
 
 # %% [markdown]
-# The program with Flax itself is in `minwn/oracle/FINDINGS.md`, *eps is added to the square of the
-# norm*. PyTorch 2.13 has no eps, and answers exercise 8.1 with zeros: *Large norms give 0, small
-# ones infinity*, in the same file.
+# `finding("eps is added to the square of the norm")` prints the program with Flax itself. PyTorch
+# 2.13 has no eps, and answers exercise 8.1 with zeros: `finding("Large norms give 0, small ones
+# infinity")`.
+#
+# ## References
+#
+# - J. L. Blue, *A Portable Fortran Program to Find the Euclidean Norm of a Vector*, ACM
+#   Transactions on Mathematical Software 4(1), 1978,
+#   [doi:10.1145/355769.355771](https://doi.org/10.1145/355769.355771): norms that neither overflow
+#   nor vanish
+# - N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, second edition, SIAM 2002,
+#   [doi:10.1137/1.9780898718027](https://doi.org/10.1137/1.9780898718027)
+# - P. Micikevicius and others, *Mixed Precision Training*, ICLR 2018,
+#   [arXiv:1710.03740](https://arxiv.org/abs/1710.03740): why and how networks use float16
 
 # %%
 progress()

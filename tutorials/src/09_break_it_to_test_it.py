@@ -9,16 +9,14 @@
 # - test a test: plant faults, and count how many it sees
 # - write a check that lets rounding pass, and NaN not
 # - find a point at which no fault can hide, and the smallest such point
-# - say which mutants nobody can kill, and what a check of numbers never sees
+# - say which mutants no check can kill, and what a check of numbers never sees
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, given, hint, predict, progress, reveal, student, todo
 from minwn.course.exercises.n09 import MUTANTS, WHAT, another_way, overwriting
 
-plt.style.use("minwn.minwn")
 np.seterr(all="ignore")
 np.set_printoptions(precision=4, suppress=True)
 
@@ -56,7 +54,7 @@ predict("9.1", choice, of=("all 16", "12 to 15", "11 or fewer"))
 # ## 2 Your own check
 #
 # A check needs the truth. The complex step of notebook 1 gives it to the last digits, from the
-# definition of $w$ alone: nobody's derivation is in it.
+# definition of $w$ alone: no derivation by hand is in it.
 
 
 # %%
@@ -125,26 +123,8 @@ def survivors(point, mutants=MUTANTS):
     return [name for name, mutant in mutants.items() if agrees(mutant, *point)]
 
 
-def kill_matrix(points):
-    _, axes = plt.subplots(figsize=(6.4, 4.6))
-    for column, point in enumerate(points.values()):
-        alive = survivors(point)
-        for row, name in enumerate(MUTANTS):
-            if name in alive:
-                axes.plot(column, row, "o", color="#e42536", markersize=11)
-            else:
-                axes.plot(column, row, "x", color="0.6", markersize=5)
-        killed = f"{len(MUTANTS) - len(alive)} of {len(MUTANTS)}"
-        axes.text(column, -1.2, killed, ha="center", va="center")
-    axes.set_yticks(range(len(MUTANTS)), MUTANTS)
-    axes.set_xticks(range(len(points)), points)
-    axes.set(xlabel="where the check looks", ylabel="mutant", xlim=(-0.5, len(points) - 0.5))
-    axes.set(ylim=(len(MUTANTS) - 0.5, -2))
-    axes.set_title("cross: killed, disc: survived; on top: how many were killed")
-
-
-kill_matrix(points)
-plt.show()
+alive = {name: survivors(point) for name, point in points.items()}
+draw.kills(alive, MUTANTS, x="where the check looks", y="mutant")
 
 # %% [markdown]
 # **Figure.** Each column is a point and each row a mutant: the handy point leaves seven mutants
@@ -189,7 +169,7 @@ check("9.4", (small_v, small_g, small_w_bar))
 #
 # ## 5 What no point shows
 #
-# One more mutant, written by somebody in a hurry. It uses $w$ in place of $v$, and $\bar g$ where
+# One more mutant, written in a hurry. It uses $w$ in place of $v$, and $\bar g$ where
 # you would expect $d$:
 #
 # $$\bar v = \frac{g\,\bar w - \bar g\,w}{n}.$$
@@ -224,7 +204,7 @@ print("w_bar before", w_bar[0])
 print("w_bar after ", arrays[0][0])
 
 # %% [markdown]
-# Whoever needs `w_bar` afterwards, such as the layer above, gets another one. Look not only at what
+# The layer above, which still needs `w_bar`, finds other numbers in it. So look not only at what
 # comes back, but also at what is left behind.
 #
 # **Implement.** `leaves_alone` calls a gradient at a point, and returns `True` if `w_bar`, `v` and
@@ -321,8 +301,19 @@ check("9.T3", answer)
 #
 # At 4 by 5 the mutant is killed. At 32 by 64, `True`: a gradient without its projection passes. The
 # slow mode, which is the default, kills it at both sizes. That the fast mode lets wrong gradients
-# pass was reported as issue #59584 of PyTorch. The lesson is that of exercise 9.4: check at small
-# points, where nothing drowns, and try your check on a mutant before you trust it.
+# pass was reported as issue [#59584](https://github.com/pytorch/pytorch/issues/59584) of PyTorch.
+# The lesson is that of exercise 9.4: check at small points, where nothing drowns, and try your
+# check on a mutant before you trust it.
+#
+# ## References
+#
+# - R. A. DeMillo, R. J. Lipton, F. G. Sayward, *Hints on Test Data Selection: Help for the
+#   Practicing Programmer*, Computer 11(4), 1978,
+#   [doi:10.1109/C-M.1978.218136](https://doi.org/10.1109/C-M.1978.218136): the idea of mutants
+# - Y. Jia, M. Harman, *An Analysis and Survey of the Development of Mutation Testing*, IEEE
+#   Transactions on Software Engineering 37(5), 2011,
+#   [doi:10.1109/TSE.2010.62](https://doi.org/10.1109/TSE.2010.62): equivalent mutants, and what has
+#   been tried against them
 
 # %%
 progress()

@@ -6,23 +6,21 @@
 #
 # **You will be able to**
 #
-# - put somebody else's code, with conventions of its own, before a judge
+# - put another author's code, with conventions of its own, before a judge
 # - read what the judge says: the mistake, the evidence, the smallest case
 # - check a diagnosis by an experiment
-# - write a bug report that its reader can act upon
+# - write a bug report that its reader can use
 #
 # An **oracle** knows the right answer. `minwn.oracle` knows that of weight normalisation, computed
 # with whole numbers and fractions, and rounded once at the end. It also knows the mistakes that
 # people make, by name.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 
 from minwn import oracle
-from minwn.course import check, given, hint, predict, progress, reveal, student, todo
+from minwn.course import check, draw, finding, given, hint, predict, progress, reveal, student, todo
 
-plt.style.use("minwn.minwn")
 np.set_printoptions(precision=4, suppress=True)
 
 # %% [markdown]
@@ -166,23 +164,21 @@ def errors(backward, lengths):
     return found
 
 
-def draw(backward, eps):
+def by_length(backward, eps):
     lengths = 10.0 ** np.arange(-4, 7)
-    _, axes = plt.subplots(figsize=(6.4, 3.6))
-    for name, values in errors(backward, lengths).items():
-        axes.plot(lengths, np.maximum(values, 1e-17), linestyle="", label=f"error of {name}")
-    axes.plot(lengths, eps / (lengths + eps), "--", color="0.4", marker="", label="eps / (n + eps)")
-    axes.axhspan(1e-17, 1e-15, color="0.9", label="rounding")
-    axes.set(xscale="log", yscale="log", xlabel="n, the length of the rows", ylim=(1e-17, 1))
-    axes.set(ylabel="error, as a part of the number")
-    axes.legend(loc="upper right")
+    measured = {
+        f"error of {name}": (lengths, np.maximum(values, 1e-17))
+        for name, values in errors(backward, lengths).items()
+    }
+    diagnosis = {"eps / (n + eps)": (lengths, eps / (lengths + eps))}
+    axes = {"x": "n, the length of the rows", "y": "error, as a part of the number", "log": "xy"}
+    draw.show(draw.panel(points=measured, theory=diagnosis, floor=1e-15, ylim=(1e-17, 1), **axes))
 
 
-draw(backward, eps=1e-6)
-plt.show()
+by_length(backward, eps=1e-6)
 
 # %% [markdown]
-# **Figure.** Over ten powers of ten, the errors of $\bar g$ lie on the dashed line that the
+# **Figure.** Over ten powers of ten, the errors of $\bar g$ lie on the dotted line that the
 # diagnosis predicts, and those of $\bar v$ on it or a little above; even for the longest rows they
 # are larger than what rounding does.
 #
@@ -193,9 +189,9 @@ eps = 1e-6  # SOLUTION
 check("10.5", eps)
 
 # %% [markdown]
-# **Modify.** Draw again with `lambda w_bar, v, g: (backward(w_bar, v, g)[0] * 1.001,
-# backward(w_bar, v, g)[1])`: a mistake of another kind, which does not care how long the rows are.
-# From which length on does it hide the first one?
+# **Modify.** Run `by_length` with `lambda w_bar, v, g: (backward(w_bar, v, g)[0] * 1.001,
+# backward(w_bar, v, g)[1])` in place of `backward`: a mistake of another kind, which does not care
+# how long the rows are. From which length on does it hide the first one?
 #
 # **Implement.** Mend it, in their shapes and with their names, so that they can copy it.
 
@@ -296,7 +292,7 @@ check("10.8", bug_report)
 
 # %% [markdown]
 # And in words: three sentences to the author, in this cell. What is wrong, when does it show, and
-# why did their own test not see it? Nobody but a person can mark this one.
+# why did their own test not see it? Only a person can mark this one.
 #
 # *Your three sentences:*
 
@@ -305,8 +301,8 @@ check("10.8", bug_report)
 #
 # The numbers of the second question come from your name.
 #
-# **T1.** Somebody takes the norm over the columns in place of the rows, in the function and in its
-# gradient alike. Which judge accepts that: `"both"`, `"only the gradient check"`,
+# **T1.** A colleague takes the norm over the columns in place of the rows, in the function and in
+# its gradient alike. Which judge accepts that: `"both"`, `"only the gradient check"`,
 # `"only the oracle"` or `"neither"`?
 
 # %%
@@ -350,9 +346,18 @@ print([f"{x:.14f}" for x in v_bar])
 
 # %% [markdown]
 # No test that leaves room for a part in a million sees that. The oracle does, and calls it by the
-# name that you found: the program with Paddle itself is in `minwn/oracle/FINDINGS.md`, *The
-# gradient has an eps that the forward has not*. It does no harm to anybody's training, and that
-# belongs into a report as well.
+# name that you found: `finding("The gradient has an eps that the forward has not")` prints the
+# program with Paddle itself. It does no harm to training, and a report has to say that as well.
+#
+# ## References
+#
+# - E. T. Barr, M. Harman, P. McMinn, M. Shahbaz, S. Yoo, *The Oracle Problem in Software Testing: A
+#   Survey*, IEEE Transactions on Software Engineering 41(5), 2015,
+#   [doi:10.1109/TSE.2014.2372785](https://doi.org/10.1109/TSE.2014.2372785): where right answers
+#   can come from
+# - N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, second edition, SIAM 2002,
+#   [doi:10.1137/1.9780898718027](https://doi.org/10.1137/1.9780898718027): how roundings are
+#   counted
 
 # %%
 progress()

@@ -1,0 +1,26 @@
+"""What the oracle found in the libraries, section by section: minwn/oracle/FINDINGS.md."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from .locations import PACKAGE
+
+__all__ = ["finding"]
+
+
+def finding(title: str) -> None:
+    """Print a section of FINDINGS.md: a program, its output, and what that means for you.
+
+    Raises KeyError for a title that it does not have, with the nearest one.
+    """
+    text = (PACKAGE / "oracle" / "FINDINGS.md").read_text(encoding="utf-8")
+    sections = {}
+    for section in re.split(r"^### ", text, flags=re.MULTILINE)[1:]:
+        name, _, body = section.partition("\n")
+        sections[name] = re.sub(r"<!--.*?-->\n|^#.*", "", body, flags=re.DOTALL | re.MULTILINE)
+    if not isinstance(title, str) or title not in sections:
+        near = difflib.get_close_matches(str(title), sections, 1, 0) or list(sections)[:1]
+        raise KeyError(f"there is no finding {title!r}; did you mean {near[0]!r}?")
+    print(title, sections[title].strip(), sep="\n\n")
