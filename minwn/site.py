@@ -69,15 +69,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn site`: 0 if all is well, 1 for warnings and dead links, 2 without a site."""
     out = Path(args.out)
+    if out.exists() and not _own(out) and not _empty(out):
+        raise FileExistsError(f"{out} exists and is not a site of minwn; name another folder")
     try:
-        if out.exists() and not (out / "objects.inv").is_file() and not _empty(out):
-            raise FileExistsError(f"{out} exists and is not a site; name another folder")
         complaints = build(out, quick=args.quick)
-    except (ImportError, OSError, RuntimeError) as error:
+    except RuntimeError as error:
         print(f"minwn site: {error}", file=sys.stderr)
         return 2
     print("\n".join(complaints) or f"open {out / 'index.html'}")
     return 1 if complaints else 0
+
+
+def _own(folder: Path) -> bool:
+    """Whether minwn built the site in it, by the list of its names."""
+    names = folder / "objects.inv"
+    return names.is_file() and b"# Project: minwn\n" in names.read_bytes()
 
 
 def _empty(folder: Path) -> bool:

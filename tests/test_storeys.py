@@ -38,6 +38,7 @@ STOREYS = {
     "data": 7,
     "doctor": 7,
     "interop": 7,
+    "outputs": 7,
     "terminal": 7,
     "mutation": 9,
     "oracle": 8,

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import validation
 from .grade import grade
 from .run import MISSING
 
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
         return 2
     absent = [path for path in args.notebooks if not Path(path).is_file()]
     if absent:
-        print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)
+        print(f"minwn grade: {validation.absent(absent[0])}", file=sys.stderr)
         return 2
     if args.jobs < 1:
         print(f"minwn grade: --jobs {args.jobs}; give a number >= 1", file=sys.stderr)
@@ -62,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
             if not (args.json or args.csv):
                 print(_report(report), flush=True)
     if args.json:
-        print(json.dumps(reports, indent=2, ensure_ascii=False))
+        print(json.dumps(reports, indent=2))
     if args.csv:
         _table(reports)
     well = all(not r["problem"] and r["right"] == r["of"] for r in reports)

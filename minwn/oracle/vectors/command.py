@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ... import forms
+from ... import forms, validation
 from ...terminal import Progress
 from ..cases import Axis
 from ..command import form
@@ -62,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 for a wrong command line."""
     try:
-        with closing(Progress(None, on=sys.stderr.isatty())) as bar:
+        with closing(Progress(None, on=sys.stderr.isatty() and not args.json)) as bar:
             found = (_export if args.action == "export" else _verify)(args, bar.step)
     except (_Usage, ImportError, OSError) as error:
         print(f"minwn vectors: {error}", file=sys.stderr)
@@ -96,7 +96,7 @@ def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, 
 def _verify(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
     path = Path(args.path or DATA)
     if not path.exists():
-        raise _Usage(f"{path}: there is no such file or folder")
+        raise _Usage(validation.absent(path))
     found = verify(path, certify=args.certify, done=done)
     return {"ok": found.ok, "action": "verify", "path": str(path)} | vars(found)
 
