@@ -2,7 +2,8 @@
 
     written(parser, "--html", mark="<!doctype html>", metavar="PATH", help="write one HTML file")
 
-adds such an option, and `--force` with it. `claim_all` then looks at the files before the command runs.
+adds such an option, and `--force` with it. `claim_all` then looks at the files before the command
+runs.
 """
 
 from __future__ import annotations

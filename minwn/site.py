@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 from . import figure
 from .course.html import described
 from .course.locations import PACKAGE, sources, tutorials
-from .course.run import ANSI, execute
+from .course.run import ANSI, execute, stop
 from .course.source import Tutorial, notebook, read, solution, student
 
 __all__ = ["API", "DERIVATIONS", "arguments", "broken", "build", "main"]
@@ -131,7 +131,11 @@ def _pages(out: Path, quick: bool) -> None:
     shutil.copy(tutorials() / "TEACHERS.md", out / "teachers.md")
     _write(out / "figures.md", "\n\n".join(["# Figures", *_figures(out)]))
     with ThreadPoolExecutor(2) as workers:  # each notebook runs in a process of its own
-        list(workers.map(lambda path: _notebook(path, out, quick), sources()))
+        try:
+            list(workers.map(lambda path: _notebook(path, out, quick), sources()))
+        except KeyboardInterrupt:
+            stop()
+            raise
 
 
 def _write(path: Path, text: str) -> None:

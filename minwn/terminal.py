@@ -77,7 +77,8 @@ class Stream:
 
     def __init__(self, stream: Any, fits: bool) -> None:
         self.stream = stream if stream is not None else io.StringIO()  # closed, as by >&-
-        self.fits, self.fault, self._rest = fits, None, ""
+        self.fits, self._rest = fits, ""
+        self.fault: OSError | None = None
         self._errors = getattr(stream, "errors", None)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="minwn.spelt")
@@ -124,7 +125,7 @@ def streams() -> Iterator[Stream]:
     """stdout and stderr with manners, while the block runs; stdout."""
     before = sys.stdout, sys.stderr
     out, err = (Stream(s, fits=s is not None and s.isatty()) for s in before)
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out
     finally:

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
-    "absent", "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
-    "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
-    "shape_of", "share", "shown", "texts", "whole",
+    "absent", "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside",
+    "instance", "kind_of", "mapping", "names", "not_negative", "number", "path", "positive",
+    "several", "shape_of", "share", "shown", "texts", "whole",
 ]
 
 

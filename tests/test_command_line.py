@@ -78,13 +78,13 @@ def minwn(words, place, shell="", **changed):
     )
 
 
-def screen(words, place, columns, keys=None, **changed):
+def screen(words, place, columns):
     """(exit code, lines) of a command in a terminal of so many columns."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "minwn", *words], cwd=place, stdin=child, stdout=child,
-        stderr=child, env=environment(TERM="xterm", NO_COLOR="1", **changed), start_new_session=True,
+        stderr=child, env=environment(TERM="xterm", NO_COLOR="1"), start_new_session=True,
     )
     os.close(child)
     text = b""
@@ -321,7 +321,7 @@ OUTPUTS = {
     "check --json": ["check", "right.py", "--groups", "dyadic", "--json"],
     "check --html": ["check", "right.py", "--groups", "dyadic", "--html"],
     "check --junit": ["check", "right.py", "--groups", "dyadic", "--junit"],
-    "mutate --json": ["mutate", "--id", "formula.missing_g", "--dtype", "float64", "--rows", "0", "--json"],
+    "mutate --json": ["mutate", "--id", "formula.missing_g", "--rows", "0", "--json"],
     "verify --json": ["verify", "--quick", "--no-plot", "--json"],
     "bench --json": ["bench", "weight_norm/10x64", "--quick", "--rounds", "1", "--json"],
     "bench --picture": ["bench", "weight_norm/10x64", "--quick", "--rounds", "1", "--picture"],
@@ -345,7 +345,8 @@ FOLDERS = {
 def test_a_file_of_somebody_is_kept(option, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     name = {"convert OUT": "a.npz", "bench --picture": "a.svg"}.get(option, "a.py")
-    for text in ("import minwn\n", '{"ok": 1}\n', "<!doctype html>\n<title>mine</title>\n", "<svg>"):
+    page = "<!doctype html>\n<title>mine</title>\n"
+    for text in ("import minwn\n", '{"ok": 1}\n', page, "<svg>"):
         (place / name).write_text(text)
         words = [*OUTPUTS[option], name]
         assert cli.main(words) == 2
@@ -398,18 +399,25 @@ LONG = {
 
 @pytest.mark.parametrize("command", LONG)
 def test_an_interrupt_is_one_line(command, place):
-    (place / "slow.py").write_text(WRONG.replace("    n = ", "    __import__('time').sleep(1)\n    n = "))
+    slow = "    __import__('time').sleep(1)\n    n = "
+    (place / "slow.py").write_text(WRONG.replace("    n = ", slow))
     cell = {"cell_type": "code", "source": "import time\ntime.sleep(60)", "metadata": {},
             "outputs": [], "execution_count": None, "id": "a"}
     (place / "slow.ipynb").write_text(json.dumps(
         {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-    process = subprocess.Popen(
+    (place / "hidden").mkdir()
+    (place / "hidden" / "sitecustomize.py").write_text("import sys\nsys.modules['jax'] = None\n")
+    process = subprocess.Popen(  # without JAX, which swallows an interrupt while it is imported
         [sys.executable, "-m", "minwn", command, *LONG[command]], cwd=place, text=True,
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env=environment(PYTHONPATH=f"{place / 'hidden'}{os.pathsep}{ROOT}"), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )
     time.sleep(2.5)
     os.killpg(process.pid, signal.SIGINT)
     start = time.monotonic()
-    _, err = process.communicate(timeout=30)
+    try:
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert time.monotonic() - start < 10
     assert (process.returncode, err.strip().splitlines()) == (130, [f"minwn {command}: stopped"])

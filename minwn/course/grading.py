@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import validation
-from .grade import grade
+from .grade import grade, stop
 from .run import MISSING
 
 __all__ = ["arguments", "main"]
@@ -58,10 +58,15 @@ def main(args: argparse.Namespace) -> int:
         return 2
     reports = []
     with ThreadPoolExecutor(args.jobs) as pool:
-        for report in pool.map(lambda path: grade(path, timeout=args.timeout), args.notebooks):
-            reports.append(report)
-            if not (args.json or args.csv):
-                print(_report(report), flush=True)
+        try:
+            for report in pool.map(lambda path: grade(path, timeout=args.timeout), args.notebooks):
+                reports.append(report)
+                if not (args.json or args.csv):
+                    print(_report(report), flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise
     if args.json:
         print(json.dumps(reports, indent=2))
     if args.csv:

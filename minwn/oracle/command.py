@@ -438,7 +438,9 @@ def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, A
             alike.setdefault(tuple(d.id for d in r.diagnosis), []).append(r)
         for first, *others in alike.values():
             same = dict.fromkeys(r.name for r in others)
-            print(f"\n{screen(first, screens)}" + (f"\n  and of the same kind: {', '.join(same)}" if same else ""))
+            print(f"\n{screen(first, screens)}")
+            if same:
+                print(f"  and of the same kind: {', '.join(same)}")
     for reason in dict.fromkeys(skipped.values()):
         names = dict.fromkeys(name.partition(" ")[0] for name, r in skipped.items() if r == reason)
         print(f"not judged: {', '.join(names)}: {reason}")
