@@ -278,8 +278,8 @@ def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) 
         place = Path(out)
         place.mkdir(parents=True, exist_ok=True)
         made.files = (place / f"{stem}.json", place / f"{stem}.svg")
-        made.files[0].write_text(_compact(record) + "\n", encoding="utf-8")
-        made.files[1].write_text(made.svg, encoding="utf-8")
+        made.files[0].write_text(_compact(record) + "\n", encoding="utf-8", newline="\n")
+        made.files[1].write_text(made.svg, encoding="utf-8", newline="\n")
     return made
 
 

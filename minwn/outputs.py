@@ -67,7 +67,8 @@ def claim(path: Path, mark: Mark, *also: Path, force: bool = False) -> None:
         new = not path.exists()
         path.open("ab").close()
         if new:
-            path.unlink()
+            with contextlib.suppress(OSError):  # NUL of Windows is never there
+                path.unlink()
     except OSError as error:
         raise OSError(f"cannot write {error.filename}: {error.strerror}") from None
 

@@ -105,12 +105,12 @@ def build(out: Path, *, quick: bool = False) -> list[str]:
         path = os.environ.get("PYTHONPATH", "")
         options = ["-q", "-w", str(log), "-d", str(trees), str(source), str(site)]
         done = subprocess.run(  # in a process of its own, for autodoc changes what it imports
-            [sys.executable, "-m", "sphinx", *options], capture_output=True, text=True, check=False,
-            env=os.environ | {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{path}"},
+            [sys.executable, "-m", "sphinx", *options], capture_output=True, check=False,
+            encoding="utf-8", env=os.environ | {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{path}"},
         )
         if done.returncode:
             raise RuntimeError(f"Sphinx failed: {done.stderr.strip()}")
-        warnings = log.read_text(encoding="utf-8").replace(f"{source}/", "").splitlines()
+        warnings = log.read_text(encoding="utf-8").replace(f"{source}{os.sep}", "").splitlines()
         complaints = [*warnings, *broken(site)]
         shutil.copytree(site, out, dirs_exist_ok=True)
     return complaints

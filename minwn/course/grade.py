@@ -112,7 +112,7 @@ def _run(path: Path, timeout: float) -> dict[str, Any]:
             [sys.executable, "-m", __name__, str(path.resolve()), str(timeout)],
             env=_environment(directory), cwd=directory,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", start_new_session=True,
+            encoding="utf-8", errors="replace", start_new_session=True,
         )
         problem, late = "", False
         _running.add(done)
