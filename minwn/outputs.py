@@ -1,4 +1,4 @@
-"""Files that a command is told to write. A file of somebody else's is not replaced by mistake.
+"""Files that a command is told to write. A file of others is not replaced by mistake.
 
     written(parser, "--html", mark="<!doctype html>", metavar="PATH", help="write one HTML file")
 
@@ -50,9 +50,9 @@ def claim_all(args: argparse.Namespace) -> None:
 
 
 def claim(path: Path, mark: Mark, *also: Path, force: bool = False) -> None:
-    """Make sure that a file can be written, and is not somebody's. Nothing is written.
+    """Make sure that a file can be written, and is not of others. Nothing is written.
 
-    also: files that are replaced with it, and that are somebody's where it is
+    also: files that are replaced with it, and that are of others where it is
     Raises OSError.
     """
     try:

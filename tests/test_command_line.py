@@ -420,4 +420,6 @@ def test_an_interrupt_is_one_line(command, place):
     finally:
         process.kill()
     assert time.monotonic() - start < 10
-    assert (process.returncode, err.strip().splitlines()) == (130, [f"minwn {command}: stopped"])
+    assert err.strip().splitlines() == [f"minwn {command}: stopped"]
+    # A shell says 130 of both; Python chooses the second where C has run code that was interrupted.
+    assert process.returncode in (130, -signal.SIGINT)
