@@ -106,7 +106,8 @@ def build(out: Path, *, quick: bool = False) -> list[str]:
         options = ["-q", "-w", str(log), "-d", str(trees), str(source), str(site)]
         done = subprocess.run(  # in a process of its own, for autodoc changes what it imports
             [sys.executable, "-m", "sphinx", *options], capture_output=True, check=False,
-            encoding="utf-8", env=os.environ | {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{path}"},
+            encoding="utf-8",
+            env=os.environ | {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{path}"},
         )
         if done.returncode:
             raise RuntimeError(f"Sphinx failed: {done.stderr.strip()}")

@@ -383,6 +383,60 @@ def test_a_command_that_fails_leaves_no_empty_file(place, monkeypatch, capsys):
     assert sorted(os.listdir(place)) == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "syntax.py"], "syntax.py"),
+        (["check", "raises.py"], "raises.py"),
+        (["check", "no/where.py"], "no/where.py"),
+        (["check", "right.py", "--html", "no/a.html"], "no/a.html"),
+        (["check", "right.py", "--json", "folder"], "folder"),
+        (["mutate", "--tests", "test_red.py", "--target", "right.py"], "test_red.py"),
+        (["mutate", "--tests", "no/test.py", "--target", "right.py"], "no/test.py"),
+        (["mutate", "--tests", "test_red.py", "--target", "no/where.py"], "no/where.py"),
+        (["grade", "syntax.py"], "syntax.py"),
+        (["grade", "no/where.ipynb"], "no/where.ipynb"),
+        (["grade", "reads.ipynb"], "reads.ipynb"),
+        (["convert", "syntax.py", "a.npz", "--to", "flax"], "syntax.py"),
+        (["convert", "broken.npz", "a.npz", "--to", "flax"], "broken.npz"),
+        (["convert", "in.npz", "no/a.npz", "--to", "plain"], "no/a.npz"),
+        (["convert", "in.npz", "folder.npz", "--to", "plain"], "folder.npz"),
+        (["convert", "in.npz", "a.npz", "--to", "plain", "--json", "no/a"], "no/a"),
+        (["vectors", "verify", "broken"], "broken"),
+        (["vectors", "verify", "no/where"], "no/where"),
+        (["vectors", "export", "--group", "generic", "--out", "syntax.py/a"], "syntax.py"),
+        (["verify", "--quick", "--out", "syntax.py"], "syntax.py"),
+        (["reproduce", "geometry", "--quick", "--out", "syntax.py/a"], "syntax.py"),
+        (["reproduce", "geometry", "--redraw", "--out", "folder"], "folder/geometry.json"),
+        (["tutorials", "copy", "syntax.py"], "syntax.py"),
+        (["tutorials", "html", "00", "--out", "syntax.py"], "syntax.py"),
+        (["site", "syntax.py"], "syntax.py"),
+        (["bench", "step", "--quick", "--picture", "no/a.svg"], "no/a.svg"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_paths_are_the_users(words, said, place):
+    (place / "temporary").mkdir()
+    for folder in ("folder", "folder.npz", "broken"):
+        (place / folder).mkdir()
+    for name, text in {
+        "syntax.py": "def forward(v, g:", "raises.py": "x = 1 / 0", "broken.npz": "no archive",
+        "broken/index.json": "{", "test_red.py": "def test_it():\n    assert 0\n",
+    }.items():
+        (place / name).write_text(text)
+    cell = {"cell_type": "code", "source": "check('0.2', open('x.txt'))", "metadata": {},
+            "outputs": [], "execution_count": None, "id": "a"}
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (place / "reads.ipynb").write_text(json.dumps(book))
+    done = minwn(words, place, TMPDIR=str(place / "temporary"))
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode in (1, 2)
+    assert said in text
+    assert "Traceback" not in text
+    assert f"{place}{os.sep}" not in text  # nor the temporary's, nor as it is resolved
+    assert len(done.stderr.splitlines()) <= 8
+
+
 # ---- an interrupt -------------------------------------------------------------------------------
 
 LONG = {

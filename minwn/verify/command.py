@@ -42,7 +42,10 @@ def main(args: argparse.Namespace) -> int:
     path = None if args.json in (None, "-") else Path(args.json)
     folder = Path(args.out or "minwn-verify")
     if args.out is not None or folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"cannot write {error.filename}: {error.strerror}") from None
         claim(folder / "verify.json", MARK, folder / "digits.png", force=args.force)
     printed = args.json == "-"
     report = run(quick=args.quick, seed=args.seed, progress=sys.stderr.isatty() and not printed)
