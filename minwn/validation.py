@@ -156,14 +156,14 @@ def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def absent(path: str | os.PathLike[str]) -> str:
+def absent(path: str | os.PathLike[str], what: str = "file") -> str:
     """ "mine.pi: there is no such file; did you mean 'mine.py'?", for a path as it was given."""
     try:
         others = os.listdir(os.path.dirname(path) or ".")
     except OSError:
         others = []
     near = did_you_mean(os.path.basename(path), others)
-    return f"{os.fspath(path)}: there is no such file{near}"
+    return f"{os.fspath(path)}: there is no such {what}{near}"
 
 
 def instance(name: str, value: Any, kind: Any, wanted: str) -> Any:

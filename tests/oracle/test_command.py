@@ -357,4 +357,5 @@ def test_a_bar_after_two_seconds_with_one_target(run, monkeypatch):
     assert out.startswith("PASS")
     assert "mine.py float64" in err
     assert err.endswith("\r")
+    monkeypatch.setattr(command, "WAIT", 5.0)
     assert run("mine.py", "--groups", "dyadic", mine=RIGHT)[2] == ""

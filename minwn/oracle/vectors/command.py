@@ -104,7 +104,7 @@ def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, 
 def _verify(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
     path = Path(args.path or DATA)
     if not path.exists():
-        raise _Usage(validation.absent(path))
+        raise _Usage(validation.absent(path, "file or folder"))
     found = verify(path, certify=args.certify, done=done)
     return {"ok": found.ok, "action": "verify", "path": str(path)} | vars(found)
 
