@@ -19,7 +19,7 @@ from contextlib import closing
 from typing import NoReturn
 
 from . import __version__
-from .outputs import claim_all
+from .outputs import claim_all, named
 from .terminal import Progress, streams
 from .validation import did_you_mean
 
@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(words: Sequence[str]) -> int:
     command = next((word for word in words if word in COMMANDS), "")
     prog = f"minwn {command}".rstrip()
+    args = argparse.Namespace()
     try:
         try:
             args = _parser(command).parse_args(words)
@@ -77,8 +78,8 @@ def _main(words: Sequence[str]) -> int:
         print(f"\n{prog}: stopped", file=sys.stderr)
         return 130
     except OSError as error:
-        why = f"{error.filename}: {error.strerror}" if error.filename else error
-        print(f"{prog}: {why}", file=sys.stderr)
+        place = error.filename or (error.strerror and ", ".join(named(args).values()))
+        print(f"{prog}: {f'{place}: {error.strerror}' if place else error}", file=sys.stderr)
     except ImportError as error:
         print(f"{prog}: {error}", file=sys.stderr)
     except SystemExit as stop:

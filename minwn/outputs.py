@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ["claim", "claim_all", "written"]
+__all__ = ["claim", "claim_all", "named", "written"]
 
 HEAD = 4096  # bytes in which a file says what it is
 Mark = str | None
@@ -39,14 +39,17 @@ def written(
 def claim_all(args: argparse.Namespace) -> None:
     """Claim every file that the arguments name, before the work.  Raises OSError."""
     seen: dict[str, str] = {}
-    for dest, mark in getattr(args, "written", {}).items():
-        path = getattr(args, dest)
-        if path in (None, "-"):
-            continue
+    for dest, path in named(args).items():
         other = seen.setdefault(os.path.realpath(path), dest)
         if other != dest and not _is_device(Path(path)):
             raise OSError(f"{path} cannot be both {other} and {dest}; name two files")
-        claim(Path(path), mark, force=args.force)
+        claim(Path(path), args.written[dest], force=args.force)
+
+
+def named(args: argparse.Namespace) -> dict[str, str]:
+    """{option: path} of the files that the arguments name."""
+    given = {dest: getattr(args, dest) for dest in getattr(args, "written", {})}
+    return {dest: path for dest, path in given.items() if path not in (None, "-")}
 
 
 def claim(path: Path, mark: Mark, *also: Path, force: bool = False) -> None:

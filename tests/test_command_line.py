@@ -374,6 +374,15 @@ def test_files_in_a_folder_of_somebody_are_kept(command, place, monkeypatch, cap
         path.unlink()
 
 
+@pytest.mark.parametrize("option", ["check --json", "check --html", "mutate --json"])
+def test_a_full_disk_is_a_sentence(option, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert cli.main([*OUTPUTS[option], "/dev/full"]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("/dev/full: No space left on device\n")
+    assert err.count("\n") == 1
+
+
 def test_a_command_that_fails_leaves_no_empty_file(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     before = sorted(os.listdir(place))
