@@ -41,6 +41,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import __version__
+from .outputs import claim
 from .terminal import Progress, colours
 
 __all__ = [
@@ -277,8 +278,8 @@ def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) 
         place = Path(out)
         place.mkdir(parents=True, exist_ok=True)
         made.files = (place / f"{stem}.json", place / f"{stem}.svg")
-        made.files[0].write_text(_compact(record) + "\n", encoding="utf-8")
-        made.files[1].write_text(made.svg, encoding="utf-8")
+        made.files[0].write_text(_compact(record) + "\n", encoding="utf-8", newline="\n")
+        made.files[1].write_text(made.svg, encoding="utf-8", newline="\n")
     return made
 
 
@@ -333,6 +334,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the .svg and the .json")
     parser.add_argument("--redraw", action="store_true", help="draw from the .json, without a run")
+    parser.add_argument("--force", action="store_true", help="replace files of others")
 
 
 def _count(text: str) -> int:
@@ -346,7 +348,12 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
 
     2 where it cannot be made.
     """
+    stem, place = Path(name).stem, Path(out)
     try:
+        if place.exists():
+            data, drawn = place / f"{stem}.json", place / f"{stem}.svg"
+            mark = rf'\{{\s*"schema": "{SCHEMA}",\s*"figure": "{stem}"'
+            claim(data, mark, drawn, force=args.force)
         if args.redraw:
             made = redraw(name, out)
         else:
@@ -356,7 +363,7 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
             )
     except (OSError, KeyError, ValueError, ImportError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"minwn: {Path(name).stem}: {message}", file=sys.stderr)
+        print(f"minwn: {stem}: {message}", file=sys.stderr)
         return 2
     record = made.record
     runs = f"{record['seeds']} seed{'s' * (record['seeds'] > 1)}{', quick' * record['quick']}"

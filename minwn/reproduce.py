@@ -7,6 +7,7 @@ import sys
 
 from . import figure
 from .terminal import columns
+from .validation import did_you_mean
 
 __all__ = ["arguments", "main"]
 
@@ -33,7 +34,8 @@ def main(args: argparse.Namespace) -> int:
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
         names = ", ".join(map(repr, unknown))
+        near = did_you_mean(unknown[0], known) if unknown else ""
         problem = f"no figure {names}" if unknown else "name a figure, or all"
-        print(f"minwn reproduce: {problem}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"minwn reproduce: {problem}; there are {', '.join(known)}{near}", file=sys.stderr)
         return 2
     return max(figure.make(name, args, args.out or "minwn-figures") for name in wanted)

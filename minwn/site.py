@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 from . import figure
 from .course.html import described
 from .course.locations import PACKAGE, sources, tutorials
-from .course.run import ANSI, execute
+from .course.run import ANSI, execute, stop
 from .course.source import Tutorial, notebook, read, solution, student
 
 __all__ = ["API", "DERIVATIONS", "arguments", "broken", "build", "main"]
@@ -73,15 +73,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn site`: 0 if all is well, 1 for warnings and dead links, 2 without a site."""
     out = Path(args.out)
+    if out.exists() and not _own(out) and not _empty(out):
+        raise FileExistsError(f"{out} exists and is not a site of minwn; name another folder")
     try:
-        if out.exists() and not (out / "objects.inv").is_file() and not _empty(out):
-            raise FileExistsError(f"{out} exists and is not a site; name another folder")
         complaints = build(out, quick=args.quick)
-    except (ImportError, OSError, RuntimeError) as error:
+    except RuntimeError as error:
         print(f"minwn site: {error}", file=sys.stderr)
         return 2
     print("\n".join(complaints) or f"open {out / 'index.html'}")
     return 1 if complaints else 0
+
+
+def _own(folder: Path) -> bool:
+    """Whether minwn built the site in it, by the list of its names."""
+    names = folder / "objects.inv"
+    return names.is_file() and b"# Project: minwn\n" in names.read_bytes()
 
 
 def _empty(folder: Path) -> bool:
@@ -103,12 +109,13 @@ def build(out: Path, *, quick: bool = False) -> list[str]:
         path = os.environ.get("PYTHONPATH", "")
         options = ["-q", "-w", str(log), "-d", str(trees), str(source), str(site)]
         done = subprocess.run(  # in a process of its own, for autodoc changes what it imports
-            [sys.executable, "-m", "sphinx", *options], capture_output=True, text=True, check=False,
+            [sys.executable, "-m", "sphinx", *options], capture_output=True, check=False,
+            encoding="utf-8",
             env=os.environ | {"PYTHONPATH": f"{PACKAGE.parent}{os.pathsep}{path}"},
         )
         if done.returncode:
             raise RuntimeError(f"Sphinx failed: {done.stderr.strip()}")
-        warnings = log.read_text(encoding="utf-8").replace(f"{source}/", "").splitlines()
+        warnings = log.read_text(encoding="utf-8").replace(f"{source}{os.sep}", "").splitlines()
         complaints = [*warnings, *broken(site)]
         shutil.copytree(site, out, dirs_exist_ok=True)
     return complaints
@@ -131,7 +138,11 @@ def _pages(out: Path, quick: bool) -> None:
         _write(page, OUTSIDE.sub(_inside, page.read_text(encoding="utf-8")).rstrip())
     _write(out / "figures.md", "\n\n".join(["# Figures", *_figures(out)]))
     with ThreadPoolExecutor(2) as workers:  # each notebook runs in a process of its own
-        list(workers.map(lambda path: _notebook(path, out, quick), sources()))
+        try:
+            list(workers.map(lambda path: _notebook(path, out, quick), sources()))
+        except KeyboardInterrupt:
+            stop()
+            raise
 
 
 def _inside(link: re.Match[str]) -> str:

@@ -1,16 +1,140 @@
-"""On the terminal: a progress bar, colours, counts, and words in columns."""
+"""On the terminal: lines that fit, a progress bar, colours, counts, and words in columns."""
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
+import re
+import shutil
 import sys
+import textwrap
 import threading
 import time
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["Progress", "colours", "columns", "counted"]
+__all__ = ["Progress", "Stream", "colours", "columns", "counted", "fit", "streams", "width"]
+
+_COLOUR = re.compile(r"\033\[[\d;]*m")
+_SPELT = {"‖": "||", "²": "^2", "³": "^3", "→": "->", "–": "-", "—": "-", "×": "x", "·": "*",
+          "−": "-", "≤": "<=", "≥": ">=", "√": "sqrt ", "’": "'", "“": '"', "”": '"', "…": "..."}
+
+
+# ---- the standard streams -----------------------------------------------------------------------
+
+
+def width() -> int:
+    """The columns of the terminal; 80 where there is none."""
+    return shutil.get_terminal_size().columns
+
+
+def fit(line: str, columns: int) -> str:
+    """A line on as many as it takes; those that follow stand below its last column.
+
+    A word that is longer, as a path, stays whole: it can be copied.
+    """
+    plain = _COLOUR.sub("", line)
+    if len(plain) <= columns:
+        return line
+    gaps = [found.end() for found in re.finditer(r"^ +|(?<=\S)  +(?=\S)", plain)]
+    indent = max((gap for gap in gaps if gap <= columns - 28), default=0)  # room for some words
+    return "\n".join(
+        textwrap.wrap(
+            line, columns, subsequent_indent=" " * (indent or 2), break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """Characters that a terminal lacks, in ASCII: eta, ||v||^2; others by their number."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_ascii, error.object[error.start : error.end])), error.end
+
+
+def _ascii(c: str) -> str:
+    name = unicodedata.name(c, "")
+    if c in _SPELT:
+        return _SPELT[c]
+    if name.startswith("GREEK SMALL LETTER "):
+        return name.split()[-1].lower()
+    return c.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error("minwn.spelt", _spelt)
+
+
+class Stream:
+    """stdout or stderr: it writes what its encoding lacks in ASCII, and survives its reader.
+
+    stream: as it was
+    fits: whether lines are made to fit the terminal
+    fault: the first error of writing; what follows is dropped, so that a command comes to its end
+    """
+
+    def __init__(self, stream: Any, fits: bool) -> None:
+        self.stream = stream if stream is not None else io.StringIO()  # closed, as by >&-
+        self.fits, self._rest = fits, ""
+        self.fault: OSError | None = None
+        self._errors = getattr(stream, "errors", None)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="minwn.spelt")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write whole lines; the rest when it is whole, or flushed."""
+        count = len(text)
+        if self.fits:
+            *lines, self._rest = (self._rest + text).split("\n")
+            text = "".join(f"{fit(line, width())}\n" for line in lines)
+        self._try(lambda: self.stream.write(text))
+        return count
+
+    def flush(self) -> None:
+        """Write all."""
+        rest, self._rest = self._rest, ""
+        self._try(lambda: self.stream.write(rest))
+        self._try(self.stream.flush)
+
+    def _try(self, write: Any) -> None:
+        if self.fault is not None:
+            return
+        Progress.clear()
+        try:
+            write()
+        except OSError as error:
+            self.fault = error
+            with contextlib.suppress(OSError):  # for what Python would write when it ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+    def restore(self) -> Any:
+        """The stream as it was."""
+        self.flush()
+        if self._errors is not None and hasattr(self.stream, "reconfigure"):
+            self.stream.reconfigure(errors=self._errors)
+        return self.stream
+
+
+@contextlib.contextmanager
+def streams() -> Iterator[Stream]:
+    """stdout and stderr with manners, while the block runs; stdout."""
+    before = sys.stdout, sys.stderr
+    out, err = (Stream(s, fits=s is not None and s.isatty()) for s in before)
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield out
+    finally:
+        for stream in (out, err):
+            stream.restore()
+        sys.stdout, sys.stderr = before
+
+
+# ---- while one waits ----------------------------------------------------------------------------
 
 
 class Progress:
@@ -20,12 +144,17 @@ class Progress:
     after: seconds until it is drawn; then by a thread, so that time is seen to pass in one step.
     """
 
-    def __init__(self, total: int | None, on: bool, after: float = 0.0) -> None:
-        self.total, self.done, self.on, self.what = total, 0, on, ""
+    _shown: Progress | None = None
+
+    def __init__(self, total: int | None, on: bool, after: float = 0.0, what: str = "") -> None:
+        self.total, self.done, self.on, self.what = total, 0, on, what
         self._tqdm: Any = None
         self._drawn, self._start = 0.0, time.monotonic()
+        self._file = getattr(sys.stderr, "stream", sys.stderr)  # a Stream would remove the bar
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        if on:
+            Progress._shown = self
         if on and after:
             self._thread = threading.Thread(target=self._keep_drawing, args=(after,), daemon=True)
             self._thread.start()
@@ -36,9 +165,18 @@ class Progress:
         with contextlib.suppress(ImportError):
             from tqdm import tqdm
 
-            form = "{desc:28} {bar} {elapsed}"
-            self._tqdm = tqdm(total=self.total, leave=False, bar_format=form, initial=self.done)
+            form = f"{{desc:{self._most}}} {{bar}} {{elapsed}}"
+            if self.total is None:
+                form = "{desc} {elapsed}"
+            self._tqdm = tqdm(
+                total=self.total, leave=False, bar_format=form, initial=self.done, file=self._file
+            )
             self._tqdm.start_t -= time.monotonic() - self._start
+
+    @property
+    def _most(self) -> int:
+        """How many letters may say what is done."""
+        return min(28, width() // 2)
 
     def _keep_drawing(self, after: float) -> None:
         if self._closed.wait(after):
@@ -57,16 +195,29 @@ class Progress:
 
     def _draw(self, count: int) -> None:
         if self._tqdm is not None:
-            self._tqdm.set_description_str(self.what[:28], refresh=False)
+            self._tqdm.set_description_str(self.what[: self._most], refresh=False)
             self._tqdm.update(count)
             if self._thread is not None:
                 self._tqdm.refresh()
         elif time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
-            full = 30 * min(self.done, self.total) // max(self.total, 1) if self.total else 0
+            line = f"\r{self.what[: self._most]:{self._most}}"
+            if self.total:
+                cells = max(min(30, width() - self._most - 11), 1)
+                line += f" [{'#' * (cells * min(self.done, self.total) // self.total):{cells}}]"
             passed = f" {self._drawn - self._start:3.0f} s" if self._thread is not None else ""
-            line = f"\r{self.what[:28]:28} [{'#' * full:30}]{passed}"
-            print(line, end="", file=sys.stderr, flush=True)
+            print(line + passed, end="", file=self._file, flush=True)
+
+    @classmethod
+    def clear(cls) -> None:
+        """Remove the bar that is drawn, if any, for a line that is printed; it comes back."""
+        bar = cls._shown
+        if bar is None:
+            return
+        if bar._tqdm is not None:
+            bar._tqdm.clear()
+        elif bar._drawn:
+            print(f"\r{'':{min(68, width() - 1)}}\r", end="", file=bar._file, flush=True)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -75,8 +226,10 @@ class Progress:
             self._thread.join()
         if self._tqdm is not None:
             self._tqdm.close()
-        elif self.on and (self._thread is None or self._drawn):
-            print(f"\r{'':68}\r", end="", file=sys.stderr, flush=True)
+        elif self.on:
+            Progress.clear()
+        if Progress._shown is self:
+            Progress._shown = None
 
 
 def colours(stream: Any) -> bool:

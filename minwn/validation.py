@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
-    "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside", "instance",
-    "kind_of", "mapping", "names", "not_negative", "number", "path", "positive", "several",
-    "shape_of", "share", "shown", "texts", "whole",
+    "absent", "axes", "choice", "did_you_mean", "door", "explained", "flag", "function", "inside",
+    "instance", "kind_of", "mapping", "names", "not_negative", "number", "path", "positive",
+    "several", "shape_of", "share", "shown", "texts", "whole",
 ]
 
 
@@ -154,6 +154,16 @@ def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str
     """ "; did you mean 'weight'?" for the closest of the names, or "" where none is close."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def absent(path: str | os.PathLike[str], what: str = "file") -> str:
+    """ "mine.pi: there is no such file; did you mean 'mine.py'?", for a path as it was given."""
+    try:
+        others = os.listdir(os.path.dirname(path) or ".")
+    except OSError:
+        others = []
+    near = did_you_mean(os.path.basename(path), others)
+    return f"{os.fspath(path)}: there is no such {what}{near}"
 
 
 def instance(name: str, value: Any, kind: Any, wanted: str) -> Any:

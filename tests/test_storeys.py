@@ -25,6 +25,7 @@ STOREYS = {
     "blocks": 1,
     "forms": 2,
     "lazy": 0,
+    "outputs": 0,
     "graph": 1,
     "small": 1,
     "ops": 2,

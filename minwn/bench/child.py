@@ -48,7 +48,7 @@ def _forget_the_past() -> int:
     if not STATUS.exists():
         return _high_water()
     with contextlib.suppress(OSError):
-        CLEAR.write_text("5")
+        CLEAR.write_text("5", encoding="ascii")
     return _status("VmRSS")
 
 
@@ -62,7 +62,8 @@ def _high_water() -> int:
 
 
 def _status(key: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key))
+    lines = STATUS.read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(key))
     return int(line.split()[1]) * 1024
 
 

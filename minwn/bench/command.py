@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..backend import device_facts, is_device
+from ..outputs import written
 from ..terminal import Progress
+from ..validation import did_you_mean
 from . import picture, tables
 from .machine import set_threads
 from .report import run
@@ -40,8 +42,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=_positive, metavar="N",
         help="threads of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
     )
-    parser.add_argument("--json", metavar="PATH", help="write the report here; '-' prints it")
-    parser.add_argument("--picture", metavar="PATH", help="draw the report as .png or .svg")
+    written(
+        parser, "--json", mark=r'\{\s*"schema": "minwn-bench', metavar="PATH",
+        help="write the report here; '-' prints it",
+    )
+    written(
+        parser, "--picture", mark=rf"[\s\S]*{picture.TITLE}", metavar="PATH",
+        help="draw the report as .png or .svg",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
 
 
@@ -63,14 +71,17 @@ def main(args: argparse.Namespace) -> int:
         works = select(args.works, args.quick, args.device)
         if not args.list:
             device_facts(args.device)  # raises where there is none
-        paths = _openable(args)
+        if args.picture:
+            picture.check(Path(args.picture))
     except KeyError as unknown:
         on = "" if args.device == "cpu" else f" --device {args.device}"
-        return _refuse(f"no work or group called {unknown}; choose from `minwn bench{on} --list`")
-    except (ValueError, ImportError, RuntimeError) as error:
+        known = select([], quick=False, device=args.device)
+        near = did_you_mean(unknown.args[0], [*(work.name for work in known), *GROUPS])
+        return _refuse(
+            f"no work or group called {unknown}{near}; choose from `minwn bench{on} --list`"
+        )
+    except (ValueError, RuntimeError) as error:
         return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"cannot write {error.filename}: {error.strerror}")
     if args.list:
         print("\n".join(f"{work.name:<48}  {work.what}" for work in works))
         return 0
@@ -87,23 +98,12 @@ def main(args: argparse.Namespace) -> int:
     finally:
         progress.close()
     plain = json.dumps(report, indent=2, allow_nan=False)
-    if "json" in paths:
-        paths["json"].write_text(plain + "\n", encoding="utf-8")
-    if "picture" in paths:
-        picture.draw(report, paths["picture"])
+    if args.json not in (None, "-"):
+        Path(args.json).write_text(plain + "\n", encoding="utf-8")
+    if args.picture:
+        picture.draw(report, Path(args.picture))
     print(plain if printed else (tables.markdown if args.markdown else tables.text)(report))
     return 0
-
-
-def _openable(args: argparse.Namespace) -> dict[str, Path]:
-    """The files to be written, tried now and not after minutes."""
-    outputs = {"json": args.json, "picture": args.picture}
-    paths = {kind: Path(name) for kind, name in outputs.items() if name and name != "-"}
-    if "picture" in paths:
-        picture.check(paths["picture"])
-    for path in paths.values():
-        path.open("a").close()
-    return paths
 
 
 def _refuse(why: str) -> int:

@@ -59,7 +59,7 @@ def set_threads(count: int) -> str:
 def _processor() -> str:
     """The model, where the system tells, as on Linux."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check", "draw"]
+__all__ = ["TITLE", "check", "draw"]
+
+TITLE = "minwn bench"  # in the file, so that it is known again
 
 BLACK, GREY = "#000000", "#777777"
 # Okabe & Ito's palette, from dark to light; hollow markers for second forms of one library.
@@ -92,7 +94,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             axes.grid(alpha=0.3, linewidth=0.6)
             axes.spines[["top", "right"]].set_visible(False)
     with _matplotlib().rc_context({"svg.fonttype": "none"}):  # letters stay letters: half the size
-        figure.savefig(path)
+        figure.savefig(path, metadata={"Title": TITLE})
 
 
 def _rows(report: dict[str, Any], group: str, kind: str) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -33,7 +33,7 @@ def _python(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     """The output of a new interpreter, which finds the modules that this one finds."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True,
+        [sys.executable, *arguments], capture_output=True, encoding="utf-8",
         env={**(env or os.environ), "PYTHONPATH": path},
     )
     if done.returncode:

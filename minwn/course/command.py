@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..outputs import claim
 from .formats import FORMATS, build
 from .html import page
 from .lint import committed, complaints
@@ -44,11 +45,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--format", choices=FORMATS, default="plain")
     one.add_argument("--out", metavar="DIR", help="default: the folder of the plain ones")
     one.add_argument("--check", action="store_true", help="write nothing; 1 if something differs")
+    one.add_argument("--force", action="store_true", help="overwrite notebooks in --out")
     one.set_defaults(tutorials=_build)
 
     one = commands.add_parser("html", help="run the solutions, and write a page for each")
     one.add_argument("numbers", nargs="*", metavar="NN", help="default: all")
     one.add_argument("--out", metavar="DIR", required=True)
+    one.add_argument("--force", action="store_true", help="replace files of others")
     one.add_argument("--timeout", type=float, default=60, help="seconds for a cell (default 60)")
     one.set_defaults(tutorials=_html)
 
@@ -120,21 +123,27 @@ def _build(args: argparse.Namespace) -> int:
     target = tutorials() if args.out is None else Path(args.out)
     if target.parent == PACKAGE and not args.check:
         raise _Usage(f"{target} is installed: say --out DIR, or work in a checkout of minwn")
-    differ = 0
-    for source in sources():
-        for name, text in build(read(source), args.format).items():
-            path = target / name
-            if path.is_file() and path.read_text(encoding="utf-8") == text:
-                continue
-            differ += 1
-            print(path)
-            if not args.check:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="\n")
+    built = {
+        target / name: text for source in sources()
+        for name, text in build(read(source), args.format).items()
+    }
+    differ = {
+        path: text for path, text in built.items()
+        if not (path.is_file() and path.read_text(encoding="utf-8") == text)
+    }
+    if args.out is not None and not args.check:
+        for path in filter(Path.exists, differ):  # each may hold answers
+            claim(path, None, force=args.force)
+    for path, text in differ.items():
+        print(path)
+        if not args.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+    count = len(differ)
     if args.check:
-        print(f"{differ} notebooks are not what their sources make" if differ else "all is built")
+        print(f"{count} notebooks are not what their sources make" if count else "all is built")
         return 1 if differ else 0
-    print(f"{differ} notebooks written")
+    print(f"{count} notebooks written")
     return 0
 
 
@@ -145,11 +154,12 @@ def _html(args: argparse.Namespace) -> int:
         raise _Usage(f"there is no notebook {unknown[0]}; there are {', '.join(found)}")
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    for number in args.numbers or found:
-        tutorial = read(found[number])
-        data = notebook(solution(tutorial))
-        path = out / f"{tutorial.stem}.html"
-        text = page(data, title=tutorial.title, timeout=args.timeout)
+    chosen = [read(found[number]) for number in args.numbers or found]
+    paths = [out / f"{tutorial.stem}.html" for tutorial in chosen]
+    for tutorial, path in zip(chosen, paths, strict=True):
+        claim(path, rf"[\s\S]*<title>{re.escape(tutorial.title)}</title>", force=args.force)
+    for tutorial, path in zip(chosen, paths, strict=True):
+        text = page(notebook(solution(tutorial)), title=tutorial.title, timeout=args.timeout)
         path.write_text(text, encoding="utf-8")
         print(path)
     return 0

@@ -43,7 +43,7 @@ from .run import ANSI, MISSING
 from .session import GRADED, judged
 from .unfinished import Unfinished, is_empty
 
-__all__ = ["grade"]
+__all__ = ["grade", "stop"]
 
 IDS = re.compile(r"\b(?:check|predict|reveal)\(\s*\\?[\"'](\d+)\.T?\d+")
 UNREADABLE = "this is not a notebook that can be read"
@@ -116,9 +116,10 @@ def _run(path: Path, timeout: float) -> dict[str, Any]:
             ],
             env=_environment(directory), cwd=directory,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", start_new_session=True,
+            encoding="utf-8", errors="replace", start_new_session=True,
         )
         problem, late = "", False
+        _running.add(done)
         try:
             printed, failed = done.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -126,6 +127,7 @@ def _run(path: Path, timeout: float) -> dict[str, Any]:
             problem = f"it ran for more than {timeout:g} s"
         finally:
             _end(done)
+            _running.discard(done)
         if late:
             printed, failed = done.communicate()
         elif done.returncode:
@@ -146,6 +148,15 @@ def _environment(directory: str) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     return {**kept, **own}
+
+
+_running: set[subprocess.Popen] = set()
+
+
+def stop() -> None:
+    """End the notebooks that other threads are running."""
+    for process in list(_running):
+        _end(process)
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .grade import grade
+from .. import validation
+from .grade import grade, stop
 from .run import MISSING
 
 __all__ = ["arguments", "main"]
@@ -50,19 +51,24 @@ def main(args: argparse.Namespace) -> int:
         return 2
     absent = [path for path in args.notebooks if not Path(path).is_file()]
     if absent:
-        print(f"minwn grade: {absent[0]}: there is no such file", file=sys.stderr)
+        print(f"minwn grade: {validation.absent(absent[0])}", file=sys.stderr)
         return 2
     if args.jobs < 1:
         print(f"minwn grade: --jobs {args.jobs}; give a number >= 1", file=sys.stderr)
         return 2
     reports = []
     with ThreadPoolExecutor(args.jobs) as pool:
-        for report in pool.map(lambda path: grade(path, timeout=args.timeout), args.notebooks):
-            reports.append(report)
-            if not (args.json or args.csv):
-                print(_report(report), flush=True)
+        try:
+            for report in pool.map(lambda path: grade(path, timeout=args.timeout), args.notebooks):
+                reports.append(report)
+                if not (args.json or args.csv):
+                    print(_report(report), flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise
     if args.json:
-        print(json.dumps(reports, indent=2, ensure_ascii=False))
+        print(json.dumps(reports, indent=2))
     if args.csv:
         _table(reports)
     well = all(not r["problem"] and r["right"] == r["of"] for r in reports)

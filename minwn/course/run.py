@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MISSING", "Ran", "execute"]
+__all__ = ["MISSING", "Ran", "execute", "stop"]
 
 MISSING = "notebooks are run with nbclient; pip install 'minwn[notebooks]'"
 ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # colours, and all that moves a cursor
@@ -21,6 +22,16 @@ class Ran:
 
     notebook: Any
     errors: tuple[tuple[int, str], ...]
+
+
+_running: list[Any] = []
+
+
+def stop() -> None:
+    """End the kernels that other threads wait for."""
+    for client in list(_running):
+        with contextlib.suppress(AttributeError):  # it has not been started
+            client.km.provisioner.process.kill()
 
 
 def execute(data: dict[str, Any], *, timeout: float = 60, allow_errors: bool = False) -> Ran:
@@ -43,10 +54,12 @@ def execute(data: dict[str, Any], *, timeout: float = 60, allow_errors: bool = F
             kernel_name="python3",
             allow_errors=allow_errors,
             resources={"metadata": {"path": directory}},
+            extra_arguments=["--log-level=ERROR"],  # it warns of every port
         )
         # The caller's matplotlib backend must not change what the notebook shows.
         own = {"IPYTHONDIR": directory, "PYTHONHASHSEED": "0"}
         own["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        _running.append(client)
         try:
             client.execute(env={**os.environ, **own})
         except CellExecutionError:
@@ -55,6 +68,8 @@ def execute(data: dict[str, Any], *, timeout: float = 60, allow_errors: bool = F
             raise TimeoutError(f"a cell ran for more than {timeout:g} s") from error
         except DeadKernelError as error:
             raise RuntimeError("the kernel died") from error
+        finally:
+            _running.remove(client)
     errors = tuple(
         (index, ANSI.sub("", f"{output.ename}: {output.evalue}"))
         for index, cell in enumerate(found.cells)

@@ -248,7 +248,7 @@ def offer(port: int, token: str, id: str, answer: Any) -> None:
         return
     try:
         if hasattr(os, "fork"):
-            sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+            sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         connection = socket.create_connection(("127.0.0.1", port))
         peer = Peer(connection, guarded=False)
         peer.send({"token": token, "id": id, "pid": os.getpid(), "answer": peer.packed(answer)})

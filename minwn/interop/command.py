@@ -15,6 +15,8 @@ from typing import Any
 
 from .. import forms
 from ..backend import dtype_of, is_floating
+from ..outputs import claim
+from ..validation import absent
 from .convert import Conversion, Step, match, renamed, spread, translate, with_names
 from .files import LIMIT, READABLE, WRITABLE, read, read_selection, suffix_of, write
 from .fold import cast, folding, splitting
@@ -101,7 +103,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--eps", help="of minwn's WeightNorm, for form='inside'; default: plain"
     )
     numbers.add_argument("--epsilon", help="Flax's epsilon (default 1e-12)")
-    parser.add_argument("--force", action="store_true", help="let OUT replace IN")
+    parser.add_argument("--force", action="store_true", help="let OUT replace a file, also IN")
     parser.add_argument("--json", metavar="PATH", help="write a report here; '-' prints it")
 
 
@@ -302,7 +304,7 @@ def _check_paths(args: argparse.Namespace) -> None:
             except ValueError as error:
                 raise _Usage(error) from None
         if not Path(path).exists():
-            raise _Usage(f"{path}: there is no such file")
+            raise _Usage(absent(path))
     given = {"IN": args.input, "--like": args.like}
     for name, path in given.items():
         if path and _same(path, args.output) and not args.force:
@@ -310,6 +312,22 @@ def _check_paths(args: argparse.Namespace) -> None:
     for name, path in (given | {"OUT": args.output}).items():
         if path and args.json not in (None, "-") and _same(path, args.json):
             raise _Usage(f"--json {args.json}: the report would replace {name}")
+    output = Path(args.output)
+    try:
+        if output.is_file():
+            claim(output, None, force=args.force or _is_minwns(output))
+        if args.json not in (None, "-"):
+            claim(Path(args.json), r'\{\s*"input": "', force=args.force)
+    except OSError as error:
+        raise _Usage(error) from None
+
+
+def _is_minwns(path: Path) -> bool:
+    """Whether minwn wrote a file, by its stamp at the beginning or at the end."""
+    with path.open("rb") as file:
+        head = file.read(2**16)
+        file.seek(max(path.stat().st_size - 2**16, 0))
+        return b'"minwn_version"' in head + file.read()
 
 
 def _same(one: str, other: str) -> bool:

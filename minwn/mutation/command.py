@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..oracle.targets.target import TargetError
+from ..outputs import written
 from ..terminal import Progress
+from ..validation import did_you_mean
 from .measure import KINDS, MUTANTS, Outcome, elsewhere, measure, table
 from .mutant import Mutant
 from .suite import SuiteError, Survey, measured
@@ -67,8 +69,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=_count, default=0, help="processes for --tests; default: cores"
     )
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="PATH",
+    written(
+        parser, "--json", mark=r'\{\s*"ok": (true|false),\s*"(seconds|tests)": ', nargs="?",
+        const="-", metavar="PATH",
         help="write everything as JSON to PATH; without PATH, print it instead of the table",
     )
 
@@ -84,9 +87,10 @@ def main(args: argparse.Namespace) -> int:
     if (args.tests is None) != (args.target is None):
         print("minwn mutate: --tests and --target go together", file=sys.stderr)
         return 2
-    unknown = set(args.ids or ()) - {m.id for m in MUTANTS}
-    if unknown:
-        print(f"minwn mutate: no mutant {', '.join(sorted(unknown))}", file=sys.stderr)
+    known = [m.id for m in MUTANTS]
+    for unknown in sorted({*(args.ids or ())} - {*known}):
+        near = did_you_mean(unknown, known)
+        print(f"minwn mutate: no mutant {unknown}{near}", file=sys.stderr)
         return 2
     if args.rows and not _in_checkout():
         print(
@@ -109,9 +113,6 @@ def main(args: argparse.Namespace) -> int:
     except SuiteError as error:
         print(f"minwn mutate: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"minwn mutate: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
     print(json.dumps(data, indent=2, allow_nan=False) if args.json == "-" else text)
     return 0 if ok else 1
 

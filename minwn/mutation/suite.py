@@ -170,7 +170,7 @@ def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
     ]
     environment = os.environ | {"MINWN_MUTATE": str(path), "PYTHONDONTWRITEBYTECODE": "1"}
     found: dict[str, Ran] = {}
-    with said.open("w") as file:
+    with said.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
         ended = False
         while not ended:
@@ -182,7 +182,7 @@ def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
                     step(name)
             time.sleep(0.02)
     if not found:
-        text = "\n".join(said.read_text(errors="replace").splitlines()[-8:])
+        text = "\n".join(said.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise SuiteError(f"pytest {orders['tests']} does not run:\n{text}")
     return found
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 from .. import backend
 from ..backend import Array, Axis, Shape, accumulator, namespace
 from ..graph import Primitive, R, Recorded, primitive, raw
-from ..validation import choice, door, whole
+from ..validation import choice, door, shown, whole
 
 __all__ = [
     "broadcast_to", "cast", "concatenate", "crop", "flip", "getitem", "move", "pad", "put_at",
@@ -85,6 +85,8 @@ def _(z_bar, z, x, *, shape):
 @primitive(widen=False)
 def reshape(x: Array, *, shape: Shape) -> Array:
     """The entries of x, in C order, in another shape; one length may be -1."""
+    if any(n < -1 for n in shape):  # which NumPy takes for -1
+        raise ValueError(f"reshape: {shape=} has a length below -1; one may be -1")
     return x.reshape(shape)
 
 
@@ -134,11 +136,15 @@ def getitem(x: Array, *, index: Any) -> Array:
 def put_at(x: Array, *, index: Any, shape: Shape) -> Array:
     """z = 0 of `shape`, then z[index] += x; an entry addressed twice receives both.
 
+    Raises ValueError where x is not of the shape of z[index].
+
     >>> ops.put_at(np.array([1.0, 2.0]), index=np.array([0, 0]), shape=(3,))
     array([3., 0., 0.])
     """
     z = namespace(x).zeros_like(x, shape=shape)
     index = _plain(index)
+    if x.shape != z[index].shape:
+        raise ValueError(f"put_at: {shown(x)}, where z[index] has the shape {z[index].shape}")
     if all(isinstance(i, slice | int | type(None) | type(...)) for i in _items(index)):
         z[index] = x  # slices and integers address nothing twice
     else:

@@ -11,7 +11,7 @@ from numbers import Integral
 
 from ..backend import Array, Shape, namespace
 from ..graph import primitive
-from ..validation import door
+from ..validation import door, shown
 from .shape import Widths, beside_channels
 
 __all__ = ["fold", "unfold", "window_count"]
@@ -26,10 +26,11 @@ def window_count(
     Raises ValueError where not even one does.
     """
     room = size + sum(padding) - dilation * (kernel - 1) - 1
-    if not (isinstance(room, Integral) and kernel >= 1 and stride >= 1 and dilation >= 1):
+    least = min(kernel, stride, dilation, 1 + min(padding))
+    if not isinstance(room, Integral) or least < 1:
         raise ValueError(
             f"window_count: {size=}, {kernel=}, {stride=}, {dilation=}, {padding=}; give whole "
-            f"numbers, kernel, stride and dilation >= 1"
+            f"numbers, kernel, stride and dilation >= 1, padding >= 0"
         )
     if room < 0:
         raise ValueError(
@@ -80,9 +81,16 @@ def fold(
 ) -> Array:
     """Every window added back where `unfold` read it.   x: (n, c, *kernel, *out)   z: (n, c, *size)
 
-    What falls into the padding is dropped.
+    What falls into the padding is dropped. Raises ValueError where x is not of the shape that
+    `unfold` gives.
     """
-    out = x.shape[2 + len(kernel) :]
+    spans = zip(size, kernel, stride, dilation, padding, strict=True)
+    out = tuple(window_count(*span) for span in spans)
+    if x.shape[2:] != (*kernel, *out):
+        raise ValueError(
+            f"fold: {shown(x)}, where the windows of {size=} are (n, c, "
+            f"{', '.join(map(str, (*kernel, *out)))})"
+        )
     padded = tuple(n + sum(p) for n, p in zip(size, padding, strict=True))
     if stride == kernel and padded == tuple(k * n for k, n in zip(kernel, out, strict=True)):
         z = _side_by_side(x, kernel, padded, out)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import forms, validation
-from ..terminal import Progress, colours
+from ..outputs import written
+from ..terminal import Progress, colours, width
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
@@ -23,7 +24,7 @@ from .report import Report
 from .report.html import page
 from .report.junit import junit
 from .report.matrix import matrix
-from .report.text import printable
+from .report.text import WIDTH, printable, screen
 from .spec import DTYPES, RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
 from .targets.child import TIMEOUT, Child
@@ -95,7 +96,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--shape", type=_shape, help="of v, as 64,32: two more cases of that shape are judged"
     )
     parser.add_argument(
-        "--accumulate", type=_dtype, metavar="DTYPE",
+        "--accumulate", type=_option(_dtype), metavar="DTYPE",
         help="of the sums, where it is wider than the dtype",
     )
     parser.add_argument(
@@ -107,8 +108,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="declare a difference by its id; it does not fail",
     )
-    parser.add_argument(
-        "--adapter", metavar="OUT.py",
+    written(
+        parser, "--adapter", metavar="OUT.py",
         help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     parser.add_argument(
@@ -122,12 +123,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="the first cases of each group (default)")
     how.add_argument("--full", action="store_true", help="all cases, and all axes of libraries")
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="PATH",
+    written(
+        parser, "--json", mark=r'\{\s*"schema": "minwn-check/', nargs="?", const="-",
+        metavar="PATH",
         help="write the reports as JSON to PATH; without PATH, print them instead of the text",
     )
-    parser.add_argument("--html", metavar="PATH", help="write one HTML file")
-    parser.add_argument("--junit", metavar="PATH", help="write JUnit XML")
+    written(
+        parser, "--html", mark=r"<!doctype html>[\s\S]*<title>Weight normalisation, judged</title>",
+        metavar="PATH", help="write one HTML file",
+    )
+    written(
+        parser, "--junit", mark=r'<\?xml.*\s*<testsuites name="minwn\.oracle"', metavar="PATH",
+        help="write JUnit XML",
+    )
 
 
 def _option(read: Callable[[str], T]) -> Callable[[str], T]:
@@ -171,19 +179,16 @@ def _ranks(text: str) -> Any:
     return tuple(sorted(ranks_of(range(low, high + 1) if high - low < 9 else (low, high))))
 
 
-@_option
-def _dtypes(text: str) -> list[str]:
-    for name in text.split(","):
-        if name not in DTYPES:
-            raise ValueError(f"no {name!r}; choose from {','.join(DTYPES)}")
-    return text.split(",")
-
-
-@_option
 def _dtype(text: str) -> str:
     if text not in DTYPES:
-        raise ValueError(f"no {text!r}; choose from {','.join(DTYPES)}")
+        near = validation.did_you_mean(text, DTYPES)
+        raise ValueError(f"no {text!r}; choose from {','.join(DTYPES)}{near}")
     return text
+
+
+@_option
+def _dtypes(text: str) -> list[str]:
+    return list(map(_dtype, text.split(",")))
 
 
 @_option
@@ -227,9 +232,6 @@ def main(args: argparse.Namespace) -> int:
         print(_list())
         return 0
     try:
-        for path in (args.json, args.html, args.junit):
-            if path not in (None, "-"):
-                Path(path).open("a").close()  # now, not after a minute
         with ExitStack() as stack:
             jobs = list(_jobs(args, stack))
             reports = [job.run() for job in _shown([j for j in jobs if j.skipped is None], args)]
@@ -299,8 +301,8 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
         stack.enter_context(child)
     except Unreadable as error:
         if args.adapter is not None:
-            with Path(args.adapter).open("x", encoding="utf-8") as file:
-                file.write(error.adapter.replace("OUT.py", args.adapter))
+            text = error.adapter.replace("OUT.py", args.adapter)
+            Path(args.adapter).write_text(text, encoding="utf-8")
         refusal = refused(error)
         yield Job(refusal.name, lambda: refusal)
         return
@@ -425,16 +427,20 @@ def _write(args: argparse.Namespace, reports: list[Report], skipped: dict[str, A
     if args.json == "-":
         print(text)
         return
+    columns = width() if sys.stdout.isatty() else None
+    screens = min(columns or WIDTH, WIDTH)
     if len(reports) == 1:
-        print(reports[0])
+        print(screen(reports[0], screens))
     elif reports:
-        print(matrix(reports, colour=colours(sys.stdout)))
+        print(matrix(reports, colour=colours(sys.stdout), width=columns))
         alike: dict[tuple[str, ...], list[Report]] = {}
         for r in (r for r in reports if not r.ok):
             alike.setdefault(tuple(d.id for d in r.diagnosis), []).append(r)
         for first, *others in alike.values():
             same = dict.fromkeys(r.name for r in others)
-            print(f"\n{first}" + (f"\n  and of the same kind: {', '.join(same)}" if same else ""))
+            print(f"\n{screen(first, screens)}")
+            if same:
+                print(f"  and of the same kind: {', '.join(same)}")
     for reason in dict.fromkeys(skipped.values()):
         names = dict.fromkeys(name.partition(" ")[0] for name, r in skipped.items() if r == reason)
         print(f"not judged: {', '.join(names)}: {reason}")

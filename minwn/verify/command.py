@@ -7,19 +7,22 @@ import json
 import sys
 from pathlib import Path
 
+from ..outputs import claim, written
 from ..terminal import colours
 from . import Report, run
 from .curve import draw
 
 __all__ = ["arguments", "main"]
 
+MARK = r'\{\s*"schema": "minwn-verify/'
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn verify` to a parser."""
     parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
     parser.add_argument("--seed", type=_seed, default=0, help="of all random numbers; default 0")
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="PATH",
+    written(
+        parser, "--json", mark=MARK, nargs="?", const="-", metavar="PATH",
         help="write the report as JSON to PATH; without PATH, print it instead of the tables",
     )
     parser.add_argument(
@@ -37,18 +40,17 @@ def _seed(text: str) -> int:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn verify`: 0 if everything holds, 1 if not, 2 where nothing can be written."""
     path = None if args.json in (None, "-") else Path(args.json)
-    try:
-        if args.out is not None:
-            Path(args.out).mkdir(parents=True, exist_ok=True)
-        if path is not None:
-            path.open("a").close()  # now, not after a minute
-    except OSError as error:
-        print(f"minwn verify: cannot write {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+    folder = Path(args.out or "minwn-verify")
+    if args.out is not None or folder.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"cannot write {error.filename}: {error.strerror}") from None
+        claim(folder / "verify.json", MARK, folder / "digits.png", force=args.force)
     printed = args.json == "-"
     report = run(quick=args.quick, seed=args.seed, progress=sys.stderr.isatty() and not printed)
     text = json.dumps(report.to_json(), indent=2, allow_nan=False)
-    notes = _write(report, text, Path(args.out or "minwn-verify"), not args.no_plot)
+    notes = _write(report, text, folder, not args.no_plot)
     if path is not None:
         path.write_text(text + "\n", encoding="utf-8")
         notes.append(f"report: {path}")

@@ -386,6 +386,36 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "words"),
+    [
+        ((1, 1, 3, 1), {"size": (2,)}, "3 entries.*does not fit into 2"),
+        ((1, 1, 3, 1), {"size": (5,)}, r"\(1, 1, 3, 1\), where the windows of.*n, c, 3, 3"),
+        ((1, 1, 3, 4), {"size": (5,)}, r"n, c, 3, 3"),
+        ((1, 1, 4, 3), {"size": (5,)}, r"n, c, 3, 3"),
+        ((1, 1, 3, 3), {"size": (7,), "padding": ((-1, -1),)}, "padding >= 0"),
+        ((1, 1, 0, 6), {"size": (5,), "kernel": (0,)}, "kernel, stride and dilation >= 1"),
+        ((1, 1, 3, 3), {"size": (5, 2)}, "do not fit together"),
+    ],
+)
+def test_fold_takes_what_unfold_gives(shape, options, words):
+    how = {"kernel": (3,), "stride": (1,), "dilation": (1,), "padding": ((0, 0),)} | options
+    with pytest.raises(ValueError, match=words):
+        ops.fold(np.ones(shape), **how)
+
+
+@pytest.mark.parametrize("index", [slice(0, 2), np.array([0, 0]), np.array([True, False, True])])
+@pytest.mark.parametrize("shape", [(), (1,), (1, 2), (3,)])
+def test_put_at_takes_what_getitem_gives(index, shape):
+    with pytest.raises(ValueError, match=r"put_at: .*where z\[index\] has the shape \(2,\)"):
+        ops.put_at(np.ones(shape), index=index, shape=(3,))
+
+
+def test_a_length_below_minus_one_is_none():
+    with pytest.raises(ValueError, match=r"reshape: .*-2"):
+        ops.reshape(ARRAY, shape=(-2,))
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_wrong_argument_is_named(name):
     call, error, words = BAD[name]

@@ -1,6 +1,5 @@
 """`minwn check`: targets and options, what is printed and written, and the exit code."""
 
-import argparse
 import json
 import os
 import resource
@@ -9,6 +8,7 @@ import sys
 
 import pytest
 
+from minwn import cli
 from minwn.oracle import command
 
 FORWARD = """
@@ -46,12 +46,7 @@ def run(capsys, tmp_path, monkeypatch):
     def run(*words, **files):
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(text)
-        parser = argparse.ArgumentParser(prog="minwn check")
-        command.arguments(parser)
-        try:
-            code = command.main(parser.parse_args([*map(str, words)]))
-        except SystemExit as stop:
-            code = stop.code
+        code = cli.main(["check", *map(str, words)])
         return (code, *capsys.readouterr())
 
     return run
@@ -367,4 +362,5 @@ def test_a_bar_after_two_seconds_with_one_target(run, monkeypatch):
     assert out.startswith("PASS")
     assert "mine.py float64" in err
     assert err.endswith("\r")
+    monkeypatch.setattr(command, "WAIT", 5.0)
     assert run("mine.py", "--groups", "dyadic", mine=RIGHT)[2] == ""

@@ -23,8 +23,10 @@ _NONE = {"product": "no forward mode:", "second order": "no second order:"}
 _COLOURS = {"ok": 32, "PASS": 32, "FAIL": 31, "limit": 33, "none": 33, "ACCEPTABLE": 33}
 
 
-def matrix(reports: Sequence[Findings], *, colour: bool = False) -> str:
-    """The table as text."""
+def matrix(
+    reports: Sequence[Findings], *, colour: bool = False, width: int | None = None
+) -> str:
+    """The table as text; where it is wider than `width`, what is not right in words."""
     groups = [group for group in GROUPS if any(group in r.groups for r in reports)]
     rows = [["", "axis", "dtype", *groups, *ORDERS.values(), "zero", "verdict"]]
     for r in reports:
@@ -33,11 +35,25 @@ def matrix(reports: Sequence[Findings], *, colour: bool = False) -> str:
         axis = "whole" if r.axis is None else str(r.axis).replace(" ", "")
         rows.append([r.name, axis, r.dtype, *cells, *orders, _zero(r), _verdict(r)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if width is not None and sum(widths) + 2 * len(widths) - 2 > width:
+        rows = [_in_words(rows[0], row) for row in rows[1:]]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(map(_coloured, cells) if colour else cells).rstrip())
     return "\n".join(lines)
+
+
+def _in_words(head: Sequence[str], row: Sequence[str]) -> list[str]:
+    """Verdict, name, axis, dtype, and which columns are not ok."""
+    name, axis, dtype, *cells, verdict = row
+    seen: dict[str, list[str]] = {}
+    for column, cell in zip(head[3:-1], cells, strict=True):
+        if cell not in ("ok", "-"):
+            seen.setdefault(cell, []).append(column)
+    words = "; ".join(f"{cell}: {', '.join(columns)}" for cell, columns in seen.items())
+    return [verdict, name, f"axis {axis}", dtype, words]
 
 
 def _cell(found: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from .glossary import CHECKS, GRADES, LAWS, NEXT, correct_formulas, symbols
 __all__ = ["HEIGHT", "WIDTH", "listed", "printable", "screen"]
 
 HEIGHT, WIDTH = 24, 100
+_width = ContextVar("width", default=WIDTH)  # of the screen that is being laid out
 _INDENT = 12
+_NARROW = 72  # columns; below, no words stand next to the counts of the checks
 
 Block = tuple[str, list[str]]
 KINDS = (  # the most important first
@@ -28,8 +31,14 @@ KINDS = (  # the most important first
 )
 
 
-def screen(r: Findings) -> str:
-    """At most HEIGHT lines of at most WIDTH columns; more for what could not be called."""
+def screen(r: Findings, width: int = WIDTH) -> str:
+    """At most HEIGHT lines of at most `width` columns; more for what could not be called."""
+    context = copy_context()
+    context.run(_width.set, width)
+    return context.run(_screen, r)
+
+
+def _screen(r: Findings) -> str:
     if r.verdict == "REFUSED" and "wanted" in r.notes:  # it could not be called
         notes = [line for note in r.notes for line in _folded(note)]
         return "\n".join([_head(r), f"  {printable(r.headline)}", *notes])
@@ -79,8 +88,8 @@ def _fitted(blocks: list[Block]) -> list[str]:
 
 def _head(r: Findings) -> str:
     tail = f"    {r.settings}, {r.seconds:.2f} s"
-    width = WIDTH - len(r.title) - 2 - len(tail)
-    return f"{r.title}  {_clipped(printable(r.name), width)}{tail}"[:WIDTH]
+    width = max(_width.get() - len(r.title) - 2 - len(tail), 16)
+    return f"{r.title}  {_clipped(printable(r.name), width)}{tail}"[: _width.get()].rstrip()
 
 
 def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
@@ -100,7 +109,7 @@ def _named(r: Findings, group: Sequence[Diagnosis], number: int) -> list[Block]:
         width = max(len(x.id) for x in group[:5])
         lines = [f"{'':{_INDENT}}{x.id:{width}}  {x.formula}" for x in group[:5]]
         lines += [f"{'':{_INDENT}}and {len(group) - 5} more"] if len(group) > 5 else []
-        lines = [_clipped(printable(x), WIDTH) for x in lines]
+        lines = [_clipped(printable(x), _width.get()) for x in lines]
         blocks.append(("mistake", [*_wrapped("one of", text), *lines]))
     formulas = correct_formulas(d, r.form, layer=bool(r.layer))
     if formulas:
@@ -136,7 +145,7 @@ def _on_paper(r: Findings) -> list[Block]:
     lines = [f"{'on paper' if i == 0 else '':10}{line}" for i, line in enumerate(lines)]
     if wrong.any() and not wrong.all():
         lines.append(f"{'':10}(* wrong)")
-    return [("on paper", [_clipped(f"  {line}", WIDTH) for line in lines])]
+    return [("on paper", [_clipped(f"  {line}", _width.get()) for line in lines])]
 
 
 def _squeezed(name: str, x: Any) -> tuple[str, Any]:
@@ -186,8 +195,8 @@ def _beside(blocks: Sequence[list[str]], gap: int = 3) -> list[str]:
     """Blocks of lines side by side, as far as they fit, then below."""
     bands: list[list[list[str]]] = []
     for block in blocks:
-        used = sum(max(map(len, b)) + gap for b in bands[-1]) if bands else WIDTH
-        if used + max(map(len, block)) <= WIDTH - _INDENT:
+        used = sum(max(map(len, b)) + gap for b in bands[-1]) if bands else _width.get()
+        if used + max(map(len, block)) <= _width.get() - _INDENT:
             bands[-1].append(block)
         else:
             bands.append([block])
@@ -216,6 +225,10 @@ def _checks(r: Findings) -> list[Block]:
         about: str | list[str] = CHECKS.get(x.name) or x.note or "-"
         if x.name == "laws" and r.broken:
             about = [f"{law} {LAWS.get(law, '')}".strip() for law in r.broken]
+        if _width.get() < _NARROW:
+            text = f"{names[x.name]}: {count}"
+            blocks.append(("checks", _wrapped("" if blocks else "checks", text)))
+            continue
         head = f"{'' if blocks else 'checks':10}{names[x.name]:{widths[0]}}  {count:>{widths[1]}}"
         blocks.append(("checks", _wrapped(head, about, 3, indent=len(head) + 5)))
     good = [names[x.name] for x in made if x.ok]
@@ -242,15 +255,16 @@ def _wrapped(
     if isinstance(text, str):
         text = printable(text)
     else:
-        text = "; ".join(printable(item).replace(" ", "\xa0") for item in text)
+        items, room = map(printable, text), _width.get() - indent
+        text = "; ".join(x.replace(" ", "\xa0") if len(x) < room else x for x in items)
     if not text:
         return []
     lines = textwrap.wrap(
-        f"  {label:<{indent - 2}}{text}", WIDTH, subsequent_indent=" " * indent,
+        f"  {label:<{indent - 2}}{text}", _width.get(), subsequent_indent=" " * indent,
         break_on_hyphens=False,
     )
     if len(lines) > most:
-        lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", WIDTH)]
+        lines[most - 1 :] = [_clipped(lines[most - 1] + " ...", _width.get())]
     return [line.replace("\xa0", " ") for line in lines]
 
 
@@ -258,8 +272,8 @@ def _folded(note: str) -> list[str]:
     """A note with its own indent and columns, on as many lines as it takes."""
     indent = " " * (len(note) - len(note.lstrip()))
     return textwrap.wrap(
-        f"  {indent}{printable(note.lstrip())}", WIDTH, subsequent_indent=f"  {indent}       ",
-        break_on_hyphens=False,
+        f"  {indent}{printable(note.lstrip())}", _width.get(),
+        subsequent_indent=f"  {indent}       ", break_on_hyphens=False,
     ) or [""]
 
 

@@ -101,7 +101,7 @@ class Pipe:
 
     def __init__(self, command: str | Sequence[str], timeout: float = 30.0) -> None:
         try:
-            self.words = shlex.split(command) if isinstance(command, str) else list(command)
+            self.words = _words(command) if isinstance(command, str) else list(command)
         except ValueError as error:
             raise ValueError(f"the command of a pipe is {command!r}: {error}") from error
         if not self.words:
@@ -342,6 +342,13 @@ def _end(
     process.wait()
     for thread in threads:
         thread.join(PATIENCE)
+
+
+def _words(command: str) -> list[str]:
+    """The words of a line for a shell. On Windows backslashes are parts of paths."""
+    if os.name != "nt":
+        return shlex.split(command)
+    return [word.strip('"') for word in shlex.split(command, posix=False)]
 
 
 def _hexes(x: numpy.ndarray) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ...validation import absent, did_you_mean
 from ..spec import Spec, make_spec
 
 __all__ = ["ROLES", "Functions", "NotLoaded", "TargetError", "load", "located", "short"]
@@ -106,7 +108,8 @@ def located(target: str) -> tuple[Any, ModuleType]:
     holder: Any = module
     for part in name.split(".") if name else ():
         if not hasattr(holder, part):
-            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}")
+            near = did_you_mean(part, vars(holder) if hasattr(holder, "__dict__") else ())
+            raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}{near}")
         holder = getattr(holder, part)
     return holder, module
 
@@ -133,10 +136,10 @@ def _names(holder: Any) -> str:
 
 def _run(path: Path) -> ModuleType:
     """The file as a module of a new package: its folder, under a unique name."""
-    path = path.resolve()
     if not path.is_file():
-        raise TargetError(f"{path}: there is no such file")
-    package = "minwn_target_" + hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        raise TargetError(absent(path))
+    path = path.resolve()
+    package = "minwn_target_" + hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
     _forget(lambda name, module: name.partition(".")[0] == package)
     folder = ModuleType(package)
     folder.__path__ = [str(path.parent)]

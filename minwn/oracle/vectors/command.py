@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ... import forms
+from ... import forms, validation
+from ...outputs import claim
 from ...terminal import Progress
 from ..cases import Axis
 from ..command import form
@@ -48,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     make.add_argument("--eps", default="0", help="for all forms but plain")
     make.add_argument("--axis", metavar="AXIS", help="that keeps a norm: 0, or 0,2, or 'whole'")
+    make.add_argument("--force", action="store_true", help="replace files of others")
     make.add_argument("--all", action="store_true", help="every case, not the first of each group")
     prove = actions.add_parser("verify", help="prove schema, digests, inputs and answers")
     prove.add_argument("path", nargs="?", metavar="PATH", help="a folder or a file; minwn's own")
@@ -62,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `minwn vectors`: 0 if all is well, 1 if vectors are wrong, 2 for a wrong command line."""
     try:
-        with closing(Progress(None, on=sys.stderr.isatty())) as bar:
+        with closing(Progress(None, on=sys.stderr.isatty() and not args.json)) as bar:
             found = (_export if args.action == "export" else _verify)(args, bar.step)
     except (_Usage, ImportError, OSError) as error:
         print(f"minwn vectors: {error}", file=sys.stderr)
@@ -80,15 +82,21 @@ def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, 
     except ValueError as error:
         need = f"--eps {args.eps} needs a --form: " if args.form == "plain" else ""
         raise _Usage(f"{need}{error}") from None
-    axis = _axis(args.axis)
+    axis, out = _axis(args.axis), Path(args.out)
+    dtypes, groups = args.dtype or list(filter(here, DTYPES)), args.group or GROUPS
+    if out.exists():
+        names = [f"{dtype}/{group}.json" for dtype in dtypes for group in groups]
+        names += ["FORMAT.md", "schema.json"]
+        mark = r'\{\s*"schema": "minwn-vectors-'
+        claim(out / "index.json", mark, *(out / name for name in names), force=args.force)
     try:
         files = texts(
-            args.dtype or list(filter(here, DTYPES)), args.group or GROUPS, form=args.form,
-            eps=eps, axis=axis, quick=not args.all, certify=args.certify, done=done,
+            dtypes, groups, form=args.form, eps=eps, axis=axis, quick=not args.all,
+            certify=args.certify, done=done,
         )
     except (ValueError, IndexError) as error:
         raise _Usage(error) from None
-    written = export(Path(args.out), files)
+    written = export(out, files)
     return {"ok": True, "action": "export", "out": args.out, "files": [str(p) for p in written],
             "bytes": sum(p.stat().st_size for p in written)}
 
@@ -96,7 +104,7 @@ def _export(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, 
 def _verify(args: argparse.Namespace, done: Callable[[str], None]) -> dict[str, Any]:
     path = Path(args.path or DATA)
     if not path.exists():
-        raise _Usage(f"{path}: there is no such file or folder")
+        raise _Usage(validation.absent(path, "file or folder"))
     found = verify(path, certify=args.certify, done=done)
     return {"ok": found.ok, "action": "verify", "path": str(path)} | vars(found)
 

@@ -1,12 +1,10 @@
 """What cannot be called is REFUSED: what was found and tried, the contract, and an adapter."""
 
-import argparse
 import json
 
 import pytest
 
-from minwn import oracle
-from minwn.oracle import command
+from minwn import cli, oracle
 from minwn.oracle.targets.reading import CONTRACT, Unreadable
 
 from .wild_functions import FUNCTIONS
@@ -35,9 +33,7 @@ def run(capsys, tmp_path, monkeypatch):
     def run(*words, **files):
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(text)
-        parser = argparse.ArgumentParser(prog="minwn check")
-        command.arguments(parser)
-        code = command.main(parser.parse_args([*map(str, words)]))
+        code = cli.main(["check", *map(str, words)])
         return (code, *capsys.readouterr())
 
     return run
