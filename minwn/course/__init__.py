@@ -1,7 +1,8 @@
 """The course: notebooks whose checks name the mistake in a wrong answer.
 
-A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student` and
-`todo`. The rest is for authors.
+A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student`,
+`todo`, `keep` (progress in another folder) and `mine` (an answer from another notebook). The rest
+is for authors.
 
 To write a notebook, write three files; notebook 5 is the pattern.
 
@@ -50,11 +51,12 @@ network.
 from .catalogue import weight_norm, weight_norm_at
 from .exercise import Exercise, Feedback, find
 from .judges import array, choice, function, number, same
-from .session import check, given, hint, predict, progress, reveal, student
+from .own import mine
+from .session import check, given, hint, keep, predict, progress, reveal, student
 from .unfinished import Unfinished, todo
 
 __all__ = [
     "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "function", "given",
-    "hint", "number", "predict", "progress", "reveal", "same", "student", "todo", "weight_norm",
-    "weight_norm_at",
+    "hint", "keep", "mine", "number", "predict", "progress", "reveal", "same", "student", "todo",
+    "weight_norm", "weight_norm_at",
 ]
