@@ -36,7 +36,7 @@ def test_it_holds_the_package_the_notebooks_and_the_figures(site):
     assert {p for p in held if p[0] != "_" or p.startswith("__")} == python(ROOT / "minwn")
     for name in ("figures", "tutorials"):
         assert python(site / "minwn" / f"_{name}") == python(ROOT / name)
-    assert len(list((site / "minwn/_tutorials").glob("*.ipynb"))) == 11
+    assert len(list((site / "minwn/_tutorials").glob("*.ipynb"))) == 12
     for name in ("schema.json", "FORMAT.md", "data/index.json"):
         assert (site / "minwn/oracle/vectors" / name).is_file()
 

@@ -186,7 +186,13 @@ check("0.T3", answer)
 # complains. The program and its output are in `minwn/oracle/FINDINGS.md`, *The shape of g is not
 # looked at*.
 #
-# `progress` shows what you have done. Then go on to notebook 1.
+# `progress` shows what you have done. It is kept in the folder `minwn-progress`, next to the
+# notebooks, with a file for each: close the notebook, go on tomorrow, and nothing is lost. With the
+# answers that were right it keeps their code. In notebook 11 you put these functions together, and
+# they learn to read handwritten digits.
+#
+# Where the folder of the notebooks does not last, as in Colab, call `keep("...")` from
+# `minwn.course` first, with a folder that does. Now go on to notebook 1.
 
 # %%
 progress()
