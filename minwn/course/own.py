@@ -28,7 +28,7 @@ def mine(id: str, *names: str) -> Any:
     """
     find(id)
     kept = session.kept_answer(id)
-    why = "no right answer is kept here" if kept is None else ""
+    why = "no right answer of yours is kept here" if kept is None else ""
     found: tuple[Any, ...] = ()
     if kept is not None:
         try:

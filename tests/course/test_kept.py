@@ -290,7 +290,7 @@ def test_a_function_comes_with_what_it_needs(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (None, "no right answer is kept here"),
+        (None, "no right answer of yours is kept here"),
         ({"name": "length", "source": ["def length(v): return v"]}, "is not right: your result"),
         ({"name": "length", "source": ["length = other"]}, "does not run: NameError"),
         ({"name": "length", "source": ["def length(v:"]}, "does not run: SyntaxError"),

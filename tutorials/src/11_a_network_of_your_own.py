@@ -232,15 +232,19 @@ def apart(own, theirs):
     return np.abs(own - theirs).max() / np.abs(theirs).max()
 
 
+def verdict(difference):
+    return f"{difference:.0e}" + (" WRONG" if difference > 1e-9 else "")
+
+
 def compare(name, own, theirs, **inputs):
     """One line: the value of own(*inputs) against theirs, and each cotangent."""
     y, pull = vjp(theirs, *inputs.values())
     y_bar = rng.normal(size=y.shape)
     value = own(*(Node(x) for x in inputs.values())).value
-    line = f"{name:14} value {apart(value, y):.0e}"
+    line = f"{name:14} value {verdict(apart(value, y))}"
     bars = zip(inputs, gradient(own, y_bar, *inputs.values()), pull(y_bar), strict=True)
     for letter, bar, expected in bars:
-        line += f"   {letter}_bar {apart(bar, expected):.0e}"
+        line += f"   {letter}_bar {verdict(apart(bar, expected))}"
     print(line)
 
 
@@ -277,9 +281,9 @@ compare(
 )
 
 # %% [markdown]
-# All is rounding, near $10^{-16}$, or exactly 0. If a line stood out, you would know which
+# All should be rounding, near $10^{-16}$, or exactly 0. Where a line says *WRONG*, you know which
 # operation to look at, and which of its answers. That is why one compares the parts before the
-# whole: a wrong network mostly trains as well, just less.
+# whole: many a wrong network trains as well, only less.
 #
 # **Modify.** Put `2 *` in front of `relu_rule(y_bar, t)` in the line that teaches it, run that cell
 # and the one above again, and find the line. Then put it back.
@@ -366,7 +370,7 @@ loss, pull = vjp(theirs, *params)
 print(f"loss: yours {yours(*params).value:.12f}, theirs {float(loss):.12f}")
 names = [f"{letter}{layer}_bar" for layer in (1, 2, 3) for letter in "vgb"]
 for name, bar, expected in zip(names, gradient(yours, 1.0, *params), pull(1.0), strict=True):
-    print(f"{name}  largest {np.abs(bar).max():.4f}   difference {apart(bar, expected):.0e}")
+    print(f"{name}  largest {np.abs(bar).max():.4f}   difference {verdict(apart(bar, expected))}")
 
 # %% [markdown]
 # Nine gradients of your own, through two convolutions and three normalised weights, and they agree
