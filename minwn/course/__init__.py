@@ -40,7 +40,7 @@ exercise can go wrong in, and `examples` that can be checked on paper for all th
 exercise with `hints` is checked; one with `choices` and no hints is a prediction. For numbers that
 differ between learners, give `variant=draw`: draw(rng) returns a dict that `given(id)` shows. Then
 `number` takes functions of that dict, for the expected value and the common errors, and so do the
-answers.
+answers. For a function to write, `varied(make)` takes a function of that dict that makes the judge.
 
 Then: minwn tutorials build && minwn tutorials lint && minwn tutorials html NN --out pages, look at
 the page, and run pytest tests/course. Use the second person, plain words and short sentences;
@@ -50,7 +50,7 @@ network.
 
 from .catalogue import weight_norm, weight_norm_at
 from .exercise import Exercise, Feedback, find
-from .judges import array, choice, function, number, same
+from .judges import array, choice, function, number, same, varied
 from .own import mine
 from .session import check, given, hint, keep, predict, progress, reveal, student
 from .unfinished import Unfinished, todo
@@ -58,5 +58,5 @@ from .unfinished import Unfinished, todo
 __all__ = [
     "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "function", "given",
     "hint", "keep", "mine", "number", "predict", "progress", "reveal", "same", "student", "todo",
-    "weight_norm", "weight_norm_at",
+    "varied", "weight_norm", "weight_norm_at",
 ]

@@ -72,7 +72,7 @@ def test_progress_is_over_all_notebooks(monkeypatch, capsys):
     course.progress()
     first, second = capsys.readouterr().out.splitlines()
     assert first == "notebook  0: 1 of 5 right; to do: 0.2, 0.3, 0.T2, 0.T3"
-    assert second.startswith("notebook  5: 1 of 8 right; to do: 5.2, ")
+    assert second.startswith("notebook  5: 1 of 9 right; to do: 5.2, ")
     course.check("0.T2", (3,))
     capsys.readouterr()
     course.progress()
