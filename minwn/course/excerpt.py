@@ -7,6 +7,7 @@ import re
 import symtable
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["calls", "excerpt", "record"]
@@ -33,11 +34,7 @@ class _Statement:
 
 def calls(source: str, *names: str) -> Iterator[tuple[str, ast.Call]]:
     """(name, call) for each call of one of these functions in a cell, outside of definitions."""
-    try:
-        tree = ast.parse(MAGIC.sub("", source))
-    except (SyntaxError, ValueError):
-        return
-    for statement in tree.body:
+    for statement in _parsed(source)[0]:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             continue
         for node in ast.walk(statement):
@@ -72,7 +69,8 @@ def excerpt(cells: Sequence[str], expression: str) -> str:
     """
     statements = [one for cell in cells for one in _statements(cell)]
     taken: set[int] = set()
-    wanted = [(name, len(statements)) for name in _names(expression)[0]]
+    now, later, _ = _names(expression)
+    wanted = [(name, len(statements)) for name in now | later]
     done: set[tuple[str, int]] = set()
     while wanted:
         name, limit = wanted.pop()
@@ -90,13 +88,22 @@ def excerpt(cells: Sequence[str], expression: str) -> str:
     return "\n\n".join(statements[k].text for k in sorted(taken))
 
 
-def _statements(cell: str) -> Iterator[_Statement]:
-    source = MAGIC.sub("", cell)
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return
-    lines = source.splitlines()
+@lru_cache(maxsize=1000)
+def _statements(cell: str) -> tuple[_Statement, ...]:
+    return tuple(_read(*_parsed(cell)))
+
+
+def _parsed(cell: str) -> tuple[list[ast.stmt], list[str]]:
+    """The statements and lines of a cell, without magics; ([], []) where it is no Python."""
+    for source in (cell, MAGIC.sub("", cell)):
+        try:
+            return ast.parse(source).body, source.splitlines()
+        except (SyntaxError, ValueError):
+            continue
+    return [], []
+
+
+def _read(body: Sequence[ast.stmt], lines: Sequence[str]) -> Iterator[_Statement]:
     for node in body:
         if isinstance(node, ast.Expr):
             continue
@@ -108,11 +115,14 @@ def _statements(cell: str) -> Iterator[_Statement]:
         )
         text = "\n".join(lines[first - 1 : last]) if alone else ast.unparse(node)
         now, later, binds = _names(text)
-        yield _Statement(text, binds, frozenset(_changed(node)), now, later)
+        changes = frozenset(_changed(node))  # symtable does not say that `n += 1` reads n
+        yield _Statement(text, binds, changes, now | changes, later)
 
 
 def _changed(node: ast.stmt) -> Iterator[str]:
     """The names of what a statement assigns into, by an index or an attribute, or adds to."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return  # these change something when they are called
     for one in ast.walk(node):
         if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
             yield one.target.id

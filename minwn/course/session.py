@@ -14,7 +14,7 @@ from ..validation import instance, several, shown
 from ..validation import path as path_of
 from . import excerpt, raised, typed
 from .exercise import Exercise, Feedback, Wrong, chapter, chapter_of, find
-from .kept import Kept
+from .kept import FOLDER, Kept
 from .state import GRADED, Session, cells
 from .unfinished import Unfinished, is_empty
 from .wire import Raised
@@ -45,8 +45,10 @@ def check(id: str, answer: Any) -> Feedback:
     message = judged(exercise, answer, _session.numbers(exercise))
     left = len(exercise.hints) - _session.hints.get(id, 0)
     feedback = Feedback(id, message is None, message or exercise.explanation, left)
+    known = _session.feedback.get(id)
+    if not (feedback.ok and known is not None and known.ok):  # a cell that runs again is no try
+        _session.tries[id] = _session.tries.get(id, 0) + 1
     _session.feedback[id] = feedback
-    _session.tries[id] = _session.tries.get(id, 0) + 1
     if feedback.ok and callable(answer):
         found = excerpt.record(id, cells())
         _session.answers |= {id: found} if found else {}
@@ -70,7 +72,7 @@ def verdict(id: str, answer: Any) -> str | None:
 
 def kept_answer(id: str) -> dict[str, Any] | None:
     """The code of a right answer, from this kernel or from the files: its name and its lines."""
-    _session.open(chapter_of(id))
+    _session.open(chapter_of(id), again=True)
     return _session.answers.get(id)
 
 
@@ -172,11 +174,15 @@ def student(name: str) -> None:
 
 
 def keep(folder: str | os.PathLike[str] | None) -> None:
-    """Keep progress in this folder from now on; None keeps none.
+    """Keep progress in `minwn-progress` in this folder from now on; None keeps none.
 
-    Without this call it is kept in `minwn-progress`, in the folder of the notebook.
+    Without this call it is kept in `minwn-progress` in the folder of the notebook.
     """
-    _session.files = None if folder is None else Kept(path_of("folder", folder))
+    if folder is None:
+        _session.files = None
+    else:
+        path = path_of("folder", folder)
+        _session.files = Kept(path if path.name == FOLDER else path / FOLDER)
     _session.chosen = True
     _session.opened.clear()
     for id in sorted(_session.touched):
@@ -193,7 +199,7 @@ def progress(save: str | os.PathLike[str] | None = None) -> None:
     files = _session.store()
     known = sorted({*here, *(files.numbers() if files else ())})
     for number in known:
-        _session.open(number)
+        _session.open(number, again=True)
     rows = [
         (exercise.id, exercise.title, _session.state(exercise), _helped(exercise))
         for number in here

@@ -52,10 +52,13 @@ class Session:
                 self.files = Kept(Path.cwd() / FOLDER)
         return self.files
 
-    def open(self, number: str) -> None:
-        """Take up what was kept of a notebook; what was done in this process comes first."""
+    def open(self, number: str, *, again: bool = False) -> None:
+        """Take up what was kept of a notebook; what was done in this process comes first.
+
+        again: read the file once more, as another kernel may have written to it
+        """
         files = self.store()
-        if files is None or number in self.opened:
+        if files is None or (number in self.opened and not again):
             return
         self.opened.add(number)
         for id, record in files.read(number).items():

@@ -187,9 +187,9 @@ check("0.T3", answer)
 # looked at*.
 #
 # `progress` shows what you have done. It is kept in the folder `minwn-progress`, next to the
-# notebooks, with a file for each: close the notebook, go on tomorrow, and nothing is lost. With the
-# answers that were right it keeps their code. In notebook 11 you put these functions together, and
-# they learn to read handwritten digits.
+# notebooks, with a file for each: close the notebook, go on tomorrow, and nothing is lost. To begin
+# again, delete the file. With the answers that were right it keeps their code. In notebook 11 you
+# put these functions together, and they learn to read handwritten digits.
 #
 # Where the folder of the notebooks does not last, as in Colab, call `keep("...")` from
 # `minwn.course` first, with a folder that does. Now go on to notebook 1.

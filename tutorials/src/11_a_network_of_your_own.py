@@ -373,8 +373,8 @@ for name, bar, expected in zip(names, gradient(yours, 1.0, *params), pull(1.0), 
     print(f"{name}  largest {np.abs(bar).max():.4f}   difference {verdict(apart(bar, expected))}")
 
 # %% [markdown]
-# Nine gradients of your own, through two convolutions and three normalised weights, and they agree
-# to fifteen digits.
+# Nine gradients of your own, through two convolutions and three normalised weights. Where no line
+# says *WRONG*, they agree with minwn's to fifteen digits.
 #
 # ## 5 Adam
 #
