@@ -59,7 +59,7 @@ def test_it_holds_nothing_that_only_a_checkout_needs(site):
     [
         ("reproduce --list", 0, "A variational autoencoder"),
         ("tutorials list", 0, "Be the oracle"),
-        ("tutorials copy here", 0, "11 notebooks"),
+        ("tutorials copy here", 0, "12 notebooks"),
         ("tutorials build", 2, "or work in a checkout of minwn"),
         ("bench --list", 0, "weight_norm/10x64"),
         ("bench weight_norm/10x64 --quick --rounds 1", 0, "minwn"),

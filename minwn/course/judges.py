@@ -245,6 +245,7 @@ def function(
 
 def varied(make: Callable[[Mapping[str, Any]], Judge]) -> Judge:
     """The judge of an answer for one student's numbers: make(numbers) is the judge for these."""
+    callable_("make", make, "a function of the numbers that makes a judge")
 
     def judge(answer: Any, numbers: Mapping[str, Any]) -> str | None:
         return make(numbers)(answer)

@@ -220,10 +220,26 @@ def test_an_id_may_be_typed_as_a_number(capsys):
         check(5.2, 0.1)
 
 
-@pytest.mark.parametrize("exercise", [e for e in EXERCISES if e.variant], ids=lambda e: e.id)
+TYPED = [e for e in EXERCISES if e.variant and hasattr(e.judge, "apart")]
+WRITTEN = [e for e in EXERCISES if e.variant and not hasattr(e.judge, "apart")]
+
+
+@pytest.mark.parametrize("exercise", TYPED, ids=lambda e: e.id)
 def test_no_common_slip_coincides_with_another_or_with_the_answer(exercise):
     for seed in range(200):
         assert exercise.judge.apart(drawn(exercise, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("exercise", WRITTEN, ids=lambda e: e.id)
+def test_the_function_of_another_student_is_wrong(exercise):
+    (right, *_) = answers(f"{int(exercise.id.split('.')[0]):02d}")[exercise.id].right
+    several = [drawn(exercise, np.random.default_rng(seed)) for seed in range(12)]
+    assert len({str(numbers) for numbers in several}) > 6
+    for mine in several:
+        for theirs in several:
+            with np.errstate(all="ignore"):
+                found = judged(exercise, right(theirs), mine)
+            assert (found is None) == (mine == theirs)
 
 
 # ---- the judge itself ---------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,14 @@ _LOSSES: tuple[tuple[Callable[..., Any], str], ...] = (
         "you divide by m k, the number of all entries: the mean is over the m examples only",
     ),
     (lambda a, t: -_loss(a, t), "this is the mean of log p; the loss is minus that"),
+    (
+        lambda a, t: -len(a) * _loss(a, t),
+        "this is the sum of log p; the loss is minus the mean",
+    ),
+    (
+        lambda a, t: _loss(a, t) - np.log(a.shape[1]),
+        "inside of the logarithm you take a mean; it is the sum of the powers",
+    ),
     (
         lambda a, t: -_picked(_log_p(a, 0), t).mean(),
         "your softmax is over the examples (axis 0): each row of p should have the sum 1, over its "
@@ -122,7 +131,7 @@ _LOSSES: tuple[tuple[Callable[..., Any], str], ...] = (
     ),
 )
 _loss_judge = function(
-    _loss, _rows, "your loss", common_errors=_LOSSES,
+    lambda logits, labels: _loss(logits, labels), _rows, "your loss", common_errors=_LOSSES,
     examples=(
         (
             (np.array([[0.0, 0.0]]), np.array([1])),
@@ -175,6 +184,10 @@ _LOSS_BARS: tuple[tuple[Callable[..., Any], str], ...] = (
         "you divide by m k; the mean is over the m examples only",
     ),
     (lambda a, t: -_loss_bar(a, t), "the sign is wrong: it is p minus the one-hot rows"),
+    (
+        lambda a, t: -len(a) * _loss_bar(a, t),
+        "the sign is wrong: it is p minus the one-hot rows; and 1/m is missing",
+    ),
     (
         lambda a, t: np.exp(_log_p(a)) / len(a),
         "the 1 of the right class is not taken off yet",
@@ -239,7 +252,8 @@ _LOSS_BARS: tuple[tuple[Callable[..., Any], str], ...] = (
     ),
 )
 _loss_bar_judge = function(
-    _loss_bar, _rows, "your logits_bar", common_errors=_LOSS_BARS,
+    lambda logits, labels: _loss_bar(logits, labels), _rows, "your logits_bar",
+    common_errors=_LOSS_BARS,
     examples=((
         (np.array([[0.0, 0.0]]), np.array([1])),
         "p is 1/2 for both classes, and the label is the second: [[0.5, -0.5]]",
@@ -255,6 +269,7 @@ def judge_loss_bar(answer: Any) -> str | None:
 # ---- ReLU and Adam ------------------------------------------------------------------------------
 
 
+@np.errstate(invalid="ignore")
 def _adam(
     w: np.ndarray, w_bar: np.ndarray, m: np.ndarray, q: np.ndarray, t: int, lr: float,
     *, change: str = "",
@@ -269,11 +284,16 @@ def _adam(
     first, second = 1 - beta1**late, 1 - beta2**late
     if change == "multiplied":
         first, second = 1 / first, 1 / second
+    if change == "1 - beta t":
+        first, second = 1 - beta1 * t, 1 - beta2 * t
+    if change == "1 - beta":
+        first, second = 1 - beta1, 1 - beta2
     if change in ("uncorrected", "m uncorrected"):
         first = 1.0
     if change in ("uncorrected", "q uncorrected"):
         second = 1.0
-    below = np.sqrt(q / second + EPS) if change == "eps inside" else np.sqrt(q / second) + EPS
+    eps = float(change[4:]) if change in _OTHER_EPS else EPS
+    below = np.sqrt(q / second + EPS) if change == "eps inside" else np.sqrt(q / second) + eps
     if change == "no root":
         below = q / second + EPS
     if change == "no eps":
@@ -285,7 +305,13 @@ def _adam(
     return (new, m / first, q / second) if change == "corrected kept" else (new, m, q)
 
 
+_OTHER_EPS = {
+    f"eps {eps}": f"your eps is {eps}; it should be 1e-8"
+    for eps in ("1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-9", "1e-10")
+}
 _ADAMS = {
+    "1 - beta t": "you correct by 1 - beta t; it is 1 - beta**t, a power",
+    "1 - beta": "you correct by 1 - beta; it is 1 - beta**t, which depends on the step",
     "uncorrected": "mean and square are not corrected: both began with zeros, so divide them "
                    "by 1 - beta^t in the step",
     "m uncorrected": "mean is not corrected: divide it by 1 - beta1^t in the step",
@@ -306,6 +332,7 @@ _ADAMS = {
     "m grows": "mean takes in the whole w_bar; it should be (1 - beta1) w_bar",
     "q grows": "square takes in the whole w_bar^2; it should be (1 - beta2) w_bar^2",
     "no square": "square takes in w_bar; it should be w_bar^2",
+    **_OTHER_EPS,
 }
 
 
@@ -314,23 +341,39 @@ def _moments(rng: np.random.Generator) -> tuple[Any, ...]:
     return w, w_bar, 0.3 * m, rng.uniform(0.2, 1.0, (2, 3)), int(rng.integers(2, 9)), 0.05
 
 
+_FIRST = (np.array([1.0]), np.array([8.0]), np.array([0.0]), np.array([0.0]), 1, 0.1)
+_FIRST_FACTS = (
+    "at the first step the corrected mean is 8 and the corrected square is 64, so w falls by 0.1 "
+    "to 0.9",
+    "it is 0.9 * 0 + 0.1 * 8 = 0.8",
+    "it is 0.999 * 0 + 0.001 * 64 = 0.064",
+)
 _adam_judge = function(
-    lambda w, w_bar, m, q, t, lr: _adam(w, w_bar, m, q, t, lr), _moments,
+    lambda w, w_bar, mean, square, t, lr: _adam(w, w_bar, mean, square, t, lr), _moments,
     ("your new w", "your new mean", "your new square"),
     common_errors=tuple(
         (lambda *x, change=change: _adam(*x, change=change), text)
         for change, text in _ADAMS.items()
     ),
-    examples=((
-        (np.array([1.0]), np.array([8.0]), np.array([0.0]), np.array([0.0]), 1, 0.1),
-        (
-            "at the first step the corrected mean is 8 and the corrected square is 64, so w falls "
-            "by 0.1 to 0.9",
-            "mean is 0.9 * 0 + 0.1 * 8 = 0.8",
-            "square is 0.999 * 0 + 0.001 * 64 = 0.064",
-        ),
-    ),),
+    examples=((_FIRST, _FIRST_FACTS),),
 )
+_kept_judge = function(
+    lambda w, w_bar, mean, square, t, lr: _adam(w, w_bar, mean, square, t, lr)[1:], _moments,
+    ("your new mean", "your new square"),
+    common_errors=((
+        lambda w, w_bar, mean, square, t, lr: (mean, square),
+        "you return mean and square as they came; the new ones take in w_bar",
+    ),),
+    examples=((_FIRST, _FIRST_FACTS[1:]),),
+)
+
+
+def judge_adam(answer: Any) -> str | None:
+    """The step; where it is no known mistake, mean and square first, of which w is made."""
+    said = _adam_judge(answer)
+    if said is None or "your new w" not in said or re.search("exchanged|^return", said):
+        return said
+    return _kept_judge(lambda *x: tuple(answer(*x))[1:]) or said
 
 
 # ---- the network --------------------------------------------------------------------------------
@@ -453,7 +496,7 @@ EXERCISES = (
     Exercise(
         "11.6",
         "a step of Adam",
-        _adam_judge,
+        judge_adam,
         (
             "four lines: the new mean, the new square, both corrected, and the step",
             "corrected is mean / (1 - beta1**t), and so for square; return them as they were",
