@@ -124,6 +124,12 @@ def test_the_right_answer_rounded_to_float16_is_right(id):
     assert said(id, wrapped(answer, lambda x: x.astype("float16"))) is None
 
 
+@pytest.mark.parametrize("id", ["3.2", "7.6"])
+def test_nan_is_called_nan(id):
+    answer = next(values_of(find(id)))
+    assert "NaN in" in said(id, lambda *arguments: np.nan * answer(*arguments))
+
+
 # ---- signs --------------------------------------------------------------------------------------
 
 SIZES = {  # exercises whose answer is nowhere negative

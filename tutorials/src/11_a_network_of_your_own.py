@@ -19,7 +19,7 @@ import numpy as np
 
 from minwn import byhand as reference
 from minwn import ops, optim, tensor, vjp
-from minwn.course import check, given, hint, mine, predict, progress, reveal, student, todo
+from minwn.course import check, given, hint, keep, mine, predict, progress, reveal, student, todo
 from minwn.data import digits, split
 
 plt.style.use("minwn.minwn")
@@ -46,8 +46,9 @@ weight, closed_form = mine("5.2"), mine("5.5")
 gain_and_bias, mean_only, mean_only_back = mine("7.2"), mine("7.6"), mine("7.7")
 
 # %% [markdown]
-# To get your own function in place of a reference, do its exercise in its notebook, run this one
-# again from the top, and go on.
+# To get your own function in place of a reference, do its exercise in its notebook, and run this
+# one again from the top. (If the other notebooks are in another folder, call `keep("that folder")`
+# first.)
 #
 # ## 2 A loss
 #
@@ -69,11 +70,11 @@ predict("11.1", choice, of=("0", "about 0.1", "about 2.3", "about 10"))
 
 # %% [markdown]
 # **Implement** the loss. It has to work for any logits, and $e^{1000}$ is more than float64 can
-# hold. There is a way around: with the largest logit of the row called $\hat a$,
+# hold. There is a way round it: with the largest logit of the row called $\hat a$,
 #
 # $$\log\Big(\sum_j e^{a_j}\Big) = \hat a + \log\Big(\sum_j e^{a_j - \hat a}\Big).$$
 #
-# No power is larger than 0 now, and one of them is 0, so that the sum is at least 1.
+# No exponent is larger than 0 now, and one of them is 0, so that the sum is at least 1.
 
 
 # %%
@@ -283,7 +284,7 @@ compare(
 # %% [markdown]
 # All should be rounding, near $10^{-16}$, or exactly 0. Where a line says *WRONG*, you know which
 # operation to look at, and which of its answers. That is why one compares the parts before the
-# whole: many a wrong network trains as well, only less.
+# whole: a wrong network often trains all the same, only worse.
 #
 # **Modify.** Put `2 *` in front of `relu_rule(y_bar, t)` in the line that teaches it, run that cell
 # and the one above again, and find the line. Then put it back.
@@ -435,8 +436,8 @@ choice = "after 1 pass"  # SOLUTION
 predict("11.7", choice, of=("after 1 pass", "after 10 passes", "never"))
 
 # %% [markdown]
-# Batch norm needs a mean also where digits come one by one (notebook 7, `"b"`). So for reading, the
-# means are those of all training digits.
+# Notebook 7 ended with a batch of one, where mean-only batch norm leaves nothing of the image. So
+# for reading, the means that are taken off are those of all training digits.
 #
 # **Implement** the heart of it: the step. `bars[node].value` is the gradient of the parameter whose
 # Node is `node`.
@@ -560,7 +561,7 @@ entry = (numbers["p"] - 1) / numbers["m"]  # SOLUTION
 check("11.T1", entry)
 
 # %% [markdown]
-# **T2.** Somebody forgets the $1/m$ in that gradient, and trains with Adam. The steps become
+# **T2.** The $1/m$ in that gradient is forgotten, and the training is by Adam. The steps become
 # `"the same"` up to $\varepsilon$, `"m times as large"` or `"m times as small"`?
 
 # %%
@@ -596,7 +597,7 @@ for size in (1, 3, 10, 100):
 # %% [markdown]
 # However sure the network is, the second softmax sees ten numbers between 0 and 1. Its loss cannot
 # fall below $\log(e + 9) - 1 = 1.46$, and its gradient stays small. Such a network learns, slowly,
-# and nobody notices, unless somebody asks what the loss of a perfect answer should be. It should
+# and so the mistake stays, until you ask what the loss of a perfect answer should be. It should
 # be 0.
 
 # %%
