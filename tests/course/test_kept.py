@@ -16,6 +16,7 @@ import minwn
 from minwn import course
 from minwn.course import session, state
 from minwn.course.kept import FOLDER, Kept
+from minwn.course.locations import notebooks
 
 
 @pytest.fixture(autouse=True)
@@ -322,21 +323,43 @@ def test_a_name_that_a_notebook_has_lost_is_the_references(monkeypatch, capsys):
         course.mine("0.22")
 
 
-@pytest.mark.slow
-def test_in_a_kernel(tmp_path):
+def printed(folder, *cells):
+    """What a notebook of these cells prints, run in a kernel of its own in this folder."""
     nbclient = pytest.importorskip("nbclient", reason="notebooks are run with nbclient")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel", reason="notebooks need a kernel")
-    notebooks = (
-        ("from minwn.course import check", "%precision 3\ntwo = 2",
-         "def length(v):\n    return (v**two).sum(axis=1) ** 0.5", 'check("0.2", length)'),
-        ("from minwn.course import mine", 'mine("0.2")'),
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    resources = {"metadata": {"path": str(folder)}}
+    nbclient.NotebookClient(notebook, kernel_name="python3", resources=resources).execute()
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    return "".join(output.text for output in outputs if output.output_type == "stream")
+
+
+@pytest.mark.slow
+def test_in_a_kernel(tmp_path):
+    printed(
+        tmp_path, "from minwn.course import check", "%precision 3\ntwo = 2",
+        "def length(v):\n    return (v**two).sum(axis=1) ** 0.5", 'check("0.2", length)',
     )
-    for cells in notebooks:
-        cells = [nbformat.v4.new_code_cell(source) for source in cells]
-        ran = nbformat.v4.new_notebook(cells=cells)
-        nbclient.NotebookClient(
-            ran, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-        ).execute()
-    assert "0.2  length           yours" in ran.cells[1].outputs[0].text
+    said = printed(tmp_path, "from minwn.course import mine", 'mine("0.2")')
+    assert "0.2  length           yours" in said
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["00.json"]
+
+
+@pytest.mark.slow
+def test_the_last_notebook_trains_with_the_learners_own_functions(tmp_path):
+    pytest.importorskip("matplotlib", reason="notebooks need matplotlib")
+    said = {}
+    for path in notebooks(solutions=True):
+        if path.name[:2] in ("05", "11"):
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+            said[path.name[:2]] = printed(tmp_path, *code)
+    lines = [line.split(maxsplit=2) for line in said["11"].splitlines()]
+    whose = {line[0]: line[2] for line in lines if len(line) == 3 and line[0][:2] != "11"}
+    assert whose["5.2"] == whose["5.5"] == "yours"
+    for id in ("2.3", "3.2", "3.3", "4.3", "4.7", "7.2", "7.6", "7.7"):
+        assert whose[id].startswith("the reference takes its place (no right answer of yours")
+    assert "WRONG" not in said["11"]
+    assert "notebook  5: 9 of 9 right" in said["11"]
+    assert "8 of 8 exercises are right" in said["11"]
