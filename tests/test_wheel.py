@@ -36,7 +36,7 @@ def test_it_holds_the_package_the_notebooks_and_the_figures(site):
     assert {p for p in held if p[0] != "_" or p.startswith("__")} == python(ROOT / "minwn")
     for name in ("figures", "tutorials"):
         assert python(site / "minwn" / f"_{name}") == python(ROOT / name)
-    assert len(list((site / "minwn/_tutorials").glob("*.ipynb"))) == 11
+    assert len(list((site / "minwn/_tutorials").glob("*.ipynb"))) == 12
     for name in ("schema.json", "FORMAT.md", "data/index.json"):
         assert (site / "minwn/oracle/vectors" / name).is_file()
 
@@ -59,7 +59,7 @@ def test_it_holds_nothing_that_only_a_checkout_needs(site):
     [
         ("reproduce --list", 0, "A variational autoencoder"),
         ("tutorials list", 0, "Be the oracle"),
-        ("tutorials copy here", 0, "11 notebooks"),
+        ("tutorials copy here", 0, "12 notebooks"),
         ("tutorials build", 2, "or work in a checkout of minwn"),
         ("bench --list", 0, "weight_norm/10x64"),
         ("bench weight_norm/10x64 --quick --rounds 1", 0, "minwn"),

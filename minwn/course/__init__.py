@@ -1,7 +1,8 @@
 """The course: notebooks whose checks name the mistake in a wrong answer.
 
 A learner imports from here `check`, `hint`, `predict`, `reveal`, `progress`, `given`, `student`,
-`todo` and `finding`. The rest is for authors.
+`todo`, `finding`, `keep` (progress in another folder) and `mine` (an answer from another notebook).
+The rest is for authors.
 
 To write a notebook, write three files; notebook 5 is the pattern.
 
@@ -41,7 +42,7 @@ exercise can go wrong in, and `examples` that can be checked on paper for all th
 exercise with `hints` is checked; one with `choices` and no hints is a prediction. For numbers that
 differ between learners, give `variant=draw`: draw(rng) returns a dict that `given(id)` shows. Then
 `number` takes functions of that dict, for the expected value and the common errors, and so do the
-answers.
+answers. For a function to write, `varied(make)` takes a function of that dict that makes the judge.
 
 Then: minwn tutorials build && minwn tutorials lint && minwn tutorials html NN --out pages, look at
 the page, and run pytest tests/course. Use the second person, plain words and short sentences;
@@ -52,12 +53,13 @@ network.
 from .catalogue import weight_norm, weight_norm_at
 from .exercise import Exercise, Feedback, find
 from .findings import finding
-from .judges import array, choice, function, number, same
-from .session import check, given, hint, predict, progress, reveal, student
+from .judges import array, choice, function, number, same, varied
+from .own import mine
+from .session import check, given, hint, keep, predict, progress, reveal, student
 from .unfinished import Unfinished, todo
 
 __all__ = [
     "Exercise", "Feedback", "Unfinished", "array", "check", "choice", "find", "finding", "function",
-    "given", "hint", "number", "predict", "progress", "reveal", "same", "student", "todo",
-    "weight_norm", "weight_norm_at",
+    "given", "hint", "keep", "mine", "number", "predict", "progress", "reveal", "same", "student",
+    "todo", "varied", "weight_norm", "weight_norm_at",
 ]

@@ -15,8 +15,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 __all__ = [
-    "arrows", "boxes", "circle", "graph", "histograms", "kills", "matrices", "panel", "show",
-    "swarms",
+    "arrows", "boxes", "circle", "filters", "graph", "histograms", "kills", "matrices", "panel",
+    "show", "swarms",
 ]
 
 RED, BLUE, PURPLE = "#e42536", "#5790fc", "#964a8b"
@@ -258,3 +258,24 @@ def kills(
     axes.set_xticks(range(len(survivors)), survivors)
     axes.set(xlabel=x, ylabel=y, xlim=(-0.5, len(survivors) - 0.5), ylim=(len(mutants) - 0.5, -2))
     axes.set_title("cross: killed, disc: survived; on top: how many were killed")
+
+
+@_figure
+def filters(
+    kernels: np.ndarray, images: np.ndarray, titles: Sequence[str], *, places: int = 8
+) -> None:
+    """Above, kernels (k, height, width) in two colours; below, images with a title each."""
+    figure = plt.figure(figsize=(8.6, 3.9))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    for kernel, axes in zip(kernels, above.subplots(1, len(kernels)), strict=True):
+        most = np.abs(kernel).max()
+        axes.imshow(kernel, cmap="PuOr", vmin=-most, vmax=most)
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+    above.supxlabel(f"{len(kernels)} kernels: orange is negative, violet is positive", fontsize=9)
+    row = below.subplots(1, places)
+    for axes in row:
+        axes.axis("off")
+    for axes, image, title in zip(row, images, titles, strict=False):
+        axes.imshow(image, cmap="gray_r")
+        axes.set_title(title, fontsize=8)

@@ -37,10 +37,11 @@ from typing import Any
 
 import numpy as np
 
-from . import wire, without_network
+from . import excerpt, wire, without_network
 from .exercise import chapter, drawn, find
 from .run import ANSI, MISSING
-from .session import GRADED, judged
+from .session import judged
+from .state import GRADED
 from .unfinished import Unfinished, is_empty
 
 __all__ = ["grade", "stop"]
@@ -238,27 +239,16 @@ def _kill(pid: int, late: threading.Event) -> None:
 
 def _calls(source: str) -> Iterator[tuple[str, str]]:
     """(id, expression) of each check and prediction in a cell, and ("student", expression)."""
-    code = re.sub(r"(?m)^\s*[%!?].*$", "", source)
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError):
-        return
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            continue
-        for node in ast.walk(statement):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            first = node.args[0]
-            if name == "student":
-                yield "student", ast.unparse(first)
-            elif name in ("check", "predict") and isinstance(first, ast.Constant):
-                answers = [*node.args[1:2], *(k.value for k in node.keywords if k.arg in (
-                    "answer", "choice",
-                ))]
-                if answers:
-                    yield str(first.value), ast.unparse(answers[0])
+    for name, call in excerpt.calls(source, "student", "check", "predict"):
+        first = call.args[0]
+        if name == "student":
+            yield "student", ast.unparse(first)
+        elif isinstance(first, ast.Constant):
+            answers = [*call.args[1:2], *(k.value for k in call.keywords if k.arg in (
+                "answer", "choice",
+            ))]
+            if answers:
+                yield str(first.value), ast.unparse(answers[0])
 
 
 def _offers(source: str, judge: _Judge) -> str:

@@ -21,7 +21,7 @@ from . import slips, typed
 from .comparison import Pair, array_of, plain, shape_of
 from .exercise import Judge
 
-__all__ = ["Formula", "Number", "array", "choice", "function", "number", "same"]
+__all__ = ["Formula", "Number", "array", "choice", "function", "number", "same", "varied"]
 
 _PAIRS = "pairs of a wrong value and its sentence"
 CommonError = tuple[Any, str]  # a wrong value, or a function that returns it, and its sentence
@@ -239,6 +239,16 @@ def function(
             or _by_hand(answer, part, k, names, letters, examples)
             or _wrong_value(pairs, one, named, equation)
         )
+
+    return judge
+
+
+def varied(make: Callable[[Mapping[str, Any]], Judge]) -> Judge:
+    """The judge of an answer for one student's numbers: make(numbers) is the judge for these."""
+    callable_("make", make, "a function of the numbers that makes a judge")
+
+    def judge(answer: Any, numbers: Mapping[str, Any]) -> str | None:
+        return make(numbers)(answer)
 
     return judge
 

@@ -1,45 +1,28 @@
-"""The functions a learner calls, and the record of what they have done in this kernel."""
+"""The functions a learner calls, and the record of what they have done."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..validation import instance, several, shown
 from ..validation import path as path_of
-from . import raised, typed
-from .exercise import Exercise, Feedback, Wrong, chapter, chapter_of, drawn, find
+from . import excerpt, raised, typed
+from .exercise import Exercise, Feedback, Wrong, chapter, chapter_of, find
+from .kept import FOLDER, Kept
+from .state import GRADED, Session, cells
 from .unfinished import Unfinished, is_empty
 from .wire import Raised
 
-__all__ = ["GRADED", "check", "given", "hint", "predict", "progress", "reveal", "student"]
-
-GRADED = "MINWN_COURSE_GRADED"  # set where `minwn grade` judges, from outside
-
-
-@dataclass
-class Session:
-    """The answers, hints and predictions of this process."""
-
-    name: str = ""
-    feedback: dict[str, Feedback] = field(default_factory=dict)
-    tries: dict[str, int] = field(default_factory=dict)
-    hints: dict[str, int] = field(default_factory=dict)
-    predictions: dict[str, str | int | float] = field(default_factory=dict)
-    revealed: set[str] = field(default_factory=set)
-
-    def numbers(self, exercise: Exercise) -> Mapping[str, Any]:
-        """This student's numbers for an exercise: the same at each call."""
-        seed = zlib.crc32(f"{self.name}:{exercise.id}".encode())
-        return drawn(exercise, np.random.default_rng(seed))
-
+__all__ = [
+    "check", "given", "hint", "keep", "kept_answer", "predict", "progress", "reveal",
+    "student", "verdict",
+]
 
 _session = Session()
 
@@ -51,6 +34,7 @@ def check(id: str, answer: Any) -> Feedback:
     empty answer, and KeyError for an unknown id.
     """
     exercise = find(id)
+    _session.open(chapter_of(id))
     if is_empty(answer):
         raise Unfinished(
             f"Exercise {id} is still empty. Put your answer in place of the three dots."
@@ -61,8 +45,14 @@ def check(id: str, answer: Any) -> Feedback:
     message = judged(exercise, answer, _session.numbers(exercise))
     left = len(exercise.hints) - _session.hints.get(id, 0)
     feedback = Feedback(id, message is None, message or exercise.explanation, left)
+    known = _session.feedback.get(id)
+    if not (feedback.ok and known is not None and known.ok):  # a cell that runs again is no try
+        _session.tries[id] = _session.tries.get(id, 0) + 1
     _session.feedback[id] = feedback
-    _session.tries[id] = _session.tries.get(id, 0) + 1
+    if feedback.ok and callable(answer):
+        found = excerpt.record(id, cells())
+        _session.answers |= {id: found} if found else {}
+    _session.save(id)
     _say(feedback.ok, str(feedback))
     if not feedback.ok and left:
         print(
@@ -71,6 +61,19 @@ def check(id: str, answer: Any) -> Feedback:
     if feedback.ok and exercise.reveals in _session.predictions:
         reveal(exercise.reveals)
     return feedback
+
+
+def verdict(id: str, answer: Any) -> str | None:
+    """What `check` would say of an answer, or None for a right one; nothing is noted."""
+    exercise = find(id)
+    with np.errstate(all="ignore"):
+        return judged(exercise, answer, _session.numbers(exercise))
+
+
+def kept_answer(id: str) -> dict[str, Any] | None:
+    """The code of a right answer, from this kernel or from the files: its name and its lines."""
+    _session.open(chapter_of(id), again=True)
+    return _session.answers.get(id)
 
 
 def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str | None:
@@ -97,12 +100,14 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
 def hint(id: str) -> None:
     """Print the next of three hints; none of them is the solution."""
     exercise = find(id)
+    _session.open(chapter_of(id))
     shown = _session.hints.get(id, 0)
     if not exercise.hints:
         print(f"{id} has no hints")
         return
     level = min(shown, len(exercise.hints) - 1)
     _session.hints[id] = level + 1
+    _session.save(id)
     last = "; there are no more" if level + 1 == len(exercise.hints) else ""
     print(f"{id} hint {level + 1} of {len(exercise.hints)}: {exercise.hints[level]}{last}")
 
@@ -126,16 +131,19 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     if meant is None:
         raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
     choice = meant
+    _session.open(chapter_of(id))
     if id in _session.revealed and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
         return
     _session.predictions[id] = choice
+    _session.save(id)
     print(f"{id} noted: {choice!r}")
 
 
 def reveal(id: str) -> None:
     """Compare your prediction with the result."""
     exercise = find(id)
+    _session.open(chapter_of(id))
     choice = _session.predictions.get(id)
     if choice is None:
         print(f"{id}: predict first, then look")
@@ -145,6 +153,7 @@ def reveal(id: str) -> None:
     text = f"you predicted {choice!r}. {message or exercise.explanation}"
     feedback = Feedback(id, message is None, text)
     _session.feedback[id] = feedback
+    _session.save(id)
     _say(feedback.ok, f"{id} {'as predicted' if feedback.ok else 'a surprise'}: {feedback.message}")
 
 
@@ -164,34 +173,64 @@ def student(name: str) -> None:
     _session.name = str(name)
 
 
+def keep(folder: str | os.PathLike[str] | None) -> None:
+    """Keep progress in `minwn-progress` in this folder from now on; None keeps none.
+
+    Without this call it is kept in `minwn-progress` in the folder of the notebook.
+    """
+    if folder is None:
+        _session.files = None
+    else:
+        path = path_of("folder", folder)
+        _session.files = Kept(path if path.name == FOLDER else path / FOLDER)
+    _session.chosen = True
+    _session.opened.clear()
+    for id in sorted(_session.touched):
+        _session.open(chapter_of(id))
+        _session.save(id)
+
+
 def progress(save: str | os.PathLike[str] | None = None) -> None:
-    """Print the state of each exercise of this notebook; `save`: a JSON file to write it to."""
-    seen = {*_session.feedback, *_session.predictions, *_session.hints}
+    """Print the state of each exercise of this notebook, and a line for each other notebook.
+
+    save: a JSON file to write the answers, tries, hints and predictions of these notebooks to
+    """
+    here = sorted({chapter_of(id) for id in _session.touched})
+    files = _session.store()
+    known = sorted({*here, *(files.numbers() if files else ())})
+    for number in known:
+        _session.open(number, again=True)
     rows = [
-        (exercise.id, exercise.title, _state(exercise), _helped(exercise))
-        for number in sorted({chapter_of(id) for id in seen})
+        (exercise.id, exercise.title, _session.state(exercise), _helped(exercise))
+        for number in here
         for exercise in chapter(number).values()
     ]
-    if not rows:
-        print("nothing is done yet")
     width = max((len(title) for _, title, _, _ in rows), default=0)
     for id, title, state, helped in rows:
         print(f"{id:>5}  {title:{width}}  {state:11}  {helped}".rstrip())
-    questions = [f for f in _session.feedback.values() if not find(f.id).prediction]
-    total = sum(not find(id).prediction for id, *_ in rows)
     if rows:
-        print(f"{sum(f.ok for f in questions)} of {total} exercises are right")
+        questions = [exercise for number in here for exercise in _questions(number)]
+        right = sum(_session.state(exercise) == "right" for exercise in questions)
+        print(f"{right} of {len(questions)} exercises are right")
+    lines = [_summary(number) for number in known if number not in here and chapter(number)]
+    for line in lines:
+        print(line)
+    if not rows and not lines:
+        print("nothing is done yet")
     if save is not None:
         path_of("save", save).write_text(json.dumps(_saved(), indent=2) + "\n", encoding="utf-8")
 
 
-def _state(exercise: Exercise) -> str:
-    feedback = _session.feedback.get(exercise.id)
-    if exercise.prediction:
-        if feedback is not None:
-            return "foreseen" if feedback.ok else "surprised"
-        return "predicted" if exercise.id in _session.predictions else "-"
-    return "-" if feedback is None else "right" if feedback.ok else "not yet"
+def _questions(number: str) -> list[Exercise]:
+    return [exercise for exercise in chapter(number).values() if not exercise.prediction]
+
+
+def _summary(number: str) -> str:
+    """notebook 5: 6 of 8 right; to do: 5.6, 5.T3"""
+    questions = _questions(number)
+    left = [exercise.id for exercise in questions if _session.state(exercise) != "right"]
+    right = f"notebook {int(number):2}: {len(questions) - len(left)} of {len(questions)} right"
+    return f"{right}; to do: {', '.join(left)}" if left else right
 
 
 def _helped(exercise: Exercise) -> str:

@@ -250,7 +250,9 @@ def _offset(pairs: Sequence[Pair], name: str) -> str | None:
     if x.size != y.size or not x.size or x.dtype.kind == "c":
         return None
     c = float(np.ravel(x)[0] - np.ravel(y)[0])
-    if not c or not all(pair.agrees(plain(pair.expected) + c) for pair in pairs):
+    if not math.isfinite(c) or not c:
+        return None
+    if not all(pair.agrees(plain(pair.expected) + c) for pair in pairs):
         return None
     return f"{name} is {abs(c):.4g} too {'large' if c > 0 else 'small'}, everywhere"
 

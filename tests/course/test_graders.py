@@ -72,7 +72,7 @@ def test_nbgrader_gives_each_point_that_is_due(tmp_path):
     run("nbgrader", "autograde", NAME, "--create", cwd=tmp_path)
     with api.Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as book:
         points = {s.student_id: (s.score, s.max_score) for s in book.assignment_submissions(NAME)}
-    assert points == {"ada": (8, 8), "empty": (6, 8)}
+    assert points == {"ada": (9, 9), "empty": (7, 9)}
 
 
 def test_otter_gives_each_point_that_is_due(tmp_path):
@@ -83,7 +83,7 @@ def test_otter_gives_each_point_that_is_due(tmp_path):
     dist = path.parent / "dist"
     release = cells_of(dist / "student" / path.name)
     (archive,) = (dist / "autograder").glob("*.zip")
-    for student, good, due in (("ada", True, 8), ("empty", False, 6)):
+    for student, good, due in (("ada", True, 9), ("empty", False, 7)):
         own = tmp_path / student / path.name
         handed_in(release, solution, own, good=good)
         run("otter", "run", "-a", str(archive), "-o", str(own.parent), str(own), cwd=tmp_path)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from minwn import course
-from minwn.course import session
+from minwn.course import session, state
 from minwn.course.exercise import Feedback, chapter_of, find
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.setattr(session, "_session", session.Session())
-    monkeypatch.delenv(session.GRADED, raising=False)
+    monkeypatch.setattr(session, "_session", state.Session())
+    monkeypatch.delenv(state.GRADED, raising=False)
 
 
 def lengths(v):
@@ -137,7 +137,7 @@ def test_each_student_has_numbers_of_their_own():
 
 
 def test_where_a_notebook_is_graded_its_own_checks_judge_nothing(monkeypatch, capsys):
-    monkeypatch.setenv(session.GRADED, "1")
+    monkeypatch.setenv(state.GRADED, "1")
     assert course.check("0.T1", 49)
     assert capsys.readouterr().out == "0.T1 is judged outside\n"
     with pytest.raises(course.Unfinished):

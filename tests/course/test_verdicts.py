@@ -124,10 +124,17 @@ def test_the_right_answer_rounded_to_float16_is_right(id):
     assert said(id, wrapped(answer, lambda x: x.astype("float16"))) is None
 
 
+@pytest.mark.parametrize("id", ["3.2", "7.6"])
+def test_nan_is_called_nan(id):
+    answer = next(values_of(find(id)))
+    assert "NaN in" in said(id, lambda *arguments: np.nan * answer(*arguments))
+
+
 # ---- signs --------------------------------------------------------------------------------------
 
 SIZES = {  # exercises whose answer is nowhere negative
-    "0.2", "1.3", "1.7", "4.2", "4.8", "6.2", "6.4", "6.6", "6.8", "8.6",
+    "0.2", "1.3", "1.7", "4.2", "4.8", "6.2", "6.4", "6.6", "6.8", "8.6", "11.2",
+    "11.8",
 }
 
 
@@ -219,10 +226,26 @@ def test_an_id_may_be_typed_as_a_number(capsys):
         check(5.2, 0.1)
 
 
-@pytest.mark.parametrize("exercise", [e for e in EXERCISES if e.variant], ids=lambda e: e.id)
+TYPED = [e for e in EXERCISES if e.variant and hasattr(e.judge, "apart")]
+WRITTEN = [e for e in EXERCISES if e.variant and not hasattr(e.judge, "apart")]
+
+
+@pytest.mark.parametrize("exercise", TYPED, ids=lambda e: e.id)
 def test_no_common_slip_coincides_with_another_or_with_the_answer(exercise):
     for seed in range(200):
         assert exercise.judge.apart(drawn(exercise, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize("exercise", WRITTEN, ids=lambda e: e.id)
+def test_the_function_of_another_student_is_wrong(exercise):
+    (right, *_) = answers(f"{int(exercise.id.split('.')[0]):02d}")[exercise.id].right
+    several = [drawn(exercise, np.random.default_rng(seed)) for seed in range(12)]
+    assert len({str(numbers) for numbers in several}) > 6
+    for mine in several:
+        for theirs in several:
+            with np.errstate(all="ignore"):
+                found = judged(exercise, right(theirs), mine)
+            assert (found is None) == (mine == theirs)
 
 
 # ---- the judge itself ---------------------------------------------------------------------------

@@ -172,7 +172,13 @@ check("0.T3", answer)
 # 2) or (2,) give $(3, 4), (6, 8)$ in one case and $(3, 8), (3, 8)$ in the other, and neither
 # complains. `finding("The shape of g is not looked at")` prints the program and its output.
 #
-# `progress` shows what you have done. Then go on to notebook 1.
+# `progress` shows what you have done. It is kept in the folder `minwn-progress`, next to the
+# notebooks, with a file for each: close the notebook, go on tomorrow, and nothing is lost. To begin
+# again, delete the file. With the answers that were right it keeps their code. In notebook 11 you
+# put these functions together, and they learn to read handwritten digits.
+#
+# Where the folder of the notebooks does not last, as in Colab, call `keep("...")` from
+# `minwn.course` first, with a folder that does. Now go on to notebook 1.
 #
 # ## References
 #

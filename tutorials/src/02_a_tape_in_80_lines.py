@@ -450,6 +450,33 @@ answer = "only the second"  # SOLUTION
 check("2.T3", answer)
 
 # %% [markdown]
+# **One to write.** This operation is drawn from your name as well. Give it a rule, for arrays.
+
+# %%
+given("2.7")
+
+
+# %%
+def own_rule(z_bar, z, a):
+    formula, k = given("2.7").values()
+    # 2.7: return a_bar, what your z sends back to a; k is a number
+    # BEGIN SOLUTION
+    slopes = {
+        "sin(k a)": k * np.cos(k * a),
+        "e^(-k a^2)": -2 * k * a * z,
+        "a e^(k a)": (1 + k * a) * np.exp(k * a),
+        "log(a^2 + k)": 2 * a / (a * a + k),
+        "1 / (a^2 + k)": -2 * a * z * z,
+        "(a^2 + k)^(1/2)": a / z,
+    }
+    return z_bar * slopes[formula]  # your answer needs one of these only
+    # END SOLUTION
+
+
+# %%
+check("2.7", own_rule)
+
+# %% [markdown]
 # ## Where this goes wrong in real libraries
 #
 # *micrograd*, by Andrej Karpathy, is a tape for single numbers, of about a hundred lines, which

@@ -320,6 +320,29 @@ answer = "differences"  # SOLUTION
 check("3.T3", answer)
 
 # %% [markdown]
+# **One to write.** A layer of your own, with a power and a factor that are drawn from your name:
+# $y_{mo} = \sum_i x_{mi}^p\, w_{oi} + c\, b_o$. Derive its three cotangents as in section 2.
+
+# %%
+given("3.7")
+
+
+# %%
+def own_layer_bar(y_bar, x, w):
+    p, c = given("3.7").values()
+    # 3.7: return x_bar, w_bar, b_bar, for y_bar (m, o), x (m, i) and w (o, i)
+    # BEGIN SOLUTION
+    x_bar = p * x ** (p - 1) * (y_bar @ w)
+    w_bar = y_bar.T @ x**p
+    b_bar = c * y_bar.sum(axis=0)
+    return x_bar, w_bar, b_bar
+    # END SOLUTION
+
+
+# %%
+check("3.7", own_layer_bar)
+
+# %% [markdown]
 # ## Where this goes wrong in real libraries
 #
 # Is a weight (o, i) or (i, o)? Libraries differ. PyTorch and minwn keep (o, i) and compute $x

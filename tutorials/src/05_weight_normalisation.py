@@ -350,6 +350,29 @@ factor = 0.1  # SOLUTION
 check("5.T3", factor)
 
 # %% [markdown]
+# **One to write.** A length of your own, with a power and a number that are drawn from your name:
+# $n = (k + \sum_i v_i^p)^{1/p}$. As before, $w = g\,v/n$. Which of the three derivations still
+# works?
+
+# %%
+given("5.9")
+
+
+# %%
+def own_length_bar(w_bar, v, g):
+    p, k = given("5.9").values()
+    # 5.9: return v_bar and g_bar, for w_bar and v (o, i) and g (o, 1), with this n for each row
+    # BEGIN SOLUTION
+    n = (k + (v**p).sum(axis=1, keepdims=True)) ** (1 / p)
+    d = (w_bar * v).sum(axis=1, keepdims=True)
+    return g / n * (w_bar - d * v ** (p - 1) / n**p), d / n
+    # END SOLUTION
+
+
+# %%
+check("5.9", own_length_bar)
+
+# %% [markdown]
 # ## Where this goes wrong in real libraries
 #
 # PyTorch has its weight norm and the gradient of it as hand-written kernels, and the gradient is

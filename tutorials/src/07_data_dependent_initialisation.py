@@ -348,6 +348,26 @@ number = 0.75  # SOLUTION
 check("7.T3", number)
 
 # %% [markdown]
+# **One to write.** A normalisation of your own, with two numbers that are drawn from your name:
+# $y_j = a\,t_j - c\,\mu + b$, where $\mu$ is the mean of the $t_j$ over the batch, as before.
+
+# %%
+given("7.9")
+
+
+# %%
+def own_norm_back(y_bar):
+    a, c = given("7.9").values()
+    # 7.9: return t_bar of shape (m, o) and b_bar of shape (o,), for y_bar of shape (m, o)
+    # BEGIN SOLUTION
+    return a * y_bar - c * y_bar.mean(axis=0), y_bar.sum(axis=0)
+    # END SOLUTION
+
+
+# %%
+check("7.9", own_norm_back)
+
+# %% [markdown]
 # ## Where this goes wrong in real libraries
 #
 # Where a gain starts is a decision, and libraries do not agree on it. PyTorch, Equinox and

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...ops import sum_to
 from ..comparison import array_of
-from ..exercise import Exercise
-from ..judges import choice, function, number, same
+from ..exercise import Exercise, Judge
+from ..judges import choice, function, number, same, varied
 
 __all__ = ["EXERCISES"]
 
@@ -228,6 +228,60 @@ def diamond(rng: np.random.Generator) -> dict[str, Any]:
     return {"x": float(rng.integers(2, 8)), "k": float(rng.integers(2, 6))}
 
 
+_FORGOTTEN = "the inner derivative is missing: the chain rule has two factors"
+# by the text of z: z, its slope by a, the slope with a part of it forgotten, and what that is
+OPERATIONS: dict[str, tuple[Any, Any, Any, str]] = {
+    "sin(k a)": (
+        lambda a, k: np.sin(k * a), lambda a, k: k * np.cos(k * a), lambda a, k: np.cos(k * a),
+        _FORGOTTEN,
+    ),
+    "e^(-k a^2)": (
+        lambda a, k: np.exp(-k * a * a), lambda a, k: -2 * k * a * np.exp(-k * a * a),
+        lambda a, k: np.exp(-k * a * a), _FORGOTTEN,
+    ),
+    "a e^(k a)": (
+        lambda a, k: a * np.exp(k * a), lambda a, k: (1 + k * a) * np.exp(k * a),
+        lambda a, k: k * np.exp(k * a),
+        "the rule of a product has two parts, and a stands in front as well",
+    ),
+    "log(a^2 + k)": (
+        lambda a, k: np.log(a * a + k), lambda a, k: 2 * a / (a * a + k),
+        lambda a, k: 1 / (a * a + k), _FORGOTTEN,
+    ),
+    "1 / (a^2 + k)": (
+        lambda a, k: 1 / (a * a + k), lambda a, k: -2 * a / (a * a + k) ** 2,
+        lambda a, k: -1 / (a * a + k) ** 2, _FORGOTTEN,
+    ),
+    "(a^2 + k)^(1/2)": (
+        lambda a, k: np.sqrt(a * a + k), lambda a, k: a / np.sqrt(a * a + k),
+        lambda a, k: 0.5 / np.sqrt(a * a + k), _FORGOTTEN,
+    ),
+}
+
+
+def operation(rng: np.random.Generator) -> dict[str, Any]:
+    """z and k of 2.7."""
+    return {"z": str(rng.choice(list(OPERATIONS))), "k": float(rng.choice([0.5, 1.5, 2.0, 3.0]))}
+
+
+def _rule_of(numbers: Mapping[str, Any]) -> Judge:
+    value, slope, forgotten, why = OPERATIONS[numbers["z"]]
+    k = numbers["k"]
+    return function(
+        lambda z_bar, z, a: z_bar * slope(a, k),
+        lambda rng: (lambda z_bar, a: (z_bar, value(a, k), a))(*rng.normal(size=(2, 4))),
+        "your a_bar",
+        common_errors=(
+            (lambda z_bar, z, a: slope(a, k), "z_bar is missing: this is the slope itself"),
+            (lambda z_bar, z, a: z_bar * z, "z_bar times z: this is no slope"),
+            (lambda z_bar, z, a: z_bar * forgotten(a, k), why),
+            (lambda z_bar, z, a: z_bar / slope(a, k), "you divide by the slope; multiply"),
+            (lambda z_bar, z, a: z_bar * slope(z, k), "you take the slope at z; take it at a"),
+            (lambda z_bar, z, a: z_bar * slope(a, 1.0), f"that would be for k = 1; yours is {k:g}"),
+        ),
+    )
+
+
 def _t1(x: Mapping[str, float]) -> float:
     return 3 * x["x"] ** 2 + 2 * x["k"] * x["x"]
 
@@ -405,5 +459,16 @@ EXERCISES = (
         ),
         explanation="The first walk has the right numbers, and forgets that they came from b.",
         choices=("both", "only the second", "neither"),
+    ),
+    Exercise(
+        "2.7",
+        "the rule of an operation of your own",
+        varied(_rule_of),
+        (
+            'given("2.7") has the formula of z; what is its slope by a?',
+            "the chain rule: the slope of the outer function, times that of the inner one",
+            "return z_bar times that slope, entry by entry",
+        ),
+        variant=operation,
     ),
 )

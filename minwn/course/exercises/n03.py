@@ -12,8 +12,8 @@ from ...oracle.mistakes.layer_terms import LayerTerms
 from ...oracle.reference.layer import Layer
 from .. import raised, typed
 from ..catalogue import layer_errors
-from ..exercise import Exercise
-from ..judges import choice, function, number
+from ..exercise import Exercise, Judge
+from ..judges import choice, function, number, varied
 
 __all__ = ["EXERCISES"]
 
@@ -171,6 +171,57 @@ def column(rng: np.random.Generator) -> dict[str, Any]:
 
 def _t1(x: Mapping[str, Any]) -> float:
     return float(sum(row[0] for row in x["y_bar"]))
+
+
+def own_layer(rng: np.random.Generator) -> dict[str, Any]:
+    """p and c of 3.7."""
+    return {"p": int(rng.choice([2, 3, 4])), "c": float(rng.choice([-3.0, -2.0, 0.5, 2.5, 4.0]))}
+
+
+def _own_back(y_bar: Any, x: Any, w: Any, p: int, c: float) -> Arrays:
+    return p * x ** (p - 1) * (y_bar @ w), y_bar.T @ x**p, c * y_bar.sum(axis=0)
+
+
+def _own_layer(numbers: Mapping[str, Any]) -> Judge:
+    p, c = numbers["p"], numbers["c"]
+
+    def but(**changed: Any) -> Any:
+        def wrong(y_bar: Any, x: Any, w: Any) -> Arrays:
+            right = dict(zip(NAMES, _own_back(y_bar, x, w, p, c), strict=True))
+            return tuple((right | {k: f(y_bar, x, w) for k, f in changed.items()}).values())
+
+        return wrong
+
+    return function(
+        lambda y_bar, x, w: _own_back(y_bar, x, w, p, c), back, [f"your {one}" for one in NAMES],
+        common_errors=(
+            (
+                but(x_bar=lambda y_bar, x, w: y_bar @ w),
+                "your x_bar is that of x itself: x^p moves by p x^(p - 1) for each unit of x",
+            ),
+            (
+                but(x_bar=lambda y_bar, x, w: x ** (p - 1) * (y_bar @ w)),
+                f"your x_bar lacks the factor p, which is {p}",
+            ),
+            (
+                but(x_bar=lambda y_bar, x, w: p * x**p * (y_bar @ w)),
+                "the power in your x_bar is one too high",
+            ),
+            (
+                but(w_bar=lambda y_bar, x, w: y_bar.T @ x),
+                "your w_bar has x in it; what w meets in the layer is x^p",
+            ),
+            (
+                but(b_bar=lambda y_bar, x, w: y_bar.sum(axis=0)),
+                f"your b_bar lacks the factor c, which is {c:g}",
+            ),
+            (
+                but(b_bar=lambda y_bar, x, w: c * y_bar.mean(axis=0)),
+                "your b_bar is a mean; b is used in every row, so it is the sum",
+            ),
+            (_back, "these are the cotangents of y = x w^T + b; yours has x^p and c b"),
+        ),
+    )
 
 
 EXERCISES = (
@@ -347,5 +398,16 @@ EXERCISES = (
         ),
         explanation="And a layer that is not square would have told you for nothing.",
         choices=("the shapes", "differences", "more digits"),
+    ),
+    Exercise(
+        "3.7",
+        "the three cotangents of a layer of your own",
+        varied(_own_layer),
+        (
+            "sort the sum over y_bar y_dot once more: what stands beside x_dot, w_dot and b_dot?",
+            "x^p moves by p x^(p - 1) x_dot; w meets x^p; b is multiplied by c",
+            "x_bar is p x^(p - 1) times y_bar w, entry by entry",
+        ),
+        variant=own_layer,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy as np
 from ...oracle.mistakes import Terms, by_id
 from .. import points
 from ..catalogue import weight_norm
-from ..exercise import Exercise
-from ..judges import choice, function, number
+from ..exercise import Exercise, Judge
+from ..judges import choice, function, number, varied
 
 __all__ = ["BLIND", "EXERCISES"]
 
@@ -138,6 +139,64 @@ def _length(x: dict[str, Any]) -> float:
 
 def _g_bar(x: dict[str, Any]) -> float:
     return _d(x) / _length(x)
+
+
+def own_length(rng: np.random.Generator) -> dict[str, Any]:
+    """p and k of 5.9."""
+    return {"p": int(rng.choice([4, 6, 8])), "k": float(rng.choice([0.5, 1.5, 2.0, 3.0, 5.0]))}
+
+
+def _p_length(v: Any, p: int, k: float) -> Any:
+    return (k + (v**p).sum(axis=1, keepdims=True)) ** (1 / p)
+
+
+def _own_bars(w_bar: Any, v: Any, g: Any, p: int, k: float, power: int, depth: int) -> Arrays:
+    """v_bar and g_bar for n = (k + sum v^p)^(1/p), with v^power / n^depth in the second term."""
+    n = _p_length(v, p, k)
+    d = _dot(w_bar, v)
+    return g / n * (w_bar - d * v**power / n**depth), d / n
+
+
+def _own_length(numbers: Mapping[str, Any]) -> Judge:
+    p, k = numbers["p"], numbers["k"]
+    return function(
+        lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, p - 1, p), point,
+        ("your v_bar", "your g_bar"),
+        common_errors=(
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, 2, 0.0, 1, 2),
+                "these are the gradients for the usual length; yours has another power, and k",
+            ),
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, p, 0.0, p - 1, p),
+                "k is missing in your n",
+            ),
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, 1, 2),
+                "the second term of your v_bar is that of the usual length: differentiate the p-th "
+                "root and the p-th powers",
+            ),
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, 1, p),
+                "v^(p - 1) belongs where you have v: that is what v^p leaves",
+            ),
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, p - 1, 2),
+                "the power of n in the second term is that of the usual length; count it again",
+            ),
+            (
+                lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, p, p),
+                "the power of v in the second term is one too high",
+            ),
+            (
+                lambda w_bar, v, g: (
+                    g / _p_length(v, p, k) * w_bar, _dot(w_bar, v) / _p_length(v, p, k)
+                ),
+                "you treat n as a constant: the second term of v_bar is missing",
+            ),
+        ),
+        quantities=lambda w_bar, v, g: {"n": _p_length(v, p, k)},
+    )
 
 
 EXERCISES = (
@@ -368,5 +427,16 @@ EXERCISES = (
             "try it: hand 10 * v to your function, and divide by what v gave",
         ),
         explanation="v_bar falls as 1/n. Notebook 6 is about what follows from that.",
+    ),
+    Exercise(
+        "5.9",
+        "the gradients for a length of your own",
+        varied(_own_length),
+        (
+            "only the nodes s and n change: which derivatives do they have now?",
+            "the derivative of your n by v_i is v_i^(p - 1) / n^(p - 1)",
+            "v_bar is g/n times (w_bar - d v^(p - 1) / n^p), and g_bar is d/n as before",
+        ),
+        variant=own_length,
     ),
 )

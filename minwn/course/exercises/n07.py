@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ...byhand.mean_only_batch_norm import forward, vjp
-from ..exercise import Exercise
-from ..judges import choice, function, number, same
+from ..exercise import Exercise, Judge
+from ..judges import choice, function, number, same, varied
 
 __all__ = ["EXERCISES"]
 
@@ -215,6 +215,40 @@ _GAINS = (
         "your variance is a sum of squares; divide it by m",
     ),
 )
+
+
+def own_norm(rng: np.random.Generator) -> dict[str, Any]:
+    """a and c of 7.9."""
+    a, c = rng.choice([0.5, 1.5, 2.0, 3.0, 4.0], 2, replace=False)
+    return {"a": float(a), "c": float(c)}
+
+
+def _own_norm(numbers: Mapping[str, Any]) -> Judge:
+    a, c = numbers["a"], numbers["c"]
+
+    def bars(y_bar: np.ndarray, a: float, c: float, over: Any = np.mean) -> tuple[np.ndarray, ...]:
+        return a * y_bar - c * over(y_bar, axis=0), y_bar.sum(axis=0)
+
+    return function(
+        lambda y_bar: bars(y_bar, a, c), lambda rng: (rng.normal(size=(5, 3)) + 0.5,),
+        ("your t_bar", "your b_bar"),
+        common_errors=(
+            (lambda y_bar: bars(y_bar, 1, 1), "this is the way back for a = 1 and c = 1"),
+            (lambda y_bar: bars(y_bar, a, 1), f"c is missing in your t_bar; it is {c:g}"),
+            (lambda y_bar: bars(y_bar, 1, c), f"a is missing in your t_bar; it is {a:g}"),
+            (lambda y_bar: bars(y_bar, a, a), "the mean has the factor c, not a"),
+            (lambda y_bar: bars(y_bar, a, a * c), "the mean is that of t, without the factor a"),
+            (lambda y_bar: bars(y_bar, c, a), "a and c are exchanged"),
+            (lambda y_bar: bars(y_bar, a, 0), "you treat the mean as a constant"),
+            (lambda y_bar: bars(y_bar, a, c, np.sum), "the mean has 1/m in it; this is the sum"),
+            (lambda y_bar: bars(y_bar, a, -c), "the mean is taken away, there and back"),
+            (
+                lambda y_bar: (bars(y_bar, a, c)[0], y_bar.mean(axis=0)),
+                "your b_bar is a mean; b is added to each example, so it is the sum",
+            ),
+        ),
+    )
+
 
 EXERCISES = (
     Exercise(
@@ -498,5 +532,16 @@ EXERCISES = (
         ),
         explanation="And the other three get -0.25 each, though their y_bar is 0: they move the "
         "mean.",
+    ),
+    Exercise(
+        "7.9",
+        "the way back of a normalisation of your own",
+        varied(_own_norm),
+        (
+            "t_j reaches its own y_j with the factor a, and every y of its output through the mean",
+            "the mean moves by 1/m for each unit of t_j, and each y by -c times that",
+            "t_bar is a times y_bar, less c times its mean over the batch",
+        ),
+        variant=own_norm,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercises.n02 import ERRORS, _t1, _walked
+from minwn.course.exercises.n02 import ERRORS, OPERATIONS, _t1, _walked
 from minwn.derivatives import grad
 from minwn.tensors import tensor
 
@@ -138,5 +138,25 @@ ANSWERS = {
     "2.T3": Answers(
         right=("only the second",),
         wrong=(("both", "nothing but numbers"), ("neither", "no longer remembers")),
+    ),
+    "2.7": Answers(
+        right=(
+            lambda x: lambda z_bar, z, a: z_bar * OPERATIONS[x["z"]][1](a, x["k"]),
+            lambda x: lambda z_bar, z, a: OPERATIONS[x["z"]][1](a, x["k"]) * z_bar,
+        ),
+        wrong=(
+            (lambda x: lambda z_bar, z, a: OPERATIONS[x["z"]][1](a, x["k"]), "z_bar is missing"),
+            (
+                lambda x: lambda z_bar, z, a: z_bar * OPERATIONS[x["z"]][2](a, x["k"]),
+                " has two ",  # factors, or parts
+            ),
+            (lambda x: lambda z_bar, z, a: z_bar * z, "no slope"),
+            (lambda x: lambda z_bar, z, a: z_bar / OPERATIONS[x["z"]][1](a, x["k"]), "you divide"),
+            (
+                lambda x: lambda z_bar, z, a: -z_bar * OPERATIONS[x["z"]][1](a, x["k"]),
+                "wrong sign",
+            ),
+            (lambda x: lambda z_bar, z, a: None, "return in your function"),
+        ),
     ),
 }

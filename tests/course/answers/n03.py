@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercises.n03 import _but, _front, _t1
+from minwn.course.exercises.n03 import _but, _front, _own_back, _t1
 
 from . import Answers
 
@@ -182,5 +182,49 @@ ANSWERS = {
     "3.T3": Answers(
         right=("differences",),
         wrong=(("the shapes", "every product"), ("more digits", "the wrong places")),
+    ),
+    "3.7": Answers(
+        right=(
+            lambda x: lambda y_bar, a, w: _own_back(y_bar, a, w, **x),
+            lambda x: lambda y_bar, a, w: [
+                np.einsum("mo,oi->mi", y_bar, w) * x["p"] * a ** x["p"] / a,
+                np.einsum("mo,mi->oi", y_bar, a ** x["p"]),
+                x["c"] * np.ones(len(a)) @ y_bar,
+            ],
+        ),
+        wrong=(
+            (lambda x: _back, "of y = x w^T + b"),
+            (
+                lambda x: lambda y_bar, a, w: (
+                    y_bar @ w, *_own_back(y_bar, a, w, **x)[1:]
+                ),
+                "your x_bar is that of x itself",
+            ),
+            (
+                lambda x: lambda y_bar, a, w: (
+                    a ** (x["p"] - 1) * (y_bar @ w), *_own_back(y_bar, a, w, **x)[1:]
+                ),
+                "lacks the factor p",
+            ),
+            (
+                lambda x: lambda y_bar, a, w: (
+                    _own_back(y_bar, a, w, **x)[0], y_bar.T @ a, x["c"] * y_bar.sum(axis=0)
+                ),
+                "your w_bar has x in it",
+            ),
+            (
+                lambda x: lambda y_bar, a, w: (
+                    *_own_back(y_bar, a, w, **x)[:2], y_bar.sum(axis=0)
+                ),
+                "lacks the factor c",
+            ),
+            (
+                lambda x: lambda y_bar, a, w: (
+                    *_own_back(y_bar, a, w, **x)[:2], x["c"] * y_bar.mean(axis=0)
+                ),
+                "your b_bar is a mean",
+            ),
+            (lambda x: lambda y_bar, a, w: y_bar @ w, "return 3 values"),
+        ),
     ),
 }

@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from minwn.course.exercises.n05 import Arrays, _across, _d, _dot, _g_bar, _length, _n, _nodes, point
+from minwn.course.exercises.n05 import (
+    Arrays,
+    _across,
+    _d,
+    _dot,
+    _g_bar,
+    _length,
+    _n,
+    _nodes,
+    _own_bars,
+    _p_length,
+    point,
+)
 from minwn.oracle.mistakes import by_id
 
 from . import Answers
@@ -38,6 +50,17 @@ def _mistaken(name: str) -> Any:
 
 _W_BAR, _V, _G = point(np.random.default_rng(5))
 _UNIT = _V / _n(_V)
+
+
+def _row_by_row(w_bar: Any, v: Any, g: Any, p: int, k: float) -> Arrays:
+    """v_bar and g_bar for n = (k + sum v^p)^(1/p), a row at a time, by the chain rule."""
+    v_bar, g_bar = np.zeros_like(v), np.zeros_like(g)
+    for j, row in enumerate(v):
+        n = (k + np.sum(row**p)) ** (1 / p)
+        n_bar = -g[j, 0] / n**2 * (w_bar[j] @ row)
+        v_bar[j] = g[j, 0] / n * w_bar[j] + n_bar * (row / n) ** (p - 1)
+        g_bar[j, 0] = w_bar[j] @ row / n
+    return v_bar, g_bar
 
 
 ANSWERS = {
@@ -214,6 +237,42 @@ ANSWERS = {
             (1, "turns a longer v by less"),
             (0.01, "count again"),
             (True, "a number is asked for"),
+        ),
+    ),
+    "5.9": Answers(
+        right=(
+            lambda x: lambda w_bar, v, g: _own_bars(
+                w_bar, v, g, x["p"], x["k"], x["p"] - 1, x["p"]
+            ),
+            lambda x: lambda w_bar, v, g: _row_by_row(w_bar, v, g, x["p"], x["k"]),
+        ),
+        wrong=(
+            (lambda x: _closed, "these are the gradients for the usual length"),
+            (
+                lambda x: lambda w_bar, v, g: _row_by_row(w_bar, v, g, x["p"], 0.0),
+                "k is missing in your n",
+            ),
+            (
+                lambda x: lambda w_bar, v, g: _own_bars(w_bar, v, g, x["p"], x["k"], 1, 2),
+                "the p-th root and the p-th powers",
+            ),
+            (
+                lambda x: lambda w_bar, v, g: _own_bars(w_bar, v, g, x["p"], x["k"], 1, x["p"]),
+                "belongs where you have v",
+            ),
+            (
+                lambda x: lambda w_bar, v, g: _own_bars(
+                    w_bar, v, g, x["p"], x["k"], x["p"] - 1, 2
+                ),
+                "the power of n in the second term",
+            ),
+            (
+                lambda x: lambda w_bar, v, g: (
+                    g / _p_length(v, **x) * w_bar, _dot(w_bar, v) / _p_length(v, **x)
+                ),
+                "you treat n as a constant",
+            ),
+            (lambda x: lambda w_bar, v, g: v, "return 2 values"),
         ),
     ),
 }

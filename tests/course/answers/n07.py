@@ -142,4 +142,45 @@ ANSWERS = {
             (True, "a number"),
         ),
     ),
+    "7.9": Answers(
+        right=(
+            lambda x: lambda y_bar: (
+                x["a"] * y_bar - x["c"] * y_bar.mean(axis=0), y_bar.sum(axis=0)
+            ),
+            lambda x: lambda y_bar: [
+                x["a"] * y_bar - np.full((len(y_bar),) * 2, x["c"] / len(y_bar)) @ y_bar,
+                np.ones((1, len(y_bar))) @ y_bar,
+            ],
+        ),
+        wrong=(
+            (lambda x: _back, "for a = 1 and c = 1"),
+            (lambda x: lambda y_bar: (x["a"] * _back(y_bar)[0], y_bar.sum(axis=0)), "not a"),
+            (
+                lambda x: lambda y_bar: (
+                    x["a"] * y_bar - y_bar.mean(axis=0), y_bar.sum(axis=0)
+                ),
+                "c is missing",
+            ),
+            (
+                lambda x: lambda y_bar: (
+                    y_bar - x["c"] * y_bar.mean(axis=0), y_bar.sum(axis=0)
+                ),
+                "a is missing",
+            ),
+            (
+                lambda x: lambda y_bar: (
+                    x["a"] * y_bar - x["c"] * y_bar.sum(axis=0), y_bar.sum(axis=0)
+                ),
+                "the mean has 1/m in it",
+            ),
+            (lambda x: lambda y_bar: (x["a"] * y_bar, y_bar.sum(axis=0)), "as a constant"),
+            (
+                lambda x: lambda y_bar: (
+                    x["a"] * y_bar - x["c"] * y_bar.mean(axis=0), y_bar.mean(axis=0)
+                ),
+                "your b_bar is a mean",
+            ),
+            (lambda x: lambda y_bar: y_bar, "return 2 values"),
+        ),
+    ),
 }
