@@ -21,18 +21,20 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..validation import instance, mapping, shown, texts, whole
+from ..validation import instance, mapping, shown
 from ..validation import path as path_of
 from . import keras, pickles
 from .flax_files import read_msgpack, read_orbax
+from .metadata import below
 from .names import natural
 from .npz import read_npz, write_npz
 from .plain import DTYPES, FileError, Selection, check_name
+from .recognise import check_whole
 from .safetensors import read_safetensors, write_safetensors
 
 __all__ = [
-    "FORMAT_VERSION", "LIMIT", "READABLE", "WRITABLE", "FileError", "read", "read_selection",
-    "suffix_of", "write",
+    "FORMAT_VERSION", "LIMIT", "READABLE", "WRITABLE", "FileError", "read", "read_model",
+    "read_selection", "suffix_of", "write",
 ]
 
 FORMAT_VERSION = 1
@@ -62,15 +64,18 @@ def read(
     Raises FileError for anything but plain arrays under plain names, each once, and whole, and
     where a prefix or a pattern fits nothing; ImportError with the package that a file needs.
     """
-    path, limit = path_of("path", path), whole("limit", limit, least=0)
-    return read_selection(path, Selection(limit, texts("only", only), texts("drop", drop)))
+    return read_selection(path, Selection(limit, only, drop))
 
 
-def read_selection(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
+def read_selection(
+    path: str | os.PathLike[str], selection: Selection
+) -> tuple[dict[str, Any], dict]:
     """`read` of what is selected."""
+    path = path_of("path", path)
     try:
         state, metadata = _read(path, selection)
         selection.finish()
+        metadata = below(metadata, selection.below) if selection.only else metadata
         for name in state:
             check_name(name, FileError)
     except FileError as error:
@@ -82,6 +87,18 @@ def read_selection(path: Path, selection: Selection) -> tuple[dict[str, Any], di
             f"newer than this one; upgrade minwn. Nothing was loaded"
         )
     return state, metadata
+
+
+def read_model(
+    path: str | os.PathLike[str], selection: Selection
+) -> tuple[dict[str, Any], dict]:
+    """`read_selection`; FileError where the selection parts g from its v."""
+    found = read_selection(path, selection)
+    try:
+        check_whole(*selection.parts())
+    except ValueError as error:
+        raise FileError(f"{path}: {error}; nothing was loaded") from None
+    return found
 
 
 def _read(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
@@ -131,9 +148,9 @@ def _read_parts(
             raise FileError(f"its part {part!r} is missing")
         named = [selection.peek(name) for name in homes[part]]
         own = {name for name in named if name is not None}
-        state |= (below := _read(path.parent / part, selection)[0])
+        state |= (there := _read(path.parent / part, selection)[0])
         left = set() if selection.left is None else set(selection.left)
-        wrong = own.symmetric_difference(below) - left
+        wrong = own.symmetric_difference(there) - left
         if wrong:
             raise FileError(f"{min(wrong)!r} is not where the index says, in {part!r}")
     return state, {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .names import FRAMEWORKS
 from .plain import FileError
 
-__all__ = ["about", "framework", "lengths", "number", "texts"]
+__all__ = ["about", "below", "framework", "lengths", "number", "texts"]
 
 
 def about(
@@ -61,6 +62,20 @@ def texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
         return {p: x for p, x in found.items() if isinstance(x, str)}
     except (ValueError, AttributeError, RecursionError):
         raise FileError(f"what the file says of its {key} is damaged") from None
+
+
+def below(
+    metadata: Mapping[str, str], name: Callable[[str], str | None]
+) -> dict[str, str]:
+    """What the metadata says of the parameters that have a `name`, under that name."""
+    found = dict(metadata)
+    with contextlib.suppress(FileError, KeyError):  # damaged; that is said where it is used
+        given = {"weight_norm": lengths(found), **{k: texts(found, k) for k in ("kinds", "names")}}
+        given["names"] = {p: new for p, x in given["names"].items() if (new := name(x))}
+        for key in given.keys() & found:
+            kept = {new: x for p, x in given[key].items() if (new := name(p))}
+            found[key] = json.dumps(kept, sort_keys=True)
+    return found
 
 
 def number(metadata: Mapping[str, str], key: str, default: float) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..validation import did_you_mean
+from ..validation import did_you_mean, texts, whole
 
 __all__ = ["DTYPES", "FileError", "Selection", "check_name", "check_shape", "leaves"]
 
@@ -37,16 +37,17 @@ class Selection:
         self, limit: int, only: Iterable[str] = (), drop: Iterable[str] = (),
         left: dict[str, str] | None = None,
     ) -> None:
-        self.limit, self.taken, self.left = limit, 0, left
-        longest = sorted((prefix.rstrip(".") for prefix in only), key=len, reverse=True)
+        self.limit, self.taken, self.left = whole("limit", limit, least=0), 0, left
+        prefixes = (prefix.rstrip(".") for prefix in texts("only", only))
+        longest = sorted(prefixes, key=len, reverse=True)
         self.only = dict.fromkeys(longest, False)  # of two that fit, the longer counts
-        self.drop = dict.fromkeys(drop, False)
+        self.drop = dict.fromkeys(texts("drop", drop), False)
         self.dropped: list[str] = []
         self._old: dict[str, str] = {}  # new name -> old
 
     def name(self, old: str) -> str | None:
         """The name under which an array is read, or None where it is not."""
-        new = self._below(old)
+        new = self.below(old)
         if new is None:
             self.dropped.append(old)
             return None
@@ -64,7 +65,8 @@ class Selection:
         """`name`, without a note that it was asked for."""
         return Selection(0, self.only, self.drop).name(old)
 
-    def _below(self, old: str) -> str | None:
+    def below(self, old: str) -> str | None:
+        """The name without the prefix that it is below; None where it is below none."""
         if not self.only:
             return old
         collection, _, rest = old.partition(".")
@@ -90,6 +92,11 @@ class Selection:
             held = ", ".join(DTYPES.values())
             raise FileError(f"{name!r} is {why}, and a state holds {held}")
         self.left[name] = why
+
+    def parts(self) -> tuple[set[str], set[str]]:
+        """The names in the file of the arrays that were read, and of those that were not."""
+        left = {self._old[name] for name in self.left or ()}
+        return set(self._old.values()) - left, left.union(self.dropped)
 
     def finish(self) -> None:
         """Raise FileError where a prefix or a pattern fits nothing in the file."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from .names import excluded_names, leaf_of, normalised_pairs
 
-__all__ = ["check_source", "misnamed", "recognise", "unwrapped"]
+__all__ = ["check_source", "check_whole", "misnamed", "recognise", "unwrapped"]
 
 # framework -> whose pairs it has. The hook's names are those of R torch, and minwn's own.
 _PAIRS = {"minwn": ("minwn", "torch"), "torch": ("torch",), "r": ("torch",),
@@ -57,6 +57,22 @@ def check_source(state: Mapping[str, Any], source: str, exclude: Iterable[str] =
         )
     if source == "flax":
         _check_layout(state)
+
+
+def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
+    """ValueError where one name of a pair was read, and not the other: v alone is another weight.
+
+    Only for the pairs whose v has the name of a plain weight; `locate` finds half of any other.
+    """
+    read, names = set(read), dict.fromkeys([*read, *unread])
+    for kind in ("flax", "equinox", "minwn"):
+        for v, g in normalised_pairs(names, kind).items():
+            if not v.endswith("_v") and (v in read) != (g in read):
+                one, other = (v, g) if v in read else (g, v)
+                raise ValueError(
+                    f"{one!r} would be read without {other!r}, and only both give the weight; "
+                    f"select both, or neither"
+                )
 
 
 def misnamed(state: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]:
