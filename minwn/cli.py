@@ -38,13 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(next((word for word in words if word in COMMANDS), "")).parse_args(words)
     except SystemExit as stop:  # argparse has printed the error or the help
         return stop.code if isinstance(stop.code, int) else 2
+    if sys.stdout is None:  # it was closed, as by `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         code = args.run(args)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # the reader closed the pipe, as `| head` does
+    except OSError as error:  # what was printed could not be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):  # the reader closed it, as `| head` does
+            return 0
+        print(f"minwn: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nminwn: stopped", file=sys.stderr)
         return 130

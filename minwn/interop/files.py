@@ -271,8 +271,10 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.replace(new, path)
         if os.name == "nt":  # where an open file cannot be moved
             os.replace(new, path)
-    except BaseException:  # an interrupt from the keyboard too
+    except BaseException as error:  # an interrupt from the keyboard too
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            error.filename = str(path)  # a full disk does not say where
         raise
     with contextlib.suppress(OSError):  # so that the new name outlives a crash; not on all systems
         directory = os.open(path.parent, os.O_RDONLY)

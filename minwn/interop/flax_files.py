@@ -76,14 +76,17 @@ def _restored(path: Path, prefix: str, selection: Selection) -> dict[str, Any]:
             described = checkpointer.metadata(path.absolute())
             described = getattr(described, "item_metadata", described)
             described = getattr(described, "tree", described)
-            plain = orbax.RestoreArgs(restore_type=np.ndarray)
+            wanted = set()
             for name, x in leaves(described, prefix):
-                if hasattr(x, "shape") and hasattr(x, "dtype") and x.dtype is not None:
-                    new = selection.peek(_named(name))
-                    if new is not None:
+                new = selection.peek(_named(name))
+                if new is not None:
+                    wanted.add(id(x))
+                    if hasattr(x, "shape") and hasattr(x, "dtype") and x.dtype is not None:
                         selection.take(new, tuple(x.shape), np.dtype(x.dtype).itemsize)
+            plain = orbax.RestoreArgs(restore_type=np.ndarray)
             restored = checkpointer.restore(
-                path.absolute(), restore_args=tree.map(lambda _: plain, described)
+                path.absolute(), restore_args=tree.map(lambda _: plain, described),
+                item=tree.map(lambda x: x if id(x) in wanted else orbax.PLACEHOLDER, described),
             )
         except FileError:
             raise

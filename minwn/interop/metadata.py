@@ -70,8 +70,11 @@ def below(
     """What the metadata says of the parameters that have a `name`, under that name."""
     found = dict(metadata)
     with contextlib.suppress(FileError, KeyError):  # damaged; that is said where it is used
-        given = {"weight_norm": lengths(found), **{k: texts(found, k) for k in ("kinds", "names")}}
-        given["names"] = {p: new for p, x in given["names"].items() if (new := name(x))}
+        names = {p: new for p, x in texts(found, "names").items() if (new := name(x))}
+        given: dict[str, dict[str, Any]] = {
+            "weight_norm": {**lengths(found)}, "kinds": {**texts(found, "kinds")},
+            "names": {**names},
+        }
         for key in given.keys() & found:
             kept = {new: x for p, x in given[key].items() if (new := name(p))}
             found[key] = json.dumps(kept, sort_keys=True)

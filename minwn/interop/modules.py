@@ -17,7 +17,7 @@ from ..nn.conv import ConvTranspose
 from ..nn.module import join
 from ..tensors import Tensor
 from ..validation import choice, instance, mapping
-from .convert import convert, match, parameters, renamed, translate, with_names
+from .convert import Options, convert, match, parameters, renamed, translate, with_names
 from .files import LIMIT, read_model, write
 from .fold import fold as fold_state
 from .fold import split as split_state
@@ -57,9 +57,8 @@ def save(
     _check_scales(module, target)
     options, names = settings(module), parameters(state, "minwn", rename).items()
     options = {s: {new: x[old] for new, old in names if old in x} for s, x in options.items()}
-    found = translate(
-        state, "minwn", target, rename=rename, like=like, epsilon=epsilon, exclude=(), **options
-    )
+    given = Options(rename=rename, like=like, epsilon=epsilon, **options)
+    found = translate(state, "minwn", target, given)
     pairs = {p: keys[0] for p, keys in locate(found.arrays, target).items() if p in options["form"]}
     known = {g: (options["form"][p], options["eps"][p]) for p, g in pairs.items()}
     write(path, found.arrays, about(target, epsilon, known, found.kinds, found.names))

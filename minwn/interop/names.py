@@ -217,8 +217,8 @@ def _suffixes(
                     pairs[name] = partner
             elif partner is None and certain and not halves:
                 raise ValueError(
-                    f"{name!r} without its {partners[0]!r}; both are needed, or an exception for "
-                    f"{match['path'] + match['name']!r} where it is no weight norm"
+                    f"{name!r} without its {partners[0]!r}; both are needed, or, where it is no "
+                    f"weight norm, exclude={match['path'] + match['name']!r}"
                 )
     return pairs, []
 
@@ -402,7 +402,8 @@ def flatten(state: Mapping[str, Any], framework: str, *, lenient: bool = False) 
             raise ValueError(f"{name!r}: join the levels by dots, flatten_dict(params, sep='.')")
         if not name.startswith(COLLECTIONS) and not lenient:
             raise ValueError(
-                f"{name!r} is in neither of the collections params and batch_stats; leave it out"
+                f"{name!r} is in neither of the collections params and batch_stats; leave it out, "
+                f"with drop={name.partition('.')[0]!r}"
             )
     return flat
 

@@ -83,7 +83,7 @@ def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any
             # Of an archive, only the tensors that are wanted get into memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
     except Exception as error:  # PyTorch's own, and any that its bindings raise
-        code = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        code = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
         if code is None:
             raise FileError(
                 f"damaged, or not weights of torch.save ({type(error).__name__}); {_EXPORT}"
@@ -104,21 +104,21 @@ def _check_archive(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 kind = member.compress_type
+                if "/code/" in member.filename:
+                    raise FileError(f"it is TorchScript, which is code; {_EXPORT}")
                 if kind != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                     raise FileError(
                         f"{member.filename!r} in it is compressed, which torch.save never does"
                     )
-            wrong = archive.testzip()
+            summed = any(member.CRC for member in archive.infolist())  # or compute_crc32=False
+            wrong = archive.testzip() if summed else None
     except FileError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
             NotImplementedError) as error:
         raise FileError(f"damaged, or not of torch.save: {error}") from None
     if wrong is not None:
-        raise FileError(
-            f"damaged: the sum of {wrong!r} is wrong; if it was saved without sums "
-            f"(compute_crc32=False), save it again with them"
-        )
+        raise FileError(f"damaged: the sum of {wrong!r} is wrong")
 
 
 def _package() -> Any:

@@ -45,25 +45,24 @@ class Selection:
         self.dropped: list[str] = []
         self._old: dict[str, str] = {}  # new name -> old
 
-    def name(self, old: str) -> str | None:
+    def peek(self, old: str) -> str | None:
         """The name under which an array is read, or None where it is not."""
         new = self.below(old)
         if new is None:
-            self.dropped.append(old)
             return None
         levels = [new, *_above(new)]
         fits = [x for x in self.drop if any(fnmatchcase(level, x) for level in levels)]
         self.drop |= dict.fromkeys(fits, True)
-        if fits:
+        return None if fits else new
+
+    def name(self, old: str) -> str | None:
+        """`peek`, with a note of what becomes of the array."""
+        new = self.peek(old)
+        if new is None:
             self.dropped.append(old)
-            return None
-        if self._old.setdefault(new, old) != old:
+        elif self._old.setdefault(new, old) != old:
             raise FileError(f"{self._old[new]!r} and {old!r} would both be called {new!r}")
         return new
-
-    def peek(self, old: str) -> str | None:
-        """`name`, without a note that it was asked for."""
-        return Selection(0, self.only, self.drop).name(old)
 
     def below(self, old: str) -> str | None:
         """The name without the prefix that it is below; None where it is below none."""

@@ -111,7 +111,9 @@ def _without(name: str, wrapper: str) -> str:
     return ".".join(level for level in name.split(".") if level != wrapper)
 
 
-_APART = "a source has names of one kind: convert the layers of each apart, without the others"
+_APART = (
+    "a source has names of one kind: convert the layers of each apart, with `only` or `drop`"
+)
 
 
 def _check_layout(state: Mapping[str, Any]) -> None:
