@@ -108,7 +108,8 @@ def load(
     model, saved, called = module.state_dict(), lengths(metadata), texts(metadata, "names")
     if called:
         rename = with_names(rename, called, locate(flatten(arrays, source), source))
-    found = _fitted(module, model, flatten(arrays, source), source, rename, epsilon, saved)
+    kinds = texts(metadata, "kinds")
+    found = _fitted(module, model, flatten(arrays, source), source, rename, epsilon, saved, kinds)
     for g, length in _lengths(module).items():
         given = saved.get(found.gains.get(g, g), length)
         if given != length:
@@ -141,6 +142,7 @@ class _Fitted(NamedTuple):
 def _fitted(
     module: Module, model: Mapping[str, Any], arrays: dict[str, Any], source: str,
     rename: Mapping[str, str] | None, epsilon: float, saved: Mapping[str, tuple[str, float]],
+    kinds: Mapping[str, str],
 ) -> _Fitted:
     """The arrays of a file under the names of the module, normalised where it is."""
     try:
@@ -159,6 +161,7 @@ def _fitted(
         return _Fitted(arrays, {g: g for g in model}, fold, split)
     _check_scales(module, source)
     options = {s: {p: x[p] for p in names if p in x} for s, x in settings(module).items()}
+    options["kind"] |= {p: kinds[q] for p, q in names.items() if q in kinds}
     gains = {new[p][0]: old[names[p]][0] for p in both}
     if fold:
         arrays = _folded(arrays, source, [names[p] for p in fold], saved, epsilon)
