@@ -151,11 +151,16 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     used, kinds = lengths(metadata), texts(metadata, "kinds")
     used = {p: used.get(old[q][0]) or ("plain", 0.0) for p, q in names.items()}
     if eps is not None:
+        for p, length in used.items():
+            if layout == "minwn" and len(old[names[p]]) == 2 and "weight_norm" in metadata and (
+                length != ("inside", eps)
+            ):
+                raise ValueError(f"{p}: the file says {length}, not eps={eps}; leave --eps out")
         used = dict.fromkeys(names, ("inside", eps))
     options = replace(
         options, rename=rename, like=like, kind=_kinds(kinds, names, options.kind),
         form={p: form for p, (form, _) in used.items()}, eps={p: e for p, (_, e) in used.items()},
-        epsilon=number(metadata, "epsilon", 1e-12) if epsilon is None else epsilon,
+        epsilon=number(metadata, "epsilon", epsilon, 1e-12),
     )
     found = _converted(args, state, layout, target, options)
     found.steps.sort(key=lambda step: natural(step.parameter))
@@ -387,7 +392,9 @@ def _as_options(message: str) -> str:
         r"\b(source|exclude|dim|drop)='([^']*)'", lambda m: f"{_FLAGS[m[1]]} {m[2]}", message
     )
     message = re.sub(r"^(exclude|names|rename|dim|kind): ", lambda m: f"{_FLAGS[m[1]]}: ", message)
-    return message.replace("with `only` or `drop`", "with --only or --drop")
+    return message.replace("with `only` or `drop`", "with --only or --drop").replace(
+        "leave epsilon out", "leave --epsilon out"
+    )
 
 
 def _text(report: dict[str, Any], width: int | None = None) -> str:

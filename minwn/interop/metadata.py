@@ -81,9 +81,14 @@ def below(
     return found
 
 
-def number(metadata: Mapping[str, str], key: str, default: float) -> float:
-    """The number under that key, or the default.  Raises FileError for other text."""
+def number(
+    metadata: Mapping[str, str], key: str, requested: float | None, default: float
+) -> float:
+    """The number of a file, or as requested; FileError where they differ, and for other text."""
     try:
-        return float(metadata.get(key, default))
+        found = float(metadata.get(key, default if requested is None else requested))
     except ValueError:
         raise FileError(f"the file says {key}={metadata[key]!r}, which is no number") from None
+    if requested not in (None, found):
+        raise FileError(f"the file says {key}={found!r}, not {requested!r}; leave {key} out")
+    return found

@@ -103,8 +103,7 @@ def load(
     if source is None:
         known = recognise(arrays)
         source = "minwn" if known in (None, "torch") else known
-    if epsilon is None:
-        epsilon = number(metadata, "epsilon", 1e-12)
+    epsilon = number(metadata, "epsilon", epsilon, 1e-12)
     model, saved, called = module.state_dict(), lengths(metadata), texts(metadata, "names")
     if called:
         rename = with_names(rename, called, locate(flatten(arrays, source), source))

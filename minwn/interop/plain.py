@@ -103,7 +103,7 @@ class Selection:
         levels = [level for name in names for level in _above(name)]
         for prefix, used in self.only.items():
             if not used:
-                raise FileError(f"nothing is below {prefix!r}{_near(prefix, levels)}")
+                raise FileError(f"nothing is below {prefix!r}{_near(prefix, levels or names)}")
         for pattern, used in self.drop.items():
             if not used:
                 raise FileError(f"nothing to drop fits {pattern!r}{_near(pattern, names + levels)}")

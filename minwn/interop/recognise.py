@@ -71,7 +71,7 @@ def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
                 one, other = (v, g) if v in read else (g, v)
                 raise ValueError(
                     f"{one!r} would be read without {other!r}, and only both give the weight; "
-                    f"select both, or neither"
+                    f"select a level above both, or convert the whole file first"
                 )
 
 

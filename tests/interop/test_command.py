@@ -286,6 +286,27 @@ def test_split_into_the_names_of_a_model(
     assert "do not match" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("of", "option", "own", "other"),
+    [("minwn", "--eps", "0.1", "0.2"), ("minwn", "--eps", None, "0.2"),
+     ("flax", "--epsilon", "0.1", "0.2"), ("flax", "--epsilon", None, "0.2")],
+)
+@pytest.mark.parametrize("target", ["minwn", "flax", "torch", "plain"])
+def test_a_number_that_the_file_contradicts_is_refused(
+    of: str, option: str, own: str | None, other: str, target: str, tmp_path: Path, capsys: Any,
+    rng: Any,
+) -> None:
+    """Read with another number, the same arrays are another weight."""
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    interop.write(path, {"a.weight_g": rng.normal(size=(4, 1)), "a.weight_v": np.ones((4, 3))})
+    assert run(path, path, "--from", "torch", "--to", of, "--force", *([option, own] if own else [])
+               ) == 0
+    assert run(path, out, "--to", target, option, other) == 1
+    assert f"leave {option} out" in capsys.readouterr().err
+    if own:
+        assert run(path, out, "--to", target, option, own) == 0
+
+
 def test_norms_that_are_only_carried_are_not_numbered(
     tmp_path: Path, capsys: Any, rng: Any
 ) -> None:

@@ -58,6 +58,45 @@ def test_kinds_and_names_stay_with_their_layers(tmp_path: Path, capsys: Any) -> 
         assert "taken as conv" not in capsys.readouterr().out
 
 
+SIZES = {"linear": (3, 4), "embedding": (4, 4), "conv": (4, 4, 3), "conv_transpose": (4, 4, 3)}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_chain_of_commands_keeps_the_weights(seed: int, tmp_path: Path) -> None:
+    """Frameworks, prefixes and names in a row, with lengths that differ: the kinds, the lengths and
+    the names that no array shows travel in the metadata."""
+    pytest.importorskip("safetensors", reason="what is written")
+    rng = np.random.default_rng(seed)
+    kinds = {f"{a}.{b}": str(rng.choice(list(SIZES))) for a in ("net.2", "net.10") for b in "xy"}
+    weights = {f"{p}.weight": rng.normal(size=SIZES[kind]) for p, kind in kinds.items()}
+    state = interop.split(weights, target="torch", kind=kinds, dim="output",
+                          names=[p for n, p in enumerate(kinds) if not n or rng.random() < 0.7])
+    path, of = tmp_path / "0.npz", "torch"
+    interop.write(path, state)
+    below, cut = rng.choice(["", "net", "net.2"]), rng.integers(3)
+    for n in range(3):
+        of, before = str(rng.choice(["minwn", "torch", "parametrization", "flax", "equinox"])), of
+        words = ["--eps", "0.3"] if of == "minwn" != before else []
+        words += ["--epsilon", "0.7"] if of == "flax" != before else []
+        if below and n == cut:
+            words += ["--only", below]
+            kinds = {p.removeprefix(f"{below}."): kind for p, kind in kinds.items()
+                     if p.startswith(f"{below}.")}
+        if n == 0:
+            words += [word for p, kind in kinds.items() for word in ("--kind", f"{p}={kind}")]
+        out = tmp_path / f"{n + 1}.{rng.choice(['npz', 'safetensors'])}"
+        assert run(path, out, "--to", of, *words) == 0
+        path = out
+    assert run(path, tmp_path / "plain.npz", "--to", "plain") == 0
+    assert run(tmp_path / "plain.npz", tmp_path / "torch.npz", "--to", "torch") == 0
+    found = interop.read(tmp_path / "torch.npz")[0]
+    expected = {name.removeprefix(f"{below}."): x for name, x in weights.items()
+                if not below or name.startswith(f"{below}.")}
+    assert found.keys() == expected.keys()
+    for name, x in found.items():
+        np.testing.assert_allclose(x, expected[name], rtol=1e-12)
+
+
 FLAX = {"params.WeightNorm_0.up/kernel/scale": (3,), "params.up.kernel": (2, 4, 3),
         "params.up.bias": (3,)}
 EQUINOX = {"up.g": (3, 1), "up.layer.weight": (3, 4)}
