@@ -62,7 +62,7 @@ class Options:
     dtype: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Step:
     """What became of one parameter: "converted", "folded", "split", "carried" or "dropped"."""
 
@@ -371,10 +371,11 @@ def _check_outputs(
     outputs = shape[LAYOUTS[kind]["minwn"].index("o")]
     outputs *= groups if LAYOUTS[kind]["minwn"].startswith("i") else 1
     if outputs != bias:
+        other = "conv_transpose" if kind in ("conv", "linear") else "conv"
         raise ValueError(
             f"{p} of shape {shape} has {outputs} outputs as a {kind} with groups={groups}, and its "
-            f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: "
-            f"'conv_transpose'}} for instance, or its groups"
+            f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: {other!r}}} "
+            f"for instance, or its groups"
         )
 
 

@@ -43,8 +43,13 @@ INDEX = ".index.json"  # what names the parts of a file that was cut
 
 TEXTS = "a mapping from texts to texts"
 ADVICE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
-WRITABLE = (".npz", ".safetensors")
-READABLE = (*WRITABLE, *pickles.SUFFIXES, ".msgpack", *keras.SUFFIXES)
+_READERS = {
+    ".npz": read_npz, ".safetensors": read_safetensors,
+    **dict.fromkeys(pickles.SUFFIXES, pickles.read_pickle), ".msgpack": read_msgpack,
+    **dict.fromkeys(keras.SUFFIXES, keras.read_keras),
+}
+_WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
+READABLE, WRITABLE = tuple(_READERS), tuple(_WRITERS)
 
 
 def read(
@@ -114,14 +119,7 @@ def _read(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
         size = status.st_size
         if suffix == INDEX:
             return _read_parts(path, file, size, selection)
-        if suffix == ".npz":
-            return read_npz(file, size, selection)
-        if suffix == ".safetensors":
-            return read_safetensors(file, size, selection)
-        if suffix == ".msgpack":
-            return read_msgpack(path, file, size, selection)
-        reader = keras.read_keras if suffix in keras.SUFFIXES else pickles.read_pickle
-        return reader(path, file, size, selection)
+        return _READERS[suffix](path, file, size, selection)
 
 
 def _read_parts(
@@ -180,7 +178,6 @@ def write(
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: a folder, a pipe or a device; give a file")
-    writer = {".npz": write_npz, ".safetensors": write_safetensors}[path.suffix.lower()]
     arrays = {}
     for name, x in state.items():
         check_name(instance("a name", name, str, "text as names"), ValueError)
@@ -200,20 +197,19 @@ def write(
         "minwn_version": sys.modules["minwn"].__version__,
     }
     with _replacing(path) as file:
-        writer(file, arrays, dict(sorted(stamped.items())))
-        _read_back(file, path.suffix.lower(), arrays, stamped)
+        _WRITERS[path.suffix.lower()](file, arrays, dict(sorted(stamped.items())))
+        _read_back(path, file, arrays, stamped)
 
 
 def _read_back(
-    file: IO[bytes], suffix: str, arrays: Mapping[str, Any], metadata: Mapping[str, str]
+    path: Path, file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
     """ValueError where what was written does not come back as it is."""
     file.flush()
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    reader = read_npz if suffix == ".npz" else read_safetensors
     try:
-        found, said = reader(file, size, Selection(size))
+        found, said = _READERS[path.suffix.lower()](path, file, size, Selection(size))
     except FileError as error:
         raise ValueError(f"such a file could not be read again: {error}; not written") from None
     if said != metadata or found.keys() != arrays.keys() or any(

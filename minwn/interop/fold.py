@@ -10,7 +10,6 @@ in float64 and rounded once. `minwn.nn.fold` does the same to a module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -32,7 +31,7 @@ from .convert import (
     renamed,
     row_of,
 )
-from .names import COLLECTIONS, Keys, layer_of, leaf_of, locate, place, plain_name, unflatten
+from .names import COLLECTIONS, layer_of, leaf_of, locate, place, plain_name, unflatten
 from .recognise import check_source
 from .stored import folded, narrowed, norms
 
@@ -129,11 +128,7 @@ def folding(state: Mapping[str, Any], source: str, options: Options) -> Conversi
             if len(keys) == 2 and p not in old:  # it was renamed
                 new = place(settings.kinds, {p}, source)[p]
             add(result, p, keys, new, "carried", [cast(arrays[key], dtype, key) for key in keys])
-    for name, x in others.items():
-        add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    result = _collected_as(result, state, source)
-    match_like(result.arrays, options.like, source)
-    return result
+    return _finished(result, others, state, source, options)
 
 
 def splitting(state: Mapping[str, Any], target: str, options: Options) -> Conversion:
@@ -162,11 +157,7 @@ def splitting(state: Mapping[str, Any], target: str, options: Options) -> Conver
         axes = other.axes(v.shape, kind, dim)
         made = other.write(v, norms(v, axes, other.length, p), axes, p, 0)
         add(result, p, keys, places[p], "split", made)
-    for name, x in others.items():
-        add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    result = _collected_as(result, state, target)
-    match_like(result.arrays, options.like, target)
-    return result
+    return _finished(result, others, state, target, options)
 
 
 def cast(x: Any, dtype: Any, name: str) -> Any:
@@ -225,20 +216,22 @@ def _moved(plain: str, old: str, new: str) -> str:
     return join(collection, layer_of(new), leaf if leaf_of(new) == leaf_of(old) else leaf_of(new))
 
 
-def _collected_as(result: Conversion, state: Mapping[str, Any], framework: str) -> Conversion:
-    """The result without the collection params, where the given state of Flax has none."""
-    if framework != "flax" or any(f"{name}.".startswith(COLLECTIONS) for name in state):
-        return result
-    steps = [
-        replace(step, old=_uncollected(step.old), new=_uncollected(step.new))
-        for step in result.steps
-    ]
-    arrays = {name.removeprefix("params."): x for name, x in result.arrays.items()}
-    return replace(result, arrays=arrays, steps=steps)
-
-
-def _uncollected(keys: Keys) -> Keys:
-    return tuple(key.removeprefix("params.") for key in keys)
+def _finished(
+    result: Conversion, others: Mapping[str, Any], state: Mapping[str, Any], framework: str,
+    options: Options,
+) -> Conversion:
+    """The result with the other collections; without the collection params, where the given state
+    of Flax has none; matched with the model that it must be like."""
+    for name, x in others.items():
+        add(result, name, (name,), (name,), "carried", [cast(x, options.dtype, name)])
+    if framework == "flax" and not any(f"{name}.".startswith(COLLECTIONS) for name in state):
+        for step in result.steps:
+            step.old, step.new = (
+                tuple(key.removeprefix("params.") for key in keys) for keys in (step.old, step.new)
+            )
+        result.arrays = {name.removeprefix("params."): x for name, x in result.arrays.items()}
+    match_like(result.arrays, options.like, framework)
+    return result
 
 
 def _as_given(flat: dict[str, Any], state: Mapping[str, Any], framework: str) -> dict[str, Any]:

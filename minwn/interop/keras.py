@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .plain import DTYPES, FileError, Selection
+from .plain import FileError, Selection
 
 __all__ = ["SUFFIXES", "read_keras"]
 
@@ -77,32 +77,27 @@ def _state(
     h5py: Any, archive: Any, selection: Selection
 ) -> tuple[dict[str, Any], dict[str, str]]:
     datasets: list[tuple[str, Any]] = []
+    kinds, transposed = {}, _transposed(archive)
 
-    def visit(name: str, x: Any) -> None:
-        if isinstance(x, h5py.Dataset):
-            datasets.append((name, x))
-
-    archive.visititems(visit)  # which follows no link to another file
-    state, seen, kinds = {}, set(), {}
-    transposed = _transposed(archive)
-    for path, x in datasets:
-        old, kind = _name(archive, path)
-        layer = old.rpartition(".")[0]
+    def visit(path: str, x: Any) -> None:
+        if not isinstance(x, h5py.Dataset):
+            return
+        name, kind = _name(archive, path)
+        layer = name.rpartition(".")[0]
         if kind.endswith("_transpose") or layer.rpartition(".")[2] in transposed:
             kinds[f"{layer}.weight"] = "transpose_kernel"
-        if old in seen:
-            raise FileError(f"{old!r} is there twice")
-        seen.add(old)
-        name = selection.name(old)
-        if name is None:
-            continue
+        datasets.append((name, x))
+
+    def refused(x: Any) -> str | None:
         if x.is_virtual or x.external:
-            raise FileError(f"{old!r} lies in another file")
-        if x.dtype.name not in DTYPES.values() or x.shape is None:
-            selection.refuse(name, f"an array of {x.dtype}")
-            continue
-        selection.take(name, x.shape, x.dtype.itemsize)
-        state[name] = np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
+            raise FileError(f"{x.name!r} lies in another file")
+        return "an empty array" if x.shape is None else None
+
+    def array(x: Any) -> Any:
+        return np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
+
+    archive.visititems(visit)  # which follows no link to another file
+    state = selection.gather(datasets, array, refused=refused)
     return state, {"kinds": json.dumps(kinds)} if kinds else {}
 
 

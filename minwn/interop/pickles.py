@@ -7,6 +7,7 @@ are joined by dots. What is no tensor is left out.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,38 +37,25 @@ def read_pickle(
     if not isinstance(tree, Mapping | list | tuple):
         kind = type(tree).__name__
         raise FileError(f"it holds a {kind} and no names; save a state_dict()")
-    state, seen = {}, set()
-    for old, x in leaves(tree):
-        if old in seen:
-            raise FileError(f"{old!r} is there twice")
-        seen.add(old)
-        name = selection.name(old)
-        if name is None:
-            continue
-        if not isinstance(x, torch.Tensor):
-            _leave(selection, name, x)
-            continue
-        dtype = str(x.dtype).removeprefix("torch.")
-        if dtype not in DTYPES.values() or x.layout != torch.strided or x.is_nested:
-            selection.refuse(name, f"a tensor of {dtype}, {str(x.layout).removeprefix('torch.')}")
-        elif x.device.type != "cpu":
-            selection.refuse(name, f"a tensor on the device {x.device}, without its numbers")
-        else:
-            selection.take(name, tuple(x.shape), x.element_size())
-            state[name] = _array(torch, x, dtype)
-    return state, {}
+    return selection.gather(leaves(tree), _array, refused=_refused), {}
 
 
-def _leave(selection: Selection, name: str, x: Any) -> None:
-    """Note what is no array: a count of steps, a learning rate, a text."""
-    if selection.left is not None:
-        selection.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+def _refused(x: Any) -> str | None:
+    """What a tensor is, where it is not plain numbers in memory."""
+    dtype, torch = str(x.dtype).removeprefix("torch."), sys.modules["torch"]
+    if not isinstance(x, torch.Tensor):
+        return f"of type {type(x).__name__}"
+    if dtype not in DTYPES.values() or x.layout != torch.strided or x.is_nested:
+        return f"a tensor of {dtype}, {str(x.layout).removeprefix('torch.')}"
+    if x.device.type != "cpu":
+        return f"a tensor on the device {x.device}, without its numbers"
+    return None
 
 
-def _array(torch: Any, x: Any, dtype: str) -> Any:
+def _array(x: Any) -> Any:
     x = x.detach().resolve_conj().resolve_neg().contiguous()
-    if dtype == "bfloat16":
-        return x.view(torch.int16).numpy().view(dtype_of(dtype)).copy()
+    if str(x.dtype) == "torch.bfloat16":
+        return x.view(sys.modules["torch"].int16).numpy().view(dtype_of("bfloat16")).copy()
     return x.numpy().copy()
 
 

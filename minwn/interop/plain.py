@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -91,6 +91,37 @@ class Selection:
             held = ", ".join(DTYPES.values())
             raise FileError(f"{name!r} is {why}, and a state holds {held}")
         self.left[name] = why
+
+    def gather(
+        self, items: Iterable[tuple[str, Any]], array: Callable[[Any], Any], *,
+        refused: Callable[[Any], str | None] = lambda x: None, counted: bool = False,
+    ) -> dict[str, Any]:
+        """{name: array(value)} of what is selected of (name, value), each name once.
+
+        What has no dtype is left out. refused: what a value is, where a state cannot hold it.
+        counted: its memory is already.
+        """
+        state, seen = {}, set()
+        for old, x in items:
+            if old in seen:
+                raise FileError(f"{old!r} is there twice")
+            seen.add(old)
+            name = self.name(old)
+            if name is None:
+                continue
+            if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+                if self.left is not None:
+                    self.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+                continue
+            dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
+            why = refused(x) or (None if dtype in DTYPES.values() else f"an array of {dtype}")
+            if why:
+                self.refuse(name, why)
+                continue
+            if not counted:
+                self.take(name, tuple(x.shape), x.dtype.itemsize)
+            state[name] = array(x)
+        return state
 
     def parts(self) -> tuple[set[str], set[str]]:
         """The names in the file of the arrays that were read, and of those that were not."""

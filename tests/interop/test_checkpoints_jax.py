@@ -248,7 +248,7 @@ def test_a_numbered_file_of_keras(tmp_path: Path) -> None:
             numbered = file.create_group(f"layers/{group}/vars")
             numbered.attrs["name"] = own
             for n, shape in enumerate(shapes):
-                numbered[str(n)] = np.ones(shape, "float32")
+                numbered[str(n)] = np.ones(shape, ">f4")
     assert {n: x.shape for n, x in interop.read(tmp_path / "m.weights.h5")[0].items()} == {
         "first.kernel": (3, 4), "first.bias": (4,), "odd.0": (2,),
         "wrapped.dense_7.kernel": (4, 1), "wrapped.dense_7.bias": (1,),

@@ -520,9 +520,9 @@ def test_a_file_that_cannot_be_read_again_replaces_none(
     if suffix == "safetensors":
         with pytest.raises(ValueError, match="could not be read again: its header has"):
             interop.write(path, {"a": np.ones(3)}, {"long": "x" * 2**25})
-    writer = getattr(files, f"write_{suffix}")
-    monkeypatch.setattr(
-        files, f"write_{suffix}",
+    writer = files._WRITERS[f".{suffix}"]
+    monkeypatch.setitem(
+        files._WRITERS, f".{suffix}",
         lambda file, arrays, metadata: writer(file, {n: -x for n, x in arrays.items()}, metadata),
     )
     with pytest.raises(OSError, match="is not what was given"):
