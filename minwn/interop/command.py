@@ -18,7 +18,7 @@ from typing import Any
 from .. import forms
 from ..backend import dtype_of, is_floating
 from .convert import Conversion, Options, Step, renamed, spread, translate, with_names
-from .files import LIMIT, READABLE, WRITABLE, read, read_model, suffix_of, write
+from .files import LIMIT, READABLE, WRITABLE, read, read_selection, suffix_of, write
 from .fold import cast, folding, splitting
 from .layout import KINDS
 from .metadata import about, framework, lengths, number, texts
@@ -128,7 +128,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     like = read(args.like)[0] if args.like else None
     left: dict[str, str] = {}
     selection = Selection(limit, args.only, args.drop, left)
-    state, metadata = read_model(args.input, selection)
+    state, metadata = read_selection(args.input, selection)
     if not state:
         raise ValueError(f"{args.input}: there is no array in it, or none that was not dropped")
     state = {name: state[name] for name in sorted(state, key=natural)}

@@ -33,8 +33,8 @@ from .recognise import check_whole
 from .safetensors import read_safetensors, write_safetensors
 
 __all__ = [
-    "FORMAT_VERSION", "LIMIT", "READABLE", "WRITABLE", "FileError", "read", "read_model",
-    "read_selection", "suffix_of", "write",
+    "FORMAT_VERSION", "LIMIT", "READABLE", "WRITABLE", "FileError", "read", "read_selection",
+    "suffix_of", "write",
 ]
 
 FORMAT_VERSION = 1
@@ -69,17 +69,19 @@ def read(
     Raises FileError for anything but plain arrays under plain names, each once, and whole, and
     where a prefix or a pattern fits nothing; ImportError with the package that a file needs.
     """
-    return read_selection(path, Selection(limit, only, drop))
+    return read_selection(path, Selection(limit, only, drop), whole=False)
 
 
 def read_selection(
-    path: str | os.PathLike[str], selection: Selection
+    path: str | os.PathLike[str], selection: Selection, *, whole: bool = True
 ) -> tuple[dict[str, Any], dict]:
-    """`read` of what is selected."""
+    """`read` of what is selected. whole: of each pair of g and v both or neither, or FileError."""
     path = path_of("path", path)
     try:
         state, metadata = _read(path, selection)
         selection.finish()
+        if whole:
+            check_whole(*selection.parts())
         metadata = below(metadata, selection.below) if selection.only else metadata
         for name in state:
             check_name(name, FileError)
@@ -92,18 +94,6 @@ def read_selection(
             f"newer than this one; upgrade minwn. Nothing was loaded"
         )
     return state, metadata
-
-
-def read_model(
-    path: str | os.PathLike[str], selection: Selection
-) -> tuple[dict[str, Any], dict]:
-    """`read_selection`; FileError where the selection parts g from its v."""
-    found = read_selection(path, selection)
-    try:
-        check_whole(*selection.parts())
-    except ValueError as error:
-        raise FileError(f"{path}: {error}; nothing was loaded") from None
-    return found
 
 
 def _read(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:

@@ -110,8 +110,7 @@ def _silence() -> Iterator[None]:
 
 
 def _named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, x in leaves(tree, prefix):
-        yield _named(name), x
+    return ((_named(name), x) for name, x in leaves(tree, prefix))
 
 
 def _array(x: Any) -> Any:

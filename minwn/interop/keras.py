@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .plain import FileError, Selection
+from .plain import FileError, Selection, leaves
 
 __all__ = ["SUFFIXES", "read_keras"]
 
@@ -101,23 +101,16 @@ def _state(
     return state, {"kinds": json.dumps(kinds)} if kinds else {}
 
 
-def _transposed(archive: Any) -> set[str]:
+def _transposed(archive: Any) -> set[Any]:
     """The names of the transposed convolutions in a .h5, which has the model's description."""
     try:
-        layers = [json.loads(archive.attrs.get("model_config", "{}"))]
+        said = dict(leaves(json.loads(archive.attrs.get("model_config", "{}"))))
     except (ValueError, TypeError, RecursionError):
         return set()
-    found = set()
-    while layers:
-        layer = layers.pop()
-        if isinstance(layer, list):
-            layers += layer
-        elif isinstance(layer, dict):
-            layers += layer.values()
-            config = layer.get("config")
-            if str(layer.get("class_name")).endswith("Transpose") and isinstance(config, dict):
-                found.add(str(config.get("name")))
-    return found
+    return {
+        said.get(f"{key.removesuffix('class_name')}config.name") for key, x in said.items()
+        if key.endswith("class_name") and str(x).endswith("Transpose")
+    }
 
 
 def _name(archive: Any, path: str) -> tuple[str, str]:

@@ -48,19 +48,18 @@ def framework(metadata: Mapping[str, str], requested: str | None) -> str | None:
 
 def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """{name of g: (form, eps)}, as `about` wrote it."""
-    try:
-        found = json.loads(metadata.get("weight_norm", "{}"))
-        return {p: (str(form), float(eps)) for p, (form, eps) in found.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise FileError("what the file says of its weight norms is damaged") from None
+    return _said(metadata, "weight_norm", lambda x: (str(x[0]), float(x[1])))
 
 
 def texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
     """{parameter: text}, as `about` wrote it for "kinds" and "names"."""
+    return {p: x for p, x in _said(metadata, key, lambda x: x).items() if isinstance(x, str)}
+
+
+def _said(metadata: Mapping[str, str], key: str, value: Callable[[Any], Any]) -> dict[str, Any]:
     try:
-        found = json.loads(metadata.get(key, "{}"))
-        return {p: x for p, x in found.items() if isinstance(x, str)}
-    except (ValueError, AttributeError, RecursionError):
+        return {p: value(x) for p, x in json.loads(metadata.get(key, "{}")).items()}
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         raise FileError(f"what the file says of its {key} is damaged") from None
 
 

@@ -18,7 +18,7 @@ from ..nn.module import join
 from ..tensors import Tensor
 from ..validation import choice, instance, mapping
 from .convert import Options, convert, match, parameters, renamed, translate, with_names
-from .files import LIMIT, read_model, write
+from .files import LIMIT, read_selection, write
 from .fold import fold as fold_state
 from .fold import split as split_state
 from .metadata import about, framework, lengths, number, texts
@@ -96,7 +96,7 @@ def load(
         mapping("rename", rename, "a mapping of names, {old: new}")
     if epsilon is not None:
         epsilon = forms.check("inside", epsilon, name="epsilon")
-    arrays, metadata = read_model(path, Selection(limit, only, drop))
+    arrays, metadata = read_selection(path, Selection(limit, only, drop))
     source = framework(metadata, source)
     if "framework" not in metadata and source not in ("flax", "equinox"):
         arrays, _ = unwrapped(arrays)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .names import excluded_names, leaf_of, normalised_pairs
+from .plain import FileError
 
 __all__ = ["check_source", "check_whole", "misnamed", "recognise", "unwrapped"]
 
@@ -60,7 +61,7 @@ def check_source(state: Mapping[str, Any], source: str, exclude: Iterable[str] =
 
 
 def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
-    """ValueError where one name of a pair was read, and not the other: v alone is another weight.
+    """FileError where one name of a pair was read, and not the other: v alone is another weight.
 
     Only for the pairs whose v has the name of a plain weight; `locate` finds half of any other.
     """
@@ -69,7 +70,7 @@ def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
         for v, g in normalised_pairs(names, kind).items():
             if not v.endswith("_v") and (v in read) != (g in read):
                 one, other = (v, g) if v in read else (g, v)
-                raise ValueError(
+                raise FileError(
                     f"{one!r} would be read without {other!r}, and only both give the weight; "
                     f"select a level above both, or convert the whole file first"
                 )
