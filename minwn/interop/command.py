@@ -129,14 +129,15 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
     left: dict[str, str] = {}
     selection = Selection(limit, args.only, args.drop, left)
     state, metadata = read_selection(args.input, selection)
-    if not state:
-        raise ValueError(f"{args.input}: there is no array in it, or none that was not dropped")
     state = {name: state[name] for name in sorted(state, key=natural)}
     left = {name: left[name] for name in sorted(left, key=natural)}
     notes = [
         f"left out: {_some([name for name in left if left[name] == why])}, {why}"
         for why in dict.fromkeys(left.values())
     ]
+    if not state:
+        why = f"; {notes[0]}" if notes else ", or none that was not dropped"
+        raise ValueError(f"{args.input}: there is no array in it{why}")
     layout, lines = _layout(args, state, metadata)
     notes += lines
     if layout in ("torch", "parametrization", "r") and "framework" not in metadata:

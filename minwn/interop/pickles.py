@@ -20,7 +20,7 @@ __all__ = ["SUFFIXES", "read_pickle"]
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 _EXPORT = (
-    "where you trust it, load it and export the weights alone: "
+    "where you trust it, load it with {} and export the weights alone: "
     "torch.save(model.state_dict(), 'weights.pt')"
 )
 
@@ -71,13 +71,14 @@ def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any
             # Of an archive, only the tensors that are wanted get into memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
     except Exception as error:  # PyTorch's own, and any that its bindings raise
+        export = _EXPORT.format("weights_only=False")
         code = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
         if code is None:
             raise FileError(
-                f"damaged, or not weights of torch.save ({type(error).__name__}); {_EXPORT}"
+                f"damaged, or not weights of torch.save ({type(error).__name__}); {export}"
             ) from None
         raise FileError(
-            f"it needs the code of {code[1]}, and a file is not let run code; {_EXPORT}"
+            f"it needs the code of {code[1]}, and a file is not let run code; {export}"
         ) from None
 
 
@@ -93,7 +94,9 @@ def _check_archive(file: IO[bytes]) -> None:
             for member in archive.infolist():
                 kind = member.compress_type
                 if "/code/" in member.filename:
-                    raise FileError(f"it is TorchScript, which is code; {_EXPORT}")
+                    raise FileError(
+                        f"it is TorchScript, which is code; {_EXPORT.format('torch.jit.load')}"
+                    )
                 if kind != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                     raise FileError(
                         f"{member.filename!r} in it is compressed, which torch.save never does"

@@ -333,6 +333,10 @@ def test_what_is_no_array_is_told_by_its_kind(tmp_path: Path, capsys: Any) -> No
     assert "left out: lr, of type float" in shown
     assert len(shown.splitlines()) < 8
     assert len(json.loads(report.read_text())["left out"]) == 201
+    torch.save({"a": torch.ones(2, device="meta"), "b": torch.ones(2, device="meta")},
+               tmp_path / "x.pt")
+    assert run(tmp_path / "x.pt", tmp_path / "o.npz", "--to", "plain") == 1
+    assert "no array in it; left out: a, b, a tensor on the device meta" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_named_and_leaves_no_litter(
