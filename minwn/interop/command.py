@@ -85,7 +85,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     layers.add_argument(
         "--dim", **several, metavar="[NAME=]DIM",
         help="the axis that keeps norms, from 0 in minwn's layout; or 0,1, 'none', 'output'; "
-        "default: by the shape of g",
+        "default: by the shape of g, and the usual one where several would fit",
     )
     layers.add_argument(
         "--kind", **several, metavar="NAME=KIND", help=f"kind of a layer: {', '.join(KINDS)}"
