@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -136,4 +137,17 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m minwn doctor --json | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a full disk to write to")
+@pytest.mark.parametrize(
+    ("where", "code", "says"), [("/dev/full", 2, "minwn: cannot write to stdout: No space left"), (None, 0, "")]
+)
+def test_a_screen_that_takes_nothing_is_no_traceback(where, code, says):
+    end = f"> {where}" if where else ">&-"
+    command = f"{sys.executable} -m minwn doctor --json {end}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr.startswith(says)
     assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -70,6 +71,8 @@ def execute(data: dict[str, Any], *, timeout: float = 60, allow_errors: bool = F
             raise RuntimeError("the kernel died") from error
         finally:
             _running.remove(client)
+            with contextlib.suppress(AttributeError):  # of a kernel that `stop` has killed
+                atexit.unregister(client._cleanup_kernel)
     errors = tuple(
         (index, ANSI.sub("", f"{output.ename}: {output.evalue}"))
         for index, cell in enumerate(found.cells)

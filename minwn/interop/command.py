@@ -10,6 +10,8 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from .. import forms
 from ..backend import dtype_of, is_floating
 from ..outputs import claim
 from ..validation import absent
-from .convert import Conversion, Step, match, renamed, spread, translate, with_names
+from .convert import Conversion, Options, Step, renamed, spread, translate, with_names
 from .files import LIMIT, READABLE, WRITABLE, read, read_selection, suffix_of, write
 from .fold import cast, folding, splitting
 from .layout import KINDS
@@ -85,7 +87,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     layers.add_argument(
         "--dim", **several, metavar="[NAME=]DIM",
         help="the axis that keeps norms, from 0 in minwn's layout; or 0,1, 'none', 'output'; "
-        "default: by the shape of g",
+        "default: by the shape of g, and the usual one where several would fit",
     )
     layers.add_argument(
         "--kind", **several, metavar="NAME=KIND", help=f"kind of a layer: {', '.join(KINDS)}"
@@ -124,47 +126,56 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> dict[str, Any]:
-    options = _options(args)
+    options, limit, eps, epsilon = _options(args)
+    like = read(args.like)[0] if args.like else None
     left: dict[str, str] = {}
-    selection = Selection(options.pop("limit"), args.only, args.drop, left)
-    state, metadata = read_selection(Path(args.input), selection)
-    if not state:
-        raise ValueError(f"{args.input}: there is no array in it, or none that was not dropped")
+    selection = Selection(limit, args.only, args.drop, left)
+    state, metadata = read_selection(args.input, selection)
     state = {name: state[name] for name in sorted(state, key=natural)}
-    notes = [f"left out: {_some([name])}, {left[name]}" for name in sorted(left, key=natural)]
-    layout, remark = _layout(args, state, metadata)
-    notes += remark
+    left = {name: left[name] for name in sorted(left, key=natural)}
+    notes = [
+        f"left out: {_some([name for name in left if left[name] == why])}, {why}"
+        for why in dict.fromkeys(left.values())
+    ]
+    if not state:
+        why = f"; {notes[0]}" if notes else ", or none that was not dropped"
+        raise ValueError(f"{args.input}: there is no array in it{why}")
+    layout, lines = _layout(args, state, metadata)
+    notes += lines
     if layout in ("torch", "parametrization", "r") and "framework" not in metadata:
         state, lines = unwrapped(state)
         notes += lines
     target = layout if args.target == "plain" else args.target
     flat = flatten(state, layout, lenient="plain" in (args.source, args.target))
-    if options["epsilon"] is None:
-        options["epsilon"] = number(metadata, "epsilon", 1e-12)
     model = {n: x for n, x in flat.items() if layout != "flax" or n.startswith(COLLECTIONS)}
     old = locate(model, layout, args.exclude)
-    options["rename"] = with_names(options["rename"], texts(metadata, "names"), old)
-    names = {p: q for p, (q,) in renamed({q: (q,) for q in old}, options["rename"]).items()}
-    saved, kinds = lengths(metadata), texts(metadata, "kinds")
-    options["form"], options["eps"] = _lengths(
-        options.pop("requested"), {p: saved.get(old[q][0]) for p, q in names.items()}
+    rename = with_names(options.rename, texts(metadata, "names"), old)
+    names = {p: q for p, (q,) in renamed({q: (q,) for q in old}, rename).items()}
+    used, kinds = lengths(metadata), texts(metadata, "kinds")
+    used = {p: used.get(old[q][0]) or ("plain", 0.0) for p, q in names.items()}
+    if eps is not None:
+        for p, length in used.items():
+            if layout == "minwn" and len(old[names[p]]) == 2 and "weight_norm" in metadata and (
+                length != ("inside", eps)
+            ):
+                raise ValueError(f"{p}: the file says {length}, not eps={eps}; leave --eps out")
+        used = dict.fromkeys(names, ("inside", eps))
+    options = replace(
+        options, rename=rename, like=like, kind=_kinds(kinds, names, options.kind),
+        form={p: form for p, (form, _) in used.items()}, eps={p: e for p, (_, e) in used.items()},
+        epsilon=number(metadata, "epsilon", epsilon, 1e-12),
     )
-    options["kind"] = _kinds(kinds, names, options["kind"])
-
     found = _converted(args, state, layout, target, options)
-    if args.like is not None and "plain" in (args.source, args.target):
-        match(found.arrays, flatten(read(args.like)[0], target))
     found.steps.sort(key=lambda step: natural(step.parameter))
     notes += [*misnamed(state, args.exclude), *found.notes]
     notes += _assumptions(found, target, args.like)
     written = {
-        step.new[0]: (options["form"].get(step.parameter, "plain"),
-                      options["eps"].get(step.parameter, 0.0))
+        step.new[0]: used.get(step.parameter, ("plain", 0.0))
         for step in found.steps if len(step.new) == 2
     }
     write(
         args.output, found.arrays,
-        about(target, options["epsilon"], written, found.kinds, found.names),
+        about(target, options.epsilon, written, found.kinds, found.names),
     )
     flat |= state  # a tree of Flax's parameters alone keeps its names when it is folded
     return {
@@ -181,6 +192,7 @@ def _convert(args: argparse.Namespace) -> dict[str, Any]:
             for step in found.steps
         ],
         "dropped": sorted(selection.dropped, key=natural),
+        "left out": left,
         "notes": notes,
     }
 
@@ -204,39 +216,24 @@ def _layout(
 
 
 def _converted(
-    args: argparse.Namespace, state: Mapping[str, Any], layout: str, target: str,
-    options: Mapping[str, Any],
+    args: argparse.Namespace, state: Mapping[str, Any], layout: str, target: str, options: Options
 ) -> Conversion:
     """The state as it is written: folded, split or converted."""
-    how = {key: options[key] for key in ("dim", "kind", "groups", "form", "eps", "epsilon")}
-    rename, dtype, exclude = options["rename"], options["dtype"], args.exclude
     if args.target == "plain":
-        return folding(
-            state, layout, names=None, rename=rename, exclude=exclude, dtype=dtype, **how
-        )
-    if dtype is not None:
-        state = {name: cast(x, dtype, name) for name, x in state.items()}
+        return folding(state, layout, options)
+    if options.dtype is not None:
+        state = {name: cast(x, options.dtype, name) for name, x in state.items()}
+        options = replace(options, dtype=None)
     if not (args.source == "plain" or args.normalise):
-        like = read(args.like)[0] if args.like else None
-        return translate(
-            state, layout, target, rename=rename, like=like, exclude=exclude, **how
-        )
+        return translate(state, layout, target, options)
     if layout == target:
-        return splitting(
-            state, target, names=args.normalise or None, rename=rename, exclude=exclude,
-            dtype=None, **how,
-        )
-    first = translate(
-        state, layout, target, rename=rename, like=None, exclude=exclude, **how | {"dim": "infer"}
-    )
-    second = splitting(
-        first.arrays, target, names=args.normalise or None, rename=None, exclude=exclude,
-        dtype=None, **how,
-    )
+        return splitting(state, target, options)
+    first = translate(state, layout, target, replace(options, like=None, dim="infer"))
+    second = splitting(first.arrays, target, replace(options, rename=None))
     old = {key: step.old for step in first.steps for key in step.new}
     steps = [Step(s.parameter, s.action, old[s.old[0]], s.new) for s in second.steps]
     steps += [step for step in first.steps if step.action == "dropped"]
-    return Conversion(second.arrays, steps, second.kinds, first.assumed, first.names)
+    return Conversion(second.arrays, steps, second.kinds, first.assumed, names=first.names)
 
 
 def _kinds(
@@ -256,7 +253,11 @@ def _assumptions(found: Conversion, target: str, like: str | None) -> list[str]:
         these = [layer_of(p) or p for p, assumed in found.assumed.items() if assumed == kind]
         if these:
             lines.append(f"taken as {kind}: {_some(these)}; {other}")
-    if target == "flax" and any("WeightNorm_1." in key for key in found.arrays):
+    if found.along:
+        along = _some([layer_of(p) or p for p in found.along])
+        lines.append(f"norms taken along the usual axis: {along}; another needs --dim NAME=DIM")
+    new = [key for step in found.steps if len(step.new) == 2 for key in step.new]
+    if target == "flax" and any("WeightNorm_1." in key for key in new):
         how = f"as in {like}" if like else (
             "in the natural order of the layers; where Flax calls them in another, add --like FILE"
         )
@@ -273,8 +274,10 @@ def _some(names: list[str]) -> str:
 # ---- the command line ---------------------------------------------------------------------------
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options as values. Raises _Usage for those that cannot be read, before any work."""
+def _options(
+    args: argparse.Namespace,
+) -> tuple[Options, int, float | None, float | None]:
+    """The options as values, with limit, eps and epsilon; _Usage for those that cannot be read."""
     _check_paths(args)
     groups = {}
     for name, text in _pairs(args.groups, "--groups").items():
@@ -287,11 +290,12 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
             raise _Usage(f"--kind {name}={kind}: choose from {', '.join(KINDS)}")
     if args.normalise and (args.target == "plain" or args.source not in (None, "plain")):
         raise _Usage("--normalise is for a plain file: use it with --from plain")
-    return {
-        "limit": _bytes(args.limit), "dim": _dims(args.dim), "kind": kinds, "groups": groups,
-        "rename": _pairs(args.rename, "--rename"), "dtype": _dtype(args.dtype),
-        "requested": _eps("eps", args.eps), "epsilon": _eps("epsilon", args.epsilon),
-    }
+    options = Options(
+        _dims(args.dim), kinds, groups, _pairs(args.rename, "--rename"), exclude=args.exclude,
+        names=args.normalise or None, dtype=_dtype(args.dtype),
+    )
+    numbers = _bytes(args.limit), _eps("eps", args.eps), _eps("epsilon", args.epsilon)
+    return options, *numbers
 
 
 def _check_paths(args: argparse.Namespace) -> None:
@@ -340,7 +344,7 @@ def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise _Usage(f"--limit {text}: give a number of bytes, such as 8G")
-    return int(float(match[1]) * UNITS[match[2].upper()]) if match[2] else int(float(match[1]))
+    return int(Fraction(match[1]) * UNITS[match[2].upper()])
 
 
 def _dtype(text: str | None) -> str | None:
@@ -353,15 +357,6 @@ def _dtype(text: str | None) -> str | None:
     if not floating:
         raise _Usage(f"--dtype {text}: choose from float64, float32, float16, bfloat16")
     return text
-
-
-def _lengths(
-    requested: float | None, saved: Mapping[str, tuple[str, float] | None]
-) -> tuple[dict[str, str], dict[str, float]]:
-    """The form and the eps of minwn's WeightNorm, by parameter: requested, or else saved."""
-    known = {p: x if requested is None else ("inside", requested) for p, x in saved.items()}
-    found = {p: x for p, x in known.items() if x is not None}
-    return {p: form for p, (form, _) in found.items()}, {p: eps for p, (_, eps) in found.items()}
 
 
 def _eps(name: str, text: str | None) -> float | None:
@@ -384,10 +379,11 @@ def _pairs(options: list[str], flag: str) -> dict[str, str]:
 
 
 def _dims(options: list[str]) -> Any:
-    """The dim for all, or {NAME: DIM}."""
+    """The dim for all, or {NAME: DIM}, and the usual one for the others."""
     if len(options) == 1 and "=" not in options[0]:
         return _dim(options[0])
-    return {name: _dim(text) for name, text in _pairs(options, "--dim").items()}
+    given = {name: _dim(text) for name, text in _pairs(options, "--dim").items()}
+    return given | {"*": given.get("*", "usual")} if given else "usual"
 
 
 def _dim(text: str) -> Any:
@@ -405,17 +401,19 @@ def _dim(text: str) -> Any:
 # ---- what is printed ----------------------------------------------------------------------------
 
 _FLAGS = {"source": "--from", "exclude": "--except", "dim": "--dim", "names": "--normalise",
-          "rename": "--rename"}
+          "rename": "--rename", "drop": "--drop", "kind": "--kind"}
 
 
 def _as_options(message: str) -> str:
     """A message with the arguments of Python in it, as those of the command line."""
-    message = re.sub(r"kind=\{'([^']*)': '([^']*)'\}", r"--kind \1=\2", message)
+    message = re.sub(r"\b(kind|dim)=\{'([^']*)': '?([^'}]*)'?\}", r"--\1 \2=\3", message)
     message = re.sub(
-        r"\b(source|exclude|dim)='([^']*)'", lambda m: f"{_FLAGS[m[1]]} {m[2]}", message
+        r"\b(source|exclude|dim|drop)='([^']*)'", lambda m: f"{_FLAGS[m[1]]} {m[2]}", message
     )
-    message = re.sub(r"^(exclude|names|rename): ", lambda m: f"{_FLAGS[m[1]]}: ", message)
-    return message.replace("say which with dim.", "say which with --dim NAME=DIM.")
+    message = re.sub(r"^(exclude|names|rename|dim|kind): ", lambda m: f"{_FLAGS[m[1]]}: ", message)
+    return message.replace("with `only` or `drop`", "with --only or --drop").replace(
+        "leave epsilon out", "leave --epsilon out"
+    )
 
 
 def _text(report: dict[str, Any], width: int | None = None) -> str:

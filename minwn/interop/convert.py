@@ -40,11 +40,29 @@ from .names import (
 from .recognise import check_source
 from .stored import Stored, gain, length_of
 
-__all__ = ["Conversion", "Settings", "Step", "add", "arrays_of", "convert", "match", "near",
-           "parameters", "renamed", "row_of", "spread", "translate", "with_names"]
+__all__ = ["Conversion", "Options", "Settings", "Step", "add", "arrays_of", "as_wanted", "convert",
+           "match", "match_like", "names_of", "near", "parameters", "renamed", "row_of", "spread",
+           "translate", "with_names"]
 
 
 @dataclass(frozen=True)
+class Options:
+    """The arguments of `convert`, `fold` and `split`."""
+
+    dim: Any = "infer"
+    kind: Any = None
+    groups: Any = 1
+    rename: Mapping[str, str] | None = None
+    like: Mapping[str, Any] | None = None
+    form: Any = "plain"
+    eps: Any = 0.0
+    epsilon: float = 1e-12
+    exclude: Iterable[str] = ()
+    names: Any = None
+    dtype: Any = None
+
+
+@dataclass
 class Step:
     """What became of one parameter: "converted", "folded", "split", "carried" or "dropped"."""
 
@@ -58,6 +76,7 @@ class Step:
 class Conversion:
     """A state, and how it was made.  arrays: flat.  kinds: of the layers, by parameter.
     assumed: {parameter: the kind of layer that nothing contradicts and nothing proves}.
+    along: the parameters with the usual axis of several that would fit g.
     names: {parameter, as the result would be read: what it is called here}, where they differ.
     notes: what else is to be said, a line each."""
 
@@ -65,6 +84,7 @@ class Conversion:
     steps: list[Step] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
     assumed: dict[str, str] = field(default_factory=dict)
+    along: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -110,10 +130,9 @@ def convert(
     >>> {name: array.shape for name, array in interop.flatten(flax, "flax").items()}
     {'params.WeightNorm_0.conv/kernel/scale': (2,), 'params.conv.kernel': (5, 3, 2)}
     """
-    found = translate(
-        state, source, target, dim=dim, kind=kind, groups=groups, rename=rename, like=like,
-        form=form, eps=eps, epsilon=epsilon, exclude=exclude,
-    ).arrays
+    found = translate(state, source, target, Options(
+        dim, kind, groups, rename, like, form, eps, epsilon, exclude,
+    )).arrays
     return unflatten(found) if target == "flax" else found
 
 
@@ -121,15 +140,17 @@ class Settings:
     """What decides how each parameter is stored: the kind of its layer, its groups, its h."""
 
     def __init__(
-        self, arrays: Mapping[str, Any], located: dict[str, Keys], wanted: dict[str, Keys],
-        *, kind: Any, groups: Any, form: Any, eps: Any, epsilon: float,
+        self, arrays: Mapping[str, Any], located: dict[str, Keys], options: Options,
+        wanted: Mapping[str, Keys] = {},
     ) -> None:
-        self.epsilon = forms.check("inside", epsilon, name="epsilon")
+        self.epsilon = forms.check("inside", options.epsilon, name="epsilon")
         ndims = {p: arrays[keys[-1]].ndim for p, keys in located.items()}
-        self.kinds, self.guessed = _kinds(spread("kind", kind, located), located, wanted, ndims)
-        counts = spread("groups", groups, located)
+        kinds = spread("kind", options.kind, located)
+        self.kinds, self.guessed = _kinds(kinds, located, wanted, ndims)
+        self.dims = spread("dim", options.dim, located)
+        counts = spread("groups", options.groups, located)
         self.groups = {p: whole("groups", n) for p, n in counts.items()}
-        names, epsilons = spread("form", form, located), spread("eps", eps, located)
+        names, epsilons = (spread(x, getattr(options, x), located) for x in ("form", "eps"))
         self.lengths = {p: (name, forms.check(name, epsilons[p])) for p, name in names.items()}
 
     def stored(self, row: Framework, keys: Keys, p: str) -> Stored:
@@ -137,51 +158,42 @@ class Settings:
         length = length_of(row, keys, self.lengths[p], self.epsilon)
         return Stored(row, keys, self.kinds[p], self.groups[p], length)
 
+    def read(
+        self, one: Stored, arrays: list[Any], p: str, result: Conversion
+    ) -> tuple[Any, Any, Any]:
+        """(v, g, axes) of p; the result notes where the usual axis is taken of several."""
+        v, g, axes = one.read(arrays, p, self.dims[p])
+        if g is not None and self.dims[p] == "usual" and len(one.fitting(arrays[0], v, p)) > 1:
+            result.along.append(p)
+        return v, g, axes
+
 
 def translate(
-    state: Mapping[str, Any],
-    source: str,
-    target: str,
-    *,
-    dim: Any,
-    kind: Any,
-    groups: Any,
-    rename: Mapping[str, str] | None,
-    like: Mapping[str, Any] | None,
-    form: Any,
-    eps: Any,
-    epsilon: float,
-    exclude: Iterable[str],
+    state: Mapping[str, Any], source: str, target: str, options: Options
 ) -> Conversion:
     """`convert`, with an account of what became of every array."""
     source_row, target_row = row_of(source), row_of(target)
-    exclude = texts("exclude", exclude)
+    exclude = texts("exclude", options.exclude)
     arrays = arrays_of(state, source)
     check_source(arrays, source, exclude)
-    located = renamed(locate(arrays, source, exclude), rename)
+    located = renamed(locate(arrays, source, exclude), options.rename)
     result = Conversion()
     if source_row.owned != target_row.owned:
         lost = {p: keys for p, keys in located.items() if leaf_of(p) == source_row.owned}
         result.steps += [Step(p, "dropped", keys, ()) for p, keys in lost.items()]
         located = {p: keys for p, keys in located.items() if p not in lost}
-    model = {} if like is None else flatten(mapping("like", like), target)
-    wanted = locate(model, target)
-
-    settings = Settings(
-        arrays, located, wanted, kind=kind, groups=groups, form=form, eps=eps, epsilon=epsilon
-    )
+    wanted = names_of(options.like, target)
+    settings = Settings(arrays, located, options, wanted)
     pairs = {p for p, keys in located.items() if len(keys) == 2}
-    places = place(settings.kinds, pairs, target)
-    places |= {p: k for p, k in wanted.items() if p in located and (len(k) == 2) == (p in pairs)}
+    places = as_wanted(place(settings.kinds, pairs, target), wanted)
     moved = source_row.column != target_row.column
-    dims = spread("dim", dim, located)
     ndims = {p: arrays[keys[-1]].ndim for p, keys in located.items()}
     biases = {layer_of(p): arrays[k[-1]].size for p, k in located.items() if leaf_of(p) == "bias"}
     result.kinds = settings.kinds
     for p, keys in located.items():
         one = settings.stored(source_row, keys, p)
         other = settings.stored(target_row, places[p], p)
-        v, g, axes = one.read([arrays[key] for key in keys], p, dims[p])
+        v, g, axes = settings.read(one, [arrays[key] for key in keys], p, result)
         if leaf_of(p) == "weight" and moved:
             bias = biases.get(layer_of(p))
             _check_outputs(p, v.shape, one.kind, one.groups, bias)
@@ -192,9 +204,8 @@ def translate(
         made = other.write(v, g, axes, p, max(ndims.get(join(layer_of(p), "weight"), 0) - 2, 0))
         same = g is None and made[0].shape == arrays[keys[0]].shape and not (moved and v.ndim > 1)
         add(result, p, keys, other.keys, "carried" if same else "converted", made)
-    if like is not None:
-        match(result.arrays, model)
-    called = {keys: p for p, keys in locate(result.arrays, target).items()}
+    match_like(result.arrays, options.like, target)
+    called = {keys: p for p, keys in locate(flatten(result.arrays, target), target).items()}
     result.names = {
         called[step.new]: step.parameter for step in result.steps
         if called.get(step.new, step.parameter) != step.parameter
@@ -211,6 +222,24 @@ def add(
             raise ValueError(f"two parameters would both be called {key!r}")
         result.arrays[key] = x
     result.steps.append(Step(parameter, action, old, new))
+
+
+def names_of(like: Mapping[str, Any] | None, framework: str) -> dict[str, Keys]:
+    """The names of the parameters of a model; none where there is no such model."""
+    return {} if like is None else locate(flatten(mapping("like", like), framework), framework)
+
+
+def as_wanted(places: dict[str, Keys], wanted: Mapping[str, Keys]) -> dict[str, Keys]:
+    """The places, or those that a model has for parameters that are as normalised as here."""
+    return places | {
+        p: keys for p, keys in wanted.items() if p in places and len(keys) == len(places[p])
+    }
+
+
+def match_like(found: Mapping[str, Any], like: Mapping[str, Any] | None, framework: str) -> None:
+    """`match`, with a model of a framework, where there is one."""
+    if like is not None:
+        match(*(flatten(x, framework, lenient=True) for x in (found, like)))
 
 
 def arrays_of(state: Mapping[str, Any], source: str, *, lenient: bool = False) -> dict[str, Any]:
@@ -289,7 +318,7 @@ def spread(what: str, setting: Any, parameters: Mapping[str, Any]) -> dict[str, 
 
 
 def _kinds(
-    requested: dict[str, Any], located: dict[str, Keys], wanted: dict[str, Keys],
+    requested: dict[str, Any], located: dict[str, Keys], wanted: Mapping[str, Keys],
     ndims: dict[str, int],
 ) -> tuple[dict[str, str], set[str]]:
     """{parameter: kind of its layer}, as requested, or by its name and number of axes; and the
@@ -322,14 +351,15 @@ def _by_name(key: str) -> str | None:
 def _is_uncertain(kind: str, shape: tuple[int, ...], bias: int | None, key: str) -> bool:
     """Whether another kind would give the same shapes, and other numbers elsewhere.
 
-    Where the taps of a transposed kernel are reversed, its shape shows nothing; in PyTorch's layout
-    the two sizes of channels do, with the bias. A matrix could be an embedding.
+    Where the taps of a transposed kernel are reversed, its shape shows nothing. In PyTorch's layout
+    its two sizes of channels do, with the bias, unless it could be transposed in groups: one group
+    has as many inputs as outputs. A matrix could be an embedding.
     """
     if kind == "linear":
         return bias is None and leaf_of(key) != "kernel"
     if kind != "conv":
         return False
-    return bias is None or leaf_of(key) == "kernel" or shape[0] == shape[1]
+    return bias is None or leaf_of(key) == "kernel" or not shape[1] or shape[0] % shape[1] == 0
 
 
 def _check_outputs(
@@ -341,10 +371,11 @@ def _check_outputs(
     outputs = shape[LAYOUTS[kind]["minwn"].index("o")]
     outputs *= groups if LAYOUTS[kind]["minwn"].startswith("i") else 1
     if outputs != bias:
+        other = "conv_transpose" if kind in ("conv", "linear") else "conv"
         raise ValueError(
             f"{p} of shape {shape} has {outputs} outputs as a {kind} with groups={groups}, and its "
-            f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: "
-            f"'conv_transpose'}} for instance, or its groups"
+            f"bias has {bias} entries; say what it is, with kind={{{layer_of(p)!r}: {other!r}}} "
+            f"for instance, or its groups"
         )
 
 
@@ -369,9 +400,11 @@ def _array(x: Any, name: str) -> np.ndarray:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """The closest of the names, as the end of a message; without a close one, all of them."""
+    """The closest of the names, as the end of a message; without a close one, some of them."""
+    names = list(names)
+    more = f" and {len(names) - 10} more" * (len(names) > 10)
     closest = did_you_mean(name, names, cutoff=0.4)
-    return closest or f"; there are {', '.join(names) or 'none'}"
+    return closest or f"; there are {', '.join(names[:10]) or 'none'}{more}"
 
 
 def match(found: Mapping[str, Any], model: Mapping[str, Any]) -> None:

@@ -21,13 +21,15 @@ from typing import IO, Any
 import numpy as np
 
 from ..backend import to_numpy
-from ..validation import instance, mapping, shown, texts, whole
+from ..validation import instance, mapping, shown
 from ..validation import path as path_of
 from . import keras, pickles
 from .flax_files import read_msgpack, read_orbax
+from .metadata import below
 from .names import natural
 from .npz import read_npz, write_npz
 from .plain import DTYPES, FileError, Selection, check_name
+from .recognise import check_whole
 from .safetensors import read_safetensors, write_safetensors
 
 __all__ = [
@@ -41,8 +43,13 @@ INDEX = ".index.json"  # what names the parts of a file that was cut
 
 TEXTS = "a mapping from texts to texts"
 ADVICE = "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
-WRITABLE = (".npz", ".safetensors")
-READABLE = (*WRITABLE, *pickles.SUFFIXES, ".msgpack", *keras.SUFFIXES)
+_READERS = {
+    ".npz": read_npz, ".safetensors": read_safetensors,
+    **dict.fromkeys(pickles.SUFFIXES, pickles.read_pickle), ".msgpack": read_msgpack,
+    **dict.fromkeys(keras.SUFFIXES, keras.read_keras),
+}
+_WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
+READABLE, WRITABLE = tuple(_READERS), tuple(_WRITERS)
 
 
 def read(
@@ -62,15 +69,20 @@ def read(
     Raises FileError for anything but plain arrays under plain names, each once, and whole, and
     where a prefix or a pattern fits nothing; ImportError with the package that a file needs.
     """
-    path, limit = path_of("path", path), whole("limit", limit, least=0)
-    return read_selection(path, Selection(limit, texts("only", only), texts("drop", drop)))
+    return read_selection(path, Selection(limit, only, drop), whole=False)
 
 
-def read_selection(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
-    """`read` of what is selected."""
+def read_selection(
+    path: str | os.PathLike[str], selection: Selection, *, whole: bool = True
+) -> tuple[dict[str, Any], dict]:
+    """`read` of what is selected. whole: of each pair of g and v both or neither, or FileError."""
+    path = path_of("path", path)
     try:
         state, metadata = _read(path, selection)
         selection.finish()
+        if whole:
+            check_whole(*selection.parts())
+        metadata = below(metadata, selection.below) if selection.only else metadata
         for name in state:
             check_name(name, FileError)
     except FileError as error:
@@ -97,14 +109,7 @@ def _read(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
         size = status.st_size
         if suffix == INDEX:
             return _read_parts(path, file, size, selection)
-        if suffix == ".npz":
-            return read_npz(file, size, selection)
-        if suffix == ".safetensors":
-            return read_safetensors(file, size, selection)
-        if suffix == ".msgpack":
-            return read_msgpack(path, file, size, selection)
-        reader = keras.read_keras if suffix in keras.SUFFIXES else pickles.read_pickle
-        return reader(path, file, size, selection)
+        return _READERS[suffix](path, file, size, selection)
 
 
 def _read_parts(
@@ -131,9 +136,9 @@ def _read_parts(
             raise FileError(f"its part {part!r} is missing")
         named = [selection.peek(name) for name in homes[part]]
         own = {name for name in named if name is not None}
-        state |= (below := _read(path.parent / part, selection)[0])
+        state |= (there := _read(path.parent / part, selection)[0])
         left = set() if selection.left is None else set(selection.left)
-        wrong = own.symmetric_difference(below) - left
+        wrong = own.symmetric_difference(there) - left
         if wrong:
             raise FileError(f"{min(wrong)!r} is not where the index says, in {part!r}")
     return state, {}
@@ -163,7 +168,6 @@ def write(
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path}: a folder, a pipe or a device; give a file")
-    writer = {".npz": write_npz, ".safetensors": write_safetensors}[path.suffix.lower()]
     arrays = {}
     for name, x in state.items():
         check_name(instance("a name", name, str, "text as names"), ValueError)
@@ -183,20 +187,19 @@ def write(
         "minwn_version": sys.modules["minwn"].__version__,
     }
     with _replacing(path) as file:
-        writer(file, arrays, dict(sorted(stamped.items())))
-        _read_back(file, path.suffix.lower(), arrays, stamped)
+        _WRITERS[path.suffix.lower()](file, arrays, dict(sorted(stamped.items())))
+        _read_back(path, file, arrays, stamped)
 
 
 def _read_back(
-    file: IO[bytes], suffix: str, arrays: Mapping[str, Any], metadata: Mapping[str, str]
+    path: Path, file: IO[bytes], arrays: Mapping[str, Any], metadata: Mapping[str, str]
 ) -> None:
     """ValueError where what was written does not come back as it is."""
     file.flush()
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    reader = read_npz if suffix == ".npz" else read_safetensors
     try:
-        found, said = reader(file, size, Selection(size))
+        found, said = _READERS[path.suffix.lower()](path, file, size, Selection(size))
     except FileError as error:
         raise ValueError(f"such a file could not be read again: {error}; not written") from None
     if said != metadata or found.keys() != arrays.keys() or any(
@@ -254,8 +257,10 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
                 os.replace(new, path)
         if os.name == "nt":  # where an open file cannot be moved
             os.replace(new, path)
-    except BaseException:  # an interrupt from the keyboard too
+    except BaseException as error:  # an interrupt from the keyboard too
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            error.filename = str(path)  # a full disk does not say where
         raise
     with contextlib.suppress(OSError):  # so that the new name outlives a crash; not on all systems
         directory = os.open(path.parent, os.O_RDONLY)

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .plain import DTYPES, FileError, Selection, leaves
+from .plain import FileError, Selection, leaves
 
 __all__ = ["read_msgpack", "read_orbax"]
 
@@ -39,7 +39,7 @@ def read_msgpack(
         raise FileError(f"damaged, or not of Flax: {str(error)[:100]}") from None
     if not isinstance(tree, Mapping):
         raise FileError(f"it holds a {type(tree).__name__} and no names")
-    return _chosen(tree, selection), {}
+    return selection.gather(_named_leaves(tree), _array), {}
 
 
 def read_orbax(path: Path, selection: Selection) -> tuple[dict[str, Any], dict]:
@@ -76,20 +76,23 @@ def _restored(path: Path, prefix: str, selection: Selection) -> dict[str, Any]:
             described = checkpointer.metadata(path.absolute())
             described = getattr(described, "item_metadata", described)
             described = getattr(described, "tree", described)
-            plain = orbax.RestoreArgs(restore_type=np.ndarray)
-            for name, x in leaves(described, prefix):
-                if hasattr(x, "shape") and hasattr(x, "dtype") and x.dtype is not None:
-                    new = selection.peek(_named(name))
-                    if new is not None:
+            wanted = set()
+            for name, x in _named_leaves(described, prefix):
+                new = selection.peek(name)
+                if new is not None:
+                    wanted.add(id(x))
+                    if hasattr(x, "shape") and hasattr(x, "dtype") and x.dtype is not None:
                         selection.take(new, tuple(x.shape), np.dtype(x.dtype).itemsize)
+            plain = orbax.RestoreArgs(restore_type=np.ndarray)
             restored = checkpointer.restore(
-                path.absolute(), restore_args=tree.map(lambda _: plain, described)
+                path.absolute(), restore_args=tree.map(lambda _: plain, described),
+                item=tree.map(lambda x: x if id(x) in wanted else orbax.PLACEHOLDER, described),
             )
         except FileError:
             raise
         except Exception as error:  # of Orbax, TensorStore and JAX
             raise FileError(f"damaged, or not of Orbax: {str(error)[:100]}") from None
-    return _chosen(restored, selection, prefix, counted=True)
+    return selection.gather(_named_leaves(restored, prefix), _array, counted=True)
 
 
 @contextlib.contextmanager
@@ -106,34 +109,12 @@ def _silence() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _chosen(
-    tree: Any, selection: Selection, prefix: str = "", counted: bool = False
-) -> dict[str, Any]:
-    """The arrays of a tree that are selected."""
-    state, seen = {}, set()
-    for old, x in _named_leaves(tree, prefix):
-        if old in seen:
-            raise FileError(f"{old!r} is there twice")
-        seen.add(old)
-        name = selection.name(old)
-        if name is None:
-            continue
-        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-            if selection.left is not None:
-                selection.left[name] = "None" if x is None else f"of type {type(x).__name__}"
-            continue
-        if str(x.dtype) not in DTYPES.values():
-            selection.refuse(name, f"an array of {x.dtype}")
-            continue
-        if not counted:
-            selection.take(name, tuple(x.shape), x.dtype.itemsize)
-        state[name] = np.array(x, order="C")
-    return state
+def _named_leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    return ((_named(name), x) for name, x in leaves(tree, prefix))
 
 
-def _named_leaves(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, x in leaves(tree, prefix):
-        yield _named(name), x
+def _array(x: Any) -> Any:
+    return np.array(x, order="C")
 
 
 def _named(name: str) -> str:

@@ -10,7 +10,6 @@ in float64 and rounded once. `minwn.nn.fold` does the same to a module.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,8 +18,20 @@ import numpy as np
 from ..backend import dtype_of, is_floating
 from ..nn.module import join
 from ..validation import texts
-from .convert import Conversion, Settings, add, arrays_of, near, renamed, row_of, spread
-from .names import COLLECTIONS, Keys, layer_of, leaf_of, locate, place, plain_name, unflatten
+from .convert import (
+    Conversion,
+    Options,
+    Settings,
+    add,
+    arrays_of,
+    as_wanted,
+    match_like,
+    names_of,
+    near,
+    renamed,
+    row_of,
+)
+from .names import COLLECTIONS, layer_of, leaf_of, locate, place, plain_name, unflatten
 from .recognise import check_source
 from .stored import folded, narrowed, norms
 
@@ -54,10 +65,9 @@ def fold(
     Raises ZeroNormError where v is zero in a slice and h has no eps, ValueError for names of
     another framework, for a g that fits no axes of its v and for weights beyond the dtype.
     """
-    found = folding(
-        state, source, names=names, dim=dim, kind=kind, groups=groups, rename=rename,
-        exclude=exclude, form=form, eps=eps, epsilon=epsilon, dtype=dtype,
-    ).arrays
+    found = folding(state, source, Options(
+        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, dtype,
+    )).arrays
     return _as_given(found, state, source)
 
 
@@ -87,35 +97,27 @@ def split(
     Raises ZeroNormError where w is zero in a slice and h has no eps, ValueError for a state that is
     normalised already, a pattern that fits no weight, and norms beyond the dtype.
     """
-    found = splitting(
-        state, target, names=names, dim=dim, kind=kind, groups=groups, rename=rename,
-        exclude=exclude, form=form, eps=eps, epsilon=epsilon, dtype=dtype,
-    ).arrays
+    found = splitting(state, target, Options(
+        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, dtype,
+    )).arrays
     return _as_given(found, state, target)
 
 
-def folding(
-    state: Mapping[str, Any], source: str, *, names: Any, dim: Any, kind: Any, groups: Any,
-    rename: Mapping[str, str] | None, exclude: Iterable[str], form: Any, eps: Any, epsilon: float,
-    dtype: Any,
-) -> Conversion:
+def folding(state: Mapping[str, Any], source: str, options: Options) -> Conversion:
     """`fold`, with an account of what became of every array."""
-    row, exclude = row_of(source), texts("exclude", exclude)
+    row, exclude = row_of(source), texts("exclude", options.exclude)
     arrays, others = _parted(state, source, source, exclude)
     old = locate(arrays, source, exclude)
-    located, plain = renamed(old, rename), plain_name(arrays, source, exclude)
+    located, plain = renamed(old, options.rename), plain_name(arrays, source, exclude)
     plain = {new: _moved(plain[p], p, new) for p, new in zip(old, located, strict=True)}
     pairs = [p for p, keys in located.items() if len(keys) == 2]
-    chosen = _chosen(names, pairs, located, "is normalised")
-    settings = Settings(
-        arrays, located, {}, kind=kind, groups=groups, form=form, eps=eps, epsilon=epsilon
-    )
-    dims = spread("dim", dim, located)
-    result = Conversion(kinds=settings.kinds)
+    chosen = _chosen(options.names, pairs, located, "is normalised")
+    settings = Settings(arrays, located, options)
+    result, dtype = Conversion(kinds=settings.kinds), options.dtype
     for p, keys in located.items():
         if p in chosen:
             one = settings.stored(row, keys, p)
-            v, g, _ = one.read([arrays[key] for key in keys], p, dims[p])
+            v, g, _ = settings.read(one, [arrays[key] for key in keys], p, result)
             w = folded(g, v, one, p, v.dtype if dtype is None else dtype_of(dtype))
             if not np.isfinite(w).all():
                 count = int((~np.isfinite(w)).sum())
@@ -126,28 +128,21 @@ def folding(
             if len(keys) == 2 and p not in old:  # it was renamed
                 new = place(settings.kinds, {p}, source)[p]
             add(result, p, keys, new, "carried", [cast(arrays[key], dtype, key) for key in keys])
-    for name, x in others.items():
-        add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    return _collected_as(result, state, source)
+    return _finished(result, others, state, source, options)
 
 
-def splitting(
-    state: Mapping[str, Any], target: str, *, names: Any, dim: Any, kind: Any, groups: Any,
-    rename: Mapping[str, str] | None, exclude: Iterable[str], form: Any, eps: Any, epsilon: float,
-    dtype: Any,
-) -> Conversion:
+def splitting(state: Mapping[str, Any], target: str, options: Options) -> Conversion:
     """`split`, with an account of what became of every array."""
-    row, exclude = row_of(target), texts("exclude", exclude)
+    row, exclude = row_of(target), texts("exclude", options.exclude)
     arrays, others = _parted(state, target, "plain", exclude)
-    located = renamed(locate(arrays, target, exclude), rename)
+    located = renamed(locate(arrays, target, exclude), options.rename)
+    names, dtype = options.names, options.dtype
     weights = [p for p, keys in located.items() if _is_weight(p, arrays[keys[0]], names)]
     chosen = _chosen(names, weights, located, "is a weight with two axes or more")
-    settings = Settings(
-        arrays, located, {}, kind=kind, groups=groups, form=form, eps=eps, epsilon=epsilon
-    )
-    dims = spread("dim", dim, located)
+    wanted = names_of(options.like, target)
+    settings = Settings(arrays, located, options, wanted)
     leaves = {p: leaf_of(keys[0]) for p, keys in located.items()} if target == "flax" else {}
-    places = place(settings.kinds, chosen, target, leaves)
+    places = as_wanted(place(settings.kinds, chosen, target, leaves), wanted)
     result = Conversion(kinds=settings.kinds)
     for p, keys in located.items():
         x = cast(arrays[keys[0]], dtype, keys[0])
@@ -156,16 +151,13 @@ def splitting(
             continue
         other = settings.stored(row, places[p], p)
         v, _, _ = settings.stored(row, keys, p).read([x], p, None)
-        kind = other.layout(p)[0]
-        dim = dims[p]
-        if isinstance(dim, str) and dim in ("default", "infer"):
-            dim = _default(target, kind, v.ndim)
+        kind, dim = other.layout(p)[0], settings.dims[p]
+        if isinstance(dim, str) and dim in ("default", "infer", "usual"):
+            dim = other.usual_axis(kind, v.ndim)
         axes = other.axes(v.shape, kind, dim)
         made = other.write(v, norms(v, axes, other.length, p), axes, p, 0)
         add(result, p, keys, places[p], "split", made)
-    for name, x in others.items():
-        add(result, name, (name,), (name,), "carried", [cast(x, dtype, name)])
-    return _collected_as(result, state, target)
+    return _finished(result, others, state, target, options)
 
 
 def cast(x: Any, dtype: Any, name: str) -> Any:
@@ -213,14 +205,6 @@ def _is_weight(p: str, x: Any, names: Any) -> bool:
     return x.ndim > 1 and leaf_of(p).startswith(("weight", "kernel", "embedding"))
 
 
-def _default(target: str, kind: str, ndim: int) -> int:
-    """The axis, in minwn's layout, that keeps a norm each where nothing else is said."""
-    if target == "flax":  # the last in its own layout
-        last = {"linear": 0, "conv": 0, "conv_transpose": 1, "transpose_kernel": 0}
-        return last.get(kind, ndim - 1)
-    return 1 if target == "equinox" and kind in ("conv_transpose", "transpose_kernel") else 0
-
-
 # ---- names --------------------------------------------------------------------------------------
 
 
@@ -232,20 +216,22 @@ def _moved(plain: str, old: str, new: str) -> str:
     return join(collection, layer_of(new), leaf if leaf_of(new) == leaf_of(old) else leaf_of(new))
 
 
-def _collected_as(result: Conversion, state: Mapping[str, Any], framework: str) -> Conversion:
-    """The result without the collection params, where the given state of Flax has none."""
-    if framework != "flax" or any(f"{name}.".startswith(COLLECTIONS) for name in state):
-        return result
-    steps = [
-        replace(step, old=_uncollected(step.old), new=_uncollected(step.new))
-        for step in result.steps
-    ]
-    arrays = {name.removeprefix("params."): x for name, x in result.arrays.items()}
-    return replace(result, arrays=arrays, steps=steps)
-
-
-def _uncollected(keys: Keys) -> Keys:
-    return tuple(key.removeprefix("params.") for key in keys)
+def _finished(
+    result: Conversion, others: Mapping[str, Any], state: Mapping[str, Any], framework: str,
+    options: Options,
+) -> Conversion:
+    """The result with the other collections; without the collection params, where the given state
+    of Flax has none; matched with the model that it must be like."""
+    for name, x in others.items():
+        add(result, name, (name,), (name,), "carried", [cast(x, options.dtype, name)])
+    if framework == "flax" and not any(f"{name}.".startswith(COLLECTIONS) for name in state):
+        for step in result.steps:
+            step.old, step.new = (
+                tuple(key.removeprefix("params.") for key in keys) for keys in (step.old, step.new)
+            )
+        result.arrays = {name.removeprefix("params."): x for name, x in result.arrays.items()}
+    match_like(result.arrays, options.like, framework)
+    return result
 
 
 def _as_given(flat: dict[str, Any], state: Mapping[str, Any], framework: str) -> dict[str, Any]:

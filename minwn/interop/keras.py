@@ -1,20 +1,21 @@
 """What Keras wrote, .h5, .weights.h5 and .keras: read by h5py, without Keras and without its code.
 
 A layer has its name in the model, and its variables have Flax's names, because the layouts are
-the same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is the kind
-"transpose_kernel".
+the same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is of the kind
+"transpose_kernel", which the metadata says.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from .plain import DTYPES, FileError, Selection
+from .plain import FileError, Selection, leaves
 
 __all__ = ["SUFFIXES", "read_keras"]
 
@@ -35,7 +36,7 @@ _FLAX = {"gamma": "scale", "beta": "bias", "moving_mean": "mean", "moving_varian
 def read_keras(
     path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
-    """({name: array}, {}) of a file that Keras wrote.
+    """({name: array}, metadata) of a file that Keras wrote.
 
     Raises ImportError without h5py, and FileError for a file that is damaged or too large.
     """
@@ -48,7 +49,7 @@ def read_keras(
         source = io.BytesIO(_member(file, selection.limit))
     try:
         with h5py.File(source, "r") as archive:
-            return _state(h5py, archive, selection), {}
+            return _state(h5py, archive, selection)
     except (FileError, MemoryError):
         raise
     except Exception as error:  # of the library below h5py
@@ -72,53 +73,68 @@ def _member(file: IO[bytes], limit: int) -> bytes:
         raise FileError(f"damaged, or not of Keras: {error}") from None
 
 
-def _state(h5py: Any, archive: Any, selection: Selection) -> dict[str, Any]:
+def _state(
+    h5py: Any, archive: Any, selection: Selection
+) -> tuple[dict[str, Any], dict[str, str]]:
     datasets: list[tuple[str, Any]] = []
+    kinds, transposed = {}, _transposed(archive)
 
-    def visit(name: str, x: Any) -> None:
-        if isinstance(x, h5py.Dataset):
-            datasets.append((name, x))
+    def visit(path: str, x: Any) -> None:
+        if not isinstance(x, h5py.Dataset):
+            return
+        name, kind = _name(archive, path)
+        layer = name.rpartition(".")[0]
+        if kind.endswith("_transpose") or layer.rpartition(".")[2] in transposed:
+            kinds[f"{layer}.weight"] = "transpose_kernel"
+        datasets.append((name, x))
+
+    def refused(x: Any) -> str | None:
+        if x.is_virtual or x.external:
+            raise FileError(f"{x.name!r} lies in another file")
+        return "an empty array" if x.shape is None else None
+
+    def array(x: Any) -> Any:
+        return np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
 
     archive.visititems(visit)  # which follows no link to another file
-    state, seen = {}, set()
-    for path, x in datasets:
-        old = _name(archive, path)
-        if old in seen:
-            raise FileError(f"{old!r} is there twice")
-        seen.add(old)
-        name = selection.name(old)
-        if name is None:
-            continue
-        if x.is_virtual or x.external:
-            raise FileError(f"{old!r} lies in another file")
-        if x.dtype.name not in DTYPES.values() or x.shape is None:
-            selection.refuse(name, f"an array of {x.dtype}")
-            continue
-        selection.take(name, x.shape, x.dtype.itemsize)
-        state[name] = np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
-    return state
+    state = selection.gather(datasets, array, refused=refused)
+    return state, {"kinds": json.dumps(kinds)} if kinds else {}
 
 
-def _name(archive: Any, path: str) -> str:
-    """The name of a variable: its layer's own, and what Flax calls it."""
+def _transposed(archive: Any) -> set[Any]:
+    """The names of the transposed convolutions in a .h5, which has the model's description."""
+    try:
+        said = dict(leaves(json.loads(archive.attrs.get("model_config", "{}"))))
+    except (ValueError, TypeError, RecursionError):
+        return set()
+    return {
+        said.get(f"{key.removesuffix('class_name')}config.name") for key, x in said.items()
+        if key.endswith("class_name") and str(x).endswith("Transpose")
+    }
+
+
+def _name(archive: Any, path: str) -> tuple[str, str]:
+    """The name of a variable, its layer's own and what Flax calls it, and the kind of its layer."""
     levels = path.split("/")
     if "vars" in levels[:-1]:  # layers/conv1d/vars/0, and the layer's own name as an attribute
-        names, here = [], ""
+        names, here, own = [], "", None
         for level in levels[:-2]:
             here = f"{here}/{level}"
             own = archive[here].get("vars")
             own = None if own is None else own.attrs.get("name")
             if level not in ("layers", "vars"):
                 names.append(own if isinstance(own, str) and own else level)
-        kind = re.sub(r"_\d+$", "", levels[-3] if len(levels) > 2 else "")
+        # By its class as a rule; of a layer in a wrapper only the name tells it.
+        kinds = [re.sub(r"_\d+$", "", x) for x in (levels[-3] if len(levels) > 2 else "", str(own))]
+        kind = next((kind for kind in kinds if kind in _NUMBERED), "")
         numbered, last = _NUMBERED.get(kind, ()), levels[-1]
         if last.isdecimal() and int(last) < len(numbered):
             last = numbered[int(last)]
-        return ".".join([*names, last])
+        return ".".join([*names, last]), kind
     if levels[0] == "model_weights":
         levels = levels[1:]
     layer, rest = levels[0], levels[1:]  # c/sequential/c/kernel:0, of the first files of Keras
     if layer in rest[:-1]:
         rest = rest[len(rest) - rest[::-1].index(layer):]
     last = rest[-1].partition(":")[0] if rest else ""
-    return ".".join([layer, *rest[:-1], _FLAX.get(last, last)] if rest else [layer])
+    return ".".join([layer, *rest[:-1], _FLAX.get(last, last)] if rest else [layer]), ""

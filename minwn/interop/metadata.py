@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .names import FRAMEWORKS
 from .plain import FileError
 
-__all__ = ["about", "framework", "lengths", "number", "texts"]
+__all__ = ["about", "below", "framework", "lengths", "number", "texts"]
 
 
 def about(
@@ -47,25 +48,46 @@ def framework(metadata: Mapping[str, str], requested: str | None) -> str | None:
 
 def lengths(metadata: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """{name of g: (form, eps)}, as `about` wrote it."""
-    try:
-        found = json.loads(metadata.get("weight_norm", "{}"))
-        return {p: (str(form), float(eps)) for p, (form, eps) in found.items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise FileError("what the file says of its weight norms is damaged") from None
+    return _said(metadata, "weight_norm", lambda x: (str(x[0]), float(x[1])))
 
 
 def texts(metadata: Mapping[str, str], key: str) -> dict[str, str]:
     """{parameter: text}, as `about` wrote it for "kinds" and "names"."""
+    return {p: x for p, x in _said(metadata, key, lambda x: x).items() if isinstance(x, str)}
+
+
+def _said(metadata: Mapping[str, str], key: str, value: Callable[[Any], Any]) -> dict[str, Any]:
     try:
-        found = json.loads(metadata.get(key, "{}"))
-        return {p: x for p, x in found.items() if isinstance(x, str)}
-    except (ValueError, AttributeError, RecursionError):
+        return {p: value(x) for p, x in json.loads(metadata.get(key, "{}")).items()}
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         raise FileError(f"what the file says of its {key} is damaged") from None
 
 
-def number(metadata: Mapping[str, str], key: str, default: float) -> float:
-    """The number under that key, or the default.  Raises FileError for other text."""
+def below(
+    metadata: Mapping[str, str], name: Callable[[str], str | None]
+) -> dict[str, str]:
+    """What the metadata says of the parameters that have a `name`, under that name."""
+    found = dict(metadata)
+    with contextlib.suppress(FileError, KeyError):  # damaged; that is said where it is used
+        names = {p: new for p, x in texts(found, "names").items() if (new := name(x))}
+        given: dict[str, dict[str, Any]] = {
+            "weight_norm": {**lengths(found)}, "kinds": {**texts(found, "kinds")},
+            "names": {**names},
+        }
+        for key in given.keys() & found:
+            kept = {new: x for p, x in given[key].items() if (new := name(p))}
+            found[key] = json.dumps(kept, sort_keys=True)
+    return found
+
+
+def number(
+    metadata: Mapping[str, str], key: str, requested: float | None, default: float
+) -> float:
+    """The number of a file, or as requested; FileError where they differ, and for other text."""
     try:
-        return float(metadata.get(key, default))
+        found = float(metadata.get(key, default if requested is None else requested))
     except ValueError:
         raise FileError(f"the file says {key}={metadata[key]!r}, which is no number") from None
+    if requested not in (None, found):
+        raise FileError(f"the file says {key}={found!r}, not {requested!r}; leave {key} out")
+    return found

@@ -17,12 +17,13 @@ from ..nn.conv import ConvTranspose
 from ..nn.module import join
 from ..tensors import Tensor
 from ..validation import choice, instance, mapping
-from .convert import convert, match, parameters, renamed, translate, with_names
-from .files import LIMIT, read, write
+from .convert import Options, convert, match, parameters, renamed, translate, with_names
+from .files import LIMIT, read_selection, write
 from .fold import fold as fold_state
 from .fold import split as split_state
 from .metadata import about, framework, lengths, number, texts
 from .names import FRAMEWORKS, flatten, locate
+from .plain import Selection
 from .recognise import recognise, unwrapped
 
 __all__ = ["load", "save", "settings"]
@@ -56,9 +57,8 @@ def save(
     _check_scales(module, target)
     options, names = settings(module), parameters(state, "minwn", rename).items()
     options = {s: {new: x[old] for new, old in names if old in x} for s, x in options.items()}
-    found = translate(
-        state, "minwn", target, rename=rename, like=like, epsilon=epsilon, exclude=(), **options
-    )
+    given = Options(rename=rename, like=like, epsilon=epsilon, **options)
+    found = translate(state, "minwn", target, given)
     pairs = {p: keys[0] for p, keys in locate(found.arrays, target).items() if p in options["form"]}
     known = {g: (options["form"][p], options["eps"][p]) for p, g in pairs.items()}
     write(path, found.arrays, about(target, epsilon, known, found.kinds, found.names))
@@ -96,19 +96,19 @@ def load(
         mapping("rename", rename, "a mapping of names, {old: new}")
     if epsilon is not None:
         epsilon = forms.check("inside", epsilon, name="epsilon")
-    arrays, metadata = read(path, limit=limit, only=only, drop=drop)
+    arrays, metadata = read_selection(path, Selection(limit, only, drop))
     source = framework(metadata, source)
     if "framework" not in metadata and source not in ("flax", "equinox"):
         arrays, _ = unwrapped(arrays)
     if source is None:
         known = recognise(arrays)
         source = "minwn" if known in (None, "torch") else known
-    if epsilon is None:
-        epsilon = number(metadata, "epsilon", 1e-12)
+    epsilon = number(metadata, "epsilon", epsilon, 1e-12)
     model, saved, called = module.state_dict(), lengths(metadata), texts(metadata, "names")
     if called:
         rename = with_names(rename, called, locate(flatten(arrays, source), source))
-    found = _fitted(module, model, flatten(arrays, source), source, rename, epsilon, saved)
+    kinds = texts(metadata, "kinds")
+    found = _fitted(module, model, flatten(arrays, source), source, rename, epsilon, saved, kinds)
     for g, length in _lengths(module).items():
         given = saved.get(found.gains.get(g, g), length)
         if given != length:
@@ -141,6 +141,7 @@ class _Fitted(NamedTuple):
 def _fitted(
     module: Module, model: Mapping[str, Any], arrays: dict[str, Any], source: str,
     rename: Mapping[str, str] | None, epsilon: float, saved: Mapping[str, tuple[str, float]],
+    kinds: Mapping[str, str],
 ) -> _Fitted:
     """The arrays of a file under the names of the module, normalised where it is."""
     try:
@@ -159,6 +160,7 @@ def _fitted(
         return _Fitted(arrays, {g: g for g in model}, fold, split)
     _check_scales(module, source)
     options = {s: {p: x[p] for p in names if p in x} for s, x in settings(module).items()}
+    options["kind"] |= {p: kinds[q] for p, q in names.items() if q in kinds}
     gains = {new[p][0]: old[names[p]][0] for p in both}
     if fold:
         arrays = _folded(arrays, source, [names[p] for p in fold], saved, epsilon)

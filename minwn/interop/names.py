@@ -217,8 +217,8 @@ def _suffixes(
                     pairs[name] = partner
             elif partner is None and certain and not halves:
                 raise ValueError(
-                    f"{name!r} without its {partners[0]!r}; both are needed, or an exception for "
-                    f"{match['path'] + match['name']!r} where it is no weight norm"
+                    f"{name!r} without its {partners[0]!r}; both are needed, or, where it is no "
+                    f"weight norm, exclude={match['path'] + match['name']!r}"
                 )
     return pairs, []
 
@@ -273,7 +273,7 @@ def plain_name(state: Iterable[str], framework: str, exclude: Iterable[str] = ()
 def _parameter(
     name: str, framework: str, is_pair: bool, wrapped: set[str], known: set[str]
 ) -> str:
-    levels = name.split(".")
+    levels, given = name.split("."), layer_of(name)
     for n in range(len(levels) - 1, 0, -1):  # the innermost wrapper first
         if ".".join(levels[:n]) in wrapped:
             del levels[n - 1]
@@ -284,6 +284,9 @@ def _parameter(
         statistics = {join(collection, path, x) for x in ("mean", "var")}
         if leaf in ("mean", "var") and statistics <= known:
             collection = "batch_stats"  # in nnx they stand with the parameters
+        weights = [x for x in ("kernel", "embedding", "scale") if join(given, x) in known]
+        if leaf in weights[1:]:  # the weight is another; this is a parameter called so
+            return join(path, leaf)
         return join(path, FLAX_NAMES.get((collection, leaf), leaf))
     match = _pattern(FRAMEWORKS[framework].v).fullmatch(name) if is_pair else None
     return match["path"] + match["name"] if match else name
@@ -399,7 +402,8 @@ def flatten(state: Mapping[str, Any], framework: str, *, lenient: bool = False) 
             raise ValueError(f"{name!r}: join the levels by dots, flatten_dict(params, sep='.')")
         if not name.startswith(COLLECTIONS) and not lenient:
             raise ValueError(
-                f"{name!r} is in neither of the collections params and batch_stats; leave it out"
+                f"{name!r} is in neither of the collections params and batch_stats; leave it out, "
+                f"with drop={name.partition('.')[0]!r}"
             )
     return flat
 

@@ -13,6 +13,7 @@ import math
 import os
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -26,7 +27,9 @@ _LONG = "__metadata__"
 _COMMENT = 2**16 - 1  # bytes
 
 
-def read_npz(file: IO[bytes], size: int, selection: Selection) -> tuple[dict[str, Any], dict]:
+def read_npz(
+    path: Path, file: IO[bytes], size: int, selection: Selection
+) -> tuple[dict[str, Any], dict]:
     """The arrays and metadata of an open .npz of `size` bytes.  Raises FileError."""
     import zipfile
     import zlib

@@ -7,6 +7,7 @@ are joined by dots. What is no tensor is left out.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ __all__ = ["SUFFIXES", "read_pickle"]
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 _EXPORT = (
-    "where you trust it, load it and export the weights alone: "
+    "where you trust it, load it with {} and export the weights alone: "
     "torch.save(model.state_dict(), 'weights.pt')"
 )
 
@@ -36,38 +37,25 @@ def read_pickle(
     if not isinstance(tree, Mapping | list | tuple):
         kind = type(tree).__name__
         raise FileError(f"it holds a {kind} and no names; save a state_dict()")
-    state, seen = {}, set()
-    for old, x in leaves(tree):
-        if old in seen:
-            raise FileError(f"{old!r} is there twice")
-        seen.add(old)
-        name = selection.name(old)
-        if name is None:
-            continue
-        if not isinstance(x, torch.Tensor):
-            _leave(selection, name, x)
-            continue
-        dtype = str(x.dtype).removeprefix("torch.")
-        if dtype not in DTYPES.values() or x.layout != torch.strided or x.is_nested:
-            selection.refuse(name, f"a tensor of {dtype}, {str(x.layout).removeprefix('torch.')}")
-        elif x.device.type != "cpu":
-            selection.refuse(name, f"a tensor on the device {x.device}, without its numbers")
-        else:
-            selection.take(name, tuple(x.shape), x.element_size())
-            state[name] = _array(torch, x, dtype)
-    return state, {}
+    return selection.gather(leaves(tree), _array, refused=_refused), {}
 
 
-def _leave(selection: Selection, name: str, x: Any) -> None:
-    """Note what is no array: a count of steps, a learning rate, a text."""
-    if selection.left is not None:
-        selection.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+def _refused(x: Any) -> str | None:
+    """What a tensor is, where it is not plain numbers in memory."""
+    dtype, torch = str(x.dtype).removeprefix("torch."), sys.modules["torch"]
+    if not isinstance(x, torch.Tensor):
+        return f"of type {type(x).__name__}"
+    if dtype not in DTYPES.values() or x.layout != torch.strided or x.is_nested:
+        return f"a tensor of {dtype}, {str(x.layout).removeprefix('torch.')}"
+    if x.device.type != "cpu":
+        return f"a tensor on the device {x.device}, without its numbers"
+    return None
 
 
-def _array(torch: Any, x: Any, dtype: str) -> Any:
+def _array(x: Any) -> Any:
     x = x.detach().resolve_conj().resolve_neg().contiguous()
-    if dtype == "bfloat16":
-        return x.view(torch.int16).numpy().view(dtype_of(dtype)).copy()
+    if str(x.dtype) == "torch.bfloat16":
+        return x.view(sys.modules["torch"].int16).numpy().view(dtype_of("bfloat16")).copy()
     return x.numpy().copy()
 
 
@@ -83,13 +71,14 @@ def _load(torch: Any, path: Path, file: IO[bytes], size: int, limit: int) -> Any
             # Of an archive, only the tensors that are wanted get into memory.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
     except Exception as error:  # PyTorch's own, and any that its bindings raise
-        code = re.search(r"Unsupported (?:global: GLOBAL|class) ([\w.]+)", str(error))
+        export = _EXPORT.format("weights_only=False")
+        code = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
         if code is None:
             raise FileError(
-                f"damaged, or not weights of torch.save ({type(error).__name__}); {_EXPORT}"
+                f"damaged, or not weights of torch.save ({type(error).__name__}); {export}"
             ) from None
         raise FileError(
-            f"it needs the code of {code[1]}, and a file is not let run code; {_EXPORT}"
+            f"it needs the code of {code[1]}, and a file is not let run code; {export}"
         ) from None
 
 
@@ -104,21 +93,23 @@ def _check_archive(file: IO[bytes]) -> None:
         with zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
                 kind = member.compress_type
+                if "/code/" in member.filename:
+                    raise FileError(
+                        f"it is TorchScript, which is code; {_EXPORT.format('torch.jit.load')}"
+                    )
                 if kind != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                     raise FileError(
                         f"{member.filename!r} in it is compressed, which torch.save never does"
                     )
-            wrong = archive.testzip()
+            summed = any(member.CRC for member in archive.infolist())  # or compute_crc32=False
+            wrong = archive.testzip() if summed else None
     except FileError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
             NotImplementedError) as error:
         raise FileError(f"damaged, or not of torch.save: {error}") from None
     if wrong is not None:
-        raise FileError(
-            f"damaged: the sum of {wrong!r} is wrong; if it was saved without sums "
-            f"(compute_crc32=False), save it again with them"
-        )
+        raise FileError(f"damaged: the sum of {wrong!r} is wrong")
 
 
 def _package() -> Any:

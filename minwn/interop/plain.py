@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..validation import did_you_mean
+from ..validation import did_you_mean, texts, whole
 
 __all__ = ["DTYPES", "FileError", "Selection", "check_name", "check_shape", "leaves"]
 
@@ -37,34 +37,35 @@ class Selection:
         self, limit: int, only: Iterable[str] = (), drop: Iterable[str] = (),
         left: dict[str, str] | None = None,
     ) -> None:
-        self.limit, self.taken, self.left = limit, 0, left
-        longest = sorted((prefix.rstrip(".") for prefix in only), key=len, reverse=True)
+        self.limit, self.taken, self.left = whole("limit", limit, least=0), 0, left
+        prefixes = (prefix.rstrip(".") for prefix in texts("only", only))
+        longest = sorted(prefixes, key=len, reverse=True)
         self.only = dict.fromkeys(longest, False)  # of two that fit, the longer counts
-        self.drop = dict.fromkeys(drop, False)
+        self.drop = dict.fromkeys(texts("drop", drop), False)
         self.dropped: list[str] = []
         self._old: dict[str, str] = {}  # new name -> old
 
-    def name(self, old: str) -> str | None:
+    def peek(self, old: str) -> str | None:
         """The name under which an array is read, or None where it is not."""
-        new = self._below(old)
+        new = self.below(old)
         if new is None:
-            self.dropped.append(old)
             return None
         levels = [new, *_above(new)]
         fits = [x for x in self.drop if any(fnmatchcase(level, x) for level in levels)]
         self.drop |= dict.fromkeys(fits, True)
-        if fits:
+        return None if fits else new
+
+    def name(self, old: str) -> str | None:
+        """`peek`, with a note of what becomes of the array."""
+        new = self.peek(old)
+        if new is None:
             self.dropped.append(old)
-            return None
-        if self._old.setdefault(new, old) != old:
+        elif self._old.setdefault(new, old) != old:
             raise FileError(f"{self._old[new]!r} and {old!r} would both be called {new!r}")
         return new
 
-    def peek(self, old: str) -> str | None:
-        """`name`, without a note that it was asked for."""
-        return Selection(0, self.only, self.drop).name(old)
-
-    def _below(self, old: str) -> str | None:
+    def below(self, old: str) -> str | None:
+        """The name without the prefix that it is below; None where it is below none."""
         if not self.only:
             return old
         collection, _, rest = old.partition(".")
@@ -91,13 +92,49 @@ class Selection:
             raise FileError(f"{name!r} is {why}, and a state holds {held}")
         self.left[name] = why
 
+    def gather(
+        self, items: Iterable[tuple[str, Any]], array: Callable[[Any], Any], *,
+        refused: Callable[[Any], str | None] = lambda x: None, counted: bool = False,
+    ) -> dict[str, Any]:
+        """{name: array(value)} of what is selected of (name, value), each name once.
+
+        What has no dtype is left out. refused: what a value is, where a state cannot hold it.
+        counted: its memory is already.
+        """
+        state, seen = {}, set()
+        for old, x in items:
+            if old in seen:
+                raise FileError(f"{old!r} is there twice")
+            seen.add(old)
+            name = self.name(old)
+            if name is None:
+                continue
+            if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+                if self.left is not None:
+                    self.left[name] = "None" if x is None else f"of type {type(x).__name__}"
+                continue
+            dtype = getattr(x.dtype, "name", str(x.dtype).removeprefix("torch."))
+            why = refused(x) or (None if dtype in DTYPES.values() else f"an array of {dtype}")
+            if why:
+                self.refuse(name, why)
+                continue
+            if not counted:
+                self.take(name, tuple(x.shape), x.dtype.itemsize)
+            state[name] = array(x)
+        return state
+
+    def parts(self) -> tuple[set[str], set[str]]:
+        """The names in the file of the arrays that were read, and of those that were not."""
+        left = {self._old[name] for name in self.left or ()}
+        return set(self._old.values()) - left, left.union(self.dropped)
+
     def finish(self) -> None:
         """Raise FileError where a prefix or a pattern fits nothing in the file."""
         names = [*self._old.values(), *self.dropped, *(self.left or ())]
         levels = [level for name in names for level in _above(name)]
         for prefix, used in self.only.items():
             if not used:
-                raise FileError(f"nothing is below {prefix!r}{_near(prefix, levels)}")
+                raise FileError(f"nothing is below {prefix!r}{_near(prefix, levels or names)}")
         for pattern, used in self.drop.items():
             if not used:
                 raise FileError(f"nothing to drop fits {pattern!r}{_near(pattern, names + levels)}")

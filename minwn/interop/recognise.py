@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .names import excluded_names, leaf_of, normalised_pairs
+from .plain import FileError
 
-__all__ = ["check_source", "misnamed", "recognise", "unwrapped"]
+__all__ = ["check_source", "check_whole", "misnamed", "recognise", "unwrapped"]
 
 # framework -> whose pairs it has. The hook's names are those of R torch, and minwn's own.
 _PAIRS = {"minwn": ("minwn", "torch"), "torch": ("torch",), "r": ("torch",),
@@ -59,6 +60,22 @@ def check_source(state: Mapping[str, Any], source: str, exclude: Iterable[str] =
         _check_layout(state)
 
 
+def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
+    """FileError where one name of a pair was read, and not the other: v alone is another weight.
+
+    Only for the pairs whose v has the name of a plain weight; `locate` finds half of any other.
+    """
+    read, names = set(read), dict.fromkeys([*read, *unread])
+    for kind in ("flax", "equinox", "minwn"):
+        for v, g in normalised_pairs(names, kind).items():
+            if not v.endswith("_v") and (v in read) != (g in read):
+                one, other = (v, g) if v in read else (g, v)
+                raise FileError(
+                    f"{one!r} would be read without {other!r}, and only both give the weight; "
+                    f"select a level above both, or convert the whole file first"
+                )
+
+
 def misnamed(state: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]:
     """A line for each x_g and x_v whose shapes are not those of a weight norm."""
     state = _without_excluded(state, exclude)
@@ -95,7 +112,9 @@ def _without(name: str, wrapper: str) -> str:
     return ".".join(level for level in name.split(".") if level != wrapper)
 
 
-_APART = "a source has names of one kind: convert the layers of each apart, without the others"
+_APART = (
+    "a source has names of one kind: convert the layers of each apart, with `only` or `drop`"
+)
 
 
 def _check_layout(state: Mapping[str, Any]) -> None:

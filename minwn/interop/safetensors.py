@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ HEADER_LIMIT = 2**24  # bytes of names and shapes at the beginning
 
 
 def read_safetensors(
-    file: IO[bytes], size: int, selection: Selection
+    path: Path, file: IO[bytes], size: int, selection: Selection
 ) -> tuple[dict[str, Any], dict]:
     """The arrays and metadata of an open .safetensors of `size` bytes.  Raises FileError."""
     safetensors = _package()

@@ -10,8 +10,8 @@ from .. import validation
 from ..backend import is_floating, quiet
 from ..byhand import weight_norm
 from ..nn import ZeroNormError
-from .layout import Axes, bring, bring_g, choices, output_axis, restore, restore_g
-from .names import Framework, Keys, leaf_of
+from .layout import LAYOUTS, Axes, bring, bring_g, choices, output_axis, restore, restore_g
+from .names import Framework, Keys, layer_of, leaf_of
 
 __all__ = ["Stored", "folded", "gain", "length_of", "narrowed", "norms"]
 
@@ -56,46 +56,69 @@ class Stored(NamedTuple):
         for key, x in zip(self.keys, arrays, strict=True):
             if not is_floating(x.dtype):
                 raise ValueError(f"{key} is {x.dtype}; only floating weights have a norm")
-        axes = self._axes(arrays[0].shape, v.shape, layout, dim, parameter)
+        axes = self._axes(arrays[0], v, layout, dim, parameter)
         return v, restore_g(arrays[0], v.shape, axes, *layout, flat=self.flat), axes
 
     def _axes(
-        self, g: tuple[int, ...], v: tuple[int, ...], layout: tuple[str, str, int], dim: Any,
-        parameter: str,
+        self, gains: Any, weight: Any, layout: tuple[str, str, int], dim: Any, parameter: str
     ) -> Axes:
-        """The axes `dim` names, if they fit the shape of g; for "infer", the only ones that fit."""
-
-        def shape(axes: Axes) -> tuple[int, ...] | None:
-            gains = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
-            try:
-                return bring_g(gains, v, axes, *layout, flat=self.flat, whole=self.row.whole).shape
-            except ValueError:
-                return None
-
-        g_key, v_key = self.keys
+        """The axes `dim` names, if they fit the shape of g; for "infer", the only ones that fit;
+        for "usual", the framework's own of several that fit."""
+        (g_key, v_key), g, v = self.keys, gains.shape, weight.shape
         whole = g in ((), (1,), (1,) * len(v))  # one norm of all, as one or another writes it
         if not (isinstance(dim, str) and dim in ("infer", "usual")):
             axes = self.axes(v, layout[0], dim)
-            if g != shape(axes) and not (axes is None and whole):
-                raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape(axes)}")
+            shape = self._shape_of_g(v, axes, layout)
+            if g != shape and not (axes is None and whole):
+                raise ValueError(f"{g_key} of shape {g}; dim={dim!r} of {v_key} has {shape}")
             return axes
-        together = self.row.many or self.groups > 1
-        fits = [a for a in choices(v) if (together or a is None or len(a) == 1) and shape(a) == g]
+        fits = self.fitting(gains, weight, parameter)
         if not fits and (self.flat or not whole):
             raise ValueError(
                 f"{g_key} of shape {g} fits no axes of {v_key}, which is {v} in minwn's layout; "
                 f"where they are no weight norm, give exclude={parameter!r}"
             )
-        usual = (output_axis(layout[0]),)
-        if dim == "usual" and usual in fits:
-            return usual  # type: ignore[return-value]
-        if len({weight_norm.kept_shape(v, axes) for axes in fits}) > 1:
-            options = " or ".join(str(a[0] if a and len(a) == 1 else a) for a in fits)
+        usual = weight_norm.kept_shape(v, (self.usual_axis(layout[0], len(v)),))
+        for axes in fits:
+            if dim == "usual" and weight_norm.kept_shape(v, axes) == usual:
+                return axes
+        if len(fits) > 1:
+            first, *others = (str(a[0] if a and len(a) == 1 else a) for a in fits)
             raise ValueError(
-                f"{g_key} of shape {g} could be for dim {options} of {v_key}, which is {v} in "
-                f"minwn's layout; say which with dim. 'output', one norm for each output, is usual"
+                f"{g_key} of shape {g} could be for dim {' or '.join([first, *others])} of "
+                f"{v_key}, which is {v} in minwn's layout; say which. Usual is one norm for each "
+                f"output, dim='output'; dim={{{layer_of(parameter)!r}: {first}}} is for this layer"
             )
         return fits[0] if fits else None
+
+    def fitting(self, g: Any, v: Any, parameter: str) -> list[Axes]:
+        """The axes of v of which norms are shaped as g; of those that keep the same, the first."""
+        found: dict[tuple[int, ...], Axes] = {}
+        layout = self.layout(parameter)
+        for a in choices(v.shape):
+            together = self.row.many or self.groups > 1 or a is None or len(a) == 1
+            if together and self._shape_of_g(v.shape, a, layout) == g.shape:
+                found.setdefault(weight_norm.kept_shape(v.shape, a), a)
+        return list(found.values())
+
+    def _shape_of_g(
+        self, v: tuple[int, ...], axes: Axes, layout: tuple[str, str, int]
+    ) -> tuple[int, ...] | None:
+        """The shape of a g that keeps these axes; None where it cannot."""
+        gains = np.broadcast_to(np.float32(0), weight_norm.kept_shape(v, axes))
+        try:
+            return bring_g(gains, v, axes, *layout, flat=self.flat, whole=self.row.whole).shape
+        except ValueError:
+            return None
+
+    def usual_axis(self, kind: str, ndim: int) -> int:
+        """The axis, in minwn's layout, that the framework keeps norms for by default."""
+        words = LAYOUTS.get(kind, {"minwn": "", "flax": ""})
+        if self.row.column == "flax":  # the last in its own layout
+            return words["minwn"].find(words["flax"][-1:]) if words["flax"] else ndim - 1
+        if self.row.column == "equinox" or self.flat:
+            return max(words["minwn"].find("o"), 0)
+        return 0
 
     def axes(self, v: tuple[int, ...], kind: str, dim: Any) -> Axes:
         """The axes that `dim` names in a weight of shape v."""

@@ -244,7 +244,7 @@ def test_a_training_file_of_hifi_gan(tmp_path: Path, capsys: Any) -> None:
     whole = tmp_path / "whole.safetensors"
     assert run(tmp_path / "do_02500000.pth", whole, "--drop", "optim_*", "--to", "plain") == 0
     screen = capsys.readouterr().out
-    assert "left out: steps, of type int" in screen
+    assert "left out: epoch, steps, of type int" in screen
     found = interop.read(whole)[0]
     assert {n.partition(".")[0] for n in found} == {"mpd", "msd", "generator"}
     assert not any(n.endswith(("_g", "_v")) for n in found)

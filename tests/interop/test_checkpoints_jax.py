@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minwn import interop
+from minwn import interop, nn
 from tests.interop.test_checkpoints import EPS32, assert_equal, close, run, tensors
 
 jax = pytest.importorskip("jax", reason="Flax and Equinox stand on jax")
@@ -220,8 +220,13 @@ def test_a_keras_model_goes_to_torch(
     else:
         model.save(path)
     out = tmp_path / "torch.safetensors"
-    assert run(path, out, "--to", "torch", "--kind", "up=transpose_kernel", "--rename",
-               "last=out") == 0
+    assert run(path, out, "--to", "torch", "--rename", "last=out") == 0
+    part, expected = tmp_path / "part.safetensors", interop.read(out)[0]["up.weight"]
+    assert run(path, part, "--to", "torch", "--only", "up") == 0
+    np.testing.assert_array_equal(interop.read(part)[0]["weight"], expected)
+    layer = nn.ConvTranspose1d(4, 4, 2, rng=0)
+    interop.load(layer, path, source="flax", only=["up"])
+    np.testing.assert_array_equal(layer.weight.data, expected)
     theirs = torch.nn.ModuleDict({
         "first": torch.nn.Conv1d(3, 4, 3), "norm": torch.nn.BatchNorm1d(4, eps=1e-3),
         "up": torch.nn.ConvTranspose1d(4, 4, 2), "out": torch.nn.Linear(4, 2),
@@ -238,11 +243,13 @@ def test_a_keras_model_goes_to_torch(
 def test_a_numbered_file_of_keras(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py", reason="h5py writes the file")
     with h5py.File(tmp_path / "m.weights.h5", "w") as file:
-        for group, own, shapes in (("dense", "first", [(3, 4), (4,)]), ("odd", "odd", [(2,)])):
+        for group, own, shapes in (("dense", "first", [(3, 4), (4,)]), ("odd", "odd", [(2,)]),
+                                   ("wrapped/layer", "dense_7", [(4, 1), (1,)])):
             numbered = file.create_group(f"layers/{group}/vars")
             numbered.attrs["name"] = own
             for n, shape in enumerate(shapes):
-                numbered[str(n)] = np.ones(shape, "float32")
+                numbered[str(n)] = np.ones(shape, ">f4")
     assert {n: x.shape for n, x in interop.read(tmp_path / "m.weights.h5")[0].items()} == {
         "first.kernel": (3, 4), "first.bias": (4,), "odd.0": (2,),
+        "wrapped.dense_7.kernel": (4, 1), "wrapped.dense_7.bias": (1,),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 from pathlib import Path
@@ -229,6 +230,149 @@ def test_a_layout_that_nothing_proves_is_said(tmp_path: Path, capsys: Any, rng: 
     assert run(path, out, "--to", "parametrization") == 0  # the same layout
 
 
+def test_a_convolution_that_could_be_transposed_in_groups_is_said(
+    tmp_path: Path, capsys: Any, rng: Any
+) -> None:
+    """(8, 4, 3) with 8 outputs: 8 of 4 inputs, or 2 groups from 4 to 4 of a transposed one."""
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    np.savez(path, **{"up.weight": rng.normal(size=(8, 4, 3)), "up.bias": rng.normal(size=8)})
+    assert run(path, out, "--to", "flax") == 0
+    assert "taken as conv: up;" in capsys.readouterr().out
+
+
+def test_the_usual_axis_of_a_square_is_taken_and_said(
+    tmp_path: Path, capsys: Any, rng: Any
+) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    state = {f"params.{name}.kernel": rng.normal(size=shape) for name, shape in
+             (("a", (4, 4)), ("b", (3, 4, 4)), ("up", (2, 4, 4)), ("sure", (5, 4)))}
+    interop.write(path, interop.split(state, target="flax", kind={"up": "transpose_kernel"}))
+    for target, more in (("plain", ()), ("torch", ()), ("plain", ("--dim", "a=output"))):
+        words = (path, out, "--to", target, "--kind", "up=transpose_kernel", *more)
+        assert run(*words) == 0
+        shown = capsys.readouterr().out
+        these = "b, up" if more else "a, b, up"
+        assert f"taken along the usual axis: {these}; another needs --dim NAME=DIM" in shown
+        if target == "plain":
+            for name, x in interop.read(out)[0].items():
+                np.testing.assert_allclose(x, state[name], rtol=1e-12)
+    assert run(path, out, "--to", "plain", "--dim", "infer") == 1
+    assert "--dim output; --dim a=0 is for this layer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["flax", "equinox", "torch"])
+def test_split_into_the_names_of_a_model(
+    target: str, tmp_path: Path, capsys: Any, rng: Any
+) -> None:
+    """In Flax the layers are numbered as they are called, which only the model knows."""
+    path, like, out = (tmp_path / f"{name}.npz" for name in ("in", "like", "out"))
+    state = {f"{name}.weight": rng.normal(size=(4, 3)) for name in ("a", "b")}
+    norm = {"flax": {"params.WeightNorm_1.a/kernel/scale": (4,), "params.a.kernel": (3, 4),
+                     "params.WeightNorm_0.b/kernel/scale": (4,), "params.b.kernel": (3, 4)},
+            "equinox": {"a.g": (4, 1), "a.layer.weight": (4, 3), "b.g": (4, 1),
+                        "b.layer.weight": (4, 3)},
+            "torch": {"a.weight_g": (4, 1), "a.weight_v": (4, 3), "b.weight_g": (4, 1),
+                      "b.weight_v": (4, 3)}}[target]
+    interop.write(path, state)
+    interop.write(like, {name: np.zeros(shape) for name, shape in norm.items()})
+    assert run(path, out, "--from", "plain", "--to", target, "--like", like) == 0
+    assert {name: x.shape for name, x in interop.read(out)[0].items()} == norm
+    assert ("numbered as in" in capsys.readouterr().out) == (target == "flax")
+    interop.write(path, interop.fold(interop.read(out)[0], source=target))
+    assert run(path, out, "--from", "plain", "--to", target, "--like", like) == 0  # alone
+    assert interop.read(out)[0].keys() == norm.keys()
+    interop.write(like, {"other": np.zeros(3)})
+    assert run(path, out, "--from", "plain", "--to", target, "--like", like) == 1
+    assert "do not match" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("of", "option", "own", "other"),
+    [("minwn", "--eps", "0.1", "0.2"), ("minwn", "--eps", None, "0.2"),
+     ("flax", "--epsilon", "0.1", "0.2"), ("flax", "--epsilon", None, "0.2")],
+)
+@pytest.mark.parametrize("target", ["minwn", "flax", "torch", "plain"])
+def test_a_number_that_the_file_contradicts_is_refused(
+    of: str, option: str, own: str | None, other: str, target: str, tmp_path: Path, capsys: Any,
+    rng: Any,
+) -> None:
+    """Read with another number, the same arrays are another weight."""
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    interop.write(path, {"a.weight_g": rng.normal(size=(4, 1)), "a.weight_v": np.ones((4, 3))})
+    assert run(path, path, "--from", "torch", "--to", of, "--force", *([option, own] if own else [])
+               ) == 0
+    assert run(path, out, "--to", target, option, other) == 1
+    assert f"leave {option} out" in capsys.readouterr().err
+    if own:
+        assert run(path, out, "--to", target, option, own) == 0
+
+
+def test_norms_that_are_only_carried_are_not_numbered(
+    tmp_path: Path, capsys: Any, rng: Any
+) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "out.npz"
+    norm = {"WeightNorm_0.a/kernel/scale": (4,), "a.kernel": (3, 4),
+            "WeightNorm_1.b/kernel/scale": (4,), "b.kernel": (3, 4)}
+    interop.write(path, {f"{top}.{name}": rng.normal(size=shape)
+                         for top in ("params", "opt_state.0.mu") for name, shape in norm.items()})
+    assert run(path, out, "--to", "plain") == 0
+    assert "numbered" not in capsys.readouterr().out
+    assert run(path, out, "--to", "torch") == 1
+    assert "leave it out, with --drop opt_state" in capsys.readouterr().err
+    assert run(path, out, "--to", "torch", "--drop", "opt_state") == 0
+
+
+def test_what_is_no_array_is_told_by_its_kind(tmp_path: Path, capsys: Any) -> None:
+    torch = pytest.importorskip("torch", reason="torch.save writes the file")
+    tree = {"w": torch.ones(2), "lr": 0.1, "groups": [{"n": n} for n in range(200)]}
+    torch.save(tree, tmp_path / "x.pt")
+    report = tmp_path / "report.json"
+    assert run(tmp_path / "x.pt", tmp_path / "o.npz", "--to", "plain", "--json", report) == 0
+    shown = capsys.readouterr().out
+    assert "left out: groups.0.n, groups.1.n, groups.2.n and 197 more, of type int" in shown
+    assert "left out: lr, of type float" in shown
+    assert len(shown.splitlines()) < 8
+    assert len(json.loads(report.read_text())["left out"]) == 201
+    torch.save({"a": torch.ones(2, device="meta"), "b": torch.ones(2, device="meta")},
+               tmp_path / "x.pt")
+    assert run(tmp_path / "x.pt", tmp_path / "o.npz", "--to", "plain") == 1
+    assert "no array in it; left out: a, b, a tensor on the device meta" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_named_and_leaves_no_litter(
+    torch_file: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    before = sorted(os.listdir(tmp_path))
+    assert run(torch_file, tmp_path / "out.npz", "--to", "plain") == 1
+    assert f"No space left on device: '{tmp_path / 'out.npz'}'" in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_long_lists_of_names_are_cut(tmp_path: Path, capsys: Any) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "o.npz"
+    interop.write(path, {f"layer{n}.weight": np.ones((2, 2)) for n in range(500)})
+    assert run(path, out, "--from", "plain", "--to", "torch", "--normalise", "q") == 1
+    assert "and 990 more" in capsys.readouterr().err
+
+
+def test_half_a_pair_names_the_way_out(tmp_path: Path, capsys: Any) -> None:
+    path, out = tmp_path / "in.npz", tmp_path / "o.npz"
+    interop.write(path, {"a.weight_v": np.ones((2, 2)), "b.weight": np.ones(2)})
+    assert run(path, out, "--to", "plain") == 1
+    assert "where it is no weight norm, --except a.weight" in capsys.readouterr().err
+    assert run(path, out, "--to", "plain", "--except", "a.weight") == 0
+
+
+def test_names_that_flax_could_not_read_again(tmp_path: Path, capsys: Any) -> None:
+    interop.write(tmp_path / "in.npz", {"a/b.weight": np.ones((2, 2))})
+    assert run(tmp_path / "in.npz", tmp_path / "o.npz", "--to", "flax") == 1
+    assert "'params.a/b.kernel': join the levels by dots" in capsys.readouterr().err
+
+
 def test_names_come_back_from_flax(tmp_path: Path, rng: Any) -> None:
     path, there, back = (tmp_path / f"{n}.npz" for n in ("in", "there", "back"))
     shapes = {"norm.scale": (4,), "att.kernel": (4, 3), "tok.embedding": (5, 3), "l.weight": (4, 3),
@@ -314,7 +458,8 @@ def test_a_missing_package_is_an_error_of_use(
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("100", 100), ("8G", 2**33), ("1.5k", 1536), ("2GiB", 2**31), ("3MB", 3 * 2**20)],
+    [("100", 100), ("8G", 2**33), ("1.5k", 1536), ("2GiB", 2**31), ("3MB", 3 * 2**20),
+     pytest.param("9" * 400, int("9" * 400), id="400 digits")],
 )
 def test_limits_are_written_as_people_do(text: str, count: int) -> None:
     assert command._bytes(text) == count

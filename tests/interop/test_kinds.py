@@ -31,6 +31,11 @@ def torch_or_skip() -> Any:
     return pytest.importorskip("torch", reason="torch writes the file")
 
 
+class Shell:
+    def __reduce__(self) -> Any:
+        return os.system, ("exit 3",)
+
+
 # ---- torch.save ---------------------------------------------------------------------------------
 
 
@@ -97,6 +102,9 @@ def test_a_pickle_that_needs_code_is_refused_and_runs_none(tmp_path: Path) -> No
     torch.save({"args": __import__("argparse").Namespace(x=1)}, path)
     with pytest.raises(FileError, match=r"the code of argparse\.Namespace"):
         interop.read(path)
+    torch.save({"w": torch.ones(2), "t": Shell()}, path)
+    with pytest.raises(FileError, match=rf"the code of {os.name}\.system"):  # PyTorch blocks it
+        interop.read(path)
     for content in (pickle.dumps(Trap()), b"", b"garbage", b"PK\3\4", b"PK\5\6" + bytes(18)):
         path.write_bytes(content)
         with pytest.raises(FileError, match=r"damaged|needs the code"):
@@ -105,6 +113,26 @@ def test_a_pickle_that_needs_code_is_refused_and_runs_none(tmp_path: Path) -> No
     torch.save(torch.ones(2), path)
     with pytest.raises(FileError, match="holds a Tensor and no names"):
         interop.read(path)
+
+
+def test_a_model_of_torchscript_is_code(tmp_path: Path) -> None:
+    torch = torch_or_skip()
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as file:
+        file.writestr("x/code/__torch__/m.py", "class M: pass")
+        file.writestr("x/data.pkl", b"")
+    with pytest.raises(FileError, match=r"TorchScript, which is code; .*export the weights"):
+        interop.read(tmp_path / "x.pt")
+    assert torch
+
+
+def test_a_file_without_sums_is_read(tmp_path: Path) -> None:
+    torch = torch_or_skip()
+    config = pytest.importorskip("torch.utils.serialization", reason="it has the switch").config
+    with config.patch({"save.compute_crc32": False}):
+        torch.save({"a": torch.arange(5.0)}, tmp_path / "x.pt")
+    with zipfile.ZipFile(tmp_path / "x.pt") as file:
+        assert not any(member.CRC for member in file.infolist())
+    np.testing.assert_array_equal(interop.read(tmp_path / "x.pt")[0]["a"], np.arange(5.0))
 
 
 def test_trees_that_lie(tmp_path: Path) -> None:
@@ -262,6 +290,23 @@ def test_orbax_steps(tmp_path: Path) -> None:
     np.testing.assert_array_equal(interop.read(tmp_path / "run" / "5")[0]["a"], 5)
     with pytest.raises(FileError, match="over the limit"):
         interop.read(tmp_path / "run" / "5", limit=8)
+
+
+def test_of_orbax_only_what_is_selected_gets_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orbax = pytest.importorskip("orbax.checkpoint", reason="Orbax writes the folder")
+    tree = {"params": {"b": np.arange(3.0), "a": np.ones(2)}, "opt": {"mu": np.ones(1000)}}
+    with orbax.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "x", tree)
+    found: list[Any] = []
+    restore = orbax.PyTreeCheckpointer.restore
+    monkeypatch.setattr(orbax.PyTreeCheckpointer, "restore",
+                        lambda *args, **more: found.append(restore(*args, **more)) or found[-1])
+    state, _ = interop.read(tmp_path / "x", only=["params"], limit=40)
+    assert {name: list(x) for name, x in state.items()} == {"a": [1, 1], "b": [0, 1, 2]}
+    assert found[0]["opt"]["mu"] is orbax.PLACEHOLDER
+    assert interop.read(tmp_path / "x", drop=["opt", "*.a"])[0].keys() == {"params.b"}
 
 
 def test_an_hdf5_that_lies(tmp_path: Path) -> None:
@@ -476,9 +521,9 @@ def test_a_file_that_cannot_be_read_again_replaces_none(
     if suffix == "safetensors":
         with pytest.raises(ValueError, match="could not be read again: its header has"):
             interop.write(path, {"a": np.ones(3)}, {"long": "x" * 2**25})
-    writer = getattr(files, f"write_{suffix}")
-    monkeypatch.setattr(
-        files, f"write_{suffix}",
+    writer = files._WRITERS[f".{suffix}"]
+    monkeypatch.setitem(
+        files._WRITERS, f".{suffix}",
         lambda file, arrays, metadata: writer(file, {n: -x for n, x in arrays.items()}, metadata),
     )
     with pytest.raises(OSError, match="is not what was given"):
