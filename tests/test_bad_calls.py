@@ -34,8 +34,9 @@ from .helpers.good_calls import GOOD, Call, numbers
 # Packages that are not for users to call: commands, and what the oracle is made of.
 INNER = (
     "minwn.bench", "minwn.course.", "minwn.kernels", "minwn.mutation", "minwn.verify",
-    "minwn.oracle.cases", "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.mistakes",
-    "minwn.oracle.reference", "minwn.oracle.report", "minwn.oracle.targets",
+    "minwn.oracle.cases", "minwn.oracle.checks", "minwn.oracle.diagnosis", "minwn.oracle.layers",
+    "minwn.oracle.mistakes", "minwn.oracle.reference", "minwn.oracle.report",
+    "minwn.oracle.targets",
 )
 
 # What a class has for its subclasses to replace, or for another file, and no user calls.

@@ -313,7 +313,7 @@ ELSEWHERE = {
     "oracle.reference.slices.reduced_axes": "below kept_axes",
     "mutation": "faults that are planted", "oracle.checks.point": "made by laws",
     "oracle.vectors.Vector": "read from files", "oracle.vectors.content": "below texts",
-    "oracle.check_layer groups": "of a convolution", "oracle.layer_": "below check_layer",
+    "oracle.check_layer groups": "of a convolution", "oracle.layer": "below check_layer",
     "oracle.cases.layers": "below check_layer", "oracle.reference.layer": "below check_layer",
     "oracle.mistakes.layer_terms": "below check_layer", "oracle.targets.reading": "below read",
     "oracle.verdict": "below check", "interop.dim": "numbered as in R and PyTorch",
