@@ -35,8 +35,8 @@ SCHEMA, LAYER_SCHEMA = "minwn-vectors-1", "minwn-layer-vectors-1"
 GENERATOR = "minwn.oracle.vectors 1.0"
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-# A file has no layout of memory. "forms" are lengths other than the plain one; those of "layers" are
-# tests of another kind.
+# A file has no layout of memory. "forms" are lengths other than the plain one, "layers" tests of
+# another kind.
 GROUPS = (
     *(x for x in ALL_GROUPS if x not in ("layout", "zeros", "sizes")), "forms", "layers",
 )
