@@ -111,8 +111,8 @@ class Pipe:
 
     In a `with` block, forward, backward, jvp and double_backward are functions, or None where the
     program has no such operation; name, dtypes and settings (axis, form, eps and the first dtype,
-    for `check`) are its own declarations. layer_ops are its operations of a layer; `layer` gives the
-    arguments of `check_layer`. It is ended with the block, by force if need be.
+    for `check`) are its own declarations, and layer_ops its operations of a layer, of which `layer`
+    makes the arguments of `check_layer`. It is ended with the block, by force if need be.
     A program that has died, hung or lost its place gets no more requests: every later call raises
     the same PipeError, which is also in `fault`.
     """
