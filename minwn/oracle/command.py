@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -263,7 +264,10 @@ def _groups(text: str) -> tuple[str, ...]:
 
 @_option
 def _accepted(text: str) -> str:
-    return validation.names("accept", [text], IDS, one="id")[0]
+    if text in IDS:
+        return text
+    of_layers = importlib.import_module(".layers.verdict", __package__)
+    return validation.names("accept", [text], of_layers.LAYER_IDS, one="id")[0]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -352,8 +356,9 @@ def _layer(args: argparse.Namespace) -> dict[str, Any]:
     return {name: x for name, x in found.items() if x is not None}
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
+def _options(args: argparse.Namespace, *, layer: bool = False) -> dict[str, Any]:
+    accept = [id for id in args.accept if layer or id in IDS]
+    return {"accept": accept, "quick": not args.full, "groups": args.groups,
             "ranks": args.ranks, "shape": args.shape, "threads": args.threads,
             "accumulate": args.accumulate}
 
@@ -415,7 +420,7 @@ def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
         return
     dtypes = args.dtype or settings.get("dtype", "float64")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
-        options = {**_options(args), "dtype": dtype}
+        options = {**_options(args, layer=True), "dtype": dtype}
         yield Job(f"{reading.name} {dtype}", functools.partial(reading.check, **options))
 
 

@@ -266,6 +266,20 @@ def test_the_options_of_a_layer_in_a_file(run):
     )
 
 
+def test_a_mistake_of_a_layer_can_be_accepted(run):
+    """A course's convention; beside a target that has no such mistake."""
+    layer = (
+        "def forward(x, w, b): return x @ w.T + b\n"
+        "def backward(y_bar, x, w, b): return y_bar @ w, y_bar.T @ x / len(x), y_bar.mean(0)\n"
+    )
+    code, out, _ = run("layer.py", layer=layer)
+    assert (code, "mean_over_batch" in out) == (1, True)
+    code, out, _ = run("layer.py", "mine.py", "--accept", "mean_over_batch", mine=RIGHT)
+    assert (code, "ACCEPTABLE" in out) == (0, True), out
+    code, _, err = run("layer.py", "--accept", "mean_over_bach")
+    assert (code, "did you mean 'mean_over_batch'?" in err) == (2, True), err
+
+
 LINE = """
 def forward(x, w, b):
     n, c, size = x.shape
