@@ -142,7 +142,8 @@ def test_a_reader_that_goes_away_is_no_error():
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a full disk to write to")
 @pytest.mark.parametrize(
-    ("where", "code", "says"), [("/dev/full", 2, "minwn: cannot write to stdout: No space left"), (None, 0, "")]
+    ("where", "code", "says"),
+    [("/dev/full", 2, "minwn: cannot write to stdout: No space left"), (None, 0, "")],
 )
 def test_a_screen_that_takes_nothing_is_no_traceback(where, code, says):
     end = f"> {where}" if where else ">&-"

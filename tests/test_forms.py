@@ -320,10 +320,12 @@ ELSEWHERE = {
     "interop.load": "see test_files", "interop.save": "see test_files",
     "interop.stored": "below convert", "interop.layout": "below convert",
     "interop.metadata": "below convert", "course.formats": "the form of a notebook",
+    "course.draw": "groups of points",
     "interop.convert groups": "of a transposed convolution",
     "interop.fold groups": "of a transposed convolution",
     "interop.split groups": "of a transposed convolution",
     "interop.convert.translate": "below convert", "interop.convert.Settings": "below convert",
+    "interop.convert.Options": "below convert",
     "interop.fold.folding": "below fold", "interop.fold.splitting": "below split",
 }
 

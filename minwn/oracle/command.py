@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from ..terminal import Progress, colours, width
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
+from .layer_spec import KINDS, LAYOUTS
 from .reading import Reading, Unreadable, read, refused
 from .report import Report
 from .report.html import page
@@ -38,6 +40,7 @@ __all__ = ["arguments", "form", "main"]
 T = TypeVar("T")
 SCHEMA = "minwn-check/1"
 WAIT = 2.0  # seconds before there is a bar
+OPTIONS = {"stride": 1, "dilation": 1, "output_padding": 0}  # of a layer, and their least number
 TOGETHER = 8  # targets whose processes may wait at the same time
 EPILOG = """targets:
   homework.py            the functions or the class of a file, weight norm alone or a whole layer
@@ -50,6 +53,7 @@ examples:
   minwn check torch flax equinox --html page.html
   minwn check mine.py --form inside --eps 1e-12 --axis none --dtype float32,float64
   minwn check --pipe "./a.out"
+  minwn check layer.py --kind conv2d --stride 2 --padding 1
 
 Files and modules run in a process of their own, which has --timeout seconds for each report; what
 they print is a note of the report. --in-process is for a debugger.
@@ -103,6 +107,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=_option(_whole), default=0, metavar="COUNT",
         help="call the functions from so many threads at once, too",
     )
+    layers = parser.add_argument_group(
+        "layers", "what a layer is, where neither its code nor its program tells"
+    )
+    layers.add_argument("--kind", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}")
+    for name, least in OPTIONS.items():
+        layers.add_argument(
+            f"--{name.replace('_', '-')}", type=functools.partial(_sizes, least=least),
+            metavar="N", help="a number, or one for each axis: 2, or 2,1",
+        )
+    layers.add_argument(
+        "--padding", type=_padding, metavar="N",
+        help="a number, one for each axis, pairs before:after as 1:0,2:2, or same",
+    )
+    layers.add_argument(
+        "--channel-groups", type=_option(_whole), metavar="N", help="groups of channels"
+    )
+    layers.add_argument(
+        "--layout", choices=LAYOUTS, help="of a program's arrays: torch (default) or flax"
+    )
+    layers.add_argument(
+        "--plain-weight", action="store_true", help="a program takes w, and not v and g"
+    )
     parser.add_argument("--groups", type=_groups, help=f"groups of cases: {','.join(GROUPS)}")
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
@@ -138,13 +164,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _option(read: Callable[[str], T]) -> Callable[[str], T]:
+def _option(read: Callable[..., T]) -> Callable[..., T]:
     """A type for argparse: called with the text of an option; a ValueError's message is printed."""
 
     @functools.wraps(read)
-    def called(text: str) -> T:
+    def called(text: str, **how: Any) -> T:
         try:
-            return read(text)
+            return read(text, **how)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -217,13 +243,36 @@ def _seconds(text: str) -> float:
 
 
 @_option
+def _padding(text: str) -> Any:
+    if not text[:1].isdecimal():
+        return text
+    if ":" not in text:
+        return _several(text, 0)
+    pairs = [part.partition(":") for part in text.split(",")]
+    return tuple((_whole(before), _whole(after)) for before, _, after in pairs)
+
+
+def _several(text: str, least: int) -> Any:
+    found = tuple(map(_whole, text.split(",")))
+    if min(found) < least:
+        raise ValueError(f"{text!r}; write numbers >= {least}")
+    return found if len(found) > 1 else found[0]
+
+
+_sizes = _option(_several)
+
+
+@_option
 def _groups(text: str) -> tuple[str, ...]:
     return validation.names("groups", text.split(","), GROUPS, one="group")
 
 
 @_option
 def _accepted(text: str) -> str:
-    return validation.names("accept", [text], IDS, one="id")[0]
+    if text in IDS:
+        return text
+    of_layers = importlib.import_module(".layers.verdict", __package__)
+    return validation.names("accept", [text], of_layers.LAYER_IDS, one="id")[0]
 
 
 def main(args: argparse.Namespace) -> int:
@@ -281,11 +330,37 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         except ValueError as error:
             raise _Usage(str(error)) from None
         roles = {role: getattr(pipe, role) for role in ROLES}
-        yield from _functions(Functions(**roles, name=pipe.name, settings=pipe.settings), args)
+        if any(roles.values()) and args.kind is None:
+            functions = Functions(**roles, name=pipe.name, settings=pipe.settings)
+            yield from _functions(functions, args)
+        if pipe.layer_ops or args.kind is not None:
+            yield from _piped_layer(pipe, args)
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {"accept": args.accept, "quick": not args.full, "groups": args.groups,
+def _piped_layer(pipe: Pipe, args: argparse.Namespace) -> Iterator[Job]:
+    """The jobs of a layer behind a pipe."""
+    options = {key: x for key, x in _hints(args).items() if key not in ("dtype", "ranks")}
+    options |= {"layout": args.layout} if args.layout else {}
+    options |= {"normalised": False} if args.plain_weight else {}
+    try:
+        settings = pipe.layer(**options)
+    except (ValueError, IndexError) as error:
+        raise _Usage(f"{pipe.name}: {error}") from None
+    functions: dict[str, Any] = {what: settings.pop(what) for what in ("forward", "backward")}
+    name = f"{pipe.name} {settings['kind']}"
+    yield from _readings(Reading(name, "layer", functions, settings), args)
+
+
+def _layer(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a layer that were given."""
+    names = {name: name for name in ("kind", "padding", *OPTIONS)} | {"groups": "channel_groups"}
+    found = {name: getattr(args, given) for name, given in names.items()}
+    return {name: x for name, x in found.items() if x is not None}
+
+
+def _options(args: argparse.Namespace, *, layer: bool = False) -> dict[str, Any]:
+    accept = [id for id in args.accept if layer or id in IDS]
+    return {"accept": accept, "quick": not args.full, "groups": args.groups,
             "ranks": args.ranks, "shape": args.shape, "threads": args.threads,
             "accumulate": args.accumulate}
 
@@ -328,7 +403,7 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
 
 def _hints(args: argparse.Namespace) -> dict[str, Any]:
     """The settings that were asked for, before those that would be found."""
-    found = {} if args.axis is ... else {"axis": args.axis}
+    found = _layer(args) | ({} if args.axis is ... else {"axis": args.axis})
     found |= {key: x for key in ("form", "eps", "ranks") if (x := getattr(args, key)) is not None}
     return found | ({"dtype": args.dtype[0]} if args.dtype else {})
 
@@ -337,13 +412,17 @@ def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
     """A job for each dtype of a target as it was read."""
     settings = reading.settings
     if reading.kind == "weight_norm":
+        if asked := _layer(args):
+            raise _Usage(
+                f"{reading.name} was read as weight norm alone, which has no {', '.join(asked)}"
+            )
         given: dict[str, Any] = reading.functions
         for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
             yield replace(job, run=functools.partial(_stated, reading, job))
         return
     dtypes = args.dtype or settings.get("dtype", "float64")
     for dtype in dtypes if isinstance(dtypes, tuple | list) else [dtypes]:
-        options = {**_options(args), "dtype": dtype}
+        options = {**_options(args, layer=True), "dtype": dtype}
         yield Job(f"{reading.name} {dtype}", functools.partial(reading.check, **options))
 
 

@@ -127,6 +127,15 @@ class LayerSpec:
             for n, p, k, s, d in zip(size, pads, kernel, self.stride, self.dilation, strict=True)
         )
 
+    def y_shape(self, x: Ints, w: Ints) -> Ints:
+        """The shape of y, for those of x and the weight. All are in the declared layout."""
+        x_, w_ = (self.ours(k, np.broadcast_to(0.0, s)).shape for k, s in (("x", x), ("w", w)))
+        o = w_[1] * self.groups if self.transposed else w_[0]
+        layer = self.layer(x_[2:], w_[2:]) if self.dims else None
+        if layer is None:
+            return (*x[:-1], o)
+        return self.theirs("y", np.broadcast_to(0.0, (x[0], o, *layer.size))).shape
+
     def weight_shape(self, c: int, o: int, kernel: Ints) -> Ints:
         """In torch's layout."""
         if self.transposed:

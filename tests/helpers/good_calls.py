@@ -92,6 +92,7 @@ LABELS = np.array([0, 2])
 REPORT = check(forward, groups=("dyadic",))
 READING = read(forward)
 VECTOR = golden.load(dtype="float32", group="dyadic")[0]
+(LAYER_VECTOR, *_) = golden.load_layers(dtype="float32")
 
 # Layers that are made without an argument, and take an input of any shape.
 OF_ANY_SHAPE = (
@@ -402,9 +403,11 @@ GOOD: dict[str, Call] = {
     "oracle.Reading.stated": method(READING, REPORT),
     "oracle.Report.to_html": method(REPORT, "page.html"),
     "oracle.Report.to_junit": method(REPORT, "report.xml"),
+    "oracle.vectors.LayerVector.right": method(LAYER_VECTOR, "y", LAYER_VECTOR.expected["y"]),
     "oracle.vectors.Vector.excess": method(VECTOR, "w", VECTOR.expected["w"]),
     "oracle.vectors.export": call("folder", [("a/b.json", "{}")]),
     "oracle.vectors.load": call(dtype="float32", group="dyadic"),
+    "oracle.vectors.load_layers": call(dtype="float32"),
     "oracle.vectors.texts": call(("float32",), ("dyadic",)),
     "oracle.vectors.verify": call("folder/dyadic.json", certify=""),
 }

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -188,6 +189,100 @@ def test_a_program_behind_a_pipe(run):
     code, out, _ = run("--pipe", f"{sys.executable} program.py", **files)
     assert (code, out.startswith("FAIL  theirs"), "no_projection" in out) == (1, True, True)
     assert run("--pipe", f"{sys.executable} program.py", mine=RIGHT)[0] == 0
+
+
+LAYER = """
+import json, sys
+import numpy
+def array(name, shape=None):
+    x = numpy.array([float.fromhex(y) for y in asked[name]])
+    return x.reshape(asked[shape] if shape else -1)
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["op"] == "hello":
+        print('{"ops":["layer_forward"]}', flush=True)
+        continue
+    print([asked[k] for k in OPTIONS], file=sys.stderr)
+    y = array("x", "x_shape") @ array("w", "w_shape").T + array("b")
+    print(json.dumps({"y": (y * FACTOR).ravel().tolist()}), flush=True)
+"""
+
+
+def test_a_layer_behind_a_pipe(run):
+    command = ("--pipe", f"{sys.executable} program.py", "--kind", "linear", "--plain-weight")
+    program = LAYER.replace("OPTIONS", "()")
+    code, out, _ = run(*command, program=program.replace("FACTOR", "1"))
+    assert (code, out.startswith("PASS")) == (0, True), out
+    assert "linear, plain weight" in out
+    code, out, _ = run(*command, program=program.replace("FACTOR", "2"))
+    assert (code, out.startswith("FAIL")) == (1, True)
+    code, out, err = run(*command[:2], program=program.replace("FACTOR", "1"))
+    assert (code, out, "or give --kind" in err) == (2, "", True), err
+
+
+ASKED = {
+    "--stride 2,3": ("stride", [2, 3]), "--padding 1": ("padding", [[1, 1], [1, 1]]),
+    "--padding 1:0,2:2": ("padding", [[1, 0], [2, 2]]), "--dilation 2": ("dilation", [2, 2]),
+    "--channel-groups 3": ("groups", 3), "--layout flax": ("layout", "flax"),
+    "--form inside --eps 0.5": ("eps", "0x1.0000000000000p-1"), "--axis 0": ("axis", [0]),
+    "--axis none": ("axis", None), "--padding 2,1": ("padding", [[2, 2], [1, 1]]),
+}
+
+
+@pytest.mark.parametrize("words", ASKED)
+def test_the_options_of_a_layer_reach_the_program(run, words):
+    key, value = ASKED[words]
+    program = LAYER.replace("FACTOR", "1").replace("OPTIONS", repr([key]))
+    program = program.replace("file=sys.stderr", "file=open('asked', 'a')")
+    run("--pipe", f"{sys.executable} program.py", "--kind", "conv2d", *words.split(),
+        program=program)
+    assert Path("asked").read_text().splitlines()[0] == str([value])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("--stride 0", "'0'; write numbers >= 1"), ("--stride two", "'two'; write a whole number"),
+     ("--padding 1:x", "'x'; write a whole number"), ("--kind conv4d", "invalid choice: 'conv4d'"),
+     ("--padding full", "padding='full'"), ("--stride 1,2,3", "stride=(1, 2, 3)")],
+)
+def test_options_of_layers_that_are_wrong(run, words, said):
+    options = ("--kind", "conv2d", *words.split())
+    code, _, err = run("--pipe", f"{sys.executable} program.py", *options, program=LAYER)
+    assert (code, said in err) == (2, True), err
+
+
+def test_the_options_of_a_layer_in_a_file(run):
+    """A stride that no attribute tells, and a file that is no layer."""
+    code = "import numpy as np\n" + LINE
+    options = ("--kind", "conv1d", "--stride", "3")
+    status, out, err = run("line.py", *options, line=code)
+    assert (status, "conv1d, stride 3" in out) == (0, True), out + err
+    assert run("mine.py", *options, mine=RIGHT)[0::2] == (
+        2, "minwn check: mine.py was read as weight norm alone, which has no kind, stride\n"
+    )
+
+
+def test_a_mistake_of_a_layer_can_be_accepted(run):
+    """A course's convention; beside a target that has no such mistake."""
+    layer = (
+        "def forward(x, w, b): return x @ w.T + b\n"
+        "def backward(y_bar, x, w, b): return y_bar @ w, y_bar.T @ x / len(x), y_bar.mean(0)\n"
+    )
+    code, out, _ = run("layer.py", layer=layer)
+    assert (code, "mean_over_batch" in out) == (1, True)
+    code, out, _ = run("layer.py", "mine.py", "--accept", "mean_over_batch", mine=RIGHT)
+    assert (code, "ACCEPTABLE" in out) == (0, True), out
+    code, _, err = run("layer.py", "--accept", "mean_over_bach")
+    assert (code, "did you mean 'mean_over_batch'?" in err) == (2, True), err
+
+
+LINE = """
+def forward(x, w, b):
+    n, c, size = x.shape
+    out = (size - w.shape[2]) // 3 + 1
+    windows = np.stack([x[:, :, 3 * p : 3 * p + w.shape[2]] for p in range(out)])
+    return np.einsum("pnck,ock->nop", windows, w) + b[:, None]
+"""
 
 
 def test_a_program_that_does_not_speak(run):

@@ -31,11 +31,27 @@ over, or is [] for one norm of the whole. Entries are strings that C's `strtod` 
 prints, "inf", "-inf" and "nan" among them; decimal numbers, in a string or not, are read as well.
 A request has no spaces and its keys are in the order above, so that a program without a JSON
 library can look for `"v":[`. {"error":"..."} declines a request, and nothing else is wrong with it.
+
+A program that has the ops "layer_forward" and "layer_backward" is a layer. The options of
+`check_layer` that it has stand in its hello, or are given to `layer`:
+
+    {"ops":["layer_forward","layer_backward"],"layer":{"kind":"conv2d","stride":2,"padding":1}}
+
+    op              arrays of the request     arrays of the reply
+    layer_forward   x v g b                   y
+    layer_backward  y_bar x v g b             x_bar v_bar g_bar b_bar
+
+w stands for v and g where the layer has "normalised":false, and b is left out for "bias":false. A
+null in the place of a gradient is not judged. FORMAT.md shows a request.
+
+    with Pipe("./layer") as pipe:
+        print(check_layer(**pipe.layer(stride=2)))
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import math
 import os
@@ -51,6 +67,7 @@ from typing import Any
 
 import numpy
 
+from ..layer_spec import LayerSpec, make_layer_spec
 from ..reference.slices import Slices
 from ..spec import make_spec
 from .implementation import Lost
@@ -66,6 +83,11 @@ OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("v_bar_bar", "g_bar_bar", "w_bar", "v", "g"), ("w_bar_bar", "v_bar", "g_bar"),
     ),
 }
+LAYER_OPS = ("layer_forward", "layer_backward")
+LAYER_OPTIONS = (
+    "kind", "stride", "padding", "dilation", "groups", "output_padding", "layout", "axis",
+    "normalised", "form", "eps", "kernel", "channels", "bias",
+)
 LAST_LINES = 5  # of stderr, to be quoted
 LONGEST = 2**28  # bytes of a line: an endless one must not fill the memory
 PATIENCE = 1.0  # seconds for a program to end by itself
@@ -89,7 +111,8 @@ class Pipe:
 
     In a `with` block, forward, backward, jvp and double_backward are functions, or None where the
     program has no such operation; name, dtypes and settings (axis, form, eps and the first dtype,
-    for `check`) are its own declarations. It is ended with the block, by force if need be.
+    for `check`) are its own declarations, and layer_ops its operations of a layer, of which `layer`
+    makes the arguments of `check_layer`. It is ended with the block, by force if need be.
     A program that has died, hung or lost its place gets no more requests: every later call raises
     the same PipeError, which is also in `fault`.
     """
@@ -112,6 +135,8 @@ class Pipe:
         self.name = os.path.basename(self.words[-1])
         self.settings: dict[str, Any] = {}
         self.dtypes: tuple[str, ...] = ()
+        self.layer_ops: list[str] = []
+        self.layer_settings: dict[str, Any] = {}
         self.fault: PipeError | None = None
         self._next_id = 0
 
@@ -139,11 +164,11 @@ class Pipe:
         if (
             not isinstance(ops, list)
             or not ops
-            or not all(isinstance(op, str) and op in OPS for op in ops)
+            or not all(isinstance(op, str) and op in (*OPS, *LAYER_OPS) for op in ops)
         ):
             raise self._broken(
                 f"answered hello with ops {json.dumps(ops)}; it must list what it has of "
-                f"{', '.join(OPS)}"
+                f"{', '.join((*OPS, *LAYER_OPS))}"
             )
         try:
             axis, eps = hello.get("axis", [0]), hello.get("eps", 0.0)
@@ -157,6 +182,7 @@ class Pipe:
             for dtype in dtypes:
                 with contextlib.suppress(ImportError):  # of bfloat16: it may have it
                     make_spec(dtype=dtype)
+            self.layer_settings = _layer_settings(hello.get("layer", {}))
         except (TypeError, ValueError, IndexError) as error:
             raise self._broken(f"answered hello with {json.dumps(hello)}: {error}") from None
         self.settings = {
@@ -164,8 +190,10 @@ class Pipe:
         }
         self.dtypes = tuple(dtypes)
         self.name = str(hello.get("name", self.name))
+        self.layer_ops = [op for op in ops if op in LAYER_OPS]
         for op in ops:
-            setattr(self, op, self._function(op))
+            if op in OPS:
+                setattr(self, op, self._function(op))
 
     def _function(self, op: str) -> Function:
         takes, gives = OPS[op]
@@ -173,25 +201,88 @@ class Pipe:
         def call(*arrays: Any) -> Any:
             inputs = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
             v, g = inputs["v"], inputs["g"]
-            shared = {
+            request = {
                 "op": op, "dtype": v.dtype.name, "axis": Slices(v.shape, g.shape).axes,
                 "form": self.settings["form"], "eps": float(self.settings["eps"]).hex(),
                 "shape": v.shape, "g_shape": g.shape,
             }
-            if v.dtype.name not in self.dtypes:
-                raise PipeError(
-                    f"{self.command}: has {', '.join(self.dtypes)}, not {v.dtype.name}; add it to "
-                    f"the dtypes of hello, or ask with --dtype"
-                )
-            reply = self._ask(shared | {name: _hexes(x) for name, x in inputs.items()})
-            found = tuple(
-                self._array(reply, name, g.shape if name.startswith("g") else v.shape, v.dtype)
-                for name in gives
-            )
-            return found if len(found) > 1 else found[0]
+            shapes = {name: g.shape if name.startswith("g") else v.shape for name in gives}
+            return self._answer(request, inputs, shapes)
 
         call.__name__ = call.__qualname__ = f"{self.name} {op}"
         return call
+
+    def layer(self, **options: Any) -> dict[str, Any]:
+        """The arguments of `check_layer`: functions and options.
+
+        options: those of `check_layer`, before what hello declares
+        Raises PipeError where the program has no layer, ValueError for options that do not fit.
+        """
+        if not self.layer_ops:
+            none = " and no ".join(LAYER_OPS)
+            raise PipeError(f"{self.command}: is no layer; hello lists no {none}")
+        how: dict[str, Any] = {"dtype": self.dtypes[0]} | self.layer_settings | options
+        if "kind" not in how:
+            raise PipeError(
+                f"{self.command}: does not say what kind of layer it is; put "
+                f'"layer":{{"kind":"conv2d"}} into its hello, or give --kind'
+            )
+        bias = how.pop("bias", True)
+        spec = make_layer_spec(**how)
+        functions: dict[str, Any] = {"forward": None, "backward": None}
+        for op in self.layer_ops:
+            functions[op.removeprefix("layer_")] = self._layer_function(op, spec, bias)
+        return functions | how
+
+    def _layer_function(self, op: str, spec: LayerSpec, bias: bool) -> Function:
+        weights = ("v", "g") if spec.normalised else ("w",)
+        given = ("x", *weights, *["b"] * bias)
+        takes = ("y_bar", *given) if op == "layer_backward" else given
+        axis = [spec.axis] if isinstance(spec.axis, int) else spec.axis
+
+        def call(*arrays: Any) -> Any:
+            inputs = dict(zip(takes, map(numpy.asarray, arrays), strict=True))
+            x, w = inputs["x"], inputs[weights[0]]
+            size, kernel = (spec.ours(k, a).shape[2:] for k, a in (("x", x), ("w", w)))
+            y = spec.y_shape(x.shape, w.shape)
+            request = {
+                "op": op, "dtype": x.dtype.name, "kind": spec.kind, "layout": spec.layout,
+                "stride": spec.stride, "padding": spec.pads(size, kernel) if spec.dims else (),
+                "dilation": spec.dilation, "groups": spec.groups,
+                "output_padding": spec.output_padding,
+                "axis": axis, "form": spec.form, "eps": float(spec.eps).hex(),
+                "x_shape": x.shape, "w_shape": w.shape, "y_shape": y,
+            }
+            shapes = {f"{name}_bar": inputs[name].shape for name in given}
+            return self._answer(request, inputs, {"y": y} if op == "layer_forward" else shapes)
+
+        call.__name__ = call.__qualname__ = f"{self.name} {op}"
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(name, kind) for name in takes]
+        )
+        return call
+
+    def _answer(
+        self, request: dict[str, Any], inputs: dict[str, numpy.ndarray],
+        shapes: dict[str, tuple[int, ...]],
+    ) -> Any:
+        """The arrays of a reply, by the shapes that they must have. Raises PipeError."""
+        dtype = request["dtype"]
+        if dtype not in self.dtypes:
+            raise PipeError(
+                f"{self.command}: has {', '.join(self.dtypes)}, not {dtype}; add it to "
+                f"the dtypes of hello, or ask with --dtype"
+            )
+        reply = self._ask(request | {name: _hexes(x) for name, x in inputs.items()})
+        kind = next(iter(inputs.values())).dtype
+        unjudged = {"x_bar", "w_bar", "v_bar", "g_bar", "b_bar"} if "kind" in request else set()
+        found = tuple(
+            None if name in unjudged and reply.get(name, ...) is None
+            else self._array(reply, name, shape, kind)
+            for name, shape in shapes.items()
+        )
+        return found if len(found) > 1 else found[0]
 
     def _array(self, reply: dict[str, Any], name: str, shape: Any, dtype: Any) -> numpy.ndarray:
         texts = reply.get(name)
@@ -349,6 +440,19 @@ def _words(command: str) -> list[str]:
     if os.name != "nt":
         return shlex.split(command)
     return [word.strip('"') for word in shlex.split(command, posix=False)]
+
+
+def _layer_settings(said: Any) -> dict[str, Any]:
+    """The options of a layer, as hello declares them. Raises ValueError, or TypeError."""
+    unknown = {*said} - {*LAYER_OPTIONS} if isinstance(said, dict) else said
+    if unknown or not isinstance(said, dict):
+        raise ValueError(f"layer={said!r}; give an object with {', '.join(LAYER_OPTIONS)}")
+    said = {k: tuple(x) if k in ("axis", "channels") and x else x for k, x in said.items()}
+    if isinstance(said.get("eps"), str):
+        said["eps"] = _number(said["eps"])
+    if "kind" in said:
+        make_layer_spec(**{key: x for key, x in said.items() if key != "bias"})
+    return said
 
 
 def _hexes(x: numpy.ndarray) -> list[str]:

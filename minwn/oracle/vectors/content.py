@@ -2,7 +2,8 @@
 
 A test has a name that says how to make it again: `G-0007/axis=0/float32/plain` is case G-0007 of
 the generator, with a norm kept along axis 0, in float32, for the plain length; `inside=1.5` at the
-end is the form "inside" with that eps. A name means the same numbers for ever.
+end is the form "inside" with that eps. A name means the same numbers for ever. The tests of whole
+layers are those of `layers`.
 
 Small arrays are in the file; of larger ones eight entries, and a digest of the inputs, which the
 generator makes.
@@ -25,16 +26,20 @@ from ..reference.error_bounds import bounds, second_bounds
 from ..reference.rounding import Format
 from ..reference.slices import Slices
 from ..reference.truth import FORMS, expected, second
+from .layers import FLAGS, LAYER_DTYPES, make_layer, names_of_layers
 from .text import hexes, upwards
 
-__all__ = ["DTYPES", "GROUPS", "SCHEMA", "document", "find", "here", "make", "names"]
+__all__ = ["DTYPES", "GROUPS", "SCHEMA", "document", "find", "has", "here", "make", "names"]
 
-SCHEMA = "minwn-vectors-1"
+SCHEMA, LAYER_SCHEMA = "minwn-vectors-1", "minwn-layer-vectors-1"
 GENERATOR = "minwn.oracle.vectors 1.0"
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
-# A file has no layout of memory. "forms" are lengths other than the plain one.
-GROUPS = (*(x for x in ALL_GROUPS if x not in ("layout", "zeros", "sizes")), "forms")
+# A file has no layout of memory. "forms" are lengths other than the plain one, "layers" tests of
+# another kind.
+GROUPS = (
+    *(x for x in ALL_GROUPS if x not in ("layout", "zeros", "sizes")), "forms", "layers",
+)
 # To second order, so many numbers of a group, in dtypes whose bounds then still say something.
 SECOND = {"dyadic": 6, "generic": 6, "axes": 6, "forms": 99}
 
@@ -54,6 +59,7 @@ ABOUT = {
     "undefined": "slices of zeros, infinities and NaN: the other slices still count",
     "long": "up to 8192 entries in a slice",
     "forms": "lengths other than the plain one, with a large eps, and a slice of zeros",
+    "layers": "whole layers, weight normalised or plain: nothing is rounded, so got == expected",
 }
 
 # What goes wrong where a test has this flag: the kind of mistake, and what is seen of it.
@@ -90,6 +96,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "long": ("ACCUMULATION", "rounding errors add up, an accumulator may be too narrow"),
     "eps": ("EPS", "eps is large, so that its place in the formula shows"),
     "narrow": ("RANGE", "n^3 <w_bar, v> or the like may leave the range of this dtype"),
+    **FLAGS,
 }
 
 
@@ -146,6 +153,9 @@ def names(
                 case = _cases(dtype, _GROUP_OF[key[0]], "any")[key]
                 yield name_of(case, dtype, other, FORMS_EPS)
         return
+    if group == "layers":
+        yield from names_of_layers(dtype)
+        return
     for case in _cases(dtype, group, axis, quick and group != "long").values():
         if not quick or case.v.ndim <= 3 or len(case.axes or ()) <= 1:
             yield name_of(case, dtype, form, eps)
@@ -154,12 +164,19 @@ def names(
 # ---- tests --------------------------------------------------------------------------------------
 
 
+def has(dtype: str, group: str, published: bool) -> bool:
+    """Whether there is such a file. published: nothing but the plain form and any axis is wanted"""
+    if group == "layers" and dtype not in LAYER_DTYPES:
+        return False
+    return published or group not in ("forms", "layers")
+
+
 def document(dtype: str, group: str, tests: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """A file: what its tests have in common, and the tests."""
     tests = list(tests)
     flags = sorted({flag for test in tests for flag in test["flags"]})
     return {
-        "schema": SCHEMA,
+        "schema": LAYER_SCHEMA if group == "layers" else SCHEMA,
         "generator": GENERATOR,
         "dtype": dtype,
         "group": group,
@@ -174,6 +191,8 @@ def make(name: str, group: str, *, certify: str = "decimal") -> dict[str, Any]:
 
     Raises OracleFault where the routes disagree, ValueError for a name that is none.
     """
+    if group == "layers":
+        return make_layer(name, certify=certify)
     case, form, eps = find(name)
     later = case.v.dtype.itemsize > 2 and int(case.id[2:]) < SECOND.get(group, 0)
     with numpy.errstate(all="ignore"):

@@ -115,7 +115,7 @@ def _tests(
         if name in seen:
             said.append(f"{name} is there twice; a name belongs to one test")
         seen.add(name)
-        if f"/{data['dtype']}/" not in name:
+        if f"/{data['dtype']}/" not in f"{name}/":
             said.append(f"{name} is in a file of {data['dtype']}")
         try:
             expected = make(name, data["group"], certify=certify)

@@ -1,11 +1,10 @@
 """The reference of layers: loops of integers, sizes as in PyTorch, bounds that hold."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from minwn.oracle.reference.layer import Layer, read, weigh, write
+from minwn.oracle.reference.layer_loops import by_loops
 
 SIZES = [
     # (size of x, kernel, stride, dilation, pads, groups)
@@ -23,22 +22,6 @@ def layer_of(size, kernel, stride, dilation, pads, groups, **more):
     return Layer.of(size, kernel, **options, **more)
 
 
-def products(windows, o, c, x_of=None):
-    """(n, output, input, tap, window, entry of x) of every term of T, by loops of integers."""
-    G = windows.groups
-    for p in itertools.product(*map(range, windows.out)):
-        for k in itertools.product(*map(range, windows.kernel)):
-            q = tuple(
-                s * a + d * b - e
-                for s, a, d, b, e in zip(
-                    windows.stride, p, windows.dilation, k, windows.before, strict=True
-                )
-            )
-            if all(0 <= i < n for i, n in zip(q, windows.size, strict=True)):
-                for i, j in itertools.product(range(o), range(c // G)):
-                    yield i, i // (o // G) * (c // G) + j, j, k, p, q
-
-
 @pytest.mark.parametrize("sizes", SIZES)
 def test_products_are_those_of_loops(sizes, rng):
     size, kernel, *_, groups = sizes
@@ -48,12 +31,10 @@ def test_products_are_those_of_loops(sizes, rng):
         rng.integers(-3, 4, shape)
         for shape in ((n, c, *size), (n, o, *windows.out), (o, c // groups, *kernel))
     )
-    y_of, x_of, w_of = np.zeros_like(y), np.zeros_like(x), np.zeros_like(w)
-    for i, from_c, j, k, p, q in products(windows, o, c):
-        for s in range(n):
-            y_of[(s, i, *p)] += w[(i, j, *k)] * x[(s, from_c, *q)]
-            x_of[(s, from_c, *q)] += w[(i, j, *k)] * y[(s, i, *p)]
-            w_of[(i, j, *k)] += y[(s, i, *p)] * x[(s, from_c, *q)]
+    y_of, x_of, w_of = by_loops(
+        x, w, None, y, layout="torch", transposed=False, stride=windows.stride,
+        dilation=windows.dilation, before=windows.before, groups=groups,
+    ).values()
     for kind in ("int64", "float64"):
         x_, y_, w_ = (a.astype(kind) for a in (x, y, w))
         np.testing.assert_array_equal(read(x_, w_, windows), y_of)

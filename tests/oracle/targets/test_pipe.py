@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minwn.oracle import check
+from minwn.oracle import check, check_layer
 from minwn.oracle.targets import pipe as pipe_module
 from minwn.oracle.targets.pipe import OPS, Pipe, PipeError
+from minwn.oracle.vectors import load_layers
 from minwn.oracle.vectors.files import FORMAT
 
 from ...helpers.programs import compiled, found
@@ -66,6 +67,60 @@ def test_a_mistake_in_c_is_named(tmp_path, mistake, name):
     report = judge(str(compiled(EXAMPLES / "weight_norm.c", tmp_path, f"-DMISTAKE={mistake}")))
     assert report.verdict == "FAIL"
     assert name in {d.id for d in report.diagnosis}, report
+
+
+LAYERS = ({}, {"stride": 2, "padding": 1}, {"dilation": (2, 1), "groups": 2, "padding": (0, 2)},
+          {"stride": (1, 3), "padding": ((1, 0), (0, 2))}, {"padding": "same"})
+
+
+def judge_layer(command, **options):
+    with Pipe(command) as pipe:
+        report = check_layer(**pipe.layer(**options), name=pipe.name)
+    assert pipe.fault is None
+    return report
+
+
+@pytest.mark.parametrize("options", LAYERS, ids=str)
+def test_a_layer_in_c_is_right(tmp_path, options):
+    report = judge_layer(str(compiled(EXAMPLES / "weight_norm.c", tmp_path)), **options)
+    assert report.verdict == "PASS", report
+    assert not report.skipped
+    assert "conv2d" in report.layer
+
+
+def test_a_layer_in_c_in_single_precision(tmp_path):
+    flags = ("-DREAL=float", '-DDTYPE="float32"')
+    program = compiled(EXAMPLES / "weight_norm.c", tmp_path, *flags)
+    report = judge_layer(str(program), stride=2)
+    assert (report.verdict, report.dtype) == ("PASS", "float32"), report
+
+
+@pytest.mark.parametrize(
+    ("mistake", "names"),
+    [(1, ["no_projection"]), (2, ["proj_n3"]), (3, ["global_function", "global_norm"]),
+     (5, ["windows_assigned"]), (6, ["kernel_flipped"])],
+)
+def test_a_mistake_of_a_layer_in_c_is_named(tmp_path, mistake, names):
+    program = compiled(EXAMPLES / "weight_norm.c", tmp_path, f"-DMISTAKE={mistake}")
+    report = judge_layer(str(program), stride=(2, 1), padding=1)
+    assert report.verdict == "FAIL"
+    assert [d.id for d in report.diagnosis] == names, report
+
+
+def test_the_golden_layers_in_c(tmp_path):
+    """Every test of a convolution of images that the program can do, to the last bit."""
+    with Pipe(str(compiled(EXAMPLES / "weight_norm.c", tmp_path))) as pipe:
+        judged = 0
+        for v in load_layers(dtype="float64"):
+            if (v.kind, v.options["layout"]) == ("conv2d", "torch") and {"v", "b"} <= {*v.inputs}:
+                layer = pipe.layer(kind=v.kind, **v.options)
+                given = [v.inputs[name] for name in ("x", "v", "g", "b")]
+                y, bars = layer["forward"](*given), layer["backward"](v.inputs["y_bar"], *given)
+                assert v.right("y", y)
+                for name, x in zip(("x_bar", "v_bar", "g_bar", "b_bar"), bars, strict=True):
+                    assert v.right(name, x), (v.id, name)
+                judged += 1
+    assert judged == 7
 
 
 @pytest.mark.parametrize(
@@ -141,7 +196,7 @@ def shown(text):
 def test_the_page_and_the_module_show_what_is_said(program, tmp_path):
     page = FORMAT.read_text(encoding="utf-8")
     log = tmp_path / "log"
-    (hello, answer, request, reply) = shown(page)
+    (hello, answer, request, reply, *_) = shown(page)
     assert [mark for mark, _ in (hello, answer, request, reply)] == [">", "<", ">", "<"]
     assert shown(pipe_module.__doc__)[2:] == [request, reply]
     body = f"""
@@ -165,6 +220,89 @@ for reply in {[answer[1], reply[1]]!r}:
             assert x == documented[key], key
     assert v_bar == pytest.approx(np.array([[-3.2, 2.4]]))
     assert g_bar.tolist() == [[11]]
+
+
+def test_the_page_shows_what_is_said_of_a_layer(program, tmp_path):
+    (request, reply) = (line for _, line in shown(FORMAT.read_text(encoding="utf-8"))[4:])
+    log = tmp_path / "log"
+    body = f"""
+hello(ops=["layer_backward"], layer={{"kind": "conv1d"}})
+line = sys.stdin.readline()
+open({str(log)!r}, "w").write(line)
+print(json.dumps({reply!r}), flush=True)
+"""
+    given = {name: np.array([*map(float.fromhex, request[name])])
+             for name in ("y_bar", "x", "v", "g", "b")}
+    shapes = {"y_bar": "y_shape", "x": "x_shape", "v": "w_shape"}
+    arrays = [x.reshape(request.get(shapes.get(k), -1)) for k, x in given.items()]
+    with Pipe(program(body)) as pipe:
+        answers = pipe.layer()["backward"](*arrays)
+    said = log.read_text()
+    assert " " not in said
+    data = json.loads(said)
+    assert list(data) == list(request)
+    for key, x in data.items():
+        if key in given or key == "eps":
+            x, request[key] = (
+                [*map(float.fromhex, y if isinstance(y, list) else [y])] for y in (x, request[key])
+            )
+        assert x == request[key], key
+    names = ("x_bar", "v_bar", "g_bar", "b_bar")
+    for name, got, shape in zip(names, answers, ((1, 1, 3), (1, 1, 2), (1,), (1,)), strict=True):
+        assert got.tolist() == np.reshape(reply[name], shape).tolist()
+
+
+LINEAR = """
+import numpy
+hello(ops=["layer_forward", "layer_backward"], layer=%s)
+def array(request, name, shape=None):
+    x = numpy.array([float.fromhex(y) for y in request[name]])
+    return x.reshape(request[shape] if shape else -1)
+while request := ask():
+    x, w = array(request, "x", "x_shape"), array(request, "w", "w_shape")
+    b = array(request, "b") if "b" in request else 0
+    w = w.T if request["layout"] == "flax" else w
+    if request["op"] == "layer_forward":
+        answer(request, y=(x @ w.T + b).ravel().tolist())
+        continue
+    y_bar = array(request, "y_bar", "y_shape")
+    w_bar = y_bar.T @ x
+    w_bar = w_bar.T if request["layout"] == "flax" else w_bar
+    answer(request, x_bar=(y_bar @ w).ravel().tolist(), w_bar=w_bar.ravel().tolist(),
+           **({"b_bar": %s} if "b" in request else {}))
+"""
+B_BAR = "y_bar.sum(0).tolist()"
+
+
+@pytest.mark.parametrize("layout", ["torch", "flax"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer_with_a_plain_weight(program, layout, bias):
+    said = {"kind": "linear", "normalised": False, "layout": layout, "bias": bias}
+    report = judge_layer(program(LINEAR % (said, B_BAR)))
+    assert report.verdict == "PASS", report
+    assert not report.skipped
+    assert ["without a bias: forward takes no b"] * (not bias) == report.notes
+
+
+def test_a_gradient_that_is_null_is_not_judged(program):
+    said = {"kind": "linear", "normalised": False}
+    report = judge_layer(program(LINEAR % (said, None)))
+    assert report.verdict == "PASS", report
+    assert [s.check for s in report.skipped] == ["b_bar"]
+
+
+def test_a_layer_that_is_not_declared(program):
+    body = 'hello(ops=["layer_forward"])\nask()'
+    with Pipe(program(body)) as pipe:
+        with pytest.raises(PipeError, match=r'put "layer":.* into its hello, or give --kind'):
+            pipe.layer()
+        with pytest.raises(ValueError, match="kind='conv4d'"):
+            pipe.layer(kind="conv4d")
+        assert pipe.forward is None
+        assert pipe.layer(kind="linear")["backward"] is None
+    no_layer = "is no layer; hello lists no layer_forward"
+    with Pipe(program(ECHO)) as pipe, pytest.raises(PipeError, match=no_layer):
+        pipe.layer(kind="linear")
 
 
 ECHO = """
@@ -249,6 +387,9 @@ FATAL = {
     "no ops": ("answer(ask())", "hello with ops null; it must list what it has of forward"),
     "other ops": ("hello(ops=['backwards'])", r'ops \["backwards"\]; it must list'),
     "wrong axis": ("hello(axis='rows')", "answered hello with"),
+    "no such layer": ("hello(layer={'kind': 'conv4d'})", "answered hello with .*kind='conv4d'"),
+    "no such option": ("hello(layer={'strides': 2})", "'strides'.*; give an object with kind"),
+    "no object": ("hello(layer='conv2d')", "layer='conv2d'; give an object with kind"),
     "wrong eps": ("hello(eps='tiny')", "'tiny' is no number"),
 }
 
