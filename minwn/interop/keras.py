@@ -2,7 +2,8 @@
 
 A layer has its name in the model, and its variables have Flax's names, because the layouts are
 the same: kernel, bias; scale, bias, mean, var; embedding. A transposed convolution is of the kind
-"transpose_kernel", which the metadata says.
+"transpose_kernel", which the metadata says. A depthwise kernel (*k, i, m) becomes (*k, 1, i m), the
+kernel of i groups.
 """
 
 from __future__ import annotations
@@ -77,15 +78,19 @@ def _state(
     h5py: Any, archive: Any, selection: Selection
 ) -> tuple[dict[str, Any], dict[str, str]]:
     datasets: list[tuple[str, Any]] = []
-    kinds, transposed = {}, _transposed(archive)
+    kinds, depthwise, classes = {}, set(), _classes(archive)
 
     def visit(path: str, x: Any) -> None:
         if not isinstance(x, h5py.Dataset):
             return
         name, kind = _name(archive, path)
-        layer = name.rpartition(".")[0]
-        if kind.endswith("_transpose") or layer.rpartition(".")[2] in transposed:
+        layer, _, last = name.rpartition(".")
+        found = classes.get(layer.rpartition(".")[2], "")
+        if kind.endswith("_transpose") or found.endswith("Transpose"):
             kinds[f"{layer}.weight"] = "transpose_kernel"
+        of_depthwise = kind.startswith("depthwise") or found.startswith("Depthwise")
+        if last == "kernel" and of_depthwise:
+            depthwise.add(x.name)
         datasets.append((name, x))
 
     def refused(x: Any) -> str | None:
@@ -94,22 +99,24 @@ def _state(
         return "an empty array" if x.shape is None else None
 
     def array(x: Any) -> Any:
-        return np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
+        found = np.asarray(x[()], x.dtype.newbyteorder("="), order="C")
+        merged = x.name in depthwise and found.ndim > 2
+        return found.reshape(*found.shape[:-2], 1, -1) if merged else found
 
     archive.visititems(visit)  # which follows no link to another file
     state = selection.gather(datasets, array, refused=refused)
     return state, {"kinds": json.dumps(kinds)} if kinds else {}
 
 
-def _transposed(archive: Any) -> set[Any]:
-    """The names of the transposed convolutions in a .h5, which has the model's description."""
+def _classes(archive: Any) -> dict[str, str]:
+    """{name of a layer: its class} of a .h5 with the model's description."""
     try:
         said = dict(leaves(json.loads(archive.attrs.get("model_config", "{}"))))
     except (ValueError, TypeError, RecursionError):
-        return set()
+        return {}
     return {
-        said.get(f"{key.removesuffix('class_name')}config.name") for key, x in said.items()
-        if key.endswith("class_name") and str(x).endswith("Transpose")
+        str(said.get(f"{key.removesuffix('class_name')}config.name")): str(x)
+        for key, x in said.items() if key.endswith("class_name")
     }
 
 

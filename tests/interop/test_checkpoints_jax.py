@@ -240,6 +240,32 @@ def test_a_keras_model_goes_to_torch(
     close(y, keras.ops.convert_to_numpy(model(x)))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
+@pytest.mark.parametrize("suffix", ["keras", "weights.h5", "h5"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_depthwise_kernel_of_keras_is_one_in_groups(
+    suffix: str, bias: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(os.environ, "KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras", reason="keras is the framework here")
+    pytest.importorskip("h5py", reason="h5py reads the file")
+    torch = pytest.importorskip("torch", reason="what the weights are converted to")
+    layer = keras.layers.DepthwiseConv2D(2, depth_multiplier=2, use_bias=bias, name="each")
+    model = keras.Sequential([keras.Input((5, 6, 3)), layer])
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+    path, out = tmp_path / f"m.{suffix}", tmp_path / "torch.safetensors"
+    (model.save_weights if suffix == "weights.h5" else model.save)(path)
+    assert run(path, out, "--to", "torch") == 0
+    theirs = torch.nn.ModuleDict({"each": torch.nn.Conv2d(3, 6, 2, groups=3, bias=bias)})
+    theirs.load_state_dict(tensors(interop.read(out)[0]))
+    x = rng.normal(size=(2, 5, 6, 3)).astype("float32")
+    with torch.no_grad():
+        y = theirs["each"](torch.tensor(x).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    close(y, keras.ops.convert_to_numpy(model(x)))
+
+
 def test_a_numbered_file_of_keras(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py", reason="h5py writes the file")
     with h5py.File(tmp_path / "m.weights.h5", "w") as file:
