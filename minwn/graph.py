@@ -154,10 +154,6 @@ class Value:
         """Whether a backward pass has used up how this Value was computed."""
         return self._record is not None and self._record[1] is None
 
-    def older_than(self, other: Value) -> bool:
-        """Whether the other was made or assigned after this Value."""
-        return self._time < other._time
-
 
 Value.result_type = Value
 
