@@ -1,16 +1,17 @@
-"""On the terminal: a progress bar, colours, counts, and words in columns."""
+"""Shared by commands: a progress bar, colours, words in columns, a type of options, matplotlib."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Progress", "colours", "columns", "counted"]
+__all__ = ["Progress", "at_least", "coloured", "colours", "columns", "counted", "matplotlib"]
 
 
 class Progress:
@@ -84,6 +85,11 @@ def colours(stream: Any) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
+def coloured(text: str, good: bool) -> str:
+    """The text for stdout, in green or in red where it is in colour."""
+    return f"\033[{32 if good else 31}m{text}\033[0m" if colours(sys.stdout) else text
+
+
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
     """Rows of words in columns, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -98,3 +104,23 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
 def counted(count: int, word: str) -> str:
     """1 case, 2 cases"""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number >= least."""
+
+    def whole(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
+        return int(text)
+
+    return whole
+
+
+def matplotlib() -> Any:
+    """The module matplotlib, with its figures.  Raises ImportError where it is not installed."""
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise ImportError("a picture needs matplotlib: pip install 'minwn[plot]'") from error
+    return matplotlib

@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ..terminal import matplotlib
+
 # Okabe & Ito's palette, which keeps its contrasts for colour-blind readers.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 
 
 def draw(summary: dict[str, Any], path: Path) -> None:
     """Write the curve of `digits.run` as a PNG.  Raises ImportError without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
-    except ImportError as error:
-        raise ImportError("a picture needs matplotlib: pip install 'minwn[plot]'") from error
+    figure = matplotlib().figure.Figure(figsize=(8.0, 3.4), dpi=150, layout="constrained")
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     curve = summary["curve"]
     epochs = [e["epoch"] for e in curve]
-    figure = Figure(figsize=(8.0, 3.4), dpi=150, layout="constrained")
     figure.suptitle(
         f"Weight-normalised network on handwritten digits: test accuracy "
         f"{summary['test_accuracy']:.1%}",
