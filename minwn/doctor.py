@@ -29,7 +29,7 @@ EXTRAS = (
     "cupy", "cupy-cuda12x", "cupy-cuda13x", "equinox", "flax", "furo", "h5py", "hypothesis", "jax",
     "joblib", "jsonschema", "jupyterlab", "jupytext", "latex2mathml", "matplotlib", "ml_dtypes",
     "mpmath", "myst-parser", "nbclient", "nbconvert", "orbax-checkpoint", "pytest", "safetensors",
-    "scikit-learn", "sphinx", "threadpoolctl", "torch", "tqdm",
+    "scikit-learn", "sphinx", "threadpoolctl", "torch",
 )
 # Read when a library is loaded, so to be set before Python starts.
 THREADS = (

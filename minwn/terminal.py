@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 import threading
@@ -15,7 +14,7 @@ __all__ = ["Progress", "at_least", "coloured", "colours", "columns", "counted", 
 
 
 class Progress:
-    """A bar on stderr: tqdm's where it is installed, a plain one otherwise, none when not `on`.
+    """A bar on stderr, with the seconds that have passed; none when not `on`.
 
     total: how many steps there will be, or None where that is not known.
     after: seconds until it is drawn; then by a thread, so that time is seen to pass in one step.
@@ -23,60 +22,35 @@ class Progress:
 
     def __init__(self, total: int | None, on: bool, after: float = 0.0) -> None:
         self.total, self.done, self.on, self.what = total, 0, on, ""
-        self._tqdm: Any = None
         self._drawn, self._start = 0.0, time.monotonic()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         if on and after:
             self._thread = threading.Thread(target=self._keep_drawing, args=(after,), daemon=True)
             self._thread.start()
-        elif on:
-            self._open()
-
-    def _open(self) -> None:
-        with contextlib.suppress(ImportError):
-            from tqdm import tqdm
-
-            form = "{desc:28} {bar} {elapsed}"
-            self._tqdm = tqdm(total=self.total, leave=False, bar_format=form, initial=self.done)
-            self._tqdm.start_t -= time.monotonic() - self._start
 
     def _keep_drawing(self, after: float) -> None:
-        if self._closed.wait(after):
-            return
-        self._open()
-        while True:
-            self._draw(self.done - self._tqdm.n if self._tqdm is not None else 0)
-            if self._closed.wait(0.2):
-                return
+        while not self._closed.wait(0.2 if self._drawn else after):
+            self._draw()
 
     def step(self, what: str, count: int = 1) -> None:
         """`count` more of the total are done; `what` comes next."""
         self.done, self.what = self.done + count, what
-        if self.on and self._thread is None:
-            self._draw(count)
+        if self.on and self._thread is None and time.monotonic() - self._drawn > 0.1:
+            self._draw()
 
-    def _draw(self, count: int) -> None:
-        if self._tqdm is not None:
-            self._tqdm.set_description_str(self.what[:28], refresh=False)
-            self._tqdm.update(count)
-            if self._thread is not None:
-                self._tqdm.refresh()
-        elif time.monotonic() - self._drawn > 0.1:
-            self._drawn = time.monotonic()
-            full = 30 * min(self.done, self.total) // max(self.total, 1) if self.total else 0
-            passed = f" {self._drawn - self._start:3.0f} s" if self._thread is not None else ""
-            line = f"\r{self.what[:28]:28} [{'#' * full:30}]{passed}"
-            print(line, end="", file=sys.stderr, flush=True)
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        full = 30 * min(self.done, self.total) // max(self.total, 1) if self.total else 0
+        line = f"{self.what[:28]:28} [{'#' * full:30}] {self._drawn - self._start:3.0f} s"
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Remove the bar."""
         self._closed.set()
         if self._thread is not None:
             self._thread.join()
-        if self._tqdm is not None:
-            self._tqdm.close()
-        elif self.on and (self._thread is None or self._drawn):
+        if self._drawn:
             print(f"\r{'':68}\r", end="", file=sys.stderr, flush=True)
 
 

@@ -92,7 +92,7 @@ EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "h5py", "hypothesis",
     "jax", "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
     "nbclient", "nbconvert", "nbformat", "orbax", "paddle", "pytest", "safetensors", "sklearn",
-    "sphinx", "threadpoolctl", "torch", "tqdm",
+    "sphinx", "threadpoolctl", "torch",
 }
 ENGINE = {
     "blocks",

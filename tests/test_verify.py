@@ -485,8 +485,7 @@ def test_colour_and_bar_are_for_terminals(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_plain_bar(monkeypatch, capsys):
-    monkeypatch.setitem(__import__("sys").modules, "tqdm", None)  # as if it were not installed
+def test_the_bar(capsys):
     bar = terminal.Progress(2, on=True)
     bar.step("half of it")
     bar.close()
