@@ -646,7 +646,8 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
         cotangent = raw(cotangent)
     elif not isinstance(cotangent, Tensor):
         cotangent = Tensor(cotangent)
-    return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+    options = {"retain_graph": retain, "create_graph": create}
+    return backend.run(output._data, walk, output, cotangent, targets, **options)
 
 
 def fitting(cotangent: Any, output: Tensor) -> Any:

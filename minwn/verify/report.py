@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 
+from ..backend import unit_roundoff
 from ..gradcheck import Comparison, GradcheckReport
 from ..terminal import columns
 from ..tolerance import ratio
@@ -99,6 +100,16 @@ def compare(
     return Finding(
         what, route, f"{place}{at}", float(claimed[worst]), float(reference[worst]),
         float(allowed[worst]), float(error[worst]), count=claimed.size,
+    )
+
+
+def close(
+    what: str, route: str, place: str, claimed: Any, reference: Any, dtype: str = "float64"
+) -> Finding:
+    """Two arrays that may differ by 2^12 roundings of the largest entry: more than is needed."""
+    u = unit_roundoff(numpy.dtype(dtype))
+    return compare(
+        what, route, place, claimed, reference, 2**12 * u * abs(reference).max(initial=0.0)
     )
 
 
