@@ -240,11 +240,6 @@ def is_floating(dtype: numpy.dtype) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"
 
 
-def is_extension(dtype: Any) -> bool:
-    """Whether dtype is of another package; NumPy promotes such a dtype with Python's numbers."""
-    return getattr(dtype, "kind", "") == "V"
-
-
 def dtype_of(spec: Any) -> numpy.dtype:
     """The dtype named by a string, a type or a dtype. "bfloat16" needs the package ml_dtypes.
 

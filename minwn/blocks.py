@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .backend import Array, Host, namespace, quiet
+from .backend import Array, namespace, quiet
 
-__all__ = ["by_rows", "in_large_rows", "is_large"]
+__all__ = ["by_rows", "is_large"]
 
 _BLOCK = 1 << 18  # entries of a block of rows: three blocks fit into the cache together
 _LONG = 256  # entries of a row: NumPy is faster row by row from this length on
@@ -20,21 +20,6 @@ _LONG = 256  # entries of a row: NumPy is faster row by row from this length on
 def is_large(rows: int, m: int) -> bool:
     """Whether a matrix fills more than a block, or an eighth of one in long rows."""
     return rows * m > (_BLOCK // 8 if m > _LONG else _BLOCK)
-
-
-def in_large_rows(shape: tuple[int, int], *arrays: Array) -> bool:
-    """Whether `by_rows` helps: NumPy arrays in C order, of one shape and real dtype, that are
-    large as matrices of `shape`.
-    """
-    if not is_large(*shape):
-        return False
-    first = arrays[0]
-    for x in arrays:
-        if type(x) is not Host or not x.flags.c_contiguous:
-            return False
-        if x.dtype.kind != "f" or x.dtype != first.dtype or x.shape != first.shape:
-            return False
-    return True
 
 
 def by_rows(f: Callable[..., Any], *matrices: Array) -> None:

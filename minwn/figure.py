@@ -42,7 +42,7 @@ import numpy as np
 
 from . import __version__
 from .outputs import claim
-from .terminal import Progress, colours
+from .terminal import Progress, at_least, coloured, matplotlib
 
 __all__ = [
     "GREY", "LOOKS", "Made", "Sweep", "arguments", "band", "expected", "load", "main", "names",
@@ -69,22 +69,19 @@ LOOKS: tuple[dict[str, Any], ...] = (
 @contextmanager
 def style() -> Iterator[None]:
     """Draw in the style of the house. Raises ImportError without matplotlib."""
-    matplotlib = _matplotlib()
-    sheet = matplotlib.rc_params_from_file(
+    mpl = matplotlib()
+    sheet = mpl.rc_params_from_file(
         Path(__file__).with_name("minwn.mplstyle"), use_default_template=False
     )
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # whatever the reader prefers elsewhere
-        matplotlib.rcParams.update(sheet)
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever the reader prefers elsewhere
+        mpl.rcParams.update(sheet)
         yield
 
 
 def new(rows: int = 1, columns: int = 1, *, height: float = 3.2, **options: Any) -> tuple[Any, Any]:
     """(figure, axes) of the house's width; options are those of Figure.subplots."""
-    _matplotlib()
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, height), layout="constrained")
+    figure = matplotlib().figure.Figure(figsize=(6.4, height), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
 
 
@@ -109,14 +106,6 @@ def expected(axes: Any, x: Any, y: Any, **options: Any) -> Any:
     thin = {"color": BLACK, "marker": "none", "linestyle": ":", "linewidth": 1.2, "zorder": 5}
     (line,) = axes.plot(x, y, **thin | options)
     return line
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError("a figure needs matplotlib: pip install 'minwn[plot]'") from error
-    return matplotlib
 
 
 # ---- how it runs --------------------------------------------------------------------------------
@@ -285,9 +274,8 @@ def _finish(module: ModuleType, record: dict[str, Any], out: str | Path | None) 
 
 def svg_of(draw: Callable[[Any], Any], record: dict[str, Any]) -> str:
     """The figure as SVG: the same bytes for the same data, with title and description inside."""
-    matplotlib = _matplotlib()
     with style():
-        matplotlib.rcParams["svg.hashsalt"] = record["figure"]
+        matplotlib().rcParams["svg.hashsalt"] = record["figure"]
         text = io.StringIO()
         draw(record["data"]).savefig(
             text, format="svg", metadata={"Date": None, "Creator": None, "Title": record["title"]}
@@ -328,19 +316,13 @@ def _compact(record: dict[str, Any]) -> str:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that a figure's script and `minwn reproduce` share."""
     parser.add_argument("--quick", action="store_true", help="fewer seeds and shorter runs")
-    parser.add_argument("--seeds", type=_count, metavar="N", help="number of seeds")
+    parser.add_argument("--seeds", type=at_least(1), metavar="N", help="number of seeds")
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="spread the seeds over N processes (joblib); -1: all"
     )
     parser.add_argument("--out", metavar="DIR", help="folder of the .svg and the .json")
     parser.add_argument("--redraw", action="store_true", help="draw from the .json, without a run")
     parser.add_argument("--force", action="store_true", help="replace files of others")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
-    return int(text)
 
 
 def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
@@ -368,9 +350,8 @@ def make(name: str | Path, args: argparse.Namespace, out: str | Path) -> int:
     record = made.record
     runs = f"{record['seeds']} seed{'s' * (record['seeds'] > 1)}{', quick' * record['quick']}"
     print(f"{record['figure']}: {record['title']} ({runs})")
-    green, red, end = ("\033[32m", "\033[31m", "\033[0m") if colours(sys.stdout) else ("", "", "")
     for sentence, holds in made.claims:
-        print(f"  {green if holds else red}{'holds' if holds else 'fails'}{end}  {sentence}")
+        print(f"  {coloured('holds' if holds else 'fails', holds)}  {sentence}")
     print(*(f"  {path}" for path in made.files), sep="\n")
     return 0 if made.ok else 1
 

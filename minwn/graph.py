@@ -154,10 +154,6 @@ class Value:
         """Whether a backward pass has used up how this Value was computed."""
         return self._record is not None and self._record[1] is None
 
-    def older_than(self, other: Value) -> bool:
-        """Whether the other was made or assigned after this Value."""
-        return self._time < other._time
-
 
 Value.result_type = Value
 
@@ -416,20 +412,10 @@ def walk(
     depend on are absent from the answer. The cotangents are arrays, or Values with
     `create_graph`. The graph is freed on the way unless it is retained.
 
+    To be called by `run`, with the device of the output as the current one.
     Raises RuntimeError where the graph was freed before or an input was assigned since, and
     ValueError where a pullback returns a cotangent of the wrong shape or dtype.
     """
-    retain = retain_graph or create_graph
-    return run(output._data, _walk, output, cotangent, targets, retain, create_graph)
-
-
-def _walk(
-    output: Value,
-    cotangent: Any,
-    targets: Iterable[Value] | None,
-    retain_graph: bool,
-    create_graph: bool,
-) -> dict[Value, Any]:
     chosen = None if targets is None else {id(x) for x in targets}
     useful = None if chosen is None else _between(output, chosen)
     if output._record is None:
@@ -455,7 +441,7 @@ def _walk(
         except BaseException as error:
             this.failure = f"'{z._op.name}' ({type(error).__name__})"
             raise
-        if not retain_graph:
+        if not (retain_graph or create_graph):
             z._record = (z._record[0], None, None, this)
     return answer
 

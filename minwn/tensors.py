@@ -27,15 +27,54 @@ _COMPARISONS = {
 }
 _BITWISE = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}
 _WHOLE = {"b", "i", "u"}  # kinds of dtype
-_SYMBOLS = {
-    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/",
-    operator.floordiv: "//", operator.mod: "%", operator.pow: "**", operator.matmul: "@",
-    operator.and_: "&", operator.or_: "|", operator.xor: "^",
-}
-
 
 # The other operand of a Tensor in arithmetic.
 Operand: TypeAlias = "Tensor | Array | complex"
+Method = Callable[["Tensor", Operand], "Tensor"]
+
+
+def _infix(sign: str, name: str, operation: Callable[..., Tensor]) -> tuple[Method, ...]:
+    """The methods for x + y, y + x and x += y, of any sign."""
+
+    def left(self: Tensor, other: Operand) -> Tensor:
+        return operation(self, other)
+
+    def right(self: Tensor, other: Operand) -> Tensor:
+        return operation(other, self)
+
+    def in_place(self: Tensor, other: Operand) -> Tensor:
+        return self._in_place(sign, operation, other)
+
+    methods = (left, right, in_place)
+    return tuple(_named(f"__{k}{name}__", f) for k, f in zip(("", "r", "i"), methods, strict=True))
+
+
+def _constant_of(name: str, f: Callable[..., Any]) -> Method:
+    """The method for x < y, or x & y: f of the arrays, as a constant."""
+    of = _bitwise if name in ("and", "or", "xor") else _constant
+    return door(_named(f"__{name}__", lambda self, other: of(f, self, other)))
+
+
+def _named(name: str, f: Method) -> Method:
+    """f with the name that it has in messages and tracebacks."""
+    f.__name__, f.__qualname__ = name, f"Tensor.{name}"
+    return f
+
+
+def _constant(f: Callable[..., Any], *inputs: Any) -> Tensor:
+    """f of the arrays, without a history."""
+    first = next(x for x in inputs if isinstance(x, Tensor))
+    return Tensor(backend.asarray(backend.run(first._data, f, *map(raw, inputs))))
+
+
+def _bitwise(f: Callable[..., Any], *inputs: Any) -> Tensor:
+    for x in map(raw, inputs):
+        if not isinstance(x, int) and getattr(getattr(x, "dtype", x), "kind", "") not in _WHOLE:
+            raise TypeError(
+                f"&, |, ^ and ~ are for bool and whole numbers, and this is {shown(x)}; "
+                f"compare first, as in (x > 0) & (y > 0)"
+            )
+    return _constant(f, *inputs)
 
 
 class Tensor(Value):
@@ -167,41 +206,21 @@ class Tensor(Value):
 
     __hash__ = object.__hash__
 
-    def __add__(self, other: Operand) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Operand) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Operand) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Operand) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Operand) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Operand) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Operand) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Operand) -> Tensor:
-        return ops.divide(other, self)
-
-    def __pow__(self, other: Operand) -> Tensor:
-        return ops.power(self, other)
-
-    def __rpow__(self, other: Operand) -> Tensor:
-        return ops.power(other, self)
-
-    def __matmul__(self, other: Operand) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Operand) -> Tensor:
-        return ops.matmul(other, self)
+    __add__, __radd__, __iadd__ = _infix("+", "add", ops.add)
+    __sub__, __rsub__, __isub__ = _infix("-", "sub", ops.subtract)
+    __mul__, __rmul__, __imul__ = _infix("*", "mul", ops.multiply)
+    __truediv__, __rtruediv__, __itruediv__ = _infix("/", "truediv", ops.divide)
+    __floordiv__, __rfloordiv__, __ifloordiv__ = _infix("//", "floordiv", ops.floor_divide)
+    __mod__, __rmod__, __imod__ = _infix("%", "mod", ops.remainder)
+    __pow__, __rpow__, __ipow__ = _infix("**", "pow", ops.power)
+    __matmul__, __rmatmul__, __imatmul__ = _infix("@", "matmul", ops.matmul)
+    __and__, __rand__, __iand__ = _infix("&", "and", _constant_of("and", operator.and_))
+    __or__, __ror__, __ior__ = _infix("|", "or", _constant_of("or", operator.or_))
+    __xor__, __rxor__, __ixor__ = _infix("^", "xor", _constant_of("xor", operator.xor))
+    __eq__ = _constant_of("eq", operator.eq)  # type: ignore[assignment]
+    __ne__ = _constant_of("ne", operator.ne)  # type: ignore[assignment]
+    __lt__, __le__ = _constant_of("lt", operator.lt), _constant_of("le", operator.le)
+    __gt__, __ge__ = _constant_of("gt", operator.gt), _constant_of("ge", operator.ge)
 
     def __neg__(self) -> Tensor:
         return ops.negative(self)
@@ -211,18 +230,6 @@ class Tensor(Value):
 
     def __abs__(self) -> Tensor:
         return ops.abs(self)
-
-    def __floordiv__(self, other: Operand) -> Tensor:
-        return ops.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Operand) -> Tensor:
-        return ops.floor_divide(other, self)
-
-    def __mod__(self, other: Operand) -> Tensor:
-        return ops.remainder(self, other)
-
-    def __rmod__(self, other: Operand) -> Tensor:
-        return ops.remainder(other, self)
 
     def __divmod__(self, other: Operand) -> tuple[Tensor, Tensor]:
         return self // other, self % other
@@ -246,44 +253,6 @@ class Tensor(Value):
     def __delitem__(self, index: Any) -> None:
         raise TypeError("the entries of a Tensor are not deleted; index those that are to stay")
 
-    @door
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _constant(operator.eq, self, other)
-
-    @door
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        return _constant(operator.ne, self, other)
-
-    @door
-    def __lt__(self, other: Operand) -> Tensor:
-        return _constant(operator.lt, self, other)
-
-    @door
-    def __le__(self, other: Operand) -> Tensor:
-        return _constant(operator.le, self, other)
-
-    @door
-    def __gt__(self, other: Operand) -> Tensor:
-        return _constant(operator.gt, self, other)
-
-    @door
-    def __ge__(self, other: Operand) -> Tensor:
-        return _constant(operator.ge, self, other)
-
-    @door
-    def __and__(self, other: Operand) -> Tensor:
-        return _bitwise(operator.and_, self, other)
-
-    @door
-    def __or__(self, other: Operand) -> Tensor:
-        return _bitwise(operator.or_, self, other)
-
-    @door
-    def __xor__(self, other: Operand) -> Tensor:
-        return _bitwise(operator.xor, self, other)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
     def __invert__(self) -> Tensor:
         return _bitwise(operator.invert, self)
 
@@ -294,7 +263,7 @@ class Tensor(Value):
         """Whether x += y assigns to x, and does not make a new Tensor."""
         return self.is_leaf and self.requires_grad
 
-    def _in_place(self, operation: Callable[[Any, Any], Tensor], other: Operand) -> Tensor:
+    def _in_place(self, sign: str, operation: Callable[..., Tensor], other: Operand) -> Tensor:
         """x += y: a new Tensor. But a Parameter, a Buffer, or a leaf that requires gradients stays
         itself and is assigned the result, of its shape and dtype.
 
@@ -303,7 +272,6 @@ class Tensor(Value):
         """
         if not self.assigned_in_place:
             return operation(self, other)
-        sign = _SYMBOLS[operation]
         this = f"x {sign}= y of a {type(self).__name__} of shape {self.shape}"
         if self.requires_grad and is_recording():
             raise RuntimeError(
@@ -325,39 +293,6 @@ class Tensor(Value):
             )
         self.assign(result._data)
         return self
-
-    def __iadd__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.add, other)
-
-    def __isub__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.sub, other)
-
-    def __imul__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.mul, other)
-
-    def __itruediv__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.truediv, other)
-
-    def __ifloordiv__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.floordiv, other)
-
-    def __imod__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.mod, other)
-
-    def __ipow__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.pow, other)
-
-    def __imatmul__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.matmul, other)
-
-    def __iand__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.and_, other)
-
-    def __ior__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.or_, other)
-
-    def __ixor__(self, other: Operand) -> Tensor:
-        return self._in_place(operator.xor, other)
 
     # ---- methods --------------------------------------------------------------------------------
 
@@ -632,22 +567,6 @@ class Argument(Tensor):
     assigned_in_place = False
 
 
-def _constant(f: Callable[..., Any], *inputs: Any) -> Tensor:
-    """f of the arrays, without a history."""
-    first = next(x for x in inputs if isinstance(x, Tensor))
-    return Tensor(backend.asarray(backend.run(first._data, f, *map(raw, inputs))))
-
-
-def _bitwise(f: Callable[..., Any], *inputs: Any) -> Tensor:
-    for x in map(raw, inputs):
-        if not isinstance(x, int) and getattr(getattr(x, "dtype", x), "kind", "") not in _WHOLE:
-            raise TypeError(
-                f"&, |, ^ and ~ are for bool and whole numbers, and this is {shown(x)}; "
-                f"compare first, as in (x > 0) & (y > 0)"
-            )
-    return _constant(f, *inputs)
-
-
 def _check_none(name: str, others: dict[str, Any]) -> None:
     """np.sum(x) calls x.sum(axis=..., out=None). Raises TypeError for any other argument."""
     for key, value in others.items():
@@ -727,7 +646,8 @@ def walk_from(output: Any, cotangent: Any, targets: Any, retain: bool, create: b
         cotangent = raw(cotangent)
     elif not isinstance(cotangent, Tensor):
         cotangent = Tensor(cotangent)
-    return walk(output, cotangent, targets, retain_graph=retain, create_graph=create)
+    options = {"retain_graph": retain, "create_graph": create}
+    return backend.run(output._data, walk, output, cotangent, targets, **options)
 
 
 def fitting(cotangent: Any, output: Tensor) -> Any:

@@ -1,7 +1,8 @@
-"""On the terminal: lines that fit, a progress bar, colours, counts, and words in columns."""
+"""Shared by commands: lines that fit the terminal, a progress bar, colours, words in columns."""
 
 from __future__ import annotations
 
+import argparse
 import codecs
 import contextlib
 import io
@@ -13,10 +14,13 @@ import textwrap
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["Progress", "Stream", "colours", "columns", "counted", "fit", "streams", "width"]
+__all__ = [
+    "Progress", "Stream", "at_least", "coloured", "colours", "columns", "counted", "fit",
+    "matplotlib", "streams", "width",
+]
 
 _COLOUR = re.compile(r"\033\[[\d;]*m")
 _SPELT = {"‖": "||", "²": "^2", "³": "^3", "→": "->", "–": "-", "—": "-", "×": "x", "·": "*",
@@ -237,6 +241,11 @@ def colours(stream: Any) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
+def coloured(text: str, good: bool) -> str:
+    """The text for stdout, in green or in red where it is in colour."""
+    return f"\033[{32 if good else 31}m{text}\033[0m" if colours(sys.stdout) else text
+
+
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
     """Rows of words in columns, the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -251,3 +260,23 @@ def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
 def counted(count: int, word: str) -> str:
     """1 case, 2 cases"""
     return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type for argparse: a whole number >= least."""
+
+    def whole(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= {least}")
+        return int(text)
+
+    return whole
+
+
+def matplotlib() -> Any:
+    """The module matplotlib, with its figures.  Raises ImportError where it is not installed."""
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise ImportError("a picture needs matplotlib: pip install 'minwn[plot]'") from error
+    return matplotlib

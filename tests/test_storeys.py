@@ -43,7 +43,7 @@ STOREYS = {
     "mutation": 9,
     "oracle": 8,
     "course": 9,
-    "figure": 9,
+    "figure": 8,
     "pytest_plugin": 9,
     "verify": 9,
     "bench": 10,

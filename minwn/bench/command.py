@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..backend import device_facts, is_device
 from ..outputs import written
-from ..terminal import Progress
+from ..terminal import Progress, at_least
 from ..validation import did_you_mean
 from . import picture, tables
 from .machine import set_threads
@@ -37,9 +37,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--list", action="store_true", help="name the works, and stop")
     parser.add_argument("--quick", action="store_true", help="small works, few and short rounds")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help=f"rounds; default {ROUNDS}")
+    parser.add_argument("--rounds", type=at_least(1), metavar="N", help=f"rounds; default {ROUNDS}")
     parser.add_argument(
-        "--threads", type=_positive, metavar="N",
+        "--threads", type=at_least(1), metavar="N",
         help="threads of PyTorch; for NumPy set OPENBLAS_NUM_THREADS and the like beforehand",
     )
     written(
@@ -57,12 +57,6 @@ def _device(text: str) -> str:
     if not is_device(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no device; choose cpu, cuda or cuda:1, ...")
     return text
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -11,8 +11,7 @@ import numpy as np
 from .. import data, optim
 from ..backend import move
 from ..verify.digits import BATCH, RATE, Reader, one_epoch
-from .torch_device import torch_for
-from .work import Step, Work
+from .work import Step, Work, torch_for
 
 __all__ = ["WORKS", "on_device"]
 

@@ -35,7 +35,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         },
         "threads": {
             **{name: os.environ.get(name, "not set") for name in THREADS},
-            **({"torch": _torch_threads()} if "torch" in sys.modules else {}),
+            **({"torch": torch.get_num_threads()} if (torch := sys.modules.get("torch")) else {}),
         },
     }
 
@@ -64,9 +64,3 @@ def _processor() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def _torch_threads() -> int:
-    import torch
-
-    return torch.get_num_threads()

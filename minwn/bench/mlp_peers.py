@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any
 
 from .mlp import RATES, Layers, problem, updater
-from .torch_device import torch_for
-from .work import Step
+from .work import Step, torch_for
 
 __all__ = ["with_autograd", "with_jax", "with_mygrad", "with_torch_hook", "with_torch_parameters"]
 

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..terminal import matplotlib
+
 __all__ = ["TITLE", "check", "draw"]
 
 TITLE = "minwn bench"  # in the file, so that it is known again
@@ -49,15 +51,7 @@ def check(path: Path) -> None:
     """Raises ValueError for other than .png and .svg, and ImportError without matplotlib."""
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"a picture is a .png or an .svg, not {path.name!r}")
-    _matplotlib()
-
-
-def _matplotlib() -> Any:
-    try:
-        import matplotlib.figure
-    except ImportError as error:
-        raise ImportError("a picture needs matplotlib: pip install 'minwn[plot]'") from error
-    return matplotlib
+    matplotlib()
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
@@ -76,7 +70,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             )
     grid = [panels[k : k + 2] for k in range(0, len(panels), 2)]
     heights = [0.17 * max(size for size, _ in line) + 1.2 for line in grid]
-    figure = _matplotlib().figure.Figure(
+    figure = matplotlib().figure.Figure(
         figsize=(12.8, sum(heights) + 0.6), dpi=130, layout="constrained"
     )
     m = report["machine"]
@@ -93,7 +87,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             panel(axes)
             axes.grid(alpha=0.3, linewidth=0.6)
             axes.spines[["top", "right"]].set_visible(False)
-    with _matplotlib().rc_context({"svg.fonttype": "none"}):  # letters stay letters: half the size
+    with matplotlib().rc_context({"svg.fonttype": "none"}):  # letters stay letters: half the size
         figure.savefig(path, metadata={"Title": TITLE})
 
 

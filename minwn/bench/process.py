@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import step
-from .work import Build, Work
+from .work import Step, Work
 
 __all__ = ["WORKS"]
 
@@ -41,8 +41,8 @@ def _python(*arguments: str, env: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-def _memory(work: str, peer: str) -> Build:
-    return lambda: lambda: float(_python("-m", "minwn.bench.child", work, peer))
+def _memory(work: str, peer: str) -> Step:
+    return lambda: float(_python("-m", "minwn.bench.child", work, peer))
 
 
 def _import_time(before: str, statement: str) -> Any:
@@ -63,22 +63,21 @@ def _byte_code() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="minwn-bench-")
 
 
-def _memory_work(of: Work, quick: bool) -> Work:
+def _memory_work(of: Work) -> Work:
     peers = ("minwn", "numpy by hand", "torch hook", "torch parametrization")
     return Work(
         group="memory",
         size=of.name.replace("/", "-"),
         what=of.what,
-        peers={peer: _memory(of.name, peer) for peer in peers},
+        peers={peer: functools.partial(_memory, of.name, peer) for peer in peers},
         targets={"torch": 1.0},
-        quick=quick,
         counted=3,
         unit="B",
     )
 
 
 WORKS = [
-    *(_memory_work(work, quick=False) for work in step.WORKS[2:] if work.name.endswith("sgd")),
+    *(_memory_work(work) for work in step.WORKS[2:] if work.name.endswith("sgd")),
     Work(
         group="import",
         size="minwn",

@@ -22,8 +22,7 @@ from .. import byhand
 from ..backend import move, namespace
 from ..derivatives import grad
 from ..tensors import tensor
-from .torch_device import torch_for
-from .work import Build, Step, Unavailable, Work
+from .work import Build, Step, Unavailable, Work, torch_for
 
 __all__ = ["PEERS", "WORKS", "YARDSTICKS", "on_device", "peers_on"]
 

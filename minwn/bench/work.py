@@ -21,7 +21,10 @@ from typing import Any
 
 import numpy
 
-__all__ = ["Build", "Comparison", "Spread", "Step", "Unavailable", "Work", "compare", "library"]
+__all__ = [
+    "Build", "Comparison", "Spread", "Step", "Unavailable", "Work", "compare", "library",
+    "torch_for",
+]
 
 Step = Callable[[], Any]
 Build = Callable[[], Step]
@@ -29,6 +32,15 @@ Build = Callable[[], Step]
 
 class Unavailable(Exception):
     """The reason why an installed peer cannot take part here."""
+
+
+def torch_for(device: str) -> Any:
+    """The module torch. Raises Unavailable where it does not see the device."""
+    import torch
+
+    if device != "cpu" and not torch.cuda.is_available():
+        raise Unavailable(f"PyTorch {torch.__version__} sees no GPU; install a CUDA build of it")
+    return torch
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ from ..graph import primitive
 from ..kernels import conv as fast
 from ..kernels.channels import along, totals
 from ..kernels.conv_tiles import Tile, tiles
-from ..ops import einsum, fold, unfold, window_count
+from ..ops import einsum, fold, unfold
+from ..ops.window import window_counts
 from ..validation import door
 
 __all__ = ["composed", "composed_transpose", "forward", "jvp", "transpose", "vjp"]
@@ -167,7 +168,8 @@ def conv(x: Array, w: Array, b: Array | None = None, **shape: Any) -> Array:
         return found
     kernel, groups = w.shape[2:], shape["groups"]
     rows = w.reshape((groups, w.shape[0] // groups, w.shape[1] * math.prod(kernel)))
-    y = namespace(x).empty((x.shape[0], w.shape[0], *_out(x, kernel, **shape)), dtype=x.dtype)
+    out = window_counts(x.shape[2:], kernel, shape["stride"], shape["dilation"], shape["padding"])
+    y = namespace(x).empty((x.shape[0], w.shape[0], *out), dtype=x.dtype)
     for tile in tiles(x.shape, kernel, **shape):
         cols = _columns(x, kernel, tile, **shape)
         part = rows @ cols  # (g, o, ck), (n, g, ck, p) -> (n, g, o, p)
@@ -250,13 +252,6 @@ def _columns(x: Array, kernel: tuple[int, ...], tile: Tile, **shape: Any) -> Arr
 
 def _windows(tile: Tile, *, stride: Any, dilation: Any, **_: Any) -> dict[str, Any]:
     return {"stride": stride, "dilation": dilation, "padding": tile.padding}
-
-
-def _out(x: Array, kernel: tuple[int, ...], **shape: Any) -> tuple[int, ...]:
-    spans = zip(
-        x.shape[2:], kernel, shape["stride"], shape["dilation"], shape["padding"], strict=True
-    )
-    return tuple(window_count(*span) for span in spans)
 
 
 def _plus(y: Array, b: Array | None) -> Array:

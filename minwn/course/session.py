@@ -34,7 +34,7 @@ def check(id: str, answer: Any) -> Feedback:
     empty answer, and KeyError for an unknown id.
     """
     exercise = find(id)
-    _session.open(chapter_of(id))
+    _session.turn_to(chapter_of(id))
     if is_empty(answer):
         raise Unfinished(
             f"Exercise {id} is still empty. Put your answer in place of the three dots."
@@ -72,7 +72,7 @@ def verdict(id: str, answer: Any) -> str | None:
 
 def kept_answer(id: str) -> dict[str, Any] | None:
     """The code of a right answer, from this kernel or from the files: its name and its lines."""
-    _session.open(chapter_of(id), again=True)
+    _session.turn_to(chapter_of(id), again=True)
     return _session.answers.get(id)
 
 
@@ -100,7 +100,7 @@ def judged(exercise: Exercise, answer: Any, numbers: Mapping[str, Any]) -> str |
 def hint(id: str) -> None:
     """Print the next of three hints; none of them is the solution."""
     exercise = find(id)
-    _session.open(chapter_of(id))
+    _session.turn_to(chapter_of(id))
     shown = _session.hints.get(id, 0)
     if not exercise.hints:
         print(f"{id} has no hints")
@@ -131,7 +131,7 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
     if meant is None:
         raise ValueError(f"prediction {id}: {shown(choice)} is not among {offered}")
     choice = meant
-    _session.open(chapter_of(id))
+    _session.turn_to(chapter_of(id))
     if id in _session.revealed and choice != _session.predictions[id]:
         print(f"{id} was revealed already; {_session.predictions[id]!r} stays your prediction")
         return
@@ -143,7 +143,7 @@ def predict(id: str, choice: Any, of: Sequence[str] = ()) -> None:
 def reveal(id: str) -> None:
     """Compare your prediction with the result."""
     exercise = find(id)
-    _session.open(chapter_of(id))
+    _session.turn_to(chapter_of(id))
     choice = _session.predictions.get(id)
     if choice is None:
         print(f"{id}: predict first, then look")
@@ -186,7 +186,7 @@ def keep(folder: str | os.PathLike[str] | None) -> None:
     _session.chosen = True
     _session.opened.clear()
     for id in sorted(_session.touched):
-        _session.open(chapter_of(id))
+        _session.turn_to(chapter_of(id))
         _session.save(id)
 
 
@@ -199,7 +199,7 @@ def progress(save: str | os.PathLike[str] | None = None) -> None:
     files = _session.store()
     known = sorted({*here, *(files.numbers() if files else ())})
     for number in known:
-        _session.open(number, again=True)
+        _session.turn_to(number, again=True)
     rows = [
         (exercise.id, exercise.title, _session.state(exercise), _helped(exercise))
         for number in here

@@ -52,7 +52,7 @@ class Session:
                 self.files = Kept(Path.cwd() / FOLDER)
         return self.files
 
-    def open(self, number: str, *, again: bool = False) -> None:
+    def turn_to(self, number: str, *, again: bool = False) -> None:
         """Take up what was kept of a notebook; what was done in this process comes first.
 
         again: read the file once more, as another kernel may have written to it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -204,15 +204,20 @@ def by_graph(subject: Subject, leaves: Any, outputs: Any) -> Callable[..., Any]:
     return backward
 
 
+def _tensors(subject: Subject, xs: Sequence[Tensor]) -> list[Any]:
+    """All arguments, with these in the place of the checked ones, and constants for the others."""
+    full = [Tensor(x) if holds_floats(x) else x for x in subject.args]
+    for k, x in zip(subject.checked, xs, strict=True):
+        full[k] = x
+    return full
+
+
 def graph_product(subject: Subject) -> Callable[..., Any]:
     """J t from the graph, in the form of a jvp written by hand."""
 
     def product(*args: Any) -> Any:
         def output(i: int, *xs: Tensor) -> Tensor:
-            full = [Tensor(x) if holds_floats(x) else x for x in subject.args]
-            for k, x in zip(subject.checked, xs, strict=True):
-                full[k] = x
-            return as_tuple(subject.f(*full))[i]
+            return as_tuple(subject.f(*_tensors(subject, xs)))[i]
 
         primals = [args[k] for k in subject.checked]
         dots = [args[len(subject.args) + k] for k in subject.checked]
@@ -230,10 +235,7 @@ def gradient_function(subject: Subject, u: numpy.ndarray) -> tuple[Any, list[Arr
         leaves = [
             x.reshape(x.shape) if x.requires_grad else Argument(x.data, True) for x in args[:n]
         ]
-        given = dict(zip(subject.checked, leaves, strict=True))
-        full = [
-            given.get(k, Tensor(x) if holds_floats(x) else x) for k, x in enumerate(subject.args)
-        ]
+        full = _tensors(subject, leaves)
         outputs = [z for z in as_tuple(subject.f(*full)) if holds_floats(raw(z))]
         bars = pulled(outputs, leaves, args[n:], any(x.requires_grad for x in args))
         return tuple(

@@ -421,31 +421,25 @@ def central_difference(f: Callable[[float], Any], h: float) -> Any:
     return (f(h) - f(-h)) / (2 * h)
 
 
-def ridders(
-    f: Callable[[float], float],
-    h: float,
-    *,
-    ratio: float = 2.0,
-    steps: int = 6,
-    u: float = 2.0**-53,
-) -> Derivative:
-    """f'(0) by Ridders' extrapolation of central differences, from the first step h.
+def ridders(f: Callable[[float], float], h: float) -> Derivative:
+    """f'(0) by Ridders' extrapolation of six central differences, the first with step h, each
+    other with half of the one before.
 
     Stops early where the estimate is below 8 u of the size: shorter steps find no more there.
     """
     above: list[float] = []
     value, estimate, size = math.nan, math.inf, 0.0
-    for _ in range(steps):
+    for _ in range(6):
         up, down = f(h), f(-h)
         size = max(size, (abs(up) + abs(down)) / (2 * h))
-        row = _next_row(above, (up - down) / (2 * h), ratio)
+        row = _next_row(above, (up - down) / (2 * h), 2.0)
         for j in range(1, len(row)):
             e = max(abs(row[j] - row[j - 1]), abs(row[j] - above[j - 1]))
             if e <= estimate:
                 value, estimate = row[j], e
-        if estimate <= 8 * u * size:
+        if estimate <= 8 * 2.0**-53 * size:
             break
-        above, h = row, h / ratio
+        above, h = row, h / 2.0
     return Derivative(value, estimate, size)
 
 

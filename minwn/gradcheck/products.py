@@ -23,7 +23,7 @@ from .analytic import (
 )
 from .check import Options
 from .numerical import adjoint_gap, random_directions, taylor_remainder
-from .report import Comparison, GradcheckError, GradcheckReport
+from .report import Comparison, GradcheckReport, Judgement
 from .subject import Subject
 
 __all__ = ["TaylorReport", "adjoint_test", "taylor_test"]
@@ -72,13 +72,11 @@ def adjoint_test(
             )
         )
     report = GradcheckReport(title, tuple(comparisons), (), subject.evaluations)
-    if raise_on_failure and not report.ok:
-        raise GradcheckError(report)
-    return report
+    return report.raised() if raise_on_failure else report
 
 
 @dataclass(frozen=True)
-class TaylorReport:
+class TaylorReport(Judgement):
     """Remainders of <u, f(x + h t)> after the linear term, and how fast they vanish with h."""
 
     function: str
@@ -87,14 +85,6 @@ class TaylorReport:
     remainders: tuple[float, ...]
     floors: tuple[float, ...]  # of rounding, below which a remainder says nothing
     slope: float | None  # None: f is linear (or constant) along t, all remainders are rounding
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is "pass"."""
-        return self.verdict == "pass"
-
-    def __bool__(self) -> bool:
-        return self.ok
 
     def __str__(self) -> str:
         found = "linear here" if self.slope is None else f"slope {self.slope:.3f}, must be over 1.9"
@@ -142,18 +132,12 @@ def taylor_test(
         if len(remainders) > 1 and remainders[-1] > 100 * floors[-1]:
             slopes.append(math.log(remainders[-2] / remainders[-1]) / math.log(4.0))
     slope = float(numpy.median(slopes[-3:])) if slopes else None
-    ok = (
-        slope > 1.9
-        if slope is not None
-        else all(r <= 100 * a for r, a in zip(remainders[1:], floors[1:], strict=True))
-    )
-    verdict = "pass" if ok else "fail"
+    within = all(r <= 100 * a for r, a in zip(remainders[1:], floors[1:], strict=True))
+    verdict = "pass" if (within if slope is None else slope > 1.9) else "fail"
     report = TaylorReport(
         name or name_of(f), verdict, tuple(steps), tuple(remainders), tuple(floors), slope
     )
-    if raise_on_failure and not report.ok:
-        raise GradcheckError(report)
-    return report
+    return report.raised() if raise_on_failure else report
 
 
 def _tangent(k: int, tangents: Any, x: Array, count: int) -> Array:

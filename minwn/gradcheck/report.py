@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from ..tolerance import ratio
 
-__all__ = ["VERDICTS", "Comparison", "GradcheckError", "GradcheckReport"]
+__all__ = ["VERDICTS", "Comparison", "GradcheckError", "GradcheckReport", "Judgement"]
 
 VERDICTS = ("fail", "undefined", "not differentiable", "unresolved", "pass")  # worst first
 
@@ -19,6 +19,26 @@ class GradcheckError(AssertionError):
     def __init__(self, report: Any) -> None:
         super().__init__(f"\n{report}")
         self.report = report
+
+
+class Judgement:
+    """What the reports have in common: a verdict, which is true only if it is "pass"."""
+
+    verdict: Any
+
+    @property
+    def ok(self) -> bool:
+        """Whether the verdict is "pass"."""
+        return bool(self.verdict == "pass")
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def raised(self) -> Self:
+        """The report itself. Raises GradcheckError with it unless it is ok."""
+        if not self.ok:
+            raise GradcheckError(self)
+        return self
 
 
 @dataclass(frozen=True)
@@ -76,7 +96,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class GradcheckReport:
+class GradcheckReport(Judgement):
     """What was compared, argument by argument, and the verdict over all of it."""
 
     function: str
@@ -90,18 +110,10 @@ class GradcheckReport:
         return min((c.verdict for c in self.comparisons), key=VERDICTS.index, default="pass")
 
     @property
-    def ok(self) -> bool:
-        """Whether the verdict is "pass"."""
-        return self.verdict == "pass"
-
-    @property
     def worst(self) -> Comparison:
         """The comparison that decided the verdict; of equal ones, that of the largest ratio."""
         decisive = [c for c in self.comparisons if c.verdict == self.verdict]
         return max(decisive, key=lambda c: c.ratio)
-
-    def __bool__(self) -> bool:
-        return self.ok
 
     def __str__(self) -> str:
         lines = [f"{self.verdict.upper()}  gradient of {self.function}"]

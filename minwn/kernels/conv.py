@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..backend import Array, is_numpy
-from ..ops import window_count
+from ..ops.window import window_counts
 from . import conv_depthwise, conv_winograd
 from .conv_im2col import CHANNELS_FIRST, CHANNELS_LAST
 from .conv_windows import Problem, Shape
@@ -147,8 +147,7 @@ def _plan(
 ) -> tuple[Problem, list[Callable[..., Array | None]]]:
     """The problem, and the ways that take the product; cached by shapes."""
     size, kernel = x[2:], w[2:]
-    spans = zip(size, kernel, stride, dilation, padding, strict=True)
-    out = y[2:] if y else tuple(window_count(*span) for span in spans)
+    out = y[2:] if y else window_counts(size, kernel, stride, dilation, padding)
     p = Problem(
         dtype, x[0], x[1], w[0], groups, size, kernel, out, stride, dilation, padding,
         tuple(n + sum(pair) for n, pair in zip(size, padding, strict=True)),

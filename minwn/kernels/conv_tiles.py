@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..ops import window_count
+from ..ops.window import window_counts
 
 __all__ = ["TILE", "Tile", "tiles"]
 
@@ -35,8 +35,7 @@ def tiles(
 ) -> Iterator[Tile]:
     """The tiles of the windows of an input of shape x: (n, c, *size)."""
     n, size = x[0], x[2:]
-    spans = zip(size, kernel, stride, dilation, padding, strict=True)
-    out = tuple(window_count(*span) for span in spans) or (1,)
+    out = window_counts(size, kernel, stride, dilation, padding) or (1,)
     row = x[1] * math.prod(kernel) * math.prod(out[1:])
     rows = max(1, TILE // max(row, 1))
     if rows >= out[0] or not size:

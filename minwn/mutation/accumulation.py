@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from .mutant import DTYPES, Implementation, Mutant, forward, named, written
+from .mutant import (
+    DTYPES,
+    Implementation,
+    Mutant,
+    correct,
+    forward,
+    named,
+    norm,
+    of_texts,
+    total,
+)
 
 __all__ = ["mutants"]
 
@@ -18,36 +28,39 @@ BLOCKS = {
 }
 
 
-def summed(square: Any, dot: Any) -> Implementation:
-    """The right formula with sums of one's own: square(v, axes), dot(w_bar, v, axes)."""
+Dot = Callable[[Any, Any], Any]
+
+
+def dot(a: Any, b: Any) -> Any:
+    """d, right."""
+    return total(a * b)
+
+
+def square(v: Any) -> Any:
+    """n^2, right."""
+    return dot(v, v)
+
+
+def summed(square: Callable[[Any], Any] = square, dot: Dot = dot) -> Implementation:
+    """The right formula with sums of one's own."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        axes = tuple(range(1, v.ndim))
-        q, d = square(v, axes).astype(v.dtype), dot(w_bar, v, axes).astype(v.dtype)
+        q, d = square(v).astype(v.dtype), dot(w_bar, v).astype(v.dtype)
         n = np.sqrt(q)
         return g / n * (w_bar - d / q * v), d / n
 
     return Implementation(forward, backward)
 
 
-def _plain(a: Any, b: Any, axes: Any) -> Any:
-    return (a * b).sum(axis=axes, keepdims=True)
-
-
-def _square(v: Any, axes: Any) -> Any:
-    return _plain(v, v, axes)
-
-
-def _narrow(to: str, a: Any, b: Any, axes: Any) -> Any:
-    return (a.astype(to) * b.astype(to)).sum(axis=axes, keepdims=True, dtype=to)
-
-
 def narrow(to: str, where: str) -> Implementation:
     """Products and sums in a narrower dtype."""
-    dot = functools.partial(_narrow, to)
+
+    def narrow_dot(a: Any, b: Any) -> Any:
+        return total(a.astype(to) * b.astype(to), to)
+
     return summed(
-        (lambda v, axes: dot(v, v, axes)) if "q" in where else _square,
-        dot if "d" in where else _plain,
+        (lambda v: narrow_dot(v, v)) if "q" in where else square,
+        narrow_dot if "d" in where else dot,
     )
 
 
@@ -55,13 +68,10 @@ def saved(to: str, which: str) -> Implementation:
     """n or the answers stored in a narrower dtype, the sums right."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        axes = tuple(range(1, v.ndim))
-        n, d = np.sqrt(_square(v, axes)), _plain(w_bar, v, axes)
-        n = n.astype(to).astype(v.dtype) if which == "n" else n
-        answers = g / n * (w_bar - d / n**2 * v), d / n
-        if which == "answers":
-            return tuple(x.astype(to).astype(v.dtype) for x in answers)
-        return answers
+        n = norm(v)
+        if which == "n":
+            return correct(w_bar, v, g, n.astype(to).astype(v.dtype))
+        return tuple(x.astype(to).astype(v.dtype) for x in correct(w_bar, v, g, n))
 
     return Implementation(forward, backward)
 
@@ -70,49 +80,46 @@ def _flat(x: Any) -> Any:
     return x.reshape(len(x), -1)
 
 
-def blocked(size: int, keep: str, a: Any, b: Any, axes: Any) -> Any:
-    """A sum over blocks of `size` entries, of which some get lost."""
-    products = _flat(a * b) if a.size else a * b
-    m = products.shape[-1]
-    cut = {
-        "whole blocks": products[:, : max(m // size, 1) * size],
-        "first block": products[:, :size],
-        "last block": products[:, (m - 1) // size * size :],
-    }[keep]
-    return cut.sum(axis=1).reshape([len(a)] + [1] * (a.ndim - 1))
-
-
 def in_blocks(size: int, keep: str) -> Implementation:
-    """Both sums over blocks."""
-    dot = functools.partial(blocked, size, keep)
-    return summed(lambda v, axes: dot(v, v, axes), dot)
+    """Both sums over blocks of `size` entries, of which some get lost."""
+
+    def blocked(a: Any, b: Any) -> Any:
+        products = _flat(a * b) if a.size else a * b
+        m = products.shape[-1]
+        cut = {
+            "whole blocks": products[:, : max(m // size, 1) * size],
+            "first block": products[:, :size],
+            "last block": products[:, (m - 1) // size * size :],
+        }[keep]
+        return cut.sum(axis=1).reshape([len(a)] + [1] * (a.ndim - 1))
+
+    return summed(lambda v: blocked(v, v), blocked)
 
 
 def shifted(by: float, what: str) -> Implementation:
     """Sums that are differences of large numbers."""
 
-    def square(v: Any, axes: Any) -> Any:
-        c = v.dtype.type(by)
-        m = v.dtype.type(v[0].size)
-        return _square(v + c, axes) - 2 * c * v.sum(axis=axes, keepdims=True) - m * c * c
+    def shifted_square(v: Any) -> Any:
+        c, m = v.dtype.type(by), v.dtype.type(v[0].size)
+        return square(v + c) - 2 * c * total(v) - m * c * c
 
-    def dot(a: Any, b: Any, axes: Any) -> Any:
+    def shifted_dot(a: Any, b: Any) -> Any:
         c = a.dtype.type(by)
-        return (_square(c * a + b, axes) - _square(c * a - b, axes)) / (4 * c)
+        return (square(c * a + b) - square(c * a - b)) / (4 * c)
 
-    return summed(square if what == "q" else _square, dot if what == "d" else _plain)
+    return summed(shifted_square) if what == "q" else summed(dot=shifted_dot)
 
 
-def compensated_wrongly(a: Any, b: Any, axes: Any) -> Any:
+def compensated_wrongly(a: Any, b: Any) -> Any:
     """Kahan's sum with the sign of its correction turned: it doubles the error and adds more."""
     products = _flat(a * b)
-    total, rest = np.zeros(len(a), a.dtype), np.zeros(len(a), a.dtype)
+    found, rest = np.zeros(len(a), a.dtype), np.zeros(len(a), a.dtype)
     for column in products.T:
         y = column + 4096 * rest
-        new = total + y
-        rest = (new - total) - y
-        total = new
-    return total.reshape([len(a)] + [1] * (a.ndim - 1))
+        new = found + y
+        rest = (new - found) - y
+        found = new
+    return found.reshape([len(a)] + [1] * (a.ndim - 1))
 
 
 def differenced(step: float) -> Implementation:
@@ -125,8 +132,7 @@ def differenced(step: float) -> Implementation:
             moved = v.copy()
             moved[i] += h
             v_bar[i] = (w_bar * (forward(moved, g) - forward(v, g))).sum() / h
-        n = np.sqrt(_square(v, tuple(range(1, v.ndim))))
-        return v_bar, _plain(w_bar, v, tuple(range(1, v.ndim))) / n
+        return v_bar, dot(w_bar, v) / norm(v)
 
     return Implementation(forward, backward)
 
@@ -160,7 +166,7 @@ def mutants() -> Iterator[Mutant]:
             shifted, by, what, names=LOW,
         )
     yield _mutant(
-        "kahan_turned", "a compensated sum with the sign of its correction turned", summed, _square,
+        "kahan_turned", "a compensated sum with the sign of its correction turned", summed, square,
         compensated_wrongly, names=LOW,
     )
     for step in (1e-2, 1e-4):
@@ -168,16 +174,14 @@ def mutants() -> Iterator[Mutant]:
             f"differences.{step:g}", f"v_bar by one-sided differences of the forward, step {step}",
             differenced, step,
         )
-    yield Mutant(
-        "accumulation.integers", "accumulation", "d rounded to whole numbers",
-        functools.partial(written, "g/n * (G - np.rint(d)/n**2 * v)"),
+    yield of_texts(
+        "accumulation.integers", {"v_bar": "g/n * (G - np.rint(d)/n**2 * v)"},
+        what="d rounded to whole numbers",
     )
 
 
 def _mutant(
     slug: str, what: str, make: Any, *given: Any, names: Any = None, dtypes: Any = DTYPES
 ) -> Mutant:
-    return Mutant(
-        f"accumulation.{slug}", "accumulation", what, functools.partial(make, *given), names,
-        dtypes=dtypes,
-    )
+    make = functools.partial(make, *given)
+    return Mutant(f"accumulation.{slug}", what, make, names, dtypes=dtypes)

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
-from .mutant import Mutant, named, written
+from .mutant import Mutant, of_texts
 
 __all__ = ["mutants"]
 
 Powers = tuple[float, float, float, float]
 
-# c n^p g^q m^r in front of the right thing. None of these is in the catalogue.
-OF_V: tuple[Powers, ...] = (
-    (0.7, 0, 0, 0), (3, 0, 0, 0), (-2, 0, 0, 0), (0.25, 0, 0, 0), (3, 1, 0, 0), (1, -2, 0, 0),
-    (1, -3, 0, 0), (1, 3, 0, 0), (1, 0.5, 0, 0), (2, -1, 0, 0), (-1, 0, 2, 0), (1, 0, 3, 0),
-    (2, 0, -1, 0), (-1, 1, 1, 0), (0.5, 1, -1, 0), (1, -1, 1, 0), (1, 0, 0, 1), (2, 0, 0, -1),
-    (1, 1, 0, -1), (-0.5, -1, 2, 0),
-)
-OF_W_BAR: tuple[Powers, ...] = (
-    (2, 0, 0, 0), (0.5, 0, 0, 0), (-1, 0, 0, 0), (1, 1, 0, 0), (1, -1, 0, 0), (1, 0, 1, 0),
-    (1, 0, -1, 0), (3, 1, 0, 0), (1, 0, 0, -1), (-0.25, 2, 0, 0),
-)
-OF_BOTH: tuple[Powers, ...] = (
-    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, 0, 2, 0), (5, 0, -2, 0),
-    (1, 1, 1, 0), (-1, -1, 1, 0), (1, 0, 0, -1), (1, 0, 0, -0.5), (-3, 1, 0, 0), (0.1, 0.5, 0, 0),
-)
-OF_G_BAR: tuple[Powers, ...] = (
-    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, -3, 0, 0), (1, 1, 1, 0),
-    (1, -1, -1, 0), (-1, 1, 0, 0), (1, 0, 2, 0), (0.25, -1, 0, 0), (1, 0, 0, -0.5), (-2, 0, 1, 0),
-)
-OF_W: tuple[Powers, ...] = (
-    (3, 0, 0, 0), (0.5, 0, 0, 0), (1, -2, 0, 0), (1, 3, 0, 0), (1, 0, 1, 0), (-2, 0, 0, 0),
-    (1, 0, 0, -0.5), (2, 1, 0, 0),
-)
+# c n^p g^q m^r in front of the right thing: its name, the answer, where the factor stands in it.
+# None of these is in the catalogue.
+IN_FRONT: dict[str, tuple[str, str, tuple[Powers, ...]]] = {
+    "v": ("v_bar", "g/n * (G - {} * d/n**2 * v)", (
+        (0.7, 0, 0, 0), (3, 0, 0, 0), (-2, 0, 0, 0), (0.25, 0, 0, 0), (3, 1, 0, 0), (1, -2, 0, 0),
+        (1, -3, 0, 0), (1, 3, 0, 0), (1, 0.5, 0, 0), (2, -1, 0, 0), (-1, 0, 2, 0), (1, 0, 3, 0),
+        (2, 0, -1, 0), (-1, 1, 1, 0), (0.5, 1, -1, 0), (1, -1, 1, 0), (1, 0, 0, 1), (2, 0, 0, -1),
+        (1, 1, 0, -1), (-0.5, -1, 2, 0),
+    )),
+    "w_bar": ("v_bar", "g/n * ({} * G - d/n**2 * v)", (
+        (2, 0, 0, 0), (0.5, 0, 0, 0), (-1, 0, 0, 0), (1, 1, 0, 0), (1, -1, 0, 0), (1, 0, 1, 0),
+        (1, 0, -1, 0), (3, 1, 0, 0), (1, 0, 0, -1), (-0.25, 2, 0, 0),
+    )),
+    "v_bar": ("v_bar", "{} * g/n * (G - d/n**2 * v)", (
+        (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, 0, 2, 0), (5, 0, -2, 0),
+        (1, 1, 1, 0), (-1, -1, 1, 0), (1, 0, 0, -1), (1, 0, 0, -0.5), (-3, 1, 0, 0),
+        (0.1, 0.5, 0, 0),
+    )),
+    "g_bar": ("g_bar", "{} * d/n", (
+        (3, 0, 0, 0), (0.5, 0, 0, 0), (1, 2, 0, 0), (1, -2, 0, 0), (1, -3, 0, 0), (1, 1, 1, 0),
+        (1, -1, -1, 0), (-1, 1, 0, 0), (1, 0, 2, 0), (0.25, -1, 0, 0), (1, 0, 0, -0.5),
+        (-2, 0, 1, 0),
+    )),
+    "w": ("w", "{} * g*v/n", (
+        (3, 0, 0, 0), (0.5, 0, 0, 0), (1, -2, 0, 0), (1, 3, 0, 0), (1, 0, 1, 0), (-2, 0, 0, 0),
+        (1, 0, 0, -0.5), (2, 1, 0, 0),
+    )),
+}
 # a of w_bar and b of v, both wrong and each in its own way.
 TWO: tuple[tuple[Powers, Powers], ...] = (
     ((2, 0, 0, 0), (3, 0, 0, 0)), ((1, 1, 0, 0), (1, -1, 0, 0)), ((1, 0, 1, 0), (2, 0, 0, 0)),
@@ -55,24 +59,17 @@ CATALOGUED = {
 
 def mutants() -> Iterator[Mutant]:
     """By what the factor stands in front of."""
-    for powers in OF_V:
-        yield _one("v", powers, v_bar=f"g/n * (G - {factor(powers)} * d/n**2 * v)")
-    for powers in OF_W_BAR:
-        yield _one("w_bar", powers, v_bar=f"g/n * ({factor(powers)} * G - d/n**2 * v)")
-    for powers in OF_BOTH:
-        yield _one("v_bar", powers, v_bar=f"{factor(powers)} * g/n * (G - d/n**2 * v)")
-    for powers in OF_G_BAR:
-        yield _one("g_bar", powers, g_bar=f"{factor(powers)} * d/n")
-    for powers in OF_W:
-        yield _one("w", powers, w=f"{factor(powers)} * g*v/n")
+    for where, (output, text, factors) in IN_FRONT.items():
+        for powers in factors:
+            texts = {output: text.format(factor(powers))}
+            yield _mutant(f"{where}.{_slug(powers)}", f"coefficient_of_{where}", texts)
     for first, second in TWO:
         text = f"g/n * ({factor(first)} * G - {factor(second)} * d/n**2 * v)"
-        slug = f"both.{_slug(first)}.{_slug(second)}"
-        yield _mutant(slug, ("coefficients", *CATALOGUED.get(slug, ())), v_bar=text)
+        yield _mutant(f"both.{_slug(first)}.{_slug(second)}", "coefficients", {"v_bar": text})
     for sum in SUMS_IN_V:
-        yield _mutant(f"v.{sum}", ("coefficient_of_v",), v_bar=f"g/n * (G - {sum} / n**2 * v)")
+        yield _mutant(f"v.{sum}", "coefficient_of_v", {"v_bar": f"g/n * (G - {sum} / n**2 * v)"})
     for sum in SUMS_IN_G:
-        yield _mutant(f"g_bar.{sum}", ("coefficient_of_g_bar",), g_bar=sum)
+        yield _mutant(f"g_bar.{sum}", "coefficient_of_g_bar", {"g_bar": sum})
 
 
 def factor(powers: Powers) -> str:
@@ -87,14 +84,6 @@ def _slug(powers: Powers) -> str:
     return f"{c:g}" + "".join(f"{x}{e:g}" for x, e in zip("ngm", exponents, strict=True) if e)
 
 
-def _one(where: str, powers: Powers, **texts: str) -> Mutant:
-    slug = f"{where}.{_slug(powers)}"
-    return _mutant(slug, (f"coefficient_of_{where}", *CATALOGUED.get(slug, ())), **texts)
-
-
-def _mutant(slug: str, names: tuple[str, ...], **texts: str) -> Mutant:
-    what = "; ".join(f"{output} = {text}" for output, text in texts.items())
-    return Mutant(
-        f"coefficient.{slug.replace(' ', '')}", "coefficient", what,
-        functools.partial(written, **texts), named(names),
-    )
+def _mutant(slug: str, name: str, texts: dict[str, str]) -> Mutant:
+    names = (name, *CATALOGUED.get(slug, ()))
+    return of_texts(f"coefficient.{slug.replace(' ', '')}", texts, names)

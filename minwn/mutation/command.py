@@ -14,7 +14,7 @@ from typing import Any
 
 from ..oracle.targets.target import TargetError
 from ..outputs import written
-from ..terminal import Progress
+from ..terminal import Progress, at_least
 from ..validation import did_you_mean
 from .measure import KINDS, MUTANTS, Outcome, elsewhere, measure, table
 from .mutant import Mutant
@@ -47,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=["float64", "float32"], help="default: float64 float32",
     )
     parser.add_argument(
-        "--rows", type=_count, metavar="N",
+        "--rows", type=at_least(0), metavar="N",
         help="give right implementations, which are in the tests of a checkout of minwn, this many "
         f"slices, none of which may fail; default there: {ROWS}",
     )
@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--long", dest="rows", action="store_const", const=LONG,
         help=f"--rows {LONG}, and the faults in ranks 3 and 4, and with one norm of the whole, too"
     )
-    parser.add_argument("--seed", type=_count, default=0, help="of the rows; default 0")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the rows; default 0")
     parser.add_argument(
         "--tests", metavar="PATH", help="measure your own tests, in place of the oracle"
     )
@@ -67,19 +67,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="limit for the tests with one mutant; default: ten times their time without",
     )
     parser.add_argument(
-        "--jobs", type=_count, default=0, help="processes for --tests; default: cores"
+        "--jobs", type=at_least(0), default=0, help="processes for --tests; default: cores"
     )
     written(
         parser, "--json", mark=r'\{\s*"ok": (true|false),\s*"(seconds|tests)": ', nargs="?",
         const="-", metavar="PATH",
         help="write everything as JSON to PATH; without PATH, print it instead of the table",
     )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
-from .mutant import DTYPES, Mutant, named, written
+from .mutant import DTYPES, Mutant, of_texts
 
 __all__ = ["mutants"]
 
@@ -51,9 +50,6 @@ def mutants() -> Iterator[Mutant]:
 
 
 def _mutant(slug: str, e: float, names: tuple[str, ...], texts: dict[str, str]) -> Mutant:
-    said = {output: text.replace("e)", f"{e:g})") for output, text in texts.items()}
-    return Mutant(
-        f"eps.{slug}.{e:g}", "eps", "; ".join(f"{k} = {x}" for k, x in said.items()),
-        functools.partial(written, **said), named(names),
-        dtypes=DTYPES[:1] if e in UNSEEN_IN_FLOAT32 else DTYPES,
-    )
+    texts = {output: text.replace("e)", f"{e:g})") for output, text in texts.items()}
+    dtypes = DTYPES[:1] if e in UNSEEN_IN_FLOAT32 else DTYPES
+    return of_texts(f"eps.{slug}.{e:g}", texts, names, dtypes=dtypes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, correct, forward, named, written
+from .mutant import Implementation, Mutant, correct, forward, named, of_texts
 
 __all__ = ["mutants"]
 
@@ -106,29 +106,26 @@ SUMS = {
 
 def mutants() -> Iterator[Mutant]:
     """Entries that are not written, things that are moved, sums that lack an entry."""
-    for which, kept in (("v_bar", "row"), ("g_bar", "row"), ("w", "row")):
+    for which in ("v_bar", "g_bar", "w"):
         for name, index in ROWS.items():
             for how in ("zero", "twice"):
-                yield _edited(which, index, f"{name} {kept}", how)
+                yield _edited(which, index, f"{name} row", how)
     for which in ("v_bar", "w"):
         for name, index in ENTRIES.items():
             yield _edited(which, index, f"{name} elem", "zero" if name != "odd" else "twice")
     for text, (what, move, names) in MOVES.items():
-        yield Mutant(
-            f"index.{text.replace(' ', '_')}", "index", text,
-            functools.partial(moved, what, move), named(names) if names else None,
-        )
-    for text, formula in SUMS.items():
-        yield Mutant(
-            f"index.{text.replace(' ', '_')}", "index", f"{text}: v_bar = {formula}",
-            functools.partial(written, formula),
-        )
+        make = functools.partial(moved, what, move)
+        yield Mutant(f"index.{text.replace(' ', '_')}", text, make, named(names) if names else None)
+    for text, v_bar in SUMS.items():
+        what = f"{text}: v_bar = {v_bar}"
+        yield of_texts(f"index.{text.replace(' ', '_')}", {"v_bar": v_bar}, what=what)
 
 
 def _edited(which: str, index: Index, where: str, how: str) -> Mutant:
-    name = f"{where.replace(' ', '_')}_{'zero' if how == 'zero' else 'off'}"
-    text = f"{which}: the {where} is {'0' if how == 'zero' else 'twice what it should be'}"
+    place = where.replace(" ", "_")
     return Mutant(
-        f"index.{which}.{where.replace(' ', '_')}_{how}", "index", text,
-        functools.partial(edited, which, index, how), named(name),
+        f"index.{which}.{place}_{how}",
+        f"{which}: the {where} is {'0' if how == 'zero' else 'twice what it should be'}",
+        functools.partial(edited, which, index, how),
+        named(f"{place}_{'zero' if how == 'zero' else 'off'}"),
     )

@@ -11,26 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..oracle.check import check
-from . import (
-    accumulation,
-    axis,
-    coefficient,
-    eps,
-    formula,
-    index,
-    memory,
-    second,
-    size,
-    unclassified,
-)
+from . import accumulation, catalogued, coefficient, eps, index, memory, second, size, unclassified
 from .mutant import Implementation, Mutant, correct, fitted, forward
 
 __all__ = ["KINDS", "MUTANTS", "Outcome", "elsewhere", "judge", "measure", "table"]
 
-FILES = (
-    formula, coefficient, axis, index, eps, accumulation, size, memory, second, unclassified,
+MAKERS = (
+    catalogued.formulas, coefficient.mutants, catalogued.places, index.mutants, eps.mutants,
+    accumulation.mutants, size.mutants, memory.mutants, second.mutants, unclassified.mutants,
 )
-MUTANTS: tuple[Mutant, ...] = tuple(m for file in FILES for m in file.mutants())
+MUTANTS: tuple[Mutant, ...] = tuple(m for mutants in MAKERS for m in mutants())
 KINDS: tuple[str, ...] = tuple(dict.fromkeys(m.kind for m in MUTANTS))
 
 VAGUE = ("unknown", "axis/index", "coefficient")  # no name, but where to look

@@ -10,13 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .mutant import Implementation, Mutant, correct, forward, named
+from .mutant import Implementation, Mutant, correct, forward, named, norm, total
 
 __all__ = ["mutants"]
-
-
-def _axes(v: Any) -> tuple[int, ...]:
-    return tuple(range(1, v.ndim))
 
 
 # ---- inputs are written to ----------------------------------------------------------------------
@@ -38,9 +34,9 @@ def normalises_v_in_place() -> Implementation:
     """v /= n to begin with."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        n = np.sqrt((v * v).sum(axis=_axes(v), keepdims=True))
+        n = norm(v)
         v /= n
-        d = (w_bar * v).sum(axis=_axes(v), keepdims=True)
+        d = total(w_bar * v)
         return g / n * (w_bar - d * v), d
 
     return Implementation(forward, backward)
@@ -50,8 +46,7 @@ def projects_w_bar_in_place() -> Implementation:
     """w_bar -= (d/n^2) v, and then it is returned."""
 
     def backward(w_bar: Any, v: Any, g: Any) -> Any:
-        q = (v * v).sum(axis=_axes(v), keepdims=True)
-        d = (w_bar * v).sum(axis=_axes(v), keepdims=True)
+        q, d = total(v * v), total(w_bar * v)
         w_bar -= d / q * v
         w_bar *= g / np.sqrt(q)
         return w_bar, d / np.sqrt(q)
@@ -63,7 +58,7 @@ def forward_writes_v() -> Implementation:
     """w is written over v."""
 
     def over(v: Any, g: Any) -> Any:
-        v *= g / np.sqrt((v * v).sum(axis=_axes(v), keepdims=True))
+        v *= g / norm(v)
         return v
 
     return Implementation(over, correct)
@@ -148,16 +143,14 @@ class Remembers:
 
     def forward(self, v: Any, g: Any) -> Any:
         if self.what == "norm of the last forward":
-            self.kept["n"] = np.sqrt((v * v).sum(axis=_axes(v), keepdims=True))
+            self.kept["n"] = norm(v)
         if self.what == "w of the same shape":
             return self.kept.setdefault((v.shape, v.dtype), forward(v, g)).copy()
         return forward(v, g)
 
     def backward(self, w_bar: Any, v: Any, g: Any) -> Any:
         self.calls += 1
-        key = (v.shape, str(v.dtype))
-        axes = _axes(v)
-        n = np.sqrt((v * v).sum(axis=axes, keepdims=True))
+        key, n = (v.shape, str(v.dtype)), norm(v)
         v_bar, g_bar = correct(w_bar, v, g)
         if self.what == "norm of the same shape":
             n = self.kept.setdefault(key, n)
@@ -168,7 +161,7 @@ class Remembers:
             before = self.kept.get(key, n)
             self.kept[key], n = n, before
         elif self.what == "g of the same shape":
-            return correct(w_bar, v, self.kept.setdefault(key, g.copy()))
+            g = self.kept.setdefault(key, g.copy())
         elif self.what == "gradients added up":
             old = self.kept.get(key, (0, 0))
             self.kept[key] = (old[0] + v_bar, old[1] + g_bar)
@@ -180,8 +173,7 @@ class Remembers:
             return (v_bar * 2, g_bar) if self.calls % 3 == 0 else (v_bar, g_bar)
         elif self.what == "the first call alone":
             return (v_bar, g_bar) if self.calls == 1 else (g / n * w_bar, g_bar)
-        d = (w_bar * v).sum(axis=axes, keepdims=True)
-        return g / n * (w_bar - d / n**2 * v), d / n
+        return correct(w_bar, v, g, n)
 
 
 def remembers(what: str) -> Implementation:
@@ -293,7 +285,7 @@ def mutants() -> Iterator[Mutant]:
                 continue  # v and w_bar are turned alike, and v_bar with them: see `equal`
             slug = f"{how.replace(' ', '_')}.{'+'.join(inputs)}"
             yield Mutant(
-                f"layout.{slug}", "layout", f"{' and '.join(inputs)} read: {how}",
+                f"layout.{slug}", f"{' and '.join(inputs)} read: {how}",
                 functools.partial(reads, how, inputs), named("layout"), look=STRIDED,
             )
 
@@ -301,7 +293,5 @@ def mutants() -> Iterator[Mutant]:
 def _mutant(
     slug: str, what: str, names: tuple[str, ...], look: str, make: Any, *given: Any
 ) -> Mutant:
-    return Mutant(
-        f"aliasing.{slug}", "aliasing", what, functools.partial(make, *given), named(names),
-        look=look,
-    )
+    make = functools.partial(make, *given)
+    return Mutant(f"aliasing.{slug}", what, make, named(names), look=look)

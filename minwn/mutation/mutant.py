@@ -14,7 +14,8 @@ One that is a row of the catalogue is made of the row: its lines, computed in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from ..oracle.mistakes.table import PLACES, RIGHT
 
 __all__ = [
     "V_BAR", "Implementation", "Mutant", "committed", "correct", "fitted", "forward", "named",
-    "namespace", "written",
+    "namespace", "norm", "of_texts", "total", "written",
 ]
 
 Function = Callable[..., Any]
@@ -47,8 +48,7 @@ class Implementation(NamedTuple):
 class Mutant:
     """One fault, or several.
 
-    id: permanent; never given to another fault
-    kind: one of the classes of `MUTANTS`
+    id: permanent; never given to another fault; it begins with the class of the fault
     what: the formula, or a description
     make: new functions, which share no state with those made before
     faults: for each fault the names that are right for it; None where no catalogue has a name
@@ -61,7 +61,6 @@ class Mutant:
     """
 
     id: str
-    kind: str
     what: str
     make: Callable[[], Implementation]
     faults: tuple[frozenset[str], ...] | None = None
@@ -71,6 +70,19 @@ class Mutant:
     proof: str = ""
     limit: bool = False
     look: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The class of the fault."""
+        return self.id.partition(".")[0]
+
+
+def of_texts(
+    id: str, texts: Mapping[str, str], *faults: str | Iterable[str], what: str = "", **more: Any
+) -> Mutant:
+    """A mutant of expressions, by output, as `written` takes them; faults: as in `named`."""
+    what = what or "; ".join(f"{output} = {text}" for output, text in texts.items())
+    return Mutant(id, what, functools.partial(written, **texts), named(*faults) or None, **more)
 
 
 def named(*faults: str | Iterable[str]) -> tuple[frozenset[str], ...]:
@@ -156,16 +168,24 @@ def _as(x: Any, like: Any, dtype: Any) -> Any:
     return np.array(np.broadcast_to(x, like.shape), dtype=dtype)
 
 
+def total(x: Any, dtype: Any = None) -> Any:
+    """The sum over each slice along the first axis."""
+    return x.sum(axis=tuple(range(1, x.ndim)), keepdims=True, dtype=dtype)
+
+
+def norm(v: Any) -> Any:
+    """n, for the first axis."""
+    return np.sqrt(total(v * v))
+
+
 def forward(v: Any, g: Any) -> Any:
     """w, right, for the first axis."""
-    return g * v / np.sqrt((v * v).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+    return g * v / norm(v)
 
 
-def correct(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
-    """v_bar and g_bar, right, for the first axis."""
-    axes = tuple(range(1, v.ndim))
-    n = np.sqrt((v * v).sum(axis=axes, keepdims=True))
-    d = (w_bar * v).sum(axis=axes, keepdims=True)
+def correct(w_bar: Any, v: Any, g: Any, n: Any = None) -> tuple[Any, Any]:
+    """v_bar and g_bar, right, for the first axis. n: the norm, where it is another."""
+    n, d = norm(v) if n is None else n, total(w_bar * v)
     return g / n * (w_bar - d / n**2 * v), d / n
 
 

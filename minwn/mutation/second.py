@@ -130,13 +130,13 @@ def mutants() -> Iterator[Mutant]:
     for how in PLUMBED:
         given = NAMED.get(how, ())
         yield Mutant(
-            f"order2.{how.replace(' ', '_')}", "order2", how, functools.partial(plumbed, how),
+            f"order2.{how.replace(' ', '_')}", how, functools.partial(plumbed, how),
             named(given) if given else None,
         )
 
 
 def _mutant(which: str, slug: str, lines: str, what: str, faults: Any = None) -> Mutant:
     return Mutant(
-        f"order2.{which}.{slug}", "order2", f"{which}: {what}",
-        functools.partial(order_two, which, lines), faults,
+        f"order2.{which}.{slug}", f"{which}: {what}", functools.partial(order_two, which, lines),
+        faults,
     )

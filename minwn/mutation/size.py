@@ -11,7 +11,7 @@ from typing import Any
 
 from .accumulation import in_blocks
 from .index import edited
-from .mutant import V_BAR, Implementation, Mutant, correct, forward, named, written
+from .mutant import V_BAR, Implementation, Mutant, correct, forward, named, of_texts, written
 
 __all__ = ["mutants"]
 
@@ -120,20 +120,13 @@ def mutants() -> Iterator[Mutant]:
         transposed, names=("square_only",), look="give a square matrix",
     )
     for slug, (v_bar, g_bar, names, what) in ZEROS.items():
-        yield _mutant(
-            f"zero_{slug}", f"v_bar = {v_bar}; g_bar = {g_bar}", written, v_bar, g_bar, names=names,
-            look=f"give {what}",
-        )
+        texts = {"v_bar": v_bar, "g_bar": g_bar}
+        yield of_texts(f"size.zero_{slug}", texts, names, look=f"give {what}")
     for slug, (name, texts) in EXTRA.items():
-        said = "; ".join(f"{output} = {text}" for output, text in texts.items())
-        yield Mutant(
-            f"extra.{slug}", "extra", said, functools.partial(written, **texts), named(name)
-        )
+        yield of_texts(f"extra.{slug}", texts, name)
 
 
 def _mutant(
     slug: str, what: str, make: Any, *given: Any, names: tuple[str, ...], look: str
 ) -> Mutant:
-    return Mutant(
-        f"size.{slug}", "size", what, functools.partial(make, *given), named(names), look=look
-    )
+    return Mutant(f"size.{slug}", what, functools.partial(make, *given), named(names), look=look)

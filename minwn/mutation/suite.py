@@ -133,7 +133,7 @@ def measured(
                 if name in found and found[name].outcome != "survived":
                     said = found[name].said or found[name].outcome
                     raise SuiteError(f"{complaint.format(tests=tests)}\n  {said}")
-        heard = _read(Path(orders["points"]), orders["axis"])
+        heard = list(_points(Path(orders["points"]), orders["axis"]))
     tested = []
     for m in chosen:
         ran = found[m.id]
@@ -187,12 +187,10 @@ def _run(orders: dict[str, Any], step: Callable[[str], None]) -> dict[str, Ran]:
     return found
 
 
-def _read(path: Path, axis: Any) -> list[Point]:
-    """The points at which the tests called, as slices along the first axis."""
-    return list(_points(path, axis)) if path.exists() else []
-
-
 def _points(path: Path, axis: Any) -> Iterator[Point]:
+    """The points at which the tests called, as slices along the first axis."""
+    if not path.exists():
+        return
     with np.load(path, allow_pickle=False) as file:
         calls = sorted({key.rpartition("/")[0] for key in file})
         for call in calls:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
-from .mutant import V_BAR, Mutant, written
+from .mutant import V_BAR, Mutant, of_texts
 
 __all__ = ["mutants"]
 
@@ -109,14 +108,8 @@ EQUAL = {
 def mutants() -> Iterator[Mutant]:
     """Unclassified faults, limits of range, and mutants that are equal to the truth."""
     for slug, texts in UNCLASSIFIED.items():
-        said = "; ".join(f"{output} = {text}" for output, text in texts.items())
-        yield Mutant(f"strange.{slug}", "strange", said, functools.partial(written, **texts))
+        yield of_texts(f"strange.{slug}", texts)
     for slug, (what, texts) in LIMITS.items():
-        yield Mutant(
-            f"range.{slug}", "range", what, functools.partial(written, **texts), limit=True
-        )
+        yield of_texts(f"range.{slug}", texts, what=what, limit=True)
     for slug, (v_bar, g_bar, proof) in EQUAL.items():
-        yield Mutant(
-            f"equal.{slug}", "equal", f"v_bar = {v_bar}; g_bar = {g_bar}",
-            functools.partial(written, v_bar, g_bar), proof=proof,
-        )
+        yield of_texts(f"equal.{slug}", {"v_bar": v_bar, "g_bar": g_bar}, proof=proof)

@@ -11,7 +11,7 @@ from ..backend import Generator, generator, on_device_of, uniform
 from ..graph import raw
 from ..ops import reshape
 from ..tensors import Tensor
-from ..validation import kind_of, share, shown
+from ..validation import kind_of, share, shown, whole
 from .module import Module
 from .widen import widen
 
@@ -77,9 +77,7 @@ class Flatten(Module):
     """
 
     def __init__(self, start_dim: int = 1) -> None:
-        if not isinstance(start_dim, Integral) or isinstance(start_dim, bool):
-            raise ValueError(f"start_dim={shown(start_dim)}; give a whole number")
-        self.start_dim: int = int(start_dim)
+        self.start_dim = whole("start_dim", start_dim, None)
 
     def forward(self, x: Tensor) -> Tensor:
         shape = tuple(x.shape)

@@ -3,9 +3,8 @@
     t = <v, x> / ||v||      g = init_scale / sqrt(Var t)      b = -g E t      so  y = g t + b
 
 has mean 0 and variance init_scale^2, which is 1 in the paper, over the batch, for every output.
-Salimans & Kingma 2016, eq. 5 and 6,
-arXiv:1602.07868. Mean and variance run over everything but the outputs, positions included, and
-the variance is that of the population: its sum is divided by the number of entries.
+Salimans & Kingma 2016, eq. 5 and 6, arXiv:1602.07868. Mean and variance run over everything but the
+outputs, positions included; the variance is that of the population, divided by the number.
 """
 
 from __future__ import annotations

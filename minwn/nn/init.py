@@ -8,12 +8,11 @@ both for a weight (out, in, *kernel), other layouts are the caller's to reorder.
 from __future__ import annotations
 
 import math
-from numbers import Integral
 from typing import Any
 
 from .. import backend
 from ..backend import Array, generator
-from ..validation import not_negative, number, shown, whole
+from ..validation import not_negative, number, shape_of, shown, whole
 
 __all__ = ["glorot", "he", "normal", "ones", "orthogonal", "uniform", "zeros"]
 
@@ -23,13 +22,6 @@ Shape = tuple[int, ...]
 def sizes(**named: Any) -> tuple[int, ...]:
     """The values, where all are whole numbers >= 1; else a ValueError that names the first."""
     return tuple(whole(name, value) for name, value in named.items())
-
-
-def _shape(shape: Any) -> Shape:
-    sizes = (shape,) if isinstance(shape, Integral) else shape
-    if not isinstance(sizes, tuple | list) or not all(isinstance(n, Integral) for n in sizes):
-        raise ValueError(f"shape={shown(shape)}; give whole numbers, such as (40, 20)")
-    return tuple(whole("shape", n, least=0) for n in sizes)
 
 
 def _float(dtype: Any) -> Any:
@@ -42,7 +34,7 @@ def _float(dtype: Any) -> Any:
 
 def fans(shape: Shape) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight (out, in, *kernel).  Raises ValueError where one is empty."""
-    shape = _shape(shape)
+    shape = shape_of("shape", shape)
     if len(shape) < 2 or 0 in shape:
         raise ValueError(f"a weight of shape {shape} has no fans; give (out, in, ...), each >= 1")
     taps = math.prod(shape[2:])
@@ -51,7 +43,7 @@ def fans(shape: Shape) -> tuple[int, int]:
 
 def uniform(shape: Shape, bound: float, rng: Any = None, dtype: Any = "float32") -> Array:
     """U(-bound, bound).  Raises ValueError for a bound below 0."""
-    shape, bound, dtype = _shape(shape), not_negative("bound", bound), _float(dtype)
+    shape, bound, dtype = shape_of("shape", shape), not_negative("bound", bound), _float(dtype)
     return generator(rng).uniform(-bound, bound, shape).astype(dtype)
 
 
@@ -60,18 +52,18 @@ def normal(shape: Shape, std: float = 0.05, rng: Any = None, dtype: Any = "float
 
     Raises ValueError for a std below 0.
     """
-    shape, std, dtype = _shape(shape), not_negative("std", std), _float(dtype)
+    shape, std, dtype = shape_of("shape", shape), not_negative("std", std), _float(dtype)
     return backend.asarray(std * generator(rng).standard_normal(shape)).astype(dtype)
 
 
 def zeros(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """0 everywhere"""
-    return backend.full(_shape(shape), 0.0, _float(dtype))
+    return backend.full(shape_of("shape", shape), 0.0, _float(dtype))
 
 
 def ones(shape: Shape, rng: Any = None, dtype: Any = "float32") -> Array:
     """1 everywhere"""
-    return backend.full(_shape(shape), 1.0, _float(dtype))
+    return backend.full(shape_of("shape", shape), 1.0, _float(dtype))
 
 
 def he(shape: Shape, rng: Any = None, dtype: Any = "float32", *, slope: float = 0.0) -> Array:

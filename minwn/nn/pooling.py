@@ -19,11 +19,11 @@ from typing import Any, ClassVar
 from ..backend import Array, namespace
 from ..byhand.conv import Ints, each
 from ..graph import primitive, raw
-from ..ops import broadcast_to, fold, mean, window_count
+from ..ops import broadcast_to, fold, mean
 from ..ops import max as largest
 from ..ops.elementwise import masked
-from ..ops.shape import Widths, beside_channels
-from ..ops.window import taps
+from ..ops.shape import Widths, beside_channels, framed
+from ..ops.window import taps, window_counts
 from ..tensors import Tensor
 from ..validation import flag
 from .module import Module
@@ -44,7 +44,8 @@ def max_pool(
 
     Axis by axis, from the first: the largest of a window is that of the largest of its columns.
     """
-    z, out = _padded(x, -math.inf, padding), _out(x, kernel, stride, padding, dilation)
+    out = window_counts(x.shape[2:], kernel, stride, dilation, padding)
+    z = _padded(x, -math.inf, padding)
     for axis, (k, s, d, n) in enumerate(zip(kernel, stride, dilation, out, strict=True), start=2):
         before = (slice(None),) * axis
         parts = [z[(*before, slice(i, i + s * (n - 1) + 1, s))] for i in range(0, d * k, d)]
@@ -61,7 +62,8 @@ def avg_pool(
     counted: how much of the padding counts as entries, which are 0
     """
     undilated, share = (1,) * len(kernel), _entries(x, kernel, stride, padding, counted)
-    out, x = _out(x, kernel, stride, padding, undilated), _padded(x, 0.0, padding)
+    out = window_counts(x.shape[2:], kernel, stride, undilated, padding)
+    x = _padded(x, 0.0, padding)
     z: Array = namespace(x).zeros_like(x, shape=(*x.shape[:2], *out))
     for _, place in taps(kernel, out, stride, undilated):
         z += x[(..., *place)]
@@ -89,7 +91,7 @@ def _entries(x: Array, kernel: Shape, stride: Shape, padding: Widths, counted: W
     if padding == counted:
         return math.prod(kernel)
     xp, d, along = namespace(x), len(kernel), []
-    out = _out(x, kernel, stride, padding, (1,) * d)
+    out = window_counts(x.shape[2:], kernel, stride, (1,) * d, padding)
     lines = zip(x.shape[2:], kernel, stride, padding, counted, out, strict=True)
     for axis, (size, k, s, (before, _), (low, high), n) in enumerate(lines):
         first = xp.arange(n) * s - before
@@ -129,18 +131,7 @@ def _beside_taps(z_bar: Any, kernel: Shape) -> Any:
 
 
 def _padded(x: Array, value: float, padding: Widths) -> Array:
-    if not any(map(any, padding)):
-        return x
-    spans = list(zip(x.shape[2:], padding, strict=True))
-    shape = (*x.shape[:2], *(n + sum(pair) for n, pair in spans))
-    z = namespace(x).full_like(x, value, shape=shape)
-    z[(..., *(slice(before, before + n) for n, (before, _) in spans))] = x
-    return z
-
-
-def _out(x: Array, kernel: Shape, stride: Shape, padding: Widths, dilation: Shape) -> Shape:
-    spans = zip(x.shape[2:], kernel, stride, dilation, padding, strict=True)
-    return tuple(window_count(*span) for span in spans)
+    return framed(x, ((0, 0), (0, 0), *padding), value) if any(map(any, padding)) else x
 
 
 # ---- layers -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy as copied
 from typing import Any
 
@@ -56,13 +56,16 @@ def rebuilt(value: Any, replaced: Mapping[Parameter, Tensor], known: dict[int, A
                 own = {name: copied(computed) for name, computed in value._computed.items()}
                 copy.__dict__["_computed"] = own
         return known[id(value)]
+    return each_item(lambda x: rebuilt(x, replaced, known), value)
+
+
+def each_item(f: Callable[[Any], Any], value: Any) -> Any:
+    """A list, tuple or dict with f of each item; itself where none changes, and anything else."""
     if isinstance(value, dict):
-        changed = {
-            k: new for k, x in value.items() if (new := rebuilt(x, replaced, known)) is not x
-        }
+        changed = {k: new for k, x in value.items() if (new := f(x)) is not x}
         return value | changed if changed else value
     if isinstance(value, list | tuple):
-        items = [rebuilt(x, replaced, known) for x in value]
+        items = [f(x) for x in value]
         if all(new is x for new, x in zip(items, value, strict=True)):
             return value
         return getattr(value, "_make", type(value))(items)

@@ -22,7 +22,7 @@ from ..tensors import Tensor
 from ..validation import flag, several, shown
 from . import init
 from .module import Buffer, Module, Parameter, join
-from .substitute import substitute
+from .substitute import each_item, substitute
 from .weight_norm import output_axis
 
 __all__ = ["WeightNormWrapper"]
@@ -285,10 +285,6 @@ def _floats(value: Any) -> Iterator[Any]:
 
 def _cast(value: Any, dtype: Any) -> Any:
     """The same with these in the dtype."""
-    if isinstance(value, dict):
-        return {key: _cast(x, dtype) for key, x in value.items()}
-    if isinstance(value, list | tuple):
-        return getattr(value, "_make", type(value))([_cast(x, dtype) for x in value])
-    for x in _floats(value):
-        return cast(x, dtype=dtype)
-    return value
+    if isinstance(value, dict | list | tuple):
+        return each_item(lambda x: _cast(x, dtype), value)
+    return cast(value, dtype=dtype) if any(True for _ in _floats(value)) else value

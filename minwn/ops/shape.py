@@ -188,10 +188,8 @@ def pad(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
     array([3, 2, 1, 2, 3, 2])
     """
     _check_widths("pad", x, widths)
-    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
-    z = namespace(x).zeros_like(x, shape=shape)
-    z[_inside(shape, widths)] = x
-    for place, source in _copied(shape, widths, mode):
+    z = framed(x, widths)
+    for place, source in _copied(z.shape, widths, mode):
         z[place] = z[source]
     return z
 
@@ -206,7 +204,7 @@ def crop(x: Array, *, widths: Widths, mode: str = "zeros") -> Array:
     z = x if mode == "zeros" else x.astype(accumulator(x.dtype))
     for place, source in _copied(x.shape, widths, mode):
         z[source] += z[place]
-    return z[_inside(x.shape, widths)].astype(x.dtype, copy=False)
+    return z[inside(x.shape, widths)].astype(x.dtype, copy=False)
 
 
 @pad.pullback
@@ -241,7 +239,17 @@ def _copied(shape: Shape, widths: Widths, mode: str) -> Iterator[tuple[Any, Any]
             yield (*rows, before + q), (*rows, before + source)
 
 
-def _inside(shape: Shape, widths: Widths) -> tuple[slice, ...]:
+def framed(x: Array, widths: Widths, value: float = 0.0) -> Array:
+    """x with widths[a] = (before, after) times the value around axis a: a new array."""
+    shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+    xp = namespace(x)
+    z = xp.full_like(x, value, shape=shape) if value else xp.zeros_like(x, shape=shape)
+    z[inside(shape, widths)] = x
+    return z
+
+
+def inside(shape: Shape, widths: Widths) -> tuple[slice, ...]:
+    """Where the entries lie that `framed` puts into an array of this shape."""
     return tuple(slice(b, n - a) for n, (b, a) in zip(shape, widths, strict=True))
 
 

@@ -12,7 +12,7 @@ from numbers import Integral
 from ..backend import Array, Shape, namespace
 from ..graph import primitive
 from ..validation import door, shown
-from .shape import Widths, beside_channels
+from .shape import Widths, beside_channels, framed, inside
 
 __all__ = ["fold", "unfold", "window_count"]
 
@@ -40,6 +40,14 @@ def window_count(
     return room // stride + 1
 
 
+def window_counts(
+    size: Shape, kernel: Shape, stride: Shape, dilation: Shape, padding: Widths
+) -> Shape:
+    """`window_count` along each axis."""
+    spans = zip(size, kernel, stride, dilation, padding, strict=True)
+    return tuple(window_count(*span) for span in spans)
+
+
 def taps(
     kernel: Shape, out: Shape, stride: Shape, dilation: Shape
 ) -> Iterator[tuple[Shape, tuple[slice, ...]]]:
@@ -61,14 +69,9 @@ def unfold(x: Array, *, kernel: Shape, stride: Shape, dilation: Shape, padding: 
     kernel, stride, dilation: a number for each axis   padding: a pair (before, after) for each
     Raises ValueError where no window fits.  im2col: Chellapilla, Puri & Simard 2006
     """
-    size = x.shape[2:]
-    spans = zip(size, kernel, stride, dilation, padding, strict=True)
-    out = tuple(window_count(*span) for span in spans)
-    if any(p != (0, 0) for p in padding):
-        inside = tuple(slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True))
-        padded = tuple(n + sum(p) for n, p in zip(size, padding, strict=True))
-        bare, x = x, namespace(x).zeros_like(x, shape=(*x.shape[:2], *padded))
-        x[(..., *inside)] = bare
+    out = window_counts(x.shape[2:], kernel, stride, dilation, padding)
+    if any(map(any, padding)):
+        x = framed(x, ((0, 0), (0, 0), *padding))
     z = namespace(x).empty_like(x, shape=(*x.shape[:2], *kernel, *out))
     for k, place in taps(kernel, out, stride, dilation):
         z[(..., *k, *(slice(None),) * len(out))] = x[(..., *place)]
@@ -98,8 +101,7 @@ def fold(
         z = beside_channels(x, namespace(x).zeros, (*x.shape[:2], *padded), x.dtype)
         for k, place in taps(kernel, out, stride, dilation):
             z[(..., *place)] += x[(..., *k, *(slice(None),) * len(out))]
-    inside = tuple(slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True))
-    return z[(..., *inside)]
+    return z[(..., *inside(padded, padding))]
 
 
 @unfold.pullback

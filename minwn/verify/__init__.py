@@ -8,7 +8,7 @@
    real batch before and after (`digits`).
 
 Numbers in the tables are the worst error as a multiple of its bound: above 1, a check has failed.
-The bounds are proved and not tuned.
+Those of weight normalisation are proved; for the rest see each section.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ..outputs import claim, written
-from ..terminal import colours
+from ..terminal import at_least, coloured
 from . import Report, run
 from .curve import draw
 
@@ -20,7 +20,9 @@ MARK = r'\{\s*"schema": "minwn-verify/'
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `minwn verify` to a parser."""
     parser.add_argument("--quick", action="store_true", help="fewer points and epochs")
-    parser.add_argument("--seed", type=_seed, default=0, help="of all random numbers; default 0")
+    parser.add_argument(
+        "--seed", type=at_least(0), default=0, help="of all random numbers; default 0"
+    )
     written(
         parser, "--json", mark=MARK, nargs="?", const="-", metavar="PATH",
         help="write the report as JSON to PATH; without PATH, print it instead of the tables",
@@ -29,12 +31,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="DIR", help="put verify.json and digits.png here; default minwn-verify"
     )
     parser.add_argument("--no-plot", action="store_true", help="draw no digits.png")
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 0")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -57,10 +53,8 @@ def main(args: argparse.Namespace) -> int:
     if printed:
         print(text)
     else:
-        colour = ("\033[32m", "\033[31m") if colours(sys.stdout) else ("", "")
-        end = "\033[0m" if colours(sys.stdout) else ""
         lines = "\n".join(f"  {note}" for note in notes)
-        print(f"{report}\n\n{lines}\n\n{colour[not report.ok]}{report.verdict()}{end}")
+        print(f"{report}\n\n{lines}\n\n{coloured(report.verdict(), report.ok)}")
     return 0 if report.ok else 1
 
 

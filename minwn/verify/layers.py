@@ -6,17 +6,18 @@ pass, for every kind of layer and choice of dim.
     laws           the oracle's, of the pullback of the layer's weight
     autodiff       v_bar and g_bar against those of the layer's definition in ops (`composed`),
                    on the composed weight
-    differences    of the layer, and the complex step of its definition
+    differences    of the layer, and the complex step of its definition, along random directions,
+                   by `gradcheck`, to 2^12 roundings of their terms
 
 The cotangent of the weight is itself a sum of K products x y_bar; with W the same sum over absolute
-values, it errs by at most K u W. So in the bounds of the last three, W takes the place of |w_bar|,
-and K is added to every count.
+values, it errs by at most K u W. So in the bounds of autodiff W takes the place of |w_bar|, and K
+is added to every count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,21 +26,13 @@ import numpy
 from .. import byhand, nn, oracle
 from ..backend import Generator, unit_roundoff
 from ..derivatives import grad
-from ..gradcheck.numerical import (
-    DISTRUST,
-    Contraction,
-    Entries,
-    central_differences,
-    complex_step,
-)
-from ..graph import no_grad
+from ..gradcheck import gradcheck
 from ..nn import WeightNorm
 from ..oracle.reference.error_bounds import bounds, counts, gamma, sizes
 from ..tensors import Tensor
-from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare
+from .report import AUTODIFF, COMPLEX, DIFFERENCES, DIGITS, LAWS, Finding, compare, finding
 
 U64 = unit_roundoff(numpy.dtype("float64"))
-MEASURED = 6  # entries of v, and of g, that are measured through each layer
 
 Definition = Callable[[Any, Any, Any], Any]  # (x, w, b) -> y, of arrays or Tensors
 
@@ -148,35 +141,32 @@ class Trial:
         # How far v_bar and g_bar may err, through the layer or through its definition.
         self.allowed = {name: gamma(C[name] + K, U64) * S[name] for name in self.bars}
 
-    def pullback(self, w_bar: Any, v: Any, g: Any) -> tuple[Any, Any]:
+    def pullback(self, w_bar: Any, v: Any, g: Any) -> Any:
         """(v_bar, g_bar) of the layer's weight, recomputed at v and g"""
-        parameters = self.layer.weight_v, self.layer.weight_g
-        for parameter, x in zip(parameters, (v, g), strict=True):
-            parameter.data = x
-        v_bar, g_bar = grad(self.norm.recompute(self.layer), parameters, w_bar)
-        for parameter, x in zip(parameters, (self.v, self.g), strict=True):
-            parameter.data = x
-        return v_bar.data, g_bar.data
+        w, parts = self.weight(v, g)
+        return tuple(bar.data for bar in grad(w, parts, w_bar))
 
-    def call(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
-        """The layer's output with v (k = 0) or g (k = 1) at this point."""
-        parameter = (self.layer.weight_v, self.layer.weight_g)[k]
-        with no_grad():
-            parameter.data = point
-            self.norm.recompute(self.layer)
-            y = self.layer(self.x).data.reshape(-1)
-            parameter.data = (self.v, self.g)[k]
-        return y
+    def weight(self, v: Any, g: Any) -> tuple[Any, list[Any]]:
+        """The layer's weight, recomputed at v and g, and the parameters that hold these."""
+        parts = [self.layer.weight_v, self.layer.weight_g]
+        for parameter, x in zip(parts, (v, g), strict=True):
+            parameter.data = x
+        return self.norm.recompute(self.layer), parts
+
+    def call(self, v: Any, g: Any) -> Any:
+        """The layer's output at v and g."""
+        self.weight(v, g)
+        return self.layer(self.x).data
+
+    def backward(self, y_bar: Any, v: Any, g: Any) -> Any:
+        """(v_bar, g_bar) through the layer."""
+        _, parts = self.weight(v, g)
+        return tuple(bar.data for bar in grad(self.layer(self.x), parts, y_bar))
 
     def by_definition(self, v: Any, g: Any) -> Any:
         """The output by its definition, of arrays or Tensors."""
         w = byhand.weight_norm.composed(v, g, **self.how)
         return self.kind.definition(self.x, w, self.bias)
-
-    def call_definition(self, k: int, point: numpy.ndarray) -> numpy.ndarray:
-        """The same as `call`, by the definition."""
-        v, g = (point, self.g) if k == 0 else (self.v, point)
-        return self.by_definition(v.astype(point.dtype), g.astype(point.dtype)).reshape(-1)
 
 
 def by_oracle(t: Trial) -> Iterator[Finding]:
@@ -207,30 +197,12 @@ def by_autodiff(t: Trial) -> Iterator[Finding]:
 
 
 def by_measuring(t: Trial, rng: Generator) -> Iterator[Finding]:
-    """Differences of the layer, and complex steps of its definition, at some entries of v and g.
-
-    A measurement adds its own floor to the bound, and 100 times its own estimate of its error. A
-    complex operation is at most four real ones: 4 times the bound.
-    """
-    what, contract = t.kind.name, Contraction(t.y_bar.reshape(1, -1))
-    reduced = tuple(a for a, n in enumerate(t.g.shape) if n < t.v.shape[a]) if t.g.shape else None
-    n = numpy.sqrt((t.v * t.v).sum(axis=reduced, keepdims=True))  # over which everything changes
-    scales = numpy.broadcast_to(n, t.v.shape), abs(t.g)
-    for k, (x, scale, (name, bar)) in enumerate(
-        zip((t.v, t.g), scales, t.bars.items(), strict=True)
-    ):
-        entries, rows = Entries(x), rng.permutation(x.size)[:MEASURED]
-        lengths, allowed = scale.reshape(-1)[rows], t.allowed[name].reshape(-1)[rows]
-        place, claimed, named = f"{t.where}, {name}", bar.reshape(-1)[rows], (rows, x.shape)
-        centre = t.call(k, x)
-        m = central_differences(_line(t.call, k, entries), rows, lengths / 8, centre, contract, U64)
-        slack, value = DISTRUST * m.estimate[:, 0] + m.floor[:, 0] + allowed, m.value[:, 0]
-        yield compare(what, DIFFERENCES, place, claimed, value, slack, entries=named)
-        m = complex_step(_line(t.call_definition, k, entries), rows, lengths, centre, contract, U64)
-        slack, value = 5 * allowed + m.floor[:, 0], m.value[:, 0]
-        yield compare(what, COMPLEX, place, claimed, value, slack, entries=named)
-
-
-def _line(f: Callable[[int, numpy.ndarray], numpy.ndarray], k: int, entries: Any) -> Any:
-    """f along entries of its argument, one point at a time"""
-    return lambda rows, h: numpy.stack([f(k, x) for x in entries.shifted(rows, h)])
+    """Differences of the layer, and complex steps of its definition."""
+    ways = ((DIFFERENCES, "difference", t.call), (COMPLEX, "complex", t.by_definition))
+    for route, method, f in ways:
+        report = gradcheck(
+            f, [t.v, t.g], backward=t.backward, method=method, mode="random", cotangents=1,
+            rtol=2**12 * U64, rng=rng, names=("v", "g"), raise_on_failure=False,
+        )
+        for c in report.comparisons:
+            yield replace(finding(t.kind.name, route, c, ""), place=f"{t.where}, {c.name}_bar")

@@ -21,7 +21,7 @@ from ..gradcheck.subject import holds_floats, names_of
 from ..graph import Primitive, raw
 from ..tensors import Tensor
 from .cases import CASES, KINKS, drawn, shapes_of
-from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, compare, findings
+from .report import FIRST, KINK, PRODUCT, SECOND, SINGLE, Finding, close, compare, findings
 
 __all__ = ["check", "module_of", "registered"]
 
@@ -91,9 +91,8 @@ def in_float32(
     for create_graph in (False, True):
         bars = _bars(op, inputs, params, z_bar, "float32", create_graph)
         for k, (x, reference) in enumerate(zip(bars, in_float64, strict=True)):
-            allowed = 2**12 * unit_roundoff(numpy.dtype("float32")) * abs(reference).max(initial=0)
             at = f"op '{op.name}', input {k}, {place}"
-            yield compare(module_of(op), SINGLE, at, x, reference, allowed)
+            yield close(module_of(op), SINGLE, at, x, reference, "float32")
 
 
 def _bars(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 
+from ..backend import unit_roundoff
 from ..gradcheck import Comparison, GradcheckReport
 from ..terminal import columns
 from ..tolerance import ratio
@@ -80,19 +81,9 @@ class Finding:
 
 
 def compare(
-    what: str,
-    route: str,
-    place: str,
-    claimed: Any,
-    reference: Any,
-    allowed: Any,
-    *,
-    entries: tuple[Any, tuple[int, ...]] | None = None,
+    what: str, route: str, place: str, claimed: Any, reference: Any, allowed: Any
 ) -> Finding:
-    """The worst entry of two arrays that may differ by `allowed` each.
-
-    entries: where the arrays list some entries of a larger one, their flat indices and its shape.
-    """
+    """The worst entry of two arrays that may differ by `allowed` each."""
     claimed, reference, allowed = (
         numpy.asarray(x, dtype="float64") for x in (claimed, reference, allowed)
     )
@@ -105,13 +96,20 @@ def compare(
         error = numpy.abs(claimed - reference)
     allowed = numpy.broadcast_to(allowed, error.shape)
     worst = numpy.unravel_index(numpy.argmax(ratio(error, allowed)), error.shape)
-    index = worst
-    if entries is not None:
-        index = numpy.unravel_index(entries[0][worst[0]], entries[1])
-    at = f"[{', '.join(map(str, index))}]" if index else ""
+    at = f"[{', '.join(map(str, worst))}]" if worst else ""
     return Finding(
         what, route, f"{place}{at}", float(claimed[worst]), float(reference[worst]),
         float(allowed[worst]), float(error[worst]), count=claimed.size,
+    )
+
+
+def close(
+    what: str, route: str, place: str, claimed: Any, reference: Any, dtype: str = "float64"
+) -> Finding:
+    """Two arrays that may differ by 2^12 roundings of the largest entry: more than is needed."""
+    u = unit_roundoff(numpy.dtype(dtype))
+    return compare(
+        what, route, place, claimed, reference, 2**12 * u * abs(reference).max(initial=0.0)
     )
 
 
