@@ -7,6 +7,7 @@ library's parametrizations keep g and v as original0 and original1.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from . import classes, names
 from .calling import Call, calls, parameters
 from .engines import ENGINES
-from .sources import Source
+from .sources import ARRAYS, Source, another, renewed
 
 __all__ = ["framework", "sources"]
 
@@ -85,6 +86,16 @@ def _text(takes: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
     return tuple((role, role, False) for role in takes)
 
 
+def _lived_in(
+    module: Any, call: Callable[[Mapping[str, Any]], Any], given: Mapping[str, Any]
+) -> Any:
+    """What a module answers after another question: what it keeps from that one is stale now."""
+    if not renewed(module):
+        with contextlib.suppress(Exception):  # of that question, and not of this one
+            call(another(given))
+    return call(given)
+
+
 # ---- PyTorch ------------------------------------------------------------------------------------
 
 
@@ -131,13 +142,16 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         def run(
             given: Mapping[str, Any], make: Any = make, roles: Any = roles, ones: Any = ones
         ) -> Any:
-            module = make(given)
-            weights = {path: given[role] for role, path in roles.items() if role in given}
             if "g" in given:
                 _check_gain(given["v"].shape, given["g"].shape, ones)
-            module = module.to(next(iter(weights.values())).dtype)
-            return torch.func.functional_call(
-                module, weights, (given["x"],) if "x" in given else ())
+            module = make(given).to(given["v" if "v" in given else "w"].dtype)
+
+            def call(given: Mapping[str, Any]) -> Any:
+                weights = {path: given[role] for role, path in roles.items() if role in given}
+                return torch.func.functional_call(
+                    module, weights, (given["x"],) if "x" in given else ())
+
+            return _lived_in(module, call, given)
 
         yield Source(
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],
@@ -233,7 +247,7 @@ def _length(module: Any) -> dict[str, Any]:
 
 
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: x for key, x in given.items() if key not in ("x", "v", "g", "w", "b")}
+    return {key: x for key, x in given.items() if key not in ARRAYS}
 
 
 def nnx(holder: Any, name: str) -> Iterator[Source]:
@@ -249,14 +263,18 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
 
         def run(given: Mapping[str, Any], make: Any = make, roles: Any = roles) -> Any:
             module = make(_numbers(given))
-            for role, path in roles.items():
-                if role in given:
-                    part = module
-                    *inner, last = path.split(".")
-                    for piece in inner:
-                        part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
-                    getattr(part, last)[...] = given[role]
-            return module(*((given["x"],) if "x" in given else ()))
+
+            def call(given: Mapping[str, Any]) -> Any:
+                for role, path in roles.items():
+                    if role in given:
+                        part = module
+                        *inner, last = path.split(".")
+                        for piece in inner:
+                            part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
+                        getattr(part, last)[...] = given[role]
+                return module(*((given["x"],) if "x" in given else ()))
+
+            return _lived_in(module, call, given)
 
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),

@@ -23,7 +23,10 @@ from .arrangement import Arrays
 from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
 from .engines import Engine, lower
 
-__all__ = ["STEP", "Answer", "Source", "at", "fresh", "get", "pulled"]
+__all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "pulled",
+           "renewed"]
+
+ARRAYS = ("x", "v", "g", "w", "b")
 
 # The learning rate for a backward that changes the weights: a power of two, and so large that the
 # rounding of the weight is below that of the gradient in (before - after) / lr.
@@ -148,16 +151,20 @@ class Source:
         self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
         if before is None and "x" not in self.takes:
             return holder, inputs
+        # Of a layer, hardly two questions have the same shapes.
+        return self._after(before or another(given), given, inputs) or self.prepared(given)
+
+    def _after(
+        self, before: Mapping[str, Any], given: Mapping[str, Any], inputs: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """As `prepared`, with an object that was asked something before; None where that failed."""
+        assert self.forward is not None
         try:
-            before = before or {  # of a layer, hardly two questions have the same shapes
-                role: 2 * np.flip(x) if isinstance(x, np.ndarray) else x
-                for role, x in given.items()
-            }
             holder, earlier = self.prepared(before)
             self.forward(earlier, holder)
             self._fill(holder, given)
         except Exception:  # of that question, and not of this one
-            return self.prepared(given)
+            return None
         return holder, inputs
 
     def prepared(self, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -203,6 +210,8 @@ class Source:
         """The answer of forward, of the framework's arrays."""
         assert self.forward is not None
         holder, inputs = self.prepared(given)
+        if holder is not None and not (self.state and renewed(holder)):
+            holder, inputs = self._after(another(given), given, inputs) or self.prepared(given)
         return leaves(self.forward(inputs, holder), returned(self.forward.function))
 
     def _by_framework(self, given: Mapping[str, Any]) -> Answer:
@@ -349,6 +358,11 @@ def _steps(
 def renewed(holder: Any) -> bool:
     """Whether weights change by a method of the object, which may renew what forward keeps."""
     return any(callable(getattr(holder, name, None)) for name in names.RENEW)
+
+
+def another(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A question of the same shapes, with other numbers in every array, of any framework."""
+    return {role: 1 - 2 * x if role in ARRAYS else x for role, x in given.items()}
 
 
 def fresh(holder: Any) -> Callable[[Mapping[str, Any]], Any]:

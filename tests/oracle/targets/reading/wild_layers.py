@@ -619,6 +619,34 @@ def weight_norm_backward(grad, v, g):
     return g / n * (grad - grad_g * v / n), grad_g
 """, [("grad_g * v / n)", "grad_g * v)"), ("return g / n", "return 1 / n")]),
 }
+TORCH["a_class_of_tensors"] = ("""import torch
+
+class Dense:
+    def __init__(self, in_features, out_features):
+        self.v, self.g = torch.randn(out_features, in_features), torch.ones(out_features, 1)
+        self.b, self.w = torch.zeros(out_features), None
+
+    def forward(self, x):
+        self.w = self.g * self.v / self.v.norm(dim=1, keepdim=True)
+        return x @ self.w.T + self.b
+""", [("        self.w = self.g", "        self.w = self.w if self.w is not None else self.g")])
+TORCH["a_module_that_keeps_nothing"] = (TORCH["torch_module"][0], [
+    ("n = self.weight_v.norm(dim=1)", """if not hasattr(self, "n"):
+            self.n = self.weight_v.norm(dim=1)
+        n = self.n"""),
+    ("n = self.weight_v.norm(dim=1)", """n = getattr(self, "n", self.weight_v.detach().norm(dim=1))
+        self.n = n"""),
+    ("        return F", """        if getattr(self, "direction", None) is None:
+            self.direction = self.weight_v / n[:, None]
+            return F.linear(x, self.weight_g[:, None] * self.direction, self.bias)
+        return F.linear(x, self.weight_g[:, None] * self.direction, self.bias)
+        return F"""),
+    ("    def forward(self, x):\n        n = self.weight_v.norm(dim=1)",
+     """        self.n = self.weight_v.detach().norm(dim=1)
+
+    def forward(self, x):
+        n = self.n"""),
+])
 JAX = {
     "flax_linen": ("""from flax import linen as nn
 import jax.numpy as jnp
