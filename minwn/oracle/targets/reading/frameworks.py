@@ -8,7 +8,7 @@ library's parametrizations keep g and v as original0 and original1.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 from . import classes, names
 from .calling import Call, calls, parameters
 from .engines import ENGINES
-from .sources import ARRAYS, Source, another, renewed
+from .sources import ARRAYS, Source, another, numbers, renewed
 
-__all__ = ["framework", "sources"]
+__all__ = ["framework", "several", "sources", "weights"]
 
 PARTS = {"original0": "g", "original1": "v"}
 BASES = {  # the class by which an object belongs to a framework, and who reads it
@@ -65,7 +65,9 @@ def _role(path: str, among: set[str]) -> str | None:
 
 
 def _roles(paths: list[str]) -> dict[str, str]:
-    """{role: path}."""
+    """{role: path}; none where there are several weights, as of two layers."""
+    if len(weights(paths)) > 1:
+        return {}
     bare = {PARTS.get(p.replace("/", ".").rpartition(".")[2]) or names.role(
         p.replace("/", ".").rpartition(".")[2]) for p in paths}
     among = {"g" if r == "log_g" else r for r in bare if r}
@@ -75,6 +77,31 @@ def _roles(paths: list[str]) -> dict[str, str]:
         if role in ("v", "g", "w", "b"):
             found.setdefault(role, path)
     return found
+
+
+def weights(paths: Iterable[str]) -> list[str]:
+    """The paths of weights, v or w, of one layer or of several; W1 and W2 are two."""
+    found = []
+    for path in paths:
+        last = path.replace("/", ".").rpartition(".")[2]
+        if (PARTS.get(last) or names.role(last.rstrip("0123456789_"))) in ("v", "w"):
+            found.append(path)
+    return found
+
+
+def several(holder: Any) -> list[str]:
+    """The weights of a class or object that has more than one, as of two layers."""
+    ways = [*classes.makers(holder)] if isinstance(holder, type) else [lambda given: holder]
+    for make in ways:
+        with contextlib.suppress(Exception):
+            first = make(classes.TRIAL)
+            if hasattr(first, "named_parameters"):
+                found = weights(path for path, _ in first.named_parameters())
+            else:
+                found = weights(".".join(map(str, path)) for path in numbers(first))
+            if len(found) > 1:
+                return found
+    return []
 
 
 def _takes(roles: Mapping[str, str], x: bool) -> tuple[str, ...]:
@@ -127,6 +154,8 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         first = make(classes.TRIAL)
         shapes = {n: tuple(p.shape) for n, p in first.named_parameters()}
         roles = _roles(list(shapes))
+        if not roles and len(weights(shapes)) > 1:
+            return
         if not roles:  # a function of v and g, written as a module
             for call in calls(first.forward, ("v", "g")):
                 yield Source(
@@ -146,12 +175,12 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
                 _check_gain(given["v"].shape, given["g"].shape, ones)
             module = make(given).to(given["v" if "v" in given else "w"].dtype)
 
-            def call(given: Mapping[str, Any]) -> Any:
+            def ask(given: Mapping[str, Any]) -> Any:
                 weights = {path: given[role] for role, path in roles.items() if role in given}
                 return torch.func.functional_call(
                     module, weights, (given["x"],) if "x" in given else ())
 
-            return _lived_in(module, call, given)
+            return _lived_in(module, ask, given)
 
         yield Source(
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],

@@ -23,8 +23,8 @@ from .arrangement import Arrays
 from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
 from .engines import Engine, lower
 
-__all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "pulled",
-           "renewed"]
+__all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "numbers",
+           "pulled", "renewed"]
 
 ARRAYS = ("x", "v", "g", "w", "b")
 
@@ -265,7 +265,7 @@ def _kept(answer: Any, called: list[str]) -> dict[str, Any]:
         cache = next((x for key, x in answer.items() if names.is_cache(str(key))), answer)
         return kept | {"cache": cache}
     if not isinstance(answer, tuple | list) or len(answer) < 2:
-        return {"y": answer, "cache": answer}
+        return {"y": answer, "cache": answer, **{f"saved {name}": answer for name in called}}
     pull = [{"pull": x} for x in answer if inspect.isroutine(x)][:1]
     kept = dict(zip((f"saved {name}" for name in called), answer, strict=False))
     rest = answer[1:]
@@ -317,6 +317,11 @@ def _attributes(holder: Any) -> list[tuple[Path, str, Any]]:
         found.append(((name,), name, value) if inner is None
                      else ((name, inner), name, getattr(value, inner)))
     return found
+
+
+def numbers(holder: Any) -> list[Path]:
+    """The paths of all arrays among an object's attributes."""
+    return [path for path, _, value in _attributes(holder) if _is_array(value) and np.ndim(value)]
 
 
 def _is_array(x: Any) -> bool:

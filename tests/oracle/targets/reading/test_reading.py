@@ -126,6 +126,55 @@ def test_a_layer_that_takes_options_is_judged_with_several(judged):
     assert sum("judged as well with" in note for note in report.notes) == 3
 
 
+def test_what_takes_several_samples_is_never_asked_for_one_at_a_time(judged):
+    text = LAYERS["columns_are_samples"][0]
+    assert "each is asked alone" not in judged(text).notes[0]
+    summed = "np.sum(dZ, axis=1, keepdims=True)"
+    assert summed in text
+    report = judged(text.replace(summed, "dZ"))  # right for one sample, and wrong for two
+    assert report.verdict == "FAIL", report
+    assert "each is asked alone" in judged(LAYERS["one_image_at_a_time"][0]).notes[0]
+
+
+IN_PLACE = """import numpy as np
+
+def fwd(v, g):
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    v /= n
+    v *= g
+    return v
+
+def bwd(v, g, dw):
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    dg = (dw * v).sum(axis=1, keepdims=True) / n
+    return g / n * (dw - dg * v / n), dg
+"""
+
+
+def test_the_numbers_of_functions_that_work_in_place_are_judged(judged):
+    faults = ["mutates_input", "aliases_input"]
+    assert [d.id for d in judged(IN_PLACE).diagnosis] == faults
+    wrong = IN_PLACE.replace("(dw - dg * v / n)", "dw")
+    assert [d.id for d in judged(wrong).diagnosis] == [*faults, "no_projection"]
+
+
+def test_a_layer_that_works_in_place_is_judged(judged):
+    text = """def forward(x, w, b):
+    x = x @ w.T
+    x += b
+    return x
+
+def backward(x, w, b, dout):
+    db = dout.sum(0)
+    dw = dout.T @ x
+    dout *= 2
+    return dout @ w / 2, dw, db
+"""
+    assert [d.id for d in judged(text).diagnosis] == ["mutates_input"]
+    wrong = judged(text.replace("dout.sum(0)", "dout.sum()"))
+    assert [d.id for d in wrong.diagnosis] == ["mutates_input", "b_bar_scalar"]
+
+
 # ---- what may be permuted, and what never -------------------------------------------------------
 
 

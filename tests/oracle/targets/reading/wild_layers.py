@@ -537,6 +537,134 @@ def conv_forward(x, w, b, conv_param):
 def conv_backward(dout, cache):
     raise NotImplementedError
 """, [("dout.sum(0)", "dout.sum(0) / len(dout)"), ("dout @ w.T", "dout @ abs(w.T)")]),
+    "arguments_of_its_base": (NP + """
+class Base:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_in, n_out)
+        self.b = np.zeros(n_out)
+
+class Linear(Base):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.calls = 0
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        self.db = dout.sum(0)
+        return dout @ self.W.T
+""", [
+      ("self.x.T @ dout",
+       "self.x.T @ dout / len(dout)"),
+      ("dout.sum(0)",
+       "dout.sum()"),
+    ]),
+    "a_bias_as_the_last_row": (NP + """
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_in + 1, n_out)
+
+    def forward(self, x):
+        self.x = np.hstack([x, np.ones((len(x), 1))])
+        return self.x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W[:-1].T
+""", [
+      ("self.dW = self.x.T @ dout",
+       "self.dW = self.x.T @ dout / len(dout)"),
+      ("np.ones((len(x), 1))",
+       "-np.ones((len(x), 1))"),
+      ("return dout @ self.W[:-1].T",
+       "return dout @ self.W.T"),
+      ("return dout @ self.W[:-1].T",
+       "return dout @ self.W[1:].T"),
+    ]),
+    "a_bias_as_the_last_row_of_functions": (NP + """
+def forward(x, W):
+    xb = np.hstack([x, np.ones((len(x), 1))])
+    return xb @ W, (xb, W)
+
+def backward(dout, cache):
+    xb, W = cache
+    return dout @ W[:-1].T, xb.T @ dout
+""", [
+      ("xb.T @ dout",
+       "xb.T @ dout + 0.01 * W"),
+      ("W[:-1].T",
+       "abs(W[:-1].T)"),
+    ]),
+    "one_image_at_a_time": (NP + """
+class Conv:
+    def __init__(self, in_channels, out_channels, kernel_size):
+        self.W = np.random.randn(out_channels, in_channels, kernel_size, kernel_size)
+        self.b = np.zeros(out_channels)
+        self.k = kernel_size
+
+    def forward(self, x):
+        c, h, w = x.shape
+        k = self.k
+        self.x = x
+        y = np.zeros((len(self.W), h - k + 1, w - k + 1))
+        for i in range(h - k + 1):
+            for j in range(w - k + 1):
+                y[:, i, j] = np.tensordot(self.W, x[:, i:i + k, j:j + k], 3) + self.b
+        return y
+
+    def backward(self, dy):
+        k = self.k
+        self.dW, dx = np.zeros_like(self.W), np.zeros_like(self.x)
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                self.dW += dy[:, i, j][:, None, None, None] * self.x[:, i:i + k, j:j + k]
+                dx[:, i:i + k, j:j + k] += np.tensordot(dy[:, i, j], self.W, 1)
+        self.db = dy.sum((1, 2))
+        return dx
+""", [
+      ("dx[:, i:i + k, j:j + k] +=",
+       "dx[:, i:i + k, j:j + k] ="),
+      ("self.db = dy.sum((1, 2))",
+       "self.db = dy.mean((1, 2))"),
+      ("self.dW += dy",
+       "self.dW = dy"),
+    ]),
+    "one_vector_at_a_time": (NP + """
+def forward(x, W, b):
+    assert x.ndim == 1
+    return W @ x + b
+
+def backward(dy, x, W, b):
+    return W.T @ dy, np.outer(dy, x), dy
+""", [
+      ("np.outer(dy, x)",
+       "np.outer(dy, dy @ W)"),
+      ("W.T @ dy",
+       "W.T @ abs(dy)"),
+    ]),
+    "one_column_at_a_time": (NP + """
+class Layer:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_out, n_in)
+        self.b = np.zeros((n_out, 1))
+
+    def forward(self, x):
+        self.x = x.reshape(-1, 1)
+        return self.W @ self.x + self.b
+
+    def backward(self, grad):
+        self.dW = grad @ self.x.T
+        self.db = grad
+        return self.W.T @ grad
+""", [
+      ("self.db = grad",
+       "self.db = 2 * grad"),
+      ("return self.W.T @ grad",
+       "return self.W.T @ self.b"),
+    ]),
 }
 
 TORCH = {
@@ -619,6 +747,22 @@ def weight_norm_backward(grad, v, g):
     return g / n * (grad - grad_g * v / n), grad_g
 """, [("grad_g * v / n)", "grad_g * v)"), ("return g / n", "return 1 / n")]),
 }
+TORCH["arguments_of_its_base"] = ("""import torch
+from torch import nn
+import torch.nn.functional as F
+
+class WNConv2d(nn.Conv2d):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.g = nn.Parameter(self.weight.detach().flatten(1).norm(dim=1))
+
+    def forward(self, x):
+        w = self.weight * (self.g / self.weight.flatten(1).norm(dim=1))[:, None, None, None]
+        return F.conv2d(x, w, self.bias, self.stride, self.padding, self.dilation, self.groups)
+""", [
+    ("self.bias, self.stride", "self.bias, 1"),
+    ("self.weight.flatten(1).norm(dim=1))[", "self.weight.norm())["),
+])
 TORCH["a_class_of_tensors"] = ("""import torch
 
 class Dense:
