@@ -130,16 +130,21 @@ class Longer(NamedTuple):
 
 @functools.lru_cache(maxsize=16)
 def _longer(spec: Spec, case: Case) -> tuple[Longer, ...]:
-    """Two of one shape. Cached: they depend on the spec only."""
+    """Two of one shape. Cached: they depend on the spec only.
+
+    The second is the first in reversed order, v doubled and g halved. It has no number that is
+    larger, but for v: what cuts off the numbers of one of them does so in both.
+    """
     reduced = Terms(case.v, case.g, case.w_bar, case.axes).reduced
     if not reduced:  # every entry is a slice, and there are no longer ones
         return ()
     axis = reduced[-1]
     v, w_bar = (np.concatenate([x, x, x], axis=axis) for x in (case.v, case.w_bar))
     found = []
-    other = (-2 * case.g).astype(case.g.dtype, copy=False)  # bfloat16 too, with any NumPy
-    for direction, g in ((v, case.g), (np.flip(v).copy(), other)):
-        t = Terms(direction, g, w_bar, case.axes, spec.form, spec.eps)
+    half = (np.flip(case.g) / 2).astype(case.g.dtype, copy=False)  # bfloat16 too, with any NumPy
+    twice = (2 * np.flip(v)).astype(v.dtype, copy=False)
+    for direction, g, bar in ((v, case.g, w_bar), (twice, half, np.flip(w_bar).copy())):
+        t = Terms(direction, g, bar, case.axes, spec.form, spec.eps)
         truth = {"w": t.w(), "v_bar": t.v_bar(), "g_bar": t.g_bar()}
-        found.append(Longer(direction, g, w_bar, truth, spec.tolerance(direction, g, w_bar)))
+        found.append(Longer(direction, g, bar, truth, spec.tolerance(direction, g, bar)))
     return tuple(found)

@@ -114,12 +114,28 @@ def _in_a_new_shape(run: LayerRun, what: str, p: Prepared) -> list[bool]:
 
 @functools.lru_cache(maxsize=16)
 def _longer(spec: LayerSpec, index: int, bias: bool) -> list[Prepared]:
-    """Two cases with more samples, and more channels where these are free."""
+    """A case with more samples, and more channels where these are free; and one of its shape.
+
+    The second is the first with samples and channels in reversed order, v doubled, and g or w and b
+    halved. It has no number that is larger, but for v: what cuts off the numbers of one of
+    them does so in both.
+    """
     case = LayerRun(_nobody(bias), spec).cases[index].case
     (n, c, *size), kernel, G = case.x.shape, case.layer.windows.kernel, spec.groups
     c, o = spec.channels or (c + G, len(case.b) + G)
-    cases = (case_of(spec, "N", i, Plan(n + 1, c, o, tuple(size), kernel)) for i in range(2))
-    return [prepare(spec, each if bias else replace(each, b=0 * each.b)) for each in cases]
+    new = case_of(spec, "N", 0, Plan(n + 1, c, o, tuple(size), kernel))
+    new = new if bias else replace(new, b=0 * new.b)
+    other: dict[str, Any] = {
+        "x": np.flip(new.x, (0, 1)), "y_bar": np.flip(new.y_bar, (0, 1)), "b": np.flip(new.b) / 2,
+    }
+    if new.w is not None:
+        other["w"] = np.flip(new.w, (0, 1)) / 2
+    if new.v is not None and new.g is not None:
+        each = (new.v, np.broadcast_to(new.g, new.v.shape))
+        v, g = (spec.view(np.flip(spec.weight(x), (0, 1))) for x in each)
+        first = tuple(slice(n) for n in new.g.shape) or (0,) * v.ndim
+        other |= {"v": 2 * v, "g": np.array(g[first]).reshape(new.g.shape) / 2}
+    return [prepare(spec, new), prepare(spec, replace(new, **other))]
 
 
 def _large_numbers(run: LayerRun) -> None:
