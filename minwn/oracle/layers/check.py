@@ -83,8 +83,10 @@ def check_layer(
     threads: how many threads also call the functions at once; 0 for none
 
     g is handed over with v's rank, and flat, (o,), where that fails; for a grouped transposed layer
-    always flat. A layer that refuses sizes on purpose (a stride with a remainder, a kernel or x
-    that is not square) is judged on the others, and `skipped` says so.
+    always flat. A layer that always raises is REFUSED, and one that sometimes does FAILs. But it
+    may refuse sizes on purpose: a stride with a remainder, a kernel or x that is not square, by a
+    ValueError, NotImplementedError or assert of its own. Then it is judged on the others, and
+    `skipped` says so.
 
     Raises ValueError for options that do not fit, IndexError for an axis that the weight has not,
     TypeError for other dtypes than float16, bfloat16, float32 and float64.

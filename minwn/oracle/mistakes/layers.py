@@ -441,7 +441,7 @@ def _reshaped(order: tuple[int, ...]) -> Rules:
         "x_bar": (*(by("x_bar", f) for f in both), *(by("x_bar", f, "y_bar") for f in both)),
         "w_bar": (
             *(by("w_bar", f, argument) for f in both for argument in ("y_bar", "x")),
-            *(by("w_bar", f) for f in both),
+            *(by("w_bar", f) for f in both if order[0]),  # else taps_and_channels_mixed
         ),
         "b_bar": tuple(by("b_bar", f, "y_bar") for f in both),
     }

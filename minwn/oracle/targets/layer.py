@@ -120,20 +120,24 @@ def takes_bias(f: Function | None, usual: int) -> bool | None:
 
 
 def on_purpose(error: Exception) -> bool:
-    """Whether the function itself says that it does not take such sizes."""
+    """Whether the function itself says that it does not take such sizes.
+
+    That is a `raise` of a ValueError or NotImplementedError, or an `assert`, in its own code. What
+    NumPy or another library raises, and any other error, is an accident.
+    """
     if hasattr(error, "on_purpose"):  # it was raised in another process
         return bool(error.on_purpose)
-    if isinstance(error, AssertionError | NotImplementedError):
-        return True
+    if not isinstance(error, AssertionError | NotImplementedError | ValueError):
+        return False
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None or not isinstance(error, ValueError):
+    if trace is None:
         return False
-    code = trace.tb_frame.f_code
-    library = "site-packages" in code.co_filename or "<" in code.co_filename
-    line = linecache.getline(code.co_filename, trace.tb_lineno).strip()
-    return not library and line.startswith("raise ")
+    file = trace.tb_frame.f_code.co_filename
+    line = linecache.getline(file, trace.tb_lineno).strip()
+    library = "site-packages" in file or "<" in file
+    return not library and line.startswith(("raise ", "assert "))
 
 
 def _kind(answer: Any) -> str:

@@ -256,7 +256,7 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
             name, takes, Run(type(first).__call__, _text(takes), False, run),
             engine=ENGINES["jax"], says=type(first).__name__,
             shapes={r: tuple(flat[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", layout="last",
+            asks=getattr(make, "asks", ()), autodiff="jax's", layout="flax",
             settings=_length(first), options=classes.options_of(first),
         )
 
@@ -308,7 +308,7 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),
             engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="last",
+            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="flax",
             asks=getattr(make, "asks", ()), autodiff="jax's", settings=_length(first),
         )
 
@@ -367,7 +367,7 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
 
         yield Source(
             name, takes, Run(first.call, _text(takes), False, run), engine=ENGINES["jax"],
-            says=type(first).__name__, layout="last", asks=getattr(make, "asks", ()),
+            says=type(first).__name__, layout="keras", asks=getattr(make, "asks", ()),
             shapes={r: shapes[p] for r, p in roles.items() if r in takes}, autodiff="jax's",
         )
 

@@ -43,6 +43,7 @@ W = {  # of the weight
     "(o, k, i)": lambda d: (0, *range(2, d + 2), 1),
     "(i, o, k)": lambda d: (1, 0, *range(2, d + 2)),
     "(k, o, i)": lambda d: (*range(2, d + 2), 0, 1),
+    "(-k, i, o)": lambda d: (*range(2, d + 2), 1, 0),  # the taps in reversed order
 }
 LINEAR = (
     ("rows", "(o, i)"), ("rows", "(i, o)"), ("columns", "(o, i)"), ("columns", "(i, o)"),
@@ -60,6 +61,10 @@ TRANSPOSED = (
     ("channels first", "(o, i, k)"), ("one sample", "(i, o, k)"),
     ("one sample, channels last", "(k, i, o)"),
 )
+LAST = {  # of frameworks with channels last: a weight that is transposed, and any other
+    "flax": (("(-k, i, o)", "(k, o, i)"), ("(i, o)", "(k, i, o)")),
+    "keras": (("(k, o, i)",), ("(i, o)", "(k, i, o)")),
+}
 BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "(1, 1, 1, o)": 5}
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
@@ -92,7 +97,7 @@ class Layout:
                 array = array[0]
             return np.ascontiguousarray(array.transpose(self._image))
         if role in ("v", "w"):
-            return np.ascontiguousarray(array.transpose(self._weight))
+            return np.ascontiguousarray(self._taps(array).transpose(self._weight))
         if role == "b":
             return array.reshape(_bias(self.bias, array.size))
         if self.gain == "flat" or self.gain == "number":
@@ -111,7 +116,8 @@ class Layout:
         if role in ("x", "y"):
             return self.image(found)
         if role in ("v", "w"):
-            return np.ascontiguousarray(found.transpose(np.argsort(self._weight)))
+            found = self._taps(found.transpose(np.argsort(self._weight)))
+            return np.ascontiguousarray(found)
         return place(found, np.shape(given), ours)
 
     @property
@@ -132,6 +138,10 @@ class Layout:
             return found
         found = np.ascontiguousarray(found.transpose(np.argsort(axes)))
         return found[None] if self.alone and self.x != "one column" else found
+
+    def _taps(self, w: Any) -> Any:
+        """A weight in torch's layout with its taps in their order."""
+        return np.flip(w, tuple(range(2, w.ndim))) if "-k" in self.w else w
 
     @property
     def _output(self) -> int:
@@ -156,7 +166,8 @@ class Layout:
             spare = f"; x as {how}: each is asked alone, and their gradients are added up here"
         if self.bias == FOLDED:
             spare += "; its last input is the bias"
-        return f"weight as {self.w}{spare}"
+        taps = " with its taps reversed, as Flax has them" if "-k" in self.w else ""
+        return f"weight as {self.w.replace('-', '')}{taps}{spare}"
 
 
 def _bias(how: str, n: int) -> tuple[int, ...]:
@@ -395,8 +406,10 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
             layouts: Sequence[tuple[str, str]] = CONV
             if kind == "linear" or "transpose" in kind:
                 layouts = LINEAR if kind == "linear" else TRANSPOSED
-            if source.layout == "last":
-                layouts = [p for p in layouts if p[1] in ("(i, o)", "(k, i, o)")]
+            if source.layout:
+                weights = LAST[source.layout]["transpose" not in kind]
+                rows = "rows" if kind == "linear" else "channels last"
+                layouts = [(rows, w) for w in weights if ("k" in w) == (rows != "rows")]
             for x, w in layouts:
                 for bias, gain in itertools.product(
                     _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)

@@ -66,7 +66,7 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)  # of a layer, as attributes have them
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
-    layout: str = ""  # "last" where channels are last
+    layout: str = ""  # "flax" or "keras", where channels are last
     later: dict[str, Any] = field(default_factory=dict)  # jvp, double_backward, of the file
     stepped: set[str] = field(default_factory=set)  # arrays that backward itself changes
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled

@@ -805,6 +805,21 @@ class WNDense(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return x @ (kernel / jnp.linalg.norm(kernel, axis=0) * scale) + bias
 """, [("jnp.linalg.norm(kernel, axis=0)", "jnp.linalg.norm(kernel)"), ("+ bias", "+ 2 * bias")]),
+    "flax_transposed": ("""from flax import linen as nn
+from jax import lax
+
+class ConvTranspose(nn.Module):
+    features: int
+    kernel_size: int = 3
+    stride: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return lax.conv_transpose(x, kernel, (self.stride,) * 2, "VALID") + bias
+""", [("(x, kernel,", "(x, kernel[::-1, ::-1],"), ("+ bias", "+ 2 * bias")]),
     "flax_nnx": ("""from flax import nnx
 import jax
 import jax.numpy as jnp
