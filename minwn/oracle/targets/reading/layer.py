@@ -467,9 +467,11 @@ def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict
         return [{}]
     if "transpose" not in attempt.layout.kind:
         known.pop("output_padding", None)
+    # XLA's y has a stride for each entry of x, also where a kernel is shorter.
+    least = "valid" if attempt.source.layout and "transpose" in attempt.layout.kind else 0
     found = []
     for s, p, d, _ in USUAL:
-        usual = {"stride": s, "padding": p, "dilation": d}
+        usual = {"stride": s, "padding": p or least, "dilation": d}
         found.append({**usual, **known})
     return [dict(t) for t in dict.fromkeys(tuple(x.items()) for x in found)]
 

@@ -8,7 +8,7 @@ from minwn.oracle.targets.reading import Unreadable
 from minwn.oracle.targets.target import TargetError
 
 from .wild_functions import FUNCTIONS
-from .wild_layers import JAX, LAYERS, TORCH
+from .wild_layers import JAX, KERAS, LAYERS, TORCH
 
 
 @pytest.fixture
@@ -91,6 +91,16 @@ def test_what_is_written_with_jax(judged, name):
     few = {"options": {"groups": ("generic",)}}  # each shape is compiled, twice, in 0.1 s
     for _, i in mistakes({name: JAX[name]}):
         assert judged(with_mistake(JAX, name, i), **few).verdict == "FAIL"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KERAS)
+def test_what_is_written_with_keras(judged, name, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    pytest.importorskip("keras")
+    assert judged(KERAS[name][0]).verdict == "PASS"
+    for _, i in mistakes({name: KERAS[name]}):
+        assert judged(with_mistake(KERAS, name, i)).verdict == "FAIL"
 
 
 # ---- how it was read ----------------------------------------------------------------------------

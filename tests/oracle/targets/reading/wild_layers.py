@@ -856,3 +856,57 @@ def weight_norm(v, g):
     return g[:, None] * v / jnp.sqrt((v * v).sum(1, keepdims=True))
 """, [("jnp.sqrt((v * v).sum(1, keepdims=True))", "(v * v).sum(1, keepdims=True)")]),
 }
+
+KERAS_HEAD = """import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+from keras import ops
+
+"""
+KERAS = {
+    "keras_dense": (KERAS_HEAD + """
+class WNDense(keras.layers.Layer):
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def build(self, input_shape):
+        self.v = self.add_weight(shape=(input_shape[-1], self.units), name="v")
+        self.g = self.add_weight(shape=(self.units,), initializer="ones", name="g")
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        w = self.v * (self.g / ops.sqrt(ops.sum(self.v * self.v, axis=0)))
+        return ops.matmul(x, w) + self.bias
+""", [("self.g / ops", "1 / ops"),
+      ("ops.sum(self.v * self.v, axis=0)", "ops.sum(self.v * self.v)")]),
+    "keras_conv2d": (KERAS_HEAD + """
+class MyConv2D(keras.layers.Layer):
+    def __init__(self, filters, kernel_size, strides=1):
+        super().__init__()
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+
+    def build(self, input_shape):
+        k = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
+        self.kernel = self.add_weight(shape=(*k, input_shape[-1], self.filters), name="kernel")
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return ops.conv(x, self.kernel, strides=self.strides, padding="valid") + self.bias
+""", [("+ self.bias", "- self.bias"), ("self.kernel, s", "self.kernel[::-1], s")]),
+    "keras_conv2d_transpose": (KERAS_HEAD + """
+class Conv2DTranspose(keras.layers.Layer):
+    def __init__(self, filters, kernel_size, strides=2):
+        super().__init__()
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+
+    def build(self, input_shape):
+        k = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
+        self.kernel = self.add_weight(shape=(*k, self.filters, input_shape[-1]), name="kernel")
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return ops.conv_transpose(x, self.kernel, strides=self.strides, padding="valid") + self.bias
+""", [("+ self.bias", "+ 2 * self.bias"),
+      ("self.kernel, s", "self.kernel[::-1, ::-1], s")]),
+}
