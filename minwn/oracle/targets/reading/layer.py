@@ -506,5 +506,7 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any]]:
     if shape is not None and len(shape) == d + 2:
         axes = np.argsort(attempt.layout._weight)
         torch = tuple(shape[i] for i in axes)
-        o, c = torch[:2] if "trans" not in attempt.layout.kind else torch[1::-1]
-        yield torch[2:], (c, o)
+        G = attempt.source.options.get("groups", 1)
+        outer, inner = torch[0], torch[1] * G  # one group's channels are the weight's second axis
+        transposed = "transpose" in attempt.layout.kind
+        yield torch[2:], (outer, inner) if transposed else (inner, outer)

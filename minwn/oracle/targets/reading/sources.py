@@ -72,7 +72,7 @@ class Source:
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled
     layouts: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
     settings: dict[str, Any] = field(default_factory=dict)  # form and eps, as a library has them
-    asked: dict[Any, Mapping[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
+    asked: dict[Any, dict[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
 
     @property
     def differentiates(self) -> bool:
@@ -144,15 +144,19 @@ class Source:
         holder, inputs = self.prepared(given)
         if holder is None or self.forward is None or (self.state and renewed(holder)):
             return holder, inputs
-        key = tuple(
-            (role, shape_of(x) if hasattr(x, "shape") else repr(x)) for role, x in given.items()
-        )
-        before = self.asked.get(key)
-        self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
-        if before is None and "x" not in self.takes:
-            return holder, inputs
-        # Of a layer, hardly two questions have the same shapes.
-        return self._after(before or another(given), given, inputs) or self.prepared(given)
+        if "x" in self.takes:  # of a layer, hardly two questions have the same shapes
+            before = another(given)
+        else:
+            key = tuple(
+                (role, shape_of(x) if hasattr(x, "shape") else repr(x))
+                for role, x in given.items()
+            )
+            earlier = self.asked.get(key)
+            self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
+            if earlier is None:
+                return holder, inputs
+            before = earlier
+        return self._after(before, given, inputs) or self.prepared(given)
 
     def _after(
         self, before: Mapping[str, Any], given: Mapping[str, Any], inputs: dict[str, Any]

@@ -298,6 +298,14 @@ def test_a_weight_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
     assert judged(wrong).verdict == "FAIL"
 
 
+def test_an_input_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
+    line = "self.x, self.Wt = x, self.W.T"
+    wrong = KEEPS_LAYER.replace(line, "self.Wt = self.W.T\n        if not hasattr(self, 'x'):\n"
+                                      "            self.x = x")
+    assert wrong != KEEPS_LAYER
+    assert judged(wrong).verdict == "FAIL"
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok

@@ -665,6 +665,37 @@ class Layer:
       ("return self.W.T @ grad",
        "return self.W.T @ self.b"),
     ]),
+    "one_kernel_for_each_channel": (NP + """
+class DepthwiseConv2d:
+    def __init__(self, channels, kernel_size, stride=1):
+        self.weight = np.random.randn(channels, 1, kernel_size, kernel_size)
+        self.bias = np.zeros(channels)
+        self.stride, self.groups = stride, channels
+
+    def forward(self, x):
+        self.x = x
+        k, s = self.weight.shape[2], self.stride
+        ho, wo = (x.shape[2] - k) // s + 1, (x.shape[3] - k) // s + 1
+        y = np.zeros((len(x), x.shape[1], ho, wo))
+        for i in range(ho):
+            for j in range(wo):
+                y[:, :, i, j] = (x[:, :, i*s:i*s+k, j*s:j*s+k] * self.weight[:, 0]).sum((2, 3))
+        return y + self.bias[None, :, None, None]
+
+    def backward(self, dy):
+        k, s = self.weight.shape[2], self.stride
+        dx, dw = np.zeros_like(self.x), np.zeros_like(self.weight)
+        for i in range(dy.shape[2]):
+            for j in range(dy.shape[3]):
+                d = dy[:, :, i, j][:, :, None, None]
+                dx[:, :, i*s:i*s+k, j*s:j*s+k] += d * self.weight[:, 0]
+                dw[:, 0] += (d * self.x[:, :, i*s:i*s+k, j*s:j*s+k]).sum(0)
+        self.dweight, self.dbias = dw, dy.sum((0, 2, 3))
+        return dx
+""", [
+      ("*s+k] += d * self.weight[:, 0]", "*s+k] = d * self.weight[:, 0]"),
+      ("dw[:, 0] +=", "dw[:, 0] ="),
+    ]),
 }
 
 TORCH = {
