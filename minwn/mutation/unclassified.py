@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 
-from .mutant import V_BAR, Mutant, written
+from .mutant import V_BAR, Mutant, named, written
 
 __all__ = ["mutants"]
 
@@ -110,7 +110,10 @@ def mutants() -> Iterator[Mutant]:
     """Unclassified faults, limits of range, and mutants that are equal to the truth."""
     for slug, texts in UNCLASSIFIED.items():
         said = "; ".join(f"{output} = {text}" for output, text in texts.items())
-        yield Mutant(f"strange.{slug}", "strange", said, functools.partial(written, **texts))
+        yield Mutant(
+            f"strange.{slug}", "strange", said, functools.partial(written, **texts),
+            faults=named("clipped") if slug == "clipped" else None,
+        )
     for slug, (what, texts) in LIMITS.items():
         yield Mutant(
             f"range.{slug}", "range", what, functools.partial(written, **texts), limit=True
