@@ -184,6 +184,7 @@ class LayerAttempt:
     settings: dict[str, Any]
     kernel: tuple[int, ...] | None = None  # the only size, where it is fixed
     channels: tuple[int, int] | None = None
+    square: bool = False  # whether it is probed with square images alone
     main: Path = ()
     order: dict[str, Path] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
@@ -281,7 +282,8 @@ class LayerAttempt:
         d = KINDS[self.layout.kind]
         kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
         channels = self.channels or CHANNELS[which]
-        return _problem(self, SIZES[d][which], kernel, channels)
+        size = SIZES[d][which]
+        return _problem(self, size[:1] * d if self.square else size, kernel, channels)
 
     def probe(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Ask a layer of known or unknown options, and keep those that its y proves."""
@@ -484,8 +486,9 @@ def best(
     for attempt in attempts(sources, settings):
         if attempt.layout.alone and any(a.evidence.shape for a in made):
             continue  # it takes several samples, and is judged with them
-        for kernel, channels in _freedoms(attempt):
-            trial = replace(attempt, kernel=kernel, channels=channels, asked=dict(asked))
+        for kernel, channels, square in _freedoms(attempt):
+            trial = replace(
+                attempt, kernel=kernel, channels=channels, square=square, asked=dict(asked))
             trial.probe(_candidates(trial, settings))
             made.append(trial)
             if trial.evidence.worth == 5:
@@ -495,13 +498,16 @@ def best(
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
 
-def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any]]:
-    """(kernel, channels) to probe with: any, a square kernel, and what the object was made with."""
+def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
+    """(kernel, channels, square) to probe with.
+
+    Any, a square kernel, what the object was made with, and a square kernel on square images.
+    """
     d = KINDS[attempt.layout.kind]
-    yield None, None
+    yield None, None, False
     if d:
         for kernel in ((3,) * d, (2,) * d):
-            yield kernel, None
+            yield kernel, None, False
     shape = attempt.source.shapes.get("v", attempt.source.shapes.get("w"))
     if shape is not None and len(shape) == d + 2:
         axes = np.argsort(attempt.layout._weight)
@@ -509,4 +515,6 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any]]:
         G = attempt.source.options.get("groups", 1)
         outer, inner = torch[0], torch[1] * G  # one group's channels are the weight's second axis
         transposed = "transpose" in attempt.layout.kind
-        yield torch[2:], (outer, inner) if transposed else (inner, outer)
+        yield torch[2:], (outer, inner) if transposed else (inner, outer), False
+    if d > 1:
+        yield (3,) * d, None, True

@@ -303,6 +303,8 @@ def at(holder: Any) -> dict[str, Path]:
     for path, name, value in _attributes(holder):
         role = names.role(name)
         role = "g" if role == "log_g" else role
+        if isinstance(value, int) and names.option(name):
+            continue  # s = 2 is a stride, and filters = 8 a size
         if role in ("v", "g", "w", "b") and role not in found and _is_array(value):
             found[role] = path
     return found

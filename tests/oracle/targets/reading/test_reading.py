@@ -306,6 +306,17 @@ def test_an_input_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
     assert judged(wrong).verdict == "FAIL"
 
 
+def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
+    text = LAYERS["a_stride_that_is_called_s"][0]
+    sizes = "(h + 2*self.p - f) // self.s + 1, (w + 2*self.p - f2) // self.s + 1"
+    wrong = text.replace(f"ho, wo = {sizes}", "ho = wo = (h + 2*self.p - f) // self.s + 1")
+    assert "square_assumed" in [d.id for d in judged(wrong).diagnosis]
+    line = "m, h, w, c = a_in.shape"
+    report = judged(text.replace(line, f"{line}\n        assert h == w"))
+    assert report.verdict == "PASS"
+    assert any(name == "forward" for name, _ in report.skipped)
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok

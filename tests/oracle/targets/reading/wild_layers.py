@@ -665,6 +665,45 @@ class Layer:
       ("return self.W.T @ grad",
        "return self.W.T @ self.b"),
     ]),
+    "a_stride_that_is_called_s": (NP + """
+class Conv:
+    def __init__(self, n_filters, f, n_channels, s=2, p=0):
+        self.W = np.random.randn(n_filters, f, f, n_channels)
+        self.b = np.zeros(n_filters)
+        self.s, self.p = s, p
+
+    def forward(self, a_in):
+        self.a_in = a_in
+        m, h, w, c = a_in.shape
+        n, f, f2, _ = self.W.shape
+        pad = np.pad(a_in, ((0, 0), (self.p, self.p), (self.p, self.p), (0, 0)))
+        ho, wo = (h + 2*self.p - f) // self.s + 1, (w + 2*self.p - f2) // self.s + 1
+        z = np.empty((m, ho, wo, n))
+        for i in range(ho):
+            for j in range(wo):
+                win = pad[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]
+                z[:, i, j, :] = np.tensordot(win, self.W, axes=([1, 2, 3], [1, 2, 3])) + self.b
+        return z
+
+    def backward(self, dz):
+        n, f, f2, _ = self.W.shape
+        pad = np.pad(self.a_in, ((0, 0), (self.p, self.p), (self.p, self.p), (0, 0)))
+        dpad = np.zeros_like(pad)
+        self.dW = np.zeros_like(self.W)
+        for i in range(dz.shape[1]):
+            for j in range(dz.shape[2]):
+                sl = np.s_[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]
+                self.dW += np.tensordot(dz[:, i, j], pad[sl], axes=(0, 0))
+                dpad[sl] += np.tensordot(dz[:, i, j], self.W, axes=(1, 0))
+        self.db = dz.sum(axis=(0, 1, 2))
+        h, w = self.a_in.shape[1:3]
+        return dpad[:, self.p:self.p+h, self.p:self.p+w]
+""", [
+      ("dz.sum(axis=(0, 1, 2))", "dz.mean(axis=(0, 1, 2))"),
+      ("sl = np.s_[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]",
+       "sl = np.s_[:, i:i+f, j:j+f2, :]"),
+      ("dpad[sl] +=", "dpad[sl] ="),
+    ]),
     "one_kernel_for_each_channel": (NP + """
 class DepthwiseConv2d:
     def __init__(self, channels, kernel_size, stride=1):
