@@ -116,8 +116,18 @@ def namespace(w_bar: Any, v: Any, g: Any, axis: int = 0, place: str = "") -> dic
         "first": lambda x: np.full_like(x, np.ravel(x)[0]),
         "roll": lambda x, by=1: np.roll(x, by, axis=axis),
         "top": lambda x: np.sign(x) * (abs(x) == abs(x).max(axis=own, keepdims=True)),
-        "but_last": lambda x: np.where(np.arange(x.shape[-1]) < x.shape[-1] - 1, x, 0 * x),
+        "but_last": lambda x: _kept(x, own, -1, lambda i, size: i < size - 1),
+        "first_part": lambda x: _kept(x, own, 0, lambda i, size: i == 0),
     } | ({} if not place else {"over": over, "N": np.sqrt(over(v * v)), "V": v})
+
+
+def _kept(x: Any, own: tuple[int, ...], which: int, where: Any) -> Any:
+    """x with zeros but where an index along the first or last axis of a slice is kept."""
+    if not own:
+        return x
+    axis = own[which]
+    index = np.arange(x.shape[axis]).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    return np.where(where(index, x.shape[axis]), x, 0 * x)
 
 
 def _summed(place: str, rank: int, axis: int) -> tuple[int, ...]:

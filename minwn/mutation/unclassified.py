@@ -108,7 +108,8 @@ EQUAL = {
 def mutants() -> Iterator[Mutant]:
     """Unclassified faults, limits of range, and mutants that are equal to the truth."""
     for slug, texts in UNCLASSIFIED.items():
-        yield of_texts(f"strange.{slug}", texts)
+        faults = ["clipped"] if slug == "clipped" else []
+        yield of_texts(f"strange.{slug}", texts, *faults)
     for slug, (what, texts) in LIMITS.items():
         yield of_texts(f"range.{slug}", texts, what=what, limit=True)
     for slug, (v_bar, g_bar, proof) in EQUAL.items():

@@ -28,7 +28,9 @@ from .targets.reading import Found, Unreadable
 __all__ = ["Reading", "Unreadable", "read", "refused"]
 
 
-FOR_LAYERS = ("accept", "quick", "shape", "dtype", "form", "eps", "kernel", "channels")
+FOR_LAYERS = (
+    "accept", "quick", "shape", "dtype", "form", "eps", "kernel", "channels", "threads",
+)
 
 
 class Reading(Found):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,11 @@ class Asked:
         return [output for output in NAMES[self.what] if output in self.observation.got]
 
     @property
+    def id(self) -> str:
+        """Of the case."""
+        return self.case.id
+
+    @property
     def wrong(self) -> bool:
         """Whether an answer is off by more than is allowed."""
         return any(self.observation.worst(output) > 1 for output in self.outputs)
@@ -108,7 +114,7 @@ class Run:
     out_of_range: list[Observation] = field(default_factory=list)  # wrong there is only a note
     faults: list[Diagnosis] = field(default_factory=list)
     history: list[Asked] = field(default_factory=list)  # in the order of the calls
-    first: dict[str, tuple[Arrays, Arrays]] = field(default_factory=dict)  # call, and answer
+    first: dict[str, tuple[Callable[[], Arrays], Arrays]] = field(default_factory=dict)  # calls
     later: list[Diagnosis] = field(default_factory=list)  # of products and the second order
     errors: dict[str, list[str]] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
@@ -125,10 +131,20 @@ class Run:
     threads: int = 0  # from how many at once it is called; 0 for one after the other
     judged: int = 0
 
-    @cached_property
+    @functools.cached_property
     def dtype(self) -> Any:
         """The dtype of the spec. (Looking up its name takes longer than making an array.)"""
         return dtype_of(self.spec.dtype)
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many there were of each function."""
+        return self.implementation.calls
+
+    @property
+    def right(self) -> bool:
+        """Whether no answer is wrong so far."""
+        return not any(o.fails for o in self.observations)
 
     def fault(self, id: str, output: str, evidence: str) -> None:
         """Note a fault once for each output."""
@@ -165,8 +181,13 @@ class Run:
             raise
         self.answered.add(what)
         if keep:
-            self.first.setdefault(what, (arrays, answers))
+            self._first(what, arrays, answers)
         return answers
+
+    def _first(self, what: str, arrays: Arrays, answers: Arrays) -> None:
+        """Keep the first call of all, and its answers."""
+        again = functools.partial(self.implementation.call, what, *arrays)
+        self.first.setdefault(what, (again, answers))
 
     def unable(self, what: str, where: str, error: Exception, *, ordinary: bool = True) -> None:
         """It raised."""
@@ -228,12 +249,17 @@ class Run:
             for what, found in answers.items():
                 self.history.append(Asked(what, prepared.case, found, seen, prepared.in_range))
 
-    def again(self, what: str, case: Case) -> Arrays:
-        """The answers to the question of a case, in new arrays. Raises the function's exceptions.
+    def asked_of(self, what: str) -> list[Asked]:
+        """The questions of a function, in the order of the calls."""
+        return [x for x in self.history if x.what == what]
+
+    def repeat(self, asked: Asked) -> Arrays:
+        """The answers to a question, in new arrays. Raises the function's exceptions.
 
         They can be written to: whether inputs are changed is looked at elsewhere, and the numbers
         of a function that works in place count, too.
         """
+        what, case = asked.what, asked.case
         if case.flags and case.flags[0] in LAYOUTS:
             with contextlib.suppress(Exception):
                 given = laid_out(case, case.flags[0]).given(what)
@@ -259,7 +285,8 @@ class Run:
             self.fault("answers_exchanged", what, f"{where}the answers have the shapes {shapes}")
             self.implementation = replace(self.implementation, exchanged=True)
             answers = answers[::-1]
-            self.first[what] = (case.given(what), answers)
+            del self.first[what]
+            self._first(what, case.given(what), answers)
         return answers
 
     def _as_it_lies(self, what: str, case: Case, where: str) -> Arrays:
@@ -305,7 +332,7 @@ class Run:
 
     def forget(self, what: str, first: int) -> None:
         """Leave out the answers of a function from its call of that index on."""
-        late = {id(x.observation): x for x in [x for x in self.history if x.what == what][first:]}
+        late = {id(x.observation) for x in self.asked_of(what)[first:]}
         for seen in (self.observations, self.out_of_range):
             for i, o in enumerate(seen):
                 if id(o) in late:

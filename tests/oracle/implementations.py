@@ -53,6 +53,7 @@ V_BAR = {
     "proj_uses_mean_not_dot": "g/n * (G - sum(G)/m)",
     "proj_dot_mean": "g/n * (G - d/m/n**2 * v)",
     "proj_abs": "g/n * (G - abs(d)/n**2 * v)",
+    "proj_all_slices": "g/n * (G - np.sum(d/n)/n * v)",
     "proj_swapped": "g/n * (G - d/sum(G*G) * G)",
     "factor_n2": "g/n**2 * (G - d/n**2 * v)",
     "factor_g2": "g*g/n * (G - d/n**2 * v)",
@@ -139,6 +140,14 @@ LENGTHS = {
     "norm_max": (
         "abs(v).max(own, keepdims=True)",
         "(np.sign(v) * (abs(v) == abs(v).max(own, keepdims=True)))",
+    ),
+    "norm_but_last": (
+        "np.sqrt(sum((v*v)[..., :-1]))",
+        "(np.concatenate([v[..., :-1], 0*v[..., -1:]], -1) / np.sqrt(sum((v*v)[..., :-1])))",
+    ),
+    "norm_of_first": (
+        "np.sqrt(sum((v*v)[:, :1]))",
+        "(np.concatenate([v[:, :1], 0*v[:, 1:]], 1) / np.sqrt(sum((v*v)[:, :1])))",
     ),
 }
 # Sums over a place in the place of those over a slice.

@@ -45,6 +45,21 @@ WRONG = [
      {"padding_on_one_side"}),
     ("loops_forward", "xp[:, :, pad : pad + h, pad : pad + width] = x",
      "xp[:, :, :h, :width] = x", CONV, {"padding_forgotten"}),
+    ("transposed_forward", "full[:, :, pad : end[0], pad : end[1]]",
+     "full[:, :, 2 * pad :, 2 * pad :]", TRANSPOSED, {"padding_on_one_side"}),
+    ("transposed_forward", "full[:, :, pad : end[0], pad : end[1]]",
+     "full[:, :, : end[0] - pad, : end[1] - pad]", TRANSPOSED, {"padding_on_one_side"}),
+    ("transposed_backward", "np.pad(y_bar, ((0, 0), (0, 0), (pad, pad), (pad, pad)))",
+     "np.pad(y_bar, ((0, 0), (0, 0), (2 * pad, 0), (2 * pad, 0)))", TRANSPOSED,
+     {"padding_on_one_side"}),
+    ("transposed_forward", "full[:, :, pad : end[0], pad : end[1]]", "full", TRANSPOSED,
+     {"padding_forgotten"}),
+    # square images
+    # A window of width 1 that reaches beyond x is stretched over the kernel, by NumPy.
+    ("loops_forward", "(width + 2 * pad - kw)", "(h + 2 * pad - kh)", CONV,
+     {"wrong_shape", "raises"}),
+    ("loops_backward", "range(y_bar.shape[3])", "range(y_bar.shape[2])", CONV,
+     {"square_assumed", "raises"}),
     # the kernel
     ("views_backward", "w[:, :, ::-1, ::-1]", "w", CONV, {"kernel_flipped"}),
     ("views_forward", "windows, w)", "windows, w[:, :, ::-1, ::-1])", CONV, {"kernel_flipped"}),
@@ -64,6 +79,14 @@ WRONG = [
     ("columns_backward", "w_bar = (rows @ cols.T).reshape(w.shape)",
      "w_bar = (rows @ cols.T).reshape(len(w), *w.shape[2:], -1).transpose(0, 3, 1, 2)", CONV,
      {"taps_and_channels_mixed"}),
+    ("linear_backward", "y_bar.T @ x,", "(x.T @ y_bar).reshape(w.shape),", LINEAR,
+     {"reshaped_for_transposed"}),
+    ("columns_backward", "w_bar = (rows @ cols.T).reshape(w.shape)",
+     "w_bar = (cols @ rows.T).reshape(w.shape)", CONV, {"reshaped_for_transposed"}),
+    # clipped
+    ("loops_backward", "w_bar, y_bar.sum", "np.clip(w_bar, -50, 50), y_bar.sum", CONV, {"clipped"}),
+    ("linear_forward", "x @ w.T", "x @ np.clip(w, -1, 1).T", LINEAR, {"clipped"}),
+    ("linear_backward", "y_bar @ w,", "np.clip(y_bar @ w, -100, 100),", LINEAR, {"clipped"}),
     # the bias
     ("loops_forward", " + b[k]", "", CONV, {"bias_forgotten"}),
     ("loops_forward", "+ b[k]", "- b[k]", CONV, {"bias_subtracted"}),
@@ -104,6 +127,13 @@ WRONG = [
      CONV, {"weight_decay"}),
     ("with_norm", STEP, f"{STEP}; x_bar = backward(y_bar, x, normalised(*(p - 0.1 * q for p, q in "
      "zip((v, g), pulled(w_bar, v, g, n))))[0], **options)[0]", CONV, {"stepped_before_x_bar"}),
+    ("with_norm", STEP, f"{STEP}; x_bar = backward(y_bar, x, normalised(*(p - 2**30 * q for p, q "
+     "in zip((v, g), pulled(w_bar, v, g, n))))[0], **options)[0]", CONV, {"stepped_before_x_bar"}),
+    ("normalised", "(v * v)", "(v * v)[..., :-1]", LINEAR,
+     {"norm_but_last", "norm_but_last_in_formula"}),
+    ("normalised", "(v * v)", "(v * v)[:, :1]", CONV,
+     {"norm_of_first", "norm_of_first_in_formula"}),
+    ("pulled", "- g_bar * v / n)", "- g_bar.sum() * v / n)", CONV, {"proj_all_slices"}),
     ("normalised", "(v * v).sum(axis=axes, keepdims=True)",
      "(v * v).sum(axis=axes, keepdims=True) + 1e-6", CONV, {"eps_inside"}),
     ("normalised", "np.sqrt((v * v).sum(axis=axes, keepdims=True))",

@@ -10,13 +10,13 @@ from .adjoint import adjoint
 from .against_reference import dyadic, forward, gradients
 from .complex_step import complex_step
 from .differences import differences
-from .hygiene import hygiene, late
+from .hygiene import hygiene
 from .laws import laws
 from .products import product, second_order
 from .taylor import taylor
 from .threads import several_threads
 
-__all__ = ["ALL_CHECKS", "late"]
+__all__ = ["ALL_CHECKS"]
 
 ALL_CHECKS: dict[str, Callable[[Run], CheckResult | None]] = {
     "hygiene": hygiene,

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...terminal import counted
 from ..mistakes.table import RIGHT
+from ..mistakes.terms import LIMITS
 from ..reference.slices import Slices
 from .observation import Candidate, Diagnosis, Observation, differs, fits
 from .span import coefficients, rows_of
@@ -37,8 +38,8 @@ ADDED = {
     "weight_decay": "leave the decay to the optimiser: a pullback gives the gradient of the loss",
     "constant_added": "take the constant out: a pullback is linear in w_bar",
 }
-ROUGH, CLIPPED = "rough_norm", "gain_clipped"
-NAMES = (*SCALED, *ADDED, ROUGH, CLIPPED)
+ROUGH, CLIPPED, CUT = "rough_norm", "gain_clipped", "clipped"
+NAMES = (*SCALED, *ADDED, ROUGH, CLIPPED, CUT)
 ROUGHEST = 2.0**-6  # of a table, or a fast reciprocal root
 
 
@@ -110,8 +111,8 @@ def _factor(seen: Sequence[Observation], output: str) -> float | None:
 
 
 def modified(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
-    """The diagnosis of an added term, a clipped gain or a rough root; [] where none fits."""
-    for search in (_added, _clipped, _rough):
+    """The diagnosis of an added term, of clipping, or of a rough root; [] where none fits."""
+    for search in (_added, _clipped, _rough, _cut_off):
         found = search(seen, output)
         if found:
             return found
@@ -231,6 +232,24 @@ def _ends(g: np.ndarray, ends: tuple[float, float], side: int) -> tuple[float, .
     """The end, where some g is beyond it."""
     beyond = g.min() < ends[0] if side == 0 else g.max() > ends[1]
     return (ends[side],) if beyond else ()
+
+
+def _cut_off(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """The answer, or w_bar, cut off at one of the usual limits."""
+    fix = "leave clipping to the optimiser: a pullback is linear in w_bar"
+    for limit in LIMITS:
+        ends = -limit, limit
+        candidates: dict[str, Candidate] = {
+            output: lambda o, ends=ends: np.clip(o.expected[output], *ends),  # type: ignore[misc]
+            "w_bar": lambda o, ends=ends: getattr(  # type: ignore[misc]
+                o.terms.at(w_bar=np.clip(o.w_bar, *ends)), output)(),
+        }
+        for what, candidate in candidates.items():
+            text = f"{output} of clip({what}, -{limit:g}, {limit:g})"
+            found = _named(seen, output, candidate, CUT, text, fix)
+            if found:
+                return found
+    return []
 
 
 def _rough(seen: Sequence[Observation], output: str) -> list[Diagnosis]:

@@ -6,6 +6,7 @@
     cotangents   x_bar, v_bar and g_bar or w_bar, and b_bar against the truth
     layer laws   linearity, adjointness, samples that do not meet, windows that move with x
     own forward  the gradients against differences of the layer's own y
+    threads      the same bits from several threads at once, where it is asked
 
 Each is a function of `layers.checks`; the truth and the bounds are those of `reference.layer`.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ... import validation
+from ..checks.memory import late
 from ..layer_spec import make_layer_spec
 from ..report import Report
 from .checks import LAYER_CHECKS
@@ -52,6 +54,7 @@ def check_layer(
     shape: tuple[int, ...] | None = None,
     kernel: Any = None,
     channels: tuple[int, int] | None = None,
+    threads: int = 0,
 ) -> Report:
     """Judge a linear, convolution or transposed convolution layer, given as functions of arrays.
 
@@ -77,10 +80,13 @@ def check_layer(
     form, eps, dtype, accept, quick: as in `check`
     shape: of x, where two more cases are judged
     kernel, channels: the sizes of the kernel, and (c, o), where the layer has no others
+    threads: how many threads also call the functions at once; 0 for none
 
     g is handed over with v's rank, and flat, (o,), where that fails; for a grouped transposed layer
-    always flat. A layer that refuses sizes on purpose (a stride with a remainder, a kernel or x
-    that is not square) is judged on the others, and `skipped` says so.
+    always flat. A layer that always raises is REFUSED, and one that sometimes does FAILs. But it
+    may refuse sizes on purpose: a stride with a remainder, a kernel or x that is not square, by a
+    ValueError, NotImplementedError or assert of its own. Then it is judged on the others, and
+    `skipped` says so.
 
     Raises ValueError for options that do not fit, IndexError for an axis that the weight has not,
     TypeError for other dtypes than float16, bfloat16, float32 and float64.
@@ -97,14 +103,15 @@ def check_layer(
         output_padding=output_padding, layout=layout, axis=axis, normalised=normalised, form=form,
         eps=eps, dtype=dtype, quick=quick, shape=shape, kernel=kernel, channels=channels,
     )
+    threads = validation.whole("threads", threads, 0)
     with np.errstate(all="ignore"):
         functions, notes = settled(forward, backward, spec)
-        run = LayerRun(functions, spec, notes=notes)
+        run = LayerRun(functions, spec, notes=notes, threads=threads)
         run.gather()
         if run.answered:
             for check in LAYER_CHECKS.values():
                 result = check(run)
                 if result is not None:
                     run.checks.append(result)
-            run.again()
+            late(run, lambda name: LAYER_CHECKS[name](run.fresh()))
         return layer_verdict(run, name, accepted, start)

@@ -6,6 +6,7 @@
     cotangents   the gradients against the truth, in the same way
     layer laws   equations that need no truth
     own forward  the gradients against differences of the implementation's own y
+    threads      the same bits from several threads at once, where it is asked
 
 Bounds are those of `reference.layer`, with the proof there. An answer that is inexact among the
 integers, but within its bound, is a note and not a failure: sums by fast transforms round.
@@ -13,6 +14,7 @@ integers, but within its bound, is a note and not a failure: sums by fast transf
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Callable
@@ -22,33 +24,42 @@ from typing import Any
 import numpy as np
 
 from ...gradcheck.numerical import ridders
-from ..checks.hygiene import same_bits
+from ..cases.layers import Plan
+from ..checks import memory
 from ..layer_spec import LayerSpec
-from ..reference.rounding import as_float64
+from ..reference.rounding import Format
 from ..report import CheckResult, Skipped
 from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions
-from .run import LayerRun, Prepared, prepare
+from ..targets.threads import ROUNDS
+from .run import LayerObservation, LayerRun, Prepared, case_of, prepare
 
 __all__ = ["LAYER_CHECKS"]
 
 Array = np.ndarray
+ROLES = ("forward", "backward")
 
 
 # ---- hygiene ------------------------------------------------------------------------------------
 
 
 def hygiene(run: LayerRun) -> CheckResult:
-    p, other = _reals(run)[:2]
-    for what in ("forward", "backward"):
-        if run.functions.has(what) and what in run.answered:
+    p = _reals(run)[0]
+    for what in ROLES:
+        if what in run.answered:
             try:
-                _examine(run, what, p, other)
+                with np.errstate(all="ignore"):
+                    for id, evidence in memory.depends(_question(run, what, p)):
+                        run.fault(id, what, evidence)
             except Lost as error:
                 run.lost(what, "called again: ", error)
             except Exception as error:
                 if not any(f.id == "wrong_shape" and "y" in f.outputs for f in run.faults):
                     run.fault("raises", what, f"called again: {type(error).__name__}: {error}")
+    if not run.faults and run.right:
+        _large_numbers(run)
+    for what in ROLES:
+        memory.first_calls(run, what)
     return CheckResult("hygiene", 6, len(run.faults), float(len(run.faults)))
 
 
@@ -60,51 +71,87 @@ def _reals(run: LayerRun) -> list[Prepared]:
     return sorted(found, key=lambda p: id(p) in silent)
 
 
-def _examine(run: LayerRun, what: str, p: Prepared, other: Prepared) -> None:
-    functions = run.functions
-    given = functions.arguments(what, run.handed(p))
-    before = [x.copy() for x in given]
-    with np.errstate(all="ignore"):
-        answer = getattr(functions, what)(*given)
-        answers = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
-        first = [x for x in answers if x is not None]
-        kept = [np.array(x, copy=True) for x in first]
-        if not same_bits(given, before):
-            run.fault("mutates_input", what, "an input was changed")
-        arrays = [x for x in first if isinstance(x, np.ndarray)]
-        if any(np.shares_memory(x, y) for x in arrays for y in given):
-            run.fault("aliases_input", what, "an answer shares memory with an input")
-        a, b = (list(functions.call(what, run.handed(p)).values()) for _ in range(2))
-        if not (same_bits(kept, a) and same_bits(a, b)):
-            if any(_adds_up(*three) for three in zip(kept, a, b, strict=True)):
-                run.fault("accumulates", what, "of equal calls in a row, each answers as much more")
-            else:
-                run.fault("not_deterministic", what, "equal calls in a row give different bits")
-            return
-        functions.call(what, run.handed(_doubled(p)))
-        if not same_bits(first, kept):
-            run.fault("returns_cache", what, "a later call changed an earlier answer")
-        functions.call(what, run.handed(other))
-        again = list(functions.call(what, run.handed(p)).values())
-    if not same_bits(kept, again):
-        run.fault("stale_state", what, "the same call differs after calls with other inputs")
+def _question(run: LayerRun, what: str, p: Prepared) -> memory.Question:
+    functions, names = run.functions, run.functions.takes(what)
+    given, other = run.handed(p), run.handed(_other(p))
+
+    def answers(arrays: Any) -> list[Any]:
+        answer = functions.answers_to(what, arrays)
+        found = answer if isinstance(answer, tuple | list) else (answer,)
+        return [x for x in found if x is not None]
+
+    def forward(arrays: Any) -> Any:
+        there = {**given, **dict(zip(names, arrays, strict=True))}
+        return functions.answers_to("forward", [there[name] for name in functions.takes("forward")])
+
+    return memory.Question(
+        answers, [given[name] for name in names], [other[name] for name in names],
+        forward if what == "backward" and functions.has("forward") else None,
+        lambda: _in_a_new_shape(run, what, p), Format.of(run.spec.dtype).u,
+    )
 
 
-def _doubled(p: Prepared) -> Any:
-    """Other numbers in the same shapes."""
+def _other(p: Prepared) -> Any:
+    """Of the same shapes, and every number of every answer is another."""
     case = p.case
-    changed: dict[str, Any] = {"x": 2 * case.x, "y_bar": -3 * case.y_bar, "b": case.b + 1}
-    changed |= {"g": -2 * case.g} if case.g is not None else {"w": -2 * case.w}  # type: ignore
+    changed: dict[str, Any] = {
+        "x": 2 * np.flip(case.x), "y_bar": -3 * np.flip(case.y_bar), "b": case.b + 1,
+    }
+    weight = {"v": case.v, "g": case.g, "w": case.w}
+    changed |= {name: -2 * np.flip(x) for name, x in weight.items() if x is not None}
     return replace(p, case=replace(case, **changed))
 
 
-def _adds_up(a: Any, b: Any, c: Any) -> bool:
-    """Whether c - b is a, and not 0: the third answer has the first added to the second."""
-    a, b, c = map(as_float64, (a, b, c))
-    if not a.shape == b.shape == c.shape:
-        return False
-    near = 1e-3 * (abs(b - a) + abs(c - b))
-    return bool((abs(c - 2 * b + a) <= near).all() and (abs(b - a) > 0).any())
+def _in_a_new_shape(run: LayerRun, what: str, p: Prepared) -> list[bool]:
+    """Whether the answers are right in two cases of a shape that was not asked before."""
+    found = []
+    with contextlib.suppress(Exception):  # of a layer that takes no such size
+        for new in _longer(run.spec, run.cases.index(p), run.functions.bias["forward"]):
+            o = LayerObservation(new, run.ask(what, new))
+            found.append(not any(map(o.wrong, o.got)))
+    return found
+
+
+@functools.lru_cache(maxsize=16)
+def _longer(spec: LayerSpec, index: int, bias: bool) -> list[Prepared]:
+    """A case with more samples, and more channels where these are free; and one of its shape.
+
+    The second is the first with samples and channels in reversed order, v doubled, and g or w and b
+    halved. It has no number that is larger, but for v: what cuts off the numbers of one of
+    them does so in both.
+    """
+    case = LayerRun(_nobody(bias), spec).cases[index].case
+    (n, c, *size), kernel, G = case.x.shape, case.layer.windows.kernel, spec.groups
+    c, o = spec.channels or (c + G, len(case.b) + G)
+    new = case_of(spec, "N", 0, Plan(n + 1, c, o, tuple(size), kernel))
+    new = new if bias else replace(new, b=0 * new.b)
+    other: dict[str, Any] = {
+        "x": np.flip(new.x, (0, 1)), "y_bar": np.flip(new.y_bar, (0, 1)), "b": np.flip(new.b) / 2,
+    }
+    if new.w is not None:
+        other["w"] = np.flip(new.w, (0, 1)) / 2
+    if new.v is not None and new.g is not None:
+        each = (new.v, np.broadcast_to(new.g, new.v.shape))
+        v, g = (spec.view(np.flip(spec.weight(x), (0, 1))) for x in each)
+        first = tuple(slice(n) for n in new.g.shape) or (0,) * v.ndim
+        other |= {"v": 2 * v, "g": np.array(g[first]).reshape(new.g.shape) / 2}
+    return [prepare(spec, new), prepare(spec, replace(new, **other))]
+
+
+def _large_numbers(run: LayerRun) -> None:
+    """Where all is right so far: the numbers of the cases are small, and below what clips them."""
+    large = _large(run.spec, run.cases.index(_reals(run)[0]), run.functions.bias["forward"])
+    largest = max(float(np.abs(x).max(initial=0.0)) for x in large.expected.values())
+    if largest < 2.0 ** (Format.of(run.spec.dtype).largest - 2):
+        run.judge(large)
+
+
+@functools.lru_cache(maxsize=16)
+def _large(spec: LayerSpec, index: int, bias: bool) -> Prepared:
+    """x, y_bar, b and the gain or weight times 64."""
+    p = LayerRun(_nobody(bias), spec).cases[index]
+    scaled = {name: getattr(p.case, name) for name in ("x", "y_bar", "b", "g", "w")}
+    return p.but(spec, **{name: 64 * x for name, x in scaled.items() if x is not None})
 
 
 # ---- against the truth --------------------------------------------------------------------------
@@ -377,7 +424,23 @@ def _difference(run: LayerRun, p: Prepared, name: str, bar: Array) -> float:
     return found / allowed if math.isfinite(found) else math.inf
 
 
+# ---- threads ------------------------------------------------------------------------------------
+
+
+def several_threads(run: LayerRun) -> CheckResult | None:
+    """As in `checks.threads`. Only where it is asked."""
+    checked = failed = 0
+    for what in run.answered if run.threads else ():
+        problems = [run.functions.arguments(what, run.handed(x.prepared))
+                    for x in run.asked_of(what)]
+        wrong = run.functions.meet(what, problems, run.threads)
+        checked, failed = checked + run.threads * ROUNDS * len(problems), failed + len(wrong)
+        if wrong:
+            run.fault("not_thread_safe", what, wrong[0])
+    return CheckResult("threads", checked, failed, float(failed)) if checked else None
+
+
 LAYER_CHECKS: dict[str, Callable[[LayerRun], CheckResult | None]] = {
     "hygiene": hygiene, "integers": integers, "output": output, "cotangents": cotangents,
-    "layer laws": layer_laws, "own forward": own_forward,
+    "layer laws": layer_laws, "own forward": own_forward, "threads": several_threads,
 }

@@ -43,7 +43,7 @@ Array = np.ndarray
 FACTOR, DECAY, STEPPED = "constant_factor", "weight_decay", "stepped_before_x_bar"
 LAYER_NAMES = (*(m.id for m in LAYER_MISTAKES), FACTOR, DECAY, STEPPED)
 VAGUE = 3  # the rank of a diagnosis without a formula
-RATES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
+RATES = (2.0**30, 1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
 
 
 def _unmeasured() -> None:

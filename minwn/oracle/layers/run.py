@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -191,6 +191,28 @@ class LayerObservation:
         return output in self.got and self.worst(output) > 1
 
 
+@dataclass(frozen=True)
+class LayerAsked:
+    """A question, and what was seen in its answers."""
+
+    prepared: Prepared
+    what: str
+    answers: list[Array]
+    observation: LayerObservation
+    outputs: tuple[str, ...]
+    in_range: bool = True
+
+    @property
+    def id(self) -> str:
+        """Of the case."""
+        return self.observation.id
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an answer is off by more than is allowed."""
+        return any(map(self.observation.wrong, self.outputs))
+
+
 @dataclass
 class LayerRun:
     """The evidence so far."""
@@ -208,11 +230,29 @@ class LayerRun:
     skipped: list[Skipped] = field(default_factory=list)
     consistent: bool | None = None
     gone: Lost | None = None
+    history: list[LayerAsked] = field(default_factory=list)  # in the order of the calls
+    first: dict[str, tuple[Callable[[], list[Array]], list[Array]]] = field(default_factory=dict)
+    threads: int = 0  # from how many at once it is called; 0 for one after the other
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many there were of each function."""
+        return self.functions.calls
+
+    @property
+    def right(self) -> bool:
+        """Whether no answer is wrong so far."""
+        return not any(o.wrong(name) for o in self.observations for name in o.got)
 
     @property
     def cases(self) -> tuple[Prepared, ...]:
         """Every case of the spec; b is 0 where forward takes no bias."""
         return prepared_cases(self.spec, self.functions.bias["forward"])
+
+    def fresh(self) -> LayerRun:
+        """A run of the same answers, for a check that is made once more."""
+        kept = {name: getattr(self, name) for name in ("observations", "answered", "refused")}
+        return LayerRun(self.functions, self.spec, raised=self.raised, **kept)
 
     def fault(self, id: str, output: str, evidence: str) -> None:
         """A fault outside the formulas; the first of its kind for each answer."""
@@ -287,25 +327,40 @@ class LayerRun:
     def gather(self) -> None:
         """Ask forward and backward in every case, and keep what they answer."""
         for p in self.cases:
-            got: dict[str, Array] = {}
-            for what in ("forward", "backward"):
-                if not self.functions.has(what):
-                    continue
-                if what == "backward" and "y" in got and got["y"].shape != p.expected["y"].shape:
-                    continue  # y_bar has the shape of the right y, not of this one
-                answers = self._raw(what, p)
-                got |= {name: self._filed(name, x, p) for name, x in answers.items()}
-            if got:
-                self.observations.append(LayerObservation(p, got))
+            self.judge(p)
 
-    def again(self) -> None:
-        """Repeat the first call at the end: the implementation's process may have died since."""
-        for what in self.answered:
-            with contextlib.suppress(Exception):
-                try:
-                    self.functions.call(what, self.handed(self.cases[0]))
-                except Lost as error:
-                    self.lost(what, "", error)
+    def judge(self, p: Prepared) -> None:
+        """Ask forward and backward in one case, and keep what they answer."""
+        got: dict[str, Array] = {}
+        o, asked = LayerObservation(p, got), []
+        for what in ("forward", "backward"):
+            if not self.functions.has(what):
+                continue
+            if what == "backward" and "y" in got and got["y"].shape != p.expected["y"].shape:
+                continue  # y_bar has the shape of the right y, not of this one
+            answers = self._raw(what, p)
+            got |= {name: self._filed(name, x, p) for name, x in answers.items()}
+            if answers:
+                asked.append(LayerAsked(p, what, list(answers.values()), o, tuple(answers)))
+                self.first.setdefault(
+                    what, (functools.partial(self.repeat, asked[-1]), asked[-1].answers))
+        self.history += asked
+        if got:
+            self.observations.append(o)
+
+    def asked_of(self, what: str) -> list[LayerAsked]:
+        """The questions of a function, in the order of the calls."""
+        return [x for x in self.history if x.what == what]
+
+    def repeat(self, asked: LayerAsked) -> list[Array]:
+        """The answers to a question, asked once more. Raises what the function raises."""
+        return list(self.functions.call(asked.what, self.handed(asked.prepared)).values())
+
+    def forget(self, what: str, first: int) -> None:
+        """Leave out the answers of a function from its call of that index on."""
+        for asked in self.asked_of(what)[first:]:
+            for name in asked.outputs:
+                asked.observation.got.pop(name, None)
 
     def _raw(self, what: str, p: Prepared) -> dict[str, Array]:
         try:

@@ -17,7 +17,8 @@ is n dh/dv, which is v where n is the length; for the second order A, B, a = <A,
 |x| is an absolute value; for each slice, ||x|| is the length, <x, y> the dot product, and sum(x),
 mean(x) and max(x) are what they say; norm(x) is the length in the form of the spec; over(x) is the
 sum over other axes, whose n and along are N and V, grand_sum(x) that over all slices; roll and flip
-move slices, first(x) is of the first slice for all; but_last(x) has a last entry of 0 in each;
+move slices, first(x) is of the first slice for all; but_last(x) has a last entry of 0 in each,
+first_part(x) zeros in all but the first index of their first axis;
 top(x) is the derivative of max(|x|).
 """
 
@@ -39,7 +40,8 @@ _NAMES = _INPUTS | {
 }
 _FUNCTIONS = {
     "sum", "mean", "max", "sqrt", "exp", "softplus", "sigmoid", "tanh", "sign", "norm", "over",
-    "grand_sum", "roll", "flip", "first", "but_last", "top",
+    "grand_sum", "roll", "flip", "first", "but_last", "first_part",
+    "top",
 }
 Names = dict[str, Any]
 

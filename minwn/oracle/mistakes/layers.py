@@ -17,7 +17,7 @@ import numpy as np
 
 from ..reference.layer import Layer, sent
 from .layer_terms import LayerMistake, LayerTerms, Rule, Rules
-from .terms import Terms
+from .terms import LIMITS, Terms
 
 __all__ = ["LAYER_MISTAKES", "through"]
 
@@ -77,8 +77,15 @@ def _windows(change: Options) -> Rules:
         options = change(layer)
         return None if options is None else layer.natural(**options)
 
+    def of_y(layer: Layer) -> Layer | None:
+        options = change(layer) or {}
+        pads = options.get("pads", layer.pads)
+        # A y of its size has lost as much as it should: where the rest is lost is another mistake.
+        return None if layer.transposed and [*map(sum, pads)] < [*map(sum, layer.pads)] else (
+            kept(layer))
+
     return {
-        "y": (_one("y", natural), _one("y", kept)),
+        "y": (_one("y", natural), _one("y", of_y)),
         "x_bar": (_one("x_bar", kept),), "w_bar": (_one("w_bar", kept),),
     }
 
@@ -193,6 +200,11 @@ def _pads(make: Callable[[tuple[int, int]], tuple[int, int]]) -> Callable[[Layer
     return lambda layer: {"pads": tuple(make(p) for p in layer.pads)}
 
 
+def _cropped_after(layer: Layer) -> dict[str, Any] | None:
+    """Of a transposed layer: all that is cropped is at the end. Else it is `padding_forgotten`."""
+    return _pads(lambda p: (0, sum(p)))(layer) if layer.transposed else None
+
+
 def _no_padding_after(layer: Layer) -> Layer | None:
     return layer.natural(pads=tuple((before, 0) for before, _ in layer.pads))
 
@@ -303,6 +315,29 @@ def _extra_before(layer: Layer) -> Layer | None:
     return layer.but(before=tuple(b - e for b, e in before))
 
 
+def _square(axis: int) -> Rules:
+    """As many windows along every axis as along one; None where they reach beyond x."""
+
+    def part(t: LayerTerms) -> Any:
+        if t.d < 2 or t.layer.transposed or min(t.layer.size) < t.layer.size[axis % t.d]:
+            return None
+        return (..., *[slice(t.layer.size[axis % t.d])] * t.d)
+
+    def y(t: LayerTerms) -> Any:
+        place = part(t)
+        return None if place is None else t.y()[place]
+
+    def zeroed(t: LayerTerms, array: Array) -> Any:
+        place, found = part(t), np.zeros_like(array)
+        if place is None:
+            return None
+        found[place] = array[place]
+        return found
+
+    sums = _y_bar(lambda t: zeroed(t, t.y_bar))
+    return {"y": (y, lambda t: zeroed(t, t.y())), "x_bar": sums["x_bar"], "w_bar": sums["w_bar"]}
+
+
 # ---- channels, samples, axes --------------------------------------------------------------------
 
 
@@ -353,6 +388,28 @@ def _of_first_group(t: LayerTerms) -> Any:
     return t.y(x=np.concatenate([first] * t.groups, axis=1))
 
 
+def _to_first_group(last: bool) -> Rule:
+    """x_bar where every group writes to the channels of the first; the last one stays, or all."""
+
+    def rule(t: LayerTerms) -> Any:
+        if t.groups == 1:
+            return None
+        x_bar = t.x_bar()
+        parts = np.stack(np.split(x_bar, t.groups, axis=1))
+        found = np.zeros_like(x_bar)
+        found[:, : parts.shape[2]] = parts[-1] if last else parts.sum(axis=0)
+        return found
+
+    return rule
+
+
+def _w_bar_of_first_group(t: LayerTerms) -> Any:
+    if t.groups == 1:
+        return None
+    first = t.x[:, : t.x.shape[1] // t.groups]
+    return t.w_bar(x=np.concatenate([first] * t.groups, axis=1))
+
+
 def _w_of_first_group(t: LayerTerms) -> Any:
     """w where each group has the kernels of the first."""
     if t.groups == 1:
@@ -382,7 +439,10 @@ def _reshaped(order: tuple[int, ...]) -> Rules:
     return {
         "y": (*(by("y", f) for f in both), *(by("y", f, "x") for f in both)),
         "x_bar": (*(by("x_bar", f) for f in both), *(by("x_bar", f, "y_bar") for f in both)),
-        "w_bar": tuple(by("w_bar", f, argument) for f in both for argument in ("y_bar", "x")),
+        "w_bar": (
+            *(by("w_bar", f, argument) for f in both for argument in ("y_bar", "x")),
+            *(by("w_bar", f) for f in both if order[0]),  # else taps_and_channels_mixed
+        ),
         "b_bar": tuple(by("b_bar", f, "y_bar") for f in both),
     }
 
@@ -458,6 +518,20 @@ def _activated(f: Callable[[Array], Array], slope: Callable[[Array], Array]) -> 
     return {"y": (lambda t: f(t.y()),), **_y_bar(lambda t: t.y_bar * slope(t.y()))}
 
 
+def _cut_off() -> Rules:
+    """Answers, or the weight, cut off at a limit."""
+
+    def answer(output: str, limit: float) -> Rule:
+        return lambda t: np.clip(getattr(t, output)(), -limit, limit)
+
+    def weight(limit: float) -> Rule:
+        return lambda t: np.clip(t.w, -limit, limit)
+
+    names = ("y", "x_bar", "w_bar", "b_bar")
+    answers = {name: tuple(answer(name, limit) for limit in LIMITS) for name in names}
+    return _joined(answers, through(*map(weight, LIMITS)))
+
+
 def _sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
@@ -523,10 +597,14 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      "'same' with an even kernel pads one entry more after x than before it",
      "your padding is longer on the wrong side", _along_any(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
-    ("padding_on_one_side", "the padding is before x alone", "pad both sides",
-     "your padding is before x alone", _joined(
+    ("padding_on_one_side", "the padding is on one side alone: before x, or cropped from one end "
+     "of y", "pad, or crop, both sides", "your padding is on one side alone", _joined(
          _windows(_pads(lambda p: (sum(p), 0))), {"y": (_one("y", _no_padding_after),)},
+         _windows(_cropped_after),
      ), ""),
+    ("square_assumed", "the number of windows along one axis is used for the other",
+     "count the windows along each axis by its own size", "your code takes every image for square",
+     _joined(*map(_square, (0, 1))), "out = (h - k) // stride + 1, for height and width"),
     ("padding_not_zeros", "beyond its edges x is continued by its own entries",
      "pad with zeros", "your padding repeats entries of x; zeros are meant",
      _joined(*map(_padded_by, ("edge", "reflect", "symmetric", "wrap"))), ""),
@@ -576,7 +654,10 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      )), ""),
     ("first_group_for_all", "every group uses the channels, or the kernels, of the first one",
      "give each group its own channels and kernels", "all your groups use those of the first one",
-     _joined({"y": (_of_first_group,)}, through(_w_of_first_group)), ""),
+     _joined({
+         "y": (_of_first_group,), "x_bar": (_to_first_group(False), _to_first_group(True)),
+         "w_bar": (_w_bar_of_first_group,),
+     }, through(_w_of_first_group)), "x_bar[:, :c // groups] += ..., for every group"),
     # the bias
     ("bias_forgotten", "the bias is not added", "add b[o] to every position of channel o",
      "the bias is missing", {"y": (lambda t: t.y(b=None),)}, ""),
@@ -643,6 +724,8 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      _y_bar(lambda t: np.ones_like(t.y_bar)), ""),
     ("y_for_y_bar", "y in the place of y_bar", "use the cotangent y_bar, not the output y",
      "you use y where its cotangent y_bar is meant", _y_bar(lambda t: t.y()), ""),
+    ("clipped", "numbers beyond a limit are cut off", "leave clipping to the optimiser",
+     "large numbers are cut off in your layer", _cut_off(), "np.clip(dw, -5, 5)"),
     ("activation_inside", "an activation is part of the layer",
      "leave the activation to a layer of its own", "your layer has an activation in it", _joined(
          _activated(lambda y: np.maximum(y, 0), lambda y: y > 0),

@@ -108,6 +108,10 @@ _V_BAR = (
         "mean in place of sum in the dot product"),
     Row("proj_abs", "v_bar = (g/n) (w_bar - (|d|/n^2) v)", DOT,
         "the dot product in your projection has lost its sign"),
+    Row("proj_all_slices", "v_bar = (g/n) (w_bar - (sum of g_bar/n) v), the sum over all slices",
+        "take g_bar of the same slice: v_bar = (g/n) (w_bar - (g_bar/n) v)",
+        "your projection adds up the g_bar of all rows; each row has its own",
+        lines="v_bar = (g/n) (w_bar - (grand_sum(d/n)/n) v)"),
     Row("proj_swapped", "v_bar = (g/n) (w_bar - (d/<w_bar, w_bar>) w_bar)", SUBTRACT,
         "you take away the part along w_bar; it should be the part along v",
         "the projection along w_bar, not along v"),
@@ -299,6 +303,16 @@ _LENGTHS = {
         "max |v|", "max(|v|)", "n top(v)",
         "your length is the largest |v|; the root of a sum of squares is meant",
         "your length is the largest |v|; the root of a sum of squares is meant", "",
+    ),
+    "norm_but_last": (
+        "the norm of all entries but the last", "norm(but_last(v))", "but_last(v)",
+        "the last entry of each row is left out of the length",
+        "the last entry of each row is left out of the length", "a loop that ends too early",
+    ),
+    "norm_of_first": (
+        "the norm of the first entry or channel alone", "norm(first_part(v))", "first_part(v)",
+        "your length is that of the first channel; it runs over all of them",
+        "your length is that of the first channel; it runs over all of them", "v[:, 0]",
     ),
 }
 

@@ -15,10 +15,11 @@ from .grammar import Program
 from .table import PLACES, RIGHT
 
 __all__ = [
-    "OUTPUTS", "Mistake", "SecondMistake", "Terms", "second_order",
+    "LIMITS", "OUTPUTS", "Mistake", "SecondMistake", "Terms", "second_order",
 ]
 
 OUTPUTS = ("w", "v_bar", "g_bar")
+LIMITS = tuple(digit * 10.0**k for k in range(-1, 4) for digit in (1, 2, 5))  # usual, of clip
 LATER = ("w_dot", "by_w_bar", "by_v", "by_g")
 
 
@@ -90,6 +91,7 @@ class Terms:
             "softplus": lambda x: np.logaddexp(0.0, x), "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
             "roll": lambda x, by=1: np.roll(x, by, axis=slices),
             "first": lambda x: np.full_like(x, np.ravel(x)[0]), "but_last": self._but_last,
+            "first_part": self._first_part,
         }
 
     def over(self, place: str) -> dict[str, Any]:
@@ -112,6 +114,14 @@ class Terms:
     def _top(self, x: Any) -> np.ndarray:
         found = np.sign(x) * (np.abs(x) == self.largest(np.abs(x)))
         return found / self.total(np.abs(found))
+
+    def _first_part(self, x: Any) -> np.ndarray:
+        """x with zeros but for the first index of the first axis that a norm runs over."""
+        found, rest = np.array(x), [slice(None)] * x.ndim
+        if self.reduced:
+            rest[self.reduced[0]] = slice(1, None)
+            found[tuple(rest)] = 0
+        return found
 
     def _but_last(self, x: Any) -> np.ndarray:
         found, last = np.array(x), [slice(None)] * x.ndim

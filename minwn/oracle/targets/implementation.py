@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...backend import is_floating
-from .threads import meet
+from .threads import met
 
 __all__ = ["NAMES", "Implementation", "Lost"]
 
@@ -85,9 +85,7 @@ class Implementation:
 
     def meet(self, what: str, problems: Sequence[Any], threads: int) -> list[str]:
         """What went wrong in calls from several threads at once, which are made where it runs."""
-        f = getattr(self, what)
-        remote = getattr(f, "meet", None)
-        return remote(problems, threads) if remote else meet(f, what, problems, threads)
+        return met(getattr(self, what), what, problems, threads)
 
 
 def _array(x: Any) -> np.ndarray:

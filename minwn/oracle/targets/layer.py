@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import linecache
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...backend import is_floating
+from .threads import met
 
 __all__ = ["LayerFunctions", "on_purpose", "takes_bias"]
 
@@ -27,6 +29,7 @@ class LayerFunctions:
     """Two functions, and how they are called: with which arguments, and g in which shape.
 
     bias: whether each takes b as its last argument   gain: which of the spec's shapes of g
+    calls: how many there were of each function
     """
 
     forward: Function | None
@@ -34,6 +37,7 @@ class LayerFunctions:
     normalised: bool
     bias: dict[str, bool]
     gain: int = 0
+    calls: Counter[str] = field(default_factory=Counter, compare=False)
 
     def has(self, what: str) -> bool:
         """Whether it has a "forward" or a "backward"."""
@@ -55,16 +59,28 @@ class LayerFunctions:
         weights = ("v_bar", "g_bar") if self.normalised else ("w_bar",)
         return ("x_bar", *weights, "b_bar")
 
-    def arguments(self, what: str, arrays: dict[str, Any]) -> list[Any]:
-        """The arguments in order, in memory of their own."""
+    def takes(self, what: str) -> list[str]:
+        """The names of the arguments, in order."""
         names = ["y_bar"] * (what == "backward") + ["x"]
         names += ["v", "g"] if self.normalised else ["w"]
-        names += ["b"] * self.bias[what]
-        return [np.array(arrays[name], order="C") for name in names]
+        return names + ["b"] * self.bias[what]
+
+    def arguments(self, what: str, arrays: dict[str, Any]) -> list[Any]:
+        """The arguments in order, in memory of their own."""
+        return [np.array(arrays[name], order="C") for name in self.takes(what)]
 
     def call(self, what: str, arrays: dict[str, Any]) -> dict[str, np.ndarray]:
         """The answers by name, without those that are None. Raises what the function raises."""
-        return self.named(what, getattr(self, what)(*self.arguments(what, arrays)))
+        return self.named(what, self.answers_to(what, self.arguments(what, arrays)))
+
+    def answers_to(self, what: str, arguments: Sequence[Any]) -> Any:
+        """What the function itself returns, which may share memory. Raises what it raises."""
+        self.calls[what] += 1
+        return getattr(self, what)(*arguments)
+
+    def meet(self, what: str, problems: Sequence[Any], threads: int) -> list[str]:
+        """What went wrong in calls from several threads at once, which are made where it runs."""
+        return met(getattr(self, what), what, problems, threads)
 
     def named(self, what: str, answer: Any) -> dict[str, np.ndarray]:
         """The answers of a call, as arrays of their own."""
@@ -104,20 +120,24 @@ def takes_bias(f: Function | None, usual: int) -> bool | None:
 
 
 def on_purpose(error: Exception) -> bool:
-    """Whether the function itself says that it does not take such sizes."""
+    """Whether the function itself says that it does not take such sizes.
+
+    That is a `raise` of a ValueError or NotImplementedError, or an `assert`, in its own code. What
+    NumPy or another library raises, and any other error, is an accident.
+    """
     if hasattr(error, "on_purpose"):  # it was raised in another process
         return bool(error.on_purpose)
-    if isinstance(error, AssertionError | NotImplementedError):
-        return True
+    if not isinstance(error, AssertionError | NotImplementedError | ValueError):
+        return False
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None or not isinstance(error, ValueError):
+    if trace is None:
         return False
-    code = trace.tb_frame.f_code
-    library = "site-packages" in code.co_filename or "<" in code.co_filename
-    line = linecache.getline(code.co_filename, trace.tb_lineno).strip()
-    return not library and line.startswith("raise ")
+    file = trace.tb_frame.f_code.co_filename
+    line = linecache.getline(file, trace.tb_lineno).strip()
+    library = "site-packages" in file or "<" in file
+    return not library and line.startswith(("raise ", "assert "))
 
 
 def _kind(answer: Any) -> str:

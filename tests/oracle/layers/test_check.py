@@ -493,6 +493,65 @@ def test_what_is_refused_on_purpose_is_said():
     assert "does not fit" in str(report)
 
 
+def refuses_by_value_error(square):
+    if not square:
+        raise ValueError("the kernel must be square")
+
+
+def refuses_by_not_implemented(square):
+    if not square:
+        raise NotImplementedError
+
+
+def refuses_by_assert(square):
+    assert square
+
+
+def fails_by_index_error(square):
+    if not square:
+        raise IndexError("the kernel must be square")
+
+
+def fails_in_numpy(square):
+    np.zeros(4).reshape(4 if square else 3)
+
+
+def fails_in_an_assert_of_numpy(square):
+    np.testing.assert_equal(square, True)
+
+
+@pytest.mark.parametrize("refuses", [
+    refuses_by_value_error, refuses_by_not_implemented, refuses_by_assert, fails_by_index_error,
+    fails_in_numpy, fails_in_an_assert_of_numpy,
+], ids=lambda f: f.__name__)
+def test_sizes_are_refused_by_the_code_s_own_words_and_by_no_accident(refuses):
+    forward, backward = conv()
+
+    def careful(x, v, g, b):
+        refuses(v.shape[2] == v.shape[3])
+        return forward(x, v, g, b)
+
+    report = check_layer(careful, backward, **CONV)
+    if refuses.__name__.startswith("refuses"):
+        assert report.verdict == "PASS"
+        assert [name for name, _ in report.skipped] == ["forward"]
+    else:
+        assert [d.id for d in report.diagnosis] == ["raises"]
+    everything = check_layer(lambda x, v, g, b: careful(x, v[:, :, :2], g, b), None, **CONV)
+    assert not everything.ok
+
+
+def test_what_is_refused_where_nothing_is_odd_fails():
+    forward, backward = conv()
+
+    def two(x, v, g, b):
+        if len(x) == 2:
+            raise ValueError("not two samples")
+        return forward(x, v, g, b)
+
+    assert [d.id for d in check_layer(two, backward, **CONV).diagnosis] == ["raises"]
+
+
 # ---- hygiene ------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minwn import oracle
-from minwn.oracle.checks.hygiene import LIFE
+from minwn.oracle.checks.memory import LIFE
 from minwn.oracle.targets import child as module
 from minwn.oracle.targets.child import Child, Gone
 from minwn.oracle.targets.implementation import Implementation

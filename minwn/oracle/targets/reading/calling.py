@@ -23,7 +23,7 @@ from . import names
 
 __all__ = [
     "Bundle", "Call", "Context", "Leaf", "Params", "Path", "assigned", "calls", "leaves",
-    "parameters", "returned", "role_of", "shape_of",
+    "parameters", "returned", "role_of", "saved_by", "shape_of",
 ]
 
 Path = tuple[Any, ...]
@@ -131,12 +131,23 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     """The arguments without self; None where Python does not know them."""
     try:
         found = list(inspect.signature(function).parameters.values())
-        if isinstance(function, type) and found and all(p.kind in VARIABLE for p in found):
-            init = vars(function).get("__init__", function)  # not the metaclass's
-            found = list(inspect.signature(init).parameters.values())
+        if isinstance(function, type) and any(p.kind in VARIABLE for p in found):
+            found = _of_constructor(function)
     except (TypeError, ValueError):
         return None
     return [p for p in found if p.name not in ("self", "cls")]
+
+
+def _of_constructor(cls: type) -> list[inspect.Parameter]:
+    """The arguments of a class and, where it passes on *args and **kwargs, those of its bases."""
+    found: dict[str, inspect.Parameter] = {}
+    for init in (vars(base)["__init__"] for base in cls.__mro__[:-1] if "__init__" in vars(base)):
+        each = list(inspect.signature(init).parameters.values())
+        for p in each:
+            found.setdefault(p.name, p)
+        if not any(p.kind in VARIABLE for p in each):
+            break
+    return [p for p in found.values() if p.kind not in VARIABLE]
 
 
 def role_of(name: str, *, backward: bool, layer: bool, saved: Sequence[str] = ()) -> str | None:
@@ -257,6 +268,17 @@ def returned(function: Callable[..., Any]) -> list[str]:
     value = max(own, key=lambda node: node.lineno).value
     elements = value.elts if isinstance(value, ast.Tuple | ast.List) else [value]
     return [_name(x) for x in elements]
+
+
+def saved_by(forward: Callable[..., Any] | None) -> list[str]:
+    """The names of what forward answers, which backward may take by that name.
+
+    The only answer of a function that works in place has the name of an argument: there an
+    argument of backward is the array that was given to forward.
+    """
+    found = [name for name in returned(forward) if name] if forward is not None else []
+    own = {p.name for p in (parameters(forward) or ())} if forward is not None else set()
+    return found if len(found) > 1 else [name for name in found if name not in own]
 
 
 def _name(x: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .calling import Bundle, calls, parameters, returned
+from .calling import VARIABLE, Bundle, calls, parameters, saved_by
 from .sources import Source, at, fresh, get
 
 __all__ = ["TRIAL", "classes", "makers", "methods", "options_of", "sources"]
@@ -92,7 +92,7 @@ def _of_object(
         arrays = ("v", "g")
     takes = ("x", *arrays) if x else tuple(r for r in arrays if r != "b") or ("v", "g")
     own = _keeps(takes, x)
-    saved = [n for n in returned(f) if n] if f else []
+    saved = saved_by(f)
     for call in calls(f, takes, layer=x, given=own(state)) if f else [None]:
         kept = {r: path for r, path in state.items() if call is None or not call.has(r)}
         there = {*kept} | {r for _, r, _ in call.roles} if call is not None else {*takes}
@@ -157,10 +157,18 @@ def options_of(first: Any) -> dict[str, Any]:
 
 def makers(cls: type) -> Iterator[Callable[[Mapping[str, Any]], Any]]:
     """Ways to make an object: arguments by name; where names are silent, (inputs, outputs)."""
-    found = parameters(cls) or []
-    found = [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    every = [p for p in parameters(cls) or [] if p.kind not in VARIABLE]
     if "__init__" not in _defined(cls):
-        found = []
+        every = []
+    own = set(inspect.signature(cls).parameters)
+    alone = [p for p in every if p.name in own]  # where it passes on what its base asks for
+    for found in (every, alone) if len(alone) < len(every) else (every,):
+        yield from _guesses(cls, found)
+
+
+def _guesses(
+    cls: type, found: list[inspect.Parameter]
+) -> Iterator[Callable[[Mapping[str, Any]], Any]]:
     nameless = [p for p in found if p.default is p.empty and _meaning(p) is None]
     ways: dict[int, list[tuple[str, ...]]] = {
         0: [()], 1: [("outputs",), ("kernel",), ("inputs",)],
@@ -187,6 +195,9 @@ def _meaning(p: inspect.Parameter) -> str | None:
 def _maker(
     cls: type, found: list[inspect.Parameter], meaning: Mapping[str, str | None]
 ) -> Callable[[Mapping[str, Any]], Any]:
+    kinds = {p.kind for p in inspect.signature(cls).parameters.values()}
+    in_order = kinds == {inspect.Parameter.VAR_POSITIONAL}
+
     def make(given: Mapping[str, Any]) -> Any:
         keywords = {}
         known = {**TRIAL, **PLAIN, **given}
@@ -207,7 +218,7 @@ def _maker(
                     keywords[p.name] = _sample(what)
                 else:
                     raise TypeError(f"{cls.__name__} asks for {p.name}, which no table knows")
-        return cls(**keywords)
+        return cls(*keywords.values()) if in_order else cls(**keywords)
 
     make.asks = tuple(dict.fromkeys(  # type: ignore[attr-defined]
         ASKED[:2] if "bundle" in meaning.values() else [

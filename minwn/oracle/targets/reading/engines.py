@@ -62,7 +62,7 @@ def _torch_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -
 def _jax_lift(x: np.ndarray) -> Any:
     import jax
 
-    return jax.numpy.asarray(x)
+    return jax.device_put(np.array(x))  # jax.numpy.asarray compiles a program for each shape
 
 
 def _jax_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -> Sequence[Any]:

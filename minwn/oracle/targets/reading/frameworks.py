@@ -7,7 +7,8 @@ library's parametrizations keep g and v as original0 and original1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 from . import classes, names
 from .calling import Call, calls, parameters
 from .engines import ENGINES
-from .sources import Source
+from .sources import ARRAYS, Source, another, numbers, renewed
 
-__all__ = ["framework", "sources"]
+__all__ = ["framework", "several", "sources", "weights"]
 
 PARTS = {"original0": "g", "original1": "v"}
 BASES = {  # the class by which an object belongs to a framework, and who reads it
@@ -64,7 +65,9 @@ def _role(path: str, among: set[str]) -> str | None:
 
 
 def _roles(paths: list[str]) -> dict[str, str]:
-    """{role: path}."""
+    """{role: path}; none where there are several weights, as of two layers."""
+    if len(weights(paths)) > 1:
+        return {}
     bare = {PARTS.get(p.replace("/", ".").rpartition(".")[2]) or names.role(
         p.replace("/", ".").rpartition(".")[2]) for p in paths}
     among = {"g" if r == "log_g" else r for r in bare if r}
@@ -76,6 +79,31 @@ def _roles(paths: list[str]) -> dict[str, str]:
     return found
 
 
+def weights(paths: Iterable[str]) -> list[str]:
+    """The paths of weights, v or w, of one layer or of several; W1 and W2 are two."""
+    found = []
+    for path in paths:
+        last = path.replace("/", ".").rpartition(".")[2]
+        if (PARTS.get(last) or names.role(last.rstrip("0123456789_"))) in ("v", "w"):
+            found.append(path)
+    return found
+
+
+def several(holder: Any) -> list[str]:
+    """The weights of a class or object that has more than one, as of two layers."""
+    ways = [*classes.makers(holder)] if isinstance(holder, type) else [lambda given: holder]
+    for make in ways:
+        with contextlib.suppress(Exception):
+            first = make(classes.TRIAL)
+            if hasattr(first, "named_parameters"):
+                found = weights(path for path, _ in first.named_parameters())
+            else:
+                found = weights(".".join(map(str, path)) for path in numbers(first))
+            if len(found) > 1:
+                return found
+    return []
+
+
 def _takes(roles: Mapping[str, str], x: bool) -> tuple[str, ...]:
     order = ("v", "g", "b") if "v" in roles and "g" in roles else ("w", "b")
     return (*(("x",) if x else ()), *(r for r in order if r in roles and (x or r != "b")))
@@ -83,6 +111,16 @@ def _takes(roles: Mapping[str, str], x: bool) -> tuple[str, ...]:
 
 def _text(takes: tuple[str, ...]) -> tuple[tuple[str, str, bool], ...]:
     return tuple((role, role, False) for role in takes)
+
+
+def _lived_in(
+    module: Any, call: Callable[[Mapping[str, Any]], Any], given: Mapping[str, Any]
+) -> Any:
+    """What a module answers after another question: what it keeps from that one is stale now."""
+    if not renewed(module):
+        with contextlib.suppress(Exception):  # of that question, and not of this one
+            call(another(given))
+    return call(given)
 
 
 # ---- PyTorch ------------------------------------------------------------------------------------
@@ -116,6 +154,8 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         first = make(classes.TRIAL)
         shapes = {n: tuple(p.shape) for n, p in first.named_parameters()}
         roles = _roles(list(shapes))
+        if not roles and len(weights(shapes)) > 1:
+            return
         if not roles:  # a function of v and g, written as a module
             for call in calls(first.forward, ("v", "g")):
                 yield Source(
@@ -131,13 +171,16 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         def run(
             given: Mapping[str, Any], make: Any = make, roles: Any = roles, ones: Any = ones
         ) -> Any:
-            module = make(given)
-            weights = {path: given[role] for role, path in roles.items() if role in given}
             if "g" in given:
                 _check_gain(given["v"].shape, given["g"].shape, ones)
-            module = module.to(next(iter(weights.values())).dtype)
-            return torch.func.functional_call(
-                module, weights, (given["x"],) if "x" in given else ())
+            module = make(given).to(given["v" if "v" in given else "w"].dtype)
+
+            def ask(given: Mapping[str, Any]) -> Any:
+                weights = {path: given[role] for role, path in roles.items() if role in given}
+                return torch.func.functional_call(
+                    module, weights, (given["x"],) if "x" in given else ())
+
+            return _lived_in(module, ask, given)
 
         yield Source(
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],
@@ -213,7 +256,7 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
             name, takes, Run(type(first).__call__, _text(takes), False, run),
             engine=ENGINES["jax"], says=type(first).__name__,
             shapes={r: tuple(flat[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", layout="last",
+            asks=getattr(make, "asks", ()), autodiff="jax's", layout="flax",
             settings=_length(first), options=classes.options_of(first),
         )
 
@@ -233,7 +276,7 @@ def _length(module: Any) -> dict[str, Any]:
 
 
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: x for key, x in given.items() if key not in ("x", "v", "g", "w", "b")}
+    return {key: x for key, x in given.items() if key not in ARRAYS}
 
 
 def nnx(holder: Any, name: str) -> Iterator[Source]:
@@ -249,19 +292,23 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
 
         def run(given: Mapping[str, Any], make: Any = make, roles: Any = roles) -> Any:
             module = make(_numbers(given))
-            for role, path in roles.items():
-                if role in given:
-                    part = module
-                    *inner, last = path.split(".")
-                    for piece in inner:
-                        part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
-                    getattr(part, last)[...] = given[role]
-            return module(*((given["x"],) if "x" in given else ()))
+
+            def call(given: Mapping[str, Any]) -> Any:
+                for role, path in roles.items():
+                    if role in given:
+                        part = module
+                        *inner, last = path.split(".")
+                        for piece in inner:
+                            part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
+                        getattr(part, last)[...] = given[role]
+                return module(*((given["x"],) if "x" in given else ()))
+
+            return _lived_in(module, call, given)
 
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),
             engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="last",
+            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="flax",
             asks=getattr(make, "asks", ()), autodiff="jax's", settings=_length(first),
         )
 
@@ -320,7 +367,7 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
 
         yield Source(
             name, takes, Run(first.call, _text(takes), False, run), engine=ENGINES["jax"],
-            says=type(first).__name__, layout="last", asks=getattr(make, "asks", ()),
+            says=type(first).__name__, layout="keras", asks=getattr(make, "asks", ()),
             shapes={r: shapes[p] for r, p in roles.items() if r in takes}, autodiff="jax's",
         )
 

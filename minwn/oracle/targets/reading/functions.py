@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import names
-from .calling import Call, calls, parameters, returned
+from .calling import Call, calls, parameters, saved_by
 from .sources import Source
 
 __all__ = ["Pair", "layers", "pairs", "sources"]
@@ -125,7 +125,7 @@ def sources(pair: Pair, name: str) -> Iterator[Source]:
     forwards: list[Call | None] = [None]
     if pair.forward is not None:
         forwards = [*calls(pair.forward, V_AND_G)]
-    saved = [x for x in returned(pair.forward) if x] if pair.forward else []
+    saved = saved_by(pair.forward)
     for forward in forwards:
         called = {r: forward.called(r) for r in V_AND_G} if forward else {}
         for backward in _backwards(pair, saved):
@@ -154,7 +154,7 @@ def layers(pair: Pair, name: str) -> Iterator[Source]:
     """The readings of a pair as a whole layer."""
     if pair.forward is None:
         return
-    saved = [x for x in returned(pair.forward) if x]
+    saved = saved_by(pair.forward)
     for takes in LAYERS:
         for forward in calls(pair.forward, takes, layer=True):
             arrays = [r for _, r, _ in forward.roles if r in ("x", "v", "g", "w", "b")]

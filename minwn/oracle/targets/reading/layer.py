@@ -29,7 +29,13 @@ X = {  # orders of the axes of x and y, by how they are called; d axes of space
     "rows": lambda d: (0, 1), "columns": lambda d: (1, 0),
     "channels first": lambda d: tuple(range(d + 2)),
     "channels last": lambda d: (0, *range(2, d + 2), 1),
+    # without the batch: one sample at a time
+    "one sample": lambda d: tuple(range(1, d + 2)),
+    "one column": lambda d: (1, 0),
+    "one sample, channels last": lambda d: (*range(2, d + 2), 1),
 }
+ONE = tuple(x for x in X if x.startswith("one"))
+FOLDED = "the last of the inputs"  # a bias that is kept in the weight
 W = {  # of the weight
     "(o, i)": lambda d: (0, 1), "(i, o)": lambda d: (1, 0),
     "(o, i, k)": lambda d: tuple(range(d + 2)),
@@ -37,16 +43,28 @@ W = {  # of the weight
     "(o, k, i)": lambda d: (0, *range(2, d + 2), 1),
     "(i, o, k)": lambda d: (1, 0, *range(2, d + 2)),
     "(k, o, i)": lambda d: (*range(2, d + 2), 0, 1),
+    "(-k, i, o)": lambda d: (*range(2, d + 2), 1, 0),  # the taps in reversed order
 }
-LINEAR = (("rows", "(o, i)"), ("rows", "(i, o)"), ("columns", "(o, i)"), ("columns", "(i, o)"))
+LINEAR = (
+    ("rows", "(o, i)"), ("rows", "(i, o)"), ("columns", "(o, i)"), ("columns", "(i, o)"),
+    ("one sample", "(o, i)"), ("one sample", "(i, o)"), ("one column", "(o, i)"),
+    ("one column", "(i, o)"),
+)
 CONV = (
     ("channels first", "(o, i, k)"), ("channels last", "(k, i, o)"), ("channels last", "(o, k, i)"),
     ("channels first", "(k, i, o)"), ("channels last", "(o, i, k)"),
+    ("one sample", "(o, i, k)"), ("one sample, channels last", "(k, i, o)"),
+    ("one sample, channels last", "(o, k, i)"),
 )
 TRANSPOSED = (
     ("channels first", "(i, o, k)"), ("channels last", "(k, i, o)"), ("channels last", "(k, o, i)"),
-    ("channels first", "(o, i, k)"),
+    ("channels first", "(o, i, k)"), ("one sample", "(i, o, k)"),
+    ("one sample, channels last", "(k, i, o)"),
 )
+LAST = {  # of frameworks with channels last: a weight that is transposed, and any other
+    "flax": (("(-k, i, o)", "(k, o, i)"), ("(i, o)", "(k, i, o)")),
+    "keras": (("(k, o, i)",), ("(i, o)", "(k, i, o)")),
+}
 BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "(1, 1, 1, o)": 5}
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
@@ -75,9 +93,11 @@ class Layout:
     def give(self, role: str, array: Any) -> Any:
         """From torch's layout to theirs."""
         if role in ("x", "y"):
-            return np.ascontiguousarray(array.transpose(X[self.x](KINDS[self.kind])))
+            if self.alone and self.x != "one column":
+                array = array[0]
+            return np.ascontiguousarray(array.transpose(self._image))
         if role in ("v", "w"):
-            return np.ascontiguousarray(array.transpose(self._weight))
+            return np.ascontiguousarray(self._taps(array).transpose(self._weight))
         if role == "b":
             return array.reshape(_bias(self.bias, array.size))
         if self.gain == "flat" or self.gain == "number":
@@ -93,10 +113,35 @@ class Layout:
         found = np.asarray(found)
         if found.shape != np.shape(given):
             return found[None] if found.shape == ours else found
-        if role in ("x", "y", "v", "w"):
-            axes = X[self.x](KINDS[self.kind]) if role in ("x", "y") else self._weight
-            return np.ascontiguousarray(found.transpose(np.argsort(axes)))
+        if role in ("x", "y"):
+            return self.image(found)
+        if role in ("v", "w"):
+            found = self._taps(found.transpose(np.argsort(self._weight)))
+            return np.ascontiguousarray(found)
         return place(found, np.shape(given), ours)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it takes one sample at a time."""
+        return self.x in ONE
+
+    @property
+    def _image(self) -> tuple[int, ...]:
+        """Axes of torch's x in their order, counted among those that x has here."""
+        axes = X[self.x](KINDS[self.kind])
+        return tuple(a - 1 for a in axes) if 0 not in axes else axes
+
+    def image(self, found: np.ndarray) -> np.ndarray:
+        """x or y in torch's layout; an answer of a wrong rank stays as it is."""
+        axes = self._image
+        if found.ndim != len(axes):
+            return found
+        found = np.ascontiguousarray(found.transpose(np.argsort(axes)))
+        return found[None] if self.alone and self.x != "one column" else found
+
+    def _taps(self, w: Any) -> Any:
+        """A weight in torch's layout with its taps in their order."""
+        return np.flip(w, tuple(range(2, w.ndim))) if "-k" in self.w else w
 
     @property
     def _output(self) -> int:
@@ -116,7 +161,13 @@ class Layout:
         spare = "" if self.x in ("rows", "channels first") else f"; x with {self.x}"
         if self.x == "columns":
             spare = "; x as (features, batch)"
-        return f"weight as {self.w}{spare}"
+        if self.alone:
+            how = self.x.replace("sample", "sample without a batch")
+            spare = f"; x as {how}: each is asked alone, and their gradients are added up here"
+        if self.bias == FOLDED:
+            spare += "; its last input is the bias"
+        taps = " with its taps reversed, as Flax has them" if "-k" in self.w else ""
+        return f"weight as {self.w.replace('-', '')}{taps}{spare}"
 
 
 def _bias(how: str, n: int) -> tuple[int, ...]:
@@ -133,6 +184,7 @@ class LayerAttempt:
     settings: dict[str, Any]
     kernel: tuple[int, ...] | None = None  # the only size, where it is fixed
     channels: tuple[int, int] | None = None
+    square: bool = False  # whether it is probed with square images alone
     main: Path = ()
     order: dict[str, Path] = field(default_factory=dict)
     evidence: Evidence = field(default_factory=Evidence)
@@ -141,7 +193,7 @@ class LayerAttempt:
     @property
     def roles(self) -> tuple[str, ...]:
         """x, v, g, b: what the judge hands over, in its order."""
-        return self.source.takes
+        return (*self.source.takes, *("b" for _ in range(self.layout.bias == FOLDED)))
 
     @property
     def normalised(self) -> bool:
@@ -160,26 +212,53 @@ class LayerAttempt:
 
     def forward(self, *arrays: Any) -> Any:
         """y in torch's layout, of the arrays in the order of `roles`."""
-        answer, _ = self.source.ask(self._given(arrays))
-        return self._y(answer.at(self.main))
+        found = []
+        for x in self._samples(arrays[0]):
+            answer, _ = self.source.ask(self._given((x, *arrays[1:])))
+            found.append(self._y(answer.at(self.main)))
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def backward(self, y_bar: Any, *arrays: Any) -> tuple[Any, ...]:
         """A gradient for each array, in torch's layout; None for those it does not answer."""
+        pairs = zip(self._samples(y_bar), self._samples(arrays[0]), strict=True)
+        found = [self._backward(part, x, *arrays[1:]) for part, x in pairs]
+        if len(found) == 1:
+            return found[0]
+        bars = zip(self.roles, zip(*found, strict=True), strict=True)
+        return tuple(
+            None if each[0] is None else np.concatenate(each) if role == "x" else sum(each)
+            for role, each in bars
+        )
+
+    def _samples(self, x: Any) -> list[Any]:
+        """x as it is asked for: at once, or one sample at a time."""
+        return [x[i : i + 1] for i in range(len(x))] if self.layout.alone else [x]
+
+    def _backward(self, y_bar: Any, *arrays: Any) -> tuple[Any, ...]:
         given = self._given(arrays)
         answer = self.source.ask(given, self.layout.give("y", y_bar))[1]
-        found = []
-        for role, array in zip(self.roles, arrays, strict=True):
+        ours = self._whole(dict(zip(self.roles, arrays, strict=True)))
+        found = {}
+        for role, array in ours.items():
             x = answer.at(self.order[role]) if answer and role in self.order else None
-            found.append(self.layout.take(role, x, given[role], np.shape(array)))
-        return tuple(found)
+            found[role] = self.layout.take(role, x, given[role], np.shape(array))
+        if self.layout.bias == FOLDED and found["w"] is not None:
+            w, right = found["w"], found["w"].shape == ours["w"].shape
+            found |= {"w": w[:, :-1], "b": w[:, -1]} if right else {"b": None}
+        return tuple(found.get(role) for role in self.roles)
+
+    def _whole(self, ours: Arrays) -> Arrays:
+        """The arrays that the source takes, in torch's layout."""
+        if self.layout.bias != FOLDED:
+            return ours
+        w, b = ours["w"], ours["b"]
+        return {"x": ours["x"], "w": np.concatenate([w, b[:, None].astype(w.dtype)], axis=1)}
 
     def _y(self, y: Any) -> Any:
-        axes = X[self.layout.x](KINDS[self.layout.kind])
-        y = np.asarray(y)
-        return np.ascontiguousarray(y.transpose(np.argsort(axes))) if y.ndim == len(axes) else y
+        return self.layout.image(np.asarray(y))
 
     def _given(self, arrays: Sequence[Any]) -> Arrays:
-        ours = dict(zip(self.roles, arrays, strict=True))
+        ours = self._whole(dict(zip(self.roles, arrays, strict=True)))
         given = {role: self.layout.give(role, x) for role, x in ours.items()}
         w, d = ours["v" if self.normalised else "w"], KINDS[self.layout.kind]
         c, o = ours["x"].shape[1], w.shape[0]
@@ -203,7 +282,8 @@ class LayerAttempt:
         d = KINDS[self.layout.kind]
         kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
         channels = self.channels or CHANNELS[which]
-        return _problem(self, SIZES[d][which], kernel, channels)
+        size = SIZES[d][which]
+        return _problem(self, size[:1] * d if self.square else size, kernel, channels)
 
     def probe(self, candidates: Sequence[Mapping[str, Any]]) -> None:
         """Ask a layer of known or unknown options, and keep those that its y proves."""
@@ -213,7 +293,7 @@ class LayerAttempt:
             for which in (0, 1):
                 p = self.problem(which)
                 try:
-                    answer, _ = self.source.ask(self._given(p.arrays))
+                    answer, _ = self.source.ask(self._given(p.arrays_for(self.layout)))
                 except probes.FAILURES as error:
                     self.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
                     return
@@ -253,7 +333,7 @@ class LayerAttempt:
                 self._probe_backward(asked[0][0])
 
     def _probe_backward(self, p: Problem) -> None:
-        e, given = self.evidence, self._given(p.arrays)
+        e, given = self.evidence, self._given(p.arrays_for(self.layout))
         truth = self.truth(p)
         assert truth is not None
         y_bar = np.random.default_rng(5).normal(size=truth.shape).astype(truth.dtype)
@@ -263,7 +343,7 @@ class LayerAttempt:
             self.evidence = replace(e, backward_raised=f"{type(error).__name__}: {error}")
             return
         assert answer is not None
-        wanted = {role: np.shape(given[role]) for role in self.roles}
+        wanted = {role: np.shape(given[role]) for role in self.source.takes}
         self.order = assigned(answer.leaves, wanted)
         self.source.settle(self.order)
         if not {*self.order} - {"x"} and not self.order:
@@ -285,7 +365,8 @@ class LayerAttempt:
             view = spec.view(arrays["v"])
             g = arrays["g"].reshape(spec.gain_shape(view.shape))
             w = spec.weight(Terms(view, g, view, spec.axes, spec.form, spec.eps).w())
-        return layer.y(arrays["x"], w, arrays.get("b"))
+        x = arrays["x"][:1] if self.layout.alone else arrays["x"]
+        return layer.y(x, w, arrays.get("b"))
 
 
 @dataclass(frozen=True)
@@ -295,6 +376,11 @@ class Problem:
     arrays: tuple[np.ndarray, ...]
     size: tuple[int, ...]
     kernel: tuple[int, ...]
+
+    def arrays_for(self, layout: Layout) -> list[np.ndarray]:
+        """New each time: code that works in place changes no problem. One sample, or several."""
+        x, *rest = self.arrays
+        return [np.array(x[:1] if layout.alone else x), *map(np.array, rest)]
 
 
 def _problem(
@@ -322,8 +408,10 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
             layouts: Sequence[tuple[str, str]] = CONV
             if kind == "linear" or "transpose" in kind:
                 layouts = LINEAR if kind == "linear" else TRANSPOSED
-            if source.layout == "last":
-                layouts = [p for p in layouts if p[1] in ("(i, o)", "(k, i, o)")]
+            if source.layout:
+                weights = LAST[source.layout]["transpose" not in kind]
+                rows = "rows" if kind == "linear" else "channels last"
+                layouts = [(rows, w) for w in weights if ("k" in w) == (rows != "rows")]
             for x, w in layouts:
                 for bias, gain in itertools.product(
                     _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)
@@ -351,17 +439,17 @@ def _kinds(source: Source, settings: Mapping[str, Any]) -> list[str]:
 
 def _biases(source: Source, kind: str, x: str) -> list[str]:
     if "b" not in source.takes:
-        return ["(o,)"]
+        return ["(o,)", *([FOLDED] if kind == "linear" and source.takes == ("x", "w") else [])]
     shape = source.shapes.get("b")
     if shape is not None:
         if len(shape) < 2:
             return ["(o,)"]
-        at = next((i for i, n in enumerate(shape) if n != 1), 0 if x == "columns" else -1)
+        at = next((i for i, n in enumerate(shape) if n != 1), 0 if "column" in x else -1)
         parts = ["1"] * len(shape)
         parts[at] = "o"
         return ["(" + ", ".join(parts) + ")"]
     if kind == "linear":
-        return ["(o, 1)", "(o,)"] if x == "columns" else ["(o,)", "(1, o)"]
+        return ["(o, 1)", "(o,)"] if "column" in x else ["(o,)", "(1, o)"]
     spread = "(1, 1, 1, o)" if "last" in x else "(o, 1, 1)"
     return ["(o,)", "(o, 1)", spread]
 
@@ -381,9 +469,11 @@ def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict
         return [{}]
     if "transpose" not in attempt.layout.kind:
         known.pop("output_padding", None)
+    # XLA's y has a stride for each entry of x, also where a kernel is shorter.
+    least = "valid" if attempt.source.layout and "transpose" in attempt.layout.kind else 0
     found = []
     for s, p, d, _ in USUAL:
-        usual = {"stride": s, "padding": p, "dilation": d}
+        usual = {"stride": s, "padding": p or least, "dilation": d}
         found.append({**usual, **known})
     return [dict(t) for t in dict.fromkeys(tuple(x.items()) for x in found)]
 
@@ -394,8 +484,11 @@ def best(
     """The attempts, the best first. asked: the options that are handed over."""
     made: list[LayerAttempt] = []
     for attempt in attempts(sources, settings):
-        for kernel, channels in _freedoms(attempt):
-            trial = replace(attempt, kernel=kernel, channels=channels, asked=dict(asked))
+        if attempt.layout.alone and any(a.evidence.shape for a in made):
+            continue  # it takes several samples, and is judged with them
+        for kernel, channels, square in _freedoms(attempt):
+            trial = replace(
+                attempt, kernel=kernel, channels=channels, square=square, asked=dict(asked))
             trial.probe(_candidates(trial, settings))
             made.append(trial)
             if trial.evidence.worth == 5:
@@ -405,16 +498,23 @@ def best(
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
 
-def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any]]:
-    """(kernel, channels) to probe with: any, a square kernel, and what the object was made with."""
+def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
+    """(kernel, channels, square) to probe with.
+
+    Any, a square kernel, what the object was made with, and a square kernel on square images.
+    """
     d = KINDS[attempt.layout.kind]
-    yield None, None
+    yield None, None, False
     if d:
         for kernel in ((3,) * d, (2,) * d):
-            yield kernel, None
+            yield kernel, None, False
     shape = attempt.source.shapes.get("v", attempt.source.shapes.get("w"))
     if shape is not None and len(shape) == d + 2:
         axes = np.argsort(attempt.layout._weight)
         torch = tuple(shape[i] for i in axes)
-        o, c = torch[:2] if "trans" not in attempt.layout.kind else torch[1::-1]
-        yield torch[2:], (c, o)
+        G = attempt.source.options.get("groups", 1)
+        outer, inner = torch[0], torch[1] * G  # one group's channels are the weight's second axis
+        transposed = "transpose" in attempt.layout.kind
+        yield torch[2:], (outer, inner) if transposed else (inner, outer), False
+    if d > 1:
+        yield (3,) * d, None, True

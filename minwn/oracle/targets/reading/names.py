@@ -71,7 +71,8 @@ KINDS = {  # a word of a name, and the layer it stands for; "conv" alone has the
     "deconv": "conv_transpose", "transposedconv": "conv_transpose", "tconv": "conv_transpose",
     "deconvolution": "conv_transpose", "upconv": "conv_transpose",
     "convtransposed": "conv_transpose", "transposedconvolution": "conv_transpose",
-    "transposeconv": "conv_transpose",
+    "transposeconv": "conv_transpose", "conv1dtranspose": "conv_transpose1d",
+    "conv2dtranspose": "conv_transpose2d", "conv3dtranspose": "conv_transpose3d",
 }
 
 # Arguments of constructors and functions, and attributes, that are no arrays.

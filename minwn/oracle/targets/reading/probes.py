@@ -40,7 +40,8 @@ class Problem:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        return {"v": self.v, "g": self.g}
+        """v and g, new each time: code that works in place changes no problem."""
+        return {"v": self.v.copy(), "g": self.g.copy()}
 
 
 @functools.cache

@@ -217,7 +217,7 @@ def _read(
 ) -> Found:
     made, described = _sources(candidate, name, space)
     if not made:
-        raise Unreadable(name, described, _nameless(candidate))
+        raise Unreadable(name, described, _nameless(candidate), hints=_of_several(candidate))
     later = {r: f for r in ROLES[2:] if callable(f := getattr(holder, r, None))}
     found: Found | None = None
     failure: Unreadable | None = None
@@ -303,12 +303,17 @@ def _layer(
         if made and made[0].evidence.shape and made[0].source.differentiates and not made[0].order:
             said = made[0].evidence.backward_raised or "no gradient was found"
             raise Unreadable(name, described, [f"{_how(made[0])}: backward: {said}"])
-        if made and (made[0].evidence.shape or made[0].main):
+        if made and (made[0].evidence.shape or _answers_of_known_options(made[0])):
             found.append(_of_layer(made[0], name, settings))
             worth = worth or made[0].evidence.worth
         elif not found:
             raise Unreadable(name, described, _tried(made))
     return dataclasses.replace(found[0], variants=found[1:]), worth
+
+
+def _answers_of_known_options(a: LayerAttempt) -> bool:
+    """Whether it can be judged, though its y has a wrong shape."""
+    return a.evidence.raised is None and bool(a.options)
 
 
 def _chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -467,6 +472,20 @@ def _nameless(candidate: Any) -> list[str]:
         if f is not None and asked:
             lines.append(f"{f.__name__} asks for {', '.join(asked)}, which no table of names knows")
     return lines or ["its arguments are neither those of a weight norm nor of a layer"]
+
+
+def _of_several(candidate: Any) -> list[str]:
+    """What to do where several layers are in one class or function."""
+    if isinstance(candidate, Pair):
+        asked = [p.name for p in parameters(candidate.forward) or ()] if candidate.forward else []
+        found = frameworks.weights(asked)
+    else:
+        found = frameworks.several(candidate)
+    if len(found) < 2:
+        return []
+    return [f"{', '.join(found[:4])} are the weights of {len(found)} layers, and one is judged at "
+            f"a time: put each into a class or a pair of functions of its own, and name it, as "
+            f"FILE:name"]
 
 
 def _tried(made: Sequence[Attempt | LayerAttempt]) -> list[str]:

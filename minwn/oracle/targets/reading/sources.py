@@ -23,7 +23,10 @@ from .arrangement import Arrays
 from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
 from .engines import Engine, lower
 
-__all__ = ["STEP", "Answer", "Source", "at", "fresh", "get", "pulled"]
+__all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "numbers",
+           "pulled", "renewed"]
+
+ARRAYS = ("x", "v", "g", "w", "b")
 
 # The learning rate for a backward that changes the weights: a power of two, and so large that the
 # rounding of the weight is below that of the gradient in (before - after) / lr.
@@ -63,13 +66,13 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)  # of a layer, as attributes have them
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
-    layout: str = ""  # "last" where channels are last
+    layout: str = ""  # "flax" or "keras", where channels are last
     later: dict[str, Any] = field(default_factory=dict)  # jvp, double_backward, of the file
     stepped: set[str] = field(default_factory=set)  # arrays that backward itself changes
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled
     layouts: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
     settings: dict[str, Any] = field(default_factory=dict)  # form and eps, as a library has them
-    asked: dict[Any, Mapping[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
+    asked: dict[Any, dict[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
 
     @property
     def differentiates(self) -> bool:
@@ -141,23 +144,31 @@ class Source:
         holder, inputs = self.prepared(given)
         if holder is None or self.forward is None or (self.state and renewed(holder)):
             return holder, inputs
-        key = tuple(
-            (role, shape_of(x) if hasattr(x, "shape") else repr(x)) for role, x in given.items()
-        )
-        before = self.asked.get(key)
-        self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
-        if before is None and "x" not in self.takes:
-            return holder, inputs
-        try:
-            before = before or {  # of a layer, hardly two questions have the same shapes
-                role: 2 * np.flip(x) if isinstance(x, np.ndarray) else x
+        if "x" in self.takes:  # of a layer, hardly two questions have the same shapes
+            before = another(given)
+        else:
+            key = tuple(
+                (role, shape_of(x) if hasattr(x, "shape") else repr(x))
                 for role, x in given.items()
-            }
+            )
+            earlier = self.asked.get(key)
+            self.asked[key] = {role: copy.copy(x) for role, x in given.items()}
+            if earlier is None:
+                return holder, inputs
+            before = earlier
+        return self._after(before, given, inputs) or self.prepared(given)
+
+    def _after(
+        self, before: Mapping[str, Any], given: Mapping[str, Any], inputs: dict[str, Any]
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """As `prepared`, with an object that was asked something before; None where that failed."""
+        assert self.forward is not None
+        try:
             holder, earlier = self.prepared(before)
             self.forward(earlier, holder)
             self._fill(holder, given)
         except Exception:  # of that question, and not of this one
-            return self.prepared(given)
+            return None
         return holder, inputs
 
     def prepared(self, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -203,6 +214,8 @@ class Source:
         """The answer of forward, of the framework's arrays."""
         assert self.forward is not None
         holder, inputs = self.prepared(given)
+        if holder is not None and not (self.state and renewed(holder)):
+            holder, inputs = self._after(another(given), given, inputs) or self.prepared(given)
         return leaves(self.forward(inputs, holder), returned(self.forward.function))
 
     def _by_framework(self, given: Mapping[str, Any]) -> Answer:
@@ -256,7 +269,7 @@ def _kept(answer: Any, called: list[str]) -> dict[str, Any]:
         cache = next((x for key, x in answer.items() if names.is_cache(str(key))), answer)
         return kept | {"cache": cache}
     if not isinstance(answer, tuple | list) or len(answer) < 2:
-        return {"y": answer, "cache": answer}
+        return {"y": answer, "cache": answer, **{f"saved {name}": answer for name in called}}
     pull = [{"pull": x} for x in answer if inspect.isroutine(x)][:1]
     kept = dict(zip((f"saved {name}" for name in called), answer, strict=False))
     rest = answer[1:]
@@ -290,6 +303,8 @@ def at(holder: Any) -> dict[str, Path]:
     for path, name, value in _attributes(holder):
         role = names.role(name)
         role = "g" if role == "log_g" else role
+        if isinstance(value, int) and names.option(name):
+            continue  # s = 2 is a stride, and filters = 8 a size
         if role in ("v", "g", "w", "b") and role not in found and _is_array(value):
             found[role] = path
     return found
@@ -308,6 +323,11 @@ def _attributes(holder: Any) -> list[tuple[Path, str, Any]]:
         found.append(((name,), name, value) if inner is None
                      else ((name, inner), name, getattr(value, inner)))
     return found
+
+
+def numbers(holder: Any) -> list[Path]:
+    """The paths of all arrays among an object's attributes."""
+    return [path for path, _, value in _attributes(holder) if _is_array(value) and np.ndim(value)]
 
 
 def _is_array(x: Any) -> bool:
@@ -349,6 +369,11 @@ def _steps(
 def renewed(holder: Any) -> bool:
     """Whether weights change by a method of the object, which may renew what forward keeps."""
     return any(callable(getattr(holder, name, None)) for name in names.RENEW)
+
+
+def another(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A question of the same shapes, with other numbers in every array, of any framework."""
+    return {role: 1 - 2 * x if role in ARRAYS else x for role, x in given.items()}
 
 
 def fresh(holder: Any) -> Callable[[Mapping[str, Any]], Any]:

@@ -153,7 +153,7 @@ class Attempt:
         given = self._given(p.arrays)
         alone = self.source.forward is None
         try:
-            answer = self.source.ask(given, p.w_bar)[1]
+            answer = self.source.ask(given, p.w_bar.copy())[1]
         except probes.FAILURES as error:
             said = f"{type(error).__name__}: {error}"
             return Evidence(said if alone else None, truth, shape, backward_raised=said)
@@ -181,7 +181,8 @@ class Attempt:
             (p.v, p.g, 2 * p.w_bar, 2, 2), (p.v, 2 * p.g, p.w_bar, 2, 1),
             (2 * p.v, p.g, p.w_bar, 0.5, 1),
         ):
-            answer = self.source.ask(self._given({"v": v, "g": g}), w_bar)[1]
+            arrays = {"v": np.array(v), "g": np.array(g)}
+            answer = self.source.ask(self._given(arrays), np.array(w_bar))[1]
             assert answer is not None
             pairs = [(self.order.get("v"), v_bar, by_v), (self.order.get("g"), g_bar, by_g)]
             found += all(

@@ -8,17 +8,17 @@ from minwn.oracle.targets.reading import Unreadable
 from minwn.oracle.targets.target import TargetError
 
 from .wild_functions import FUNCTIONS
-from .wild_layers import JAX, LAYERS, TORCH
+from .wild_layers import JAX, KERAS, LAYERS, TORCH
 
 
 @pytest.fixture
 def judged(tmp_path):
     """The report on a text."""
 
-    def judged(text, **hints):
+    def judged(text, options=None, **hints):
         path = tmp_path / "theirs.py"
         path.write_text(text)
-        return oracle.read(str(path), **hints).check()
+        return oracle.read(str(path), **hints).check(**(options or {}))
 
     return judged
 
@@ -88,8 +88,19 @@ def test_what_is_written_with_jax(judged, name):
     pytest.importorskip("equinox")
     report = judged(JAX[name][0])
     assert (report.verdict, report.dtype) == ("PASS", "float32")
+    few = {"options": {"groups": ("generic",)}}  # each shape is compiled, twice, in 0.1 s
     for _, i in mistakes({name: JAX[name]}):
-        assert judged(with_mistake(JAX, name, i)).verdict == "FAIL"
+        assert judged(with_mistake(JAX, name, i), **few).verdict == "FAIL"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KERAS)
+def test_what_is_written_with_keras(judged, name, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    pytest.importorskip("keras")
+    assert judged(KERAS[name][0]).verdict == "PASS"
+    for _, i in mistakes({name: KERAS[name]}):
+        assert judged(with_mistake(KERAS, name, i)).verdict == "FAIL"
 
 
 # ---- how it was read ----------------------------------------------------------------------------
@@ -124,6 +135,55 @@ def test_a_layer_states_where_its_options_and_gradients_are(judged):
 def test_a_layer_that_takes_options_is_judged_with_several(judged):
     report = judged(LAYERS["a_configurable_convolution"][0])
     assert sum("judged as well with" in note for note in report.notes) == 3
+
+
+def test_what_takes_several_samples_is_never_asked_for_one_at_a_time(judged):
+    text = LAYERS["columns_are_samples"][0]
+    assert "each is asked alone" not in judged(text).notes[0]
+    summed = "np.sum(dZ, axis=1, keepdims=True)"
+    assert summed in text
+    report = judged(text.replace(summed, "dZ"))  # right for one sample, and wrong for two
+    assert report.verdict == "FAIL", report
+    assert "each is asked alone" in judged(LAYERS["one_image_at_a_time"][0]).notes[0]
+
+
+IN_PLACE = """import numpy as np
+
+def fwd(v, g):
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    v /= n
+    v *= g
+    return v
+
+def bwd(v, g, dw):
+    n = np.sqrt((v * v).sum(axis=1, keepdims=True))
+    dg = (dw * v).sum(axis=1, keepdims=True) / n
+    return g / n * (dw - dg * v / n), dg
+"""
+
+
+def test_the_numbers_of_functions_that_work_in_place_are_judged(judged):
+    faults = ["mutates_input", "aliases_input"]
+    assert [d.id for d in judged(IN_PLACE).diagnosis] == faults
+    wrong = IN_PLACE.replace("(dw - dg * v / n)", "dw")
+    assert [d.id for d in judged(wrong).diagnosis] == [*faults, "no_projection"]
+
+
+def test_a_layer_that_works_in_place_is_judged(judged):
+    text = """def forward(x, w, b):
+    x = x @ w.T
+    x += b
+    return x
+
+def backward(x, w, b, dout):
+    db = dout.sum(0)
+    dw = dout.T @ x
+    dout *= 2
+    return dout @ w / 2, dw, db
+"""
+    assert [d.id for d in judged(text).diagnosis] == ["mutates_input"]
+    wrong = judged(text.replace("dout.sum(0)", "dout.sum()"))
+    assert [d.id for d in wrong.diagnosis] == ["mutates_input", "b_bar_scalar"]
 
 
 # ---- what may be permuted, and what never -------------------------------------------------------
@@ -236,6 +296,25 @@ def test_a_weight_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
     wrong = KEEPS_LAYER.replace("self.x, self.Wt = x, self.W.T", (
         "self.x = x\n        if self.Wt is None:\n            self.Wt = self.W.T.copy()"))
     assert judged(wrong).verdict == "FAIL"
+
+
+def test_an_input_that_a_layer_keeps_from_its_first_call_is_no_pass(judged):
+    line = "self.x, self.Wt = x, self.W.T"
+    wrong = KEEPS_LAYER.replace(line, "self.Wt = self.W.T\n        if not hasattr(self, 'x'):\n"
+                                      "            self.x = x")
+    assert wrong != KEEPS_LAYER
+    assert judged(wrong).verdict == "FAIL"
+
+
+def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
+    text = LAYERS["a_stride_that_is_called_s"][0]
+    sizes = "(h + 2*self.p - f) // self.s + 1, (w + 2*self.p - f2) // self.s + 1"
+    wrong = text.replace(f"ho, wo = {sizes}", "ho = wo = (h + 2*self.p - f) // self.s + 1")
+    assert "square_assumed" in [d.id for d in judged(wrong).diagnosis]
+    line = "m, h, w, c = a_in.shape"
+    report = judged(text.replace(line, f"{line}\n        assert h == w"))
+    assert report.verdict == "PASS"
+    assert any(name == "forward" for name, _ in report.skipped)
 
 
 def test_the_side_of_a_padding_is_never_fitted(judged):

@@ -139,6 +139,58 @@ def test_a_name_that_is_no_identifier_has_an_adapter_too(run, tmp_path):
     assert run("own.py")[0] == 0
 
 
+TWO_LAYERS = {
+    "W1, W2": """import numpy as np
+
+class MLP:
+    def __init__(self, n_in, n_hidden, n_out):
+        self.W1, self.b1 = np.random.randn(n_in, n_hidden), np.zeros(n_hidden)
+        self.W2, self.b2 = np.random.randn(n_hidden, n_out), np.zeros(n_out)
+
+    def forward(self, x):
+        self.x = x
+        self.h = np.maximum(0, x @ self.W1 + self.b1)
+        return self.h @ self.W2 + self.b2
+
+    def backward(self, dout):
+        self.dW2, self.db2 = self.h.T @ dout, dout.sum(0)
+        dh = dout @ self.W2.T * (self.h > 0)
+        self.dW1, self.db1 = self.x.T @ dh, dh.sum(0)
+        return dh @ self.W1.T
+""",
+    "W1, W2 ": """import numpy as np
+def forward(x, W1, b1, W2, b2):
+    h = np.maximum(0, x @ W1 + b1)
+    return h @ W2 + b2, (x, h)
+def backward(dout, cache, W1, W2):
+    x, h = cache
+    dh = dout @ W2.T * (h > 0)
+    return dh @ W1.T, x.T @ dh, dh.sum(0), h.T @ dout, dout.sum(0)
+""",
+    "fc1.weight, fc2.weight": """import torch
+from torch import nn
+
+class MLP(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.fc1 = nn.Linear(in_features, hidden)
+        self.fc2 = nn.Linear(hidden, out_features)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(x)))
+""",
+}
+
+
+@pytest.mark.parametrize("found", TWO_LAYERS)
+def test_two_layers_in_one_are_refused_with_a_hint(run, found):
+    if "torch" in TWO_LAYERS[found]:
+        pytest.importorskip("torch")
+    code, out, _ = run("theirs.py", theirs=TWO_LAYERS[found])
+    assert (code, out.split()[0]) == (2, "REFUSED")
+    assert f"{found.strip()} are the weights of 2 layers" in " ".join(out.split())
+
+
 HINTS = {
     "--ranks 4": ({"ranks": (2,)}, FUNCTIONS["kernels_of_rank_four"][0]),
     "--dtype float32": (

@@ -537,6 +537,204 @@ def conv_forward(x, w, b, conv_param):
 def conv_backward(dout, cache):
     raise NotImplementedError
 """, [("dout.sum(0)", "dout.sum(0) / len(dout)"), ("dout @ w.T", "dout @ abs(w.T)")]),
+    "arguments_of_its_base": (NP + """
+class Base:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_in, n_out)
+        self.b = np.zeros(n_out)
+
+class Linear(Base):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.calls = 0
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        self.db = dout.sum(0)
+        return dout @ self.W.T
+""", [
+      ("self.x.T @ dout",
+       "self.x.T @ dout / len(dout)"),
+      ("dout.sum(0)",
+       "dout.sum()"),
+    ]),
+    "a_bias_as_the_last_row": (NP + """
+class Dense:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_in + 1, n_out)
+
+    def forward(self, x):
+        self.x = np.hstack([x, np.ones((len(x), 1))])
+        return self.x @ self.W
+
+    def backward(self, dout):
+        self.dW = self.x.T @ dout
+        return dout @ self.W[:-1].T
+""", [
+      ("self.dW = self.x.T @ dout",
+       "self.dW = self.x.T @ dout / len(dout)"),
+      ("np.ones((len(x), 1))",
+       "-np.ones((len(x), 1))"),
+      ("return dout @ self.W[:-1].T",
+       "return dout @ self.W.T"),
+      ("return dout @ self.W[:-1].T",
+       "return dout @ self.W[1:].T"),
+    ]),
+    "a_bias_as_the_last_row_of_functions": (NP + """
+def forward(x, W):
+    xb = np.hstack([x, np.ones((len(x), 1))])
+    return xb @ W, (xb, W)
+
+def backward(dout, cache):
+    xb, W = cache
+    return dout @ W[:-1].T, xb.T @ dout
+""", [
+      ("xb.T @ dout",
+       "xb.T @ dout + 0.01 * W"),
+      ("W[:-1].T",
+       "abs(W[:-1].T)"),
+    ]),
+    "one_image_at_a_time": (NP + """
+class Conv:
+    def __init__(self, in_channels, out_channels, kernel_size):
+        self.W = np.random.randn(out_channels, in_channels, kernel_size, kernel_size)
+        self.b = np.zeros(out_channels)
+        self.k = kernel_size
+
+    def forward(self, x):
+        c, h, w = x.shape
+        k = self.k
+        self.x = x
+        y = np.zeros((len(self.W), h - k + 1, w - k + 1))
+        for i in range(h - k + 1):
+            for j in range(w - k + 1):
+                y[:, i, j] = np.tensordot(self.W, x[:, i:i + k, j:j + k], 3) + self.b
+        return y
+
+    def backward(self, dy):
+        k = self.k
+        self.dW, dx = np.zeros_like(self.W), np.zeros_like(self.x)
+        for i in range(dy.shape[1]):
+            for j in range(dy.shape[2]):
+                self.dW += dy[:, i, j][:, None, None, None] * self.x[:, i:i + k, j:j + k]
+                dx[:, i:i + k, j:j + k] += np.tensordot(dy[:, i, j], self.W, 1)
+        self.db = dy.sum((1, 2))
+        return dx
+""", [
+      ("dx[:, i:i + k, j:j + k] +=",
+       "dx[:, i:i + k, j:j + k] ="),
+      ("self.db = dy.sum((1, 2))",
+       "self.db = dy.mean((1, 2))"),
+      ("self.dW += dy",
+       "self.dW = dy"),
+    ]),
+    "one_vector_at_a_time": (NP + """
+def forward(x, W, b):
+    assert x.ndim == 1
+    return W @ x + b
+
+def backward(dy, x, W, b):
+    return W.T @ dy, np.outer(dy, x), dy
+""", [
+      ("np.outer(dy, x)",
+       "np.outer(dy, dy @ W)"),
+      ("W.T @ dy",
+       "W.T @ abs(dy)"),
+    ]),
+    "one_column_at_a_time": (NP + """
+class Layer:
+    def __init__(self, n_in, n_out):
+        self.W = np.random.randn(n_out, n_in)
+        self.b = np.zeros((n_out, 1))
+
+    def forward(self, x):
+        self.x = x.reshape(-1, 1)
+        return self.W @ self.x + self.b
+
+    def backward(self, grad):
+        self.dW = grad @ self.x.T
+        self.db = grad
+        return self.W.T @ grad
+""", [
+      ("self.db = grad",
+       "self.db = 2 * grad"),
+      ("return self.W.T @ grad",
+       "return self.W.T @ self.b"),
+    ]),
+    "a_stride_that_is_called_s": (NP + """
+class Conv:
+    def __init__(self, n_filters, f, n_channels, s=2, p=0):
+        self.W = np.random.randn(n_filters, f, f, n_channels)
+        self.b = np.zeros(n_filters)
+        self.s, self.p = s, p
+
+    def forward(self, a_in):
+        self.a_in = a_in
+        m, h, w, c = a_in.shape
+        n, f, f2, _ = self.W.shape
+        pad = np.pad(a_in, ((0, 0), (self.p, self.p), (self.p, self.p), (0, 0)))
+        ho, wo = (h + 2*self.p - f) // self.s + 1, (w + 2*self.p - f2) // self.s + 1
+        z = np.empty((m, ho, wo, n))
+        for i in range(ho):
+            for j in range(wo):
+                win = pad[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]
+                z[:, i, j, :] = np.tensordot(win, self.W, axes=([1, 2, 3], [1, 2, 3])) + self.b
+        return z
+
+    def backward(self, dz):
+        n, f, f2, _ = self.W.shape
+        pad = np.pad(self.a_in, ((0, 0), (self.p, self.p), (self.p, self.p), (0, 0)))
+        dpad = np.zeros_like(pad)
+        self.dW = np.zeros_like(self.W)
+        for i in range(dz.shape[1]):
+            for j in range(dz.shape[2]):
+                sl = np.s_[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]
+                self.dW += np.tensordot(dz[:, i, j], pad[sl], axes=(0, 0))
+                dpad[sl] += np.tensordot(dz[:, i, j], self.W, axes=(1, 0))
+        self.db = dz.sum(axis=(0, 1, 2))
+        h, w = self.a_in.shape[1:3]
+        return dpad[:, self.p:self.p+h, self.p:self.p+w]
+""", [
+      ("dz.sum(axis=(0, 1, 2))", "dz.mean(axis=(0, 1, 2))"),
+      ("sl = np.s_[:, i*self.s:i*self.s+f, j*self.s:j*self.s+f2, :]",
+       "sl = np.s_[:, i:i+f, j:j+f2, :]"),
+      ("dpad[sl] +=", "dpad[sl] ="),
+    ]),
+    "one_kernel_for_each_channel": (NP + """
+class DepthwiseConv2d:
+    def __init__(self, channels, kernel_size, stride=1):
+        self.weight = np.random.randn(channels, 1, kernel_size, kernel_size)
+        self.bias = np.zeros(channels)
+        self.stride, self.groups = stride, channels
+
+    def forward(self, x):
+        self.x = x
+        k, s = self.weight.shape[2], self.stride
+        ho, wo = (x.shape[2] - k) // s + 1, (x.shape[3] - k) // s + 1
+        y = np.zeros((len(x), x.shape[1], ho, wo))
+        for i in range(ho):
+            for j in range(wo):
+                y[:, :, i, j] = (x[:, :, i*s:i*s+k, j*s:j*s+k] * self.weight[:, 0]).sum((2, 3))
+        return y + self.bias[None, :, None, None]
+
+    def backward(self, dy):
+        k, s = self.weight.shape[2], self.stride
+        dx, dw = np.zeros_like(self.x), np.zeros_like(self.weight)
+        for i in range(dy.shape[2]):
+            for j in range(dy.shape[3]):
+                d = dy[:, :, i, j][:, :, None, None]
+                dx[:, :, i*s:i*s+k, j*s:j*s+k] += d * self.weight[:, 0]
+                dw[:, 0] += (d * self.x[:, :, i*s:i*s+k, j*s:j*s+k]).sum(0)
+        self.dweight, self.dbias = dw, dy.sum((0, 2, 3))
+        return dx
+""", [
+      ("*s+k] += d * self.weight[:, 0]", "*s+k] = d * self.weight[:, 0]"),
+      ("dw[:, 0] +=", "dw[:, 0] ="),
+    ]),
 }
 
 TORCH = {
@@ -619,6 +817,50 @@ def weight_norm_backward(grad, v, g):
     return g / n * (grad - grad_g * v / n), grad_g
 """, [("grad_g * v / n)", "grad_g * v)"), ("return g / n", "return 1 / n")]),
 }
+TORCH["arguments_of_its_base"] = ("""import torch
+from torch import nn
+import torch.nn.functional as F
+
+class WNConv2d(nn.Conv2d):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.g = nn.Parameter(self.weight.detach().flatten(1).norm(dim=1))
+
+    def forward(self, x):
+        w = self.weight * (self.g / self.weight.flatten(1).norm(dim=1))[:, None, None, None]
+        return F.conv2d(x, w, self.bias, self.stride, self.padding, self.dilation, self.groups)
+""", [
+    ("self.bias, self.stride", "self.bias, 1"),
+    ("self.weight.flatten(1).norm(dim=1))[", "self.weight.norm())["),
+])
+TORCH["a_class_of_tensors"] = ("""import torch
+
+class Dense:
+    def __init__(self, in_features, out_features):
+        self.v, self.g = torch.randn(out_features, in_features), torch.ones(out_features, 1)
+        self.b, self.w = torch.zeros(out_features), None
+
+    def forward(self, x):
+        self.w = self.g * self.v / self.v.norm(dim=1, keepdim=True)
+        return x @ self.w.T + self.b
+""", [("        self.w = self.g", "        self.w = self.w if self.w is not None else self.g")])
+TORCH["a_module_that_keeps_nothing"] = (TORCH["torch_module"][0], [
+    ("n = self.weight_v.norm(dim=1)", """if not hasattr(self, "n"):
+            self.n = self.weight_v.norm(dim=1)
+        n = self.n"""),
+    ("n = self.weight_v.norm(dim=1)", """n = getattr(self, "n", self.weight_v.detach().norm(dim=1))
+        self.n = n"""),
+    ("        return F", """        if getattr(self, "direction", None) is None:
+            self.direction = self.weight_v / n[:, None]
+            return F.linear(x, self.weight_g[:, None] * self.direction, self.bias)
+        return F.linear(x, self.weight_g[:, None] * self.direction, self.bias)
+        return F"""),
+    ("    def forward(self, x):\n        n = self.weight_v.norm(dim=1)",
+     """        self.n = self.weight_v.detach().norm(dim=1)
+
+    def forward(self, x):
+        n = self.n"""),
+])
 JAX = {
     "flax_linen": ("""from flax import linen as nn
 import jax.numpy as jnp
@@ -633,6 +875,21 @@ class WNDense(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return x @ (kernel / jnp.linalg.norm(kernel, axis=0) * scale) + bias
 """, [("jnp.linalg.norm(kernel, axis=0)", "jnp.linalg.norm(kernel)"), ("+ bias", "+ 2 * bias")]),
+    "flax_transposed": ("""from flax import linen as nn
+from jax import lax
+
+class ConvTranspose(nn.Module):
+    features: int
+    kernel_size: int = 3
+    stride: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return lax.conv_transpose(x, kernel, (self.stride,) * 2, "VALID") + bias
+""", [("(x, kernel,", "(x, kernel[::-1, ::-1],"), ("+ bias", "+ 2 * bias")]),
     "flax_nnx": ("""from flax import nnx
 import jax
 import jax.numpy as jnp
@@ -668,4 +925,58 @@ class Linear(eqx.Module):
 def weight_norm(v, g):
     return g[:, None] * v / jnp.sqrt((v * v).sum(1, keepdims=True))
 """, [("jnp.sqrt((v * v).sum(1, keepdims=True))", "(v * v).sum(1, keepdims=True)")]),
+}
+
+KERAS_HEAD = """import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+from keras import ops
+
+"""
+KERAS = {
+    "keras_dense": (KERAS_HEAD + """
+class WNDense(keras.layers.Layer):
+    def __init__(self, units):
+        super().__init__()
+        self.units = units
+
+    def build(self, input_shape):
+        self.v = self.add_weight(shape=(input_shape[-1], self.units), name="v")
+        self.g = self.add_weight(shape=(self.units,), initializer="ones", name="g")
+        self.bias = self.add_weight(shape=(self.units,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        w = self.v * (self.g / ops.sqrt(ops.sum(self.v * self.v, axis=0)))
+        return ops.matmul(x, w) + self.bias
+""", [("self.g / ops", "1 / ops"),
+      ("ops.sum(self.v * self.v, axis=0)", "ops.sum(self.v * self.v)")]),
+    "keras_conv2d": (KERAS_HEAD + """
+class MyConv2D(keras.layers.Layer):
+    def __init__(self, filters, kernel_size, strides=1):
+        super().__init__()
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+
+    def build(self, input_shape):
+        k = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
+        self.kernel = self.add_weight(shape=(*k, input_shape[-1], self.filters), name="kernel")
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return ops.conv(x, self.kernel, strides=self.strides, padding="valid") + self.bias
+""", [("+ self.bias", "- self.bias"), ("self.kernel, s", "self.kernel[::-1], s")]),
+    "keras_conv2d_transpose": (KERAS_HEAD + """
+class Conv2DTranspose(keras.layers.Layer):
+    def __init__(self, filters, kernel_size, strides=2):
+        super().__init__()
+        self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
+
+    def build(self, input_shape):
+        k = self.kernel_size if isinstance(self.kernel_size, tuple) else (self.kernel_size,) * 2
+        self.kernel = self.add_weight(shape=(*k, self.filters, input_shape[-1]), name="kernel")
+        self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
+
+    def call(self, x):
+        return ops.conv_transpose(x, self.kernel, strides=self.strides, padding="valid") + self.bias
+""", [("+ self.bias", "+ 2 * self.bias"),
+      ("self.kernel, s", "self.kernel[::-1, ::-1], s")]),
 }
