@@ -97,7 +97,8 @@ def transpose(
 
 def forward_of(x: Any, w: Any, b: Any, shape: dict[str, Any]) -> Any:
     """`forward` for options that `geometry` has read."""
-    _check_channels(x, w, b, x.shape[1], w.shape[1] * shape["groups"], w.shape[0])
+    channels, (outputs, each, *_) = x.shape[1], w.shape
+    _check_channels(x, w, b, channels, each * shape["groups"], outputs)
     return conv(x, w, b, **shape)
 
 

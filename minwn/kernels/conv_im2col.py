@@ -16,8 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from operator import mul
+from typing import Any
 
-from ..backend import Array, namespace
+from ..backend import Array, Namespace, namespace
 from ..ops.window import taps
 from .channels import along, channels_last, second
 from .conv_windows import Place, Problem, Shape, blocks
@@ -33,12 +34,12 @@ class Im2col:
 
     def conv(self, p: Problem, x: Array, w: Array, b: Array | None) -> Array:
         """dT/dy + b.   (n, c, *size), (o, c/groups, *kernel) -> (n, o, *out)"""
-        y = namespace(x).empty((p.n, *p.out, p.o), dtype=x.dtype)
-        rows = self._rows(p, w)
+        xp, rows = namespace(x), self._rows(p, w)
+        y = xp.empty((p.n, *p.out, p.o), dtype=x.dtype)
         for at, cols in self._windows(p, x):
             part = y[at]
             # (g, p, ck), (g, ck, o) -> (g, p, o)
-            namespace(x).matmul(cols, rows, out=_by_group(part, p))
+            xp.matmul(cols, rows, out=_by_group(part, p))
             if b is not None:
                 part += b
         return second(y)
@@ -49,7 +50,7 @@ class Im2col:
         x = xp.empty((p.n, p.c, *p.size) if self.first else (p.n, *p.size, p.c), dtype=y.dtype)
         x = x if self.first else second(x)
         for block in blocks(p, max(p.c * p.taps, p.o)):
-            z = self._zeros(p, block.n, y)
+            z = self._zeros(p, block.n, xp, y.dtype)
             for tile in block.tiles:
                 cols = self._columns(p, _by_group(y[tile.at], p), rows, tile.shape)
                 near = z[tile.near]
@@ -73,12 +74,12 @@ class Im2col:
             return total.reshape(p.o, each, *p.kernel)
         return xp.ascontiguousarray(second(total.reshape(p.o, *p.kernel, each)))
 
-    def _zeros(self, p: Problem, n: int, like: Array) -> Array:
+    def _zeros(self, p: Problem, n: int, xp: Namespace, dtype: Any) -> Array:
         """(g, c/g, n, *padded), with channels first or last in memory"""
-        xp, each = namespace(like), p.c // p.groups
+        each = p.c // p.groups
         if self.first:
-            return xp.zeros((p.groups, each, n, *p.padded), dtype=like.dtype)
-        z = xp.zeros((p.groups, n, *p.padded, each), dtype=like.dtype)
+            return xp.zeros((p.groups, each, n, *p.padded), dtype=dtype)
+        z = xp.zeros((p.groups, n, *p.padded, each), dtype=dtype)
         return z.transpose(0, -1, *range(1, z.ndim - 1))
 
     def _rows(self, p: Problem, w: Array) -> Array:
@@ -113,7 +114,7 @@ class Im2col:
             z = x[block.examples].reshape(block.n, p.groups, each, *p.size)
             z = z.transpose(1, 2, 0, *range(3, d + 3))
             if copied:
-                z, bare = self._zeros(p, block.n, x), z
+                z, bare = self._zeros(p, block.n, xp, x.dtype), z
                 z[(..., *p.inside)] = bare
             group, channel, example, *axes = z.strides
             steps = (
