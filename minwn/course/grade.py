@@ -310,7 +310,7 @@ def _child(path: str, timeout: float) -> None:
             judge.say({"problem": f"{UNREADABLE} ({type(error).__name__})"})
         break
     errors = [
-        {"cell": origin[index], "message": plain(f"{output.ename}: {output.evalue}")}
+        {"cell": origin[index], "message": plain(f"{output.ename}: {output.evalue}".removesuffix(": "))}
         for index, cell in enumerate(found.cells)
         for output in cell.get("outputs", ())
         if output.output_type == "error" and origin[index] >= 0
