@@ -121,7 +121,8 @@ class _Parser(argparse.ArgumentParser):
 def _filled(text: str, columns: int) -> str:
     """The text with lines at the margin joined and broken anew; indented lines stay."""
     lines: list[str] = []
-    for prose, run in groupby(text.splitlines(), lambda line: line[:1] not in ("", " ")):
+    for prose, found in groupby(text.splitlines(), lambda line: line[:1] not in ("", " ")):
+        run = list(found)
         lines += textwrap.wrap(" ".join(run), columns, break_on_hyphens=False) if prose else run
     return "\n".join(lines)
 

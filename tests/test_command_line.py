@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -316,7 +317,7 @@ def test_lines_fit_the_terminal(words, columns, place):
 def test_the_prose_of_a_help_is_broken_at_the_edge_only(columns, place):
     _, text = screen(["check", "--help"], place, columns)
     end = text[text.index("Files and modules run"):].splitlines()
-    for line, following in zip(end, end[1:], strict=False):
+    for line, following in itertools.pairwise(end):
         if line and following:
             assert len(line) + 1 + len(following.split()[0]) > columns - 2, line
 

@@ -131,7 +131,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     layers.add_argument(
         "--plain-weight", action="store_true", help="a program takes w, and not v and g"
     )
-    parser.add_argument("--groups", type=_groups, help=f"of cases, as dyadic,range: {', '.join(GROUPS)}")
+    parser.add_argument(
+        "--groups", type=_groups, help=f"of cases, as dyadic,range: {', '.join(GROUPS)}"
+    )
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="declare a difference by its id; it does not fail",
