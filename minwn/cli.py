@@ -119,7 +119,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _filled(text: str, columns: int) -> str:
-    """The text with lines at the margin joined and broken anew; indented lines stay."""
+    """The text with lines at the margin joined, and broken to fit; indented lines stay."""
     lines: list[str] = []
     for prose, found in groupby(text.splitlines(), lambda line: line[:1] not in ("", " ")):
         run = list(found)
