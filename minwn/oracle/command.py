@@ -379,10 +379,13 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
             return
         stack.enter_context(child)
     except Unreadable as error:
+        refusal = refused(error)
         if args.adapter is not None:
             text = error.adapter.replace("OUT.py", args.adapter)
             Path(args.adapter).write_text(text, encoding="utf-8")
-        refusal = refused(error)
+            notes = [note for note in refusal.notes if not note.startswith("--adapter")]
+            done = f"{args.adapter} is written: fill in what it marks; minwn check {args.adapter}"
+            refusal = replace(refusal, notes=[*notes, done])
         yield Job(refusal.name, lambda: refusal)
         return
     except (NotLoaded, Lost) as error:
