@@ -13,14 +13,16 @@ import argparse
 import importlib
 import re
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import groupby
 from typing import NoReturn
 
 from . import __version__
 from .outputs import claim_all, named
-from .terminal import Progress, streams
+from .terminal import Progress, streams, width
 from .validation import did_you_mean
 
 __all__ = ["main"]
@@ -98,11 +100,31 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message)
         unknown = re.match(r"unrecognized arguments: .*?(--[\w-]+)", message)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and message.endswith(
+                f"are required: {action.metavar}"
+            ):
+                message = f"{action.metavar} is missing: {', '.join(action.choices)}"
+                message += f"; {self.prog} --help describes them"
         if choice:
             message += did_you_mean(choice[1], re.findall(r"[^\s',]+", choice[2]))
         elif unknown:
             message += did_you_mean(unknown[1], _options(self.chosen or self))
         super().error(message)
+
+    def format_help(self) -> str:
+        """The help, with the prose of its epilog in paragraphs that fit."""
+        self.epilog = self.epilog and _filled(self.epilog, min(width(), 100) - 2)
+        return super().format_help()
+
+
+def _filled(text: str, columns: int) -> str:
+    """The text with lines at the margin joined, and broken to fit; indented lines stay."""
+    lines: list[str] = []
+    for prose, found in groupby(text.splitlines(), lambda line: line[:1] not in ("", " ")):
+        run = list(found)
+        lines += textwrap.wrap(" ".join(run), columns, break_on_hyphens=False) if prose else run
+    return "\n".join(lines)
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

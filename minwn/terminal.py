@@ -247,13 +247,25 @@ def coloured(text: str, good: bool) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], *, indent: str = "  ") -> str:
-    """Rows of words in columns, the first to the left, the others to the right."""
+    """Rows of words in columns, the first to the left, the others to the right.
+
+    Four columns or more that are too wide for the terminal come in parts, the first column in each.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    room = width() if getattr(sys.stdout, "fits", False) and len(widths) > 3 else sys.maxsize
+    parts: list[list[int]] = [[]]
+    left = room
+    for i, wide in enumerate(widths[1:], 1):
+        left -= 2 + wide
+        if left < len(indent) + widths[0] and parts[-1]:
+            parts.append([])
+            left = room - 2 - wide
+        parts[-1].append(i)
     lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append((indent + "  ".join(cells)).rstrip())
+    for part in parts:
+        for row in rows:
+            cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in part)]
+            lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
 
 

@@ -158,6 +158,8 @@ def did_you_mean(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str
 
 def absent(path: str | os.PathLike[str], what: str = "file") -> str:
     """ "mine.pi: there is no such file; did you mean 'mine.py'?", for a path as it was given."""
+    if os.path.isdir(path):
+        return f"{os.fspath(path)}: this is a folder; name the files in it"
     try:
         others = os.listdir(os.path.dirname(path) or ".")
     except OSError:

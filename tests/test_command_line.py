@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from minwn import cli
+from minwn import cli, terminal
 
 ROOT = Path(cli.__file__).parents[1]
 WRONG = """
@@ -149,6 +150,29 @@ def test_what_was_meant(words, meant, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     assert cli.main(words) == 2
     assert re.search(rf"did you mean '?{re.escape(meant)}'?\?", "".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize(
+    ("words", "names"), [([], ("check", "doctor")), (["vectors"], ("export", "verify")),
+                         (["tutorials"], ("copy", "html"))],
+)
+def test_half_a_command_is_told_what_may_follow(words, names, capsys):
+    assert cli.main(words) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{' '.join(['minwn', *words])} --help describes them" in said
+    for name in names:
+        assert f" {name}" in said.partition("error:")[2]
+
+
+@pytest.mark.parametrize("words", [["grade", "."], ["check", "./"], ["convert", "in.npz", "."]])
+def test_a_folder_is_not_said_to_be_missing(words, place, monkeypatch, capsys):
+    if words[0] == "grade":
+        pytest.importorskip("nbclient", reason="notebooks are run with nbclient")
+    monkeypatch.chdir(place)
+    assert cli.main([*words, "--to", "plain"] if words[0] == "convert" else words) == 2
+    said = capsys.readouterr().err
+    assert "no such file" not in said
+    assert "did you mean" not in said
 
 
 @pytest.mark.parametrize(
@@ -287,6 +311,30 @@ def test_lines_fit_the_terminal(words, columns, place):
         line = line.rpartition("\r")[2]
         assert len(line) <= columns or len(line.split()) == 1, line
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_the_prose_of_a_help_is_broken_at_the_edge_only(columns, place):
+    _, text = screen(["check", "--help"], place, columns)
+    end = text[text.index("Files and modules run"):].splitlines()
+    for line, following in itertools.pairwise(end):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > columns - 2, line
+
+
+@pytest.mark.parametrize("room", [30, 40, 45, 46])
+def test_a_table_that_is_too_wide_comes_in_parts_with_the_first_column(room, monkeypatch):
+    rows = [("a rule", "first order", "second", "laws", "80 digits"), ("x", "1", "2", "3", "4")]
+    whole = terminal.columns(rows)
+    monkeypatch.setattr(sys.stdout, "fits", True, raising=False)
+    monkeypatch.setenv("COLUMNS", str(room))
+    lines = terminal.columns(rows).splitlines()
+    assert all(len(line) <= room for line in lines)
+    assert "".join(lines[1::2]).split().count("x") == len(lines) // 2
+    for head, number in zip(rows[0][1:], rows[1][1:], strict=True):
+        (i,) = (i for i, line in enumerate(lines) if head in line)
+        assert lines[i + 1][lines[i].index(head) + len(head) - 1] == number
+    assert (terminal.columns(rows) == whole) == (room == 46)
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])

@@ -310,10 +310,11 @@ def _child(path: str, timeout: float) -> None:
             judge.say({"problem": f"{UNREADABLE} ({type(error).__name__})"})
         break
     errors = [
-        {"cell": origin[index], "message": plain(f"{output.ename}: {output.evalue}")}
+        {"cell": origin[index], "message": plain(": ".join(filter(None, said)))}
         for index, cell in enumerate(found.cells)
         for output in cell.get("outputs", ())
         if output.output_type == "error" and origin[index] >= 0
+        for said in [(output.ename, output.evalue)]
     ]
     errors += [{"cell": origin[index], "message": text} for index, text in dead.items()]
     judge.say({"errors": sorted(errors, key=lambda error: error["cell"])})

@@ -40,7 +40,8 @@ EXAMPLES = """examples:
   weight norm for the layers of a plain model:
     minwn convert plain.pt model.npz --from plain --to parametrization --normalise 'decoder.*'
 
-exit codes: 0 converted, 1 this file cannot be, 2 a wrong command or a missing package
+exit codes: 0 converted, 1 what is in the file cannot be converted, 2 a wrong command line or a
+missing package
 """
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

@@ -111,7 +111,7 @@ def folding(state: Mapping[str, Any], source: str, options: Options) -> Conversi
     located, plain = renamed(old, options.rename), plain_name(arrays, source, exclude)
     plain = {new: _moved(plain[p], p, new) for p, new in zip(old, located, strict=True)}
     pairs = [p for p, keys in located.items() if len(keys) == 2]
-    chosen = _chosen(options.names, pairs, located, "is normalised")
+    chosen = _chosen(options.names, pairs, located, "parameter that is normalised")
     settings = Settings(arrays, located, options)
     result, dtype = Conversion(kinds=settings.kinds), options.dtype
     for p, keys in located.items():
@@ -138,7 +138,7 @@ def splitting(state: Mapping[str, Any], target: str, options: Options) -> Conver
     located = renamed(locate(arrays, target, exclude), options.rename)
     names, dtype = options.names, options.dtype
     weights = [p for p, keys in located.items() if _is_weight(p, arrays[keys[0]], names)]
-    chosen = _chosen(names, weights, located, "is a weight with two axes or more")
+    chosen = _chosen(names, weights, located, "weight with two axes or more")
     wanted = names_of(options.like, target)
     settings = Settings(arrays, located, options, wanted)
     leaves = {p: leaf_of(keys[0]) for p, keys in located.items()} if target == "flax" else {}
@@ -191,7 +191,7 @@ def _chosen(names: Any, fit: list[str], located: Mapping[str, Any], what: str) -
         these = {p for p in fit if fnmatchcase(p, pattern) or fnmatchcase(layer_of(p), pattern)}
         if not these:
             known = {x: None for p in fit for x in (layer_of(p), p) if x} or located
-            raise ValueError(f"names: nothing that {pattern!r} fits {what}{near(pattern, known)}")
+            raise ValueError(f"names: {pattern!r} fits no {what}{near(pattern, known)}")
         found |= these
     return found
 

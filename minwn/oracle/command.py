@@ -46,7 +46,8 @@ EPILOG = """targets:
   homework.py            the functions or the class of a file, weight norm alone or a whole layer
   homework.py:name       one function, class or object of it
   package.module:name    the same of a module
-  torch flax equinox paddle numpy minwn all, or one of them, as torch.hook: see --list
+  torch, flax, equinox, paddle, numpy, minwn, all
+                         what is installed of these; torch.hook is one of torch's: see --list
 
 examples:
   minwn check homework.py
@@ -57,6 +58,7 @@ examples:
 
 Files and modules run in a process of their own, which has --timeout seconds for each report; what
 they print is a note of the report. --in-process is for a debugger.
+
 exit codes: 1 if any report is a FAIL, else 2 if any is REFUSED or UNDEFINED, else 0
 """
 
@@ -129,7 +131,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     layers.add_argument(
         "--plain-weight", action="store_true", help="a program takes w, and not v and g"
     )
-    parser.add_argument("--groups", type=_groups, help=f"groups of cases: {','.join(GROUPS)}")
+    parser.add_argument(
+        "--groups", type=_groups, help=f"of cases, as dyadic,range: {', '.join(GROUPS)}"
+    )
     parser.add_argument(
         "--accept", action="append", default=[], type=_accepted, metavar="ID",
         help="declare a difference by its id; it does not fail",
@@ -375,10 +379,13 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
             return
         stack.enter_context(child)
     except Unreadable as error:
+        refusal = refused(error)
         if args.adapter is not None:
             text = error.adapter.replace("OUT.py", args.adapter)
             Path(args.adapter).write_text(text, encoding="utf-8")
-        refusal = refused(error)
+            notes = [note for note in refusal.notes if not note.startswith("--adapter")]
+            done = f"{args.adapter} is written: fill in what it marks; minwn check {args.adapter}"
+            refusal = replace(refusal, notes=[*notes, done])
         yield Job(refusal.name, lambda: refusal)
         return
     except (NotLoaded, Lost) as error:

@@ -86,11 +86,15 @@ def states(report):
 
 @pytest.mark.slow
 def test_past_an_error_grading_goes_on_and_the_last_answer_counts(tmp_path):
-    cells = (IMPORT, 'check("0.T1", 7)', "1 / 0", 'check("0.T1", 49)', 'check("0.T2", (3,))')
+    cells = (IMPORT, 'check("0.T1", 7)', "1 / 0", 'check("0.T1", 49)', 'check("0.T2", (3,))',
+             "raise NotImplementedError()")
     report = grade(written(tmp_path, *cells))
     assert states(report) == {"0.T1": "not yet", "0.T2": "right"}
     assert (report["right"], report["of"]) == (1, 5)
-    assert report["errors"] == [{"cell": 2, "message": "ZeroDivisionError: division by zero"}]
+    assert report["errors"] == [
+        {"cell": 2, "message": "ZeroDivisionError: division by zero"},
+        {"cell": 5, "message": "NotImplementedError"},
+    ]
     assert report["problem"] == ""
 
 

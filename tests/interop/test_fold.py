@@ -264,7 +264,7 @@ def test_which_weights_are_split(names: Any, split: list[str], target: str, rng:
 @pytest.mark.parametrize(
     ("names", "says"),
     [
-        ("norm", "nothing that 'norm' fits is a weight with two axes"),
+        ("norm", "'norm' fits no weight with two axes"),
         ("conv.bias", "'conv.bias' fits"),
         (["conv", "con"], "'con' fits .*; did you mean 'conv"),
     ],

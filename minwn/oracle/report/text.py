@@ -83,7 +83,7 @@ def _fitted(blocks: list[Block]) -> list[str]:
         if lines != [""] or found[-1]:
             found += lines
     found = found if found[-1] else found[:-1]
-    return found if height == HEIGHT else [*found, *_wrapped("more", "in to_json() and to_html()")]
+    return found if height == HEIGHT else [*found, *_wrapped("more", "in --html, or to_html()")]
 
 
 def _head(r: Findings) -> str:

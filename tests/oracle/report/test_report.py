@@ -49,7 +49,7 @@ def test_the_screen_names_the_mistake_the_right_line_and_the_fix(name):
         assert d.fix[:60] in " ".join(text.split())
     for result in r.checks:
         assert (f"{result.failed} of {result.checked} wrong" in text) == (not result.ok)
-        assert result.name in text or (result.ok and "more      in to_json()" in text)
+        assert result.name in text or (result.ok and "more      in --html" in text)
 
 
 def test_a_screen_read_as_a_whole():
@@ -123,7 +123,7 @@ def test_what_matters_most_is_kept_where_the_screen_is_too_small():
     lines = str(reports.nasty()).split("\n")
     assert sum(line.startswith("  mistake") for line in lines) == 2
     assert any(line.startswith("  fix       fix") for line in lines)
-    assert lines[-1] == "  more      in to_json() and to_html()"
+    assert lines[-1] == "  more      in --html, or to_html()"
 
 
 def test_a_check_without_answers_is_left_out():

@@ -77,7 +77,8 @@ def test_any_fail_is_one_and_else_a_refusal_is_two(run):
 
 
 def test_an_adapter_runs_and_is_judged_once_it_is_filled_in(run, tmp_path):
-    assert run("theirs.py", "--adapter", "own.py", theirs=WITH_A_TABLE)[0] == 2
+    code, out, _ = run("theirs.py", "--adapter", "own.py", theirs=WITH_A_TABLE)
+    assert (code, "own.py is written" in out, "OUT.py" in out) == (2, True, False)
     text = (tmp_path / "own.py").read_text()
     assert text.count("# <-- fill in") == 4
     assert "minwn check own.py" in text
