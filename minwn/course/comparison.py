@@ -70,8 +70,8 @@ class Pair:
     def few_digits(self) -> str:
         """The narrower format whose rounding alone explains a wrong answer; "" if there is none.
 
-        Rounding goes up and down; an eps, or one term too many, goes to one side: it makes all sizes
-        smaller, or all numbers.
+        Rounding goes up and down; an eps, or one term too many, goes to one side: it makes all
+        sizes, or all numbers, smaller.
         """
         x, y = array_of(self.answer), plain(self.expected)
         if x is None or shape_of(x) != shape_of(y) or self.digits is not None:

@@ -120,7 +120,9 @@ class Number:
         message = str(said[0])
         if not BARE.search(message):
             return message
-        made = typed.made_of(readings[0], numbers[0], self.digits) if numbers else ""
+        made = ""
+        if numbers and "which is too" in message:
+            made = typed.made_of(readings[0], numbers[0], self.digits)
         message = f"{name} is {made}; there is more to it" if made else message
         return f"{message}; {self.example}" if self.example else message
 
@@ -196,8 +198,8 @@ def function(
     names = [name] if isinstance(name, str) else several("name", name, "text, or a list of texts")
     letters = list(inspect.signature(reference).parameters)
 
-    def by_hand(answer: Any, k: int) -> str | None:
-        return _by_hand(answer, reference, k, names, letters, examples, size)
+    def by_hand(answer: Any, k: int, alike: bool = False) -> str | None:
+        return _by_hand(answer, reference, k, names, letters, examples, size, alike)
 
     def judge(answer: Any) -> str | None:
         if not callable(answer):
@@ -216,7 +218,8 @@ def function(
             parts = _parts(result, len(names))
             if parts is None:
                 listed = ", ".join(names)
-                return f"return {len(names)} values, {listed}, not {_type_name(result)}{_of(result)}"
+                found = f"{_type_name(result)}{_of(result)}"
+                return f"return {len(names)} values, {listed}, not {found}"
             calls.append(arguments)
             results.append(parts)
         sizes = [size(*x) if size else None for x in calls]
@@ -230,7 +233,7 @@ def function(
         wrong = [k for k, pairs in enumerate(table) if not all(pair.right for pair in pairs)]
         if not wrong:
             for k in range(len(names)):  # at the examples, options are 1 or 0 that no draw gives
-                said = by_hand(answer, k)
+                said = by_hand(answer, k, alike=True)
                 if said:
                     return said
             return None
@@ -424,9 +427,12 @@ def _few_digits(pairs: Sequence[Pair], name: str) -> str | None:
 def _by_hand(
     answer: Callable[..., Any], reference: Callable[..., Any], k: int, names: Sequence[str],
     letters: Sequence[str], examples: Sequence[tuple[tuple[Any, ...], str | tuple[str, ...]]],
-    size: Callable[..., float] | None,
+    size: Callable[..., float] | None, alike: bool,
 ) -> str | None:
-    """The message for an input that can be checked on paper, where the answer is wrong there."""
+    """The message for an input that can be checked on paper, where the answer is wrong there.
+
+    alike: only for an answer of the right shape; another is right for the sizes of the exercise
+    """
     for arguments, fact in examples:
         copies = [np.copy(x) if isinstance(x, np.ndarray) else x for x in arguments]
         try:
@@ -437,6 +443,8 @@ def _by_hand(
         if parts is None or Pair(parts[k], want, size(*arguments) if size else None).right:
             continue
         got = array_of(parts[k])
+        if alike and (got is None or shape_of(got) != shape_of(want)):
+            continue
         if got is not None and _listed(got) == _listed(want):
             continue  # the difference would not be seen
         where = _spoken(dict(zip(letters, arguments, strict=False)))

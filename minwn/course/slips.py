@@ -197,13 +197,13 @@ def _signs(y: np.ndarray, name: str) -> Iterator[Candidate]:
     yield f"{name} has the right size and the wrong sign", -y
     yield f"{name} has the right size, but its sign is lost: it is never negative", abs(y)
     yield f"{name} is 0 everywhere" if y.size > 1 else f"{name} is 0", 0 * y
+
+
+def _powers(y: np.ndarray, name: str) -> Iterator[Candidate]:
     yield (
         f"{name} is cut to a whole number: is there a //, or an int?",
         None if (y == np.rint(y)).all() else np.floor(y),
     )
-
-
-def _powers(y: np.ndarray, name: str) -> Iterator[Candidate]:
     for k, power in ((2, "square"), (3, "third power"), (4, "fourth power")):
         yield (
             f"{name} is 1/{k} of the {power} of what it should be; if you have written "

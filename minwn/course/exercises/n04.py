@@ -586,8 +586,8 @@ EXERCISES = (
         number(
             lambda x: _count(**x), "your number of outputs", digits=4,
             common_errors=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
-            example="for size = 6, kernel = 3, stride = 2, padding = 1, dilation = 2 it would be 2: "
-            "of 8 places a window covers 5, and windows start at 0 and 2",
+            example="for size = 6, kernel = 3, stride = 2, padding = 1, dilation = 2 it would be "
+            "2: of 8 places a window covers 5, and windows start at 0 and 2",
         ),
         (
             "as in exercise 4.2, with these numbers",

@@ -239,8 +239,8 @@ def _own_length(numbers: Mapping[str, Any]) -> Judge:
         ),
         quantities=lambda w_bar, v, g: {"n": _p_length(v, p, k)},
         examples=((at, (
-            f"<w_bar, w> is {risen(0.0):.6g} there, and {risen(0.001):.6g} where the first entry of "
-            "v is 0.001 larger",
+            f"<w_bar, w> is {risen(0.0):.6g} there, and {risen(0.001):.6g} where the first entry "
+            "of v is 0.001 larger",
             f"<w_bar, w> is {risen(0.0):.6g} there, and twice as large for g = 6",
         )),),
     )

@@ -108,7 +108,7 @@ def _sized(answer: Any) -> str | None:
 
 
 def judge_half(answer: Any) -> str | None:
-    """float16 in and out, and an error of at most one unit in the last place."""
+    """float16 in and out, and rounded once: half a unit in the last place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     rng = np.random.default_rng(16)
@@ -123,7 +123,8 @@ def judge_half(answer: Any) -> str | None:
             return f"your w has shape {got.shape}, and {v.shape} is asked for"
         if got.dtype != np.float16:
             return f"your w is {got.dtype}; what comes in as float16 must go out as float16"
-        right = np.asarray(expected(v, g, v).w, dtype="float64")
+        wide = v.astype("float64")
+        right = np.asarray(expected(wide, g.astype("float64"), wide).w)
         x = got.astype("float64")
         called = f"where the entries of v are about {size:g}"
         if np.isnan(x).any():
@@ -136,8 +137,9 @@ def judge_half(answer: Any) -> str | None:
         unit = np.spacing(np.abs(right).astype("float16")).astype("float64")
         error = float((np.abs(x - right) / unit).max())
         if error > 30:
-            said = _narrow(answer) if size == 1 else None
-            return said or f"{called} your w is wrong by {error:.0f} units in the last place of float16"
+            return (size == 1 and _narrow(answer)) or (
+                f"{called} your w is wrong by {error:.0f} units in the last place of float16"
+            )
         if error > worst:
             worst, where = error, called
     if worst > 0.75:  # a float32 sum is right to 0.01 of a unit, and its rounding to 0.5
@@ -228,7 +230,7 @@ def judge_length(answer: Any) -> str | None:
         return "hand over the function itself, not what it returns"
     for place in PLACES:
         judge = function(
-            lambda v, e, place=place: _length(v, e, place),
+            lambda v, eps, place=place: _length(v, eps, place),
             _row_and_eps,
             f'with "{place}" your h',
             common_errors=[(f, f'with "{place}": {text}') for f, text in LENGTH_ERRORS[place]],

@@ -116,7 +116,7 @@ ANSWERS = {
             ),
             (lambda v, g: _safe(v, g), "units in its last place"),
             (lambda v, g: _wide(v, g).T, "has shape"),
-            (lambda v, g: v, "units in the last place of float16"),
+            (lambda v, g: v, "is v itself"),
         ),
     ),
     "8.5": Answers(
@@ -149,7 +149,7 @@ ANSWERS = {
                     ("max", LENGTH_ERRORS["max"][5][0], "with the largest entry"),
                 )
             ),
-            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
+            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), "the root of 25 + 11"),
             (lambda v, eps, place: None, "is None"),
         ),
     ),
