@@ -83,6 +83,7 @@ class Pair:
                 off = (np.abs(x) - np.abs(y)) / np.where(y == 0, 1, np.abs(y))
                 stored = bool((x == x.astype(dtype)).all())
             both = x.size > 2 and off.min() < 0 < off.max() and (x - y).min() < 0 < (x - y).max()
+            both &= bool(abs(off).max() > u / 16)  # more digits come of something else
             if roundoff(self.answer) < u and (stored or both) and (abs(off) <= ROUNDED * u).all():
                 return dtype
         return ""

@@ -123,7 +123,8 @@ class Number:
         made = ""
         if numbers and "which is too" in message:
             made = typed.made_of(readings[0], numbers[0], self.digits)
-        message = f"{name} is {made}; there is more to it" if made else message
+        if made:
+            message = f"{name} is {float(readings[0]):.6g}, as {made} is; there is more to it"
         return f"{message}; {self.example}" if self.example else message
 
     def values(self, *numbers: Any) -> list[Any]:

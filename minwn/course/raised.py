@@ -27,6 +27,8 @@ OF_TEXTS = (  # by what NumPy or Python says
         "cannot be interpreted as an integer",
         "np.max(x, axis) is the largest of one array; np.maximum(x, y) compares two",
     ),
+    ("not 'Node'", "a number or an array is asked for there: hand over the .value of the Node"),
+    ("unhashable type: 'dict'", "a dict stands where one of its entries is meant"),
     ("must have the same shape", "rows of different lengths make no array: where do they end?"),
     ("for ^", "a power is written **, not ^"),
     ("'^'", "a power is written **, not ^"),

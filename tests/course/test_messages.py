@@ -113,6 +113,7 @@ SAYS = [
     }, "keepdims"),
     ("5.3", nodes, "w_bar has to come into it"),
     ("5.6", lambda x, v: x - (x @ v.T) / (v @ v.T) @ v, "at x = [[1, 2], [3, 5]]"),
+    ("5.T1", lambda x: x["g"] / float(np.hypot(*x["v"])), ", as (g) / (the length of v) is;"),
     ("5.9", lambda x: lambda w_bar, v, g: (lambda n, d: (
         g / n * (w_bar + d * v ** (x["p"] - 1) / n ** x["p"]), d / n
     ))((x["k"] + (v ** x["p"]).sum(1, keepdims=True)) ** (1 / x["p"]),
@@ -128,7 +129,9 @@ SAYS = [
     ("8.2", lambda v, g: g * v / v.sum(1, keepdims=True) / length(v / v.sum(1, keepdims=True)),
      "turned round"),
     ("8.4", lambda v, g: (v.astype("f4") / length(v.astype("f4"))).astype("f2"),
-     "g itself does not count"),
+     "the gain g is missing"),
+    ("8.4", lambda v, g: (g * v / np.abs(v).max(axis=1, keepdims=True)).astype("f2"),
+     "the largest entry"),
     ("8.6", lambda v, eps, place: {
         "inside": np.sqrt((v * v).sum(1, keepdims=True) + eps), "outside": length(v) + eps,
         "max": np.maximum((v * v).sum(1, keepdims=True), eps),
@@ -148,6 +151,9 @@ SAYS = [
 NOT_SAID = [
     ("3.T1", lambda x: np.array(x["y_bar"]).sum(axis=0), "repeated"),
     ("4.3", padded_twice, "all of your padding is in front"),
+    ("3.5", lambda x, w, p, q, r: (
+        (x + 1e-4 * p) @ (w + 1e-4 * q).T - (x - 1e-4 * p) @ (w - 1e-4 * q).T
+    ) / 2e-4 + r, "float32"),
     ("6.T1", lambda x: x["length of v"] + x["length of v_bar"], "a little"),
     ("8.4", lambda v, g: np.zeros_like(v), "65504"),
     ("11.6", lambda *x: adam(lambda w, m, root, lr: w - lr * m / root + 1e-8, *x), "float32"),

@@ -165,6 +165,10 @@ def _narrow(answer: Any) -> str | None:
                 lambda v, g: g * v.astype("float64") / np.linalg.norm(v.astype("float64")),
                 "your length is that of the whole array; each row has its own",
             ),
+            *(
+                (lambda v, g, f=f: f(v.astype("float64"), g.astype("float64")), text)
+                for f, text in SAFE_ERRORS
+            ),
         ),
     )(answer)
 
