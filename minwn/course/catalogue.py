@@ -266,17 +266,23 @@ class _Adapted:
         g = np.full({0: (1, 1), 1: (1, 1), None: ()}[self.axis], 10.0)
         return np.ravel(plain(self.forward(np.array([3.0, 4.0]).reshape(shape), g)))
 
-    def points_along_w_bar(self) -> bool:
-        """Whether v_bar is a multiple of w_bar, by itself, at two points."""
+    def along(self) -> str:
+        """The sentence for a v_bar that is a multiple of w_bar, or of v, at two points."""
         if self.what not in ("backward", "v_bar"):
-            return False
+            return ""
         pull = self.at_point()
-        w_bar = np.array([5.0, 10.0])
+        w_bar, vs = np.array([5.0, 10.0]), (np.array([3.0, 4.0]), np.array([1.0, -2.0]))
         try:
-            found = [pull(np.array(v), w_bar)[0] for v in ([3.0, 4.0], [1.0, -2.0])]
+            found = [pull(v, w_bar)[0] for v in vs]
         except Exception:  # it need not take vectors of two
-            return False
-        return all(abs(x[0] * 2 - x[1]) < 1e-9 < abs(x[0]) for x in found)
+            return ""
+        for name, other, ways in (("w_bar", "v", (w_bar, w_bar)), ("v", "w_bar", vs)):
+            if all(
+                abs(x[0] * y[1] - x[1] * y[0]) < 1e-9 < abs(x).max()
+                for x, y in zip(found, ways, strict=True)
+            ):
+                return f"your v_bar points along {name}: {other} has to come into it"
+        return ""
 
 
 # What `function` says of a wrong answer in which it has found nothing.
@@ -300,8 +306,9 @@ def _vaguely(diagnoses: list[Diagnosis], adapted: _Adapted, said: str | None) ->
     d = diagnoses[0] if diagnoses else None
     output = d.outputs[0] if d and d.outputs else ""
     text = sentence(d.id) if d else None
-    if adapted.points_along_w_bar():
-        text = "your v_bar points along w_bar: v has to come into it"
+    along = adapted.along()
+    if along:
+        text = along
     number = _number(output, adapted) if output in ("w", "v_bar", "g_bar") else ""
     found = [x for x in (text, number) if x]
     return "; ".join(found) or said or "your answer is wrong, and nothing more can be said of it"

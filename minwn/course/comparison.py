@@ -70,7 +70,8 @@ class Pair:
     def few_digits(self) -> str:
         """The narrower format whose rounding alone explains a wrong answer; "" if there is none.
 
-        Rounding goes up and down; an eps, or one term too many, goes to one side.
+        Rounding goes up and down; an eps, or one term too many, goes to one side: it makes all
+        sizes, or all numbers, smaller.
         """
         x, y = array_of(self.answer), plain(self.expected)
         if x is None or shape_of(x) != shape_of(y) or self.digits is not None:
@@ -81,7 +82,8 @@ class Pair:
             with np.errstate(all="ignore"):
                 off = (np.abs(x) - np.abs(y)) / np.where(y == 0, 1, np.abs(y))
                 stored = bool((x == x.astype(dtype)).all())
-            both = x.size > 2 and off.min() < 0 < off.max()
+            both = x.size > 2 and off.min() < 0 < off.max() and (x - y).min() < 0 < (x - y).max()
+            both &= bool(abs(off).max() > u / 16)  # more digits come of something else
             if roundoff(self.answer) < u and (stored or both) and (abs(off) <= ROUNDED * u).all():
                 return dtype
         return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ from .exercise import Judge
 __all__ = ["Formula", "Number", "array", "choice", "function", "number", "same", "varied"]
 
 _PAIRS = "pairs of a wrong value and its sentence"
+BARE = re.compile(r"which is too (large|small)$| is -?0$|the wrong sign$|is NaN")  # of a number
 CommonError = tuple[Any, str]  # a wrong value, or a function that returns it, and its sentence
 
 
@@ -85,14 +87,16 @@ def array(expected: Any, name: str = "your answer", **how: Any) -> Judge:
 class Number:
     """The judge of a typed number, which needs `digits` significant digits.
 
-    With a variant, `expected` and the wrong values are functions of the numbers.
+    With a variant, `expected` and the wrong values are functions of the numbers. The example, what
+    would be right for other numbers, is said where there is nothing better to say.
     """
 
     def __init__(
-        self, expected: Any, name: str, digits: int, common_errors: Sequence[CommonError]
+        self, expected: Any, name: str, digits: int, common_errors: Sequence[CommonError],
+        example: str,
     ) -> None:
         self.expected, self.name, self.digits = expected, name, digits
-        self.common_errors = common_errors
+        self.common_errors, self.example = common_errors, example
 
     def __call__(self, answer: Any, *numbers: Any) -> str | None:
         name = self.name
@@ -113,9 +117,15 @@ class Number:
         ]
         if None in said:
             return None
-        found = ", which is too" in str(said[0]) and numbers
-        made = typed.made_of(readings[0], numbers[0], self.digits) if found else ""
-        return f"{name} is {made}; there is more to it" if made else said[0]
+        message = str(said[0])
+        if not BARE.search(message):
+            return message
+        made = ""
+        if numbers and "which is too" in message:
+            made = typed.made_of(readings[0], numbers[0], self.digits)
+        if made:
+            message = f"{name} is {float(readings[0]):.6g}, as {made} is; there is more to it"
+        return f"{message}; {self.example}" if self.example else message
 
     def values(self, *numbers: Any) -> list[Any]:
         """The expected number, and the wrong ones that have a sentence, for these numbers."""
@@ -137,9 +147,10 @@ def number(
     *,
     digits: int = 3,
     common_errors: Sequence[CommonError] = (),
+    example: str = "",
 ) -> Number:
     """The judge of a typed number; see `Number`."""
-    return Number(expected, name, digits, common_errors)
+    return Number(expected, name, digits, common_errors, example)
 
 
 def choice(expected: str, wrong: Mapping[str, str]) -> Judge:
@@ -169,7 +180,7 @@ def function(
     quantities: Callable[..., Mapping[str, Any]] | None = None,
     equation: Callable[..., str] | None = None,
 ) -> Judge:
-    """The judge of a function, compared with `reference` at random points.
+    """The judge of a function, compared with `reference` at random points and at the examples.
 
     The names of the reference's arguments stand in the messages.
 
@@ -188,6 +199,9 @@ def function(
     names = [name] if isinstance(name, str) else several("name", name, "text, or a list of texts")
     letters = list(inspect.signature(reference).parameters)
 
+    def by_hand(answer: Any, k: int, alike: bool = False) -> str | None:
+        return _by_hand(answer, reference, k, names, letters, examples, size, alike)
+
     def judge(answer: Any) -> str | None:
         if not callable(answer):
             kind = _type_name(answer)
@@ -204,8 +218,9 @@ def function(
                 return "your function changes its arguments; work on a copy"
             parts = _parts(result, len(names))
             if parts is None:
-                said = f"return {len(names)} values, {', '.join(names)}, not {_type_name(result)}"
-                return said + _of(result)
+                listed = ", ".join(names)
+                found = f"{_type_name(result)}{_of(result)}"
+                return f"return {len(names)} values, {listed}, not {found}"
             calls.append(arguments)
             results.append(parts)
         sizes = [size(*x) if size else None for x in calls]
@@ -218,6 +233,10 @@ def function(
         ]
         wrong = [k for k, pairs in enumerate(table) if not all(pair.right for pair in pairs)]
         if not wrong:
+            for k in range(len(names)):  # at the examples, options are 1 or 0 that no draw gives
+                said = by_hand(answer, k, alike=True)
+                if said:
+                    return said
             return None
         k, pairs, one = wrong[0], table[wrong[0]], names[wrong[0]]
         named = [dict(zip(letters, x, strict=False)) for x in calls]
@@ -230,13 +249,15 @@ def function(
             _wrong_kind(pairs, one, alone=len(names) == 1)
             or _common(table, calls, names, common_errors)
             or _exchanged(table, k, names)
+            or _compared(pairs, one)
             or slips.simple(pairs, one)
             or slips.altered(pairs, one, part, named)
-            or _wrong_shape(pairs, one)
+            or _wrong_shape(pairs, one, named)
+            or slips.taken(pairs, one, named)
             or _not_finite(pairs, one)
             or slips.related(pairs, one, named, others)
             or _few_digits(pairs, one)
-            or _by_hand(answer, part, k, names, letters, examples)
+            or by_hand(answer, k)
             or _wrong_value(pairs, one, named, equation)
         )
 
@@ -345,14 +366,25 @@ def _wrong_kind(pairs: Sequence[Pair], name: str, *, alone: bool = False) -> str
     return None
 
 
-def _wrong_shape(pairs: Sequence[Pair], name: str) -> str | None:
+def _compared(pairs: Sequence[Pair], name: str) -> str | None:
+    """The message for what a comparison returns."""
+    found = [array_of(pair.answer) for pair in pairs]
+    if all(x is not None and x.dtype.kind == "b" for x in found):
+        return f"{name} is True or False; numbers are asked for, not a comparison"
+    return None
+
+
+def _wrong_shape(
+    pairs: Sequence[Pair], name: str, points: Sequence[slips.Arguments] = ()
+) -> str | None:
     for pair in pairs:
         x, y = array_of(pair.answer), np.asarray(pair.expected)
         if x is None or shape_of(x) == shape_of(y):
             continue
-        return (
-            slips.reshaped(pair, name)
-            or f"{name} has shape {x.shape}, and {y.shape} is asked for"
+        taken = slips.taken(pairs, name, points) if points else None
+        return slips.reshaped(pair, name) or (
+            f"{taken}: it has shape {x.shape}, and {y.shape} is asked for" if taken
+            else f"{name} has shape {x.shape}, and {y.shape} is asked for"
         )
     return None
 
@@ -396,18 +428,24 @@ def _few_digits(pairs: Sequence[Pair], name: str) -> str | None:
 def _by_hand(
     answer: Callable[..., Any], reference: Callable[..., Any], k: int, names: Sequence[str],
     letters: Sequence[str], examples: Sequence[tuple[tuple[Any, ...], str | tuple[str, ...]]],
+    size: Callable[..., float] | None, alike: bool,
 ) -> str | None:
-    """The message for an input that can be checked on paper, where the answer is wrong there."""
+    """The message for an input that can be checked on paper, where the answer is wrong there.
+
+    alike: only for an answer of the right shape; another is right for the sizes of the exercise
+    """
     for arguments, fact in examples:
         copies = [np.copy(x) if isinstance(x, np.ndarray) else x for x in arguments]
         try:
             parts = _parts(answer(*copies), len(names))
         except Exception:  # it did not fail at the points that count
             continue
-        want = reference(*arguments)
-        if parts is None or Pair(parts[k], want).right:
+        want = _part(reference(*arguments), k, names)
+        if parts is None or Pair(parts[k], want, size(*arguments) if size else None).right:
             continue
         got = array_of(parts[k])
+        if alike and (got is None or shape_of(got) != shape_of(want)):
+            continue
         if got is not None and _listed(got) == _listed(want):
             continue  # the difference would not be seen
         where = _spoken(dict(zip(letters, arguments, strict=False)))
@@ -439,9 +477,11 @@ def _wrong_value(
         if pair.digits and math.isfinite(value) and value:
             want = float(y.reshape(-1)[0])
             side = "too large" if value > want else "too small"
-            near = abs(value - want) <= 10.0 ** (2 - pair.digits) * abs(want)
-            digits = f"; {pair.digits} significant digits are asked for" if near else ""
-            return f"{name} is {value:.6g}, which is {'a little ' * near}{side}{digits}"
+            for few in range(1, pair.digits):
+                if value == float(f"{want:.{few - 1}e}"):
+                    digits = f"{few} digit{'s' * (few > 1)}, and {pair.digits} are asked for"
+                    return f"{name} is {value:.6g}, which is {side}: it is right to {digits}"
+            return f"{name} is {value:.6g}, which is {side}"
         if equation and points:
             return f"{at}{name} is {value:.4g}, and {equation(value, *points[index].values())}"
         return f"{at}{name} is {value:.6g}, and that is not it"
@@ -510,5 +550,7 @@ def _listed(x: Any) -> str:
 def _type_name(answer: Any) -> str:
     if answer is None:
         return "None"
+    if isinstance(answer, np.ndarray):
+        return f"one array of shape {answer.shape}"
     word = type(answer).__name__
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

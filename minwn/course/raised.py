@@ -16,6 +16,27 @@ __all__ = ["sentence"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = (Path(np.__file__).resolve().parent, PACKAGE)
+OF_TEXTS = (  # by what NumPy or Python says
+    (
+        "truth value of an array",
+        "max, min, if and `and` take one number; np.maximum, np.minimum and np.where work entry by "
+        "entry",
+    ),
+    ("return arrays must be", "np.maximum takes two arrays; a third is where it puts the result"),
+    (
+        "cannot be interpreted as an integer",
+        "np.max(x, axis) is the largest of one array; np.maximum(x, y) compares two",
+    ),
+    ("not 'Node'", "a number or an array is asked for there: hand over the .value of the Node"),
+    ("unhashable type: 'dict'", "a dict stands where one of its entries is meant"),
+    ("must have the same shape", "rows of different lengths make no array: where do they end?"),
+    ("for ^", "a power is written **, not ^"),
+    ("'^'", "a power is written **, not ^"),
+)
+OF_KINDS = {
+    "KeyError": "it is not in the dict: ask with `in` before you read it",
+    "IndexError": "the last index is one less than the size, and one below 0 counts from the end",
+}
 
 
 def sentence(error: BaseException) -> str:
@@ -31,6 +52,7 @@ def sentence(error: BaseException) -> str:
         said = f"matmul (@): an axis of {sizes[2]} meets one of {sizes[1]}"
     text = f"your answer raised {kind}: {said}"
     place = f", in the line `{line}`" if line and not advice else ""
+    advice = advice or next((a for words, a in OF_TEXTS if words in said), OF_KINDS.get(kind, ""))
     return f"{text}{place}{f'; {advice}' if advice else ''}"
 
 
@@ -73,7 +95,13 @@ def _broadcast(found: list[str], frame: types.FrameType | None) -> str:
         if len(small) == 1 and len(large) == 2 and small[0] == large[0]:
             return (
                 f"{_shown(small)} is read as a row; one number for each row of {_shown(large)} "
-                f"is a column, ({small[0]}, 1): sum with keepdims=True"
+                f"is a column, ({small[0]}, 1): keepdims=True in the sum makes one, or [:, None]"
+            )
+        square = next((s for s in shapes if len(s) == 2 and s[0] == s[1]), None)
+        if square and square[0] in (shapes[0][0], shapes[1][0]) and small[:1] == large[:1]:
+            return (
+                f"if the {_shown(square)} came of ({square[0]}, 1) and ({square[0]},), sum with "
+                f"keepdims=True{_shapes(frame)}"
             )
         if small == large[::-1]:
             return "one of the two is transposed: which of them needs .T?"

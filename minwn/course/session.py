@@ -154,7 +154,8 @@ def reveal(id: str) -> None:
     feedback = Feedback(id, message is None, text)
     _session.feedback[id] = feedback
     _session.save(id)
-    _say(feedback.ok, f"{id} {'as predicted' if feedback.ok else 'a surprise'}: {feedback.message}")
+    said = "as predicted" if feedback.ok else "a surprise"  # which is no mistake
+    _say(feedback.ok or None, f"{id} {said}: {feedback.message}")
 
 
 def given(id: str) -> dict[str, Any]:
@@ -249,13 +250,14 @@ def _saved() -> dict[str, Any]:
     }
 
 
-def _say(ok: bool, text: str) -> None:
+def _say(ok: bool | None, text: str) -> None:
     """Print one line with a mark, in colour where the output shows colours."""
     in_notebook = type(sys.stdout).__module__.startswith("ipykernel")
     coloured = "NO_COLOR" not in os.environ and (in_notebook or sys.stdout.isatty())
-    mark = "\u2713" if ok else "\u2717"
+    mark = {True: "\u2713", False: "\u2717", None: "\u2022"}[ok]
     if not in_notebook and (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
-        mark = "+" if ok else "-"
-    start, end = (f"\033[1;{32 if ok else 31}m", "\033[0m") if coloured else ("", "")
+        mark = {True: "+", False: "-", None: "*"}[ok]
+    colour = {True: "1;32", False: "1;31", None: "1"}[ok]
+    start, end = (f"\033[{colour}m", "\033[0m") if coloured else ("", "")
     head, colon, rest = text.partition(":")
     print(f"{start}{mark} {head}{end}{colon}{rest}")

@@ -18,7 +18,7 @@ import numpy as np
 
 from .comparison import Pair, array_of, plain, shape_of
 
-__all__ = ["Arguments", "altered", "product", "related", "reshaped", "simple"]
+__all__ = ["Arguments", "altered", "product", "related", "reshaped", "simple", "taken"]
 
 Arguments = Mapping[str, Any]
 Candidate = tuple[str, Any]  # a sentence, and the result for which it is true
@@ -129,6 +129,10 @@ def _changes(name: str, x: Any) -> Iterator[tuple[str, Any]]:
             along = f" along its axis {axis}" if x.ndim > 1 else ""
             yield f"{name} turned round{along}, the last entry first", np.flip(x, axis)
             yield (
+                f"{name}[-k] in place of {name}[k]{along}: is there a minus in an index?",
+                np.roll(np.flip(x, axis), 1, axis),
+            )
+            yield (
                 f"a {name} that is replaced by its mean{along}",
                 np.broadcast_to(x.mean(axis=axis, keepdims=True), x.shape).copy(),
             )
@@ -196,6 +200,10 @@ def _signs(y: np.ndarray, name: str) -> Iterator[Candidate]:
 
 
 def _powers(y: np.ndarray, name: str) -> Iterator[Candidate]:
+    yield (
+        f"{name} is cut to a whole number: is there a //, or an int?",
+        None if (y == np.rint(y)).all() else np.floor(y),
+    )
     for k, power in ((2, "square"), (3, "third power"), (4, "fourth power")):
         yield (
             f"{name} is 1/{k} of the {power} of what it should be; if you have written "
@@ -239,9 +247,10 @@ def _text(c: float) -> str:
     for f in FACTORS:
         if abs(float(f) - size) < 1e-6 * size:
             return f"{sign}{f}"
-    for f in FACTORS:
-        if abs(math.sqrt(f) - size) < 1e-6 * size:
-            return f"{sign}the root of {f}" if not sign else f"minus the root of {f}"
+    for power, root in ((2, "root"), (3, "cube root"), (4, "fourth root")):
+        for f in FACTORS:
+            if abs(f ** (1 / power) - size) < 1e-6 * size:
+                return f"{'minus ' if sign else ''}the {root} of {f}"
     return f"{c:.4g}"
 
 
@@ -296,6 +305,9 @@ def product(factors: Sequence[tuple[str, float]], c: float = 1.0) -> str:
         one = name if size == 1 else f"{name}^{whole or Fraction(size)}"
         one = f"{name}^(1/{round(1 / size)})" if not whole else one
         (above if p > 0 else below).append(one)
+    size = abs(c)
+    if below and size < 1 and abs(1 / size - round(1 / size)) < 1e-9:
+        below, c = [str(round(1 / size)), *below], math.copysign(1.0, c)
     head = "" if abs(c - 1) < 1e-9 else "-" if abs(c + 1) < 1e-9 else f"{_text(c)} "
     text = head + (" ".join(above) or ("1" if below and not head.strip(" -") else ""))
     under = below[0] if len(below) == 1 else f"({' '.join(below)})"
@@ -364,6 +376,24 @@ def _arranged(y: np.ndarray, name: str) -> Iterator[Candidate]:
     yield f"{name} has one mean in every place; each entry should have its own", 0 * y + y.mean()
 
 
+def taken(pairs: Sequence[Pair], name: str, points: Sequence[Arguments]) -> str | None:
+    """The message for an answer that is an argument, or a sum of it along an axis."""
+    for k, x in points[0].items():
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.ndim:
+            continue
+        if all(pair.agrees(point[k]) for pair, point in zip(pairs, points, strict=True)):
+            return f"{name} is {k} itself"
+        for axis in (*range(x.ndim), None):
+            for word in ("sum", "mean"):
+                if all(
+                    pair.agrees(getattr(point[k], word)(axis=axis))
+                    for pair, point in zip(pairs, points, strict=True)
+                ):
+                    along = "" if axis is None or x.ndim == 1 else f" along axis {axis}"
+                    return f"{name} is the {word} of {k}{along}"
+    return None
+
+
 def reshaped(pair: Pair, name: str) -> str | None:
     """How an answer of another shape is related to the right one: a sum too few or too many."""
     x, y = plain(array_of(pair.answer)), plain(pair.expected)
@@ -375,12 +405,24 @@ def reshaped(pair: Pair, name: str) -> str | None:
         for word, value in (("sum", x.sum(axis=axis)), ("mean", x.mean(axis=axis))):
             if pair.of(value).agrees(y):
                 return f"{name} has shape {x.shape}; its {word} along axis {axis} would be right"
-        if x.shape[axis] and pair.of(np.take(x, 0, axis)).agrees(y):
-            return f"{name} has shape {x.shape}: right, but repeated along axis {axis}"
+        for k, word in ((0, "first"), (-1, "last")):
+            one = np.take(x, [k], axis)
+            if pair.of(np.squeeze(one, axis)).agrees(y):
+                if (x == one).all():
+                    return f"{name} has shape {x.shape}: right, but repeated along axis {axis}"
+                return (
+                    f"{name} has shape {x.shape}; only what is {word} along axis {axis} is asked "
+                    "for"
+                )
     if x.ndim == 2 and x.shape[0] == x.shape[1] and pair.of(np.diag(x)).agrees(y):
         return f"{name} has shape {x.shape}; only its diagonal is what is asked for"
     if x.size == y.size and pair.of(x.reshape(y.shape)).agrees(y):
         return f"{name} has the right values in another shape: {x.shape}, not {y.shape}"
+    if x.size == y.size and y.ndim == 2 and pair.of(x.reshape(y.T.shape).T).agrees(y):
+        return (
+            f"{name} has the right columns, but one after another: its shape is {x.shape}, not "
+            f"{y.shape}"
+        )
     for axis in (*range(y.ndim), None):
         for word, value in (("sum", y.sum(axis=axis)), ("mean", y.mean(axis=axis))):
             if pair.agrees(value):

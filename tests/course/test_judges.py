@@ -87,7 +87,7 @@ def test_a_function_of_two_results():
     judge = function(lambda x: (x, -x), lambda rng: (rng.normal(size=3),), ("a", "b"))
     assert judge(lambda x: [x, -x]) is None
     assert judge(lambda x: (x, x)) == "b has the right size and the wrong sign"
-    assert judge(lambda x: x) == "return 2 values, a, b, not a ndarray"
+    assert judge(lambda x: x) == "return 2 values, a, b, not one array of shape (3,)"
 
     def spoils(x):
         x += 1

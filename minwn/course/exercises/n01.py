@@ -201,6 +201,7 @@ def judge_relative(answer: Any) -> str | None:
         examples=tuple(
             ((np.array([a]), np.array([b])), fact)
             for a, b, fact in (
+                (1.0, 2.0, "they differ by 1, which is half of the larger"),
                 (2.0, 1.0, "they differ by 1, which is half of the larger"),
                 (-1.0, 1.0, "they differ by 2, and the larger of |a| and |b| is 1"),
                 (3.0, 0.0, "they differ by 3, and the larger of |a| and |b| is 3"),
@@ -211,13 +212,13 @@ def judge_relative(answer: Any) -> str | None:
     with np.errstate(all="ignore"):
         message = known(answer)
         if message and ("wrong in" in message or "off by" in message):
-            tiny = np.array([2e-9])
-            got = float(np.ravel(answer(tiny, tiny / 2))[0])
-            if got < 0.45:
-                return (
-                    f"for a = 2e-9, b = 1e-9 your error is {got:.2g}: what you add to the "
-                    "denominator hides it"
-                )
+            for a in (2e-9, 2e-150):
+                got = float(np.ravel(answer(np.array([a]), np.array([a / 2])))[0])
+                if got < 0.45:
+                    return (
+                        f"for a = {a:g}, b = {a / 2:g} your error is {got:.2g}: what you add to "
+                        "the denominator hides it"
+                    )
     return message
 
 
@@ -494,6 +495,14 @@ EXERCISES = (
                     _mistaken("stays"),
                     "the entries that you have moved stay moved; put each back before the next",
                 ),
+                *(
+                    (all_at_once, "you move all entries at once; each has a derivative of its own")
+                    for all_at_once in (
+                        lambda f, x, y_bar, h: y_bar * (f(x + h) - f(x - h)) / (2 * h),
+                        lambda f, x, y_bar, h: (y_bar * (f(x + h) - f(x - h))).sum() / (2 * h),
+                        lambda f, x, y_bar, h: (f(x + h) - f(x - h)) / (2 * h),
+                    )
+                ),
                 (
                     lambda f, x, y_bar, h: _measured(f, x, y_bar, h) / y_bar.size,
                     "you take a mean over the outputs; <y_bar, y> is a sum",
@@ -507,7 +516,7 @@ EXERCISES = (
             examples=((
                 (
                     Formula("2 x", lambda x: 2 * x), np.array([[1.0, 5.0]]),
-                    np.array([[1.0, 10.0]]), 0.5,
+                    np.array([[1.0, 10.0]]), 0.25,
                 ),
                 "each output moves by 2 when its x moves by 1, so with y_bar it must be [[2, 20]]",
             ),),
@@ -582,7 +591,14 @@ EXERCISES = (
                 ),
                 (lambda x: x["x"] ** 3, "this is x^3 itself; a slope is asked for"),
                 (lambda x: 6 * x["x"], "this is the second derivative"),
+                (
+                    lambda x: 2 * x["h"] * _slope(x) / 2 * x["h"],
+                    "you multiply by h: /2*h divides by 2 and then multiplies; write / (2 * h)",
+                ),
+                (lambda x: 3 * x["x"] ** 2 + x["h"] ** 3, "divide h^3 by h, too"),
             ),
+            example="for x = 2 and h = 1 it would be 13, as 3^3 - 1^3 is 26 and the points are 2 "
+            "apart",
         ),
         (
             "write x^3 at x + h and at x - h, and subtract",

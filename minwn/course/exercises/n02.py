@@ -204,7 +204,9 @@ def judge_second(answer: Any) -> str | None:
     points = [(curve, x) for curve in CURVES for x in (0.8, -1.1)]
     try:
         values = [array_of(answer(c[0], x)) for c, x in points]
-    except KeyError:
+    except KeyError as error:
+        if error.args and getattr(error.args[0], "inputs", ()):
+            return "you look up a Node that was made from x; the entry of x itself is asked for"
         return (
             "the second walk did not come to x: was a new Node made from the value of the first "
             "gradient? That Node does not remember x"
@@ -279,6 +281,10 @@ def _rule_of(numbers: Mapping[str, Any]) -> Judge:
             (lambda z_bar, z, a: z_bar * slope(z, k), "you take the slope at z; take it at a"),
             (lambda z_bar, z, a: z_bar * slope(a, 1.0), f"that would be for k = 1; yours is {k:g}"),
         ),
+        examples=((
+            (np.array([10.0]), np.array([value(0.5, k)]), np.array([0.5])),
+            f"z is {value(0.5, k):.6g} at a = 0.5, and {value(0.501, k):.6g} at a = 0.501",
+        ),),
     )
 
 
@@ -337,10 +343,10 @@ EXERCISES = (
             ),
             examples=(
                 (
-                    (np.array([1.0]), np.array([6.0]), np.array([2.0]), np.array([3.0])),
+                    (np.array([10.0]), np.array([6.0]), np.array([2.0]), np.array([3.0])),
                     (
-                        "when a rises by 1, z = a b rises by 3",
-                        "when b rises by 1, z = a b rises by 2",
+                        "when a rises by 1, z = a b rises by 3, and the loss by 10 times that",
+                        "when b rises by 1, z = a b rises by 2, and the loss by 10 times that",
                     ),
                 ),
             ),
@@ -420,7 +426,13 @@ EXERCISES = (
                     "in a = x x, x is used twice as well",
                 ),
                 (lambda x: _t1(x) / 2, "that is half of it"),
+                (
+                    lambda x: x["x"] ** 2 * (x["x"] + x["k"]),
+                    "this is z itself; by how much does it move when x does?",
+                ),
             ),
+            example="for x = 1 and k = 10 it would be 23: z is 11 there, and 11.0231 where x is "
+            "1.001",
         ),
         (
             "there are two diamonds: x goes into a twice, and a and x both go on into z",

@@ -111,7 +111,10 @@ def judge_back(answer: Any) -> str | None:
 
 def judge_batched(answer: Any) -> str | None:
     """The pullback for any leading axes: first two axes in all, then three, one, and no rows."""
-    message = judge_back(answer)
+    try:
+        message = judge_back(answer)
+    except (ValueError, IndexError) as error:
+        message = raised.sentence(error)
     if message:
         return f"for x of shape (5, 3): {message}"
     for front, words in (
@@ -162,11 +165,9 @@ def judge_shape(answer: Any) -> str | None:
 
 
 def column(rng: np.random.Generator) -> dict[str, Any]:
-    """y_bar of 3.T1, three rows of two."""
-    y_bar = rng.permutation([-4, -3, -2, -1, 1, 2, 3, 5, 6, 7, 8, 9])[:6].reshape(3, 2)
-    while not y_bar[:, 0].sum():
-        y_bar = np.roll(y_bar, 1)
-    return {"y_bar": y_bar.tolist()}
+    """y_bar of 3.T1, three rows of two, of numbers whose sums hardly ever coincide."""
+    numbers = [-41, -37, -29, -23, -17, -13, 11, 19, 26, 31, 47, 53]
+    return {"y_bar": rng.permutation(numbers)[:6].reshape(3, 2).tolist()}
 
 
 def _t1(x: Mapping[str, Any]) -> float:
@@ -221,6 +222,16 @@ def _own_layer(numbers: Mapping[str, Any]) -> Judge:
             ),
             (_back, "these are the cotangents of y = x w^T + b; yours has x^p and c b"),
         ),
+        examples=((
+            (np.array([[10.0], [1.0]]), np.array([[2.0], [1.0]]), np.array([[3.0]])),
+            (
+                f"with x = [[2], [1]] y is [[{3 * 2**p}], [3]], and [[{3 * 2.001**p:.6g}], "
+                f"[{3 * 1.001**p:.6g}]] where x is 0.001 larger; y_bar is 10 and 1",
+                f"y rises by 2^{p} = {2**p} in the first row and by 1 in the second when w rises "
+                "by 1; y_bar is 10 and 1",
+                f"y rises by {c:g} in both rows when b rises by 1; y_bar is 10 and 1",
+            ),
+        ),),
     )
 
 
@@ -364,7 +375,11 @@ EXERCISES = (
                 (lambda x: float(sum(row[1] for row in x["y_bar"])), "that is the other bias"),
                 (lambda x: float(sum(map(sum, x["y_bar"]))), "that is the sum of everything"),
                 (lambda x: 3.0, "that is the number of rows: right for a y_bar of ones"),
+                (lambda x: float(sum(abs(row[0]) for row in x["y_bar"])), "the signs count"),
+                (lambda x: float(x["y_bar"][0][0]), "that is what the first example sends back; "
+                 "there are three"),
             ),
+            example="for y_bar = [[1, 10], [2, 20], [-5, 30]] it would be -2",
         ),
         (
             "b_1 was added to the first entry of each row",

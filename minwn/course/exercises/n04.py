@@ -213,6 +213,12 @@ COUNTS = (
         "you count the strides that fit into x; a window covers more than one place",
     ),
     (
+        lambda size, kernel, stride, padding, dilation: (
+            (size + 2 * padding - dilation * kernel) // stride
+        ),
+        "between 3 entries there are 2 gaps, and the first window counts as well",
+    ),
+    (
         lambda size, kernel, stride, padding, dilation: (size + 2 * padding) // stride,
         "you count the strides that fit; take off what the first window covers, and add that "
         "window",
@@ -279,7 +285,8 @@ EXERCISES = (
                     lambda x, kernel, stride, padding, dilation: _windows(
                         x, kernel, stride, padding, dilation, pad=(2 * padding, 0)
                     ),
-                    "all of your padding is in front; half of it belongs behind",
+                    "your first window starts 2 padding places before x[0]; the padding is on "
+                    "both sides",
                 ),
                 (
                     lambda x, *how: _windows(x, *how)[::-1],
@@ -337,6 +344,12 @@ EXERCISES = (
                         w, size + padding, stride, 0, dilation
                     )[: _count(size, len(w), stride, padding, dilation), :size],
                     "your first row starts at x[0]; the padding comes before it",
+                ),
+                (
+                    lambda w, size, stride, padding, dilation: _matrix(
+                        w, size + 2 * padding, stride, 0, dilation
+                    ),
+                    "your matrix still has the columns of the padding; cut them off on both sides",
                 ),
                 (
                     lambda w, *how: (_matrix(w, *how) != 0).astype(float),
@@ -485,9 +498,9 @@ EXERCISES = (
             examples=((
                 (
                     Formula("2 x", lambda x: 2 * x), Formula("3 x", lambda y: 3 * y),
-                    np.array([1.0]), np.array([5.0]),
+                    np.array([1.0]), np.array([7.0]),
                 ),
-                "one side is 2 times 5, the other 1 times 15, so the gap is 5",
+                "one side is 2 times 7, the other 1 times 21, so the gap is 7",
             ),),
         ),
         (
@@ -573,6 +586,8 @@ EXERCISES = (
         number(
             lambda x: _count(**x), "your number of outputs", digits=4,
             common_errors=tuple((lambda x, f=f: f(**x), text) for f, text in COUNTS),
+            example="for size = 6, kernel = 3, stride = 2, padding = 1, dilation = 2 it would be "
+            "2: of 8 places a window covers 5, and windows start at 0 and 2",
         ),
         (
             "as in exercise 4.2, with these numbers",

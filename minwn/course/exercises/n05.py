@@ -159,6 +159,18 @@ def _own_bars(w_bar: Any, v: Any, g: Any, p: int, k: float, power: int, depth: i
 
 def _own_length(numbers: Mapping[str, Any]) -> Judge:
     p, k = numbers["p"], numbers["k"]
+    at = np.array([[10.0, 1.0]]), np.array([[1.0, 1.5]]), np.array([[3.0]])
+
+    def risen(by: float) -> float:
+        """<w_bar, w> of the example, where the first entry of v is larger by so much."""
+        w_bar, v, g = at[0], at[1] + [[by, 0.0]], at[2]
+        return float((w_bar * g * v / _p_length(v, p, k)).sum())
+
+    def terms(w_bar: Any, v: Any, g: Any) -> tuple[Any, Any, Any]:
+        """The two terms of v_bar, and g_bar."""
+        n, d = _p_length(v, p, k), _dot(w_bar, v)
+        return g / n * w_bar, g / n * d * v ** (p - 1) / n**p, d / n
+
     return function(
         lambda w_bar, v, g: _own_bars(w_bar, v, g, p, k, p - 1, p), point,
         ("your v_bar", "your g_bar"),
@@ -194,8 +206,43 @@ def _own_length(numbers: Mapping[str, Any]) -> Judge:
                 ),
                 "you treat n as a constant: the second term of v_bar is missing",
             ),
+            *(
+                (lambda w_bar, v, g, f=f: (f(*terms(w_bar, v, g), v, g), _dot(w_bar, v)
+                                           / _p_length(v, p, k)), text)
+                for f, text in (
+                    (
+                        lambda a, b, g_bar, v, g: a + b,
+                        "the sign of the second term of your v_bar is wrong",
+                    ),
+                    (
+                        lambda a, b, g_bar, v, g: a - p * b,
+                        "a factor p is too much in the second term: the p-th root takes it off",
+                    ),
+                    (
+                        lambda a, b, g_bar, v, g: a - b / p,
+                        "a factor p is missing in the second term: v^p brings one",
+                    ),
+                    (
+                        lambda a, b, g_bar, v, g: a - b * _p_length(v, p, k) / g,
+                        "the factor g/n reaches only the first of your two terms",
+                    ),
+                    (
+                        lambda a, b, g_bar, v, g: a - b * _p_length(v, p, k),
+                        "the power of n in the second term is one too low",
+                    ),
+                    (
+                        lambda a, b, g_bar, v, g: a - b / _p_length(v, p, k),
+                        "the power of n in the second term is one too high",
+                    ),
+                )
+            ),
         ),
         quantities=lambda w_bar, v, g: {"n": _p_length(v, p, k)},
+        examples=((at, (
+            f"<w_bar, w> is {risen(0.0):.6g} there, and {risen(0.001):.6g} where the first entry "
+            "of v is 0.001 larger",
+            f"<w_bar, w> is {risen(0.0):.6g} there, and twice as large for g = 6",
+        )),),
     )
 
 
@@ -322,6 +369,10 @@ EXERCISES = (
                     (np.array([[3.0, 4.0]]), np.array([[3.0, 4.0]])),
                     "x lies along v, and nothing of it is across",
                 ),
+                (
+                    (np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[1.0, 0.0], [1.0, 1.0]])),
+                    "each row has its own direction: (1, 2) loses (1, 0), and (3, 5) loses (4, 4)",
+                ),
             ),
             quantities=lambda x, v: {"n": _n(v), "<x, v>": _dot(x, v)},
         ),
@@ -386,6 +437,7 @@ EXERCISES = (
                     "you divide by the length of w_bar; divide by that of v",
                 ),
             ),
+            example="for v = (3, 4), g = 7, w_bar = (5, 10) it would be 11",
         ),
         (
             "w is g times the unit vector v/n; what does w become when g grows by 1?",
@@ -420,6 +472,7 @@ EXERCISES = (
                 (1.0, "w stays as it is, but a step of v turns a longer v by less"),
                 (0.01, "count again: g/n has one n, and the part across v has none"),
             ),
+            example="for a v that is twice as long it would be a half",
         ),
         (
             "of the three things that make up v_bar, g, n and the part across v, which change?",

@@ -384,6 +384,10 @@ EXERCISES = (
                 *((_of(f), text) for f, text in GROWN if text[:12] != "you take the"),
                 (_of(lambda n, size, lr: lr * size), "this is the length of the step alone"),
                 (
+                    _of(lambda n, size, lr: float(np.sqrt(abs(n**2 - (lr * size) ** 2)))),
+                    "you take one square from the other; both are short sides, so add them",
+                ),
+                (
                     _of(lambda n, size, lr: float(np.sqrt(n + lr * size))),
                     "you add the two lengths below the root; add their squares",
                 ),
@@ -392,6 +396,7 @@ EXERCISES = (
                     "you take the step off the length, as if it were along v; it is across v",
                 ),
             ),
+            example="for a v of length 12, a v_bar of length 50 and lr = 0.1 it would be 13",
         ),
         (
             "first the length of the step",
@@ -412,6 +417,7 @@ EXERCISES = (
                 (800, "that would be for the third power; it is the fourth that grows evenly"),
                 (1500, "these are the steps from here on; all steps from the start are asked for"),
             ),
+            example="for three times the length it would be 8100",
         ),
         (
             "n^4 grows in proportion to the number of steps",

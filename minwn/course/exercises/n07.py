@@ -132,8 +132,13 @@ def judge_initialise(answer: Any) -> str | None:
         for (pairs, _, _), want in zip(rows, right, strict=True):
             for k, name in enumerate(("g", "b")):
                 message = same(pairs[layer][k], want[layer][k], f"your {name} of layer {layer}")
+                if message and layer:
+                    return (
+                        f"{message} (the layers before it are right, so look at what is handed on: "
+                        "the ReLU of g t + b)"
+                    )
                 if message:
-                    return f"{message} (the layers before it are right)" if layer else message
+                    return message
     return None
 
 
@@ -214,6 +219,19 @@ _GAINS = (
         ),
         "your variance is a sum of squares; divide it by m",
     ),
+    (
+        lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)),
+        "your mean and spread run along axis 1, over the outputs of one example; take them over "
+        "the batch, axis 0",
+    ),
+    (
+        lambda t: (1 / t.std(), -t.mean() / t.std()),
+        "your mean and spread are of all numbers; each output has its own: axis=0",
+    ),
+    (
+        lambda t: ((t - t.mean(axis=0)) / t.std(axis=0), t.mean(axis=0)),
+        "your g is y itself; g is one number for each output, 1 over the spread",
+    ),
 )
 
 
@@ -246,7 +264,25 @@ def _own_norm(numbers: Mapping[str, Any]) -> Judge:
                 lambda y_bar: (bars(y_bar, a, c)[0], y_bar.mean(axis=0)),
                 "your b_bar is a mean; b is added to each example, so it is the sum",
             ),
+            (
+                lambda y_bar: (a * y_bar - c * y_bar.mean(), y_bar.sum(axis=0)),
+                "you take off one mean for all outputs; each output has its own",
+            ),
+            (
+                lambda y_bar: (
+                    a * y_bar - c * y_bar.mean(axis=1, keepdims=True), y_bar.sum(axis=0)
+                ),
+                "your mean runs over the outputs of one example; it should run over the batch",
+            ),
         ),
+        examples=((
+            (np.array([[1.0], [3.0]]),),
+            (
+                f"when the first t rises by 1, the first y rises by {a:g} - {c:g}/2 and the second "
+                f"falls by {c:g}/2; y_bar is 1 and 3",
+                "b moved both examples, so it must be 1 + 3",
+            ),
+        ),),
     )
 
 
@@ -280,8 +316,11 @@ EXERCISES = (
                     ),
                 ),
                 (
-                    (np.array([[0.0], [4.0]]),),
-                    ("the deviation is 2, so g must be 1/2", "the mean of g t is 1, so b is -1"),
+                    (np.array([[0.0], [0.0], [0.0], [0.0], [5.0]]),),
+                    (
+                        "the mean is 1 and the variance is 20/5, so g must be 1/2",
+                        "the mean of g t is 1/2, so b is -1/2",
+                    ),
                 ),
             ),
             quantities=lambda t: {
@@ -488,6 +527,7 @@ EXERCISES = (
                  "this is upside down: g divides by the spread, and b is -g times the mean"),
                 (lambda x: 0.0, "with b = 0 the mean of g t stays"),
             ),
+            example="for a mean of 3 and a deviation of 10 it would be -0.3",
         ),
         (
             "first g: what makes the standard deviation 1?",
@@ -524,6 +564,7 @@ EXERCISES = (
                 (0.25, "that is the mean of y_bar; it is to be taken off"),
                 (1.25, "the mean is to be taken off, not added"),
             ),
+            example="in a batch of two with y_bar = (6, 2) it would be 2",
         ),
         (
             "the mean of y_bar over the batch comes first",

@@ -46,6 +46,14 @@ SAFE_ERRORS = (
         "a row whose largest entry is negative is turned round: scale by an amount, without sign",
     ),
     (
+        lambda v, g: _plain(v / v.sum(axis=1, keepdims=True), g),
+        "a row with a negative sum is turned round: scale by an amount, without sign",
+    ),
+    (
+        lambda v, g: _plain(v / np.abs(v).max(axis=0), g),
+        "you scale each column by its own number, which turns the rows; scale each row",
+    ),
+    (
         lambda v, g: g * v / _n(v / _largest(v)),
         "your length is that of the scaled row, but what you divide by it is not scaled",
     ),
@@ -68,7 +76,11 @@ def _rows(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def judge_safe(answer: Any) -> str | None:
     """First at numbers near 1, then for rows of every size."""
     with np.errstate(all="ignore"):
-        message = function(_plain, _rows, "your w", common_errors=SAFE_ERRORS)(answer)
+        message = function(
+            _plain, _rows, "your w", common_errors=SAFE_ERRORS, examples=(
+                ((np.array([[3.0, -4.0]]), np.array([[10.0]])), "w must be [[6, -8]]"),
+            ),
+        )(answer)
         return message or _sized(answer)
 
 
@@ -96,14 +108,14 @@ def _sized(answer: Any) -> str | None:
 
 
 def judge_half(answer: Any) -> str | None:
-    """float16 in and out, and an error of at most one unit in the last place."""
+    """float16 in and out, and rounded once: half a unit in the last place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     rng = np.random.default_rng(16)
-    g = np.array([[1.7], [-0.6], [2.9]], dtype="float16")
+    g = np.tile(np.array([[1.7], [-0.6], [2.9]], dtype="float16"), (20, 1))
     worst, where = 0.0, ""
     for size in (1.0, 300.0, 30000.0, 2e-4, 2e-7):
-        v = np.clip(rng.normal(size=(3, 16)) * size, -6e4, 6e4).astype("float16")
+        v = np.clip(rng.normal(size=(len(g), 16)) * size, -6e4, 6e4).astype("float16")
         v[:, 0] = np.maximum(v[:, 0], np.float16(6e-8))  # no row of zeros
         with np.errstate(all="ignore"):
             got = np.asarray(answer(v.copy(), g.copy()))
@@ -111,7 +123,8 @@ def judge_half(answer: Any) -> str | None:
             return f"your w has shape {got.shape}, and {v.shape} is asked for"
         if got.dtype != np.float16:
             return f"your w is {got.dtype}; what comes in as float16 must go out as float16"
-        right = np.asarray(expected(v, g, v).w, dtype="float64")
+        wide = v.astype("float64")
+        right = np.asarray(expected(wide, g.astype("float64"), wide).w)
         x = got.astype("float64")
         called = f"where the entries of v are about {size:g}"
         if np.isnan(x).any():
@@ -119,22 +132,45 @@ def judge_half(answer: Any) -> str | None:
         if np.isinf(x).any():
             return f"{called} your w is infinite: a length has become 0 on the way"
         if not x.any(axis=1).all():
-            return (
-                f"{called} your w is 0: on the way a number above 65504 became infinite, and "
-                "something was divided by it"
-            )
+            reason = ": on the way a number above 65504 became infinite, and something was divided "
+            return f"{called} your w is 0" + (f"{reason}by it" if size > 1 else " in a whole row")
         unit = np.spacing(np.abs(right).astype("float16")).astype("float64")
         error = float((np.abs(x - right) / unit).max())
         if error > 30:
-            return f"{called} your w is wrong by {error:.0f} units in the last place of float16"
+            return (size == 1 and _narrow(answer)) or (
+                f"{called} your w is wrong by {error:.0f} units in the last place of float16"
+            )
         if error > worst:
             worst, where = error, called
-    if worst > 1:
+    if worst > 0.75:  # a float32 sum is right to 0.01 of a unit, and its rounding to 0.5
         return (
             f"{where} your w is off by {worst:.1f} units in its last place: more than the last "
             "step was rounded to float16"
         )
     return None
+
+
+def _narrow(answer: Any) -> str | None:
+    """What is wrong with the formula itself, at numbers near 1."""
+
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        return tuple(x.astype("float16") for x in _rows(rng))
+
+    def reference(v: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return _plain(v.astype("float64"), g.astype("float64"))
+
+    return function(
+        reference, draw, "your w", common_errors=(
+            (
+                lambda v, g: g * v.astype("float64") / np.linalg.norm(v.astype("float64")),
+                "your length is that of the whole array; each row has its own",
+            ),
+            *(
+                (lambda v, g, f=f: f(v.astype("float64"), g.astype("float64")), text)
+                for f, text in SAFE_ERRORS
+            ),
+        ),
+    )(answer)
 
 
 # ---- eps ----------------------------------------------------------------------------------------
@@ -161,6 +197,8 @@ LENGTH_ERRORS = {
     "outside": (
         (lambda v, e: np.sqrt(_dot(v, v) + e), "here eps is below the root, the place inside"),
         (lambda v, e: np.sqrt(_dot(v, v) + e) + e, "here eps is added twice, inside as well"),
+        (lambda v, e: _dot(v, v) + e, "the root itself is missing"),
+        (lambda v, e: _n(v) * (1 + e), "you multiply by 1 + eps; eps is added"),
     ),
     "max": (
         (
@@ -169,6 +207,12 @@ LENGTH_ERRORS = {
             "the root of eps",
         ),
         (lambda v, e: np.minimum(_n(v), e), "you take the smaller of the two"),
+        (lambda v, e: np.maximum(_dot(v, v), e), "the root itself is missing: eps meets a square"),
+        (lambda v, e: np.maximum(_n(v) + e, e), "eps is added as well; compare with n alone"),
+        (
+            lambda v, e: np.where(_n(v) > e, _n(v), 0),
+            "a row shorter than eps gets 0; it should get eps",
+        ),
         (lambda v, e: np.maximum(_largest(v), e), "you compare with the largest entry of the row"),
         (
             lambda v, e: np.maximum(np.abs(v), e),
@@ -178,16 +222,23 @@ LENGTH_ERRORS = {
 }
 
 
+LENGTH_FACTS = {
+    "inside": "h is the root of 25 + 11, which is 6", "outside": "h is 5 + 11",
+    "max": "h is the larger of 5 and 11",
+}
+
+
 def judge_length(answer: Any) -> str | None:
     """The message for the first wrong place."""
     if not callable(answer):
         return "hand over the function itself, not what it returns"
     for place in PLACES:
         judge = function(
-            lambda v, e, place=place: _length(v, e, place),
+            lambda v, eps, place=place: _length(v, eps, place),
             _row_and_eps,
             f'with "{place}" your h',
             common_errors=[(f, f'with "{place}": {text}') for f, text in LENGTH_ERRORS[place]],
+            examples=(((np.array([[3.0, 4.0]]), 11.0), LENGTH_FACTS[place]),),
         )
         message = judge(lambda v, e, place=place: answer(v, e, place))
         if message:
@@ -255,6 +306,10 @@ INSIDE_ERRORS = (
             g / (_n(v) + e) * (w_bar - _dot(w_bar, v) / (_n(v) + e) ** 2 * v)
         ),
         "you take n + eps for h; here eps is below the root",
+    ),
+    (
+        lambda w_bar, v, g, e: g / _h(v, e) * (w_bar - (w_bar * v).sum() / _h(v, e) ** 2 * v),
+        "your <w_bar, v> is over the whole array; each row has its own",
     ),
     (
         lambda w_bar, v, g, e: g / _h(v, e) * (w_bar + _dot(w_bar, v) / _h(v, e) ** 2 * v),
@@ -414,6 +469,7 @@ EXERCISES = (
                 (lambda x: x["g"] * x["v"][0] / max(x["v"]),
                  "this is g times the first entry over the largest; one divides by the length"),
             ),
+            example="for v = (5e300, 12e300) and g = 26 it would be 10",
         ),
         (
             "multiply the row by a number that makes it handy; w does not notice",
@@ -448,6 +504,7 @@ EXERCISES = (
                 (1e-2, "that eps acts at the length 0.1: below the root stand squares"),
                 (1e-16, "that eps acts at the length 1e-8; you have squared once too often"),
             ),
+            example="for a shortest length of 0.1 it would be 0.01",
         ),
         (
             "inside the root, eps is compared with the square of the length",

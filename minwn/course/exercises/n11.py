@@ -118,6 +118,15 @@ _LOSSES: tuple[tuple[Callable[..., Any], str], ...] = (
         "log_p[np.arange(m), labels]",
     ),
     (
+        lambda a, t: -_log_p(a)[t].mean(),
+        "log_p[labels] takes whole rows; one entry of each row is meant: log_p[np.arange(m), "
+        "labels]",
+    ),
+    (
+        lambda a, t: _loss(a, t) + 2 * _picked(a, t).mean(),
+        "you add the logit of the label; it is taken away from the log of the sum",
+    ),
+    (
         lambda a, t: (_loss(a, t)) / np.log(2),
         "this is the loss in bits; take the natural logarithm",
     ),
@@ -140,6 +149,10 @@ _loss_judge = function(
         (
             (np.array([[np.log(3.0), 0.0]]), np.array([0])),
             "e^logit is 3 and 1, so p is 3/4 and 1/4, and -log(3/4) is 0.2877",
+        ),
+        (
+            (np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([0, 1])),
+            "in each row two equal logits give the probability 1/2 each, and -log(1/2) is 0.6931",
         ),
     ),
 )
@@ -230,6 +243,19 @@ _LOSS_BARS: tuple[tuple[Callable[..., Any], str], ...] = (
         "p[:, labels] -= 1 takes 1 off these columns in every row: write "
         "p[np.arange(m), labels] -= 1",
     ),
+    *(
+        (lambda a, t, m=m: (np.exp(_log_p(a)) - t[:, None]) / (len(a) if m else 1),
+         "you take off the number of the class; take 1 off, in the column that it names")
+        for m in (True, False)
+    ),
+    (
+        lambda a, t: (np.exp(_log_p(a)) - np.isin(np.arange(len(a)), t)[:, None]) / len(a),
+        "p[labels] -= 1 takes 1 off whole rows: write p[np.arange(m), labels] -= 1",
+    ),
+    (
+        lambda a, t: np.where(_one_hot(a, t) > 0, -1, np.exp(_log_p(a))) / len(a),
+        "p[np.arange(m), labels] = -1 puts -1 there; take 1 off what is there, with -=",
+    ),
     (
         lambda a, t: (np.exp(_log_p(a)) - _one_hot(a, t - 1)) / len(a),
         "your labels are one class too low: they count from 0, as the columns do",
@@ -276,6 +302,7 @@ def _adam(
 ) -> tuple[np.ndarray, ...]:
     """A step of Adam, right or with one mistake. For the tests the mistakes have names."""
     beta1, beta2 = (BETA2, BETA1) if change == "betas" else (BETA1, BETA2)
+    old = m, q
     m = beta1 * m + (1 if change == "m grows" else 1 - beta1) * w_bar
     q = beta2 * q + (1 if change == "q grows" else 1 - beta2) * (
         w_bar if change == "no square" else w_bar**2
@@ -288,6 +315,12 @@ def _adam(
         first, second = 1 - beta1 * t, 1 - beta2 * t
     if change == "1 - beta":
         first, second = 1 - beta1, 1 - beta2
+    if change == "(1 - beta)^t":
+        first, second = (1 - beta1) ** t, (1 - beta2) ** t
+    if change == "m (1 - beta)^t":
+        first = (1 - beta1) ** t
+    if change == "beta1 for both":
+        second = 1 - beta1**t
     if change in ("uncorrected", "m uncorrected"):
         first = 1.0
     if change in ("uncorrected", "q uncorrected"):
@@ -302,6 +335,10 @@ def _adam(
         below = np.sqrt(q) / second + EPS
     step = lr * (w_bar if change == "no momentum" else m / first) / below
     new = w + step if change == "uphill" else w - step
+    if change == "eps outside":
+        new = w - lr * m / first / np.sqrt(q / second) + EPS
+    if change == "old kept":
+        m, q = old
     return (new, m / first, q / second) if change == "corrected kept" else (new, m, q)
 
 
@@ -312,6 +349,11 @@ _OTHER_EPS = {
 _ADAMS = {
     "1 - beta t": "you correct by 1 - beta t; it is 1 - beta**t, a power",
     "1 - beta": "you correct by 1 - beta; it is 1 - beta**t, which depends on the step",
+    "(1 - beta)^t": "you correct by (1 - beta)**t; it is 1 - beta**t",
+    "m (1 - beta)^t": "you correct mean by (1 - beta1)**t; it is 1 - beta1**t",
+    "beta1 for both": "you correct square with beta1; its own is beta2 = 0.999",
+    "eps outside": "a bracket is missing: your eps is added to the new w, not to the root",
+    "old kept": "you return mean and square as they came; the new ones take in w_bar",
     "uncorrected": "mean and square are not corrected: both began with zeros, so divide them "
                    "by 1 - beta^t in the step",
     "m uncorrected": "mean is not corrected: divide it by 1 - beta1^t in the step",
@@ -543,7 +585,12 @@ EXERCISES = (
                  "missing"),
                 (lambda x: -1 / (x["p"] * x["m"]), "that is the derivative by p, not by the logit"),
                 (lambda x: -1 / x["m"], "the log of the sum moves as well, by p"),
+                (lambda x: x["p"] / x["m"] - 1, "1 is taken off p before it is divided by m"),
+                (lambda x: x["p"] - 1 / x["m"], "p is divided by m as well: a bracket is missing"),
+                (lambda x: -np.log(x["p"]) / x["m"], "this is its part of the loss, not of the "
+                 "gradient"),
             ),
+            example="for p = 0.9 and m = 10 it would be -0.01",
         ),
         (
             "a row of the gradient is p less the one-hot row, over m",
@@ -582,6 +629,7 @@ EXERCISES = (
                 (1e-5, "the root of the mean square is missing"),
                 (1000.0, "this is the gradient; the step is lr times a ratio"),
             ),
+            example="for lr = 0.3, where the first gradient is 8, it would be 0.3",
         ),
         (
             "work out mean and square after the first step, from zeros",

@@ -40,7 +40,7 @@ ANSWERS = {
         ),
         wrong=(
             *((f, text[:22]) for f, text in _GAINS),
-            (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "is asked for"),
+            (lambda t: (1 / t.std(axis=1), -t.mean(axis=1) / t.std(axis=1)), "along axis 1"),
             (lambda t: 1 / t.std(axis=0), "return 2 values"),
             (lambda t: _gain_and_bias(t)[::-1], "exchanged"),
         ),

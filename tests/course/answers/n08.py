@@ -71,6 +71,8 @@ ANSWERS = {
                 (f for f, _ in SAFE_ERRORS),
                 (
                     "turned round",
+                    "a negative sum",
+                    "scale each row",
                     "is not scaled",
                     "row before",
                     "no length",
@@ -114,7 +116,7 @@ ANSWERS = {
             ),
             (lambda v, g: _safe(v, g), "units in its last place"),
             (lambda v, g: _wide(v, g).T, "has shape"),
-            (lambda v, g: v, "units in the last place of float16"),
+            (lambda v, g: v, "is v itself"),
         ),
     ),
     "8.5": Answers(
@@ -144,10 +146,10 @@ ANSWERS = {
                     ("outside", LENGTH_ERRORS["outside"][1][0], "added twice"),
                     ("max", LENGTH_ERRORS["max"][0][0], "with the square of the length"),
                     ("max", LENGTH_ERRORS["max"][1][0], "the smaller of the two"),
-                    ("max", LENGTH_ERRORS["max"][2][0], "with the largest entry"),
+                    ("max", LENGTH_ERRORS["max"][5][0], "with the largest entry"),
                 )
             ),
-            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), 'with "inside" your h is wrong'),
+            (lambda v, eps, place: np.linalg.norm(v) + 0 * _n(v), "the root of 25 + 11"),
             (lambda v, eps, place: None, "is None"),
         ),
     ),
@@ -183,6 +185,7 @@ ANSWERS = {
                     "gain g is missing",
                     "for h = n + eps",
                     "you take n + eps for h",
+                    "each row has its own",
                     "adds what it should take away",
                     "does not divide by h",
                     "three times",
