@@ -91,9 +91,9 @@ NEIGHBOURS = {("optim", "nn"), ("course", "mutation")}  # beside each other, one
 
 EXTRAS = {
     "IPython", "_pytest", "autograd", "cupy", "cupyx", "equinox", "flax", "h5py", "hypothesis",
-    "jax", "joblib", "jsonschema", "jupytext", "matplotlib", "ml_dtypes", "mpmath", "mygrad",
-    "nbclient", "nbconvert", "nbformat", "orbax", "paddle", "pytest", "safetensors", "sklearn",
-    "sphinx", "threadpoolctl", "torch", "tqdm",
+    "jax", "joblib", "jsonschema", "jupytext", "latex2mathml", "matplotlib", "ml_dtypes", "mpmath",
+    "mygrad", "nbclient", "nbconvert", "nbformat", "orbax", "paddle", "pygments", "pytest",
+    "safetensors", "sklearn", "sphinx", "threadpoolctl", "torch", "tqdm",
 }
 ENGINE = {
     "blocks",

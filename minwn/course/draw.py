@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 __all__ = [
@@ -23,14 +22,20 @@ RED, BLUE, PURPLE = "#e42536", "#5790fc", "#964a8b"
 Series = Mapping[str, tuple[Any, Any]]
 
 
+def _plt() -> Any:
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
 def _figure(function: Callable[..., None]) -> Callable[..., None]:
     """A function that draws a whole figure, in the style of minwn, and shows it."""
 
     @functools.wraps(function)
     def drawn(*given: Any, **options: Any) -> None:
-        with plt.style.context("minwn.minwn"):
+        with _plt().style.context("minwn.minwn"):
             function(*given, **options)
-            plt.show()
+            _plt().show()
 
     return drawn
 
@@ -76,7 +81,7 @@ def panel(
 def show(*panels: Callable[[Any], None], height: float = 3.4) -> None:
     """Draw panels next to each other."""
     width = 6.4 if len(panels) == 1 else 4.0 * len(panels)
-    _, grid = plt.subplots(1, len(panels), figsize=(width, height), squeeze=False)
+    _, grid = _plt().subplots(1, len(panels), figsize=(width, height), squeeze=False)
     for axes, fill in zip(grid[0], panels, strict=True):
         fill(axes)
 
@@ -84,7 +89,7 @@ def show(*panels: Callable[[Any], None], height: float = 3.4) -> None:
 @_figure
 def circle(before: np.ndarray, after: np.ndarray) -> None:
     """Rows of two numbers before and after a change, and the circle of all of length 1."""
-    _, axes = plt.subplots(figsize=(4.2, 4.2))
+    _, axes = _plt().subplots(figsize=(4.2, 4.2))
     _ring(axes, 1.0, label="length 1")
     for pair in zip(before, after, strict=True):
         axes.plot(*np.transpose(pair), color="0.7", marker="", zorder=1)
@@ -104,7 +109,7 @@ def _ring(axes: Any, radius: float, **options: Any) -> None:
 @_figure
 def arrows(**panels: tuple[np.ndarray, Mapping[str, np.ndarray]]) -> None:
     """For each name a vector from the origin, {label: vector} at its tip, and its circle."""
-    _, grid = plt.subplots(1, len(panels), figsize=(3.8 * len(panels), 4.2), squeeze=False)
+    _, grid = _plt().subplots(1, len(panels), figsize=(3.8 * len(panels), 4.2), squeeze=False)
     looks = ((RED, "--"), (BLUE, "-"), (PURPLE, ":"))
     for axes, (name, (tip, others)) in zip(grid[0], panels.items(), strict=True):
         _arrow(axes, np.zeros(2), tip, "", "black", "-")
@@ -130,7 +135,7 @@ def graph(nodes: Mapping[str, tuple[float, float]], sent: Sequence[tuple[str, st
 
     sent: (text of the box it leaves, of the box it reaches, number); a pair may occur twice
     """
-    _, axes = plt.subplots(figsize=(6.4, 3.0))
+    _, axes = _plt().subplots(figsize=(6.4, 3.0))
     for text, place in nodes.items():
         box = {"boxstyle": "round,pad=0.5", "fc": "white", "ec": "#555555"}
         axes.text(*place, text, ha="center", va="center", bbox=box, zorder=3)
@@ -165,14 +170,14 @@ def boxes(products: Sequence[Sequence[Any]], length: Mapping[str, int]) -> None:
         name, rows, columns = matrix
         colour = colours[name.replace("\\bar", "").strip("$ ")[0]]
         high, wide = length.get(rows, 1), length.get(columns, 1)
-        axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, fc=colour, alpha=0.35))
-        axes.add_patch(plt.Rectangle((left, -high / 2), wide, high, fc="none", ec=colour))
+        axes.add_patch(_plt().Rectangle((left, -high / 2), wide, high, fc=colour, alpha=0.35))
+        axes.add_patch(_plt().Rectangle((left, -high / 2), wide, high, fc="none", ec=colour))
         axes.text(left + wide / 2, 0.0, name, ha="center", va="center")
         axes.text(left - 0.3, 0.0, rows, ha="right", va="center", color="0.35")
         axes.text(left + wide / 2, high / 2 + 0.2, columns, ha="center", color="0.35")
         return left + wide
 
-    _, grid = plt.subplots(2, 2, figsize=(7.4, 2.9))
+    _, grid = _plt().subplots(2, 2, figsize=(7.4, 2.9))
     for axes, (result, first, second, more) in zip(grid.flat, products, strict=True):
         end = box(axes, 0.0, result)
         axes.text(end + 0.9, 0.0, "=", ha="center", va="center")
@@ -193,7 +198,7 @@ def matrices(
     every: of the ticks; numbers: written into the fields; counts: what is counted, for arrays of
     numbers >= 0, with a scale
     """
-    figure, grid = plt.subplots(
+    figure, grid = _plt().subplots(
         1, len(pictures), figsize=(min(3.5 * len(pictures), 8.6), height), squeeze=False
     )
     for axes, (title, a) in zip(grid[0], pictures.items(), strict=True):
@@ -215,7 +220,7 @@ def matrices(
 def swarms(groups: Mapping[str, np.ndarray], *, x: str, y: str, **limits: Any) -> None:
     """A row of points for each group, on a logarithmic axis, spread a little so that all show."""
     rng = np.random.default_rng(0)
-    _, axes = plt.subplots(figsize=(6.4, 3.0))
+    _, axes = _plt().subplots(figsize=(6.4, 3.0))
     for k, values in enumerate(groups.values()):
         axes.plot(values, k + rng.uniform(-0.25, 0.25, len(values)), linestyle="", markersize=4)
     axes.set(xscale="log", xlabel=x, ylabel=y, **limits)
@@ -228,7 +233,7 @@ def histograms(rows: Mapping[str, Sequence[np.ndarray]], *, x: str, columns: str
     """{name of a row: arrays}: the share of each value in -4 .. 4, and the normal distribution."""
     edges = np.linspace(-4, 4, 49)
     count = len(next(iter(rows.values())))
-    figure, grid = plt.subplots(len(rows), count, figsize=(8.6, 4.6), sharex=True, sharey=True)
+    figure, grid = _plt().subplots(len(rows), count, figsize=(8.6, 4.6), sharex=True, sharey=True)
     for k, axes in enumerate(grid[0], 1):
         axes.set_title(f"{columns} {k}")
     for line, (name, arrays) in zip(grid, rows.items(), strict=True):
@@ -245,7 +250,7 @@ def kills(
     survivors: Mapping[str, Sequence[str]], mutants: Sequence[str], *, x: str, y: str
 ) -> None:
     """{point: its survivors}: a cross for a mutant that is killed, a disc for one that is not."""
-    _, axes = plt.subplots(figsize=(6.4, 4.6))
+    _, axes = _plt().subplots(figsize=(6.4, 4.6))
     for column, alive in enumerate(survivors.values()):
         for row, name in enumerate(mutants):
             if name in alive:
@@ -265,7 +270,7 @@ def filters(
     kernels: np.ndarray, images: np.ndarray, titles: Sequence[str], *, places: int = 8
 ) -> None:
     """Above, kernels (k, height, width) in two colours; below, images with a title each."""
-    figure = plt.figure(figsize=(8.6, 3.9))
+    figure = _plt().figure(figsize=(8.6, 3.9))
     above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
     for kernel, axes in zip(kernels, above.subplots(1, len(kernels)), strict=True):
         most = np.abs(kernel).max()
