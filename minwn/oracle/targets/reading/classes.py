@@ -212,7 +212,8 @@ def _maker(
             elif what == "lr":
                 keywords[p.name] = given.get("lr", p.default if p.default is not p.empty else 1.0)
             elif what in known and (what in given or p.default is p.empty):
-                keywords[p.name] = known[what]
+                for_each = isinstance(p.default, tuple) and type(known[what]) is int
+                keywords[p.name] = (known[what],) * len(p.default) if for_each else known[what]
             elif p.default is p.empty:
                 if what in ("v", "g", "w", "b"):
                     keywords[p.name] = _sample(what)

@@ -103,7 +103,7 @@ OPTIONS = {
 }
 _OUT = r"(o|out|n_out|c_out|out_features|out_channels|cout|units|features|fan_out|d_out)"
 AXES_SAID = {  # what a comment, a docstring or a name may say of the axis of outputs
-    0: rf"\(\s*{_OUT}\s*,|\bOIHW\b|\bOIW\b|\bout, in\b",
+    0: rf"\(\s*{_OUT}\s*,\s*[^\s)]|\bOIHW\b|\bOIW\b|\bout, in\b",
     -1: rf",\s*{_OUT}\s*\)|\bHWIO\b|\bWIO\b|\bkernel\b|\bin, out\b",
     None: r"\bscalar\b|\bg: float\b|\bwhole\b",
 }

@@ -183,7 +183,8 @@ def _candidates(holder: Any, module: ModuleType | None) -> Sequence[Any]:
         found = functions.pairs(space, module=own)
         whole = [p for p in found if (p.forward and p.backward) or not p.forward]
         rest = [p for p in found if p not in whole]
-        return [*whole, *classes.classes(space, own), *rest]
+        every = classes.classes(space, own)
+        return [*whole, *every, *(p for p in rest if not (every and p.layer))]
     if isinstance(holder, Mapping):
         return functions.pairs(holder)
     if isinstance(holder, tuple | list):
@@ -370,7 +371,8 @@ def _settled(
     made: list[Attempt], name: str, described: str, settings: dict[str, Any]
 ) -> list[Attempt]:
     """Without a g_bar, w alone does not tell whether g is given by rows and the norm is over the
-    wrong axis, or g by columns: then the text decides, or the person who asks."""
+    wrong axis, or g by columns; with it, one norm of the whole may be that of one rank alone: then
+    the text decides, or the person who asks."""
     first = made[0]
     axis, rank = first.arrangement.axis, first.arrangement.rank
     own = first.source.differentiates and not first.source.autodiff and first.evidence.gain
@@ -378,20 +380,22 @@ def _settled(
         x for x in made if x.arrangement.axis == 0 and x.arrangement.rank == rank
         and x.evidence.shape and not x.evidence.truth
     ]
-    if "axis" in settings or axis == 0 or own or not first.evidence.truth or not others:
+    if own:
+        others = weight_norm.doubts(made) if axis is None else []
+    if "axis" in settings or axis == 0 or not first.evidence.truth or not others:
         return made
     told = names.wanted_axis(_text(first.source))
     if told == axis:
         return made
-    if told == 0:
-        return others
-    shown = "none" if axis is None else str(axis)
+    if told in {x.arrangement.axis for x in others}:
+        return [x for x in others if x.arrangement.axis == told]
+    shown, other = ("none" if a is None else str(a) for a in (axis, others[0].arrangement.axis))
     raise Unreadable(
         name, described,
         [f"{other.arrangement.says()}: w is not g v / ||v||" for other in others[:1]]
         + [f"{first.arrangement.says()}: w is g v / ||v||"],
         hints=[f"if the second is meant, declare it: AXIS = {axis} in the file, or --axis={shown}; "
-               f"if the first is, --axis 0 names the mistake"],
+               f"if the first is, --axis={other} names the mistake"],
     )
 
 

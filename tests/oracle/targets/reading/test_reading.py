@@ -348,6 +348,28 @@ def test_a_shape_of_g_bar_tells_the_axis(judged):
     assert (report.verdict, report.axis) == ("FAIL", 0)
 
 
+WHOLE = """import numpy as np
+
+def forward(kernel, scale):
+    return kernel / np.sqrt(np.sum(kernel**2)) * scale
+
+def backward(grad, kernel, scale):
+    norm = np.sqrt(np.sum(kernel**2))
+    d_scale = np.sum(grad * kernel / norm, axis=(0, 1, 2))
+    return scale / norm * grad - np.sum(grad * kernel * scale) / norm**3 * kernel, d_scale
+"""
+
+
+def test_one_norm_of_the_whole_in_one_rank_is_no_pass(judged):
+    with pytest.raises(Unreadable) as error:  # in rank 4, d_scale is that of a norm for each output
+        judged(WHOLE.replace("kernel", "v"))
+    assert "AXIS = None" in str(error.value)
+    assert judged(WHOLE, axis=None).ok
+    report = judged(WHOLE)  # a kernel of Keras has its outputs last
+    assert (report.verdict, report.axis) == ("FAIL", -1)
+    assert judged(WHOLE.replace(", axis=(0, 1, 2)", "")).ok
+
+
 def test_a_backward_that_cannot_be_called_is_no_pass(judged):
     text = FUNCTIONS["contract"][0].replace("(w_bar, v, g):", "(w_bar, v, g, mode, more, rest):")
     with pytest.raises(Unreadable):
