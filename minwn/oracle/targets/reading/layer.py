@@ -69,10 +69,11 @@ BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
 )
-# The options that are tried where they are arguments: each hides other mistakes.
+# The options that are tried where they are arguments: each hides other mistakes. A tuple has a
+# number for each axis of space.
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
-    {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2},
+    {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2}, {"stride": (1, 2, 1)},
 )
 OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
@@ -487,8 +488,12 @@ def best(
         if attempt.layout.alone and any(a.evidence.shape for a in made):
             continue  # it takes several samples, and is judged with them
         for kernel, channels, square in _freedoms(attempt):
+            for_each = {
+                key: x[:KINDS[attempt.layout.kind]] if isinstance(x, tuple) else x
+                for key, x in asked.items()
+            }
             trial = replace(
-                attempt, kernel=kernel, channels=channels, square=square, asked=dict(asked))
+                attempt, kernel=kernel, channels=channels, square=square, asked=for_each)
             trial.probe(_candidates(trial, settings))
             made.append(trial)
             if trial.evidence.worth == 5:

@@ -299,6 +299,9 @@ def _layer(
             continue
         tried.append(asked)
         made = layer.best(sources, settings, asked)
+        tuples = any(isinstance(x, tuple) for x in asked.values())
+        if tuples and not made[0].evidence.truth:
+            continue  # it takes numbers alone
         if made and not made[0].evidence.shape and not made[0].options and found:
             continue
         if made and made[0].evidence.shape and made[0].source.differentiates and not made[0].order:

@@ -762,7 +762,8 @@ class Conv3D:
             self.dW += np.einsum("no,ncdhw->ocdhw", d, self.x[there])
         self.db = dout.sum(axis=(0, 2, 3, 4))
         return dx
-""", [("dx[there] +=", "dx[there] ="), ("dout.sum", "dout.mean")]),
+""", [("dx[there] +=", "dx[there] ="), ("dout.sum", "dout.mean"),
+      ("            there, d", "            self.stride = self.stride[:1] * 3\n            there, d")]),
     "a_forward_of_a_usual_name": (NP + """
 def conv2d(x, w, b):
     win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
