@@ -78,6 +78,7 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
 CHANNELS = ((4, 6), (6, 4))
+DEPTHWISE = 4  # groups, where the number of channels is free
 SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
 
 
@@ -282,7 +283,10 @@ class LayerAttempt:
         """The first or second problem. They differ in size, kernel and channels, where free."""
         d = KINDS[self.layout.kind]
         kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
+        groups = self.options.get("groups", 1)
         channels = self.channels or CHANNELS[which]
+        if any(n % groups for n in channels):
+            channels = ((2 * groups, groups), (groups, 2 * groups))[which]
         size = SIZES[d][which]
         return _problem(self, size[:1] * d if self.square else size, kernel, channels)
 
@@ -465,7 +469,8 @@ def _gains(source: Source) -> list[str]:
 def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options that may be those of the layer."""
     known = {k: settings[k] for k in OPTIONS if k in settings}
-    known = {**attempt.source.options, **attempt.asked, **known}
+    depthwise = {"groups": DEPTHWISE} if _depthwise(attempt) else {}
+    known = {**depthwise, **attempt.source.options, **attempt.asked, **known}
     if attempt.layout.kind == "linear":
         return [{}]
     if "transpose" not in attempt.layout.kind:
@@ -503,6 +508,12 @@ def best(
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
 
+def _depthwise(attempt: LayerAttempt) -> bool:
+    """Whether each channel has a filter of its own, by the name."""
+    said = names.plain(attempt.source.says or attempt.source.name)
+    return "depthwise" in said and "transpose" not in attempt.layout.kind
+
+
 def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """(kernel, channels, square) to probe with.
 
@@ -510,6 +521,10 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """
     d = KINDS[attempt.layout.kind]
     yield None, None, False
+    if _depthwise(attempt):
+        groups = attempt.settings.get("groups", DEPTHWISE)
+        yield None, (groups, groups), False
+        yield (3,) * d, (groups, groups), False
     if d:
         for kernel in ((3,) * d, (2,) * d):
             yield kernel, None, False

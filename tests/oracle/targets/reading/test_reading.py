@@ -137,6 +137,22 @@ def test_a_layer_that_takes_options_is_judged_with_several(judged):
     assert sum("judged as well with" in note for note in report.notes) == 3
 
 
+GROUPS = """import numpy as np
+
+def conv1d_forward(x, w, b):
+    win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2], axis=2)
+    parts = zip(np.split(win, 3, axis=1), np.split(w, 3), strict=True)
+    y = np.concatenate([np.einsum("nclk,ock->nol", a, part) for a, part in parts], axis=1)
+    return y + b[:, None]
+"""
+
+
+def test_any_number_of_groups_may_be_declared(judged):
+    assert judged(GROUPS, groups=3).ok
+    report = judged(GROUPS.replace("np.split(w, 3)", "[w[: len(w) // 3]] * 3"), groups=3)
+    assert [d.id for d in report.diagnosis] == ["first_group_for_all"]
+
+
 def test_what_takes_several_samples_is_never_asked_for_one_at_a_time(judged):
     text = LAYERS["columns_are_samples"][0]
     assert "each is asked alone" not in judged(text).notes[0]

@@ -763,12 +763,38 @@ class Conv3D:
         self.db = dout.sum(axis=(0, 2, 3, 4))
         return dx
 """, [("dx[there] +=", "dx[there] ="), ("dout.sum", "dout.mean"),
-      ("            there, d", "            self.stride = self.stride[:1] * 3\n            there, d")]),
+      ("            there, d",
+       "            self.stride = self.stride[:1] * 3\n            there, d")]),
     "a_forward_of_a_usual_name": (NP + """
 def conv2d(x, w, b):
     win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
     return np.einsum("nchwij,ocij->nohw", win, w) + b[:, None, None]
 """, [("nchwij,ocij", "nchwij,ocji"), ("+ b[", "- b[")]),
+    "depthwise": (NP + """
+def depthwise_conv2d_forward(x, w, b, stride=1, pad=1):
+    \"\"\"x (N, C, H, W), w (C, 1, k, k): each channel has a filter of its own\"\"\"
+    kh, kw = w.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    oh, ow = (xp.shape[2] - kh) // stride + 1, (xp.shape[3] - kw) // stride + 1
+    out = np.zeros((*x.shape[:2], oh, ow))
+    for i in range(oh):
+        for j in range(ow):
+            window = xp[:, :, i*stride:i*stride+kh, j*stride:j*stride+kw]
+            out[:, :, i, j] = (window * w[:, 0]).sum(axis=(2, 3)) + b
+    return out, (x, xp, w, stride, pad)
+
+def depthwise_conv2d_backward(dout, cache):
+    x, xp, w, stride, pad = cache
+    kh, kw = w.shape[2:]
+    dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            d = dout[:, :, i, j][:, :, None, None]
+            there = np.s_[:, :, i*stride:i*stride+kh, j*stride:j*stride+kw]
+            dxp[there] += d * w[:, 0]
+            dw[:, 0] += (d * xp[there]).sum(axis=0)
+    return dxp[:, :, pad:pad+x.shape[2], pad:pad+x.shape[3]], dw, dout.sum(axis=(0, 2, 3))
+""", [("d * w[:, 0]", "d * w[0, 0]"), ("dw[:, 0] +=", "dw[:, 0] =")]),
 }
 
 TORCH = {
