@@ -74,6 +74,7 @@ USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
     {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2}, {"stride": (2, 3, 1)},
+    {"stride": (2, 3, 1), "padding": (1, 0, 2), "dilation": (1, 2, 1)},
 )
 OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}

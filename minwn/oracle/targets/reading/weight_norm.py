@@ -186,7 +186,7 @@ class Attempt:
             answer, _ = self.source.ask(self._given(arrays))
             w = np.asarray(self.arrangement.result(answer.at(self.main), arrays))
             found.append(w.swapaxes(0, axis)[:-1])
-        return bool(np.array_equal(*found))
+        return bool(np.array_equal(found[0], found[1]))
 
     def _degrees(self, p: probes.Problem, v_bar: Any, g_bar: Any) -> int:
         """How many of the three laws of doubling hold."""

@@ -795,6 +795,27 @@ def depthwise_conv2d_backward(dout, cache):
             dw[:, 0] += (d * xp[there]).sum(axis=0)
     return dxp[:, :, pad:pad+x.shape[2], pad:pad+x.shape[3]], dw, dout.sum(axis=(0, 2, 3))
 """, [("d * w[:, 0]", "d * w[0, 0]"), ("dw[:, 0] +=", "dw[:, 0] =")]),
+    "tuples_of_functions": (NP + """
+def conv2d_forward(x, w, b, stride=(1, 1), padding=(0, 0)):
+    (ph, pw), (sh, sw) = padding, stride
+    xp = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    win = np.lib.stride_tricks.sliding_window_view(xp, w.shape[2:], axis=(2, 3))[:, :, ::sh, ::sw]
+    y = np.einsum("nchwij,ocij->nohw", win, w) + b.reshape(1, -1, 1, 1)
+    return y, (xp, w, win, stride, padding)
+
+def conv2d_backward(dout, cache):
+    xp, w, win, (sh, sw), (ph, pw) = cache
+    kh, kw = w.shape[2:]
+    dw = np.einsum("nchwij,nohw->ocij", win, dout)
+    dx = np.zeros_like(xp)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            sent = np.einsum("no,ocij->ncij", dout[:, :, i, j], w)
+            dx[:, :, i*sh:i*sh+kh, j*sw:j*sw+kw] += sent
+    height, width = dx.shape[2:]
+    return dx[:, :, ph:height-ph, pw:width-pw], dw, dout.sum((0, 2, 3))
+""", [("ph:height-ph, pw:width-pw", "pw:height-pw, ph:width-ph"),
+      ("j*sw:j*sw+kw", "j*sh:j*sh+kw")]),
 }
 
 TORCH = {
