@@ -293,6 +293,7 @@ def _layer(
     found: list[Found] = []
     tried: list[dict[str, Any]] = []
     worth = 0
+    order: dict[str, Any] = {}
     for variant in layer.VARIANTS if asks else ({},):
         asked = {key: x for key, x in variant.items() if key in asks}
         if asked in tried or (not asked and tried):
@@ -304,11 +305,14 @@ def _layer(
             continue  # it takes numbers alone
         if made and not made[0].evidence.shape and not made[0].options and found:
             continue
+        if tuples and order and not made[0].order:
+            made[0].order = order  # backward raises with these alone: that is for the verdict
         if made and made[0].evidence.shape and made[0].source.differentiates and not made[0].order:
             said = made[0].evidence.backward_raised or "no gradient was found"
             raise Unreadable(name, described, [f"{_how(made[0])}: backward: {said}"])
         if made and (made[0].evidence.shape or _answers_of_known_options(made[0])):
             found.append(_of_layer(made[0], name, settings))
+            order = order or made[0].order
             worth = worth or made[0].evidence.worth
         elif not found:
             raise Unreadable(name, described, _tried(made))

@@ -137,6 +137,14 @@ def test_a_layer_that_takes_options_is_judged_with_several(judged):
     assert sum("judged as well with" in note for note in report.notes) == 3
 
 
+def test_a_backward_that_raises_for_unequal_strides_is_no_pass(judged):
+    text = LAYERS["tuples_of_functions"][0]
+    text = text.replace("    kh, kw = ", "    assert sh == sw\n    kh, kw = ", 1)
+    report = judged(text)
+    assert report.verdict == "REFUSED"
+    assert "stride (2, 3)" in report.layer
+
+
 GROUPS = """import numpy as np
 
 def conv1d_forward(x, w, b):

@@ -764,7 +764,7 @@ class Conv3D:
         return dx
 """, [("dx[there] +=", "dx[there] ="), ("dout.sum", "dout.mean"),
       ("            there, d",
-       "            self.stride = self.stride[:1] * 3\n            there, d")]),
+       "            self.stride = (min(self.stride),) * 3\n            there, d")]),
     "a_forward_of_a_usual_name": (NP + """
 def conv2d(x, w, b):
     win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
