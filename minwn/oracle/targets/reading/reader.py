@@ -275,7 +275,12 @@ def _sources(
 def _weight_norm(
     sources: list[Source], name: str, described: str, settings: dict[str, Any]
 ) -> tuple[Found, int]:
-    made = weight_norm.best(sources, settings)
+    rank = names.wanted_rank(_text(sources[0]))
+    made = []
+    if rank and settings.get("ranks") is None:
+        made = weight_norm.best(sources, {**settings, "ranks": (rank,)})
+    if not made or not made[0].evidence.worth:
+        made = weight_norm.best(sources, settings)
     if not made or not made[0].evidence.worth:
         raise Unreadable(name, described, _tried(made))
     if made[0].source.differentiates and not made[0].order:

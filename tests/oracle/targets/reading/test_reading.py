@@ -394,6 +394,27 @@ def test_one_norm_of_the_whole_in_one_rank_is_no_pass(judged):
     assert judged(WHOLE.replace(", axis=(0, 1, 2)", "")).ok
 
 
+FOUR_AXES = """import numpy as np
+
+def forward(v, g):
+    # v: (H, W, I, O)
+    return v / np.sqrt(np.sum(v**2, axis=(0, 1, 2))) * g
+
+def backward(grad, v, g):
+    norm = np.sqrt(np.sum(v**2, axis=(0, 1, 2)))
+    dg = np.sum(grad * v / norm, axis=(0, 1, 2))
+    return g / norm * (grad - dg * v / norm), dg
+"""
+
+
+@pytest.mark.parametrize("said", ["(H, W, I, O)", "HWIO"])
+def test_a_text_tells_the_rank(judged, said):
+    text = FOUR_AXES.replace("(H, W, I, O)", said)
+    assert judged(text).ok
+    report = judged(text.replace("(0, 1, 2)", "(0, 1)"))  # right in rank 3
+    assert report.verdict == "FAIL"
+
+
 def test_a_backward_that_cannot_be_called_is_no_pass(judged):
     text = FUNCTIONS["contract"][0].replace("(w_bar, v, g):", "(w_bar, v, g, mode, more, rest):")
     with pytest.raises(Unreadable):
