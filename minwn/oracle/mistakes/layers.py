@@ -603,7 +603,8 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      "your padding is longer on the wrong side", _along_any(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
     ("padding_on_one_side", "the padding is on one side alone: before x, or cropped from one end "
-     "of y", "pad, or crop, both sides", "your padding is on one side alone", _joined(
+     "of y", "pad, or crop, both sides; where one side is meant, as in causal layers, declare it: "
+     "padding=((4, 0),), or --padding 4:0", "your padding is on one side alone", _joined(
          _windows(_pads(lambda p: (sum(p), 0))), {"y": (_one("y", _no_padding_after),)},
          _windows(_cropped_after),
      ), ""),

@@ -343,7 +343,11 @@ def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
 
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
-    assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok
+    text = text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")
+    report = judged(text)
+    assert not report.ok
+    assert "--padding" in report.diagnosis[0].fix
+    assert judged(text, padding=((2, 0), (2, 0))).ok
 
 
 AMBIGUOUS = """import numpy as np
