@@ -43,6 +43,10 @@ Array = np.ndarray
 FACTOR, DECAY, STEPPED = "constant_factor", "weight_decay", "stepped_before_x_bar"
 LAYER_NAMES = (*(m.id for m in LAYER_MISTAKES), FACTOR, DECAY, STEPPED)
 VAGUE = 3  # the rank of a diagnosis without a formula
+OF_FACTORS = {  # (formula, fix) of a constant factor
+    0.0: ("{} is zero everywhere", "compute it, and write it where it is read"),
+    -1.0: ("{} has the wrong sign", "turn the sign; a step is subtracted: w -= lr * w_bar"),
+}
 RATES = (2.0**30, 1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001, 1e-4)
 
 
@@ -291,6 +295,9 @@ def _fitted(seen: Sequence[Seen], output: str) -> list[Found]:
         c = _one_number(relevant, output, part)
         if c is not None:
             text = formula.format(f"{c + 1 if name == FACTOR else c:.4g}")
+            if name == FACTOR and round(c + 1, 9) in OF_FACTORS:
+                formula, fix = OF_FACTORS[round(c + 1, 9)]
+                text = formula.format(output)
             return [Found(name, text, fix, "", f"one number for {counted(len(relevant), 'case')}",
                           2)]
     if output == "x_bar":

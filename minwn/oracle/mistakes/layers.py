@@ -196,6 +196,10 @@ def _exchanged_options(layer: Layer) -> dict[str, Any]:
     return {"stride": w.stride[::-1], "dilation": w.dilation[::-1], "pads": layer.pads[::-1]}
 
 
+def _first_stride(layer: Layer) -> dict[str, Any]:
+    return {"stride": layer.windows.stride[:1] * len(layer.pads)}
+
+
 def _pads(make: Callable[[tuple[int, int]], tuple[int, int]]) -> Callable[[Layer], dict[str, Any]]:
     return lambda layer: {"pads": tuple(make(p) for p in layer.pads)}
 
@@ -588,7 +592,8 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      _joined(_windows(_more_dilation), _windows(_less_dilation)), ""),
     ("options_exchanged", "stride, dilation and padding of one axis used along another",
      "the first number belongs to the first axis after the channels",
-     "your options belong to the other axis", _windows(_exchanged_options), ""),
+     "your options belong to the other axis",
+     _joined(_windows(_exchanged_options), _windows(_first_stride)), ""),
     ("padding_forgotten", "the first window starts at x[0], or x_bar has the padding in it",
      "pad x with zeros on both sides; leave out of x_bar what belongs to the padding",
      "the padding before x is missing, or was not cut off",
@@ -598,7 +603,8 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
      "your padding is longer on the wrong side", _along_any(_pads(lambda p: p[::-1])),
      "'same' of even kernels"),
     ("padding_on_one_side", "the padding is on one side alone: before x, or cropped from one end "
-     "of y", "pad, or crop, both sides", "your padding is on one side alone", _joined(
+     "of y", "pad, or crop, both sides; where one side is meant, as in causal layers, declare it: "
+     "padding=((4, 0),), or --padding 4:0", "your padding is on one side alone", _joined(
          _windows(_pads(lambda p: (sum(p), 0))), {"y": (_one("y", _no_padding_after),)},
          _windows(_cropped_after),
      ), ""),
@@ -707,6 +713,12 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
     ("one_sample", "the gradients are those of the last sample, or of the first, alone",
      "add up over the samples: +=, not =", "only one sample counts in your gradients",
      _joined(_sample(-1), _sample(0)), ""),
+    ("one_output_channel", "x_bar is that of the last output channel, or of the first, alone",
+     "add up over the output channels: +=, not =", "only one output channel counts in your x_bar",
+     {"x_bar": (
+         lambda t: t.x_bar(y_bar=_only(t.y_bar, 1, t.y_bar.shape[1] - 1)),
+         lambda t: t.x_bar(y_bar=_only(t.y_bar, 1, 0)),
+     )}, "x_bar = np.zeros_like(x) inside the loop over the filters"),
     ("last_window", "w_bar or b_bar is that of the last position alone",
      "add up over the positions: +=, not =", "only the last position counts in your gradient", {
          "w_bar": (

@@ -154,6 +154,19 @@ def test_a_formula_that_is_wrong_from_the_start_keeps_its_name(layer):
     assert names(check_layer(forward, wrong, **options)) == ["constant_factor"]
 
 
+@pytest.mark.parametrize(("factor", "said"), [(0, "is zero everywhere"), (-1, "the wrong sign")])
+def test_a_factor_that_has_a_reason_is_told_with_it(layer, factor, said):
+    options, forward, backward = layer
+
+    def wrong(*arrays):
+        *others, b_bar = backward(*arrays)
+        return *others, factor * b_bar
+
+    found = check_layer(forward, wrong, **options).diagnosis
+    assert [d.id for d in found] == ["constant_factor"]
+    assert said in found[0].formula
+
+
 # ---- adding up ----------------------------------------------------------------------------------
 
 

@@ -108,8 +108,10 @@ class Call:
     def __call__(self, given: Mapping[str, Any], holder: Any = None) -> Any:
         function = self.function if holder is None else getattr(holder, self.function.__name__)
         positional = [given[role] for _, role, keyword in self.roles if not keyword]
+        defaults = _defaults(self.function)
         return function(*positional, **{
-            name: given[role] for name, role, keyword in self.roles if keyword and role in given
+            name: for_each(given[role], defaults.get(name))
+            for name, role, keyword in self.roles if keyword and role in given
         })
 
     @property
@@ -125,6 +127,16 @@ class Call:
     def called(self, role: str) -> str:
         """What the function calls the array, or its usual letter."""
         return next((name for name, r, _ in self.roles if r == role and name), role)
+
+
+def for_each(x: Any, default: Any) -> Any:
+    """An option as the default has it: a number for each axis where that is a tuple."""
+    return (x,) * len(default) if isinstance(default, tuple) and type(x) is int else x
+
+
+@functools.cache
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    return {p.name: p.default for p in parameters(function) or ()}
 
 
 def parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .calling import VARIABLE, Bundle, calls, parameters, saved_by
+from .calling import VARIABLE, Bundle, calls, for_each, parameters, saved_by
 from .sources import Source, at, fresh, get
 
 __all__ = ["TRIAL", "classes", "makers", "methods", "options_of", "sources"]
@@ -212,7 +212,7 @@ def _maker(
             elif what == "lr":
                 keywords[p.name] = given.get("lr", p.default if p.default is not p.empty else 1.0)
             elif what in known and (what in given or p.default is p.empty):
-                keywords[p.name] = known[what]
+                keywords[p.name] = for_each(known[what], p.default)
             elif p.default is p.empty:
                 if what in ("v", "g", "w", "b"):
                     keywords[p.name] = _sample(what)

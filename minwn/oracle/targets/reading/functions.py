@@ -78,6 +78,8 @@ def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
             made.append(_pair(rest, None, backward))
     paired = {id(p.forward) for p in made}
     made += [_pair(r, f, ()) for r, f in forwards if id(f) not in paired]
+    if not made:  # layers without a backward; where there is more they are parts of it
+        made = [p for p in (_pair(r, f, ()) for r, f, _ in found if f is not None) if p.layer]
     return sorted(made, key=lambda p: p.order)
 
 

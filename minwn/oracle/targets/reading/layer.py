@@ -69,14 +69,17 @@ BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
 )
-# The options that are tried where they are arguments: each hides other mistakes.
+# The options that are tried where they are arguments: each hides other mistakes. A tuple has a
+# number for each axis of space.
 VARIANTS: tuple[dict[str, Any], ...] = (
     {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
-    {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2},
+    {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2}, {"stride": (2, 3, 1)},
+    {"stride": (2, 3, 1), "padding": (1, 0, 2), "dilation": (1, 2, 1)},
 )
 OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
 CHANNELS = ((4, 6), (6, 4))
+DEPTHWISE = 4  # groups, where the number of channels is free
 SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
 
 
@@ -281,7 +284,10 @@ class LayerAttempt:
         """The first or second problem. They differ in size, kernel and channels, where free."""
         d = KINDS[self.layout.kind]
         kernel = self.kernel if self.kernel is not None else KERNELS[d][which]
+        groups = self.options.get("groups", 1)
         channels = self.channels or CHANNELS[which]
+        if any(n % groups for n in channels):
+            channels = ((2 * groups, groups), (groups, 2 * groups))[which]
         size = SIZES[d][which]
         return _problem(self, size[:1] * d if self.square else size, kernel, channels)
 
@@ -464,7 +470,8 @@ def _gains(source: Source) -> list[str]:
 def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options that may be those of the layer."""
     known = {k: settings[k] for k in OPTIONS if k in settings}
-    known = {**attempt.source.options, **attempt.asked, **known}
+    depthwise = {"groups": DEPTHWISE} if _depthwise(attempt) else {}
+    known = {**depthwise, **attempt.source.options, **attempt.asked, **known}
     if attempt.layout.kind == "linear":
         return [{}]
     if "transpose" not in attempt.layout.kind:
@@ -487,8 +494,12 @@ def best(
         if attempt.layout.alone and any(a.evidence.shape for a in made):
             continue  # it takes several samples, and is judged with them
         for kernel, channels, square in _freedoms(attempt):
+            for_each = {
+                key: x[:KINDS[attempt.layout.kind]] if isinstance(x, tuple) else x
+                for key, x in asked.items()
+            }
             trial = replace(
-                attempt, kernel=kernel, channels=channels, square=square, asked=dict(asked))
+                attempt, kernel=kernel, channels=channels, square=square, asked=for_each)
             trial.probe(_candidates(trial, settings))
             made.append(trial)
             if trial.evidence.worth == 5:
@@ -498,6 +509,12 @@ def best(
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
 
+def _depthwise(attempt: LayerAttempt) -> bool:
+    """Whether each channel has a filter of its own, by the name."""
+    said = names.plain(attempt.source.says or attempt.source.name)
+    return "depthwise" in said and "transpose" not in attempt.layout.kind
+
+
 def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """(kernel, channels, square) to probe with.
 
@@ -505,6 +522,10 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """
     d = KINDS[attempt.layout.kind]
     yield None, None, False
+    if _depthwise(attempt):
+        groups = attempt.settings.get("groups", DEPTHWISE)
+        yield None, (groups, groups), False
+        yield (3,) * d, (groups, groups), False
     if d:
         for kernel in ((3,) * d, (2,) * d):
             yield kernel, None, False

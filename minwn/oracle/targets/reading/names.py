@@ -12,6 +12,7 @@ from typing import Any
 __all__ = [
     "about_weight_norm", "cotangent", "grads", "is_cache", "is_context", "is_upstream", "kind",
     "may_be_log", "method", "option", "params", "plain", "role", "stem", "wanted_axis",
+    "wanted_rank",
 ]
 
 # The arrays of a weight norm, w = g v / ||v||, and of a layer, y = layer(x, w) + b.
@@ -103,7 +104,7 @@ OPTIONS = {
 }
 _OUT = r"(o|out|n_out|c_out|out_features|out_channels|cout|units|features|fan_out|d_out)"
 AXES_SAID = {  # what a comment, a docstring or a name may say of the axis of outputs
-    0: rf"\(\s*{_OUT}\s*,|\bOIHW\b|\bOIW\b|\bout, in\b",
+    0: rf"\(\s*{_OUT}\s*,\s*[^\s)]|\bOIHW\b|\bOIW\b|\bout, in\b",
     -1: rf",\s*{_OUT}\s*\)|\bHWIO\b|\bWIO\b|\bkernel\b|\bin, out\b",
     None: r"\bscalar\b|\bg: float\b|\bwhole\b",
 }
@@ -230,3 +231,10 @@ def wanted_axis(text: str) -> Any:
     """
     found = [axis for axis, pattern in AXES_SAID.items() if re.search(pattern, text)]
     return found[0] if len(found) == 1 else ...
+
+
+def wanted_rank(text: str) -> int | None:
+    """4 where a text says that v is a kernel of two axes of space, and None otherwise."""
+    tuples = re.findall(r"\(\s*" + r"\s*,\s*".join([r"(\w+)"] * 4) + r"\s*\)", text.lower())
+    said = any({"h", "kh"} & {*t} and {"w", "kw"} & {*t} for t in tuples)
+    return 4 if said or re.search(r"\b(OIHW|HWIO)\b", text) else None

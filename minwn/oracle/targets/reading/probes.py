@@ -95,6 +95,7 @@ class Evidence:
     gain: bool | None = None
     degrees: int | None = None  # how many of the three hold
     backward_raised: str | None = None
+    local: bool | None = None  # of a w that is not true: a slice of it depends on that of v alone
 
     @property
     def worth(self) -> int:
@@ -109,6 +110,6 @@ class Evidence:
         return 1
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> tuple[int, int, bool]:
         """The key by which readings are sorted."""
-        return self.worth, self.degrees or 0
+        return self.worth, self.degrees or 0, bool(self.local)

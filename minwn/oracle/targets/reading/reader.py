@@ -183,7 +183,8 @@ def _candidates(holder: Any, module: ModuleType | None) -> Sequence[Any]:
         found = functions.pairs(space, module=own)
         whole = [p for p in found if (p.forward and p.backward) or not p.forward]
         rest = [p for p in found if p not in whole]
-        return [*whole, *classes.classes(space, own), *rest]
+        every = classes.classes(space, own)
+        return [*whole, *every, *(p for p in rest if not (every and p.layer))]
     if isinstance(holder, Mapping):
         return functions.pairs(holder)
     if isinstance(holder, tuple | list):
@@ -274,7 +275,12 @@ def _sources(
 def _weight_norm(
     sources: list[Source], name: str, described: str, settings: dict[str, Any]
 ) -> tuple[Found, int]:
-    made = weight_norm.best(sources, settings)
+    rank = names.wanted_rank(_text(sources[0]))
+    made = []
+    if rank and settings.get("ranks") is None:
+        made = weight_norm.best(sources, {**settings, "ranks": (rank,)})
+    if not made or not made[0].evidence.worth:
+        made = weight_norm.best(sources, settings)
     if not made or not made[0].evidence.worth:
         raise Unreadable(name, described, _tried(made))
     if made[0].source.differentiates and not made[0].order:
@@ -292,19 +298,26 @@ def _layer(
     found: list[Found] = []
     tried: list[dict[str, Any]] = []
     worth = 0
+    order: dict[str, Any] = {}
     for variant in layer.VARIANTS if asks else ({},):
         asked = {key: x for key, x in variant.items() if key in asks}
         if asked in tried or (not asked and tried):
             continue
         tried.append(asked)
         made = layer.best(sources, settings, asked)
+        tuples = any(isinstance(x, tuple) for x in asked.values())
+        if tuples and not made[0].evidence.truth:
+            continue  # it takes numbers alone
         if made and not made[0].evidence.shape and not made[0].options and found:
             continue
+        if tuples and order and not made[0].order:
+            made[0].order = order  # backward raises with these alone: that is for the verdict
         if made and made[0].evidence.shape and made[0].source.differentiates and not made[0].order:
             said = made[0].evidence.backward_raised or "no gradient was found"
             raise Unreadable(name, described, [f"{_how(made[0])}: backward: {said}"])
         if made and (made[0].evidence.shape or _answers_of_known_options(made[0])):
             found.append(_of_layer(made[0], name, settings))
+            order = order or made[0].order
             worth = worth or made[0].evidence.worth
         elif not found:
             raise Unreadable(name, described, _tried(made))
@@ -370,7 +383,8 @@ def _settled(
     made: list[Attempt], name: str, described: str, settings: dict[str, Any]
 ) -> list[Attempt]:
     """Without a g_bar, w alone does not tell whether g is given by rows and the norm is over the
-    wrong axis, or g by columns: then the text decides, or the person who asks."""
+    wrong axis, or g by columns; with it, one norm of the whole may be that of one rank alone: then
+    the text decides, or the person who asks."""
     first = made[0]
     axis, rank = first.arrangement.axis, first.arrangement.rank
     own = first.source.differentiates and not first.source.autodiff and first.evidence.gain
@@ -378,20 +392,22 @@ def _settled(
         x for x in made if x.arrangement.axis == 0 and x.arrangement.rank == rank
         and x.evidence.shape and not x.evidence.truth
     ]
-    if "axis" in settings or axis == 0 or own or not first.evidence.truth or not others:
+    if own:
+        others = weight_norm.doubts(made) if axis is None else []
+    if "axis" in settings or axis == 0 or not first.evidence.truth or not others:
         return made
     told = names.wanted_axis(_text(first.source))
     if told == axis:
         return made
-    if told == 0:
-        return others
-    shown = "none" if axis is None else str(axis)
+    if told in {x.arrangement.axis for x in others}:
+        return [x for x in others if x.arrangement.axis == told]
+    shown, other = ("none" if a is None else str(a) for a in (axis, others[0].arrangement.axis))
     raise Unreadable(
         name, described,
         [f"{other.arrangement.says()}: w is not g v / ||v||" for other in others[:1]]
         + [f"{first.arrangement.says()}: w is g v / ||v||"],
         hints=[f"if the second is meant, declare it: AXIS = {axis} in the file, or --axis={shown}; "
-               f"if the first is, --axis 0 names the mistake"],
+               f"if the first is, --axis={other} names the mistake"],
     )
 
 

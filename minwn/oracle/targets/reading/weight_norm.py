@@ -7,8 +7,9 @@ judged, even if its w is wrong: that is for the verdict to say.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .calling import Path, assigned, leaves, shape_of
 from .probes import Evidence
 from .sources import Answer, Source, pulled
 
-__all__ = ["AXES", "Attempt", "attempts", "best"]
+__all__ = ["AXES", "Attempt", "attempts", "best", "doubts"]
 
 # (axis that keeps a norm, rank of v), likeliest first: matrices, kernels of convolutions with their
 # outputs first, last (Flax, Keras) or second (transposed ones), and single vectors.
@@ -137,6 +138,9 @@ class Attempt:
             self.evidence = Evidence(None, truth, shape)
             if self.source.differentiates:
                 self.evidence = self._probe_backward(p, truth, shape)
+            if shape and not truth and a.axis is not None:
+                with contextlib.suppress(*probes.FAILURES):
+                    self.evidence = replace(self.evidence, local=self._local(p))
 
     def _main(self, answer: Answer, p: probes.Problem) -> Path:
         """Where w is: the array that is called so; of those with v's shape w itself, or the first.
@@ -173,6 +177,16 @@ class Attempt:
         if any(call.guessed for call in self.source.backward):
             degrees = self._degrees(p, v_bar, g_bar)
         return Evidence(None, truth, shape, gain, degrees)
+
+    def _local(self, p: probes.Problem) -> bool:
+        """Whether another last slice of v leaves w as it is in the slices before it."""
+        axis, arrays, found = self.arrangement.axis, p.arrays, []
+        for factor in (1, 3):
+            arrays["v"].swapaxes(0, axis)[-1] *= factor
+            answer, _ = self.source.ask(self._given(arrays))
+            w = np.asarray(self.arrangement.result(answer.at(self.main), arrays))
+            found.append(w.swapaxes(0, axis)[:-1])
+        return bool(np.array_equal(found[0], found[1]))
 
     def _degrees(self, p: probes.Problem, v_bar: Any, g_bar: Any) -> int:
         """How many of the three laws of doubling hold."""
@@ -250,6 +264,19 @@ def best(sources: Sequence[Source], settings: Mapping[str, Any]) -> list[Attempt
         except IndexError as error:
             attempt.evidence = Evidence(raised=f"{type(error).__name__}: {error}")
         made.append(attempt)
-        if attempt.evidence.worth == 5:
+        whole = attempt.arrangement.axis is None  # in one rank, as sum(axis=(0, 1)) is in rank 2
+        if attempt.evidence.worth == 5 and not whole:
             break
-    return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
+    return sorted(
+        made, key=lambda a: (*a.evidence.rank, a.arrangement.axis is not None), reverse=True)
+
+
+def doubts(made: Sequence[Attempt]) -> list[Attempt]:
+    """Readings that speak against one norm of the whole: in ranks in which it does not hold, g_bar
+    has a number for each slice."""
+    proved = {
+        a.arrangement.rank for a in made if a.arrangement.axis is None and a.evidence.worth == 5}
+    return [
+        a for a in made if a.arrangement.axis is not None and a.arrangement.rank not in proved
+        and a.evidence.worth == 4
+    ]

@@ -137,6 +137,30 @@ def test_a_layer_that_takes_options_is_judged_with_several(judged):
     assert sum("judged as well with" in note for note in report.notes) == 3
 
 
+def test_a_backward_that_raises_for_unequal_strides_is_no_pass(judged):
+    text = LAYERS["tuples_of_functions"][0]
+    text = text.replace("    kh, kw = ", "    assert sh == sw\n    kh, kw = ", 1)
+    report = judged(text)
+    assert report.verdict == "REFUSED"
+    assert "stride (2, 3)" in report.layer
+
+
+GROUPS = """import numpy as np
+
+def conv1d_forward(x, w, b):
+    win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2], axis=2)
+    parts = zip(np.split(win, 3, axis=1), np.split(w, 3), strict=True)
+    y = np.concatenate([np.einsum("nclk,ock->nol", a, part) for a, part in parts], axis=1)
+    return y + b[:, None]
+"""
+
+
+def test_any_number_of_groups_may_be_declared(judged):
+    assert judged(GROUPS, groups=3).ok
+    report = judged(GROUPS.replace("np.split(w, 3)", "[w[: len(w) // 3]] * 3"), groups=3)
+    assert [d.id for d in report.diagnosis] == ["first_group_for_all"]
+
+
 def test_what_takes_several_samples_is_never_asked_for_one_at_a_time(judged):
     text = LAYERS["columns_are_samples"][0]
     assert "each is asked alone" not in judged(text).notes[0]
@@ -319,7 +343,11 @@ def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
 
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
-    assert not judged(text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")).ok
+    text = text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")
+    report = judged(text)
+    assert not report.ok
+    assert "--padding" in report.diagnosis[0].fix
+    assert judged(text, padding=((2, 0), (2, 0))).ok
 
 
 AMBIGUOUS = """import numpy as np
@@ -346,6 +374,49 @@ def test_a_shape_of_g_bar_tells_the_axis(judged):
     half = FUNCTIONS["contract"][0].replace("axis=1", "axis=0", 1)  # the forward alone
     report = judged(half)
     assert (report.verdict, report.axis) == ("FAIL", 0)
+
+
+WHOLE = """import numpy as np
+
+def forward(kernel, scale):
+    return kernel / np.sqrt(np.sum(kernel**2)) * scale
+
+def backward(grad, kernel, scale):
+    norm = np.sqrt(np.sum(kernel**2))
+    d_scale = np.sum(grad * kernel / norm, axis=(0, 1, 2))
+    return scale / norm * grad - np.sum(grad * kernel * scale) / norm**3 * kernel, d_scale
+"""
+
+
+def test_one_norm_of_the_whole_in_one_rank_is_no_pass(judged):
+    with pytest.raises(Unreadable) as error:  # in rank 4, d_scale is that of a norm for each output
+        judged(WHOLE.replace("kernel", "v"))
+    assert "AXIS = None" in str(error.value)
+    assert judged(WHOLE, axis=None).ok
+    report = judged(WHOLE)  # a kernel of Keras has its outputs last
+    assert (report.verdict, report.axis) == ("FAIL", -1)
+    assert judged(WHOLE.replace(", axis=(0, 1, 2)", "")).ok
+
+
+FOUR_AXES = """import numpy as np
+
+def forward(v, g):
+    # v: (H, W, I, O)
+    return v / np.sqrt(np.sum(v**2, axis=(0, 1, 2))) * g
+
+def backward(grad, v, g):
+    norm = np.sqrt(np.sum(v**2, axis=(0, 1, 2)))
+    dg = np.sum(grad * v / norm, axis=(0, 1, 2))
+    return g / norm * (grad - dg * v / norm), dg
+"""
+
+
+@pytest.mark.parametrize("said", ["(H, W, I, O)", "HWIO"])
+def test_a_text_tells_the_rank(judged, said):
+    text = FOUR_AXES.replace("(H, W, I, O)", said)
+    assert judged(text).ok
+    report = judged(text.replace("(0, 1, 2)", "(0, 1)"))  # right in rank 3
+    assert report.verdict == "FAIL"
 
 
 def test_a_backward_that_cannot_be_called_is_no_pass(judged):

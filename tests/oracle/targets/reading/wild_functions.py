@@ -404,4 +404,28 @@ def compute_gradients(dw, v, g):
     dg = (dw * v).sum(1, keepdims=True) / n
     return g / n * (dw - dg * v / n), dg
 """, [("dw - dg * v / n", "dw"), ("dg * v / n)", "dg * v)")]),
+    "axes_of_a_kernel_of_rank_3": (NP + """
+def compute_kernel(v, g):
+    return v / np.sqrt(np.sum(v**2, axis=(0, 1), keepdims=True)) * g
+
+def compute_gradients(v, g, grad_kernel):
+    norm = np.sqrt(np.sum(v**2, axis=(0, 1), keepdims=True))
+    grad_g = np.sum(grad_kernel * v / norm, axis=(0, 1))
+    grad_v = g / norm * grad_kernel - g * grad_g / norm**2 * v
+    return grad_v, grad_g
+""", [("g * grad_g / norm", "g * np.sum(grad_kernel * v / norm) / norm"),
+      ("g / norm * grad_kernel", "np.max(g) / norm * grad_kernel")]),
+    "a_list_of_rows": (NP + """
+def forward(v, g):
+    return np.array([g_i * v_i / np.linalg.norm(v_i) for v_i, g_i in zip(v, g)])
+
+def backward(dw, v, g):
+    dv, dg = np.zeros_like(v), np.zeros_like(g)
+    for i in range(v.shape[0]):
+        n = np.linalg.norm(v[i])
+        M = np.eye(v.shape[1]) - np.outer(v[i], v[i]) / n**2
+        dv[i] = g[i] / n * M @ dw[i]
+        dg[i] = dw[i] @ v[i] / n
+    return dv, dg
+""", [("/ n**2", "/ n"), ("g[i] / n * M", "M / n")]),
 }

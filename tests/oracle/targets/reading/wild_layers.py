@@ -735,6 +735,87 @@ class DepthwiseConv2d:
       ("*s+k] += d * self.weight[:, 0]", "*s+k] = d * self.weight[:, 0]"),
       ("dw[:, 0] +=", "dw[:, 0] ="),
     ]),
+    "tuples_for_a_constructor": (NP + """
+class Conv3D:
+    def __init__(self, in_channels=2, out_channels=3, kernel_size=(2, 3, 2), stride=(1, 2, 1)):
+        self.kernel_size, self.stride = kernel_size, stride
+        self.W = np.random.randn(out_channels, in_channels, *kernel_size)
+        self.b = np.zeros(out_channels)
+
+    def windows(self, p):
+        return tuple(slice(i * s, i * s + k) for i, s, k in zip(p, self.stride, self.kernel_size))
+
+    def forward(self, x):
+        self.x = x
+        size = [(n - k) // s + 1 for n, k, s in zip(x.shape[2:], self.kernel_size, self.stride)]
+        out = np.empty((len(x), len(self.W), *size))
+        for p in np.ndindex(*size):
+            patch = x[(..., *self.windows(p))]
+            out[(..., *p)] = np.einsum("ncdhw,ocdhw->no", patch, self.W) + self.b
+        return out
+
+    def backward(self, dout):
+        dx, self.dW = np.zeros_like(self.x), np.zeros_like(self.W)
+        for p in np.ndindex(*dout.shape[2:]):
+            there, d = (..., *self.windows(p)), dout[(..., *p)]
+            dx[there] += np.einsum("no,ocdhw->ncdhw", d, self.W)
+            self.dW += np.einsum("no,ncdhw->ocdhw", d, self.x[there])
+        self.db = dout.sum(axis=(0, 2, 3, 4))
+        return dx
+""", [("dx[there] +=", "dx[there] ="), ("dout.sum", "dout.mean"),
+      ("            there, d",
+       "            self.stride = (min(self.stride),) * 3\n            there, d")]),
+    "a_forward_of_a_usual_name": (NP + """
+def conv2d(x, w, b):
+    win = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=(2, 3))
+    return np.einsum("nchwij,ocij->nohw", win, w) + b[:, None, None]
+""", [("nchwij,ocij", "nchwij,ocji"), ("+ b[", "- b[")]),
+    "depthwise": (NP + """
+def depthwise_conv2d_forward(x, w, b, stride=1, pad=1):
+    \"\"\"x (N, C, H, W), w (C, 1, k, k): each channel has a filter of its own\"\"\"
+    kh, kw = w.shape[2:]
+    xp = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    oh, ow = (xp.shape[2] - kh) // stride + 1, (xp.shape[3] - kw) // stride + 1
+    out = np.zeros((*x.shape[:2], oh, ow))
+    for i in range(oh):
+        for j in range(ow):
+            window = xp[:, :, i*stride:i*stride+kh, j*stride:j*stride+kw]
+            out[:, :, i, j] = (window * w[:, 0]).sum(axis=(2, 3)) + b
+    return out, (x, xp, w, stride, pad)
+
+def depthwise_conv2d_backward(dout, cache):
+    x, xp, w, stride, pad = cache
+    kh, kw = w.shape[2:]
+    dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            d = dout[:, :, i, j][:, :, None, None]
+            there = np.s_[:, :, i*stride:i*stride+kh, j*stride:j*stride+kw]
+            dxp[there] += d * w[:, 0]
+            dw[:, 0] += (d * xp[there]).sum(axis=0)
+    return dxp[:, :, pad:pad+x.shape[2], pad:pad+x.shape[3]], dw, dout.sum(axis=(0, 2, 3))
+""", [("d * w[:, 0]", "d * w[0, 0]"), ("dw[:, 0] +=", "dw[:, 0] =")]),
+    "tuples_of_functions": (NP + """
+def conv2d_forward(x, w, b, stride=(1, 1), padding=(0, 0)):
+    (ph, pw), (sh, sw) = padding, stride
+    xp = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
+    win = np.lib.stride_tricks.sliding_window_view(xp, w.shape[2:], axis=(2, 3))[:, :, ::sh, ::sw]
+    y = np.einsum("nchwij,ocij->nohw", win, w) + b.reshape(1, -1, 1, 1)
+    return y, (xp, w, win, stride, padding)
+
+def conv2d_backward(dout, cache):
+    xp, w, win, (sh, sw), (ph, pw) = cache
+    kh, kw = w.shape[2:]
+    dw = np.einsum("nchwij,nohw->ocij", win, dout)
+    dx = np.zeros_like(xp)
+    for i in range(dout.shape[2]):
+        for j in range(dout.shape[3]):
+            sent = np.einsum("no,ocij->ncij", dout[:, :, i, j], w)
+            dx[:, :, i*sh:i*sh+kh, j*sw:j*sw+kw] += sent
+    height, width = dx.shape[2:]
+    return dx[:, :, ph:height-ph, pw:width-pw], dw, dout.sum((0, 2, 3))
+""", [("ph:height-ph, pw:width-pw", "pw:height-pw, ph:width-ph"),
+      ("j*sw:j*sw+kw", "j*sh:j*sh+kw")]),
 }
 
 TORCH = {
@@ -925,6 +1006,19 @@ class Linear(eqx.Module):
 def weight_norm(v, g):
     return g[:, None] * v / jnp.sqrt((v * v).sum(1, keepdims=True))
 """, [("jnp.sqrt((v * v).sum(1, keepdims=True))", "(v * v).sum(1, keepdims=True)")]),
+    "jax_conv2d": ("""import jax
+
+def conv2d(x, kernel, bias, stride=1):
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return y + bias
+""", [("+ bias", "- bias"), ("x, kernel, (", "x, kernel[::-1], (")]),
+    "jax_kernel_and_scale": ("""import jax.numpy as jnp
+
+def weight_norm(v, scale):
+    \"\"\"v (in, out), scale (out,)\"\"\"
+    return v * (scale / jnp.linalg.norm(v, axis=0))
+""", [("jnp.linalg.norm(v, axis=0)", "jnp.sum(v**2, axis=0)")]),
 }
 
 KERAS_HEAD = """import os
