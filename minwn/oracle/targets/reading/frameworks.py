@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from . import classes, names
+from . import classes, names, options
 from .calling import Call, calls, parameters
 from .engines import ENGINES
+from .layout import LAYOUTS
 from .sources import ARRAYS, Source, another, numbers, renewed
 
 __all__ = ["framework", "several", "sources", "weights"]
@@ -28,6 +29,11 @@ BASES = {  # the class by which an object belongs to a framework, and who reads 
     ("flax.linen.module", "Module"): "linen", ("flax.nnx.module", "Module"): "nnx",
     ("equinox._module._module", "Module"): "equinox", ("equinox._module", "Module"): "equinox",
     ("keras.src.layers.layer", "Layer"): "keras",
+}
+X_SHAPES = ((3, 4), (3, 9, 4), (3, 8, 7, 4), (3, 5, 6, 7, 4))  # to build a first layer with
+LAST = {"linear": (("rows", "(i, o)"),), "conv": (("channels last", "(k, i, o)"),)}
+OF_TRANSPOSED = {  # the weights of transposed layers; Equinox's is of the class that it is asked of
+    "flax": ("(-k, i, o)", "(k, o, i)"), "keras": ("(k, o, i)",), "equinox": ("(o, i, -k)",),
 }
 
 
@@ -186,9 +192,7 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],
             called={r: roles[r].rpartition(".")[2] for r in takes if r in roles},
             shapes={r: shapes[p] for r, p in roles.items() if r in takes},
-            says=type(first).__name__,
-            options=_options_of(first), asks=getattr(make, "asks", ()),
-            autodiff="torch's",
+            autodiff="torch's", **_convention(first, make, "torch"),
         )
 
 
@@ -215,12 +219,38 @@ def _made(holder: Any) -> list[Callable[[Mapping[str, Any]], Any]]:
     return found
 
 
-def _options_of(first: Any) -> dict[str, Any]:
-    """The options of a module, or of the first layer in it that has options."""
-    found = classes.options_of(first)
-    for _, inner in first.named_children() if hasattr(first, "named_children") else ():
-        found = found or classes.options_of(inner)
-    return {k: x if not isinstance(x, tuple) or len({*x}) > 1 else x[0] for k, x in found.items()}
+def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
+    """What the framework says of a layer: its options, its layouts, the axis of its norms."""
+    layer = options.inner(first)
+    bases = [base.__name__ for base in type(layer).__mro__]
+    said = next(filter(names.kind, bases), type(first).__name__)
+    transposed = "transpose" in (names.kind(said) or "")
+    known, fixed = options.held(layer, library, transposed=transposed)
+    layouts: dict[str, Any] = {}
+    if library in ("flax", "keras"):
+        weights = OF_TRANSPOSED[library]
+        if hasattr(layer, "transpose_kernel"):
+            weights = weights[layer.transpose_kernel :][:1]
+        layouts = LAST | {"transposed": tuple(("channels last", w) for w in weights)}
+        if getattr(layer, "data_format", "") == "channels_first":
+            layouts = {
+                key: tuple((x.replace("last", "first"), w) for x, w in pairs)
+                for key, pairs in layouts.items()
+            }
+    elif library == "equinox":
+        own = any(base.__module__.startswith("equinox.nn") for base in type(layer).__mro__)
+        weights = OF_TRANSPOSED[library]
+        rest = () if own and transposed else LAYOUTS["transposed"][:1]
+        layouts = {"transposed": (*(("channels first", w) for w in weights), *rest)}
+    axis: Any = ...
+    settings: dict[str, Any] = {}
+    if type(first).__name__ == "WeightNorm" and type(first).__module__.startswith("flax"):
+        axis = None if first.feature_axes in (None, ()) else first.feature_axes
+        settings = {"form": "inside", "eps": float(first.epsilon)}
+    return {
+        "says": said, "options": known, "fixed": fixed, "layouts": layouts,
+        "asks": getattr(make, "asks", ()), "axis": axis, "settings": settings,
+    }
 
 
 # ---- JAX ----------------------------------------------------------------------------------------
@@ -233,7 +263,7 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
 
     for make in _made(holder):
         first = make(classes.TRIAL)
-        for x_shape in ((3, 4), (3, 9, 4), (3, 8, 7, 4), (3, 5, 6, 7, 4)):
+        for x_shape in X_SHAPES:
             try:
                 shaped = jax.eval_shape(
                     lambda x, m=first: m.init(jax.random.key(0), x), np.zeros(x_shape, "float32"))
@@ -254,10 +284,9 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
 
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
+            engine=ENGINES["jax"], autodiff="jax's",
             shapes={r: tuple(flat[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", layout="flax",
-            settings=_length(first), options=classes.options_of(first),
+            **_convention(first, make, "flax"),
         )
 
 
@@ -268,49 +297,50 @@ def _roles_of(paths: Mapping[str, str]) -> dict[str, str]:
     return {role: next(k for k, b in bare.items() if b == path) for role, path in found.items()}
 
 
-def _length(module: Any) -> dict[str, Any]:
-    """The form and eps of the library's own wrapper, as it documents them."""
-    if type(module).__name__ == "WeightNorm" and type(module).__module__.startswith("flax"):
-        return {"form": "inside", "eps": float(module.epsilon)}
-    return {}
-
-
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: x for key, x in given.items() if key not in ARRAYS}
 
 
 def nnx(holder: Any, name: str) -> Iterator[Source]:
-    """A module merged again with v and g in the place of its parameters."""
+    """A module merged again with v and g in the place of its parameters.
+
+    It is split and merged for each question: a Param is never changed inside another's trace.
+    """
     from flax import nnx as library
 
     for make in _made(holder):
         first = make(classes.TRIAL)
-        state = list(library.to_flat_state(library.split(first)[1]))
-        shapes = {".".join(map(str, path)): tuple(x.shape) for path, x in state}
-        roles = _roles(list(shapes))
+        paths = {
+            _dotted(path): x for path, x in library.to_flat_state(library.split(first)[1])}
+        roles = _roles(list(paths))
         takes = _takes(roles, bool(parameters(type(first).__call__)))
 
         def run(given: Mapping[str, Any], make: Any = make, roles: Any = roles) -> Any:
-            module = make(_numbers(given))
+            graph, state = library.split(make(_numbers(given)))
+            module = library.merge(graph, state, copy=True)
 
             def call(given: Mapping[str, Any]) -> Any:
-                for role, path in roles.items():
-                    if role in given:
-                        part = module
-                        *inner, last = path.split(".")
-                        for piece in inner:
-                            part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
-                        getattr(part, last)[...] = given[role]
+                new = {roles[r]: x for r, x in given.items() if r in roles}
+                library.update(module, library.from_flat_state(
+                    (path, x.replace(new[_dotted(path)]) if hasattr(x, "replace") else
+                     new[_dotted(path)])
+                    for path, x in library.to_flat_state(state) if _dotted(path) in new
+                ))
                 return module(*((given["x"],) if "x" in given else ()))
 
             return _lived_in(module, call, given)
 
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="flax",
-            asks=getattr(make, "asks", ()), autodiff="jax's", settings=_length(first),
+            engine=ENGINES["jax"], autodiff="jax's",
+            shapes={r: tuple(paths[p].shape) for r, p in roles.items() if r in takes},
+            **_convention(first, make, "flax"),
         )
+
+
+def _dotted(path: Any) -> str:
+    """A path as one text; the scale of WeightNorm is kept under the path of its kernel."""
+    return ".".join("scale" if isinstance(part, tuple) else str(part) for part in path)
 
 
 def equinox(holder: Any, name: str) -> Iterator[Source]:
@@ -341,20 +371,25 @@ def equinox(holder: Any, name: str) -> Iterator[Source]:
 
         yield Source(
             name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
+            engine=ENGINES["jax"], autodiff="jax's",
             shapes={r: tuple(found[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", options=_options_of(first),
+            **_convention(first, make, "equinox"),
         )
 
 
 def keras(holder: Any, name: str) -> Iterator[Source]:
-    """stateless_call with v and g in the place of its weights; Keras's backend must be jax."""
-    for make in _made(holder):
-        first = make(classes.TRIAL)
-        first.build((None, 4) if names.kind(type(first).__name__) == "linear" else (None, 8, 7, 4))
+    """stateless_call with v and g in the place of its weights; Keras's backend must be jax.
+
+    A layer that was given is made again from its configuration: one that is built keeps its sizes.
+    """
+    ways = _made(holder)
+    if not isinstance(holder, type):
+        ways = [lambda given: type(holder).from_config(holder.get_config())]
+    for make in ways:
+        first = _built(make)
         roles = _roles([w.name for w in first.trainable_variables])
         shapes = {w.name: tuple(w.shape) for w in first.trainable_variables}
-        order = [w.name for w in first.trainable_variables]
+        order = list(shapes)
         takes = _takes(roles, True)
 
         def run(
@@ -367,9 +402,28 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
 
         yield Source(
             name, takes, Run(first.call, _text(takes), False, run), engine=ENGINES["jax"],
-            says=type(first).__name__, layout="keras", asks=getattr(make, "asks", ()),
             shapes={r: shapes[p] for r, p in roles.items() if r in takes}, autodiff="jax's",
+            **_convention(first, make, "keras"),
         )
+
+
+def _built(make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """A first layer, built for the first x that it takes. Raises what it raises for the last."""
+    for x_shape in X_SHAPES:
+        layer = make(classes.TRIAL)
+        channels_first = getattr(layer, "data_format", "") == "channels_first"
+        shape = (None, x_shape[-1], *x_shape[1:-1]) if channels_first else (None, *x_shape[1:])
+        rank = getattr(layer, "rank", None)  # of a convolution: it may build for another
+        if rank is not None and rank != len(x_shape) - 2:
+            continue
+        try:
+            layer.build(shape)
+        except Exception:
+            if x_shape == X_SHAPES[-1]:
+                raise
+            continue
+        return layer
+    raise ValueError(f"no layer of rank {rank} is judged")
 
 
 READERS = {

@@ -20,7 +20,7 @@ import numpy as np
 
 from ....validation import shown
 from ..target import ROLES, Functions, TargetError, located, short
-from . import classes, frameworks, functions, layer, names, probes, weight_norm
+from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
 from .calling import parameters, role_of
 from .engines import engine_of
@@ -254,6 +254,8 @@ def _sources(
         reader = frameworks if frameworks.framework(candidate) else classes
         try:
             found = [*reader.sources(candidate, name)]
+        except options.Beyond as error:
+            raise Unreadable(name, described, [], hints=[str(error)]) from error
         except probes.FAILURES as error:
             said = f"{_name(candidate)}(...): {type(error).__name__}: {error}"
             raise Unreadable(name, described, [said]) from error
@@ -264,7 +266,7 @@ def _sources(
         return [found], described
     autodiff = "" if found[0].differentiates else f"{engine.name}'s"
     lifted = [
-        dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, layouts={})
+        dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, answers={})
         for x in found
     ]
     numpys = any(x is np for x in space.values()) and engine.name == "torch"
@@ -327,6 +329,8 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
         roles["backward"] = a.backward
     chosen = _chosen(settings)
     chosen |= {"kind": a.layout.kind, "normalised": a.normalised, **a.options}
+    if a.normalised and a.layout.torch_axis != "output":
+        chosen["axis"] = a.layout.torch_axis
     chosen |= {k: x for k, x in (("kernel", a.kernel), ("channels", a.channels)) if x is not None}
     return Found(name, "layer", roles, chosen, _layer_statement(a))
 
