@@ -20,7 +20,7 @@ from .engines import ENGINES
 from .layout import LAYOUTS
 from .sources import ARRAYS, Source, another, numbers, renewed
 
-__all__ = ["framework", "several", "sources", "weights"]
+__all__ = ["framework", "one_at_a_time", "several", "sources", "weights"]
 
 PARTS = {"original0": "g", "original1": "v"}
 BASES = {  # the class by which an object belongs to a framework, and who reads it
@@ -59,7 +59,9 @@ def framework(holder: Any) -> str | None:
 
 def sources(holder: Any, name: str) -> Iterator[Source]:
     """The readings of a framework's class or object."""
-    yield from READERS[str(framework(holder))](holder, name)
+    for source in READERS[str(framework(holder))](holder, name):
+        if {"v", "w"} & {*source.takes}:
+            yield source
 
 
 def _role(path: str, among: set[str]) -> str | None:
@@ -71,9 +73,9 @@ def _role(path: str, among: set[str]) -> str | None:
 
 
 def _roles(paths: list[str]) -> dict[str, str]:
-    """{role: path}; none where there are several weights, as of two layers."""
-    if len(weights(paths)) > 1:
-        return {}
+    """{role: path}. Raises Beyond where there are several weights, as of two layers."""
+    if said := one_at_a_time(weights(paths)):
+        raise options.Beyond(said)
     bare = {PARTS.get(p.replace("/", ".").rpartition(".")[2]) or names.role(
         p.replace("/", ".").rpartition(".")[2]) for p in paths}
     among = {"g" if r == "log_g" else r for r in bare if r}
@@ -95,16 +97,20 @@ def weights(paths: Iterable[str]) -> list[str]:
     return found
 
 
+def one_at_a_time(found: list[str]) -> str:
+    """What to do where several layers are in one class or function; "" for one."""
+    return "" if len(found) < 2 else (
+        f"{', '.join(found[:4])} are the weights of {len(found)} layers, and one is judged at a "
+        f"time: put each into a class or a pair of functions of its own, and name it, as FILE:name")
+
+
 def several(holder: Any) -> list[str]:
     """The weights of a class or object that has more than one, as of two layers."""
     ways = [*classes.makers(holder)] if isinstance(holder, type) else [lambda given: holder]
     for make in ways:
         with contextlib.suppress(Exception):
             first = make(classes.TRIAL)
-            if hasattr(first, "named_parameters"):
-                found = weights(path for path, _ in first.named_parameters())
-            else:
-                found = weights(".".join(map(str, path)) for path in numbers(first))
+            found = weights(".".join(map(str, path)) for path in numbers(first))
             if len(found) > 1:
                 return found
     return []
@@ -160,8 +166,6 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         first = make(classes.TRIAL)
         shapes = {n: tuple(p.shape) for n, p in first.named_parameters()}
         roles = _roles(list(shapes))
-        if not roles and len(weights(shapes)) > 1:
-            return
         if not roles:  # a function of v and g, written as a module
             for call in calls(first.forward, ("v", "g")):
                 yield Source(

@@ -1,4 +1,4 @@
-"""The arrays of a layer beside those of torch's: orders of axes and taps, shapes of b and g."""
+"""The arrays of a layer, as they differ from torch's: orders of axes and taps, shapes of b and g."""
 
 from __future__ import annotations
 

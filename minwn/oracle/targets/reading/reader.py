@@ -479,17 +479,12 @@ def _nameless(candidate: Any) -> list[str]:
 
 
 def _of_several(candidate: Any) -> list[str]:
-    """What to do where several layers are in one class or function."""
     if isinstance(candidate, Pair):
         asked = [p.name for p in parameters(candidate.forward) or ()] if candidate.forward else []
-        found = frameworks.weights(asked)
+        said = frameworks.one_at_a_time(frameworks.weights(asked))
     else:
-        found = frameworks.several(candidate)
-    if len(found) < 2:
-        return []
-    return [f"{', '.join(found[:4])} are the weights of {len(found)} layers, and one is judged at "
-            f"a time: put each into a class or a pair of functions of its own, and name it, as "
-            f"FILE:name"]
+        said = frameworks.one_at_a_time(frameworks.several(candidate))
+    return [said] if said else []
 
 
 def _tried(made: Sequence[Attempt | LayerAttempt]) -> list[str]:
