@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .calling import VARIABLE, Bundle, calls, parameters, saved_by
-from .options import ASKED, options_of
+from .calling import ASKED, VARIABLE, Bundle, calls, parameters, saved_by
+from .options import options_of
 from .sources import Source, at, fresh, get
 
 __all__ = ["TRIAL", "classes", "makers", "methods", "sources"]

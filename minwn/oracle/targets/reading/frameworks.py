@@ -260,6 +260,18 @@ def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
 # ---- JAX ----------------------------------------------------------------------------------------
 
 
+def _of_jax(
+    name: str, takes: tuple[str, ...], call: Any, run: Any, shapes: Mapping[str, Any], first: Any,
+    make: Any, library: str,
+) -> Source:
+    """A module whose arrays and autodiff are JAX's. shapes: of its arrays, by role"""
+    return Source(
+        name, takes, Run(call, _text(takes), False, run), engine=ENGINES["jax"], autodiff="jax's",
+        shapes={role: shape for role, shape in shapes.items() if role in takes},
+        **_convention(first, make, library),
+    )
+
+
 def linen(holder: Any, name: str) -> Iterator[Source]:
     """apply with v and g in the place of its parameters, which init has named."""
     import jax
@@ -286,12 +298,8 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
             return make(_numbers(given)).apply(traverse_util.unflatten_dict(weights, sep="|"),
                                                given["x"])
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], autodiff="jax's",
-            shapes={r: tuple(flat[p].shape) for r, p in roles.items() if r in takes},
-            **_convention(first, make, "flax"),
-        )
+        shapes = {r: tuple(flat[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
 
 
 def _roles_of(paths: Mapping[str, str]) -> dict[str, str]:
@@ -334,12 +342,8 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
 
             return _lived_in(module, call, given)
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], autodiff="jax's",
-            shapes={r: tuple(paths[p].shape) for r, p in roles.items() if r in takes},
-            **_convention(first, make, "flax"),
-        )
+        shapes = {r: tuple(paths[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
 
 
 def _dotted(path: Any) -> str:
@@ -373,12 +377,8 @@ def equinox(holder: Any, name: str) -> Iterator[Source]:
                     module = library.tree_at(where, module, given[role])
             return jax.vmap(module)(given["x"]) if "x" in given else module()
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], autodiff="jax's",
-            shapes={r: tuple(found[p].shape) for r, p in roles.items() if r in takes},
-            **_convention(first, make, "equinox"),
-        )
+        shapes = {r: tuple(found[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "equinox")
 
 
 def keras(holder: Any, name: str) -> Iterator[Source]:
@@ -391,9 +391,8 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
         ways = [lambda given: type(holder).from_config(holder.get_config())]
     for make in ways:
         first = _built(make)
-        roles = _roles([w.name for w in first.trainable_variables])
-        shapes = {w.name: tuple(w.shape) for w in first.trainable_variables}
-        order = list(shapes)
+        there = {w.name: tuple(w.shape) for w in first.trainable_variables}
+        roles, order = _roles([*there]), [*there]
         takes = _takes(roles, True)
 
         def run(
@@ -404,11 +403,8 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
             of = {path: given[role] for role, path in roles.items() if role in given}
             return layer.stateless_call([of[n] for n in order], [], given["x"])[0]
 
-        yield Source(
-            name, takes, Run(first.call, _text(takes), False, run), engine=ENGINES["jax"],
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, autodiff="jax's",
-            **_convention(first, make, "keras"),
-        )
+        shapes = {role: there[path] for role, path in roles.items()}
+        yield _of_jax(name, takes, first.call, run, shapes, first, make, "keras")
 
 
 def _built(make: Callable[[Mapping[str, Any]], Any]) -> Any:

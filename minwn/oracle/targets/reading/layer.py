@@ -19,7 +19,7 @@ from ...layer_spec import KINDS, LayerSpec, make_layer_spec
 from ...mistakes import Terms
 from . import names, probes
 from .arrangement import Arrays
-from .calling import Bundle, Path, assigned
+from .calling import ASKED, Bundle, Path, assigned
 from .layout import FOLDED, LAYOUTS, Layout, group
 from .probes import Evidence
 from .sources import Source, pulled
@@ -34,7 +34,6 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {"stride": 2, "padding": 1}, {"stride": 1, "padding": 0}, {"stride": 2, "padding": 0},
     {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2},
 )
-OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
 CHANNELS = ((4, 6), (6, 4))
 SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
@@ -336,7 +335,7 @@ def _gains(source: Source) -> list[str]:
 
 def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options that may be those of the layer."""
-    known = {k: settings[k] for k in OPTIONS if k in settings}
+    known = {k: settings[k] for k in ASKED if k in settings}
     known = {**attempt.source.options, **attempt.asked, **known}
     if attempt.layout.kind == "linear":
         return [{}]

@@ -1,4 +1,4 @@
-"""The arrays of a layer, as they differ from torch's: orders of axes and taps, shapes of b and g."""
+"""How the arrays of a layer differ from torch's: orders of axes and taps, shapes of b and g."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from ...layer_spec import shortest
 from . import names
+from .calling import ASKED
 
-__all__ = ["ASKED", "Beyond", "held", "inner", "options_of"]
+__all__ = ["Beyond", "held", "inner", "options_of"]
 
-ASKED = ("stride", "padding", "dilation", "groups", "output_padding")
 OTHERS = {  # attributes of a framework's layer that `check_layer` has no word for
     "padding_mode": "zeros", "input_dilation": "1", "activation": "linear", "mask": "None",
 }
