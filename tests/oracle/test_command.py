@@ -241,7 +241,8 @@ def test_the_options_of_a_layer_reach_the_program(run, words):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("--stride 0", "'0' is not a whole number >= 1"), ("--stride two", "'two' is not a whole number"),
+    [("--stride 0", "'0' is not a whole number >= 1"),
+     ("--stride two", "'two' is not a whole number"),
      ("--padding 1:x", "'x' is not a whole number"), ("--kind conv4d", "invalid choice: 'conv4d'"),
      ("--padding full", "padding='full'"), ("--stride 1,2,3", "stride=(1, 2, 3)")],
 )

@@ -197,8 +197,8 @@ def calls(
             continue
         role = role_of(p.name, backward=backward, layer=layer, saved=saved)
         optional = p.default is not p.empty or p.kind is p.KEYWORD_ONLY
-        known = (*wanted, "params", "lr", *((*ASKED, "bundle") if layer else ()))
-        if optional and role not in known:
+        may = (*wanted, "params", "lr", *((*ASKED, "bundle") if layer else ()))
+        if optional and role not in may:
             continue
         if optional and isinstance(p.default, str):  # padding="valid": by words, not by numbers
             continue

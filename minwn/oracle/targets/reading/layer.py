@@ -146,10 +146,9 @@ class LayerAttempt:
     def _with_gain(self, groups: int) -> Layout:
         """The layout for that many groups, with the gain that the source came with."""
         layout, shapes = replace(self.layout, groups=groups), self.source.shapes
-        axis = self.settings.get("axis", self.source.axis)
         if {"v", "g"} <= {*shapes}:
-            return layout.with_gain(shapes["v"], shapes["g"], axis)
-        return layout if axis is ... else replace(layout, axis=axis)
+            return layout.with_gain(shapes["v"], shapes["g"], self.source.axis)
+        return layout
 
     def problem(self, which: int) -> Problem:
         """The first or second problem. They differ in size, kernel and channels, where free."""
