@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from .. import forms, validation
 from ..outputs import written
-from ..terminal import Progress, colours, width
+from ..terminal import Progress, at_least, colours, width
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
@@ -106,7 +106,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of the sums, where it is wider than the dtype",
     )
     parser.add_argument(
-        "--threads", type=_option(_whole), default=0, metavar="COUNT",
+        "--threads", type=at_least(0), default=0, metavar="COUNT",
         help="call the functions from so many threads at once, too",
     )
     layers = parser.add_argument_group(
@@ -123,7 +123,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a number, one for each axis, pairs before:after as 1:0,2:2, or same",
     )
     layers.add_argument(
-        "--channel-groups", type=_option(_whole), metavar="N", help="groups of channels"
+        "--channel-groups", type=at_least(0), metavar="N", help="groups of channels"
     )
     layers.add_argument(
         "--layout", choices=LAYOUTS, help="of a program's arrays: torch (default) or flax"
@@ -224,15 +224,9 @@ def _dtypes(text: str) -> list[str]:
 @_option
 def _shape(text: str) -> tuple[int, ...]:
     try:
-        return tuple(map(_whole, text.split(",")))
-    except ValueError:
+        return tuple(map(at_least(0), text.split(",")))
+    except argparse.ArgumentTypeError:
         raise ValueError(f"{text!r}; write the shape of v, as 64,32") from None
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"{text!r}; write a whole number >= 0")
-    return int(text)
 
 
 @_option
@@ -246,24 +240,19 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-@_option
 def _padding(text: str) -> Any:
     if not text[:1].isdecimal():
         return text
     if ":" not in text:
-        return _several(text, 0)
+        return _sizes(text, 0)
     pairs = [part.partition(":") for part in text.split(",")]
-    return tuple((_whole(before), _whole(after)) for before, _, after in pairs)
+    whole = at_least(0)
+    return tuple((whole(before), whole(after)) for before, _, after in pairs)
 
 
-def _several(text: str, least: int) -> Any:
-    found = tuple(map(_whole, text.split(",")))
-    if min(found) < least:
-        raise ValueError(f"{text!r}; write numbers >= {least}")
+def _sizes(text: str, least: int) -> Any:
+    found = tuple(map(at_least(least), text.split(",")))
     return found if len(found) > 1 else found[0]
-
-
-_sizes = _option(_several)
 
 
 @_option

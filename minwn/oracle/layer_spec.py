@@ -13,7 +13,7 @@ from .. import forms, validation
 from .reference.layer import Layer
 from .spec import dtype_name
 
-__all__ = ["KINDS", "LAYOUTS", "LayerSpec", "make_layer_spec"]
+__all__ = ["KINDS", "LAYOUTS", "LayerSpec", "make_layer_spec", "shortest"]
 
 KINDS = {
     "linear": 0, "conv1d": 1, "conv2d": 2, "conv3d": 3,
@@ -70,7 +70,7 @@ class LayerSpec:
             ("dilation", self.dilation, 1), ("output_padding", self.output_padding, 0),
         ):
             if isinstance(value, tuple) and not isinstance(value, str):
-                value = _short(value)
+                value = shortest(value)
             if value not in (usual, ()):
                 words.append(f"{name} {value}")
         words += [f"groups {self.groups}"] if self.groups > 1 else []
@@ -302,9 +302,10 @@ def _padding(value: Any, d: int, transposed: bool) -> Pairs | str:
     return tuple((p, p) for p in _each("padding", value, d, 0))
 
 
-def _short(value: tuple[Any, ...]) -> Any:
-    """One number for tuples that are the same everywhere."""
-    if not value:
-        return ()
+def shortest(value: Any) -> Any:
+    """One number for tuples and lists that are the same everywhere; others as tuples."""
+    if not isinstance(value, tuple | list):
+        return value
+    value = tuple(tuple(x) if isinstance(x, list) else x for x in value)
     flat = [n for x in value for n in (x if isinstance(x, tuple) else (x,))]
     return flat[0] if len(set(flat)) == 1 else value

@@ -241,8 +241,9 @@ def test_the_options_of_a_layer_reach_the_program(run, words):
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [("--stride 0", "'0'; write numbers >= 1"), ("--stride two", "'two'; write a whole number"),
-     ("--padding 1:x", "'x'; write a whole number"), ("--kind conv4d", "invalid choice: 'conv4d'"),
+    [("--stride 0", "'0' is not a whole number >= 1"),
+     ("--stride two", "'two' is not a whole number"),
+     ("--padding 1:x", "'x' is not a whole number"), ("--kind conv4d", "invalid choice: 'conv4d'"),
      ("--padding full", "padding='full'"), ("--stride 1,2,3", "stride=(1, 2, 3)")],
 )
 def test_options_of_layers_that_are_wrong(run, words, said):
@@ -435,7 +436,7 @@ def test_a_shape_threads_and_accumulate(run, monkeypatch):
         (("--shape", "3,x"), "write the shape of v, as 64,32"),
         (("--shape", ""), "write the shape of v, as 64,32"),
         (("--shape", "3", "--axis", "1"), "axis 1"),
-        (("--threads", "-1"), "write a whole number >= 0"),
+        (("--threads", "-1"), "is not a whole number >= 0"),
         (("--timeout", "0"), "write seconds, more than 0"),
         (("--timeout", "soon"), "write seconds, more than 0"),
         (("--accumulate", "float8"), "choose from float64,float32"),

@@ -10,6 +10,8 @@ classes        objects with state: constructors filled in, gradients found
 engines        arrays of PyTorch and JAX, and their autodiff
 frameworks     modules of PyTorch, Flax, Equinox and Keras
 weight_norm    from a source to forward(v, g) and backward(w_bar, v, g)
+layout         orders of axes and taps, where the norms of a layer are
+options        the options of a layer as its object has them
 layer          from a source to a whole layer in torch's layout, with its options
 adapter        the text of a file that calls what cannot be read
 reader         from a target to a reading

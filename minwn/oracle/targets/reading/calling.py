@@ -22,12 +22,12 @@ import numpy as np
 from . import names
 
 __all__ = [
-    "Bundle", "Call", "Context", "Leaf", "Params", "Path", "assigned", "calls", "leaves",
+    "ASKED", "Bundle", "Call", "Context", "Leaf", "Params", "Path", "assigned", "calls", "leaves",
     "parameters", "returned", "role_of", "saved_by", "shape_of",
 ]
 
 Path = tuple[Any, ...]
-OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding", "bundle")
+ASKED = ("stride", "padding", "dilation", "groups", "output_padding")  # the options of a layer
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 MOST = 4  # arguments whose names say nothing: 4! orders are tried
 
@@ -209,7 +209,8 @@ def calls(
             continue
         role = role_of(p.name, backward=backward, layer=layer, saved=saved)
         optional = p.default is not p.empty or p.kind is p.KEYWORD_ONLY
-        if optional and role not in (*wanted, "params", "lr", *(OPTIONS if layer else ())):
+        may = (*wanted, "params", "lr", *((*ASKED, "bundle") if layer else ()))
+        if optional and role not in may:
             continue
         if optional and isinstance(p.default, str):  # padding="valid": by words, not by numbers
             continue

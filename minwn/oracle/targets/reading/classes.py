@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from . import names
-from .calling import VARIABLE, Bundle, calls, for_each, parameters, saved_by
+from .calling import ASKED, VARIABLE, Bundle, calls, for_each, parameters, saved_by
+from .options import options_of
 from .sources import Source, at, fresh, get
 
-__all__ = ["TRIAL", "classes", "makers", "methods", "options_of", "sources"]
+__all__ = ["TRIAL", "classes", "makers", "methods", "sources"]
 
-ASKED = ("stride", "padding", "dilation", "groups", "output_padding")
 TRIAL = {  # sizes to make a first object with
     "inputs": 4, "outputs": 6, "kernel": 3, "kernel_height": 3, "kernel_width": 3, "bias": True,
     "axis": 0, "shape": (6, 4), "input_shape": (4, 8, 8),
@@ -31,11 +31,13 @@ PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding"
 
 def methods(holder: Any) -> tuple[str | None, str | None]:
     """The names of a class's forward and backward methods."""
-    own = [name for name in dir(holder) if callable(getattr(holder, name, None))]
     plain = isinstance(holder, type) and "__call__" not in _defined(holder)
-    own = [name for name in own if not (plain and name == "__call__")]
-    forward = names.method(own, names.FORWARD_METHODS)
-    return forward, names.method(own, names.BACKWARD_METHODS)
+
+    def first(known: tuple[str, ...]) -> str | None:
+        own = (name for name in known if not (plain and name == "__call__"))
+        return next((name for name in own if callable(getattr(holder, name, None))), None)
+
+    return first(names.FORWARD_METHODS), first(names.BACKWARD_METHODS)
 
 
 def _defined(cls: type) -> set[str]:
@@ -140,16 +142,6 @@ def _made_with(cls: type, takes: tuple[str, ...]) -> bool:
     """Whether the constructor takes the arrays."""
     found = {names.role(p.name) for p in (parameters(cls) or ())}
     return {*takes} <= {*found, "g" if "log_g" in found else ""}
-
-
-def options_of(first: Any) -> dict[str, Any]:
-    """The options among an object's attributes."""
-    found: dict[str, Any] = {}
-    for name, value in vars(first).items() if hasattr(first, "__dict__") else ():
-        known = names.option(name)
-        if known in ASKED and isinstance(value, int | tuple | str) and not isinstance(value, bool):
-            found.setdefault(known, value)
-    return found
 
 
 # ---- constructors -------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ....backend import dtype_of
+
 __all__ = ["ENGINES", "Engine", "engine_of", "lower"]
 
 
@@ -39,7 +41,10 @@ class Engine:
 def lower(x: Any) -> Any:
     """A tensor as a NumPy array; anything else as it is."""
     if type(x).__module__.partition(".")[0] == "torch" and hasattr(x, "detach"):
-        return x.detach().cpu().resolve_conj().numpy()
+        x = x.detach().cpu().resolve_conj()
+        if str(x.dtype) == "torch.bfloat16":  # NumPy's is of another library: the bits are moved
+            return x.view(sys.modules["torch"].int16).numpy().view(dtype_of("bfloat16"))
+        return x.numpy()
     if type(x).__module__.partition(".")[0] in ("jax", "jaxlib"):
         return np.array(x)
     return x
@@ -48,7 +53,10 @@ def lower(x: Any) -> Any:
 def _torch_lift(x: np.ndarray) -> Any:
     import torch
 
-    return torch.from_numpy(np.array(x, order="C"))  # a copy: no negative strides
+    x = np.array(x, order="C")  # a copy: no negative strides
+    if x.dtype.name == "bfloat16":
+        return torch.from_numpy(x.view("int16")).view(torch.bfloat16)
+    return torch.from_numpy(x)
 
 
 def _torch_gradients(f: Callable[..., Any], arrays: Sequence[Any], y_bar: Any) -> Sequence[Any]:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from . import classes, names
+from . import classes, names, options
 from .calling import Call, calls, parameters
 from .engines import ENGINES
+from .layout import LAYOUTS
 from .sources import ARRAYS, Source, another, numbers, renewed
 
-__all__ = ["framework", "several", "sources", "weights"]
+__all__ = ["framework", "one_at_a_time", "several", "sources", "weights"]
 
 PARTS = {"original0": "g", "original1": "v"}
 BASES = {  # the class by which an object belongs to a framework, and who reads it
@@ -28,6 +29,11 @@ BASES = {  # the class by which an object belongs to a framework, and who reads 
     ("flax.linen.module", "Module"): "linen", ("flax.nnx.module", "Module"): "nnx",
     ("equinox._module._module", "Module"): "equinox", ("equinox._module", "Module"): "equinox",
     ("keras.src.layers.layer", "Layer"): "keras",
+}
+X_SHAPES = ((3, 4), (3, 9, 4), (3, 8, 7, 4), (3, 5, 6, 7, 4))  # to build a first layer with
+LAST = {"linear": (("rows", "(i, o)"),), "conv": (("channels last", "(k, i, o)"),)}
+OF_TRANSPOSED = {  # the weights of transposed layers; Equinox's is of the class that it is asked of
+    "flax": ("(-k, i, o)", "(k, o, i)"), "keras": ("(k, o, i)",), "equinox": ("(o, i, -k)",),
 }
 
 
@@ -53,7 +59,9 @@ def framework(holder: Any) -> str | None:
 
 def sources(holder: Any, name: str) -> Iterator[Source]:
     """The readings of a framework's class or object."""
-    yield from READERS[str(framework(holder))](holder, name)
+    for source in READERS[str(framework(holder))](holder, name):
+        if {"v", "w"} & {*source.takes}:
+            yield source
 
 
 def _role(path: str, among: set[str]) -> str | None:
@@ -65,9 +73,9 @@ def _role(path: str, among: set[str]) -> str | None:
 
 
 def _roles(paths: list[str]) -> dict[str, str]:
-    """{role: path}; none where there are several weights, as of two layers."""
-    if len(weights(paths)) > 1:
-        return {}
+    """{role: path}. Raises Beyond where there are several weights, as of two layers."""
+    if said := one_at_a_time(weights(paths)):
+        raise options.Beyond(said)
     bare = {PARTS.get(p.replace("/", ".").rpartition(".")[2]) or names.role(
         p.replace("/", ".").rpartition(".")[2]) for p in paths}
     among = {"g" if r == "log_g" else r for r in bare if r}
@@ -89,16 +97,20 @@ def weights(paths: Iterable[str]) -> list[str]:
     return found
 
 
+def one_at_a_time(found: list[str]) -> str:
+    """What to do where several layers are in one class or function; "" for one."""
+    return "" if len(found) < 2 else (
+        f"{', '.join(found[:4])} are the weights of {len(found)} layers, and one is judged at a "
+        f"time: put each into a class or a pair of functions of its own, and name it, as FILE:name")
+
+
 def several(holder: Any) -> list[str]:
     """The weights of a class or object that has more than one, as of two layers."""
     ways = [*classes.makers(holder)] if isinstance(holder, type) else [lambda given: holder]
     for make in ways:
         with contextlib.suppress(Exception):
             first = make(classes.TRIAL)
-            if hasattr(first, "named_parameters"):
-                found = weights(path for path, _ in first.named_parameters())
-            else:
-                found = weights(".".join(map(str, path)) for path in numbers(first))
+            found = weights(".".join(map(str, path)) for path in numbers(first))
             if len(found) > 1:
                 return found
     return []
@@ -154,8 +166,6 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
         first = make(classes.TRIAL)
         shapes = {n: tuple(p.shape) for n, p in first.named_parameters()}
         roles = _roles(list(shapes))
-        if not roles and len(weights(shapes)) > 1:
-            return
         if not roles:  # a function of v and g, written as a module
             for call in calls(first.forward, ("v", "g")):
                 yield Source(
@@ -186,9 +196,7 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],
             called={r: roles[r].rpartition(".")[2] for r in takes if r in roles},
             shapes={r: shapes[p] for r, p in roles.items() if r in takes},
-            says=type(first).__name__,
-            options=_options_of(first), asks=getattr(make, "asks", ()),
-            autodiff="torch's",
+            autodiff="torch's", **_convention(first, make, "torch"),
         )
 
 
@@ -215,15 +223,53 @@ def _made(holder: Any) -> list[Callable[[Mapping[str, Any]], Any]]:
     return found
 
 
-def _options_of(first: Any) -> dict[str, Any]:
-    """The options of a module, or of the first layer in it that has options."""
-    found = classes.options_of(first)
-    for _, inner in first.named_children() if hasattr(first, "named_children") else ():
-        found = found or classes.options_of(inner)
-    return {k: x if not isinstance(x, tuple) or len({*x}) > 1 else x[0] for k, x in found.items()}
+def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
+    """What the framework says of a layer: its options, its layouts, the axis of its norms."""
+    layer = options.inner(first)
+    bases = [base.__name__ for base in type(layer).__mro__]
+    said = next(filter(names.kind, bases), type(first).__name__)
+    transposed = "transpose" in (names.kind(said) or "")
+    known, fixed = options.held(layer, library, transposed=transposed)
+    layouts: dict[str, Any] = {}
+    if library in ("flax", "keras"):
+        weights = OF_TRANSPOSED[library]
+        if hasattr(layer, "transpose_kernel"):
+            weights = weights[layer.transpose_kernel :][:1]
+        layouts = LAST | {"transposed": tuple(("channels last", w) for w in weights)}
+        if getattr(layer, "data_format", "") == "channels_first":
+            layouts = {
+                key: tuple((x.replace("last", "first"), w) for x, w in pairs)
+                for key, pairs in layouts.items()
+            }
+    elif library == "equinox":
+        own = any(base.__module__.startswith("equinox.nn") for base in type(layer).__mro__)
+        weights = OF_TRANSPOSED[library]
+        rest = () if own and transposed else LAYOUTS["transposed"][:1]
+        layouts = {"transposed": (*(("channels first", w) for w in weights), *rest)}
+    axis: Any = ...
+    settings: dict[str, Any] = {}
+    if type(first).__name__ == "WeightNorm" and type(first).__module__.startswith("flax"):
+        axis = None if first.feature_axes in (None, ()) else first.feature_axes
+        settings = {"form": "inside", "eps": float(first.epsilon)}
+    return {
+        "says": said, "options": known, "fixed": fixed, "layouts": layouts,
+        "asks": getattr(make, "asks", ()), "axis": axis, "settings": settings,
+    }
 
 
 # ---- JAX ----------------------------------------------------------------------------------------
+
+
+def _of_jax(
+    name: str, takes: tuple[str, ...], call: Any, run: Any, shapes: Mapping[str, Any], first: Any,
+    make: Any, library: str,
+) -> Source:
+    """A module whose arrays and autodiff are JAX's. shapes: of its arrays, by role"""
+    return Source(
+        name, takes, Run(call, _text(takes), False, run), engine=ENGINES["jax"], autodiff="jax's",
+        shapes={role: shape for role, shape in shapes.items() if role in takes},
+        **_convention(first, make, library),
+    )
 
 
 def linen(holder: Any, name: str) -> Iterator[Source]:
@@ -233,7 +279,7 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
 
     for make in _made(holder):
         first = make(classes.TRIAL)
-        for x_shape in ((3, 4), (3, 9, 4), (3, 8, 7, 4), (3, 5, 6, 7, 4)):
+        for x_shape in X_SHAPES:
             try:
                 shaped = jax.eval_shape(
                     lambda x, m=first: m.init(jax.random.key(0), x), np.zeros(x_shape, "float32"))
@@ -252,13 +298,8 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
             return make(_numbers(given)).apply(traverse_util.unflatten_dict(weights, sep="|"),
                                                given["x"])
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: tuple(flat[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", layout="flax",
-            settings=_length(first), options=classes.options_of(first),
-        )
+        shapes = {r: tuple(flat[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
 
 
 def _roles_of(paths: Mapping[str, str]) -> dict[str, str]:
@@ -268,49 +309,46 @@ def _roles_of(paths: Mapping[str, str]) -> dict[str, str]:
     return {role: next(k for k, b in bare.items() if b == path) for role, path in found.items()}
 
 
-def _length(module: Any) -> dict[str, Any]:
-    """The form and eps of the library's own wrapper, as it documents them."""
-    if type(module).__name__ == "WeightNorm" and type(module).__module__.startswith("flax"):
-        return {"form": "inside", "eps": float(module.epsilon)}
-    return {}
-
-
 def _numbers(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: x for key, x in given.items() if key not in ARRAYS}
 
 
 def nnx(holder: Any, name: str) -> Iterator[Source]:
-    """A module merged again with v and g in the place of its parameters."""
+    """A module merged again with v and g in the place of its parameters.
+
+    It is split and merged for each question: a Param is never changed inside another's trace.
+    """
     from flax import nnx as library
 
     for make in _made(holder):
         first = make(classes.TRIAL)
-        state = list(library.to_flat_state(library.split(first)[1]))
-        shapes = {".".join(map(str, path)): tuple(x.shape) for path, x in state}
-        roles = _roles(list(shapes))
+        paths = {
+            _dotted(path): x for path, x in library.to_flat_state(library.split(first)[1])}
+        roles = _roles(list(paths))
         takes = _takes(roles, bool(parameters(type(first).__call__)))
 
         def run(given: Mapping[str, Any], make: Any = make, roles: Any = roles) -> Any:
-            module = make(_numbers(given))
+            graph, state = library.split(make(_numbers(given)))
+            module = library.merge(graph, state, copy=True)
 
             def call(given: Mapping[str, Any]) -> Any:
-                for role, path in roles.items():
-                    if role in given:
-                        part = module
-                        *inner, last = path.split(".")
-                        for piece in inner:
-                            part = part[int(piece)] if piece.isdecimal() else getattr(part, piece)
-                        getattr(part, last)[...] = given[role]
+                new = {roles[r]: x for r, x in given.items() if r in roles}
+                library.update(module, library.from_flat_state(
+                    (path, x.replace(new[_dotted(path)]) if hasattr(x, "replace") else
+                     new[_dotted(path)])
+                    for path, x in library.to_flat_state(state) if _dotted(path) in new
+                ))
                 return module(*((given["x"],) if "x" in given else ()))
 
             return _lived_in(module, call, given)
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, layout="flax",
-            asks=getattr(make, "asks", ()), autodiff="jax's", settings=_length(first),
-        )
+        shapes = {r: tuple(paths[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
+
+
+def _dotted(path: Any) -> str:
+    """A path as one text; the scale of WeightNorm is kept under the path of its kernel."""
+    return ".".join("scale" if isinstance(part, tuple) else str(part) for part in path)
 
 
 def equinox(holder: Any, name: str) -> Iterator[Source]:
@@ -339,22 +377,22 @@ def equinox(holder: Any, name: str) -> Iterator[Source]:
                     module = library.tree_at(where, module, given[role])
             return jax.vmap(module)(given["x"]) if "x" in given else module()
 
-        yield Source(
-            name, takes, Run(type(first).__call__, _text(takes), False, run),
-            engine=ENGINES["jax"], says=type(first).__name__,
-            shapes={r: tuple(found[p].shape) for r, p in roles.items() if r in takes},
-            asks=getattr(make, "asks", ()), autodiff="jax's", options=_options_of(first),
-        )
+        shapes = {r: tuple(found[p].shape) for r, p in roles.items()}
+        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "equinox")
 
 
 def keras(holder: Any, name: str) -> Iterator[Source]:
-    """stateless_call with v and g in the place of its weights; Keras's backend must be jax."""
-    for make in _made(holder):
-        first = make(classes.TRIAL)
-        first.build((None, 4) if names.kind(type(first).__name__) == "linear" else (None, 8, 7, 4))
-        roles = _roles([w.name for w in first.trainable_variables])
-        shapes = {w.name: tuple(w.shape) for w in first.trainable_variables}
-        order = [w.name for w in first.trainable_variables]
+    """stateless_call with v and g in the place of its weights; Keras's backend must be jax.
+
+    A layer that was given is made again from its configuration: one that is built keeps its sizes.
+    """
+    ways = _made(holder)
+    if not isinstance(holder, type):
+        ways = [lambda given: type(holder).from_config(holder.get_config())]
+    for make in ways:
+        first = _built(make)
+        there = {w.name: tuple(w.shape) for w in first.trainable_variables}
+        roles, order = _roles([*there]), [*there]
         takes = _takes(roles, True)
 
         def run(
@@ -365,11 +403,27 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
             of = {path: given[role] for role, path in roles.items() if role in given}
             return layer.stateless_call([of[n] for n in order], [], given["x"])[0]
 
-        yield Source(
-            name, takes, Run(first.call, _text(takes), False, run), engine=ENGINES["jax"],
-            says=type(first).__name__, layout="keras", asks=getattr(make, "asks", ()),
-            shapes={r: shapes[p] for r, p in roles.items() if r in takes}, autodiff="jax's",
-        )
+        shapes = {role: there[path] for role, path in roles.items()}
+        yield _of_jax(name, takes, first.call, run, shapes, first, make, "keras")
+
+
+def _built(make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """A first layer, built for the first x that it takes. Raises what it raises for the last."""
+    for x_shape in X_SHAPES:
+        layer = make(classes.TRIAL)
+        channels_first = getattr(layer, "data_format", "") == "channels_first"
+        shape = (None, x_shape[-1], *x_shape[1:-1]) if channels_first else (None, *x_shape[1:])
+        rank = getattr(layer, "rank", None)  # of a convolution: it may build for another
+        if rank is not None and rank != len(x_shape) - 2:
+            continue
+        try:
+            layer.build(shape)
+        except Exception:
+            if x_shape == X_SHAPES[-1]:
+                raise
+            continue
+        return layer
+    raise ValueError(f"no layer of rank {rank} is judged")
 
 
 READERS = {

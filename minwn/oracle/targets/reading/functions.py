@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import names
-from .calling import Call, calls, parameters, saved_by
+from .calling import ASKED, Call, calls, parameters, saved_by
 from .sources import Source
 
 __all__ = ["Pair", "layers", "pairs", "sources"]
@@ -21,7 +21,6 @@ __all__ = ["Pair", "layers", "pairs", "sources"]
 Function = Callable[..., Any]
 V_AND_G = ("v", "g")
 LAYERS = (("x", "v", "g", "b"), ("x", "w", "b"), ("x", "v", "g"), ("x", "w"))
-ASKED = ("stride", "padding", "dilation", "groups", "output_padding")
 
 
 @dataclass(frozen=True)

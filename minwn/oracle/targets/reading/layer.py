@@ -1,9 +1,9 @@
 """From a source to the functions that `check_layer` takes, in torch's layout.
 
-Three things are found from y alone: the layout of x and of the weight (`X`, `W`), the shapes of b
-and g, and the options. Options are read from attributes. Where there are none, the options
-of `USUAL` are tried: y must have the right size for two sizes of x, and a right y decides. Neither
-the side of a padding nor the order of taps is ever fitted.
+Three things are found from y alone: the layout of x and of the weight (`layout`), the shape of b,
+and the options. Options are read from attributes. Where there are none, the options of `USUAL` are
+tried: y must have the right size for two sizes of x, and a right y decides. The axis of the norms
+is that of the shape of g. Neither the side of a padding nor the order of taps is ever fitted.
 """
 
 from __future__ import annotations
@@ -18,54 +18,14 @@ import numpy as np
 from ...layer_spec import KINDS, LayerSpec, make_layer_spec
 from ...mistakes import Terms
 from . import names, probes
-from .arrangement import Arrays, place
-from .calling import Bundle, Path, assigned
+from .arrangement import Arrays
+from .calling import ASKED, Bundle, Path, assigned
+from .layout import FOLDED, LAYOUTS, Layout, group
 from .probes import Evidence
 from .sources import Source, pulled
 
 __all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
 
-X = {  # orders of the axes of x and y, by how they are called; d axes of space
-    "rows": lambda d: (0, 1), "columns": lambda d: (1, 0),
-    "channels first": lambda d: tuple(range(d + 2)),
-    "channels last": lambda d: (0, *range(2, d + 2), 1),
-    # without the batch: one sample at a time
-    "one sample": lambda d: tuple(range(1, d + 2)),
-    "one column": lambda d: (1, 0),
-    "one sample, channels last": lambda d: (*range(2, d + 2), 1),
-}
-ONE = tuple(x for x in X if x.startswith("one"))
-FOLDED = "the last of the inputs"  # a bias that is kept in the weight
-W = {  # of the weight
-    "(o, i)": lambda d: (0, 1), "(i, o)": lambda d: (1, 0),
-    "(o, i, k)": lambda d: tuple(range(d + 2)),
-    "(k, i, o)": lambda d: (*range(2, d + 2), 1, 0),
-    "(o, k, i)": lambda d: (0, *range(2, d + 2), 1),
-    "(i, o, k)": lambda d: (1, 0, *range(2, d + 2)),
-    "(k, o, i)": lambda d: (*range(2, d + 2), 0, 1),
-    "(-k, i, o)": lambda d: (*range(2, d + 2), 1, 0),  # the taps in reversed order
-}
-LINEAR = (
-    ("rows", "(o, i)"), ("rows", "(i, o)"), ("columns", "(o, i)"), ("columns", "(i, o)"),
-    ("one sample", "(o, i)"), ("one sample", "(i, o)"), ("one column", "(o, i)"),
-    ("one column", "(i, o)"),
-)
-CONV = (
-    ("channels first", "(o, i, k)"), ("channels last", "(k, i, o)"), ("channels last", "(o, k, i)"),
-    ("channels first", "(k, i, o)"), ("channels last", "(o, i, k)"),
-    ("one sample", "(o, i, k)"), ("one sample, channels last", "(k, i, o)"),
-    ("one sample, channels last", "(o, k, i)"),
-)
-TRANSPOSED = (
-    ("channels first", "(i, o, k)"), ("channels last", "(k, i, o)"), ("channels last", "(k, o, i)"),
-    ("channels first", "(o, i, k)"), ("one sample", "(i, o, k)"),
-    ("one sample, channels last", "(k, i, o)"),
-)
-LAST = {  # of frameworks with channels last: a weight that is transposed, and any other
-    "flax": (("(-k, i, o)", "(k, o, i)"), ("(i, o)", "(k, i, o)")),
-    "keras": (("(k, o, i)",), ("(i, o)", "(k, i, o)")),
-}
-BIASES = {"(o,)": 0, "(1, o)": 1, "(o, 1)": 2, "(1, o, 1)": 3, "(o, 1, 1)": 4, "(1, 1, 1, o)": 5}
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
 )
@@ -76,105 +36,10 @@ VARIANTS: tuple[dict[str, Any], ...] = (
     {"dilation": 2, "stride": 2, "padding": 2}, {"groups": 2}, {"stride": (2, 3, 1)},
     {"stride": (2, 3, 1), "padding": (1, 0, 2), "dilation": (1, 2, 1)},
 )
-OPTIONS = ("stride", "padding", "dilation", "groups", "output_padding")
 KERNELS = {0: ((), ()), 1: ((3,), (2,)), 2: ((3, 2), (3, 3)), 3: ((2, 3, 2), (2, 2, 2))}
 CHANNELS = ((4, 6), (6, 4))
 DEPTHWISE = 4  # groups, where the number of channels is free
 SIZES = {0: ((), ()), 1: ((9,), (12,)), 2: ((8, 7), (9, 11)), 3: ((5, 6, 7), (7, 5, 6))}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the arrays of a layer differ from torch's."""
-
-    kind: str
-    x: str
-    w: str
-    bias: str = "(o,)"
-    gain: str = "flat"
-
-    def give(self, role: str, array: Any) -> Any:
-        """From torch's layout to theirs."""
-        if role in ("x", "y"):
-            if self.alone and self.x != "one column":
-                array = array[0]
-            return np.ascontiguousarray(array.transpose(self._image))
-        if role in ("v", "w"):
-            return np.ascontiguousarray(self._taps(array).transpose(self._weight))
-        if role == "b":
-            return array.reshape(_bias(self.bias, array.size))
-        if self.gain == "flat" or self.gain == "number":
-            return array.reshape(-1)
-        kept = [1] * (2 + KINDS[self.kind])
-        kept[self._weight.index(self._output)] = array.size
-        return array.reshape(kept)
-
-    def take(self, role: str, found: Any, given: Any, ours: tuple[int, ...]) -> Any:
-        """From their layout to torch's; an answer of a wrong shape stays wrong."""
-        if found is None:
-            return None
-        found = np.asarray(found)
-        if found.shape != np.shape(given):
-            return found[None] if found.shape == ours else found
-        if role in ("x", "y"):
-            return self.image(found)
-        if role in ("v", "w"):
-            found = self._taps(found.transpose(np.argsort(self._weight)))
-            return np.ascontiguousarray(found)
-        return place(found, np.shape(given), ours)
-
-    @property
-    def alone(self) -> bool:
-        """Whether it takes one sample at a time."""
-        return self.x in ONE
-
-    @property
-    def _image(self) -> tuple[int, ...]:
-        """Axes of torch's x in their order, counted among those that x has here."""
-        axes = X[self.x](KINDS[self.kind])
-        return tuple(a - 1 for a in axes) if 0 not in axes else axes
-
-    def image(self, found: np.ndarray) -> np.ndarray:
-        """x or y in torch's layout; an answer of a wrong rank stays as it is."""
-        axes = self._image
-        if found.ndim != len(axes):
-            return found
-        found = np.ascontiguousarray(found.transpose(np.argsort(axes)))
-        return found[None] if self.alone and self.x != "one column" else found
-
-    def _taps(self, w: Any) -> Any:
-        """A weight in torch's layout with its taps in their order."""
-        return np.flip(w, tuple(range(2, w.ndim))) if "-k" in self.w else w
-
-    @property
-    def _output(self) -> int:
-        """The axis of outputs in torch's layout."""
-        return 1 if "transpose" in self.kind else 0
-
-    @property
-    def _weight(self) -> tuple[int, ...]:
-        """Axes of torch's weight in their order."""
-        axes = W[self.w](KINDS[self.kind])
-        if "transpose" in self.kind:  # torch's has its inputs first
-            axes = tuple({0: 1, 1: 0}.get(a, a) for a in axes)
-        return axes
-
-    @property
-    def says(self) -> str:
-        spare = "" if self.x in ("rows", "channels first") else f"; x with {self.x}"
-        if self.x == "columns":
-            spare = "; x as (features, batch)"
-        if self.alone:
-            how = self.x.replace("sample", "sample without a batch")
-            spare = f"; x as {how}: each is asked alone, and their gradients are added up here"
-        if self.bias == FOLDED:
-            spare += "; its last input is the bias"
-        taps = " with its taps reversed, as Flax has them" if "-k" in self.w else ""
-        return f"weight as {self.w.replace('-', '')}{taps}{spare}"
-
-
-def _bias(how: str, n: int) -> tuple[int, ...]:
-    return tuple(n if part.strip() == "o" else 1 for part in how.strip("(),").split(","))
 
 
 @dataclass
@@ -206,9 +71,10 @@ class LayerAttempt:
     @property
     def spec(self) -> LayerSpec:
         """The spec of this reading; ValueError for options that no layer has."""
-        chosen = {k: v for k, v in self.settings.items() if k in ("form", "eps", "dtype", "axis")}
+        chosen = {k: v for k, v in self.settings.items() if k in ("form", "eps", "dtype")}
         return make_layer_spec(
-            kind=self.layout.kind, normalised=self.normalised, **self.options, **chosen,
+            kind=self.layout.kind, normalised=self.normalised, axis=self.layout.torch_axis,
+            **self.options, **chosen,
         )
 
     # -- the functions that are judged
@@ -280,6 +146,13 @@ class LayerAttempt:
 
     # -- the probes
 
+    def _with_gain(self, groups: int) -> Layout:
+        """The layout for that many groups, with the gain that the source came with."""
+        layout, shapes = replace(self.layout, groups=groups), self.source.shapes
+        if {"v", "g"} <= {*shapes}:
+            return layout.with_gain(shapes["v"], shapes["g"], self.source.axis)
+        return layout
+
     def problem(self, which: int) -> Problem:
         """The first or second problem. They differ in size, kernel and channels, where free."""
         d = KINDS[self.layout.kind]
@@ -295,6 +168,12 @@ class LayerAttempt:
         """Ask a layer of known or unknown options, and keep those that its y proves."""
         asked = []
         self.options = dict(candidates[0])  # the shape of the weight depends on groups
+        try:
+            self.layout = self._with_gain(self.options.get("groups", 1))
+            self.spec  # noqa: B018
+        except (IndexError, ValueError) as error:  # of options that no layer of the oracle has
+            self.evidence = Evidence(raised=str(error))
+            return
         with np.errstate(all="ignore"):
             for which in (0, 1):
                 p = self.problem(which)
@@ -394,11 +273,13 @@ def _problem(
 ) -> Problem:
     rng = np.random.default_rng(11)
     c, o = channels
-    shape = a.spec.weight_shape(c, o, kernel)
+    spec = a.spec
+    shape = spec.weight_shape(c, o, kernel)
+    gain = spec.gain_forms(spec.view(np.broadcast_to(0.0, shape)).shape)[0]
     dtype = a.settings.get("dtype", "float64")
     drawn = {
         "x": rng.normal(size=(3, c, *size)), "v": rng.normal(size=shape),
-        "w": rng.normal(size=shape), "g": rng.uniform(1, 3, size=o), "b": rng.normal(size=o),
+        "w": rng.normal(size=shape), "g": rng.uniform(1, 3, size=gain), "b": rng.normal(size=o),
     }
     drawn = {role: x.astype("float32").astype(dtype) for role, x in drawn.items()}
     return Problem(tuple(drawn[role] for role in a.roles), size, kernel)
@@ -411,14 +292,7 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
     """Every layout that the settings and the shapes of attributes leave open, likeliest first."""
     for source in sources:
         for kind in _kinds(source, settings):
-            layouts: Sequence[tuple[str, str]] = CONV
-            if kind == "linear" or "transpose" in kind:
-                layouts = LINEAR if kind == "linear" else TRANSPOSED
-            if source.layout:
-                weights = LAST[source.layout]["transpose" not in kind]
-                rows = "rows" if kind == "linear" else "channels last"
-                layouts = [(rows, w) for w in weights if ("k" in w) == (rows != "rows")]
-            for x, w in layouts:
+            for x, w in {**LAYOUTS, **source.layouts}[group(kind)]:
                 for bias, gain in itertools.product(
                     _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)
                 ):
@@ -461,15 +335,12 @@ def _biases(source: Source, kind: str, x: str) -> list[str]:
 
 
 def _gains(source: Source) -> list[str]:
-    shape = source.shapes.get("g")
-    if shape is not None:
-        return ["flat"] if len(shape) < 2 else ["kept"]
-    return ["kept", "flat"]
+    return ["kept", "flat"] if "g" not in source.shapes else ["kept"]  # as its shape says
 
 
 def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options that may be those of the layer."""
-    known = {k: settings[k] for k in OPTIONS if k in settings}
+    known = {k: settings[k] for k in ASKED if k in settings}
     depthwise = {"groups": DEPTHWISE} if _depthwise(attempt) else {}
     known = {**depthwise, **attempt.source.options, **attempt.asked, **known}
     if attempt.layout.kind == "linear":
@@ -477,7 +348,8 @@ def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict
     if "transpose" not in attempt.layout.kind:
         known.pop("output_padding", None)
     # XLA's y has a stride for each entry of x, also where a kernel is shorter.
-    least = "valid" if attempt.source.layout and "transpose" in attempt.layout.kind else 0
+    last = attempt.source.layouts and attempt.layout.x == "channels last"
+    least = "valid" if last and "transpose" in attempt.layout.kind else 0
     found = []
     for s, p, d, _ in USUAL:
         usual = {"stride": s, "padding": p or least, "dilation": d}
@@ -520,22 +392,21 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
 
     Any, a square kernel, what the object was made with, and a square kernel on square images.
     """
-    d = KINDS[attempt.layout.kind]
-    yield None, None, False
-    if _depthwise(attempt):
-        groups = attempt.settings.get("groups", DEPTHWISE)
-        yield None, (groups, groups), False
-        yield (3,) * d, (groups, groups), False
-    if d:
-        for kernel in ((3,) * d, (2,) * d):
+    d, free = KINDS[attempt.layout.kind], not attempt.source.fixed
+    if free:
+        yield None, None, False
+        if _depthwise(attempt):
+            groups = attempt.settings.get("groups", DEPTHWISE)
+            yield None, (groups, groups), False
+            yield (3,) * d, (groups, groups), False
+        for kernel in ((3,) * d, (2,) * d) if d else ():
             yield kernel, None, False
     shape = attempt.source.shapes.get("v", attempt.source.shapes.get("w"))
     if shape is not None and len(shape) == d + 2:
-        axes = np.argsort(attempt.layout._weight)
-        torch = tuple(shape[i] for i in axes)
         G = attempt.source.options.get("groups", 1)
-        outer, inner = torch[0], torch[1] * G  # one group's channels are the weight's second axis
+        outer, inner, *own = replace(attempt.layout, groups=G).torch_shape(shape)
+        inner *= G  # one group's channels are the weight's second axis
         transposed = "transpose" in attempt.layout.kind
-        yield torch[2:], (outer, inner) if transposed else (inner, outer), False
-    if d > 1:
+        yield tuple(own), (outer, inner) if transposed else (inner, outer), False
+    if d > 1 and free:
         yield (3,) * d, None, True

@@ -11,8 +11,7 @@ from typing import Any
 
 __all__ = [
     "about_weight_norm", "cotangent", "grads", "is_cache", "is_context", "is_upstream", "kind",
-    "may_be_log", "method", "option", "params", "plain", "role", "stem", "wanted_axis",
-    "wanted_rank",
+    "may_be_log", "option", "params", "plain", "role", "stem", "wanted_axis", "wanted_rank",
 ]
 
 # The arrays of a weight norm, w = g v / ||v||, and of a layer, y = layer(x, w) + b.
@@ -217,11 +216,6 @@ def kind(name: str) -> str | None:
         if word in (whole if len(word) > 3 else words(name)):
             return KINDS[word]
     return None
-
-
-def method(names: list[str], known: tuple[str, ...]) -> str | None:
-    """The first usual name that there is."""
-    return next((name for name in known if name in names), None)
 
 
 def wanted_axis(text: str) -> Any:

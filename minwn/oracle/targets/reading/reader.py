@@ -20,7 +20,7 @@ import numpy as np
 
 from ....validation import shown
 from ..target import ROLES, Functions, TargetError, located, short
-from . import classes, frameworks, functions, layer, names, probes, weight_norm
+from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
 from .calling import parameters, role_of
 from .engines import engine_of
@@ -255,6 +255,8 @@ def _sources(
         reader = frameworks if frameworks.framework(candidate) else classes
         try:
             found = [*reader.sources(candidate, name)]
+        except options.Beyond as error:
+            raise Unreadable(name, described, [], hints=[str(error)]) from error
         except probes.FAILURES as error:
             said = f"{_name(candidate)}(...): {type(error).__name__}: {error}"
             raise Unreadable(name, described, [said]) from error
@@ -265,7 +267,7 @@ def _sources(
         return [found], described
     autodiff = "" if found[0].differentiates else f"{engine.name}'s"
     lifted = [
-        dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, layouts={})
+        dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, answers={})
         for x in found
     ]
     numpys = any(x is np for x in space.values()) and engine.name == "torch"
@@ -340,6 +342,8 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
         roles["backward"] = a.backward
     chosen = _chosen(settings)
     chosen |= {"kind": a.layout.kind, "normalised": a.normalised, **a.options}
+    if a.normalised and a.layout.torch_axis != "output":
+        chosen["axis"] = a.layout.torch_axis
     chosen |= {k: x for k, x in (("kernel", a.kernel), ("channels", a.channels)) if x is not None}
     return Found(name, "layer", roles, chosen, _layer_statement(a))
 
@@ -491,17 +495,12 @@ def _nameless(candidate: Any) -> list[str]:
 
 
 def _of_several(candidate: Any) -> list[str]:
-    """What to do where several layers are in one class or function."""
     if isinstance(candidate, Pair):
         asked = [p.name for p in parameters(candidate.forward) or ()] if candidate.forward else []
-        found = frameworks.weights(asked)
+        said = frameworks.one_at_a_time(frameworks.weights(asked))
     else:
-        found = frameworks.several(candidate)
-    if len(found) < 2:
-        return []
-    return [f"{', '.join(found[:4])} are the weights of {len(found)} layers, and one is judged at "
-            f"a time: put each into a class or a pair of functions of its own, and name it, as "
-            f"FILE:name"]
+        said = frameworks.one_at_a_time(frameworks.several(candidate))
+    return [said] if said else []
 
 
 def _tried(made: Sequence[Attempt | LayerAttempt]) -> list[str]:

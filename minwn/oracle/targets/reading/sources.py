@@ -66,11 +66,13 @@ class Source:
     options: dict[str, Any] = field(default_factory=dict)  # of a layer, as attributes have them
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
-    layout: str = ""  # "flax" or "keras", where channels are last
+    layouts: dict[str, Any] = field(default_factory=dict)  # of a framework, as in `LAYOUTS`
+    axis: Any = ...  # of the weight, as a framework's wrapper has it, where it says one
+    fixed: bool = False  # whether its options are those of one kernel
     later: dict[str, Any] = field(default_factory=dict)  # jvp, double_backward, of the file
     stepped: set[str] = field(default_factory=set)  # arrays that backward itself changes
     programs: dict[Any, Any] = field(default_factory=dict, repr=False)  # compiled
-    layouts: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
+    answers: dict[int, list[Leaf]] = field(default_factory=dict, repr=False)
     settings: dict[str, Any] = field(default_factory=dict)  # form and eps, as a library has them
     asked: dict[Any, dict[str, Any]] = field(default_factory=dict, repr=False)  # last, by shapes
 
@@ -228,10 +230,10 @@ class Source:
             return [x.value for x in found]
 
         found = self._compiled("values", values, given)(*(given[role] for role in self.takes))
-        self.layouts.setdefault(len(found), list(seen))
+        self.answers.setdefault(len(found), list(seen))
         return Answer([
             replace(x, value=lower(value))
-            for x, value in zip(self.layouts[len(found)], found, strict=True)
+            for x, value in zip(self.answers[len(found)], found, strict=True)
         ])
 
     def _compiled(self, what: str, f: Callable[..., Any], given: Mapping[str, Any]) -> Any:
