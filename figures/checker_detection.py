@@ -142,8 +142,8 @@ def claims(data):
         (f"g = ||v|| lets some pass at {size}", row["g = ‖v‖"].max() < 1),
         (f"||v|| = 1 and g = 1 lets at least 15 % pass at {size}",
          row["‖v‖ = 1 and g = 1"].max() <= 0.85),
-        (f"the loss ||w||^2 / 2 lets at least 10 % pass at {size}",
-         row["loss = ‖w‖² / 2"].max() <= 0.9),
+        (f"the loss ||w||^2 / 2 lets at least 8 % pass at {size}",
+         row["loss = ‖w‖² / 2"].max() <= 0.92),
         (f"the sum of w as loss lets none pass at {size}", row["loss = sum of w"].min() == 1),
         ("a single row lets at least 20 % pass in every design", share[:, :, 0].max() <= 0.8),
     ]
