@@ -337,6 +337,7 @@ def test_a_table_that_is_too_wide_comes_in_parts_with_the_first_column(room, mon
     assert (terminal.columns(rows) == whole) == (room == 46)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_the_verdict_comes_first(columns, place):
     code, text = screen(["check", "wrong.py"], place, columns)
@@ -393,6 +394,7 @@ FOLDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", OUTPUTS)
 def test_a_file_of_somebody_is_kept(option, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
@@ -512,6 +514,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", LONG)
 def test_an_interrupt_is_one_line(command, place):
     slow = "    __import__('time').sleep(1)\n    n = "

@@ -251,6 +251,7 @@ def circle(found: dict[str, set[str]]) -> list[str]:
     return []
 
 
+@pytest.mark.slow
 def test_no_imports_go_in_a_circle():
     assert not circle(graph(modules()))
 

@@ -87,6 +87,7 @@ def test_check(there, words):
         assert "‖v‖" in (there.folder / "a.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_what_ends_a_process_is_seen(there):
     (there.folder / "exits.py").write_text(
         WRONG.replace("    n = ", "    __import__('os')._exit(3)\n    n = "), encoding="utf-8")
@@ -97,6 +98,7 @@ def test_what_ends_a_process_is_seen(there):
     assert (done.returncode, "no end within 1 s" in done.stdout) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -117,6 +119,7 @@ def test_commands(there, words, code):
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 
 
+@pytest.mark.slow
 def test_the_tests_of_a_homework(there):
     (there.folder / "test_it.py").write_text(
         "import numpy as np\nfrom right import backward, forward\n\n"
@@ -129,6 +132,7 @@ def test_the_tests_of_a_homework(there):
     assert (done.returncode, "1 survive" in done.stdout) == (1, True), done.stderr
 
 
+@pytest.mark.slow
 def test_a_notebook_is_graded(there):
     assert there("tutorials", "copy", "here").returncode == 0
     notebook = next((there.folder / "here").glob("00_*.ipynb"))

@@ -60,6 +60,7 @@ def test_code_and_messages_are_not_searched(tmp_path):
     assert not archaic(path)
 
 
+@pytest.mark.slow
 def test_the_prose_is_of_today():
     notebooks = sorted((ROOT.parent / "tutorials" / "src").glob("*.py"))
     paths = [*PAGES, *notebooks, *sorted(ROOT.rglob("*.py"))]

@@ -236,6 +236,7 @@ def test_no_common_slip_coincides_with_another_or_with_the_answer(exercise):
         assert exercise.judge.apart(drawn(exercise, np.random.default_rng(seed)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exercise", WRITTEN, ids=lambda e: e.id)
 def test_the_function_of_another_student_is_wrong(exercise):
     (right, *_) = answers(f"{int(exercise.id.split('.')[0]):02d}")[exercise.id].right

@@ -68,6 +68,7 @@ def test_a_right_file_and_a_right_module_pass(run):
     assert (code, out.split()[0]) == (0, "PASS")
 
 
+@pytest.mark.slow
 def test_constants_of_a_file_are_heeded_and_options_come_first(run):
     eps = RIGHT.replace("np.sqrt(", "np.sqrt(0.01 + ") + "\nFORM, EPS = 'inside', 0.01\n"
     assert run("mine.py", mine=eps)[0] == 0
@@ -96,6 +97,7 @@ def test_options_reach_the_judge(run):
     assert run("mine.py", "--axis", "-1", "--ranks", "2-3")[0] == 1  # it knows matrices only
 
 
+@pytest.mark.slow
 def test_many_are_a_matrix_and_each_kind_of_fault_is_explained_once(run):
     wrong = homework(PLANTED["no_projection"])
     targets = ("mine.py", "same.py", "right.py", "numpy.fused", "--dtype", "float64")
@@ -345,6 +347,7 @@ def spoilt(body, when="len(v) == 5"):
     return RIGHT.replace("    n = norm(v)\n", f"    n = norm(v)\n    if {when}: {body}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "id", "words"),
     [(LOOP, "timeout", f"no end within {SECONDS} s"), (CRASH, "crash", "SIGSEGV"),
@@ -359,6 +362,7 @@ def test_what_does_not_come_back_fails_with_its_case(run, body, id, words):
     assert d["evidence"].startswith("G-0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [(LOOP, f"loading mine.py: no end within {SECONDS} s in all"), (CRASH, "was ended by SIGSEGV"),

@@ -19,6 +19,7 @@ def names(report):
     return [d.id for d in report.diagnosis]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", OF_SIZE, ids=lambda m: m.id)
 def test_a_fault_of_size_is_seen_and_named(mutant):
     made = mutant.make()

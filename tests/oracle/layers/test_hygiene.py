@@ -199,6 +199,7 @@ def test_an_answer_that_drifts_does_not_add_up(layer):
 # ---- threads ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_threads_that_share_a_buffer(layer):
     options, forward, backward = layer
     buffers = {}

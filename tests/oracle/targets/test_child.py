@@ -137,6 +137,7 @@ def test_fork_and_spawn_are_alike(child, method):
         made.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_child_reads_as_this_process_does(write, method):
     for text, kind in ((WILD, "weight_norm"), (LAYER, "layer")):
@@ -340,6 +341,7 @@ def gone(pid):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["True", "v.shape[0] == 5", "v.size == 0"])
 @pytest.mark.parametrize("how", LOST)
 def test_a_lost_process_fails_with_the_case_in_which_it_was_lost(child, how, when):
@@ -358,6 +360,7 @@ def test_a_lost_process_fails_with_the_case_in_which_it_was_lost(child, how, whe
     assert made.fault is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["True", "len(x) == 1", "self.calls > 15"])
 @pytest.mark.parametrize("how", LOST)
 def test_a_layer_that_is_lost_fails_with_its_case(write, how, when):
@@ -381,6 +384,7 @@ def test_a_layer_that_is_lost_fails_with_its_case(write, how, when):
     assert words in report.diagnosis[0].evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", LOST)
 def test_what_is_lost_while_it_is_read_is_judged_as_it_is(write, how):
     body, words = LOST[how]
@@ -405,6 +409,7 @@ def test_a_process_that_is_lost_outside_of_the_cases(child):
     assert "SIGABRT" in report.diagnosis[0].evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("how", LOST)
 def test_what_does_not_load(write, how, method):
@@ -450,6 +455,7 @@ def test_the_time_that_a_process_takes_to_start_is_not_counted(write, monkeypatc
         pass
 
 
+@pytest.mark.slow
 def test_time_is_that_of_the_target_and_of_one_report(child):
     text = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    __import__('time').sleep(.4)\n")
     made = child(text, timeout=1.0)
@@ -567,6 +573,7 @@ def test_a_thread_that_prints_does_no_harm(child):
 # ---- an interrupt -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(METHODS[0] != "fork", reason="signals and processes as Unix has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupt_leaves_no_process(write, tmp_path, number):

@@ -466,6 +466,7 @@ def test_commands_that_cannot_be_started(tmp_path):
 # ---- nothing is left behind ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_end_is_ended(program):
     stubborn = "hello()\nfor line in sys.stdin: pass\ntime.sleep(60)"
     with Pipe(program(stubborn)) as pipe:

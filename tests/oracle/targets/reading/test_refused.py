@@ -99,6 +99,7 @@ FILLED_IN = {
 }
 
 
+@pytest.mark.slow
 def test_an_adapter_of_a_class_is_judged_once_it_is_filled_in(run, tmp_path):
     text = LAYERS["weight_norm_with_state"][0]
     own_names = text.replace("self.v", "self.raw").replace("self.g ", "self.length ").replace(
@@ -183,6 +184,7 @@ class MLP(nn.Module):
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("found", TWO_LAYERS)
 def test_two_layers_in_one_are_refused_with_a_hint(run, found):
     if "torch" in TWO_LAYERS[found]:
