@@ -24,15 +24,15 @@ from typing import Any
 import numpy as np
 
 from ...gradcheck.numerical import ridders
+from ...tolerance import ratio
 from ..cases.layers import Plan
 from ..checks import memory
 from ..layer_spec import LayerSpec
 from ..reference.rounding import Format
 from ..report import CheckResult, Skipped
 from ..targets.implementation import Lost
-from ..targets.layer import LayerFunctions
 from ..targets.threads import ROUNDS
-from .run import LayerObservation, LayerRun, Prepared, case_of, prepare
+from .run import LayerObservation, LayerRun, Prepared, case_of, prepare, prepared_cases
 
 __all__ = ["LAYER_CHECKS"]
 
@@ -120,7 +120,7 @@ def _longer(spec: LayerSpec, index: int, bias: bool) -> list[Prepared]:
     halved. It has no number that is larger, but for v: what cuts off the numbers of one of
     them does so in both.
     """
-    case = LayerRun(_nobody(bias), spec).cases[index].case
+    case = prepared_cases(spec, bias)[index].case
     (n, c, *size), kernel, G = case.x.shape, case.layer.windows.kernel, spec.groups
     c, o = spec.channels or (c + G, len(case.b) + G)
     new = case_of(spec, "N", 0, Plan(n + 1, c, o, tuple(size), kernel))
@@ -149,7 +149,7 @@ def _large_numbers(run: LayerRun) -> None:
 @functools.lru_cache(maxsize=16)
 def _large(spec: LayerSpec, index: int, bias: bool) -> Prepared:
     """x, y_bar, b and the gain or weight times 64."""
-    p = LayerRun(_nobody(bias), spec).cases[index]
+    p = prepared_cases(spec, bias)[index]
     scaled = {name: getattr(p.case, name) for name in ("x", "y_bar", "b", "g", "w")}
     return p.but(spec, **{name: 64 * x for name, x in scaled.items() if x is not None})
 
@@ -239,7 +239,7 @@ class Point:
 @functools.lru_cache(maxsize=16)
 def _questions(spec: LayerSpec, index: int, bias: bool) -> dict[str, Any]:
     """Cases that the laws relate to one. Cached: they depend on the spec only."""
-    from_run = LayerRun(_nobody(bias), spec).cases[index]
+    from_run = prepared_cases(spec, bias)[index]
     case, layer = from_run.case, from_run.case.layer
     # Multiples of x, entry by entry, so that z and x + z are numbers of the dtype.
     z = case.x * np.resize([-2.0, 1.0, -0.5, -1.0, 1.0], case.x.shape)
@@ -261,15 +261,9 @@ def _questions(spec: LayerSpec, index: int, bias: bool) -> dict[str, Any]:
     return found
 
 
-def _nobody(bias: bool) -> LayerFunctions:
-    return LayerFunctions(None, None, True, {"forward": bias, "backward": bias})
-
-
 def _ratio(error: Any, allowed: Any) -> float:
-    with np.errstate(all="ignore"):
-        error, allowed = abs(np.asarray(error)), np.asarray(allowed)
-        found = np.where(error == 0, 0.0, error / allowed)
-    return float(np.where(np.isnan(found), np.inf, found).max(initial=0.0))
+    """The largest entry of `ratio`."""
+    return float(np.max(ratio(error, allowed), initial=0.0))
 
 
 def _linear_in_x(t: Point) -> float | None:

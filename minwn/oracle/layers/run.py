@@ -25,7 +25,9 @@ from ..run import FAULTS
 from ..targets.implementation import Lost
 from ..targets.layer import LayerFunctions, on_purpose, takes_bias
 
-__all__ = ["LayerObservation", "LayerRun", "Prepared", "case_of", "prepare", "settled"]
+__all__ = [
+    "LayerObservation", "LayerRun", "Prepared", "case_of", "prepare", "prepared_cases", "settled",
+]
 
 Array = np.ndarray
 
