@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["calls", "excerpt", "record"]
+__all__ = ["answer_of", "calls", "excerpt", "record"]
 
 MAGIC = re.compile(r"(?m)^\s*[%!?].*$")
 COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
@@ -44,6 +44,13 @@ def calls(source: str, *names: str) -> Iterator[tuple[str, ast.Call]]:
                     yield name, node
 
 
+def answer_of(call: ast.Call) -> str | None:
+    """The answer or choice in a call of `check` or `predict`, as an expression, or None."""
+    named = [k.value for k in call.keywords if k.arg in ("answer", "choice")]
+    found = [*call.args[1:2], *named]
+    return ast.unparse(found[0]) if found else None
+
+
 def record(id: str, cells: Sequence[str]) -> dict[str, Any] | None:
     """{"name": expression, "source": lines} of the answer in `check(id, answer)` of the last cell.
 
@@ -51,9 +58,8 @@ def record(id: str, cells: Sequence[str]) -> dict[str, Any] | None:
     """
     found = None
     for _, call in calls(cells[-1] if cells else "", "check"):
-        answers = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "answer")]
-        if isinstance(call.args[0], ast.Constant) and call.args[0].value == id and answers:
-            found = ast.unparse(answers[0])
+        if isinstance(call.args[0], ast.Constant) and call.args[0].value == id:
+            found = answer_of(call) or found
     if found is None:
         return None
     return {"name": found, "source": excerpt(cells, found).splitlines()}

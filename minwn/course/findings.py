@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
+from ..validation import did_you_mean
 from .locations import PACKAGE
 
 __all__ = ["finding"]
@@ -21,6 +21,6 @@ def finding(title: str) -> None:
         name, _, body = section.partition("\n")
         sections[name] = re.sub(r"<!--.*?-->\n|^#.*", "", body, flags=re.DOTALL | re.MULTILINE)
     if not isinstance(title, str) or title not in sections:
-        near = difflib.get_close_matches(str(title), sections, 1, 0) or list(sections)[:1]
-        raise KeyError(f"there is no finding {title!r}; did you mean {near[0]!r}?")
+        near = did_you_mean(str(title), sections, cutoff=0.0)
+        raise KeyError(f"there is no finding {title!r}{near}")
     print(title, sections[title].strip(), sep="\n\n")

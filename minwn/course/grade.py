@@ -243,12 +243,8 @@ def _calls(source: str) -> Iterator[tuple[str, str]]:
         first = call.args[0]
         if name == "student":
             yield "student", ast.unparse(first)
-        elif isinstance(first, ast.Constant):
-            answers = [*call.args[1:2], *(k.value for k in call.keywords if k.arg in (
-                "answer", "choice",
-            ))]
-            if answers:
-                yield str(first.value), ast.unparse(answers[0])
+        elif isinstance(first, ast.Constant) and (answer := excerpt.answer_of(call)):
+            yield str(first.value), answer
 
 
 def _offers(source: str, judge: _Judge) -> str:
