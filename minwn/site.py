@@ -61,7 +61,6 @@ DERIVATIONS = {
 
 # A link, or a picture, that leads out of the folder of a page.
 OUTSIDE = re.compile(r"(!?)\[([^\]]*)\]\(\.\./[^)]*?([^/)]*)\)")
-PAGES = {"FINDINGS.md": "findings.md", "FORMAT.md": "format.md", "TEACHERS.md": "teachers.md"}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,11 +130,22 @@ def _pages(out: Path, quick: bool) -> None:
     for module, title in (API | DERIVATIONS).items():
         text = f"{title}\n{'=' * len(title)}\n\n.. automodule:: {module}\n"
         _write(out / f"{module}.rst", f"{text}   :exclude-members: {', '.join(own)}")
-    shutil.copy(PACKAGE / "oracle" / "FINDINGS.md", out / "findings.md")
-    shutil.copy(PACKAGE / "oracle" / "vectors" / "FORMAT.md", out / "format.md")
-    shutil.copy(tutorials() / "TEACHERS.md", out / "teachers.md")
+    oracle = PACKAGE / "oracle"
+    documents = (
+        oracle / "FINDINGS.md", oracle / "vectors" / "FORMAT.md", tutorials() / "TEACHERS.md"
+    )
+    pages = {path.name: path.name.lower() for path in documents}
+    for path in documents:
+        shutil.copy(path, out / pages[path.name])
+
+    def inside(link: re.Match[str]) -> str:
+        """The link to what the site has, and plain text for what only a checkout has."""
+        picture, text, name = link.groups()
+        there = picture or name in pages
+        return f"{picture}[{text}]({pages.get(name, name)})" if there else text
+
     for page in out.glob("*.md"):
-        _write(page, OUTSIDE.sub(_inside, page.read_text(encoding="utf-8")).rstrip())
+        _write(page, OUTSIDE.sub(inside, page.read_text(encoding="utf-8")).rstrip())
     _write(out / "figures.md", "\n\n".join(["# Figures", *_figures(out)]))
     with ThreadPoolExecutor(2) as workers:  # each notebook runs in a process of its own
         try:
@@ -143,14 +153,6 @@ def _pages(out: Path, quick: bool) -> None:
         except KeyboardInterrupt:
             stop()
             raise
-
-
-def _inside(link: re.Match[str]) -> str:
-    """The link to what the site has, and plain text for what only a checkout has."""
-    picture, text, name = link.groups()
-    if picture or name in PAGES:
-        return f"{picture}[{text}]({PAGES.get(name, name)})"
-    return text
 
 
 def _write(path: Path, text: str) -> None:
