@@ -1,4 +1,4 @@
-"""Files that a command is told to write. A file of others is not replaced by mistake.
+"""Files that a command writes for its user. A file of others is not replaced by mistake.
 
     written(parser, "--html", mark="<!doctype html>", metavar="PATH", help="write one HTML file")
 

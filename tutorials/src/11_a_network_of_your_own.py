@@ -569,8 +569,8 @@ check("11.T3", step)
 # ## Where this goes wrong in real libraries
 #
 # Does a loss want logits, or probabilities? `cross_entropy` of PyTorch, of Flax and of minwn wants
-# logits. In Keras, `SparseCategoricalCrossentropy` takes probabilities, unless it is told
-# `from_logits=True`. A network that ends with a softmax and hands its probabilities to a loss of
+# logits. In Keras, `SparseCategoricalCrossentropy` takes probabilities, unless `from_logits=True`
+# is given. A network that ends with a softmax and hands its probabilities to a loss of
 # the first kind goes through softmax **twice**. No shape is wrong, and no error is raised. In the
 # library *tflearn* a network did so until pull request #562 of January 2017, *Double application of
 # softmax*. The documentation of TensorFlow warns of it, and still it is found in program after
