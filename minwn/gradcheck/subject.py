@@ -220,19 +220,25 @@ class Subject:
         if k not in self._noise:
             x, found = self.x[k], numpy.zeros_like(self.centre)
             t, i = signed(generator(0), x.shape) * sizes_of(x), numpy.arange(1.0, 10.0)
-            unseen, flat = numpy.ones(len(found), bool), numpy.zeros(len(found))
-            before, slower = found, found
+            spacings = 2.0 ** numpy.arange(-44, -4, 3)
+
+            def along(spacing: float) -> numpy.ndarray:
+                points = x + (i * spacing).reshape(-1, *(1,) * x.ndim) * t
+                return self.each(k, points).real
+
+            flat, before, slower = found, found, found
             with quiet():
-                for exponent in range(-44, -4, 3):
-                    if exponent > -14 and not unseen.any():
+                # What the longest spacing leaves as it is, to the bit, has no noise.
+                unseen = numpy.ptp(along(spacings[-1]), axis=0) != 0
+                for spacing in spacings if unseen.any() else ():
+                    if spacing > 2.0**-14 and not unseen.any():
                         break
-                    points = x + (i * 2.0**exponent).reshape(-1, *(1,) * x.ndim) * t
-                    y = self.each(k, points).real
+                    y = along(spacing)
                     noise, moved = noise_along(y), abs(numpy.diff(y, axis=0)).max(axis=0)
                     clear = (moved > 0) & (noise <= moved / 16)
                     same = (noise <= 4 * before + self.u * abs(y[0])) & (moved >= 4 * slower)
                     flat = numpy.where(clear, numpy.where(same & (flat > 0), flat + 1, 1), 0)
-                    seen = (flat >= 3) if exponent <= -14 else (flat >= 2) & unseen
+                    seen = (flat >= 3) if spacing <= 2.0**-14 else (flat >= 2) & unseen
                     found = numpy.where(seen, numpy.maximum(found, noise), found)
                     unseen &= ~seen
                     before, slower = noise, moved

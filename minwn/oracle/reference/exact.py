@@ -1,7 +1,7 @@
-"""The exact route: each answer for one slice as x + y t, rounded once.
+"""The exact route: each answer for one slice as (x + y t) / z, rounded once.
 
-x and y are rational and t is the one square root of the form (see `truth`): a field, in which sums,
-products and inverses are exact.
+x, y and z are integers and t is the one square root of the form (see `truth`): a field, in which
+sums, products and inverses are exact.
 """
 
 from __future__ import annotations
@@ -21,36 +21,43 @@ NAN = math.nan
 
 
 class Surd:
-    """x + y t with t^2 = d; x, y and d rational, and t not, unless y = 0."""
+    """(x + y t) / z with t^2 = d; x, y, z > 0 and d are integers, and t is not, unless y = 0."""
 
-    __slots__ = ("d", "x", "y")
+    __slots__ = ("d", "x", "y", "z")
 
-    def __init__(self, x: Any, y: Any, d: Fraction) -> None:
-        self.x, self.y, self.d = x, y, d
+    def __init__(self, x: int, y: int, z: int, d: int) -> None:
+        common = math.gcd(x, y, z) if z > 0 else -math.gcd(x, y, z)
+        self.x, self.y, self.z, self.d = x // common, y // common, z // common, d
 
     @classmethod
-    def root(cls, d: Fraction) -> Surd:
-        """The square root of a rational d >= 0."""
-        p, q = math.isqrt(d.numerator), math.isqrt(d.denominator)
-        if p * p == d.numerator and q * q == d.denominator:
-            return cls(Fraction(p, q), Fraction(0), d)
-        return cls(Fraction(0), Fraction(1), d)
+    def of(cls, x: Fraction, d: int) -> Surd:
+        """A rational number, in the field of the square root of d."""
+        return cls(x.numerator, 0, x.denominator, d)
+
+    @classmethod
+    def root(cls, x: Fraction) -> Surd:
+        """The square root of a rational number >= 0: sqrt(p / q) = sqrt(p q) / q."""
+        d = x.numerator * x.denominator
+        whole = math.isqrt(d)
+        return cls(whole, 0, x.denominator, d) if whole**2 == d else cls(0, 1, x.denominator, d)
 
     def __add__(self, other: Surd) -> Surd:
-        return Surd(self.x + other.x, self.y + other.y, self.d)
+        x, y = (a * other.z + b * self.z for a, b in ((self.x, other.x), (self.y, other.y)))
+        return Surd(x, y, self.z * other.z, self.d)
 
     def __mul__(self, other: Surd | Fraction | int) -> Surd:
         if not isinstance(other, Surd):
-            return Surd(self.x * other, self.y * other, self.d)
+            p, q = other.numerator, other.denominator
+            return Surd(self.x * p, self.y * p, self.z * q, self.d)
         x = self.x * other.x + self.y * other.y * self.d
-        return Surd(x, self.x * other.y + self.y * other.x, self.d)
+        return Surd(x, self.x * other.y + self.y * other.x, self.z * other.z, self.d)
 
     __rmul__ = __mul__
 
     def inverse(self) -> Surd:
         """One over this."""
         size = self.x * self.x - self.y * self.y * self.d
-        return Surd(self.x / size, -self.y / size, self.d)
+        return Surd(self.z * self.x, -self.z * self.y, size, self.d)
 
 
 def answers(
@@ -107,17 +114,17 @@ def _radial(
         if floor == 0 == q:
             return None
         if q < floor:
-            zero = Surd(Fraction(0), Fraction(0), floor)
-            return Surd.root(floor).inverse(), zero, zero
+            root = Surd.root(floor)
+            return root.inverse(), 0 * root, 0 * root
     d = {"inside": q + eps, "rms": q / m}.get(form, q)
     e, k = (eps, m if form == "rms" else 1) if form in ("outside", "rms") else (Fraction(0), 1)
     if d == 0:
         if e == 0:
             return None
-        zero = Surd(Fraction(0), Fraction(0), d)  # s = a = 0: these are multiplied by 0
-        return Surd(1 / e, Fraction(0), d), zero, zero
+        zero = Surd.of(Fraction(0), 0)  # s = a = 0: these are multiplied by 0
+        return Surd.of(1 / e, 0), zero, zero
     t = Surd.root(d)
-    phi, over_t = (t + Surd(e, Fraction(0), d)).inverse(), t.inverse()
+    phi, over_t = (t + Surd.of(e, t.d)).inverse(), t.inverse()
     d1 = over_t * phi * phi * Fraction(-1, 2 * k)
     if not twice:
         return phi, d1, d1
@@ -127,16 +134,12 @@ def _radial(
 
 def _combine(terms: list[tuple[Surd, list[int], Fraction]], target: Format) -> list[float]:
     """The sum of coefficient x vector x unit over the terms, rounded."""
-    coefficients = [(z * unit, x) for z, x, unit in terms]
-    d = coefficients[0][0].d
-    # x + y sqrt(p / q) = x + (y / q) sqrt(p q)
-    parts = [(z.x, z.y / d.denominator) for z, _ in coefficients]
-    c = math.lcm(*(f.denominator for pair in parts for f in pair))
-    xs, ys = ([int(pair[i] * c) for pair in parts] for i in (0, 1))
-    D = d.numerator * d.denominator
-    vectors = [x for _, x in coefficients]
+    coefficients = [z * unit for z, _, unit in terms]
+    c = math.lcm(*(z.z for z in coefficients))
+    xs, ys = [z.x * (c // z.z) for z in coefficients], [z.y * (c // z.z) for z in coefficients]
+    d, vectors = coefficients[0].d, [x for _, x, _ in terms]
     return [
-        nearest(sum(map(int.__mul__, xs, entry)), sum(map(int.__mul__, ys, entry)), D, c, target)
+        nearest(sum(map(int.__mul__, xs, entry)), sum(map(int.__mul__, ys, entry)), d, c, target)
         for entry in zip(*vectors, strict=True)
     ]
 

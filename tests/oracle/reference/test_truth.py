@@ -76,11 +76,15 @@ def _sign(x: int, y: int, d: int, c: int, at: Fraction) -> int:
 
 
 def test_surds_are_a_field():
-    a, t = Surd(Fraction(2, 3), Fraction(-5, 7), Fraction(3)), Surd.root(Fraction(3))
-    one = a * a.inverse()
-    assert (one.x, one.y) == (1, 0)
-    assert ((t * t).x, (t * t).y) == (3, 0)
-    assert (Surd.root(Fraction(9, 4)).x, Surd.root(Fraction(9, 4)).y) == (Fraction(3, 2), 0)
+    def parts(a: Surd) -> tuple[int, int, int]:
+        return a.x, a.y, a.z
+
+    a, t = Surd(14, -15, 21, 3), Surd.root(Fraction(3))  # 2/3 - 5/7 sqrt(3)
+    assert parts(a * a.inverse()) == (1, 0, 1)
+    assert parts(t * t) == (3, 0, 1)
+    assert parts(a + Fraction(1, 7) * t) == (14, -12, 21)
+    assert parts(Surd.root(Fraction(9, 4))) == (3, 0, 2)
+    assert parts(Surd(4, -6, -10, 3)) == (-2, 3, 5)
 
 
 # ---- the two routes -----------------------------------------------------------------------------
