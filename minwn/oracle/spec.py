@@ -212,19 +212,20 @@ class Prepared:
 # Cases and truths depend on the spec alone; cached, they cost nothing the next time.
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=128)
 def _drawn(
-    dtype: str, axis: Any, groups: tuple[str, ...], quick: bool, rank: int | None
+    dtype: str, axis: Any, group: str, quick: bool, rank: int | None
 ) -> tuple[Case, ...]:
-    return tuple(cases(dtype, groups, axis=axis, quick=quick, rank=rank))
+    return tuple(cases(dtype, (group,), axis=axis, quick=quick, rank=rank))
 
 
 def _chosen(spec: Spec) -> list[Case]:
-    groups = spec.groups if spec.rank else tuple(x for x in spec.groups if x == "axes")
-    found: list[Case] = []
-    if groups:
-        every = _drawn(spec.dtype, spec.axis, groups, spec.quick, spec.rank)
-        found = [case for case in every if case.v.ndim in spec.ranks]
+    found = [
+        case
+        for group in GROUPS if group in spec.groups and (spec.rank or group == "axes")
+        for case in _drawn(spec.dtype, spec.axis, group, spec.quick, spec.rank)
+        if case.v.ndim in spec.ranks
+    ]
     if spec.shape is not None and not spec.large:
         found += of_shape(spec.shape, spec.dtype, axis=spec.axis)
     return found

@@ -28,7 +28,7 @@ from .report import AUTODIFF, DIFFERENCES, TEST, Finding, close, findings
 ACCURACY = 0.96  # the least, on the test images
 BATCH, CHECKED = 32, 24
 RATE, SETTLED = 5e-3, 0.1  # Adam's rate, and the part of it that is left in the last epoch
-EPOCHS, QUICK_EPOCHS = 12, 6
+EPOCHS, QUICK_EPOCHS = 8, 6
 
 
 class Reader(nn.Module):
