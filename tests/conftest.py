@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests live until the end: Python's collector of garbage would walk through these
+    26,000 again and again, here and in every test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()  # the tests that are left out
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of a test with many cases, a few are quick and the others slow: drawn by their names, so that
@@ -35,10 +49,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    count, slow = config.getoption("--cases"), pytest.mark.slow
     for cases in tests.values():
-        cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
-        for item in cases[config.getoption("--cases") :]:
-            item.add_marker(pytest.mark.slow)
+        if len(cases) > count:
+            cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+            for item in cases[count:]:
+                item.add_marker(slow)
 
 
 @pytest.fixture
