@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
+
+# Before NumPy and PyTorch are loaded: in many small products, threads only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
