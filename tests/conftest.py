@@ -28,8 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what stands for the GPU: CuPy's stand-in of the tests, or CuPy and a real one",
     )
     parser.addoption(
-        "--cases", type=int, default=5, metavar="N",
-        help="of a test with more cases, this many belong to the quick lane (default 5)",
+        "--cases", type=int, default=4, metavar="N",
+        help="of a test with more cases, this many belong to the quick lane (default 4)",
     )
 
 

@@ -18,7 +18,7 @@ from minwn.course.formats import FORMATS, build
 from minwn.course.locations import sources, tutorials
 from minwn.course.source import read, solution, student, written
 
-# Looked for, and imported (a second) where a test runs.
+# To import it takes a second, which is left to the tests that need it.
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("jupytext") is None, reason="notebooks are built with jupytext"
 )

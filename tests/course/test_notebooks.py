@@ -22,7 +22,7 @@ from minwn.course.html import page
 from minwn.course.locations import notebooks
 from minwn.course.run import ANSI, execute
 
-# Looked for, and imported (a second) where a test runs.
+# To import these takes a second, which is left to the tests that need them.
 pytestmark = [
     pytest.mark.skipif(find_spec(extra) is None, reason=f"notebooks need {extra}")
     for extra in ("ipykernel", "matplotlib", "nbclient")

@@ -13,7 +13,7 @@ import pytest
 from minwn import interop, nn
 from tests.interop.test_checkpoints import EPS32, assert_equal, close, run, tensors
 
-# Looked for, and imported (a second) where a test runs.
+# To import it takes a second, which is left to the tests that need it.
 pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="Flax and Equinox stand on jax")
 
 
