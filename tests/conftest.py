@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
+
+# Before NumPy and PyTorch are loaded: in many small products, threads only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -23,9 +28,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what stands for the GPU: CuPy's stand-in of the tests, or CuPy and a real one",
     )
     parser.addoption(
-        "--cases", type=int, default=5, metavar="N",
-        help="of a test with more cases, this many belong to the quick lane (default 5)",
+        "--cases", type=int, default=4, metavar="N",
+        help="of a test with more cases, this many belong to the quick lane (default 4)",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests live until the end: Python's collector of garbage would walk through these
+    26,000 again and again, here and in every test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()  # the tests that are left out
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
@@ -35,10 +53,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests: dict[str, list[pytest.Item]] = {}
     for item in items:
         tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    count, slow = config.getoption("--cases"), pytest.mark.slow
     for cases in tests.values():
-        cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
-        for item in cases[config.getoption("--cases") :]:
-            item.add_marker(pytest.mark.slow)
+        if len(cases) > count:
+            cases.sort(key=lambda item: zlib.crc32(item.nodeid.encode()))
+            for item in cases[count:]:
+                item.add_marker(slow)
 
 
 @pytest.fixture

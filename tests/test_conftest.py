@@ -1,7 +1,8 @@
-"""Which cases of a test are quick."""
+"""Which cases of a test are quick, and what the collector of garbage need not look at."""
 
 from __future__ import annotations
 
+import gc
 from types import SimpleNamespace
 
 import pytest
@@ -35,3 +36,8 @@ def test_some_cases_of_each_test_are_quick():
     assert {name[-2] for name in drawn} == {"f", "d"}
     assert drawn == quick(many[::-1])
     assert quick(many, 1000) == set(many)
+
+
+def test_what_was_collected_is_no_work_for_the_collector_of_garbage():
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000

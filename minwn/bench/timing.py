@@ -98,13 +98,14 @@ def _time(step: Step, calls: int, clock: Clock) -> float:
 @contextlib.contextmanager
 def _without_collections() -> Iterator[Callable[[], object]]:
     """No automatic garbage collection: only by explicit calls, and only of new objects."""
-    was_on = gc.isenabled()
+    was_on, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.collect()
     gc.freeze()  # libraries are large, and need not be searched after every round
     gc.disable()
     try:
         yield gc.collect
     finally:
-        gc.unfreeze()
+        if not frozen:  # what the caller froze stays so
+            gc.unfreeze()
         if was_on:
             gc.enable()

@@ -73,6 +73,17 @@ def test_no_garbage_is_collected_inside_a_round():
     assert [on for _, on in clock.calls[-3:]] == [False] * 3
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_was_frozen_before_and_nothing_else_stays_frozen(frozen):
+    clock = Clock()
+    (gc.freeze if frozen else gc.unfreeze)()
+    try:
+        measure({"a": clock.step("a", 1.0)}, Effort(rounds=1, seconds=1.0), clock)
+        assert bool(gc.get_freeze_count()) is frozen
+    finally:
+        gc.freeze()
+
+
 @pytest.mark.slow
 def test_a_long_work_stops_early_but_not_before_three_rounds():
     clock = Clock()

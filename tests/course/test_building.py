@@ -16,10 +16,12 @@ from minwn.course import command, formats, html, lint
 from minwn.course.exercise import chapter
 from minwn.course.formats import FORMATS, build
 from minwn.course.locations import sources, tutorials
+from minwn.course.source import read, solution, student, written
 
-jupytext = pytest.importorskip("jupytext", reason="notebooks are built with jupytext")
-
-from minwn.course.source import read, solution, student, written  # noqa: E402
+# To import it takes a second, which is left to the tests that need it.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("jupytext") is None, reason="notebooks are built with jupytext"
+)
 
 SOURCE = """\
 # %% [markdown]

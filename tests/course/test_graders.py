@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,12 @@ import pytest
 import minwn
 from minwn.course.formats import build
 from minwn.course.locations import sources
-
-pytest.importorskip("jupytext", reason="notebooks are built with jupytext")
-
 from minwn.course.source import read
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("jupytext") is None, reason="notebooks are built with jupytext"),
+]
 NAME = "05_weight_normalisation"
 EMPTY = "def across"  # exercise 5.6, which the second learner leaves empty
 WRONG = ("factor", "factor = 10.0")  # and 5.T3, which is wrong

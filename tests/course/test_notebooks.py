@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,16 @@ import pytest
 from minwn import site
 from minwn.course import grading, without_network
 from minwn.course.exercise import chapter
+from minwn.course.grade import grade
+from minwn.course.html import page
 from minwn.course.locations import notebooks
+from minwn.course.run import ANSI, execute
 
-for extra in ("ipykernel", "matplotlib"):
-    pytest.importorskip(extra, reason=f"notebooks need {extra}")
-pytest.importorskip("nbclient", reason="notebooks are run with nbclient")
-
-from minwn.course.grade import grade  # noqa: E402
-from minwn.course.html import page  # noqa: E402
-from minwn.course.run import ANSI, execute  # noqa: E402
-
+# To import these takes a second, which is left to the tests that need them.
+pytestmark = [
+    pytest.mark.skipif(find_spec(extra) is None, reason=f"notebooks need {extra}")
+    for extra in ("ipykernel", "matplotlib", "nbclient")
+]
 LIMIT = 60  # seconds for a notebook on two processors
 
 

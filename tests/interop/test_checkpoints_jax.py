@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from minwn import interop, nn
 from tests.interop.test_checkpoints import EPS32, assert_equal, close, run, tensors
 
-jax = pytest.importorskip("jax", reason="Flax and Equinox stand on jax")
+# To import it takes a second, which is left to the tests that need it.
+pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="Flax and Equinox stand on jax")
 
 
 def signed(tree: Any, seed: int = 0) -> Any:
     """The tree with numbers of either sign, of size 0.5 to 1.5."""
+    import jax
+
     rng = np.random.default_rng(seed)
 
     def draw(x: Any) -> Any:
@@ -30,6 +34,8 @@ def signed(tree: Any, seed: int = 0) -> Any:
 
 def linen_models() -> tuple[Any, Any, Any, Any]:
     """(normalised, the same without the norm, variables, input)"""
+    import jax
+
     linen = pytest.importorskip("flax.linen", reason="flax is the framework here")
 
     class Net(linen.Module):
@@ -51,6 +57,7 @@ def linen_models() -> tuple[Any, Any, Any, Any]:
 
 @pytest.mark.slow
 def test_a_flax_model_is_folded_and_split(tmp_path: Path) -> None:
+    import jax
     from flax import serialization
     from flax.core import freeze
 
@@ -108,6 +115,8 @@ def test_a_training_state_of_flax(kind: str, tmp_path: Path, capsys: Any) -> Non
 
 @pytest.mark.slow
 def test_nnx_names(tmp_path: Path) -> None:
+    import jax
+
     nnx = pytest.importorskip("flax.nnx", reason="nnx is the framework here")
 
     class Net(nnx.Module):
@@ -153,6 +162,8 @@ def test_nnx_names(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_equinox_model_is_folded_and_split(tmp_path: Path) -> None:
+    import jax
+
     eqx = pytest.importorskip("equinox", reason="equinox is the framework here")
 
     def build(norm: bool) -> Any:

@@ -244,6 +244,7 @@ def test_an_old_torch_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # ---- Flax, Orbax, Keras -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_msgpack_that_lies(tmp_path: Path) -> None:
     serialization = pytest.importorskip("flax.serialization", reason="Flax writes the file")
     path = tmp_path / "x.msgpack"
@@ -268,6 +269,7 @@ def test_a_msgpack_that_lies(tmp_path: Path) -> None:
         interop.read(path)
 
 
+@pytest.mark.slow
 def test_folders_that_are_not_of_orbax(tmp_path: Path) -> None:
     for make in (lambda: None, lambda: (tmp_path / "x.txt").write_text("x"),
                  lambda: (tmp_path / "sub").mkdir()):
@@ -280,6 +282,7 @@ def test_folders_that_are_not_of_orbax(tmp_path: Path) -> None:
         interop.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_orbax_steps(tmp_path: Path) -> None:
     orbax = pytest.importorskip("orbax.checkpoint", reason="Orbax writes the folder")
     with orbax.CheckpointManager(tmp_path / "run") as manager:
@@ -292,6 +295,7 @@ def test_orbax_steps(tmp_path: Path) -> None:
         interop.read(tmp_path / "run" / "5", limit=8)
 
 
+@pytest.mark.slow
 def test_of_orbax_only_what_is_selected_gets_into_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

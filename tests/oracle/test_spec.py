@@ -25,11 +25,11 @@ RIGHT = {
 
 
 def possible(axis, ranks):
-    try:
-        make_spec(axis=axis, ranks=ranks)
-    except (IndexError, ValueError):
-        return False
-    return True
+    """Whether some array in question has the axes, each once."""
+    axes = axis if isinstance(axis, tuple) else () if axis is None else (axis,)
+    if ranks is None:
+        ranks = (2,) if axis in (-2, -1, 0, 1) else range(1, 6)
+    return any(len({a % n for a in axes if -n <= a < n}) == len(axes) for n in ranks)
 
 
 PLACES = [(axis, ranks) for axis in AXES for ranks in RANKS if possible(axis, ranks)]
