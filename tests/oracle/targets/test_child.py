@@ -409,6 +409,17 @@ def test_a_process_that_is_lost_outside_of_the_cases(child):
     assert "SIGABRT" in report.diagnosis[0].evidence
 
 
+@pytest.mark.parametrize("error", ["RuntimeError('not now')", "SystemExit(0)", "KeyboardInterrupt"])
+def test_an_error_while_it_is_read_is_told_by_its_name(write, error):
+    # Reading looks for what a class is called, and asks it.
+    asked = f"class Asked:\n    def __getattr__(self, name): raise {error}\n\nasked = Asked()\n"
+    path = write(asked)
+    with pytest.raises(Gone, match=error.partition("(")[0]), Child(f"{path}:asked"):
+        pass
+    with Child(write(RIGHT + "\n" + asked)) as made:  # but a file of the contract is judged
+        assert judged(made).ok
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("how", LOST)
