@@ -9,14 +9,14 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import forms, validation
 from ..outputs import written
-from ..terminal import Progress, at_least, colours, width
+from ..terminal import Progress, at_least, colours, seconds, width
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
@@ -143,7 +143,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS",
+        "--timeout", type=seconds, default=TIMEOUT, metavar="SECONDS",
         help=f"that a file or module may take for a report; default {TIMEOUT:g}",
     )
     parser.add_argument(
@@ -229,17 +229,6 @@ def _shape(text: str) -> tuple[int, ...]:
         raise ValueError(f"{text!r}; write the shape of v, as 64,32") from None
 
 
-@_option
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise ValueError(f"{text!r}; write seconds, more than 0")
-    return seconds
-
-
 def _padding(text: str) -> Any:
     if not text[:1].isdecimal():
         return text
@@ -275,6 +264,8 @@ def main(args: argparse.Namespace) -> int:
         return 0
     try:
         with ExitStack() as stack:
+            if args.json == "-":  # what a target prints in this process is no JSON
+                stack.enter_context(redirect_stdout(sys.stderr))
             jobs = list(_jobs(args, stack))
             reports = [job.run() for job in _shown([j for j in jobs if j.skipped is None], args)]
     except (TargetError, PipeError, _Usage) as error:

@@ -420,6 +420,11 @@ def test_in_process_for_a_debugger(run):
         assert run("mine.py", *words, mine=text)[0] == 0
 
 
+def test_prints_in_process_leave_json_alone(run):
+    code, out, err = run("mine.py", "--in-process", "--json", mine=f"print('hello')\n{RIGHT}")
+    assert (code, json.loads(out)["ok"], err) == (0, True, "hello\n")
+
+
 @pytest.mark.slow
 def test_a_shape_threads_and_accumulate(run, monkeypatch):
     tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[300:] *= 2\n")
@@ -443,6 +448,8 @@ def test_a_shape_threads_and_accumulate(run, monkeypatch):
         (("--threads", "-1"), "is not a whole number >= 0"),
         (("--timeout", "0"), "write seconds, more than 0"),
         (("--timeout", "soon"), "write seconds, more than 0"),
+        (("--timeout", "inf"), "write seconds, more than 0 and at most 1,000,000"),
+        (("--timeout", "1e7"), "write seconds, more than 0 and at most 1,000,000"),
         (("--accumulate", "float8"), "choose from float64,float32"),
     ],
 )
