@@ -399,10 +399,6 @@ def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
     """A job for each dtype of a target as it was read."""
     settings = reading.settings
     if reading.kind == "weight_norm":
-        if asked := _layer(args):
-            raise _Usage(
-                f"{reading.name} was read as weight norm alone, which has no {', '.join(asked)}"
-            )
         given: dict[str, Any] = reading.functions
         for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
             yield replace(job, run=functools.partial(_stated, reading, job))

@@ -258,8 +258,8 @@ def calls(
 def _renamed(
     roles: list[tuple[str, str | None, bool]], wanted: Sequence[str]
 ) -> list[tuple[str, str | None, bool]]:
-    """The roles, corrected: with a gain, a `weight` or `kernel` is v; with v, it is the upstream
-    of a backward that has no other.
+    """The roles, corrected: with a gain, a `weight` or `kernel` is v. Where a backward has no
+    upstream, that is what it calls w, next to v, or what has the letter of an option, as d.
 
     The second of two arguments with one role is unknown, and so is an array that is not wanted.
     """
@@ -271,6 +271,8 @@ def _renamed(
         if role == "w" and "w" not in wanted:
             role = "upstream" if alone and {"v", "cache"} & {*present} else (
                 role if "v" in present else "v")
+        if alone and role in ASKED and len(name) == 1 and not optional:
+            role = "upstream"
         arrays = ("x", "v", "g", "w", "b", "y")
         if role in arrays and role not in wanted and role != "w":
             role = None

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from ....validation import shown
+from ....validation import did_you_mean, shown
+from ...layer_spec import shortest
 from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
@@ -37,6 +38,9 @@ CONSTANTS = (
     "AXIS", "FORM", "EPS", "DTYPE", "RANKS", "KIND", "STRIDE", "PADDING", "DILATION", "GROUPS",
     "OUTPUT_PADDING",
 )
+OPTIONS = {  # of layers, and what they are where nobody says anything
+    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0,
+}
 
 
 def understood(
@@ -48,6 +52,13 @@ def understood(
     """
     if isinstance(target, os.PathLike):
         target = os.fspath(target)
+    hinted = [constant.lower() for constant in CONSTANTS]
+    for key in hints:
+        if key not in hinted:
+            raise TypeError(
+                f"read has no hint {key!r}{did_you_mean(key, hinted)}; it has {', '.join(hinted)}, "
+                f"and what else check takes is for check"
+            )
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     loaded()
     settings = _settings(holder, module)
@@ -72,6 +83,7 @@ def understood(
     for candidate in candidates:
         try:
             found = _read(candidate, name, space, settings, holder)
+            _all_used(found, hints)
             declared = {"dtype": dtypes} if dtypes and "dtype" in found.settings else {}
             return dataclasses.replace(
                 found, settings=found.settings | declared,
@@ -82,6 +94,17 @@ def understood(
             failures.append(error)
     failures[0].hints += _hints(candidates[0], name, space, settings)
     raise failures[0]
+
+
+def _all_used(found: Found, hints: Mapping[str, Any]) -> None:
+    """Raises TargetError for an option of layers that what was read does not have."""
+    spare = [
+        key for key, x in hints.items()
+        if key not in found.settings and (key == "kind" or shortest(x) != OPTIONS.get(key, x))
+    ]
+    if spare:
+        kind = "weight norm alone" if found.kind == "weight_norm" else found.settings["kind"]
+        raise TargetError(f"{found.name} was read as {kind}, which has no {', '.join(spare)}")
 
 
 def _reads(module: Any, name: str) -> bool:

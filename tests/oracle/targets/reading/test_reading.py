@@ -596,3 +596,50 @@ def backward{arguments}:
     return g / n * (d - g_bar * v / n), g_bar
 """)
     assert report.ok, report
+
+
+@pytest.mark.parametrize("name", ["d", "s", "p"])  # dilation, stride and padding elsewhere
+def test_the_letter_of_an_option_is_the_upstream_where_there_is_no_other(judged, name):
+    report = judged(f"""import numpy as np
+
+class Linear:
+    def __init__(self):
+        self.W, self.b = np.ones((5, 3)), np.zeros(3)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, {name}):
+        self.dW, self.db = self.x.T @ {name}, {name}.sum(0)
+        return {name} @ self.W.T
+""")
+    assert report.ok, report
+
+
+@pytest.mark.parametrize(
+    ("target", "hints", "kind", "says"),
+    [
+        ((forward, backward), {"axes": 1}, TypeError, "no hint 'axes'; did you mean 'axis'"),
+        ((forward, backward), {"stride": 2}, TargetError, "weight norm alone, which has no stride"),
+        ((forward, backward), {"kind": "linear"}, TargetError, "alone, which has no kind"),
+        (Layer, {"kind": "conv"}, TargetError, "kind='conv'; choose from linear, conv1d"),
+        (Layer, {"kind": 3}, TargetError, "kind=3; choose from linear"),
+        (Layer, {"padding": 1}, TargetError, "read as linear, which has no padding"),
+        (Layer, {"groups": 0}, TargetError, "read as linear, which has no groups"),
+    ],
+)
+def test_no_hint_is_left_out_without_a_word(target, hints, kind, says):
+    with pytest.raises(kind, match=says):
+        oracle.read(target, **hints)
+
+
+def test_a_kind_in_a_file_counts_for_layers_alone(judged):
+    norm = FUNCTIONS["contract"][0]
+    assert judged(f"KIND = 'my own'\n{norm}").ok
+    with pytest.raises(TargetError, match="kind='my own'; choose from linear"):
+        judged("KIND = 'my own'\n\ndef affine(x, w, b):\n    return x @ w + b\n")
+
+
+def test_a_hint_of_what_is_usual_does_no_harm():
+    assert oracle.read(Layer, kind="linear", stride=1, padding=(0,), groups=1).check().ok
