@@ -31,7 +31,7 @@ from .spec import DTYPES, RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
 from .targets.child import TIMEOUT, Child
 from .targets.implementation import Lost
-from .targets.pipe import Pipe, PipeError
+from .targets.pipe import ANSWER, Pipe, PipeError
 from .targets.target import ROLES, Functions, NotLoaded, TargetError, short
 from .verdict import IDS
 
@@ -143,8 +143,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=TIMEOUT, metavar="SECONDS",
-        help=f"that a file or module may take for a report; default {TIMEOUT:g}",
+        "--timeout", type=seconds, metavar="SECONDS",
+        help=f"that a file or module may take for a report, default {TIMEOUT:g}; or the program of "
+        f"--pipe for an answer, default {ANSWER:g}",
     )
     parser.add_argument(
         "--in-process", action="store_true",
@@ -310,7 +311,7 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
             )
     if args.pipe is not None:
         try:
-            pipe = stack.enter_context(Pipe(args.pipe))
+            pipe = stack.enter_context(Pipe(args.pipe, timeout=args.timeout or ANSWER))
         except ValueError as error:
             raise _Usage(str(error)) from None
         roles = {role: getattr(pipe, role) for role in ROLES}
@@ -352,7 +353,7 @@ def _options(args: argparse.Namespace, *, layer: bool = False) -> dict[str, Any]
 def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
     """The jobs of a file or a module, which runs in a process of its own."""
     hints = _hints(args)
-    child = Child(target, hints, timeout=args.timeout)
+    child = Child(target, hints, timeout=args.timeout or TIMEOUT)
     try:
         if args.in_process:
             yield from _readings(read(target, **hints), args)

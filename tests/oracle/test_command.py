@@ -294,6 +294,13 @@ def test_a_program_that_does_not_speak(run):
     assert "program.py" in err
 
 
+def test_a_program_that_does_not_answer_has_the_time_that_was_given(run):
+    code, out, err = run("--pipe", f"{sys.executable} program.py", "--timeout", "0.5",
+                         program="import time\ntime.sleep(100)\n")
+    assert (code, out) == (2, "")
+    assert "did not answer request 0 (hello) within 0.5 s" in err
+
+
 def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
     (tmp_path / "mine.py").write_text(homework(PLANTED["no_projection"]))
     code = (
