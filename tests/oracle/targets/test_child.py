@@ -60,7 +60,7 @@ def child(write, monkeypatch):
 
     def child(text, **how):
         options = {"method": METHODS[0], "timeout": 20} | how
-        made.append(Child(write(text), {"as_is": True}, **options))
+        made.append(Child(write(text), **options))
         return made[-1].__enter__()
 
     yield child
