@@ -244,6 +244,8 @@ class Child:
                     return message
         except (EOFError, OSError):
             raise self._ended(what) from None
+        except pickle.UnpicklingError as error:
+            raise self._gone("crash", f"{what}: no reply that can be read: {error}") from None
         finally:
             self._spent += time.monotonic() - start
 

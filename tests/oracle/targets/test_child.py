@@ -420,6 +420,12 @@ def test_an_error_while_it_is_read_is_told_by_its_name(write, error):
         assert judged(made).ok
 
 
+def test_a_reply_that_cannot_be_read_is_the_target_s_fault(write):
+    path = write(RIGHT + "\nimport builtins\nbuiltins.len = lambda x: 3\n")
+    with pytest.raises(Gone, match=r"loading .*mine\.py: no reply that can be read"), Child(path):
+        pass
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("how", LOST)
