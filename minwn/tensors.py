@@ -520,6 +520,11 @@ class Tensor(Value):
     def __dlpack__(self, **kwargs: Any) -> Any:
         data: Any = self._data
         if isinstance(data, Host) and not data.flags.writeable:
+            if kwargs.get("copy") is False:
+                raise BufferError(
+                    f"the memory of this Tensor of shape {self.shape} is read-only, and is handed "
+                    f"over as a copy; leave out copy=False"
+                )
             data = backend.copy(data)  # the receiver does not know that it must not write there
         return data.__dlpack__(**kwargs)
 

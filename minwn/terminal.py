@@ -19,8 +19,10 @@ from typing import Any
 
 __all__ = [
     "Progress", "Stream", "at_least", "coloured", "colours", "columns", "counted", "fit",
-    "matplotlib", "streams", "width",
+    "matplotlib", "seconds", "streams", "width",
 ]
+
+MOST_SECONDS = 1_000_000  # what every clock of Python can wait
 
 _COLOUR = re.compile(r"\033\[[\d;]*m")
 _SPELT = {"‖": "||", "²": "^2", "³": "^3", "→": "->", "–": "-", "—": "-", "×": "x", "·": "*",
@@ -283,6 +285,19 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def seconds(text: str) -> float:
+    """A type for argparse: seconds that a clock can wait, more than 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; write seconds, more than 0 and at most {MOST_SECONDS:,}"
+        )
+    return found
 
 
 def matplotlib() -> Any:

@@ -160,6 +160,9 @@ def absent(path: str | os.PathLike[str], what: str = "file") -> str:
     """ "mine.pi: there is no such file; did you mean 'mine.py'?", for a path as it was given."""
     if os.path.isdir(path):
         return f"{os.fspath(path)}: this is a folder; name the files in it"
+    if os.path.lexists(path):
+        kind = "no ordinary file" if os.path.exists(path) else "a link to a file that is not there"
+        return f"{os.fspath(path)}: this is {kind}"
     try:
         others = os.listdir(os.path.dirname(path) or ".")
     except OSError:

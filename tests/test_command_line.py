@@ -446,6 +446,13 @@ def test_a_command_that_fails_leaves_no_empty_file(place, monkeypatch, capsys):
     assert sorted(os.listdir(place)) == before
 
 
+def test_no_notebook_that_can_be_read_is_no_grade(place, capsys):
+    pytest.importorskip("nbclient", reason="grade runs notebooks")
+    (place / "damaged.ipynb").write_text("{}")
+    assert cli.main(["grade", str(place / "damaged.ipynb"), str(place / "right.py")]) == 2
+    assert capsys.readouterr().out.count("this is not a notebook that can be read") == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 
 import numpy as np
@@ -14,7 +15,7 @@ from minwn.byhand import conv, weight_norm
 from minwn.gradcheck import gradcheck
 from minwn.graph import primitive
 from minwn.oracle import check
-from minwn.validation import door, explained, flag, instance, several, shown, whole
+from minwn.validation import absent, door, explained, flag, instance, several, shown, whole
 
 X = tensor(np.ones((2, 3), "float32"))
 Y = tensor(np.ones((4, 5), "float32"))
@@ -202,3 +203,14 @@ def test_the_sentence_costs_nothing_where_nothing_is_raised(monkeypatch):
     monkeypatch.setattr("minwn.nn.module.explained", None)
     with no_grad():
         nn.Linear(3, 2, rng=0)(X)
+
+
+def test_what_is_not_there_is_told_from_what_is_no_file(tmp_path):
+    (tmp_path / "mine.py").write_text("")
+    assert absent(tmp_path / "mine.pi").endswith("there is no such file; did you mean 'mine.py'?")
+    assert absent(tmp_path).endswith("this is a folder; name the files in it")
+    (tmp_path / "link.py").symlink_to("nowhere.py")
+    assert absent(tmp_path / "link.py").endswith("this is a link to a file that is not there")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "fifo.py")
+        assert absent(tmp_path / "fifo.py").endswith("this is no ordinary file")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import validation
-from .grade import grade, stop
+from ..terminal import seconds
+from .grade import UNREADABLE, grade, stop
 from .run import MISSING
 
 __all__ = ["arguments", "main"]
@@ -40,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=int, default=1, metavar="N", help="notebooks at a time (default 1)"
     )
     parser.add_argument(
-        "--timeout", type=float, default=300, help="seconds for a notebook (default 300)"
+        "--timeout", type=seconds, default=300, help="seconds for a notebook (default 300)"
     )
 
 
@@ -71,6 +72,8 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(reports, indent=2))
     if args.csv:
         _table(reports)
+    if all(r["problem"].startswith(UNREADABLE) for r in reports):
+        return 2
     well = all(not r["problem"] and r["right"] == r["of"] for r in reports)
     return 0 if well else 1
 

@@ -232,7 +232,14 @@ def _converted(
     if layout == target:
         return splitting(state, target, options)
     first = translate(state, layout, target, replace(options, like=None, dim="infer"))
-    second = splitting(first.arrays, target, replace(options, rename=None))
+    gone = {step.parameter for step in first.steps if step.action == "dropped"}
+    kind, form, eps = (
+        {p: x for p, x in setting.items() if p not in gone}
+        for setting in (options.kind, options.form, options.eps)
+    )
+    second = splitting(
+        first.arrays, target, replace(options, rename=None, kind=kind, form=form, eps=eps)
+    )
     old = {key: step.old for step in first.steps for key in step.new}
     steps = [Step(s.parameter, s.action, old[s.old[0]], s.new) for s in second.steps]
     steps += [step for step in first.steps if step.action == "dropped"]

@@ -178,12 +178,13 @@ def translate(
     check_source(arrays, source, exclude)
     located = renamed(locate(arrays, source, exclude), options.rename)
     result = Conversion()
+    wanted = names_of(options.like, target)
+    settings = Settings(arrays, located, options, wanted)
     if source_row.owned != target_row.owned:
         lost = {p: keys for p, keys in located.items() if leaf_of(p) == source_row.owned}
         result.steps += [Step(p, "dropped", keys, ()) for p, keys in lost.items()]
         located = {p: keys for p, keys in located.items() if p not in lost}
-    wanted = names_of(options.like, target)
-    settings = Settings(arrays, located, options, wanted)
+        settings.kinds = {p: kind for p, kind in settings.kinds.items() if p not in lost}
     pairs = {p for p, keys in located.items() if len(keys) == 2}
     places = as_wanted(place(settings.kinds, pairs, target), wanted)
     moved = source_row.column != target_row.column

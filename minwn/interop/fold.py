@@ -32,7 +32,7 @@ from .convert import (
     row_of,
 )
 from .names import COLLECTIONS, layer_of, leaf_of, locate, place, plain_name, unflatten
-from .recognise import check_source
+from .recognise import check_layout, check_source
 from .stored import folded, narrowed, norms
 
 __all__ = ["cast", "fold", "folding", "split", "splitting"]
@@ -66,7 +66,7 @@ def fold(
     another framework, for a g that fits no axes of its v and for weights beyond the dtype.
     """
     found = folding(state, source, Options(
-        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, dtype,
+        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, _floating(dtype),
     )).arrays
     return _as_given(found, state, source)
 
@@ -98,7 +98,7 @@ def split(
     normalised already, a pattern that fits no weight, and norms beyond the dtype.
     """
     found = splitting(state, target, Options(
-        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, dtype,
+        dim, kind, groups, rename, None, form, eps, epsilon, exclude, names, _floating(dtype),
     )).arrays
     return _as_given(found, state, target)
 
@@ -135,6 +135,8 @@ def splitting(state: Mapping[str, Any], target: str, options: Options) -> Conver
     """`split`, with an account of what became of every array."""
     row, exclude = row_of(target), texts("exclude", options.exclude)
     arrays, others = _parted(state, target, "plain", exclude)
+    if target == "flax":
+        check_layout(arrays, "target")
     located = renamed(locate(arrays, target, exclude), options.rename)
     names, dtype = options.names, options.dtype
     weights = [p for p, keys in located.items() if _is_weight(p, arrays[keys[0]], names)]
@@ -165,6 +167,13 @@ def cast(x: Any, dtype: Any, name: str) -> Any:
     if dtype is None or not is_floating(x.dtype):
         return x.copy(order="C")
     return narrowed(x, dtype_of(dtype), name)
+
+
+def _floating(dtype: Any) -> Any:
+    """The dtype, or None. TypeError for one in which weights would be rounded to whole numbers."""
+    if dtype is not None and not is_floating(dtype_of(dtype)):
+        raise TypeError(f"dtype={dtype!r}; choose from float64, float32, float16, bfloat16")
+    return dtype
 
 
 # ---- which ones ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 from .names import excluded_names, leaf_of, normalised_pairs
 from .plain import FileError
 
-__all__ = ["check_source", "check_whole", "misnamed", "recognise", "unwrapped"]
+__all__ = ["check_layout", "check_source", "check_whole", "misnamed", "recognise", "unwrapped"]
 
 # framework -> whose pairs it has. The hook's names are those of R torch, and minwn's own.
 _PAIRS = {"minwn": ("minwn", "torch"), "torch": ("torch",), "r": ("torch",),
@@ -57,7 +57,7 @@ def check_source(state: Mapping[str, Any], source: str, exclude: Iterable[str] =
             f"source={source!r}, but {_examples(kinds, other)}; give source={other[0]!r}"
         )
     if source == "flax":
-        _check_layout(state)
+        check_layout(state, "source")
 
 
 def check_whole(read: Iterable[str], unread: Iterable[str]) -> None:
@@ -117,13 +117,16 @@ _APART = (
 )
 
 
-def _check_layout(state: Mapping[str, Any]) -> None:
-    """ValueError for the weights of PyTorch, which Flax's layout would transpose."""
+def check_layout(state: Mapping[str, Any], argument: str) -> None:
+    """ValueError for the weights of PyTorch, which Flax's layout would transpose.
+
+    argument: the one that says "flax"
+    """
     weights = [n for n, x in state.items() if leaf_of(n) == "weight" and len(x.shape) > 1]
     if weights and not any(leaf_of(n) in ("kernel", "embedding") for n in state):
         raise ValueError(
-            f"source='flax', but {weights[0]!r} looks like a weight of PyTorch, where Flax has a "
-            f"kernel; give source='torch'"
+            f"{argument}='flax', but {weights[0]!r} looks like a weight of PyTorch, where Flax has "
+            f"a kernel; give {argument}='torch'"
         )
 
 

@@ -9,12 +9,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from ..oracle.targets.target import TargetError
 from ..outputs import written
-from ..terminal import Progress, at_least
+from ..terminal import Progress, at_least, seconds
 from ..validation import did_you_mean
 from .measure import KINDS, MUTANTS, Outcome, elsewhere, measure, table
 from .mutant import Mutant
@@ -63,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--target", metavar="FILE.py|MODULE", help="the functions that they test, as in minwn check"
     )
     parser.add_argument(
-        "--timeout", type=float, default=0.0, metavar="SECONDS",
+        "--timeout", type=seconds, default=0.0, metavar="SECONDS",
         help="limit for the tests with one mutant; default: ten times their time without",
     )
     parser.add_argument(
@@ -77,7 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run `minwn mutate`: 1 if a fault survived, 2 for a wrong command line."""
+    """Run `minwn mutate`: 1 if a fault survived, 2 if nothing could be measured."""
     if (args.tests is None) != (args.target is None):
         print("minwn mutate: --tests and --target go together", file=sys.stderr)
         return 2
@@ -97,16 +98,16 @@ def main(args: argparse.Namespace) -> int:
         if (not args.kinds or m.kind in args.kinds) and (not args.ids or m.id in args.ids)
     ]
     try:
-        text, data, ok = _suite(args, mutants) if args.tests else _judge(args, mutants)
+        with ExitStack() as stack:
+            if args.json == "-":  # what a target prints in this process is no JSON
+                stack.enter_context(redirect_stdout(sys.stderr))
+            text, data, ok = _suite(args, mutants) if args.tests else _judge(args, mutants)
         if args.json not in (None, "-"):
             with open(args.json, "w", encoding="utf-8") as file:
                 file.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
-    except TargetError as error:
+    except (TargetError, SuiteError) as error:
         print(f"minwn mutate: {error}", file=sys.stderr)
         return 2
-    except SuiteError as error:
-        print(f"minwn mutate: {error}", file=sys.stderr)
-        return 1
     print(json.dumps(data, indent=2, allow_nan=False) if args.json == "-" else text)
     return 0 if ok else 1
 

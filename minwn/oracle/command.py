@@ -9,14 +9,14 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import forms, validation
 from ..outputs import written
-from ..terminal import Progress, at_least, colours, width
+from ..terminal import Progress, at_least, colours, seconds, width
 from .cases import GROUPS
 from .check import check
 from .check_adapter import check_adapter
@@ -31,7 +31,7 @@ from .spec import DTYPES, RANKS, Spec, make_spec, ranks_of
 from .targets import adapters
 from .targets.child import TIMEOUT, Child
 from .targets.implementation import Lost
-from .targets.pipe import Pipe, PipeError
+from .targets.pipe import ANSWER, Pipe, PipeError
 from .targets.target import ROLES, Functions, NotLoaded, TargetError, short
 from .verdict import IDS
 
@@ -143,8 +143,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="for a target that cannot be called: write a file that calls it, to be filled in",
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=TIMEOUT, metavar="SECONDS",
-        help=f"that a file or module may take for a report; default {TIMEOUT:g}",
+        "--timeout", type=seconds, metavar="SECONDS",
+        help=f"that a file or module may take for a report, default {TIMEOUT:g}; or the program of "
+        f"--pipe for an answer, default {ANSWER:g}",
     )
     parser.add_argument(
         "--in-process", action="store_true",
@@ -229,17 +230,6 @@ def _shape(text: str) -> tuple[int, ...]:
         raise ValueError(f"{text!r}; write the shape of v, as 64,32") from None
 
 
-@_option
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise ValueError(f"{text!r}; write seconds, more than 0")
-    return seconds
-
-
 def _padding(text: str) -> Any:
     if not text[:1].isdecimal():
         return text
@@ -275,6 +265,8 @@ def main(args: argparse.Namespace) -> int:
         return 0
     try:
         with ExitStack() as stack:
+            if args.json == "-":  # what a target prints in this process is no JSON
+                stack.enter_context(redirect_stdout(sys.stderr))
             jobs = list(_jobs(args, stack))
             reports = [job.run() for job in _shown([j for j in jobs if j.skipped is None], args)]
     except (TargetError, PipeError, _Usage) as error:
@@ -319,7 +311,7 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
             )
     if args.pipe is not None:
         try:
-            pipe = stack.enter_context(Pipe(args.pipe))
+            pipe = stack.enter_context(Pipe(args.pipe, timeout=args.timeout or ANSWER))
         except ValueError as error:
             raise _Usage(str(error)) from None
         roles = {role: getattr(pipe, role) for role in ROLES}
@@ -361,7 +353,7 @@ def _options(args: argparse.Namespace, *, layer: bool = False) -> dict[str, Any]
 def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
     """The jobs of a file or a module, which runs in a process of its own."""
     hints = _hints(args)
-    child = Child(target, hints, timeout=args.timeout)
+    child = Child(target, hints, timeout=args.timeout or TIMEOUT)
     try:
         if args.in_process:
             yield from _readings(read(target, **hints), args)
@@ -408,10 +400,6 @@ def _readings(reading: Reading, args: argparse.Namespace) -> Iterator[Job]:
     """A job for each dtype of a target as it was read."""
     settings = reading.settings
     if reading.kind == "weight_norm":
-        if asked := _layer(args):
-            raise _Usage(
-                f"{reading.name} was read as weight norm alone, which has no {', '.join(asked)}"
-            )
         given: dict[str, Any] = reading.functions
         for job in _functions(Functions(**given, name=reading.name, settings=settings), args):
             yield replace(job, run=functools.partial(_stated, reading, job))

@@ -84,9 +84,9 @@ def read(target: Any, **hints: Any) -> Reading:
     """How a target can be judged: functions, settings, and a statement of how it was read.
 
     hints: settings that are known, before what would be found: axis, form, eps, dtype, ranks, or of
-    a layer kind, stride, padding, dilation, groups, ...
+    a layer kind, stride, padding, dilation, groups, output_padding
 
-    Raises Unreadable where there is something that cannot be called as it was read, and TargetError
-    where there is nothing.
+    Raises Unreadable where there is something that cannot be called as it was read, TargetError
+    where there is nothing, or a hint does not fit, and TypeError for other hints.
     """
     return Reading(**vars(reading.understood(target, hints)))

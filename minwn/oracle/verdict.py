@@ -57,11 +57,11 @@ def verdict(run: Run, name: str | None, accept: set[str], start: float) -> Repor
             diagnosis=diagnosis, groups=_by_group(run), notes=_notes(run),
             seconds=time.perf_counter() - start, **fields,
         )
-    if not wrong and "raises" not in accept:
+    if not wrong:
         for what, evidence in run.declined.items():
             run.fault("raises", what, evidence)
-            wrong = run.faults[-1:]
-            diagnosis = [*diagnosis, *wrong]
+            diagnosis = [*diagnosis, run.faults[-1]]
+        wrong = [d for d in diagnosis if d.id not in accept]
     count = len(run.faults)
     fields["checks"] = [
         replace(r, failed=count, ratio=float(count)) if r.name == "hygiene" else r for r in checks

@@ -178,6 +178,29 @@ def test_fold_and_split_in_files(torch_file: Path, tmp_path: Path, capsys: Any) 
     np.testing.assert_allclose(interop.read(tmp_path / "torch.npz")[0]["up.weight"], w, rtol=1e-15)
 
 
+@pytest.mark.parametrize("target", interop.FRAMEWORKS)
+def test_a_counter_that_one_framework_alone_has_is_dropped(
+    target: str, tmp_path: Path, capsys: Any, rng: Any
+) -> None:
+    plain, normalised = tmp_path / "plain.npz", tmp_path / "normalised.npz"
+    state = {"a.weight": rng.normal(size=(3, 2)), "norm.running_mean": np.ones(3),
+             "norm.num_batches_tracked": np.array(7)}
+    np.savez(plain, **state)
+    np.savez(normalised, **interop.split(state, target="torch"))
+    for words in ((plain, "--from", "plain"), (normalised, "--from", "torch")):
+        out = tmp_path / f"{words[-1]}-out.npz"
+        assert run(words[0], out, *words[1:], "--to", target, "--kind", "a=linear") == 0
+        kept = [n for n in interop.read(out)[0] if "num_batches_tracked" in n]
+        shown = capsys.readouterr().out
+        assert bool(kept) == (target in ("torch", "parametrization", "r"))
+        assert ("norm.num_batches_tracked ()  ->  dropped" in shown) == (not kept)
+        back = tmp_path / f"{words[-1]}-back.npz"
+        assert run(out, back, "--from", target, "--to", "torch", "--kind", "a=linear") == 0
+        capsys.readouterr()
+        w = interop.fold(interop.read(back)[0], source="torch")["a.weight"]
+        np.testing.assert_allclose(w, state["a.weight"], rtol=1e-14)
+
+
 def test_what_is_read_and_what_is_not(tmp_path: Path, capsys: Any, rng: Any) -> None:
     path, out = tmp_path / "in.npz", tmp_path / "out.npz"
     np.savez(path, **{"gen.a.weight_g": np.ones((2, 1)), "gen.a.weight_v": np.ones((2, 3)),

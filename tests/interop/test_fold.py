@@ -84,6 +84,12 @@ def test_a_plain_file_of_torch_is_not_transposed_as_of_flax(rng: Any) -> None:
         interop.convert({"a.weight": rng.normal(size=(3, 4))}, "flax", "torch")
 
 
+def test_weights_of_torch_are_not_split_as_those_of_flax(rng: Any) -> None:
+    plain = {"a.weight": rng.standard_normal((3, 2))}
+    with pytest.raises(ValueError, match=r"target='flax', but .*a weight of PyTorch"):
+        interop.split(plain, target="flax")
+
+
 @pytest.mark.parametrize(
     ("names", "new", "lines"),
     [
@@ -223,6 +229,16 @@ def test_zeros_and_what_is_not_finite(rng: Any) -> None:
         interop.split({"weight": np.full((1, 1), 1e6)}, target="torch", dtype="float16")
     with pytest.raises(minwn.ZeroNormError, match="v is zero"):  # in float16
         interop.split({"weight": np.full((1, 1), 1e-30)}, target="torch", dtype="float16")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
+def test_weights_are_never_rounded_to_whole_numbers(dtype: str, rng: Any) -> None:
+    plain = {"a.weight": rng.standard_normal((3, 2))}
+    with pytest.raises(TypeError, match=f"dtype='{dtype}'; choose from float64"):
+        interop.split(plain, target="torch", dtype=dtype)
+    normalised = interop.split(plain, target="torch")
+    with pytest.raises(TypeError, match=f"dtype='{dtype}'; choose from float64"):
+        interop.fold(normalised, source="torch", dtype=dtype)
 
 
 def test_dtype_casts_floats_alone(rng: Any) -> None:

@@ -83,6 +83,20 @@ def test_usage(argv, words, capsys):
 
 
 @pytest.mark.slow
+def test_a_target_that_prints_leaves_json_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "layer.py").write_text("print('hello')\n\ndef forward(v, g):\n    return v\n")
+    (tmp_path / "test_layer.py").write_text(
+        "import numpy, layer\n\ndef test_it():\n"
+        "    assert layer.forward(numpy.ones((2, 3)), numpy.ones((2, 1))).shape == (2, 3)\n"
+    )
+    some = ("--tests", "test_layer.py", "--target", "layer.py", "--id", "formula.w_no_g", "--json")
+    assert run(*some) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+@pytest.mark.slow
 def test_tests_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -101,5 +115,5 @@ def test_tests_of_ones_own(tmp_path, monkeypatch, capsys):
     assert "0 of 1 mutants are seen, 1 survive" in said
     assert "missing: a g that is not 1" in said
     (tmp_path / "test_layer.py").write_text("def test_red():\n    assert False\n")
-    assert run(*some) == 1
+    assert run(*some) == 2  # nothing was measured
     assert "imports layer.py" in capsys.readouterr().err

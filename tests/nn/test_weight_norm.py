@@ -699,6 +699,8 @@ def test_what_leaves_by_dlpack_is_a_copy(rng):
         np.testing.assert_array_equal(theirs.numpy(), w)
         theirs.zero_()
     np.testing.assert_array_equal(layer.weight.data, w)
+    with pytest.raises(BufferError, match="copy=False"):
+        layer.weight.__dlpack__(copy=False)
     v = torch.from_dlpack(layer.weight_v)  # as ever: the same memory
     assert np.shares_memory(v.numpy(), layer.weight_v.data)
 

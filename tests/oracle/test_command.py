@@ -294,6 +294,13 @@ def test_a_program_that_does_not_speak(run):
     assert "program.py" in err
 
 
+def test_a_program_that_does_not_answer_has_the_time_that_was_given(run):
+    code, out, err = run("--pipe", f"{sys.executable} program.py", "--timeout", "0.5",
+                         program="import time\ntime.sleep(100)\n")
+    assert (code, out) == (2, "")
+    assert "did not answer request 0 (hello) within 0.5 s" in err
+
+
 def test_a_file_takes_less_than_two_seconds_and_no_framework(tmp_path):
     (tmp_path / "mine.py").write_text(homework(PLANTED["no_projection"]))
     code = (
@@ -420,6 +427,11 @@ def test_in_process_for_a_debugger(run):
         assert run("mine.py", *words, mine=text)[0] == 0
 
 
+def test_prints_in_process_leave_json_alone(run):
+    code, out, err = run("mine.py", "--in-process", "--json", mine=f"print('hello')\n{RIGHT}")
+    assert (code, json.loads(out)["ok"], err) == (0, True, "hello\n")
+
+
 @pytest.mark.slow
 def test_a_shape_threads_and_accumulate(run, monkeypatch):
     tail = RIGHT.replace("    n = norm(v)\n", "    n = norm(v)\n    n[300:] *= 2\n")
@@ -443,6 +455,8 @@ def test_a_shape_threads_and_accumulate(run, monkeypatch):
         (("--threads", "-1"), "is not a whole number >= 0"),
         (("--timeout", "0"), "write seconds, more than 0"),
         (("--timeout", "soon"), "write seconds, more than 0"),
+        (("--timeout", "inf"), "write seconds, more than 0 and at most 1,000,000"),
+        (("--timeout", "1e7"), "write seconds, more than 0 and at most 1,000,000"),
         (("--accumulate", "float8"), "choose from float64,float32"),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from ...terminal import counted
 from ..mistakes.table import RIGHT
 from .observation import Diagnosis, Observation
 
@@ -14,9 +17,16 @@ NAMES = (AXIS, UNKNOWN)
 
 
 def unknown(seen: Sequence[Observation], output: str, broken: Sequence[str]) -> Diagnosis:
-    """The diagnosis of numbers that no formula gives, by the laws that they break."""
+    """The diagnosis of numbers that no formula gives, by what they are and the laws they break."""
     coupled = [law for law in broken if law in ("I10", "I11")]
     laws = f"broken: {', '.join(broken)}" if broken else "no law is broken"
+    wrong = [x for o in seen if output in o.got for x in o.got[output][o.wrong(output)]]
+    if wrong and not np.isfinite(wrong).any():  # which breaks every law
+        return Diagnosis(
+            UNKNOWN, f"{output} is NaN or infinite wherever it is wrong",
+            "look for a division by 0, a root of a negative number, and numbers out of range",
+            f"{counted(len(wrong), 'wrong number')}, none of them finite; {laws}", (output,),
+        )
     if coupled:
         return Diagnosis(
             AXIS, f"{output} depends on where in the array an entry or a slice stands",

@@ -137,7 +137,7 @@ class Child:
         if kind == "refused":
             raise found[0]
         if kind == "raised":
-            raise TargetError(f"{self.target}: {found[0]}: {found[2]}")
+            raise self._gone("raises", f"loading {self.target}: {found[0]}: {found[2]}")
         self._found, signatures = found
         each = [self.found, *self.found.variants]
         for i, (target, known) in enumerate(zip(each, signatures, strict=True)):
@@ -244,6 +244,8 @@ class Child:
                     return message
         except (EOFError, OSError):
             raise self._ended(what) from None
+        except pickle.UnpicklingError as error:
+            raise self._gone("crash", f"{what}: no reply that can be read: {error}") from None
         finally:
             self._spent += time.monotonic() - start
 
@@ -421,7 +423,12 @@ def _serve(
         channel.send("started")
         with _limited(timeout), np.errstate(all="ignore"):
             read = contractual if as_it_is else reading.understood
-            found = read(target, hints, lambda: channel.send("loaded"))
+            try:
+                found = read(target, hints, lambda: channel.send("loaded"))
+            except TargetError as error:
+                return channel.send("refused", error)
+            except BaseException as error:
+                return channel.send("raised", *_raised(error))
             calls = _Calls([found, *found.variants])
             channel.send("opened", *_without_functions(found))
         while True:
@@ -431,8 +438,6 @@ def _serve(
                     channel.send("answered", *getattr(calls, kind)(*message))
                 except BaseException as error:
                     channel.send("raised", *_raised(error))
-    except TargetError as error:
-        channel.send("refused", error)
     except (EOFError, OSError):
         pass
     finally:

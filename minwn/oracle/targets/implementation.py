@@ -78,10 +78,15 @@ class Implementation:
         answer = getattr(self, what)(*arrays)
         count = len(NAMES[what])
         if count == 1:
-            return (answer,)
-        if not isinstance(answer, tuple | list) or len(answer) != count:
+            answer = (answer,)
+        elif not isinstance(answer, tuple | list) or len(answer) != count:
             raise TypeError(f"{what} must return {count} arrays, got {type(answer).__name__}")
-        return tuple(answer[::-1] if self.exchanged and what == "backward" else answer)
+        answer = tuple(answer[::-1] if self.exchanged and what == "backward" else answer)
+        none = [name for name, x in zip(NAMES[what], answer, strict=True) if x is None]
+        if none:
+            way = "; oracle.read judges one gradient alone" if what == "backward" else ""
+            raise TypeError(f"{what} answers None for {' and '.join(none)}; return arrays{way}")
+        return answer
 
     def meet(self, what: str, problems: Sequence[Any], threads: int) -> list[str]:
         """What went wrong in calls from several threads at once, which are made where it runs."""

@@ -72,7 +72,7 @@ from ..reference.slices import Slices
 from ..spec import make_spec
 from .implementation import Lost
 
-__all__ = ["OPS", "PROTOCOL", "Pipe", "PipeError"]
+__all__ = ["ANSWER", "OPS", "PROTOCOL", "Pipe", "PipeError"]
 
 PROTOCOL = "minwn-pipe-1"
 OPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -90,6 +90,7 @@ LAYER_OPTIONS = (
 )
 LAST_LINES = 5  # of stderr, to be quoted
 LONGEST = 2**28  # bytes of a line: an endless one must not fill the memory
+ANSWER = 30.0  # seconds for an answer
 PATIENCE = 1.0  # seconds for a program to end by itself
 
 Function = Callable[..., Any]
@@ -122,7 +123,7 @@ class Pipe:
     jvp: Function | None = None
     double_backward: Function | None = None
 
-    def __init__(self, command: str | Sequence[str], timeout: float = 30.0) -> None:
+    def __init__(self, command: str | Sequence[str], timeout: float = ANSWER) -> None:
         try:
             self.words = _words(command) if isinstance(command, str) else list(command)
         except ValueError as error:

@@ -329,10 +329,22 @@ def test_a_function_that_always_raises_is_refused_and_one_that_sometimes_does_fa
     assert report.verdict == "REFUSED"
     report = oracle.check(a.forward, raising(lambda v: v.shape[1] == 3))
     assert (report.verdict, names(report)) == ("FAIL", ["raises"])
+    report = oracle.check(a.forward, raising(lambda v: v.shape[1] == 3), accept=["raises"])
+    assert (report.verdict, names(report)) == ("ACCEPTABLE", ["raises"])
     assert oracle.check(a.forward, raising(lambda v: v.size == 0)).verdict == "PASS"
     no_slice = raising(lambda v: not v.any(axis=1).all())
     assert oracle.check(a.forward, no_slice).verdict == "PASS"
     assert oracle.check(a.forward, raising(lambda v: not v.all())).verdict == "FAIL"
+
+
+def test_an_answer_that_is_none_is_named():
+    report = oracle.check(a.forward, lambda *x: (a.correct(*x)[0], None))
+    assert report.verdict == "REFUSED"
+    (found,) = report.diagnosis
+    assert "backward answers None for g_bar" in found.evidence
+    report = oracle.check(lambda v, g: None, a.correct)
+    assert report.verdict == "REFUSED"
+    assert "forward answers None for w" in report.diagnosis[0].evidence
 
 
 def test_a_wrong_number_beside_a_function_that_always_raises_is_a_failure():

@@ -6,7 +6,7 @@ import pytest
 
 from minwn import oracle
 from minwn.mutation import MUTANTS
-from minwn.mutation.mutant import V_BAR, committed, written
+from minwn.mutation.mutant import V_BAR, committed, correct, forward, written
 from minwn.mutation.second import DOUBLE, JVP, order_two
 
 DTYPES = ("float64", "float32")
@@ -73,6 +73,20 @@ def test_one_wrong_factor_is_not_two_mistakes():
     # Twice and half of it would be a name as well.
     report = oracle.check(*written("g/n * (2*G - d/n**2 * v)")[:2])
     assert names(report) == ["coefficient_of_w_bar"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", [("v_bar",), ("g_bar",), ("v_bar", "g_bar")])
+def test_numbers_that_are_not_finite_are_no_mistake_of_an_axis(where, number):
+    def backward(w_bar, v, g):
+        v_bar, g_bar = correct(w_bar, v, g)
+        v_bar = v_bar * number if "v_bar" in where else v_bar
+        return v_bar, g_bar * number if "g_bar" in where else g_bar
+
+    report = oracle.check(forward, backward)
+    assert report.verdict == "FAIL"
+    assert {(d.id, "NaN or infinite" in d.formula) for d in report.diagnosis} == {("unknown", True)}
+    assert {output for d in report.diagnosis for output in d.outputs} == {*where}
 
 
 # ---- the second order ---------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def child(write, monkeypatch):
 
     def child(text, **how):
         options = {"method": METHODS[0], "timeout": 20} | how
-        made.append(Child(write(text), {"as_is": True}, **options))
+        made.append(Child(write(text), **options))
         return made[-1].__enter__()
 
     yield child
@@ -407,6 +407,23 @@ def test_a_process_that_is_lost_outside_of_the_cases(child):
     report = judged(child(text + "\ncount = [0]\n"))
     assert (report.verdict, names(report)) == ("FAIL", ["crash"]), str(report)
     assert "SIGABRT" in report.diagnosis[0].evidence
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('not now')", "SystemExit(0)", "KeyboardInterrupt"])
+def test_an_error_while_it_is_read_is_told_by_its_name(write, error):
+    # Reading looks for what a class is called, and asks it.
+    asked = f"class Asked:\n    def __getattr__(self, name): raise {error}\n\nasked = Asked()\n"
+    path = write(asked)
+    with pytest.raises(Gone, match=error.partition("(")[0]), Child(f"{path}:asked"):
+        pass
+    with Child(write(RIGHT + "\n" + asked)) as made:  # but a file of the contract is judged
+        assert judged(made).ok
+
+
+def test_a_reply_that_cannot_be_read_is_the_target_s_fault(write):
+    path = write(RIGHT + "\nimport builtins\nbuiltins.len = lambda x: 3\n")
+    with pytest.raises(Gone, match=r"loading .*mine\.py: no reply that can be read"), Child(path):
+        pass
 
 
 @pytest.mark.slow

@@ -7,18 +7,18 @@ names are known there is no mark, and `minwn check` judges the file as it is.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .calling import parameters, role_of
+from .calling import name_of, parameters, role_of
 from .classes import methods
 from .functions import Pair
 
 __all__ = ["MARK", "adapter"]
 
 MARK = "# <-- fill in"
-HEAD = '''"""Calls {where} for `minwn check`. Fill in what is marked, then: minwn check {own}
+HEAD = '''"""Calls {where} for `minwn check`. Fill in what is marked, then: minwn check OUT.py
 
 {arrays}v (o, ...) and g (o, 1, ...) are NumPy arrays;
 w = g v / ||v||, a norm for each index of AXIS.
@@ -36,15 +36,15 @@ STRIDE, PADDING, DILATION, GROUPS = 1, 0, 1, 1
 """
 
 
-def adapter(candidate: Any, where: str, layer: bool, own: str = "OUT.py") -> str:
-    """The text for a pair of functions, or a class, of a file or module."""
+def adapter(candidate: Any, where: str, layer: bool, space: Mapping[str, Any]) -> str:
+    """The text for a pair of functions, or a class, of a file or module with these names."""
     if isinstance(candidate, Pair):
-        body = _of_pair(candidate, layer)
+        body = _of_pair(candidate, layer, {id(x): name for name, x in space.items()})
     else:
         cls = candidate if isinstance(candidate, type) else type(candidate)
         body = _of_class(cls, layer)
     head = HEAD.format(
-        where=Path(where).name, own=own, imports=_imports(where), arrays=OF_LAYER if layer else "")
+        where=Path(where).name, imports=_imports(where), arrays=OF_LAYER if layer else "")
     return head + (OPTIONS if layer else "") + "\n\n" + body
 
 
@@ -62,21 +62,24 @@ def _imports(where: str) -> str:
     )
 
 
-def _of_pair(pair: Pair, layer: bool) -> str:
+def _of_pair(pair: Pair, layer: bool, known: Mapping[int, str]) -> str:
     takes = LAYER if layer else WEIGHT_NORM
     result, gradients = ("y_bar", "x_bar, v_bar, g_bar, b_bar") if layer else (
         "w_bar", "v_bar, g_bar")
     lines = []
+
+    def call(f: Any, takes: Sequence[str], backward: bool) -> str:
+        return f"theirs.{known.get(id(f), name_of(f))}({_arguments(f, takes, backward, layer)})"
+
     if pair.forward is not None:
         lines += [f"def forward({', '.join(takes)}):",
-                  f"    return {_call(pair.forward, takes, False, layer)}", "", ""]
+                  f"    return {call(pair.forward, takes, False)}", "", ""]
     if pair.backward:
         lines.append(f"def backward({result}, {', '.join(takes)}):")
         for i, f in enumerate(pair.backward):
-            text = _call(f, ("upstream", *takes), True, layer).replace("upstream", result)
+            text = call(f, ("upstream", *takes), True).replace("upstream", result)
             if "cache" in text and pair.forward is not None and i == 0:
-                made = _call(pair.forward, takes, False, layer)
-                lines.append(f"    out, cache = {made}")
+                lines.append(f"    out, cache = {call(pair.forward, takes, False)}")
             name = gradients if len(pair.backward) == 1 else f"answer_{i}"
             lines.append(f"    {name} = {text}  # in the order of its answers")
         if len(pair.backward) > 1:
@@ -86,15 +89,15 @@ def _of_pair(pair: Pair, layer: bool) -> str:
     return "\n".join(lines)
 
 
-def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
-    """The text f(v, g); an argument that no table knows gets a guess and a mark."""
+def _arguments(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
+    """The text v, g; an argument that no table knows gets a guess and a mark."""
     found = [p for p in (parameters(f) or []) if p.default is p.empty
              and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     roles = [(p.name, role_of(p.name, backward=backward, layer=layer)) for p in found]
     known = (*takes, "cache")
     spare = [t for t in takes if t not in [r for _, r in roles]]
     if all(role in known for _, role in roles):
-        return f"theirs.{f.__name__}({', '.join(str(role) for _, role in roles)})"
+        return ", ".join(str(role) for _, role in roles)
     parts = []
     for name, role in roles:
         if role in known:
@@ -102,7 +105,7 @@ def _call(f: Any, takes: Sequence[str], backward: bool, layer: bool) -> str:
         else:
             guess = spare.pop(0) if spare else "None"
             parts.append(f"        {guess},  {MARK}: {name}")
-    return "\n".join([f"theirs.{f.__name__}(", *parts, "    )"])
+    return "\n".join(["", *parts, "    "])
 
 
 def _of_class(cls: type, layer: bool) -> str:

@@ -23,7 +23,8 @@ from . import names
 
 __all__ = [
     "ASKED", "Bundle", "Call", "Context", "Leaf", "Params", "Path", "assigned", "calls", "leaves",
-    "parameters", "returned", "role_of", "saved_by", "shape_of",
+    "name_of", "parameters", "returned", "role_of", "saved_by", "shape_of",
+    "whole",
 ]
 
 Path = tuple[Any, ...]
@@ -127,6 +128,19 @@ class Call:
     def called(self, role: str) -> str:
         """What the function calls the array, or its usual letter."""
         return next((name for name, r, _ in self.roles if r == role and name), role)
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The name of a function; of an object that can be called, that of what it is made of."""
+    function = whole(function)
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of which a `functools.partial` is made, and any other as it is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
 
 
 def for_each(x: Any, default: Any) -> Any:
@@ -244,16 +258,21 @@ def calls(
 def _renamed(
     roles: list[tuple[str, str | None, bool]], wanted: Sequence[str]
 ) -> list[tuple[str, str | None, bool]]:
-    """The roles, corrected: with a gain, a `weight` or `kernel` is v.
+    """The roles, corrected: with a gain, a `weight` or `kernel` is v. Where a backward has no
+    upstream, that is what it calls w, next to v, or what has the letter of an option, as d.
 
     The second of two arguments with one role is unknown, and so is an array that is not wanted.
     """
     present = [role for _, role, _ in roles]
+    alone = "upstream" in wanted and not {"upstream", None} & {*present}
     found: list[tuple[str, str | None, bool]] = []
     seen: set[str] = set()
     for name, role, optional in roles:
-        if role == "w" and "w" not in wanted and "v" not in present:
-            role = "v"
+        if role == "w" and "w" not in wanted:
+            role = "upstream" if alone and {"v", "cache"} & {*present} else (
+                role if "v" in present else "v")
+        if alone and role in ASKED and len(name) == 1 and not optional:
+            role = "upstream"
         arrays = ("x", "v", "g", "w", "b", "y")
         if role in arrays and role not in wanted and role != "w":
             role = None

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import names
-from .calling import ASKED, Call, calls, parameters, saved_by
+from .calling import ASKED, Call, calls, name_of, parameters, saved_by, whole
 from .sources import Source
 
 __all__ = ["Pair", "layers", "pairs", "sources"]
@@ -48,7 +48,7 @@ def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
     own = {
         name: f for name, f in space.items()
         if callable(f) and not isinstance(f, type) and not name.startswith("_")
-        and (module is None or getattr(f, "__module__", module) == module)
+        and (module is None or getattr(whole(f), "__module__", module) == module)
         and (inspect.isfunction(f) or not inspect.isbuiltin(f))
     }
     plain = {names.plain(name) for name in own}
@@ -103,19 +103,19 @@ def _may_be_forward(f: Function, rest: str) -> bool:
     """Whether a lone forward may be the target: by its name or arguments."""
     known = {names.role(p.name) for p in (parameters(f) or ())}
     gain = known & {"g", "log_g"}
-    return bool((gain and known & {"v", "w"}) or names.stem(f.__name__)[1] == "forward"
-                or names.about_weight_norm(f.__name__)
+    return bool((gain and known & {"v", "w"}) or names.stem(name_of(f))[1] == "forward"
+                or names.about_weight_norm(name_of(f))
                 or (len(parameters(f) or ()) == 2 and not known - {None, "v", "g", "w"}))
 
 
 def _pair(rest: str, forward: Function | None, backward: tuple[Function, ...]) -> Pair:
-    name = getattr(forward or backward[0], "__name__", "forward")
-    return Pair(forward, backward, name, _rank(rest, forward, bool(backward)))
+    return Pair(forward, backward, name_of(forward or backward[0]),
+                _rank(rest, forward, bool(backward)))
 
 
 def _rank(rest: str, forward: Function | None, both: bool) -> tuple[int, ...]:
     known = {names.role(p.name) for p in (parameters(forward) or ())} if forward else set()
-    contract = forward is not None and getattr(forward, "__name__", "") == "forward"
+    contract = forward is not None and name_of(forward) == "forward"
     gains = bool(known & {"g", "log_g"})
     about = 0 if gains or names.about_weight_norm(rest) else 1 if known & {"v", "w"} else 2
     return (0 if both else 1, about, 0 if contract else 1, len(rest))

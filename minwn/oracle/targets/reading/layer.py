@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from .... import validation
 from ...layer_spec import KINDS, LayerSpec, make_layer_spec
 from ...mistakes import Terms
+from ..target import TargetError
 from . import names, probes
 from .arrangement import Arrays
 from .calling import ASKED, Bundle, Path, assigned
@@ -302,9 +304,15 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
 
 
 def _kinds(source: Source, settings: Mapping[str, Any]) -> list[str]:
-    """The kinds that a layer may be of: as declared, by its name, and by the rank of its weight."""
+    """The kinds that a layer may be of: as declared, by its name, and by the rank of its weight.
+
+    Raises TargetError for a kind that was declared, and that there is not.
+    """
     if "kind" in settings:
-        return [settings["kind"]]
+        try:
+            return [validation.choice("kind", settings["kind"], KINDS)]
+        except ValueError as error:
+            raise TargetError(f"{source.name}: {error}") from error
     said = names.kind(source.says or source.name)
     rank = source.shapes.get("v", source.shapes.get("w"))
     found = [k for k in KINDS if said is None or k == said or k.startswith(said)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Number
@@ -18,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from ....validation import shown
+from ....validation import did_you_mean, shown
+from ...layer_spec import shortest
 from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
-from .calling import parameters, role_of
+from .calling import name_of, parameters, role_of
 from .engines import engine_of
 from .found import Found, Unreadable
 from .functions import Pair
@@ -36,6 +38,9 @@ CONSTANTS = (
     "AXIS", "FORM", "EPS", "DTYPE", "RANKS", "KIND", "STRIDE", "PADDING", "DILATION", "GROUPS",
     "OUTPUT_PADDING",
 )
+OPTIONS = {  # of layers, and what they are where nobody says anything
+    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0,
+}
 
 
 def understood(
@@ -45,6 +50,15 @@ def understood(
 
     loaded: called between loading and the first question
     """
+    if isinstance(target, os.PathLike):
+        target = os.fspath(target)
+    hinted = [constant.lower() for constant in CONSTANTS]
+    for key in hints:
+        if key not in hinted:
+            raise TypeError(
+                f"read has no hint {key!r}{did_you_mean(key, hinted)}; it has {', '.join(hinted)}, "
+                f"and what else check takes is for check"
+            )
     holder, module, name = _named(target) if isinstance(target, str) else _given(target)
     loaded()
     settings = _settings(holder, module)
@@ -69,15 +83,28 @@ def understood(
     for candidate in candidates:
         try:
             found = _read(candidate, name, space, settings, holder)
+            _all_used(found, hints)
             declared = {"dtype": dtypes} if dtypes and "dtype" in found.settings else {}
             return dataclasses.replace(
                 found, settings=found.settings | declared,
                 statement=[*found.statement, *_unjudged(candidates, candidate)])
         except Unreadable as error:
-            error.adapter = adapter(candidate, str(target), _is_layer(candidate, space))
+            error.adapter = adapter(
+                candidate, str(target), _is_layer(candidate, space), space)
             failures.append(error)
     failures[0].hints += _hints(candidates[0], name, space, settings)
     raise failures[0]
+
+
+def _all_used(found: Found, hints: Mapping[str, Any]) -> None:
+    """Raises TargetError for an option of layers that what was read does not have."""
+    spare = [
+        key for key, x in hints.items()
+        if key not in found.settings and (key == "kind" or shortest(x) != OPTIONS.get(key, x))
+    ]
+    if spare:
+        kind = "weight norm alone" if found.kind == "weight_norm" else found.settings["kind"]
+        raise TargetError(f"{found.name} was read as {kind}, which has no {', '.join(spare)}")
 
 
 def _reads(module: Any, name: str) -> bool:
@@ -157,10 +184,12 @@ def _named(target: str) -> tuple[Any, ModuleType | None, str]:
 
 def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
     """The object, module and short name of a Python object."""
-    pair = isinstance(target, tuple | list) and 0 < len(target) <= 2
-    good = all(callable(f) or f is None for f in target) if pair else not isinstance(
-        target, bytes | Number | tuple | list | type(None)
-    )
+    if isinstance(target, tuple | list):
+        good = _paired(target)
+    elif isinstance(target, Mapping):
+        good = all(isinstance(name, str) for name in target)
+    else:
+        good = not isinstance(target, bytes | Number | type(None))
     if not good or hasattr(target, "__array__"):
         raise TypeError(
             f"target={shown(target)}; pass the name of a file, a module, a function, a class, an "
@@ -170,6 +199,12 @@ def _given(target: Any) -> tuple[Any, ModuleType | None, str]:
         return target, target, target.__name__
     name = getattr(target, "__qualname__", type(target).__name__)
     return target, None, str(name).rpartition("<locals>.")[2]
+
+
+def _paired(given: Sequence[Any]) -> bool:
+    """Whether these are a forward and a backward, of which one may be None."""
+    functions = [f for f in given if f is not None]
+    return len(given) <= 2 and bool(functions) and all(map(callable, functions))
 
 
 def _settings(holder: Any, module: ModuleType | None) -> dict[str, Any]:
@@ -188,8 +223,10 @@ def _candidates(holder: Any, module: ModuleType | None) -> Sequence[Any]:
     if isinstance(holder, Mapping):
         return functions.pairs(holder)
     if isinstance(holder, tuple | list):
+        if not _paired(holder):
+            return []
         f, b = (*holder, None)[:2]
-        return [Pair(f, () if b is None else (b,), f.__name__, ())]
+        return [Pair(f, () if b is None else (b,), name_of(b if f is None else f), ())]
     if inspect.isfunction(holder) and module is not None:
         there = functions.pairs(vars(module), module=module.__name__)
         return [p for p in there if holder in (p.forward, *p.backward)] or [_alone(holder)]
@@ -199,8 +236,8 @@ def _candidates(holder: Any, module: ModuleType | None) -> Sequence[Any]:
 
 
 def _alone(f: Any) -> Pair:
-    backward = names.stem(f.__name__)[1] == "backward"
-    return Pair(None if backward else f, (f,) if backward else (), f.__name__, ())
+    backward = names.stem(name_of(f))[1] == "backward"
+    return Pair(None if backward else f, (f,) if backward else (), name_of(f), ())
 
 
 def _listed(holder: Any) -> str:
@@ -350,7 +387,7 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
 
 def _layer_statement(a: LayerAttempt) -> list[str]:
     call = a.source.forward
-    said = "" if call is None else f"{call.function.__name__}{call.text}"
+    said = "" if call is None else f"{name_of(call.function)}{call.text}"
     options = ", ".join(f"{key} {x}" for key, x in a.options.items())
     lines = [f"read as {a.layout.kind}, {said}; {a.layout.says}; {options or 'no options'}"]
     if not a.source.differentiates:
@@ -452,9 +489,9 @@ def _statement(attempt: Attempt) -> list[str]:
     source, a = attempt.source, attempt.arrangement
     said = []
     if source.forward is not None:
-        said.append(f"{source.forward.function.__name__}{source.forward.text}")
+        said.append(f"{name_of(source.forward.function)}{source.forward.text}")
     for call in source.backward:
-        said.append(f"{call.function.__name__}{call.text.replace('upstream', 'w_bar')}")
+        said.append(f"{name_of(call.function)}{call.text.replace('upstream', 'w_bar')}")
     lines = [f"read as {' and '.join(said)}; {a.says(source.called.get('g', 'g'))}"]
     if not source.differentiates:
         lines.append("no backward was found: w alone is judged")
@@ -474,7 +511,7 @@ def _described(pair: Pair) -> str:
     said = []
     for f in (pair.forward, *pair.backward):
         if f is not None:
-            said.append(f"{f.__name__}{inspect.signature(f)}")
+            said.append(f"{name_of(f)}{inspect.signature(f)}")
     return ", ".join(said)
 
 
@@ -490,7 +527,7 @@ def _nameless(candidate: Any) -> list[str]:
             and role_of(p.name, backward=backward, layer=candidate.layer) is None
         ]
         if f is not None and asked:
-            lines.append(f"{f.__name__} asks for {', '.join(asked)}, which no table of names knows")
+            lines.append(f"{name_of(f)} asks for {', '.join(asked)}, which no table of names knows")
     return lines or ["its arguments are neither those of a weight norm nor of a layer"]
 
 

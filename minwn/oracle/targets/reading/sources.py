@@ -20,7 +20,7 @@ import numpy as np
 
 from . import names
 from .arrangement import Arrays
-from .calling import Call, Context, Leaf, Params, Path, leaves, returned, shape_of
+from .calling import Call, Context, Leaf, Params, Path, leaves, name_of, returned, shape_of
 from .engines import Engine, lower
 
 __all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "numbers",
@@ -84,7 +84,7 @@ class Source:
     @property
     def remembers(self) -> bool:
         """Whether backward needs what forward has kept."""
-        kept = ("cache", "ctx", "y", "saved ", "pull")
+        kept = ("cache", "ctx", "y", "saved ", "pull", *(() if "w" in self.takes else ("w",)))
         return self.make is not None or any(
             role.startswith(kept) for call in self.backward for _, role, _ in call.roles
         )
@@ -125,6 +125,8 @@ class Source:
                          if names.role(name) == "y" and x is not None]
             first, kept = Answer(_lowered(found)), _kept(answer, called)
             inputs |= kept
+            if "x" not in self.takes and "y" in kept:  # weight norm, whose answer is w
+                inputs.setdefault("w", kept["y"])
         if upstream is None:
             return first, None
         inputs["upstream"] = lift(upstream)
@@ -134,7 +136,7 @@ class Source:
             answer = call(inputs, holder)
             each = leaves(answer, returned(call.function), ("returned",) if i == 0 else (i,))
             if len(self.backward) > 1:
-                each = [Leaf(x.path, call.function.__name__, x.value) for x in each]
+                each = [Leaf(x.path, name_of(call.function), x.value) for x in each]
             found += each
         if holder is not None:
             found += [x for x in _slots(holder) if x.path not in self.state.values()]

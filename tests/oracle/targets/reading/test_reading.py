@@ -1,5 +1,7 @@
 """Code as people write it is read, right code passes, and no reading hides a mistake."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -492,3 +494,152 @@ def test_a_reading_has_what_check_takes():
     layer = oracle.read(Layer)
     assert (layer.kind, layer.settings["kind"]) == ("layer", "linear")
     assert oracle.check_layer(**layer.functions, **layer.settings).ok
+
+
+class Called:
+    def __init__(self, f):
+        self.f = f
+
+    def __call__(self, *arrays):
+        return self.f(*arrays)
+
+
+def test_objects_that_can_be_called_are_functions_as_well(tmp_path):
+    def contract(w_bar, v, g):  # positions say all where nothing has a name
+        return backward(w_bar, g, v)[::-1]
+
+    for pair in (
+        (functools.partial(forward), functools.partial(backward)), (None, backward),
+        (Called(forward), Called(contract)), (None, Called(contract)),
+    ):
+        report = oracle.read(pair, axis=0).check()
+        assert report.ok, report
+    (tmp_path / "theirs.py").write_text(FUNCTIONS["contract"][0])
+    assert oracle.read(tmp_path / "theirs.py").check().ok
+
+
+def test_what_is_no_function_is_an_error_that_says_so():
+    for target in ((None, None), (forward, 3), {1: forward}, (forward,) * 3):
+        with pytest.raises(TypeError, match="target="):
+            oracle.read(target)
+
+
+# In a file: objects that can be called, next to weight norm or as weight norm.
+OBJECTS = {
+    "beside": """
+class Relu:
+    def __call__(self, x):
+        return np.maximum(x, 0)
+
+relu = Relu()
+
+def forward(v, g):
+    return g * v / np.linalg.norm(v, axis=1, keepdims=True)
+""",
+    "an instance": """
+class Norm:
+    def __call__(self, v, g):
+        return g * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+weight_norm = Norm()
+""",
+    "a partial": """
+from functools import partial
+
+def normalised(v, g, axis):
+    return g * v / np.linalg.norm(v, axis=axis, keepdims=True)
+
+forward = partial(normalised, axis=1)
+""",
+    "beside a class": """
+class Scale:
+    def __call__(self, x):
+        return 2 * x
+
+scale = Scale()
+
+class Linear:
+    def __init__(self):
+        self.W, self.b = np.ones((5, 3)), np.zeros(3)
+
+    def forward(self, x):
+        return x @ self.W + self.b
+""",
+}
+
+
+@pytest.mark.parametrize("text", OBJECTS.values(), ids=OBJECTS)
+def test_objects_that_can_be_called_are_read_in_files(judged, text):
+    report = judged(f"import numpy as np\n{text}")
+    assert report.ok, report
+    assert report.notes[0].startswith("read as"), report
+
+
+# Arguments of backward that are called w: the cotangent where there is no other, else w itself.
+CALLED_W = {
+    "(w, v, g)": "d = w", "(v, g, w)": "d = w", "(dw, v, g, w)": "d = dw",
+    "(w_bar, w, v, g)": "d = w_bar",
+}
+
+
+@pytest.mark.parametrize("arguments", CALLED_W)
+def test_what_is_called_w_in_a_backward(judged, arguments):
+    report = judged(f"""import numpy as np
+
+def forward(v, g):
+    return g * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+def backward{arguments}:
+    {CALLED_W[arguments]}
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    g_bar = (d * v).sum(1, keepdims=True) / n
+    return g / n * (d - g_bar * v / n), g_bar
+""")
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("name", ["d", "s", "p"])  # dilation, stride and padding elsewhere
+def test_the_letter_of_an_option_is_the_upstream_where_there_is_no_other(judged, name):
+    report = judged(f"""import numpy as np
+
+class Linear:
+    def __init__(self):
+        self.W, self.b = np.ones((5, 3)), np.zeros(3)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, {name}):
+        self.dW, self.db = self.x.T @ {name}, {name}.sum(0)
+        return {name} @ self.W.T
+""")
+    assert report.ok, report
+
+
+@pytest.mark.parametrize(
+    ("target", "hints", "kind", "says"),
+    [
+        ((forward, backward), {"axes": 1}, TypeError, "no hint 'axes'; did you mean 'axis'"),
+        ((forward, backward), {"stride": 2}, TargetError, "weight norm alone, which has no stride"),
+        ((forward, backward), {"kind": "linear"}, TargetError, "alone, which has no kind"),
+        (Layer, {"kind": "conv"}, TargetError, "kind='conv'; choose from linear, conv1d"),
+        (Layer, {"kind": 3}, TargetError, "kind=3; choose from linear"),
+        (Layer, {"padding": 1}, TargetError, "read as linear, which has no padding"),
+        (Layer, {"groups": 0}, TargetError, "read as linear, which has no groups"),
+    ],
+)
+def test_no_hint_is_left_out_without_a_word(target, hints, kind, says):
+    with pytest.raises(kind, match=says):
+        oracle.read(target, **hints)
+
+
+def test_a_kind_in_a_file_counts_for_layers_alone(judged):
+    norm = FUNCTIONS["contract"][0]
+    assert judged(f"KIND = 'my own'\n{norm}").ok
+    with pytest.raises(TargetError, match="kind='my own'; choose from linear"):
+        judged("KIND = 'my own'\n\ndef affine(x, w, b):\n    return x @ w + b\n")
+
+
+def test_a_hint_of_what_is_usual_does_no_harm():
+    assert oracle.read(Layer, kind="linear", stride=1, padding=(0,), groups=1).check().ok

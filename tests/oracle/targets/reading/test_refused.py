@@ -225,3 +225,13 @@ def test_a_hint_where_the_target_is_no_python(run, tmp_path, target, hint):
 def test_nothing_to_read_lists_what_there_is(run):
     code, _, err = run("theirs.py", theirs="def main(): pass\n")
     assert (code, "found main" in err) == (2, True)
+
+
+def test_an_adapter_calls_a_function_by_the_name_that_the_file_has(run, tmp_path):
+    text = """
+forward = lambda v, g, mode: {"on": 1.0}[mode] * g * v / (v * v).sum(1, keepdims=True) ** 0.5
+"""
+    assert run("theirs.py", "--adapter", "own.py", theirs=text)[0] == 2
+    filled = (tmp_path / "own.py").read_text().replace("None,  # <-- fill in: mode", '"on",')
+    (tmp_path / "own.py").write_text(filled)
+    assert run("own.py")[0] == 0
