@@ -259,12 +259,11 @@ class Run:
         They can be written to: whether inputs are changed is looked at elsewhere, and the numbers
         of a function that works in place count, too.
         """
-        what, case = asked.what, asked.case
-        if case.flags and case.flags[0] in LAYOUTS:
+        *layouts, plain = _ways(asked.case)
+        for how in layouts:
             with contextlib.suppress(Exception):
-                given = laid_out(case, case.flags[0]).given(what)
-                return self.implementation.call(what, *given, copy=False)
-        return self.implementation.call(what, *case.given(what), order=_order(case))
+                return self.implementation.call(asked.what, *_given(asked.case, asked.what), **how)
+        return self.implementation.call(asked.what, *_given(asked.case, asked.what), **plain)
 
     def _ask(self, what: str, prepared: Prepared) -> Arrays | None:
         case = prepared.case
@@ -272,11 +271,7 @@ class Run:
         where = f"{case.id} {case.v.shape}: "
         ordinary = prepared.in_range and not any(x.any() for x in prepared.undefined.values())
         try:
-            if case.flags and case.flags[0] in LAYOUTS:
-                with contextlib.suppress(_ReadOnly):
-                    return self._as_it_lies(what, case, where)
-            how: Any = {"ordinary": ordinary, "order": _order(case)}
-            answers = self.ask(what, where, *case.given(what), **how)
+            answers = self._answers(what, case, where, ordinary)
         except Exception as error:
             self.failed(what, where, error)
             return None
@@ -289,24 +284,43 @@ class Run:
             self._first(what, case.given(what), answers)
         return answers
 
-    def _as_it_lies(self, what: str, case: Case, where: str) -> Arrays:
-        """Asked in arrays that are not to be written to; the layout is kept, the memory is not."""
-        case = laid_out(case, case.flags[0])
-        try:
-            return self.ask(what, where, *case.given(what), copy=False)
-        except Lost:
-            raise
-        except Exception as error:
-            if "read-only" not in str(error):
+    def _answers(self, what: str, case: Case, where: str, ordinary: bool) -> Arrays:
+        """Asked in arrays that lie in memory as those of the case do, or else in plain copies.
+
+        A function may decline a layout, for that is no wrong number, where it answers the copies
+        and declines the layout each time.
+        """
+        *layouts, plain = _ways(case)
+        declined: list[tuple[Any, Exception]] = []
+        for how in layouts:
+            try:
+                answers = self.ask(what, where, *_given(case, what), ordinary=False, **how)
+                break
+            except Lost:
                 raise
-            self.raised[what].pop()
-            self.declined.pop(what, None)
-            if "buffer source" in str(error):  # a memoryview of Cython, which need not write
-                self.notes.append(f"{what} takes no read-only arrays: {error}")
+            except Exception as error:
+                self.raised[what].pop()
+                declined.append((how, error))
+        else:
+            answers = self.ask(what, where, *_given(case, what), ordinary=ordinary, **plain)
+        for how, reason in declined[:1]:
+            try:
+                self.implementation.call(what, *_given(case, what), **how)
+            except Exception:
+                self._declines(what, case, reason)
             else:
-                text = f"{case.id} ({case.flags[0]}): {type(error).__name__}: {error}"
-                self.fault("mutates_input", what, text)
-            raise _ReadOnly from error
+                self.unable(what, where, reason, ordinary=ordinary)
+        return answers
+
+    def _declines(self, what: str, case: Case, error: Exception) -> None:
+        """It raises where arrays lie in memory as those of a case: a fault where it writes."""
+        text = f"{case.id} ({case.flags[0]}): {type(error).__name__}: {error}"
+        if "buffer source" in str(error):  # a memoryview of Cython, which need not write
+            self.notes.append(f"{what} takes no read-only arrays: {error}")
+        elif "read-only" in str(error):
+            self.fault("mutates_input", what, text)
+        elif not any(note.startswith(f"{what} takes no arrays that lie") for note in self.notes):
+            self.notes.append(f"{what} takes no arrays that lie in memory as {text}")
 
     def file(self, prepared: Prepared, got: dict[str, np.ndarray]) -> Observation:
         """Add the answers to a case to the evidence."""
@@ -368,13 +382,19 @@ class Run:
             self.conventions[output] = "/".join(sorted(kinds))
 
 
-class _ReadOnly(Exception):
-    """The function writes to what it is given, or asks for leave to do so."""
+def _ways(case: Case) -> list[dict[str, Any]]:
+    """How arrays of a case are handed over, one way after another until it is answered: as they
+    lie in memory, which is not to be written to; in copies that lie so; in plain copies."""
+    if case.group != "layout":
+        return [{"order": "C"}]
+    as_they_lie = [{"copy": False}] if case.flags[0] in LAYOUTS else []
+    return [*as_they_lie, {"order": "K"}, {"order": "C"}]
 
 
-def _order(case: Case) -> str:
-    """Of copies in memory."""
-    return "K" if case.group == "layout" else "C"
+def _given(case: Case, what: str) -> tuple[np.ndarray, ...]:
+    """The arguments of a function, in new memory where it is laid out in some way."""
+    laid = case.flags and case.flags[0] in LAYOUTS
+    return (laid_out(case, case.flags[0]) if laid else case).given(what)
 
 
 def _exchanged(case: Case, answers: Arrays) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,50 @@ def test_memory_that_must_not_be_written_to_may_be_declined_without_writing():
     report = oracle.check(a.forward, cython)
     assert report.verdict == "PASS", str(report)
     assert any("takes no read-only arrays" in note for note in report.notes)
+
+
+def c_contiguous(x):
+    if not x.flags.c_contiguous:
+        raise ValueError("ndarray is not C-contiguous")
+
+
+def positive_strides(x):  # as torch.from_numpy and torch.tensor do
+    if min(x.strides, default=0) < 0:
+        raise ValueError("at least one stride in the given array is negative")
+
+
+@pytest.mark.parametrize("asked", [c_contiguous, positive_strides])
+def test_a_layout_in_memory_may_be_declined(asked):
+    """The same numbers in a plain copy are answered."""
+
+    def forward(v, g):
+        asked(v)
+        return a.forward(v, g)
+
+    def backward(w_bar, v, g, wrong=0.0):
+        asked(w_bar)
+        v_bar, g_bar = a.correct(w_bar, v, g)
+        return v_bar * (1 + wrong), g_bar
+
+    report = oracle.check(forward, backward)
+    assert report.verdict == "PASS", str(report)
+    for what in ("forward", "backward"):
+        [note] = [x for x in report.notes if x.startswith(f"{what} ")]
+        assert note.startswith(f"{what} takes no arrays that lie in memory as L-000")
+        assert "ValueError" in note
+    report = oracle.check(forward, functools.partial(backward, wrong=1.0))
+    assert names(report) == ["v_bar_doubled"]
+
+
+def test_one_that_raises_for_the_numbers_of_a_layout_fails():
+    def forward(v, g):
+        if v.shape == (4, 3):  # that of L-0004, in any layout
+            raise ValueError("not today")
+        return a.forward(v, g)
+
+    report = oracle.check(forward, groups=["dyadic", "layout"])
+    assert "raises" in names(report)
+    assert not any("takes no arrays" in note for note in report.notes)
 
 
 def test_who_writes_past_the_flags_spoils_it_for_nobody_else():
