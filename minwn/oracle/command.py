@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import importlib
 import json
@@ -310,12 +309,11 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         elif Path(target).exists():
             yield from _loaded(target, args, stack)
         else:
-            near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
+            known = (*adapters.ADAPTERS, *adapters.families())
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}; "
-                + (f"did you mean {near[0]}? " if near else "")
-                + "minwn check --list shows them"
+                f"{', '.join((*adapters.families(), 'all'))}, which minwn check --list shows"
+                f"{validation.did_you_mean(target, known)}"
             )
     if args.pipe is not None:
         try:

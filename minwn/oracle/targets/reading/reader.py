@@ -76,7 +76,7 @@ def understood(
         except Unreadable as error:
             error.adapter = adapter(candidate, str(target), _is_layer(candidate, space))
             failures.append(error)
-    failures[0].hints += _hints(candidates[0], name, space, settings)
+    failures[0].hints = failures[0].hints or _hints(candidates[0], name, space, settings)
     raise failures[0]
 
 
@@ -307,6 +307,8 @@ def _layer(
             continue
         tried.append(asked)
         made = layer.best(sources, settings, asked)
+        if made and (more := _more(made[0])):
+            raise Unreadable(name, described, [], hints=[more])
         tuples = any(isinstance(x, tuple) for x in asked.values())
         if tuples and not made[0].evidence.truth:
             continue  # it takes numbers alone
@@ -324,6 +326,15 @@ def _layer(
         elif not found:
             raise Unreadable(name, described, _tried(made))
     return dataclasses.replace(found[0], variants=found[1:]), worth
+
+
+def _more(a: LayerAttempt) -> str:
+    """What to bring in place of a framework's module that does more than its layer."""
+    what, others = a.evidence.more, ", ".join(a.source.others)
+    if not a.source.part or a.evidence.truth or not (what or others):
+        return ""
+    said = f"it applies {what}" if what else f"it has more parts than its layer: {others}"
+    return f"{said}; bring the layer alone: {a.source.part}"
 
 
 def _answers_of_known_options(a: LayerAttempt) -> bool:

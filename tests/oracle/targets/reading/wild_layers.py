@@ -847,7 +847,7 @@ class Block(nn.Module):
     def forward(self, x):
         return self.conv(x)
 """, [("return self.conv(x)", "return 2 * self.conv(x)"),
-      ("return self.conv(x)", "return self.conv(x).relu()")]),
+      ("return self.conv(x)", "return self.conv(x.flip(2))")]),
     "torch_function_of_a_layer": ("""import torch
 
 class LinearFunction(torch.autograd.Function):
