@@ -146,7 +146,7 @@ def _pieces(path: str) -> list[str]:
 
 
 def others(first: Any, layer: str) -> tuple[str, ...]:
-    """The names of a module's other parts, such as activations. layer: the part that is one"""
+    """The names of a module's other parts, as activations. layer: the part that is one"""
     if hasattr(first, "named_modules"):
         parts = [m for n, m in first.named_modules() if n and "parametrizations" not in n
                  and not [*m.parameters()] and not [*m.children()]]

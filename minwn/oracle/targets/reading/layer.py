@@ -200,6 +200,8 @@ class LayerAttempt:
                     if not there:
                         break
                     near = [x for x in there if probes.close(self._y(x.value), truth)]
+                    if near[:1] != there[:1] and probes.activation(self._y(there[0].value), truth):
+                        near = []  # it answers an activation of y, and keeps y in its cache
                     found.append(((near or there)[0].path, bool(near)))
                 if len(found) == len(asked):
                     fits.append((options, found[0][0]))
@@ -214,9 +216,10 @@ class LayerAttempt:
                 return
             self.options, self.main = dict(chosen[0][0]), chosen[0][1]
             self.evidence = Evidence(None, bool(right), True)
-            if self.source.part and not right and (more := self._more(*asked[0])):
+            if not right and (more := self._more(*asked[0])):
                 self.evidence = replace(self.evidence, more=more)
-                return
+                if self.source.part:
+                    return
             if self.source.differentiates:
                 self._probe_backward(asked[0][0])
 
@@ -242,7 +245,7 @@ class LayerAttempt:
         self.evidence = replace(e, gain=len(same) == len(self.order))
 
     def _more(self, p: Problem, answer: Answer) -> str:
-        """What a module does besides its layer: an activation of y, or of x.
+        """What a module does more than its layer: an activation of y, or of x.
 
         The second: y of two parts of x, with zeros elsewhere, add up, and yet y is not linear.
         """
@@ -250,6 +253,8 @@ class LayerAttempt:
         assert truth is not None
         if probes.activation(self._y(answer.at(self.main)), truth):
             return "an activation to what its layer answers"
+        if not self.source.part:  # code that has no right layer in it is judged as it is
+            return ""
         x, *rest = p.arrays_for(self.layout)
         half = (np.arange(x.size).reshape(x.shape) % 2).astype(x.dtype)
 
@@ -417,7 +422,7 @@ def best(
             trial = replace(attempt, kernel=kernel, channels=channels, square=square)
             trial.probe(_candidates(trial, settings))
             made.append(trial)
-            if trial.evidence.worth == 5 or trial.evidence.more:
+            if trial.evidence.worth == 5 or (trial.evidence.more and trial.source.part):
                 return [trial]
             if trial.evidence.shape:
                 break

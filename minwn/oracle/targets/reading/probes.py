@@ -106,7 +106,7 @@ class Evidence:
     gain: bool | None = None
     degrees: int | None = None  # how many of the three hold
     backward_raised: str | None = None
-    more: str = ""  # what a layer does besides, where its y is that of one all the same
+    more: str = ""  # what it does more than a layer, where its y is that of one all the same
     local: bool | None = None  # of a w that is not true: a slice of it depends on that of v alone
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from ....validation import shown
 from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
-from .calling import parameters, role_of
+from .calling import Call, parameters, role_of
 from .engines import engine_of
 from .found import Found, Unreadable
 from .functions import Pair
@@ -70,9 +71,12 @@ def understood(
         try:
             found = _read(candidate, name, space, settings, holder)
             declared = {"dtype": dtypes} if dtypes and "dtype" in found.settings else {}
+            others: dict[str, Callable[[], bool]] = {
+                _which(x): functools.partial(_proved, x, name, space, settings) for x in candidates
+                if x is not candidate and not (isinstance(x, Pair) and not x.backward)
+            }
             return dataclasses.replace(
-                found, settings=found.settings | declared,
-                statement=[*found.statement, *_unjudged(candidates, candidate)])
+                found, settings=found.settings | declared, which=_which(candidate), others=others)
         except Unreadable as error:
             error.adapter = adapter(candidate, str(target), _is_layer(candidate, space))
             failures.append(error)
@@ -100,16 +104,23 @@ def _valid(settings: Mapping[str, Any], name: str) -> None:
     Functions(name=name).spec(**asked, groups=few)
 
 
-def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:
-    """The code that was not judged: it may be what the author meant."""
-    others = [
-        x.name if isinstance(x, Pair) else f"class {_name(x)}" for x in candidates
-        if x is not judged and not (isinstance(x, Pair) and not x.backward)
-    ]
-    if not others:
-        return []
-    more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-    return [f"not judged: {', '.join(others[:4])}{more}; name one, as FILE:name"]
+def _which(candidate: Any) -> str:
+    """A candidate, by the name that it has in its file."""
+    return candidate.name if isinstance(candidate, Pair) else f"class {_name(candidate)}"
+
+
+def _proved(
+    candidate: Any, name: str, space: Mapping[str, Any], settings: dict[str, Any]
+) -> bool:
+    """Whether the other code of a file has a name there, and is weight norm or a layer."""
+    code = candidate
+    if isinstance(candidate, Pair):
+        code = candidate.forward or candidate.backward[0]
+    try:
+        return space.get(code.__name__) is code and (
+            _read(candidate, name, space, settings).proved)
+    except Unreadable:
+        return False
 
 
 def _is_layer(candidate: Any, space: Mapping[str, Any]) -> bool:
@@ -289,7 +300,10 @@ def _weight_norm(
         said = f"backward: {made[0].evidence.backward_raised}"
         raise Unreadable(name, described, [_how(made[0]) + ": " + said])
     first = _settled(made, name, described, settings)[0]
-    return found_from(first, name, settings), first.evidence.worth
+    called = [first.source.says, *(c.function.__name__ for c in _calls(first.source))]
+    proved = first.evidence.truth or any(map(names.about_weight_norm, called))
+    found = dataclasses.replace(found_from(first, name, settings), proved=proved)
+    return found, first.evidence.worth
 
 
 def _layer(
@@ -356,7 +370,9 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
     if a.normalised and a.layout.torch_axis != "output":
         chosen["axis"] = a.layout.torch_axis
     chosen |= {k: x for k, x in (("kernel", a.kernel), ("channels", a.channels)) if x is not None}
-    return Found(name, "layer", roles, chosen, _layer_statement(a))
+    e = a.evidence
+    said = names.kind(a.source.says) is not None and e.shape and not e.more
+    return Found(name, "layer", roles, chosen, _layer_statement(a), proved=e.truth or said)
 
 
 def _layer_statement(a: LayerAttempt) -> list[str]:
@@ -426,12 +442,16 @@ def _settled(
     )
 
 
+def _calls(source: Source) -> list[Call]:
+    return [call for call in (source.forward, *source.backward) if call is not None]
+
+
 def _text(source: Source) -> str:
     """The text of the functions, for what it says of shapes."""
     found = []
-    for call in (source.forward, *source.backward):
+    for call in _calls(source):
         with contextlib.suppress(OSError, TypeError):
-            found.append(inspect.getsource(call.function) if call else "")
+            found.append(inspect.getsource(call.function))
     return "\n".join(found)
 
 

@@ -64,7 +64,8 @@ class Source:
     says: str = ""  # the name of a class or function, which may say a kind of layer
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of the arrays it came with
     # of a layer, as the attributes of an object have them that is made for what is asked
-    options: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda asked: {}
+    options: Callable[[Mapping[str, Any]], dict[str, Any]] = field(
+        default_factory=lambda: lambda asked: {})
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
     layouts: dict[str, Any] = field(default_factory=dict)  # of a framework, as in `LAYOUTS`
