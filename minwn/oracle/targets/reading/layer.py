@@ -20,7 +20,7 @@ from ...mistakes import Terms
 from . import names, probes
 from .arrangement import Arrays
 from .calling import ASKED, Bundle, Path, assigned
-from .layout import FOLDED, LAYOUTS, Layout, group
+from .layout import FOLDED, LAYOUTS, UNTIED, Layout, group
 from .probes import Evidence
 from .sources import Answer, Source, pulled
 
@@ -128,7 +128,12 @@ class LayerAttempt:
 
     def _given(self, arrays: Sequence[Any]) -> Arrays:
         ours = self._whole(dict(zip(self.roles, arrays, strict=True)))
-        given = {role: self.layout.give(role, x) for role, x in ours.items()}
+        untied = self.layout.bias == UNTIED
+        given = {role: self.layout.give(role, x) for role, x in ours.items()
+                 if role != "b" or not untied}
+        if untied:
+            y = self.spec.y_shape(ours["x"].shape, ours["v" if self.normalised else "w"].shape)
+            given["b"] = self.layout.untied(ours["b"], y)
         w, d = ours["v" if self.normalised else "w"], KINDS[self.layout.kind]
         c, o = ours["x"].shape[1], w.shape[0]
         if "transpose" in self.layout.kind:
@@ -324,6 +329,10 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
     for source in sources:
         for kind in _kinds(source, settings):
             for x, w in {**LAYOUTS, **source.layouts}[group(kind)]:
+                rank = source.shapes.get("v", source.shapes.get("w"))
+                bare = x.startswith("one image")
+                if rank is not None and len(rank) != KINDS[kind] + 2 - bare:
+                    continue
                 for bias, gain in itertools.product(
                     _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)
                 ):
@@ -342,7 +351,7 @@ def _kinds(source: Source, settings: Mapping[str, Any]) -> list[str]:
     if said == "conv":
         found = [k for k in found if "transpose" not in k]
     if rank is not None:
-        found = [k for k in found if KINDS[k] + 2 == len(rank)]
+        found = [k for k in found if len(rank) in (KINDS[k] + 1, KINDS[k] + 2)]
     usual = ("linear", "conv2d", "conv1d", "conv_transpose2d", "conv_transpose1d", "conv3d",
              "conv_transpose3d")
     return sorted(found or list(usual), key=usual.index)
@@ -355,6 +364,8 @@ def _biases(source: Source, kind: str, x: str) -> list[str]:
     if shape is not None:
         if len(shape) < 2:
             return ["(o,)"]
+        if sum(n > 1 for n in shape) > 1:
+            return [UNTIED]
         at = next((i for i, n in enumerate(shape) if n != 1), 0 if "column" in x else -1)
         parts = ["1"] * len(shape)
         parts[at] = "o"
@@ -441,6 +452,10 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     Any, a square kernel, what the object was made with, and a square kernel on square images.
     """
     d = KINDS[attempt.layout.kind]
+    if attempt.layout.bare:
+        for kernel in (None, (3,) * d):
+            yield kernel, (1, CHANNELS[0][1]), False
+        return
     free = not attempt.source.fixed and all(_made(attempt, *n) for n in ((1, 2), (3, 5)))
     if free:
         if all(_own(attempt, (k,)) == _own(attempt, None) for k in (1, 2, 5)):
