@@ -121,9 +121,8 @@ SEVERAL = {
     "dot_of_neighbour": ("g/n * (G - roll(d)/n**2 * v)",),
     "w_for_v": ("g/abs(g) * (G - sum(G*w)/g**2 * w)", "sum(G*w) / abs(g)"),
     "v_centred": (
-        f"g/{C} * (G - sum(G)/m - sum(G*{U})/{C}**2 * {U})", f"sum(G*{U}) / {C}", f"g*{U}/{C}",
+        f"g/{C} * (G - sum(G*{U})/{C}**2 * {U})", f"sum(G*{U}) / {C}", f"g*{U}/{C}",
     ),
-    "v_centred_in_formula": (f"g/{C} * (G - sum(G*{U})/{C}**2 * {U})", f"sum(G*{U}) / {C}"),
     "norm_of_w_bar": (f"g/{Q} * (G - d/{Q}**2 * v)", f"d / {Q}"),
     "norm_of_neighbour": ("g/roll(n) * (G - d/roll(n)**2 * v)", "d / roll(n)"),
     "first_norm_for_all": (
@@ -149,7 +148,6 @@ LENGTHS = {
         "np.sqrt(sum((v - sum(v)/m)**2) / m)",
         "((v - sum(v)/m) / m / np.sqrt(sum((v - sum(v)/m)**2) / m))",
     ),
-    "norm_sum": ("sum(v)", "np.ones_like(v)"),
     "norm_max": (
         "abs(v).max(own, keepdims=True)",
         "(np.sign(v) * (abs(v) == abs(v).max(own, keepdims=True)))",
