@@ -82,6 +82,12 @@ EXTRA: dict[str, tuple[str, dict[str, str]]] = {
         {"v_bar": "np.clip(g, -1, 1)/n * (G - d/n**2 * v)", "g_bar": "d/n * (abs(g) <= 1)",
          "w": "np.clip(g, -1, 1)*v/n"},
     ),
+    "step_of_v": ("stepped", {"v_bar": "v - 0.1 * (g/n * (G - d/n**2 * v))"}),
+    "step_of_g": ("stepped", {"g_bar": "g - 0.01*d/n"}),
+    "shortened": ("clipped", {
+        "v_bar": "(g/n * (G - d/n**2 * v)) / np.maximum(1, "
+                 "np.sqrt(((g/n * (G - d/n**2 * v))**2).sum()))",
+    }),
     **{
         f"rough_{e:g}": ("rough_norm", {
             output: text.replace("R", ROUGH.format(e=e)) for output, text in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import importlib
 import json
@@ -41,9 +40,10 @@ T = TypeVar("T")
 SCHEMA = "minwn-check/1"
 WAIT = 2.0  # seconds before there is a bar
 OPTIONS = {"stride": 1, "dilation": 1, "output_padding": 0}  # of a layer, and their least number
+UNREAD = "neither weight norm nor a layer, as it was read; minwn check FILE:name says more"
 TOGETHER = 8  # targets whose processes may wait at the same time
 EPILOG = """targets:
-  homework.py            the functions or the class of a file, weight norm alone or a whole layer
+  homework.py            the functions and classes of a file, weight norm alone or whole layers
   homework.py:name       one function, class or object of it
   package.module:name    the same of a module
   torch, flax, equinox, paddle, numpy, minwn, all
@@ -302,12 +302,11 @@ def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
         elif Path(target).exists():
             yield from _loaded(target, args, stack)
         else:
-            near = difflib.get_close_matches(target, [*adapters.ADAPTERS, *adapters.families()], 1)
+            known = (*adapters.ADAPTERS, *adapters.families())
             raise _Usage(
                 f"{target}: neither a file that ends in .py, nor module:name, nor one of "
-                f"{', '.join((*adapters.families(), 'all'))}; "
-                + (f"did you mean {near[0]}? " if near else "")
-                + "minwn check --list shows them"
+                f"{', '.join((*adapters.families(), 'all'))}, which minwn check --list shows"
+                f"{validation.did_you_mean(target, known)}"
             )
     if args.pipe is not None:
         try:
@@ -351,14 +350,17 @@ def _options(args: argparse.Namespace, *, layer: bool = False) -> dict[str, Any]
 
 
 def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
-    """The jobs of a file or a module, which runs in a process of its own."""
+    """The jobs of a file or a module, which runs in a process of its own, as does each layer."""
     hints = _hints(args)
     child = Child(target, hints, timeout=args.timeout or TIMEOUT)
     try:
         if args.in_process:
-            yield from _readings(read(target, **hints), args)
-            return
-        stack.enter_context(child)
+            reading = read(target, **hints)
+            proves = [which for which, proved in reading.others.items() if proved()]
+        else:
+            stack.enter_context(child)
+            reading = Reading(**vars(child.found))
+            proves = [which for which in reading.others if child.proves(which)]
     except Unreadable as error:
         refusal = refused(error)
         if args.adapter is not None:
@@ -374,9 +376,29 @@ def _loaded(target: str, args: argparse.Namespace, stack: ExitStack) -> Iterator
         report = Report(name, "REFUSED", printable(error), notes=child.notes())
         yield Job(name, lambda: report)
         return
-    jobs = list(_readings(Reading(**vars(child.found)), args))
-    if len(args.targets) > TOGETHER:
-        child.stop()  # until it is called
+    file, left = reading.name, [which for which in reading.others if which not in proves]
+    if proves:
+        reading = replace(reading, name=f"{file}:{_bare(reading.which)}", others={})
+    jobs = list(_readings(reading, args))
+    if args.in_process:
+        yield from jobs
+    else:
+        if len(args.targets) + len(proves) > TOGETHER:
+            child.stop()  # until it is called
+        yield from _timed(jobs, child)
+    for which in proves:
+        yield from _loaded(f"{target}:{_bare(which)}", args, stack)
+    for which in left if proves else ():
+        yield Job(f"{file}:{_bare(which)}", jobs[0].run, UNREAD)
+
+
+def _bare(which: str) -> str:
+    """The name of code in a file, without what it is."""
+    return which.removeprefix("class ")
+
+
+def _timed(jobs: list[Job], child: Child) -> Iterator[Job]:
+    """The jobs of a child, each with its time, and with what was printed."""
     for job in jobs:
 
         def run(job: Job = job) -> Report:

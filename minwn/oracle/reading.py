@@ -50,14 +50,14 @@ class Reading(Found):
             how: dict[str, Any] = {**each.functions, **each.settings, **given}
             reports.append(judge(name=self.name, **how))
             if not reports[-1].ok:
-                return _with_notes(reports[-1], each.statement)
+                return _with_notes(reports[-1], each.notes)
         also = [f"judged as well with {_options(each)}" for each in self.variants]
-        return _with_notes(reports[0], [*self.statement, *also])
+        return _with_notes(reports[0], [*self.notes, *also])
 
     def stated(self, report: Report) -> Report:
         """A report with how the target was read.  Raises TypeError for anything else."""
         validation.instance("report", report, Report, "a Report of check")
-        return _with_notes(report, self.statement)
+        return _with_notes(report, self.notes)
 
 
 def _of_layers() -> Any:

@@ -91,12 +91,15 @@ W = {
     "w_no_norm": "g * v",
     "w_is_v": "v.copy()",
     "w_abs_g": "abs(g) * v / n",
+    "w_abs_v": "g * abs(v) / n",
     "w_exp_g": "np.exp(g) * v / n",
     "w_one_plus_g": "(1 + g) * v / n",
     "w_negated": "-g * v / n",
     "w_times_n": "g * n * v",
 }
 
+U, Q = "(v - sum(v)/m)", "np.sqrt(sum(G*G))"
+C = f"np.sqrt(sum({U}**2))"
 # (v_bar, g_bar), or (v_bar, g_bar, w)
 SEVERAL = {
     "v_bar_is_w_dot": ("g/n * (G - d/n**2 * v) + d/n * v/n",),
@@ -117,6 +120,10 @@ SEVERAL = {
     "divided_by_m": ("g/n/m * (G - d/n**2 * v)", "d/n/m"),
     "dot_of_neighbour": ("g/n * (G - roll(d)/n**2 * v)",),
     "w_for_v": ("g/abs(g) * (G - sum(G*w)/g**2 * w)", "sum(G*w) / abs(g)"),
+    "v_centred": (
+        f"g/{C} * (G - sum(G*{U})/{C}**2 * {U})", f"sum(G*{U}) / {C}", f"g*{U}/{C}",
+    ),
+    "norm_of_w_bar": (f"g/{Q} * (G - d/{Q}**2 * v)", f"d / {Q}"),
     "norm_of_neighbour": ("g/roll(n) * (G - d/roll(n)**2 * v)", "d / roll(n)"),
     "first_norm_for_all": (
         "g/n[:1] * (G - d/n[:1]**2 * v)", "d / n[:1]", "g * v / n[:1]",
@@ -137,6 +144,10 @@ LENGTHS = {
     "norm_squared": ("n**2", "2*v"),
     "norm_l1": ("sum(abs(v))", "np.sign(v)"),
     "norm_mean": ("(n / m**.5)", "(v / n / m**.5)"),
+    "norm_std": (
+        "np.sqrt(sum((v - sum(v)/m)**2) / m)",
+        "((v - sum(v)/m) / m / np.sqrt(sum((v - sum(v)/m)**2) / m))",
+    ),
     "norm_max": (
         "abs(v).max(own, keepdims=True)",
         "(np.sign(v) * (abs(v) == abs(v).max(own, keepdims=True)))",

@@ -26,7 +26,7 @@ def catalogued(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     for mistake in CATALOGUE:
         if output not in mistake.where:
             continue
-        residual = fits(seen, output, rule(mistake, output))
+        residual = fits(seen, output, rule(mistake, output), undefined=True)
         if residual == math.inf or not differs(seen, output, rule(mistake, output)):
             continue
         found.append((residual, mistake))

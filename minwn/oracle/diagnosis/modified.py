@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -38,8 +38,8 @@ ADDED = {
     "weight_decay": "leave the decay to the optimiser: a pullback gives the gradient of the loss",
     "constant_added": "take the constant out: a pullback is linear in w_bar",
 }
-ROUGH, CLIPPED, CUT = "rough_norm", "gain_clipped", "clipped"
-NAMES = (*SCALED, *ADDED, ROUGH, CLIPPED, CUT)
+ROUGH, CLIPPED, CUT, STEPPED = "rough_norm", "gain_clipped", "clipped", "stepped"
+NAMES = (*SCALED, *ADDED, ROUGH, CLIPPED, CUT, STEPPED)
 ROUGHEST = 2.0**-6  # of a table, or a fast reciprocal root
 
 
@@ -112,7 +112,7 @@ def _factor(seen: Sequence[Observation], output: str) -> float | None:
 
 def modified(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
     """The diagnosis of an added term, of clipping, or of a rough root; [] where none fits."""
-    for search in (_added, _clipped, _rough, _cut_off):
+    for search in (_added, _stepped, _clipped, _rough, _cut_off, _shortened):
         found = search(seen, output)
         if found:
             return found
@@ -162,6 +162,30 @@ def _slope(
             if math.isfinite(c) and c and (best is None or sure[at] > best[0]):
                 best = float(sure[at]), c
     return None if best is None else best[1]
+
+
+def _stepped(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """The array after a step along its gradient, in place of the gradient."""
+    name = output.removesuffix("_bar")
+    if name == output:
+        return []
+    with np.errstate(all="ignore"):
+        moved = [
+            replace(o, expected={output: np.broadcast_to(getattr(o, name), o.got[output].shape)})
+            for o in seen
+        ]
+        c = _slope(moved, output, lambda o: getattr(o.terms, output)())
+    for number in () if c is None else (float(f"{c:.3g}"), c):
+        found = _named(
+            seen, output,
+            lambda o, c=number: getattr(o, name) + c * o.expected[output],  # type: ignore[misc]
+            STEPPED, f"{output} = {name} {'-' if number < 0 else '+'} {abs(number):.4g} "
+            f"({RIGHT[output]}): {name} after a step",
+            "return the gradient, and leave the step to the optimiser",
+        )
+        if found:
+            return found
+    return []
 
 
 @dataclass(frozen=True)
@@ -250,6 +274,26 @@ def _cut_off(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
             if found:
                 return found
     return []
+
+
+def _shortened(seen: Sequence[Observation], output: str) -> list[Diagnosis]:
+    """The answer, shortened where its norm is above a limit; the norms of two show the limit."""
+    norms = [(float(np.linalg.norm(o.got[output])), float(np.linalg.norm(o.expected[output])))
+             for o in seen]
+    limit = max((got for got, want in norms if got < want), default=math.inf)
+    limit = float(f"{limit:.6g}")
+    short = [abs(got - limit) <= 1e-5 * limit and want > 1.01 * got for got, want in norms]
+    if not 0 < limit < math.inf or sum(short) < 3:
+        return []
+
+    def candidate(o: Observation) -> Any:
+        x = o.expected[output]
+        return x / max(1.0, float(np.linalg.norm(x)) / limit)
+
+    return _named(
+        seen, output, candidate, CUT, f"{output}, shortened to a norm of {limit:g} at most",
+        "leave clipping to the optimiser: a pullback is linear in w_bar",
+    )
 
 
 def _rough(seen: Sequence[Observation], output: str) -> list[Diagnosis]:

@@ -113,8 +113,13 @@ class Observation:
         """Whether any entry of any output is wrong."""
         return any(self.worst(output) > 1 for output in self.got)
 
-    def distance(self, output: str, candidate: np.ndarray) -> float:
-        """The worst |got - candidate| in units of the rounding error of either."""
+    def distance(
+        self, output: str, candidate: np.ndarray, *, undefined: bool = False
+    ) -> float:
+        """The worst |got - candidate| in units of the rounding error of either.
+
+        undefined: whether NaN in both is no difference
+        """
         t, allowed = self.terms, self.allowed[output]
         candidate = np.broadcast_to(candidate, self.got[output].shape)
         size = np.abs(candidate)
@@ -124,13 +129,18 @@ class Observation:
         got, top = self.got[output], 2.0 ** Format.of(self.dtype).largest
         overflowed = np.isinf(got) & (np.sign(got) * candidate + tol >= top)
         candidate = np.where(overflowed, got, candidate)
+        if undefined:
+            both = np.isnan(got) & np.isnan(candidate)
+            candidate, got = (np.where(both, 0.0, x) for x in (candidate, got))
         return float(np.max(scaled_error(got, candidate, tol), initial=0.0))
 
 
 Candidate = Callable[[Observation], Any]  # the array a formula gives, or None where it has none
 
 
-def fits(evidence: Sequence[Observation], output: str, candidate: Candidate) -> float:
+def fits(
+    evidence: Sequence[Observation], output: str, candidate: Candidate, *, undefined: bool = False
+) -> float:
     """The worst distance over the evidence; inf where the candidate does not fit."""
     worst = 0.0
     for o in evidence:
@@ -138,7 +148,7 @@ def fits(evidence: Sequence[Observation], output: str, candidate: Candidate) -> 
             array = candidate(o)
         if array is None:
             return math.inf
-        worst = max(worst, o.distance(output, array))
+        worst = max(worst, o.distance(output, array, undefined=undefined))
         if worst > 1:
             return math.inf
     return worst

@@ -41,7 +41,8 @@ __all__ = ["LAYER_NAMES", "Seen", "diagnose_layer"]
 
 Array = np.ndarray
 FACTOR, DECAY, STEPPED = "constant_factor", "weight_decay", "stepped_before_x_bar"
-LAYER_NAMES = (*(m.id for m in LAYER_MISTAKES), FACTOR, DECAY, STEPPED)
+STEP = "stepped"  # the weights after a step, in place of their gradient
+LAYER_NAMES = (*(m.id for m in LAYER_MISTAKES), FACTOR, DECAY, STEPPED, STEP)
 VAGUE = 3  # the rank of a diagnosis without a formula
 OF_FACTORS = {  # (formula, fix) of a constant factor
     0.0: ("{} is zero everywhere", "compute it, and write it where it is read"),
@@ -300,6 +301,16 @@ def _fitted(seen: Sequence[Seen], output: str) -> list[Found]:
                 text = formula.format(output)
             return [Found(name, text, fix, "", f"one number for {counted(len(relevant), 'case')}",
                           2)]
+    own = OWN.get(output, lambda s: None)
+    if all(own(s) is not None for s in relevant):
+        c = _one_number(relevant, output, lambda s: s.expected[output], own)
+        if c is not None:
+            name = output.removesuffix("_bar")
+            return [Found(
+                STEP, f"{output} is {name} after a step of rate {-c:.4g}, and no gradient",
+                "return the gradient, and leave the step to the optimiser", "W - lr * dW",
+                f"one rate for {counted(len(relevant), 'case')}", 2,
+            )]
     if output == "x_bar":
         for rate in RATES:
             if all(any(s.near(output, x) for x in _stepped(s.terms, rate)) for s in relevant):
@@ -317,6 +328,11 @@ def _parts(output: str) -> Iterator[tuple[str, str, str, Callable[[Seen], Any]]]
         FACTOR, f"{output} is {{}} times what it should be",
         "leave the factor out", lambda s: s.expected[output],
     )
+    if output == "y":
+        yield (
+            FACTOR, "the bias is {} times in y", "add b once, as it is",
+            _of_terms(lambda t: None if t.b is None else t.y() - t.y(b=None)),
+        )
     of: dict[str, list[tuple[str, Callable[[LayerTerms], Any]]]] = {
         "w_bar": [("w", lambda t: t.w)], "b_bar": [("b", lambda t: t.b)],
         "v_bar": [("v", lambda t: t.norm and t.norm.v),
@@ -334,23 +350,33 @@ def _of_terms(make: Callable[[LayerTerms], Any]) -> Callable[[Seen], Any]:
     return lambda s: make(s.terms)
 
 
-def _one_number(seen: Sequence[Seen], output: str, part: Callable[[Seen], Any]) -> float | None:
-    """c such that every answer is the right one plus c times a part."""
+OWN: dict[str, Callable[[Seen], Any]] = {  # the array that a gradient is of
+    "w_bar": lambda s: s.terms.w, "b_bar": lambda s: s.terms.b,
+    "v_bar": lambda s: s.terms.norm and s.terms.norm.v,
+    "g_bar": lambda s: s.terms.norm and s.terms.norm.g,
+}
+
+
+def _one_number(
+    seen: Sequence[Seen], output: str, part: Callable[[Seen], Any],
+    start: Callable[[Seen], Any] | None = None,
+) -> float | None:
+    """c such that every answer is the right one, or a start, plus c times a part."""
     c = None
     for s in seen:
-        base = part(s)
+        base, first = part(s), s.expected[output] if start is None else start(s)
         if base is None or not np.abs(base).max(initial=0.0):
             if s.bad(output):
                 return None
             continue
         if c is None:
             at = int(np.abs(base).argmax())
-            c = float((s.got[output] - s.expected[output]).flat[at] / base.flat[at])
+            c = float((s.got[output] - first).flat[at] / base.flat[at])
             if not math.isfinite(c) or abs(c) < 1e-9:
                 return None
             written = (float(f"{c:.{digits}g}") for digits in (2, 3, 6))
-            c = next((x for x in written if s.near(output, s.expected[output] + x * base)), c)
-        if not s.near(output, s.expected[output] + c * base):
+            c = next((x for x in written if s.near(output, first + x * base)), c)
+        if not s.near(output, first + c * base):
             return None
     return c
 

@@ -522,6 +522,41 @@ def _activated(f: Callable[[Array], Array], slope: Callable[[Array], Array]) -> 
     return {"y": (lambda t: f(t.y()),), **_y_bar(lambda t: t.y_bar * slope(t.y()))}
 
 
+def _leaky(a: float) -> Rules:
+    return _activated(lambda y: np.where(y > 0, y, a * y), lambda y: np.where(y > 0, 1.0, a))
+
+
+def _of_the_layer_before(slope: Callable[[Array], Array]) -> Rules:
+    """x_bar times the slope of an activation, whose answer is x."""
+    return {"x_bar": (lambda t: t.x_bar() * slope(t.x),)}
+
+
+def _scaled_weight(t: LayerTerms, power: float) -> Array:
+    inputs = t.w[:, 0].size if t.layer.transposed else t.w[0].size
+    return t.w * float(max(inputs, 1)) ** power
+
+
+def _input_channel(t: LayerTerms, at: int) -> Array | None:
+    axis = 0 if t.layer.transposed else 1
+    return _only(t.w, axis, at % t.w.shape[axis]) if t.groups == 1 else None
+
+
+def _gains(t: LayerTerms) -> Array | None:
+    """The gain of each output."""
+    known = t.norm is not None and t.b is not None and t.norm.g.size == t.b.size
+    return t.norm.g.reshape(-1) if known and t.norm is not None else None
+
+
+def _gained(t: LayerTerms) -> Array | None:
+    gains = _gains(t)
+    return None if gains is None or t.b is None else t.y(b=gains * t.b)
+
+
+def _b_bar_gained(t: LayerTerms) -> Array | None:
+    gains = _gains(t)
+    return None if gains is None else gains * t.b_bar()
+
+
 def _cut_off() -> Rules:
     """Answers, or the weight, cut off at a limit."""
 
@@ -548,6 +583,19 @@ _BIAS = "b_bar[o] is the sum of y_bar[:, o] over the samples and all positions"
 # (id, formula, fix, a sentence for a learner, rules, where it was seen)
 _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
     # the weight
+    ("weight_scaled", "the weight is divided by its number of inputs, or by the root of it",
+     "use w as it is: such a scale belongs to its initial values",
+     "your weight is divided by its number of inputs, or by the root of it",
+     through(
+         lambda t: _scaled_weight(t, -0.5), lambda t: _scaled_weight(t, -1),
+         lambda t: t.w / t.w[0, 0].size if t.d else None,
+     ), "equalised learning rates; a mean over the window"),
+    ("one_input_channel", "only the first, or the last, input channel counts",
+     "add up over the input channels", "only one input channel counts in your y",
+     _joined(
+         through(lambda t: _input_channel(t, 0), lambda t: _input_channel(t, -1)),
+         {"y": (lambda t: t.y(x=np.broadcast_to(t.x[:, :1], t.x.shape)),)},
+     ), "x[:, 0]"),
     ("v_for_w", "v in the place of w", "use w = g v / ||v||, in y and on the way to x_bar",
      "you use v where the normalised weight w is meant",
      _weights(lambda s: s.v), "backward passes that keep v"),
@@ -675,7 +723,11 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
          lambda t: t.y(b=None) + t.w.shape[1] * (t.y() - t.y(b=None)),
          lambda t: t.y(b=None) + t.groups * t.w.shape[1] * (t.y() - t.y(b=None)),
          lambda t: t.y(b=None) + t.w[0].size * (t.y() - t.y(b=None)),
+         lambda t: t.y(b=None) + t.w[0, 0].size * (t.y() - t.y(b=None)) if t.d else None,
      )}, ""),
+    ("bias_gained", "the bias is multiplied by the gain", "add b after the product with w",
+     "the gain multiplies your bias, too",
+     {"y": (_gained,), "b_bar": (_b_bar_gained,)}, "g * (v x / ||v|| + b)"),
     ("b_bar_not_over_positions", "b_bar is summed over the samples, but not over positions", _BIAS,
      "your b_bar is summed over the samples only; a bias is added at every position",
      {"b_bar": (lambda t: t.y_bar.sum(axis=0) if t.d else None,)}, ""),
@@ -743,7 +795,20 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
          _activated(lambda y: np.maximum(y, 0), lambda y: y > 0),
          _activated(np.tanh, lambda y: 1 - np.tanh(y) ** 2),
          _activated(_sigmoid, lambda y: _sigmoid(y) * (1 - _sigmoid(y))),
+         *(_leaky(a) for a in (0.01, 0.1, 0.2, 0.3)),
+         _activated(lambda y: np.where(y > 0, y, np.expm1(np.minimum(y, 0))),
+                    lambda y: np.exp(np.minimum(y, 0))),
+         _activated(lambda y: np.logaddexp(0, y), _sigmoid),
+         _activated(lambda y: y * _sigmoid(y),
+                    lambda y: _sigmoid(y) * (1 + y * (1 - _sigmoid(y)))),
      ), ""),
+    ("activation_before", "x_bar has the slope of an activation that x has come from",
+     "leave the activation before this layer to a layer of its own",
+     "your x_bar goes through the activation of the layer before, too", _joined(
+         _of_the_layer_before(lambda x: x > 0),
+         _of_the_layer_before(lambda x: 1 - x * x),
+         _of_the_layer_before(lambda x: x * (1 - x)),
+     ), "dA * (A > 0)"),
 )
 
 LAYER_MISTAKES = tuple(

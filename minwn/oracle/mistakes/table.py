@@ -199,6 +199,7 @@ _W = (
     Row("w_no_norm", "w = g v", WEIGHT, "your w is g v: it is not divided by the length of v"),
     Row("w_is_v", "w = v", WEIGHT, "your w is v itself"),
     Row("w_abs_g", "w = |g| v/n", SIGNED, "your w loses the sign of g; a gain may be negative"),
+    Row("w_abs_v", "w = |v| g/n", SIGNED, "your w loses the signs of v"),
     Row("w_exp_g", "w = exp(g) v/n", "multiply by g itself: it is no logarithm",
         "your w uses e^g for the gain; here g is the gain itself",
         "the exponential scale of the paper's section 2.1"),
@@ -240,6 +241,7 @@ def _gain_rows() -> tuple[Row, ...]:
 
 # ---- the right lines on wrong numbers ------------------------------------------------------------
 
+UNCENTRED = "divide v itself by its length: leave its mean in"
 END = "sum to the end of the slice: mend the upper end of the loop or the block"
 
 _WIRING = (
@@ -247,6 +249,12 @@ _WIRING = (
         "keep v for the backward: it was overwritten by w, or w was saved in its place",
         "you use w where v is meant", "the normalised weight written back into v",
         lines="v = w; v_bar; g_bar"),
+    Row("v_centred", "v - mean(v) in place of v", UNCENTRED,
+        "you take the mean of v away first; weight normalisation leaves it in",
+        "weight standardisation", "v = v - mean(v); w; v_bar; g_bar"),
+    Row("norm_of_w_bar", "n = ||w_bar|| in the whole of the backward",
+        "take the length of v: n = ||v||", "your length is that of w_bar; it is that of v",
+        "w_bar and v taken for each other", "n = norm(w_bar); v_bar; g_bar"),
     Row("norm_of_neighbour", "n of the neighbouring slice",
         "use n of the same slice: mend its index",
         "the length is that of the neighbouring row", lines="n = roll(n); v_bar; g_bar"),
@@ -298,6 +306,12 @@ _LENGTHS = {
         "your length is the root of a mean of squares; a sum is meant",
         "your length is the root of a mean of squares; a sum is meant",
         "a root mean square in place of a norm",
+    ),
+    "norm_std": (
+        "the standard deviation of v", "sqrt(mean((v - mean(v)) (v - mean(v))))", "(v - mean(v))/m",
+        "you divide by the standard deviation of v; the root of its sum of squares is meant",
+        "your length is the standard deviation of v; the root of its sum of squares is meant",
+        "v.std(), as in weight standardisation",
     ),
     "norm_max": (
         "max |v|", "max(|v|)", "n top(v)",

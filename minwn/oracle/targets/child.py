@@ -202,6 +202,15 @@ class Child:
         (wrong,) = self._ask(f"{role} in {threads} threads", "meet", index, role, problems, threads)
         return list(wrong)
 
+    def proves(self, which: str) -> bool:
+        """Whether other code of the target is weight norm or a layer; False where that ends it."""
+        self.start_clock()
+        try:
+            return bool(self._ask(f"reading {which}", "proved", which)[0])
+        except Gone:
+            self.fault = None  # it starts again with the next call
+            return False
+
     def _token(self, x: np.ndarray) -> int:
         """A number for the object, as long as it lives."""
         known = self._tokens.get(id(x))
@@ -450,7 +459,8 @@ def _without_functions(found: Found) -> tuple[Found, list[dict[str, Any]]]:
         {role: _about(f) for role, f in each.functions.items()} for each in (found, *found.variants)
     ]
     variants = [replace(each, functions={}) for each in found.variants]
-    return replace(found, functions={}, variants=variants), about
+    others: dict[str, Callable[[], bool]] = dict.fromkeys(found.others, bool)
+    return replace(found, functions={}, variants=variants, others=others), about
 
 
 def contractual(target: str, hints: dict[str, Any], loaded: Callable[[], None]) -> Found:
@@ -488,6 +498,10 @@ class _Calls:
         ]
         self._last = [(i, x, x.copy()) for i, x in answers]
         return sent, written, shared, overwritten
+
+    def proved(self, which: str) -> tuple[bool]:
+        """Whether other code of the target is weight norm or a layer."""
+        return (self.found[0].others[which](),)
 
     def meet(self, index: int, role: str, problems: Any, threads: int) -> tuple[list[str]]:
         return (meet(self.found[index].functions[role], role, problems, threads),)

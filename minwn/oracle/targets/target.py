@@ -2,6 +2,7 @@
 
     homework.py              the functions forward, backward, jvp, double_backward of a file
     homework.py:WeightNorm   the methods of an object, or of a class that is made without arguments
+    homework.py:model[0]     a part of an object
     package.module:name      the same of a module that can be imported
 
 One of the four functions is enough. A file may declare its spec by constants (so may a
@@ -14,6 +15,7 @@ import contextlib
 import hashlib
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -106,7 +108,10 @@ def located(target: str) -> tuple[Any, ModuleType]:
     where, name = _split(target)
     module = _run(Path(where)) if where.endswith(".py") else _import(where)
     holder: Any = module
-    for part in name.split(".") if name else ():
+    for part in re.findall(r"[^.\[\]]+", name):
+        if part.isdecimal() and hasattr(holder, "__len__") and int(part) < len(holder):
+            holder = holder[int(part)]  # layers[0]
+            continue
         if not hasattr(holder, part):
             near = did_you_mean(part, vars(holder) if hasattr(holder, "__dict__") else ())
             raise TargetError(f"{target}: {where} has no {part!r}; it has {_names(holder)}{near}")

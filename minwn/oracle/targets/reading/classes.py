@@ -17,7 +17,7 @@ import numpy as np
 
 from . import names
 from .calling import ASKED, VARIABLE, Bundle, calls, for_each, parameters, saved_by
-from .options import options_of
+from .options import of_made
 from .sources import Source, at, fresh, get
 
 __all__ = ["TRIAL", "classes", "makers", "methods", "sources"]
@@ -108,7 +108,7 @@ def _of_object(
             called |= {r: call.called(r) for r in takes if call is not None and call.has(r)}
             yield Source(
                 name, takes, call, back, None if stateless else make,
-                kept, called, says=type(first).__name__, options=options_of(first),
+                kept, called, says=type(first).__name__, options=of_made(make),
                 shapes={r: np.shape(get(first, path)) for r, path in state.items()},
                 asks=getattr(make, "asks", ()),
             )

@@ -26,6 +26,9 @@ class Found:
 
     kind: "weight_norm" or "layer". statement: how it was read, in lines. variants: other settings
     in which the same layer is judged, such as another stride
+    proved: whether forward is right, or has the right shape and a name that says what it is
+    which: the name of the code in a file. others: the file's other code, by names, each as a
+    question whether it is proved
     """
 
     name: str
@@ -34,6 +37,18 @@ class Found:
     settings: dict[str, Any]
     statement: list[str] = field(default_factory=list)
     variants: list[Found] = field(default_factory=list)
+    proved: bool = False
+    which: str = ""
+    others: dict[str, Callable[[], bool]] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """The statement, and the code that is not judged: it may be what the author meant."""
+        if not self.others:
+            return self.statement
+        more = f" and {len(self.others) - 4} more" if len(self.others) > 4 else ""
+        note = f"not judged: {', '.join([*self.others][:4])}{more}; name one, as FILE:name"
+        return [*self.statement, note]
 
 
 class Unreadable(TargetError):

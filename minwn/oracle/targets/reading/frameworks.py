@@ -8,6 +8,8 @@ library's parametrizations keep g and v as original0 and original1.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +33,7 @@ BASES = {  # the class by which an object belongs to a framework, and who reads 
     ("keras.src.layers.layer", "Layer"): "keras",
 }
 X_SHAPES = ((3, 4), (3, 9, 4), (3, 8, 7, 4), (3, 5, 6, 7, 4))  # to build a first layer with
+WRAPPED = ("layer_instance",)  # where Flax's WeightNorm keeps its layer
 LAST = {"linear": (("rows", "(i, o)"),), "conv": (("channels last", "(k, i, o)"),)}
 OF_TRANSPOSED = {  # the weights of transposed layers; Equinox's is of the class that it is asked of
     "flax": ("(-k, i, o)", "(k, o, i)"), "keras": ("(k, o, i)",), "equinox": ("(o, i, -k)",),
@@ -59,8 +62,12 @@ def framework(holder: Any) -> str | None:
 
 def sources(holder: Any, name: str) -> Iterator[Source]:
     """The readings of a framework's class or object."""
+    stem = name.rpartition(":")[2] if ":" in name else "model"
+    stem = f"{holder.__name__}(...)" if isinstance(holder, type) else stem
     for source in READERS[str(framework(holder))](holder, name):
         if {"v", "w"} & {*source.takes}:
+            if source.part:
+                source.part = stem + source.part
             yield source
 
 
@@ -74,17 +81,19 @@ def _role(path: str, among: set[str]) -> str | None:
 
 def _roles(paths: list[str]) -> dict[str, str]:
     """{role: path}. Raises Beyond where there are several weights, as of two layers."""
-    if said := one_at_a_time(weights(paths)):
-        raise options.Beyond(said)
+    found = weights(paths)
+    if said := one_at_a_time(found):
+        alone = part(found[:1])
+        raise options.Beyond(said + (f", or bring a part alone, as model{alone}" if alone else ""))
     bare = {PARTS.get(p.replace("/", ".").rpartition(".")[2]) or names.role(
         p.replace("/", ".").rpartition(".")[2]) for p in paths}
     among = {"g" if r == "log_g" else r for r in bare if r}
-    found: dict[str, str] = {}
+    roles: dict[str, str] = {}
     for path in paths:
         role = _role(path, among)
         if role in ("v", "g", "w", "b"):
-            found.setdefault(role, path)
-    return found
+            roles.setdefault(role, path)
+    return roles
 
 
 def weights(paths: Iterable[str]) -> list[str]:
@@ -114,6 +123,37 @@ def several(holder: Any) -> list[str]:
             if len(found) > 1:
                 return found
     return []
+
+
+def part(paths: Iterable[str]) -> str:
+    """The part of a module that has all of the parameters: "[0]", ".conv"; "" for itself.
+
+    A wrapper that normalises a layer is one part with it.
+    """
+    found, several = [], [*paths]  # Flax names the gain after the whole path of its weight
+    for path in [p for p in several if "/" not in p] or several:
+        path = re.sub(r"parametrizations\.(\w+)\.original\d", r"\1", path)
+        path = re.sub(r"layers_(\d+)", r"layers|\1", path.removeprefix("params|"))
+        found.append(_pieces(path)[:-1])
+    same = itertools.takewhile(lambda each: len({*each}) == 1, zip(*found, strict=False))
+    pieces = [each[0] for each in same if each[0] not in WRAPPED]
+    return "".join(f"[{x}]" if x.isdecimal() else f".{x}" for x in pieces)
+
+
+def _pieces(path: str) -> list[str]:
+    """["layers", "0", "weight"], of layers[0].weight as of layers.0.weight"""
+    return re.findall(r"[^.|\[\]]+", path)
+
+
+def others(first: Any, layer: str) -> tuple[str, ...]:
+    """The names of a module's other parts, as activations. layer: the part that is one"""
+    if hasattr(first, "named_modules"):
+        parts = [m for n, m in first.named_modules() if n and "parametrizations" not in n
+                 and not [*m.parameters()] and not [*m.children()]]
+    else:
+        parts = [*first.layers] if type(first).__name__ == "Sequential" else []
+        parts = [getattr(x, "fn", x) for i, x in enumerate(parts) if f".layers[{i}]" != layer]
+    return tuple(getattr(x, "__name__", type(x).__name__) for x in parts)
 
 
 def _takes(roles: Mapping[str, str], x: bool) -> tuple[str, ...]:
@@ -196,7 +236,7 @@ def torch_module(holder: Any, name: str) -> Iterator[Source]:
             name, takes, Run(first.forward, _text(takes), False, run), engine=ENGINES["torch"],
             called={r: roles[r].rpartition(".")[2] for r in takes if r in roles},
             shapes={r: shapes[p] for r, p in roles.items() if r in takes},
-            autodiff="torch's", **_convention(first, make, "torch"),
+            autodiff="torch's", **_convention(first, make, "torch", roles.values()),
         )
 
 
@@ -223,13 +263,22 @@ def _made(holder: Any) -> list[Callable[[Mapping[str, Any]], Any]]:
     return found
 
 
-def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
-    """What the framework says of a layer: its options, its layouts, the axis of its norms."""
+def _convention(
+    first: Any, make: Any, library: str, paths: Iterable[str]
+) -> dict[str, Any]:
+    """What the framework says of a layer: its options, its layouts, the axis of its norms.
+
+    paths: of its parameters
+    """
     layer = options.inner(first)
     bases = [base.__name__ for base in type(layer).__mro__]
     said = next(filter(names.kind, bases), type(first).__name__)
     transposed = "transpose" in (names.kind(said) or "")
-    known, fixed = options.held(layer, library, transposed=transposed)
+    _, fixed = options.held(layer, library, transposed=transposed)
+
+    def held(first: Any) -> dict[str, Any]:
+        return options.held(options.inner(first), library, transposed=transposed)[0]
+
     layouts: dict[str, Any] = {}
     if library in ("flax", "keras"):
         weights = OF_TRANSPOSED[library]
@@ -246,14 +295,16 @@ def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
         weights = OF_TRANSPOSED[library]
         rest = () if own and transposed else LAYOUTS["transposed"][:1]
         layouts = {"transposed": (*(("channels first", w) for w in weights), *rest)}
+    layer_part = part(paths)
     axis: Any = ...
     settings: dict[str, Any] = {}
     if type(first).__name__ == "WeightNorm" and type(first).__module__.startswith("flax"):
         axis = None if first.feature_axes in (None, ()) else first.feature_axes
         settings = {"form": "inside", "eps": float(first.epsilon)}
     return {
-        "says": said, "options": known, "fixed": fixed, "layouts": layouts,
+        "says": said, "options": options.of_made(make, held), "fixed": fixed, "layouts": layouts,
         "asks": getattr(make, "asks", ()), "axis": axis, "settings": settings,
+        "part": layer_part, "others": others(first, layer_part) if layer_part else (),
     }
 
 
@@ -261,14 +312,15 @@ def _convention(first: Any, make: Any, library: str) -> dict[str, Any]:
 
 
 def _of_jax(
-    name: str, takes: tuple[str, ...], call: Any, run: Any, shapes: Mapping[str, Any], first: Any,
-    make: Any, library: str,
+    name: str, takes: tuple[str, ...], call: Any, run: Any, there: Mapping[str, Any],
+    roles: Mapping[str, str], first: Any, make: Any, library: str,
 ) -> Source:
-    """A module whose arrays and autodiff are JAX's. shapes: of its arrays, by role"""
+    """A module whose arrays and autodiff are JAX's. there: its arrays, or shapes, by path"""
+    shapes = {role: tuple(getattr(there[p], "shape", there[p])) for role, p in roles.items()}
     return Source(
         name, takes, Run(call, _text(takes), False, run), engine=ENGINES["jax"], autodiff="jax's",
         shapes={role: shape for role, shape in shapes.items() if role in takes},
-        **_convention(first, make, library),
+        **_convention(first, make, library, roles.values()),
     )
 
 
@@ -298,8 +350,7 @@ def linen(holder: Any, name: str) -> Iterator[Source]:
             return make(_numbers(given)).apply(traverse_util.unflatten_dict(weights, sep="|"),
                                                given["x"])
 
-        shapes = {r: tuple(flat[p].shape) for r, p in roles.items()}
-        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
+        yield _of_jax(name, takes, type(first).__call__, run, flat, roles, first, make, "flax")
 
 
 def _roles_of(paths: Mapping[str, str]) -> dict[str, str]:
@@ -342,8 +393,7 @@ def nnx(holder: Any, name: str) -> Iterator[Source]:
 
             return _lived_in(module, call, given)
 
-        shapes = {r: tuple(paths[p].shape) for r, p in roles.items()}
-        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "flax")
+        yield _of_jax(name, takes, type(first).__call__, run, paths, roles, first, make, "flax")
 
 
 def _dotted(path: Any) -> str:
@@ -370,15 +420,14 @@ def equinox(holder: Any, name: str) -> Iterator[Source]:
             for role, path in roles.items():
                 if role in given:
                     def where(m: Any, path: str = path) -> Any:
-                        for piece in path.split("."):
-                            m = getattr(m, piece)
+                        for piece in _pieces(path):
+                            m = m[int(piece)] if piece.isdecimal() else getattr(m, piece)
                         return m
 
                     module = library.tree_at(where, module, given[role])
             return jax.vmap(module)(given["x"]) if "x" in given else module()
 
-        shapes = {r: tuple(found[p].shape) for r, p in roles.items()}
-        yield _of_jax(name, takes, type(first).__call__, run, shapes, first, make, "equinox")
+        yield _of_jax(name, takes, type(first).__call__, run, found, roles, first, make, "equinox")
 
 
 def keras(holder: Any, name: str) -> Iterator[Source]:
@@ -403,8 +452,7 @@ def keras(holder: Any, name: str) -> Iterator[Source]:
             of = {path: given[role] for role, path in roles.items() if role in given}
             return layer.stateless_call([of[n] for n in order], [], given["x"])[0]
 
-        shapes = {role: there[path] for role, path in roles.items()}
-        yield _of_jax(name, takes, first.call, run, shapes, first, make, "keras")
+        yield _of_jax(name, takes, first.call, run, there, roles, first, make, "keras")
 
 
 def _built(make: Callable[[Mapping[str, Any]], Any]) -> Any:

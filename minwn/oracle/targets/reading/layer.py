@@ -22,9 +22,9 @@ from ..target import TargetError
 from . import names, probes
 from .arrangement import Arrays
 from .calling import ASKED, Bundle, Path, assigned
-from .layout import FOLDED, LAYOUTS, Layout, group
+from .layout import FOLDED, LAYOUTS, UNTIED, Layout, group
 from .probes import Evidence
-from .sources import Source, pulled
+from .sources import Answer, Source, pulled
 
 __all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
 
@@ -130,7 +130,12 @@ class LayerAttempt:
 
     def _given(self, arrays: Sequence[Any]) -> Arrays:
         ours = self._whole(dict(zip(self.roles, arrays, strict=True)))
-        given = {role: self.layout.give(role, x) for role, x in ours.items()}
+        untied = self.layout.bias == UNTIED
+        given = {role: self.layout.give(role, x) for role, x in ours.items()
+                 if role != "b" or not untied}
+        if untied:
+            y = self.spec.y_shape(ours["x"].shape, ours["v" if self.normalised else "w"].shape)
+            given["b"] = self.layout.untied(ours["b"], y)
         w, d = ours["v" if self.normalised else "w"], KINDS[self.layout.kind]
         c, o = ours["x"].shape[1], w.shape[0]
         if "transpose" in self.layout.kind:
@@ -202,6 +207,8 @@ class LayerAttempt:
                     if not there:
                         break
                     near = [x for x in there if probes.close(self._y(x.value), truth)]
+                    if near[:1] != there[:1] and probes.activation(self._y(there[0].value), truth):
+                        near = []  # it answers an activation of y, and keeps y in its cache
                     found.append(((near or there)[0].path, bool(near)))
                 if len(found) == len(asked):
                     fits.append((options, found[0][0]))
@@ -216,6 +223,10 @@ class LayerAttempt:
                 return
             self.options, self.main = dict(chosen[0][0]), chosen[0][1]
             self.evidence = Evidence(None, bool(right), True)
+            if not right and (more := self._more(*asked[0])):
+                self.evidence = replace(self.evidence, more=more)
+                if self.source.part:
+                    return
             if self.source.differentiates:
                 self._probe_backward(asked[0][0])
 
@@ -239,6 +250,31 @@ class LayerAttempt:
         same = [role for role, path in self.order.items()
                 if probes.shaped(answer.at(path), given[role])]
         self.evidence = replace(e, gain=len(same) == len(self.order))
+
+    def _more(self, p: Problem, answer: Answer) -> str:
+        """What a module does more than its layer: an activation of y, or of x.
+
+        The second: y of two parts of x, with zeros elsewhere, add up, and yet y is not linear.
+        """
+        truth = self.truth(p)
+        assert truth is not None
+        if probes.activation(self._y(answer.at(self.main)), truth):
+            return "an activation to what its layer answers"
+        if not self.source.part:  # code that has no right layer in it is judged as it is
+            return ""
+        x, *rest = p.arrays_for(self.layout)
+        half = (np.arange(x.size).reshape(x.shape) % 2).astype(x.dtype)
+
+        def y(x: Any) -> Any:
+            return self._y(self.source.ask(self._given((x, *rest)))[0].at(self.main))
+
+        try:
+            whole, bare = y(x), y(0 * x)
+            apart = probes.close(y(x * half) + y(x * (1 - half)), whole + bare)
+            linear = probes.close(2 * whole + y(-2 * x), 3 * bare)
+        except probes.FAILURES:
+            return ""
+        return "an activation to what its layer is given" if apart and not linear else ""
 
     def truth(self, p: Problem) -> np.ndarray | None:
         """y to rounding, for the options; None where there is none."""
@@ -295,6 +331,10 @@ def attempts(sources: Sequence[Source], settings: Mapping[str, Any]) -> Iterator
     for source in sources:
         for kind in _kinds(source, settings):
             for x, w in {**LAYOUTS, **source.layouts}[group(kind)]:
+                rank = source.shapes.get("v", source.shapes.get("w"))
+                bare = x.startswith("one image")
+                if rank is not None and len(rank) != KINDS[kind] + 2 - bare:
+                    continue
                 for bias, gain in itertools.product(
                     _biases(source, kind, x), _gains(source) if "g" in source.takes else ("flat",)
                 ):
@@ -319,7 +359,7 @@ def _kinds(source: Source, settings: Mapping[str, Any]) -> list[str]:
     if said == "conv":
         found = [k for k in found if "transpose" not in k]
     if rank is not None:
-        found = [k for k in found if KINDS[k] + 2 == len(rank)]
+        found = [k for k in found if len(rank) in (KINDS[k] + 1, KINDS[k] + 2)]
     usual = ("linear", "conv2d", "conv1d", "conv_transpose2d", "conv_transpose1d", "conv3d",
              "conv_transpose3d")
     return sorted(found or list(usual), key=usual.index)
@@ -332,6 +372,8 @@ def _biases(source: Source, kind: str, x: str) -> list[str]:
     if shape is not None:
         if len(shape) < 2:
             return ["(o,)"]
+        if sum(n > 1 for n in shape) > 1:
+            return [UNTIED]
         at = next((i for i, n in enumerate(shape) if n != 1), 0 if "column" in x else -1)
         parts = ["1"] * len(shape)
         parts[at] = "o"
@@ -350,7 +392,7 @@ def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict
     """The options that may be those of the layer."""
     known = {k: settings[k] for k in ASKED if k in settings}
     depthwise = {"groups": DEPTHWISE} if _depthwise(attempt) else {}
-    known = {**depthwise, **attempt.source.options, **attempt.asked, **known}
+    known = {**depthwise, **_own(attempt, attempt.kernel), **attempt.asked, **known}
     if attempt.layout.kind == "linear":
         return [{}]
     if "transpose" not in attempt.layout.kind:
@@ -365,6 +407,24 @@ def _candidates(attempt: LayerAttempt, settings: Mapping[str, Any]) -> list[dict
     return [dict(t) for t in dict.fromkeys(tuple(x.items()) for x in found)]
 
 
+def _made(attempt: LayerAttempt, inputs: int, outputs: int) -> bool:
+    """Whether an object of its own can be made for so many channels."""
+    try:
+        attempt.source.options({"inputs": inputs, "outputs": outputs, **attempt.asked})
+    except probes.FAILURES:
+        return False
+    return True
+
+
+def _own(attempt: LayerAttempt, kernel: tuple[int, ...] | None) -> dict[str, Any]:
+    """The options of an object of its own, made for a kernel and for what is asked."""
+    one = {"kernel": kernel[0] if len({*kernel}) == 1 else kernel} if kernel else {}
+    try:
+        return attempt.source.options({**one, **attempt.asked})
+    except probes.FAILURES:  # so will the question, which says it
+        return {}
+
+
 def best(
     sources: Sequence[Source], settings: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> list[LayerAttempt]:
@@ -373,16 +433,15 @@ def best(
     for attempt in attempts(sources, settings):
         if attempt.layout.alone and any(a.evidence.shape for a in made):
             continue  # it takes several samples, and is judged with them
+        attempt.asked = {
+            key: x[:KINDS[attempt.layout.kind]] if isinstance(x, tuple) else x
+            for key, x in asked.items()
+        }
         for kernel, channels, square in _freedoms(attempt):
-            for_each = {
-                key: x[:KINDS[attempt.layout.kind]] if isinstance(x, tuple) else x
-                for key, x in asked.items()
-            }
-            trial = replace(
-                attempt, kernel=kernel, channels=channels, square=square, asked=for_each)
+            trial = replace(attempt, kernel=kernel, channels=channels, square=square)
             trial.probe(_candidates(trial, settings))
             made.append(trial)
-            if trial.evidence.worth == 5:
+            if trial.evidence.worth == 5 or (trial.evidence.more and trial.source.part):
                 return [trial]
             if trial.evidence.shape:
                 break
@@ -400,9 +459,15 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
 
     Any, a square kernel, what the object was made with, and a square kernel on square images.
     """
-    d, free = KINDS[attempt.layout.kind], not attempt.source.fixed
+    d = KINDS[attempt.layout.kind]
+    if attempt.layout.bare:
+        for kernel in (None, (3,) * d):
+            yield kernel, (1, CHANNELS[0][1]), False
+        return
+    free = not attempt.source.fixed and all(_made(attempt, *n) for n in ((1, 2), (3, 5)))
     if free:
-        yield None, None, False
+        if all(_own(attempt, (k,)) == _own(attempt, None) for k in (1, 2, 5)):
+            yield None, None, False
         if _depthwise(attempt):
             groups = attempt.settings.get("groups", DEPTHWISE)
             yield None, (groups, groups), False
@@ -411,7 +476,7 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
             yield kernel, None, False
     shape = attempt.source.shapes.get("v", attempt.source.shapes.get("w"))
     if shape is not None and len(shape) == d + 2:
-        G = attempt.source.options.get("groups", 1)
+        G = attempt.source.options({}).get("groups", 1)
         outer, inner, *own = replace(attempt.layout, groups=G).torch_shape(shape)
         inner *= G  # one group's channels are the weight's second axis
         transposed = "transpose" in attempt.layout.kind

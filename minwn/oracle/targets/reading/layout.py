@@ -11,7 +11,7 @@ import numpy as np
 from ...layer_spec import KINDS
 from .arrangement import place
 
-__all__ = ["FOLDED", "LAYOUTS", "Layout", "group"]
+__all__ = ["FOLDED", "LAYOUTS", "UNTIED", "Layout", "group"]
 
 X = {  # orders of the axes of x and y, by how they are called; d axes of space
     "rows": lambda d: (0, 1), "columns": lambda d: (1, 0),
@@ -21,9 +21,13 @@ X = {  # orders of the axes of x and y, by how they are called; d axes of space
     "one sample": lambda d: tuple(range(1, d + 2)),
     "one column": lambda d: (1, 0),
     "one sample, channels last": lambda d: (*range(2, d + 2), 1),
+    # and of one channel, which neither x nor the weight has an axis for
+    "one image": lambda d: tuple(range(1, d + 2)),
+    "one image, outputs last": lambda d: (*range(2, d + 2), 1),
 }
 ONE = tuple(x for x in X if x.startswith("one"))
 FOLDED = "the last of the inputs"  # a bias that is kept in the weight
+UNTIED = "one number for each entry of y"  # a bias with axes of space
 W = {  # of the weight
     "(o, i)": lambda d: (0, 1), "(i, o)": lambda d: (1, 0),
     "(o, i, k)": lambda d: tuple(range(d + 2)),
@@ -31,6 +35,7 @@ W = {  # of the weight
     "(o, k, i)": lambda d: (0, *range(2, d + 2), 1),
     "(i, o, k)": lambda d: (1, 0, *range(2, d + 2)),
     "(k, o, i)": lambda d: (*range(2, d + 2), 0, 1),
+    "(o, k)": lambda d: tuple(range(d + 2)),
     # the taps in reversed order
     "(-k, i, o)": lambda d: (*range(2, d + 2), 1, 0), "(o, i, -k)": lambda d: tuple(range(d + 2)),
 }
@@ -46,6 +51,7 @@ LAYOUTS: dict[str, Pairs] = {  # (of x, of the weight), likeliest first
         ("channels last", "(o, k, i)"), ("channels first", "(k, i, o)"),
         ("channels last", "(o, i, k)"), ("one sample", "(o, i, k)"),
         ("one sample, channels last", "(k, i, o)"), ("one sample, channels last", "(o, k, i)"),
+        ("one image", "(o, k)"), ("one image, outputs last", "(o, k)"),
     ),
     "transposed": (
         ("channels first", "(i, o, k)"), ("channels last", "(k, i, o)"),
@@ -78,12 +84,15 @@ class Layout:
 
     def give(self, role: str, array: Any) -> Any:
         """From torch's layout to theirs."""
+        if role == "x" and self.bare:
+            return np.ascontiguousarray(array[0, 0])
         if role in ("x", "y"):
             if self.alone and self.x != "one column":
                 array = array[0]
             return np.ascontiguousarray(array.transpose(self._image))
         if role in ("v", "w"):
-            return np.ascontiguousarray(self._turned(array, back=False).transpose(self._weight))
+            turned = np.ascontiguousarray(self._turned(array, back=False).transpose(self._weight))
+            return turned[:, 0] if self.bare else turned
         if role == "b":
             return array.reshape(_bias(self.bias, array.size))
         if self.gain == "flat":
@@ -103,8 +112,13 @@ class Layout:
         found = np.asarray(found)
         if found.shape != np.shape(given):
             return found[None] if found.shape == ours else found
+        if self.bare and role in ("x", "v", "w"):
+            return found.reshape(ours)
         if role in ("x", "y"):
             return self.image(found)
+        if role == "b" and self.bias == UNTIED:
+            image = self.image(found if self.alone else found[None])[0]
+            return image.sum(axis=tuple(range(1, image.ndim)))
         if role in ("v", "w"):
             found = self._turned(found.transpose(np.argsort(self._weight)), back=True)
             return np.ascontiguousarray(found)
@@ -112,6 +126,16 @@ class Layout:
             found = found.transpose(np.argsort(self._weight))
             return found.reshape(ours)
         return place(found, np.shape(given), ours)
+
+    def untied(self, b: Any, y: tuple[int, ...]) -> Any:
+        """A bias for each entry of y, with the same number in every place. y: its shape"""
+        full = self.give("y", np.broadcast_to(b.reshape(-1, *(1 for _ in y[2:])), (1, *y[1:])))
+        return full if self.alone else full[0]
+
+    @property
+    def bare(self) -> bool:
+        """Whether neither x nor the weight has an axis for the only channel of x."""
+        return self.x.startswith("one image")
 
     @property
     def alone(self) -> bool:
@@ -218,10 +242,13 @@ class Layout:
         if self.x == "columns":
             spare = "; x as (features, batch)"
         if self.alone:
-            how = self.x.replace("sample", "sample without a batch")
+            how = self.x.replace("sample", "sample without a batch").replace(
+                "image", "image without axes for batch and channel")
             spare = f"; x as {how}: each is asked alone, and their gradients are added up here"
         if self.bias == FOLDED:
             spare += "; its last input is the bias"
+        if self.bias == UNTIED:
+            spare += "; b of the shape of y, and its gradient is added up over places here"
         who = "Flax has" if self.w.startswith("(-k") else "Equinox has"
         taps = f" with its taps reversed, as {who} them" if "-k" in self.w else ""
         return f"weight as {self.w.replace('-', '')}{taps}{self._norms}{spare}"

@@ -8,7 +8,9 @@ y of their own. Where this asks for the kernel, the options hold for that kernel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,12 @@ from ...layer_spec import shortest
 from . import names
 from .calling import ASKED
 
-__all__ = ["Beyond", "held", "inner", "options_of"]
+__all__ = ["Beyond", "held", "inner", "of_made", "options_of"]
 
 OTHERS = {  # attributes of a framework's layer that `check_layer` has no word for
     "padding_mode": "zeros", "input_dilation": "1", "activation": "linear", "mask": "None",
 }
+DEPTH = 4  # of modules in a module: a wrapper, of a layer, in a list
 
 
 class Beyond(ValueError):
@@ -40,11 +43,39 @@ def options_of(first: Any) -> dict[str, Any]:
     return found
 
 
+def of_made(
+    make: Callable[[Mapping[str, Any]], Any], read: Callable[[Any], dict[str, Any]] = options_of
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """The options of an object made for what is asked: a padding may follow the kernel."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def options(asked: Mapping[str, Any]) -> dict[str, Any]:
+        key = repr(asked)
+        if key not in known:
+            known[key] = read(make(asked))
+        return known[key]
+
+    return options
+
+
 def inner(first: Any) -> Any:
     """The layer that has the options: the module itself, or the first in it that has some."""
-    parts = dict(first.named_children()) if hasattr(first, "named_children") else {
-        name: x for name, x in vars(first).items() if hasattr(x, "__dict__")}
-    return next((x for x in (first, *parts.values()) if options_of(x)), first)
+    level = [first]
+    for _ in range(DEPTH):
+        if found := [x for x in level if options_of(x)]:
+            return found[0]
+        level = [part for x in level for part in _parts(x)]
+    return first
+
+
+def _parts(x: Any) -> list[Any]:
+    """The modules in a module, also in a list of it."""
+    if hasattr(x, "named_children"):
+        return [*x.children()]
+    values = list(vars(x).values())
+    values += [y for each in values if isinstance(each, list | tuple) for y in each]
+    return [y for y in values if hasattr(y, "__dict__") and not (
+        isinstance(y, type | ModuleType) or inspect.isroutine(y))]
 
 
 def held(first: Any, library: str, *, transposed: bool) -> tuple[dict[str, Any], bool]:

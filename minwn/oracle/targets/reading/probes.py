@@ -22,7 +22,7 @@ import numpy as np
 from ...mistakes import Terms
 from ...mistakes.terms import kept_axes
 
-__all__ = ["FAILURES", "Evidence", "close", "later", "shaped", "weight_norm"]
+__all__ = ["FAILURES", "Evidence", "activation", "close", "later", "shaped", "weight_norm"]
 
 FAILURES = (Exception, SystemExit)  # of the code that is asked
 
@@ -71,6 +71,17 @@ def close(x: Any, truth: np.ndarray) -> bool:
     return bool(np.allclose(x, truth, rtol=2e-3, atol=2e-3 * np.abs(truth).max(initial=0.0)))
 
 
+def activation(y: np.ndarray, truth: np.ndarray) -> bool:
+    """Whether y is a function of each entry of the truth: flatter than 2 t, and no a t + b."""
+    order = np.argsort(truth, axis=None)
+    t, found = truth.reshape(-1)[order], y.reshape(-1)[order]
+    rounding = 1e-5 * np.abs(t).max(initial=0.0)
+    if not (np.abs(np.diff(found)) <= 2 * np.diff(t) + rounding).all():
+        return False
+    line = np.polynomial.polynomial.polyval(t, np.polynomial.polynomial.polyfit(t, found, 1))
+    return not close(found, line)
+
+
 def shaped(x: Any, like: Any) -> bool:
     """Whether x has the shape of another array, and numbers in it."""
     x = _array(x)
@@ -95,6 +106,7 @@ class Evidence:
     gain: bool | None = None
     degrees: int | None = None  # how many of the three hold
     backward_raised: str | None = None
+    more: str = ""  # what it does more than a layer, where its y is that of one all the same
     local: bool | None = None  # of a w that is not true: a slice of it depends on that of v alone
 
     @property

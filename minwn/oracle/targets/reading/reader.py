@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import inspect
 import os
 import sys
@@ -24,7 +25,7 @@ from ...layer_spec import shortest
 from ..target import ROLES, Functions, TargetError, located, short
 from . import classes, frameworks, functions, layer, names, options, probes, weight_norm
 from .adapter import adapter
-from .calling import name_of, parameters, role_of
+from .calling import Call, name_of, parameters, role_of
 from .engines import engine_of
 from .found import Found, Unreadable
 from .functions import Pair
@@ -85,14 +86,17 @@ def understood(
             found = _read(candidate, name, space, settings, holder)
             _all_used(found, hints)
             declared = {"dtype": dtypes} if dtypes and "dtype" in found.settings else {}
+            others: dict[str, Callable[[], bool]] = {
+                _which(x): functools.partial(_proved, x, name, space, settings) for x in candidates
+                if x is not candidate and not (isinstance(x, Pair) and not x.backward)
+            }
             return dataclasses.replace(
-                found, settings=found.settings | declared,
-                statement=[*found.statement, *_unjudged(candidates, candidate)])
+                found, settings=found.settings | declared, which=_which(candidate), others=others)
         except Unreadable as error:
             error.adapter = adapter(
                 candidate, str(target), _is_layer(candidate, space), space)
             failures.append(error)
-    failures[0].hints += _hints(candidates[0], name, space, settings)
+    failures[0].hints = failures[0].hints or _hints(candidates[0], name, space, settings)
     raise failures[0]
 
 
@@ -127,16 +131,23 @@ def _valid(settings: Mapping[str, Any], name: str) -> None:
     Functions(name=name).spec(**asked, groups=few)
 
 
-def _unjudged(candidates: Sequence[Any], judged: Any) -> list[str]:
-    """The code that was not judged: it may be what the author meant."""
-    others = [
-        x.name if isinstance(x, Pair) else f"class {_name(x)}" for x in candidates
-        if x is not judged and not (isinstance(x, Pair) and not x.backward)
-    ]
-    if not others:
-        return []
-    more = f" and {len(others) - 4} more" if len(others) > 4 else ""
-    return [f"not judged: {', '.join(others[:4])}{more}; name one, as FILE:name"]
+def _which(candidate: Any) -> str:
+    """A candidate, by the name that it has in its file."""
+    return candidate.name if isinstance(candidate, Pair) else f"class {_name(candidate)}"
+
+
+def _proved(
+    candidate: Any, name: str, space: Mapping[str, Any], settings: dict[str, Any]
+) -> bool:
+    """Whether the other code of a file has a name there, and is weight norm or a layer."""
+    code = candidate
+    if isinstance(candidate, Pair):
+        code = candidate.forward or candidate.backward[0]
+    try:
+        return space.get(code.__name__) is code and (
+            _read(candidate, name, space, settings).proved)
+    except Unreadable:
+        return False
 
 
 def _is_layer(candidate: Any, space: Mapping[str, Any]) -> bool:
@@ -326,7 +337,10 @@ def _weight_norm(
         said = f"backward: {made[0].evidence.backward_raised}"
         raise Unreadable(name, described, [_how(made[0]) + ": " + said])
     first = _settled(made, name, described, settings)[0]
-    return found_from(first, name, settings), first.evidence.worth
+    called = [first.source.says, *(name_of(c.function) for c in _calls(first.source))]
+    proved = first.evidence.truth or any(map(names.about_weight_norm, called))
+    found = dataclasses.replace(found_from(first, name, settings), proved=proved)
+    return found, first.evidence.worth
 
 
 def _layer(
@@ -344,6 +358,8 @@ def _layer(
             continue
         tried.append(asked)
         made = layer.best(sources, settings, asked)
+        if made and (more := _more(made[0])):
+            raise Unreadable(name, described, [], hints=[more])
         tuples = any(isinstance(x, tuple) for x in asked.values())
         if tuples and not made[0].evidence.truth:
             continue  # it takes numbers alone
@@ -361,6 +377,15 @@ def _layer(
         elif not found:
             raise Unreadable(name, described, _tried(made))
     return dataclasses.replace(found[0], variants=found[1:]), worth
+
+
+def _more(a: LayerAttempt) -> str:
+    """What to bring in place of a framework's module that does more than its layer."""
+    what, others = a.evidence.more, ", ".join(a.source.others)
+    if not a.source.part or a.evidence.truth or not (what or others):
+        return ""
+    said = f"it applies {what}" if what else f"it has more parts than its layer: {others}"
+    return f"{said}; bring the layer alone: {a.source.part}"
 
 
 def _answers_of_known_options(a: LayerAttempt) -> bool:
@@ -382,7 +407,9 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
     if a.normalised and a.layout.torch_axis != "output":
         chosen["axis"] = a.layout.torch_axis
     chosen |= {k: x for k, x in (("kernel", a.kernel), ("channels", a.channels)) if x is not None}
-    return Found(name, "layer", roles, chosen, _layer_statement(a))
+    e = a.evidence
+    said = names.kind(a.source.says) is not None and e.shape and not e.more
+    return Found(name, "layer", roles, chosen, _layer_statement(a), proved=e.truth or said)
 
 
 def _layer_statement(a: LayerAttempt) -> list[str]:
@@ -452,12 +479,16 @@ def _settled(
     )
 
 
+def _calls(source: Source) -> list[Call]:
+    return [call for call in (source.forward, *source.backward) if call is not None]
+
+
 def _text(source: Source) -> str:
     """The text of the functions, for what it says of shapes."""
     found = []
-    for call in (source.forward, *source.backward):
+    for call in _calls(source):
         with contextlib.suppress(OSError, TypeError):
-            found.append(inspect.getsource(call.function) if call else "")
+            found.append(inspect.getsource(call.function))
     return "\n".join(found)
 
 

@@ -63,11 +63,15 @@ class Source:
     autodiff: str = ""  # the framework whose autodiff is the backward
     says: str = ""  # the name of a class or function, which may say a kind of layer
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of the arrays it came with
-    options: dict[str, Any] = field(default_factory=dict)  # of a layer, as attributes have them
+    # of a layer, as the attributes of an object have them that is made for what is asked
+    options: Callable[[Mapping[str, Any]], dict[str, Any]] = field(
+        default_factory=lambda: lambda asked: {})
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
     layouts: dict[str, Any] = field(default_factory=dict)  # of a framework, as in `LAYOUTS`
     axis: Any = ...  # of the weight, as a framework's wrapper has it, where it says one
+    part: str = ""  # of a framework's module, the part that is its layer: "[0]", ".conv"
+    others: tuple[str, ...] = ()  # and what other parts it has
     fixed: bool = False  # whether its options are those of one kernel
     later: dict[str, Any] = field(default_factory=dict)  # jvp, double_backward, of the file
     stepped: set[str] = field(default_factory=set)  # arrays that backward itself changes

@@ -9,6 +9,7 @@ from minwn import oracle
 from minwn.oracle.targets.reading import Unreadable
 from minwn.oracle.targets.reading.layout import Layout
 from minwn.oracle.targets.reading.options import Beyond, held, options_of
+from minwn.oracle.targets.target import TargetError
 
 KINDS = [f"Conv{t}{d}d" for d in (1, 2, 3) for t in ("", "Transpose")]
 
@@ -155,6 +156,96 @@ def test_what_is_wrong_in_a_torch_module_has_a_name():
     assert "kernel_flipped" in [d.id for d in report.diagnosis]
 
 
+def refusal(module):
+    with pytest.raises(Unreadable) as error:
+        oracle.read(module)
+    return "; ".join(error.value.hints)
+
+
+def test_a_module_with_more_than_its_layer_is_refused_and_the_layer_is_named():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    norm = nn.utils.parametrizations.weight_norm
+
+    class Wrapped(nn.Module):
+        def __init__(self, then, before=torch.clone):
+            super().__init__()
+            self.conv, self.then, self.before = norm(nn.Conv1d(4, 6, 3)), then, before
+
+        def forward(self, x):
+            return self.then(self.conv(self.before(x)))
+
+    activations = (nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.Softplus)
+    for activation in activations:
+        assert refusal(nn.Sequential(norm(nn.Conv1d(4, 6, 3, padding=1)), activation())) == (
+            "it applies an activation to what its layer answers; "
+            "bring the layer alone: model[0]")
+        assert "model.conv" in refusal(Wrapped(activation()))
+        assert refusal(nn.Sequential(activation(), nn.Linear(4, 6))) == (
+            "it applies an activation to what its layer is given; "
+            "bring the layer alone: model[1]")
+        assert "model.conv" in refusal(Wrapped(torch.negative, torch.sinh))
+    pooled = nn.Sequential(nn.Sequential(nn.Conv1d(4, 6, 3)), nn.MaxPool1d(2))
+    assert refusal(pooled) == (
+        "it has more parts than its layer: MaxPool1d; bring the layer alone: model[0][0]")
+    two = refusal(nn.Sequential(nn.Conv1d(4, 6, 3), nn.BatchNorm1d(6)))
+    assert two.endswith("as FILE:name, or bring a part alone, as model[0]")
+    assert verdict(pooled[0]).verdict == "PASS"
+    for then, name in ((lambda y: 2 * y, "constant_factor"), (lambda y: y * 1, None)):
+        report = verdict(Wrapped(then))
+        assert (report.verdict, [d.id for d in report.diagnosis][:1]) == (
+            ("FAIL", [name]) if name else ("PASS", []))
+
+    class Active(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).relu()
+
+    assert [d.id for d in verdict(Active(4, 6)).diagnosis] == ["activation_inside"]
+
+
+def test_a_part_of_an_object_is_named_on_the_command_line(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "theirs.py"
+    path.write_text("""from torch import nn
+
+model = nn.Sequential(nn.Sequential(nn.Linear(4, 6), nn.ReLU()), nn.Linear(6, 5))
+""")
+    assert verdict(f"{path}:model[0][0]").name == "theirs.py:model[0][0]"
+    with pytest.raises(Unreadable, match=r"bring the layer alone: model\[0\]\[0\]"):
+        oracle.read(f"{path}:model[0]")
+    with pytest.raises(TargetError, match="no '2'"):
+        oracle.read(f"{path}:model[2]")
+
+
+UP = """import torch
+from torch import nn
+
+class Up(nn.Module):
+    def __init__(self, channels, kernel_size, stride):
+        super().__init__()
+        pad = (kernel_size - stride) // 2
+        self.up = nn.utils.parametrizations.weight_norm(
+            nn.ConvTranspose1d(channels, channels // 2, kernel_size, stride, padding=pad))
+
+    def forward(self, x):
+        return self.up(x)
+"""
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_padding_that_a_constructor_computes_is_that_of_the_layer_that_is_made(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "theirs.py"
+    path.write_text(UP)
+    report = verdict(str(path))
+    assert report.verdict == "PASS", report
+    assert any("judged as well with stride 1, padding 1" in note for note in report.notes)
+    path.write_text(UP.replace("return self.up(x)", "return self.up(x) + self.up.bias[:, None]"))
+    assert verdict(str(path)).verdict == "FAIL"
+    path.write_text(UP.replace("        super", "        assert channels % 2 == 0\n        super"))
+    assert verdict(str(path)).verdict == "PASS"
+
+
 # ---- JAX ----------------------------------------------------------------------------------------
 
 
@@ -211,6 +302,39 @@ def test_instances_of_equinox():
 
     report = verdict(Flipped(4, 6, 3, stride=2, key=key))
     assert "kernel_flipped" in [d.id for d in report.diagnosis], report
+
+
+@pytest.mark.slow
+def test_modules_of_jax_with_an_activation_name_their_layer():
+    eqx, jax = pytest.importorskip("equinox"), pytest.importorskip("jax")
+    nn, nnx = pytest.importorskip("flax.linen"), pytest.importorskip("flax.nnx")
+    layer = eqx.nn.WeightNorm(eqx.nn.Conv1d(4, 6, 3, key=jax.random.key(0)))
+    assert "model.layers[0]" in refusal(eqx.nn.Sequential([layer, eqx.nn.Lambda(jax.nn.relu)]))
+    assert verdict(eqx.nn.Sequential([layer])).verdict == "PASS"
+
+    class Compact(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.tanh(nn.WeightNorm(nn.Dense(6))(x))
+
+    assert "model.Dense_0" in refusal(Compact())
+    assert "model.layers[0]" in refusal(nn.Sequential([nn.WeightNorm(nn.Dense(6)), nn.relu]))
+    rngs = nnx.Rngs(0)
+    norm = nnx.WeightNorm(nnx.Linear(4, 6, rngs=rngs), rngs=rngs)
+    assert "model.layers[0]" in refusal(nnx.Sequential(norm, nnx.silu))
+
+    class Up(eqx.Module):
+        up: eqx.nn.WeightNorm
+
+        def __init__(self, channels, kernel_size, stride, key):
+            pad = (kernel_size - stride) // 2
+            self.up = eqx.nn.WeightNorm(eqx.nn.ConvTranspose1d(
+                channels, channels // 2, kernel_size, stride, padding=pad, key=key))
+
+        def __call__(self, x):
+            return self.up(x)
+
+    assert verdict(Up).verdict == "PASS"
 
 
 @pytest.mark.slow

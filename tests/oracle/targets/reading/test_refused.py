@@ -212,7 +212,7 @@ def test_a_hint_where_an_option_helps(tmp_path, hint):
 
 @pytest.mark.parametrize(
     ("target", "hint"),
-    [("torch.hok", "did you mean torch.hook?"), ("weight_norm.c", "--pipe ./weight_norm"),
+    [("torch.hok", "did you mean 'torch.hook'?"), ("weight_norm.c", "--pipe ./weight_norm"),
      ("a.out", "--pipe ./a")],
 )
 def test_a_hint_where_the_target_is_no_python(run, tmp_path, target, hint):

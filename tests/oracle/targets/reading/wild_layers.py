@@ -331,6 +331,81 @@ def forward(x, W, b):
 def backward(x, W, b, dy):
     return {"x": dy @ W, "W": dy.T @ x, "b": dy.sum(axis=0)}
 """, [("dy.sum(axis=0)", "dy.sum(axis=0) / len(dy)"), ('"W": dy.T @ x', '"W": dy.T @ (x + 1)')]),
+    "untied_biases": (NP + """
+def correlate(x, k):
+    h, w = x.shape[0] - k.shape[0] + 1, x.shape[1] - k.shape[1] + 1
+    return np.array([[(x[i:i + k.shape[0], j:j + k.shape[1]] * k).sum() for j in range(w)]
+                     for i in range(h)])
+
+class Convolutional:
+    def __init__(self, input_shape, kernel_size, depth):
+        c, h, w = input_shape
+        self.input_shape = input_shape
+        self.output_shape = depth, h - kernel_size + 1, w - kernel_size + 1
+        self.kernels = np.random.randn(depth, c, kernel_size, kernel_size)
+        self.biases = np.random.randn(*self.output_shape)
+
+    def forward(self, input):
+        self.input, self.output = input, np.copy(self.biases)
+        for i, kernels in enumerate(self.kernels):
+            for x, k in zip(input, kernels):
+                self.output[i] += correlate(x, k)
+        return self.output
+
+    def backward(self, output_gradient, learning_rate):
+        kernels_gradient = np.zeros_like(self.kernels)
+        input_gradient = np.zeros(self.input_shape)
+        k = self.kernels.shape[2] - 1
+        for i, dy in enumerate(output_gradient):
+            for j, x in enumerate(self.input):
+                kernels_gradient[i, j] = correlate(x, dy)
+                input_gradient[j] += correlate(np.pad(dy, k), self.kernels[i, j, ::-1, ::-1])
+        self.kernels -= learning_rate * kernels_gradient
+        self.biases -= learning_rate * output_gradient
+        return input_gradient
+""", [("self.kernels[i, j, ::-1, ::-1]", "self.kernels[i, j]"),
+      ("learning_rate * output_gradient", "learning_rate * output_gradient.mean()")]),
+    "an_image_without_channels": (NP + """
+class Conv3x3:
+    def __init__(self, num_filters):
+        self.num_filters = num_filters
+        self.filters = np.random.randn(num_filters, 3, 3) / 9
+
+    def regions(self, image):
+        for i in range(image.shape[0] - 2):
+            for j in range(image.shape[1] - 2):
+                yield image[i:i + 3, j:j + 3], i, j
+
+    def forward(self, image):
+        self.last = image
+        out = np.zeros((image.shape[0] - 2, image.shape[1] - 2, self.num_filters))
+        for region, i, j in self.regions(image):
+            out[i, j] = np.sum(region * self.filters, axis=(1, 2))
+        return out
+
+    def backprop(self, d_L_d_out, learn_rate):
+        d_filters = np.zeros(self.filters.shape)
+        for region, i, j in self.regions(self.last):
+            for f in range(self.num_filters):
+                d_filters[f] += d_L_d_out[i, j, f] * region
+        self.filters -= learn_rate * d_filters
+""", [("d_filters[f] += ", "d_filters[f] = "), ("* region", "* region[::-1]")]),
+    "functions_of_one_channel": (NP + """
+def conv_forward(image, kernels):
+    n, kh, kw = kernels.shape
+    windows = np.lib.stride_tricks.sliding_window_view(image, (kh, kw))
+    return np.einsum("hwij,nij->nhw", windows, kernels)
+
+def conv_backward(dout, image, kernels):
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernels.shape[1:])
+    dx = np.zeros_like(image)
+    for i in range(dout.shape[1]):
+        for j in range(dout.shape[2]):
+            h, w = kernels.shape[1:]
+            dx[i:i + h, j:j + w] += np.einsum("n,nij->ij", dout[:, i, j], kernels)
+    return dx, np.einsum("nhw,hwij->nij", dout, windows)
+""", [("dx[i:i + h, j:j + w] += ", "dx[i:i + h, j:j + w] = "),
+      ('"hwij,nij->nhw", windows', '"hwij,nij->nhw", windows[..., ::-1, :]')]),
     "among_activations": (NP + """
 class Layer:
     def forward(self, x):
@@ -847,7 +922,7 @@ class Block(nn.Module):
     def forward(self, x):
         return self.conv(x)
 """, [("return self.conv(x)", "return 2 * self.conv(x)"),
-      ("return self.conv(x)", "return self.conv(x).relu()")]),
+      ("return self.conv(x)", "return self.conv(x.flip(2))")]),
     "torch_function_of_a_layer": ("""import torch
 
 class LinearFunction(torch.autograd.Function):
