@@ -288,6 +288,11 @@ def main(args: argparse.Namespace) -> int:
 def _jobs(args: argparse.Namespace, stack: ExitStack) -> Iterator[Job]:
     if not args.targets and args.pipe is None:
         raise _Usage("name a TARGET, such as homework.py or torch, or give --pipe; see --help")
+    if args.pipe is None and (args.layout or args.plain_weight):
+        raise _Usage(
+            "--layout and --plain-weight are for a program behind --pipe; how a file lays out its "
+            "arrays, and whether it normalises, is read from its code"
+        )
     for target in args.targets:
         if target.endswith(".py") or (":" in target and not Path(target).is_file()):
             yield from _loaded(target, args, stack)

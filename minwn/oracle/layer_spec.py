@@ -288,12 +288,15 @@ def _each(name: str, value: Any, d: int, least: int) -> Ints:
         if len(value) != d:
             raise ValueError(f"{name}={value!r}; give a number, or one for each of {d} axes")
         return tuple(validation.whole(name, n, least) for n in value)
-    return (validation.whole(name, value, least),) * d
+    number = validation.whole(name, value, least)
+    if not d and number != least:
+        raise ValueError(f"{name}={number}: linear has no {name}; leave it out")
+    return (number,) * d
 
 
 def _padding(value: Any, d: int, transposed: bool) -> Pairs | str:
     if isinstance(value, str):
-        word = validation.choice("padding", value.lower(), ("same", "valid"))
+        word = validation.choice("padding", value.lower(), ("same", "valid") if d else ("valid",))
         return word if d and (word == "same" or transposed) else ((0, 0),) * d
     if isinstance(value, Sequence) and any(isinstance(p, Sequence) for p in value):
         if len(value) != d:

@@ -135,6 +135,8 @@ def test_what_is_skipped_says_why(run, monkeypatch):
         (("mine.py", "--ranks", "a"), "write 2, or 1-5"),
         (("mine.py", "--html", "no/such/folder.html"), "No such file or directory"),
         (("mine.py", "--quick", "--full"), "not allowed with"),
+        (("mine.py", "--layout", "flax"), "for a program behind --pipe"),
+        (("mine.py", "--plain-weight"), "for a program behind --pipe"),
     ],
 )
 def test_what_cannot_be_understood(run, words, said):

@@ -144,7 +144,7 @@ def _proved(
     if isinstance(candidate, Pair):
         code = candidate.forward or candidate.backward[0]
     try:
-        return space.get(code.__name__) is code and (
+        return space.get(name_of(code)) is code and (
             _read(candidate, name, space, settings).proved)
     except Unreadable:
         return False
