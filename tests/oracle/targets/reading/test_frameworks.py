@@ -246,6 +246,36 @@ def test_a_padding_that_a_constructor_computes_is_that_of_the_layer_that_is_made
     assert verdict(str(path)).verdict == "PASS"
 
 
+CAUSAL = """from torch import nn
+from torch.nn.functional import pad
+
+class Causal(nn.Module):
+    def __init__(self, in_channels, out_channels, kernel_size, dilation=1):
+        super().__init__()
+        self.padding = (kernel_size - 1) * dilation
+        self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, padding=OWN,
+                              dilation=dilation)
+
+    def forward(self, x):
+        return RESULT
+"""
+
+
+@pytest.mark.parametrize(("own", "result"), [
+    ("self.padding", "self.conv(x)[..., :-self.padding]"), ("0", "self.conv(pad(x, (2, 0)))"),
+])
+def test_the_options_are_those_of_the_layer_inside_and_not_of_what_is_around_it(
+    tmp_path, own, result
+):
+    pytest.importorskip("torch")
+    path = tmp_path / "theirs.py"
+    path.write_text(CAUSAL.replace("OWN", own).replace("RESULT", result))
+    with pytest.raises(Unreadable) as error:
+        oracle.read(str(path))
+    assert error.value.hints == [
+        "y has another size than its layer's; bring the layer alone: Causal(...).conv"]
+
+
 # ---- JAX ----------------------------------------------------------------------------------------
 
 

@@ -157,6 +157,29 @@ def conv1d_forward(x, w, b):
 """
 
 
+@pytest.mark.parametrize("wrong", ["", "x", "w", "b"])
+def test_one_function_for_each_gradient_of_a_layer(judged, wrong):
+    text = '''
+def forward(x, w, b):
+    return x @ w + b
+
+def grad_x(dout, x, w, b):
+    return dout @ w.T
+
+def grad_w(dout, x, w, b):
+    return x.T @ dout
+
+def grad_b(dout, x, w, b):
+    return dout.sum(axis=0)
+'''
+    report = judged(text.replace(f"def grad_{wrong}(dout, x, w, b):\n    return ",
+                                 f"def grad_{wrong}(dout, x, w, b):\n    return 2 * "))
+    assert report.verdict == ("FAIL" if wrong else "PASS"), report
+    assert [d.outputs for d in report.diagnosis] == [(f"{wrong}_bar",)] * bool(wrong)
+    said = "x_bar from what grad_x returns, w_bar from what grad_w returns, b_bar from"
+    assert any(said in note for note in report.notes)
+
+
 def test_any_number_of_groups_may_be_declared(judged):
     assert judged(GROUPS, groups=3).ok
     report = judged(GROUPS.replace("np.split(w, 3)", "[w[: len(w) // 3]] * 3"), groups=3)
