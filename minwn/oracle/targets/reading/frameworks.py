@@ -142,12 +142,34 @@ def part(paths: Iterable[str]) -> str:
 
 def _at(first: Any, layer: str) -> Any:
     """The part of a module by its text, as of `part`; the module where it is no attribute."""
+    if framework(first) == "linen" and not type(first).__module__.startswith("flax."):
+        return next((x for x in _called_in(first) if options.options_of(x)), first)
     there = first
     for piece in _pieces(layer):
         there = there[int(piece)] if piece.isdecimal() else getattr(there, piece, None)
         if there is None:
             return first
     return there
+
+
+def _called_in(first: Any) -> list[Any]:
+    """The library's own modules that a module of Linen calls: they are no attributes of it."""
+    import flax.linen as nn
+    import jax
+
+    seen: list[Any] = []
+
+    def noted(f: Any, arguments: Any, keywords: Any, context: Any) -> Any:
+        if type(context.module).__module__.startswith("flax."):
+            seen.append(context.module)
+        return f(*arguments, **keywords)
+
+    for x_shape in X_SHAPES:
+        with contextlib.suppress(Exception), nn.intercept_methods(noted):
+            jax.eval_shape(lambda x: first.init(jax.random.key(0), x), np.zeros(x_shape, "float32"))
+            break
+        seen.clear()
+    return seen
 
 
 def _pieces(path: str) -> list[str]:

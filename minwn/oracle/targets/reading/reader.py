@@ -313,6 +313,7 @@ def _sources(
     engine = engine_of(space)
     if engine is None or found[0].engine is not None:
         return [found], described
+    found = [dataclasses.replace(x, torchs=engine.name == "torch") for x in found]
     autodiff = "" if found[0].differentiates else f"{engine.name}'s"
     lifted = [
         dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, answers={})

@@ -84,6 +84,49 @@ def test_torchs_own_weight_norm_is_not_asked_for_no_entries(judged):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
+def test_nor_are_functions_of_numpy_that_call_torch(judged):
+    pytest.importorskip("torch")
+    report = judged('''import numpy as np
+import torch
+
+def forward(v, g):
+    return torch._weight_norm(torch.from_numpy(v), torch.from_numpy(g), 0).numpy()
+
+def backward(w_bar, v, g):
+    v, g = (torch.from_numpy(np.array(x)).requires_grad_() for x in (v, g))
+    w = torch._weight_norm(v, g, 0)
+    return tuple(x.numpy() for x in torch.autograd.grad(w, (v, g), torch.from_numpy(w_bar)))
+''')
+    assert report.verdict == "PASS", report
+    assert any("torch._weight_norm of no entries" in note for note in report.notes)
+
+
+GLOBAL = '''import numpy as np
+
+kept = {}
+
+def forward(v, g):
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    kept.update(v=v, g=g, n=n)
+    return g * v / n
+
+def backward(dw):
+    v, g, n = kept["v"], kept["g"], kept["n"]
+    dg = (dw * v).sum(axis=1, keepdims=True) / n
+    return g / n * (dw - dg * v / n), dg
+'''
+
+
+def test_forward_is_called_before_a_backward_that_needs_what_it_has_kept_in_a_global(judged):
+    assert judged(GLOBAL).verdict == "PASS"
+    wrong = judged(GLOBAL.replace("(dw - dg", "(dw + dg"))
+    assert [d.id for d in wrong.diagnosis] == ["proj_sign"]
+    once = GLOBAL.replace("    kept.update", "    if not kept:\n        kept.update")
+    assert judged(once).verdict == "FAIL"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JAX)
 def test_what_is_written_with_jax(judged, name):
     pytest.importorskip("flax")
@@ -159,7 +202,7 @@ def conv1d_forward(x, w, b):
 
 @pytest.mark.parametrize("wrong", ["", "x", "w", "b"])
 def test_one_function_for_each_gradient_of_a_layer(judged, wrong):
-    text = '''
+    text = """
 def forward(x, w, b):
     return x @ w + b
 
@@ -171,7 +214,7 @@ def grad_w(dout, x, w, b):
 
 def grad_b(dout, x, w, b):
     return dout.sum(axis=0)
-'''
+"""
     report = judged(text.replace(f"def grad_{wrong}(dout, x, w, b):\n    return ",
                                  f"def grad_{wrong}(dout, x, w, b):\n    return 2 * "))
     assert report.verdict == ("FAIL" if wrong else "PASS"), report
