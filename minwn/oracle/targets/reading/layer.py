@@ -26,7 +26,7 @@ from .layout import FOLDED, LAYOUTS, UNTIED, Layout, group
 from .probes import Evidence
 from .sources import Answer, Source, pulled
 
-__all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
+__all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best", "with_even_kernel"]
 
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
@@ -459,6 +459,20 @@ def best(
             if trial.evidence.shape:
                 break
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
+
+
+def with_even_kernel(a: LayerAttempt, settings: Mapping[str, Any]) -> LayerAttempt | None:
+    """The same layer with an even kernel, where it was probed with an odd one alone.
+
+    None where y is not right: it may be one of odd kernels.
+    """
+    d = KINDS[a.layout.kind]
+    if not d or a.kernel != (3,) * d or a.source.engine is not None or a.source.make is None:
+        return None
+    even = replace(a, kernel=(2,) * d)
+    even.probe(_candidates(even, settings))
+    even.order = a.order
+    return even if even.evidence.truth else None
 
 
 def _depthwise(attempt: LayerAttempt) -> bool:

@@ -374,6 +374,9 @@ def _layer(
                 name, described, [f"{_how(made[0])}: backward: {said}"], proved=_proves(made[0]))
         if made and (made[0].evidence.shape or _answers_of_known_options(made[0])):
             found.append(_of_layer(made[0], name, settings))
+            even = None if order else layer.with_even_kernel(made[0], settings)
+            if even is not None:
+                found.append(_of_layer(even, name, settings))
             order = order or made[0].order
             worth = worth or made[0].evidence.worth
         elif not found:

@@ -87,7 +87,7 @@ def test_torchs_own_weight_norm_is_not_asked_for_no_entries(judged):
 @pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
 def test_nor_are_functions_of_numpy_that_call_torch(judged):
     pytest.importorskip("torch")
-    report = judged('''import numpy as np
+    report = judged("""import numpy as np
 import torch
 
 def forward(v, g):
@@ -97,12 +97,12 @@ def backward(w_bar, v, g):
     v, g = (torch.from_numpy(np.array(x)).requires_grad_() for x in (v, g))
     w = torch._weight_norm(v, g, 0)
     return tuple(x.numpy() for x in torch.autograd.grad(w, (v, g), torch.from_numpy(w_bar)))
-''')
+""")
     assert report.verdict == "PASS", report
     assert any("torch._weight_norm of no entries" in note for note in report.notes)
 
 
-GLOBAL = '''import numpy as np
+GLOBAL = """import numpy as np
 
 kept = {}
 
@@ -115,7 +115,7 @@ def backward(dw):
     v, g, n = kept["v"], kept["g"], kept["n"]
     dg = (dw * v).sum(axis=1, keepdims=True) / n
     return g / n * (dw - dg * v / n), dg
-'''
+"""
 
 
 def test_forward_is_called_before_a_backward_that_needs_what_it_has_kept_in_a_global(judged):
@@ -409,6 +409,39 @@ def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
     assert any(name == "forward" for name, _ in report.skipped)
 
 
+SAME = """import numpy as np
+
+class Conv1d:
+    def __init__(self, n_in, n_out, kernel_size):
+        self.k, self.before = kernel_size, (kernel_size - 1) // 2
+        self.w, self.b = np.ones((n_out, n_in, kernel_size)), np.zeros(n_out)
+
+    def forward(self, x):
+        x = np.pad(x, ((0, 0), (0, 0), (self.before, self.k - 1 - self.before)))
+        self.cols = np.lib.stride_tricks.sliding_window_view(x, self.k, axis=2)
+        return np.einsum("nclk,ock->nol", self.cols, self.w) + self.b[:, None]
+
+    def backward(self, dout):
+        self.dw, self.db = np.einsum("nol,nclk->ock", dout, self.cols), dout.sum((0, 2))
+        n, c, l, k = self.cols.shape
+        dx = np.zeros((n, c, l + k - 1))
+        for i in range(k):
+            dx[:, :, i:i + l] += np.einsum("nol,oc->ncl", dout, self.w[:, :, i])
+        return dx[:, :, self.before:self.before + l]
+"""
+
+
+def test_a_layer_is_judged_with_an_even_kernel_as_well(judged):
+    assert judged(SAME).verdict == "PASS"
+    wrong = judged(SAME.replace("return dx[:, :, self.before:self.before + l]",
+                                "return dx[:, :, k // 2:k // 2 + l]"))
+    assert "padding_other_side" in [d.id for d in wrong.diagnosis]
+    odd = SAME.replace("        n, c, l, k", "        assert self.k % 2\n        n, c, l, k")
+    assert "raises" in [d.id for d in judged(odd).diagnosis]
+    odd = SAME.replace("        self.w,", "        assert kernel_size % 2\n        self.w,")
+    assert judged(odd).verdict == "PASS"  # it says so itself
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     text = text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")
@@ -560,6 +593,16 @@ def test_a_reading_has_what_check_takes():
     layer = oracle.read(Layer)
     assert (layer.kind, layer.settings["kind"]) == ("layer", "linear")
     assert oracle.check_layer(**layer.functions, **layer.settings).ok
+
+
+@pytest.mark.parametrize(("forward", "backward"), [
+    ("feedForward", "backProp"), ("f_prop", "back_prop"), ("Forward", "BackPropagation"),
+])
+def test_methods_are_known_however_their_words_are_joined(judged, forward, backward):
+    text = KEEPS_LAYER.replace("def forward", f"def {forward}")
+    text = text.replace("def backward", f"def {backward}")
+    assert judged(text).verdict == "PASS"
+    assert judged(text.replace("dout.sum(axis=0)", "dout[0]")).verdict == "FAIL"
 
 
 class Called:
