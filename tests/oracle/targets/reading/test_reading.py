@@ -411,33 +411,38 @@ def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
 
 SAME = """import numpy as np
 
-class Conv1d:
+class Conv2d:
     def __init__(self, n_in, n_out, kernel_size):
         self.k, self.before = kernel_size, (kernel_size - 1) // 2
-        self.w, self.b = np.ones((n_out, n_in, kernel_size)), np.zeros(n_out)
+        self.w, self.b = np.ones((n_out, n_in, kernel_size, kernel_size)), np.zeros(n_out)
 
     def forward(self, x):
-        x = np.pad(x, ((0, 0), (0, 0), (self.before, self.k - 1 - self.before)))
-        self.cols = np.lib.stride_tricks.sliding_window_view(x, self.k, axis=2)
-        return np.einsum("nclk,ock->nol", self.cols, self.w) + self.b[:, None]
+        around = (self.before, self.k - 1 - self.before)
+        x = np.pad(x, ((0, 0), (0, 0), around, around))
+        self.wins = np.lib.stride_tricks.sliding_window_view(x, (self.k, self.k), axis=(2, 3))
+        return np.einsum("nchwkl,ockl->nohw", self.wins, self.w) + self.b[:, None, None]
 
     def backward(self, dout):
-        self.dw, self.db = np.einsum("nol,nclk->ock", dout, self.cols), dout.sum((0, 2))
-        n, c, l, k = self.cols.shape
-        dx = np.zeros((n, c, l + k - 1))
+        self.dw = np.einsum("nohw,nchwkl->ockl", dout, self.wins)
+        self.db = dout.sum((0, 2, 3))
+        n, c, h, w, k = self.wins.shape[:5]
+        dx = np.zeros((n, c, h + k - 1, w + k - 1))
         for i in range(k):
-            dx[:, :, i:i + l] += np.einsum("nol,oc->ncl", dout, self.w[:, :, i])
-        return dx[:, :, self.before:self.before + l]
+            for j in range(k):
+                dx[:, :, i:i + h, j:j + w] += np.einsum("nohw,oc->nchw", dout, self.w[:, :, i, j])
+        at = self.before
+        return dx[:, :, at:at + h, at:at + w]
 """
 
 
 def test_a_layer_is_judged_with_an_even_kernel_as_well(judged):
-    assert judged(SAME).verdict == "PASS"
-    wrong = judged(SAME.replace("return dx[:, :, self.before:self.before + l]",
-                                "return dx[:, :, k // 2:k // 2 + l]"))
+    right = judged(SAME)
+    assert right.verdict == "PASS"
+    assert any("kernel (2, 2)" in note for note in right.notes)
+    wrong = judged(SAME.replace("at = self.before", "at = k // 2"))
     assert "padding_other_side" in [d.id for d in wrong.diagnosis]
-    odd = SAME.replace("        n, c, l, k", "        assert self.k % 2\n        n, c, l, k")
-    assert "raises" in [d.id for d in judged(odd).diagnosis]
+    odd = SAME.replace("        at =", "        assert self.k % 2\n        at =")
+    assert not judged(odd).ok
     odd = SAME.replace("        self.w,", "        assert kernel_size % 2\n        self.w,")
     assert judged(odd).verdict == "PASS"  # it says so itself
 
