@@ -39,7 +39,7 @@ CONSTANTS = (
     "AXIS", "FORM", "EPS", "DTYPE", "RANKS", "KIND", "STRIDE", "PADDING", "DILATION", "GROUPS",
     "OUTPUT_PADDING",
 )
-OPTIONS = {  # of layers, and what they are where nobody says anything
+OPTIONS = {  # of layers, and what they are where nothing is said
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0,
 }
 
