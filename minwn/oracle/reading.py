@@ -70,7 +70,7 @@ def _with_notes(report: Report, notes: list[str]) -> Report:
 
 
 def _options(found: Found) -> str:
-    known = ("stride", "padding", "dilation", "groups", "output_padding")
+    known = ("stride", "padding", "dilation", "groups", "output_padding", "kernel")
     return ", ".join(f"{key} {found.settings[key]}" for key in known if key in found.settings)
 
 

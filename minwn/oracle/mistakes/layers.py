@@ -750,8 +750,8 @@ _TABLE: tuple[tuple[str, str, str, str, Rules, str], ...] = (
          lambda t: t.positions, lambda t: t.n * t.positions, outputs=("b_bar",), linear=False
      ), ""),
     # sums over samples and positions
-    ("mean_over_batch", "w_bar and b_bar are divided by n, the number of samples: means over the "
-     "batch", f"{_SUM}; where x_bar is not divided, they belong to different losses",
+    ("mean_over_batch", "w_bar, b_bar or both are divided by n, the number of samples: means over "
+     "the batch", f"{_SUM}; where x_bar is not divided, they belong to different losses",
      "you divide by the number of samples: a mean over the batch, where a sum is asked for",
      _divided(lambda t: t.n, outputs=("w_bar", "b_bar")),
      "a convention of courses, whose loss is a mean: right with their y_bar, and with no other"),

@@ -32,9 +32,11 @@ PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding"
 def methods(holder: Any) -> tuple[str | None, str | None]:
     """The names of a class's forward and backward methods."""
     plain = isinstance(holder, type) and "__call__" not in _defined(holder)
+    there = {names.plain(name): name for name in dir(holder) if not name.startswith("_")}
 
     def first(known: tuple[str, ...]) -> str | None:
-        own = (name for name in known if not (plain and name == "__call__"))
+        own = [name for name in known if not (plain and name == "__call__")]
+        own += [there[n] for n in map(names.plain, own) if n in there]  # back_prop is backprop
         return next((name for name in own if callable(getattr(holder, name, None))), None)
 
     return first(names.FORWARD_METHODS), first(names.BACKWARD_METHODS)

@@ -55,19 +55,21 @@ class Unreadable(TargetError):
     """The target has code, but the oracle cannot call it as it was read.
 
     found: what there is. tried: each reading, and what it said. adapter: the text of a file that
-    calls it, with lines to fill in. hints: options that may help
+    calls it, with lines to fill in. hints: options that may help. proved: as of `Found`, where
+    backward alone is what cannot be called
     """
 
     def __init__(
         self, name: str, found: str, tried: list[str], adapter: str = "",
-        hints: list[str] | None = None,
+        hints: list[str] | None = None, proved: bool = False,
     ) -> None:
         self.name, self.found, self.tried, self.adapter = name, found, tried, adapter
-        self.hints = hints or []
+        self.hints, self.proved = hints or [], proved
         super().__init__(f"{name}: cannot be called as it was read: {found}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.name, self.found, self.tried, self.adapter, self.hints)
+        return type(self), (self.name, self.found, self.tried, self.adapter, self.hints,
+                            self.proved)
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

@@ -140,6 +140,38 @@ def part(paths: Iterable[str]) -> str:
     return "".join(f"[{x}]" if x.isdecimal() else f".{x}" for x in pieces)
 
 
+def _at(first: Any, layer: str) -> Any:
+    """The part of a module by its text, as of `part`; the module where it is no attribute."""
+    if framework(first) == "linen" and not type(first).__module__.startswith("flax."):
+        return next((x for x in _called_in(first) if options.options_of(x)), first)
+    there = first
+    for piece in _pieces(layer):
+        there = there[int(piece)] if piece.isdecimal() else getattr(there, piece, None)
+        if there is None:
+            return first
+    return there
+
+
+def _called_in(first: Any) -> list[Any]:
+    """The library's own modules that a module of Linen calls: they are no attributes of it."""
+    import flax.linen as nn
+    import jax
+
+    seen: list[Any] = []
+
+    def noted(f: Any, arguments: Any, keywords: Any, context: Any) -> Any:
+        if type(context.module).__module__.startswith("flax."):
+            seen.append(context.module)
+        return f(*arguments, **keywords)
+
+    for x_shape in X_SHAPES:
+        with contextlib.suppress(Exception), nn.intercept_methods(noted):
+            jax.eval_shape(lambda x: first.init(jax.random.key(0), x), np.zeros(x_shape, "float32"))
+            break
+        seen.clear()
+    return seen
+
+
 def _pieces(path: str) -> list[str]:
     """["layers", "0", "weight"], of layers[0].weight as of layers.0.weight"""
     return re.findall(r"[^.|\[\]]+", path)
@@ -270,14 +302,16 @@ def _convention(
 
     paths: of its parameters
     """
-    layer = options.inner(first)
+    layer_part = part(paths)
+    layer = options.inner(_at(first, layer_part))
     bases = [base.__name__ for base in type(layer).__mro__]
     said = next(filter(names.kind, bases), type(first).__name__)
     transposed = "transpose" in (names.kind(said) or "")
     _, fixed = options.held(layer, library, transposed=transposed)
 
     def held(first: Any) -> dict[str, Any]:
-        return options.held(options.inner(first), library, transposed=transposed)[0]
+        layer = options.inner(_at(first, layer_part))
+        return options.held(layer, library, transposed=transposed)[0]
 
     layouts: dict[str, Any] = {}
     if library in ("flax", "keras"):
@@ -295,7 +329,6 @@ def _convention(
         weights = OF_TRANSPOSED[library]
         rest = () if own and transposed else LAYOUTS["transposed"][:1]
         layouts = {"transposed": (*(("channels first", w) for w in weights), *rest)}
-    layer_part = part(paths)
     axis: Any = ...
     settings: dict[str, Any] = {}
     if type(first).__name__ == "WeightNorm" and type(first).__module__.startswith("flax"):

@@ -57,7 +57,8 @@ def pairs(space: Mapping[str, Any], *, module: str | None = None) -> list[Pair]:
         rest, way = names.stem(name)
         if not way and _differentiates(f, name, own):
             rest, way = names.plain(name)[1:] if names.plain(name)[1:] in plain else "", "backward"
-        of = names.role(rest) if way == "backward" else None if way else names.cotangent(name)
+        of = None if way == "forward" else names.cotangent(name)  # grad_b, whose b is no backward
+        of = of or (names.role(rest) if way == "backward" else None)
         if of in ("v", "g", "w", "b", "x", "log_g"):
             rest, way = _norm_stem(own), "part"
         stems.setdefault(names.plain(rest), {}).setdefault(way or "plain", []).append(f)
@@ -135,18 +136,20 @@ def sources(pair: Pair, name: str) -> Iterator[Source]:
             yield Source(name, V_AND_G, forward, backward, called=called)
 
 
-def _backwards(pair: Pair, saved: list[str]) -> Iterator[tuple[Call, ...]]:
-    wanted = ("upstream", "v", "g")
+def _backwards(
+    pair: Pair, saved: list[str], takes: tuple[str, ...] = V_AND_G
+) -> Iterator[tuple[Call, ...]]:
+    def read(f: Function) -> Iterator[Call]:
+        return calls(f, ("upstream", *takes), backward=True, layer="x" in takes, given=takes,
+                     saved=saved)
+
     if not pair.backward:
         yield ()
     elif len(pair.backward) == 1:
-        for call in calls(pair.backward[0], wanted, backward=True, given=V_AND_G, saved=saved):
+        for call in read(pair.backward[0]):
             yield (call,)
     else:
-        found = [
-            next(calls(f, wanted, backward=True, given=V_AND_G, saved=saved), None)
-            for f in pair.backward
-        ]
+        found = [next(read(f), None) for f in pair.backward]
         if all(found):
             yield tuple(call for call in found if call is not None)
 
@@ -164,11 +167,6 @@ def layers(pair: Pair, name: str) -> Iterator[Source]:
             called = {r: forward.called(r) for r in takes}
             asks = tuple(r for _, r, _ in forward.roles if r in ASKED)
             asks = ASKED[:2] if forward.has("bundle") else asks
-            backs: list[tuple[Call, ...]] = [()]
-            if pair.backward:
-                wanted = ("upstream", *takes)
-                backs = [(call,) for call in calls(
-                    pair.backward[0], wanted, backward=True, layer=True, given=takes, saved=saved)]
-            for backward in backs:
+            for backward in _backwards(pair, saved, takes):
                 yield Source(
                     name, takes, forward, backward, called=called, says=pair.name, asks=asks)

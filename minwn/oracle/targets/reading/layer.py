@@ -26,7 +26,7 @@ from .layout import FOLDED, LAYOUTS, UNTIED, Layout, group
 from .probes import Evidence
 from .sources import Answer, Source, pulled
 
-__all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best"]
+__all__ = ["USUAL", "VARIANTS", "LayerAttempt", "attempts", "best", "with_even_kernel"]
 
 USUAL = tuple(  # (stride, padding, dilation, output_padding) where no attribute tells
     (s, p, d, 0) for d in (1, 2) for s in (1, 2, 3) for p in (0, 1, 2, "same")
@@ -262,6 +262,8 @@ class LayerAttempt:
             return "an activation to what its layer answers"
         if not self.source.part:  # code that has no right layer in it is judged as it is
             return ""
+        if self._one_sided(p, self._y(answer.at(self.main))):
+            return "padding, or a cut, on one side alone"
         x, *rest = p.arrays_for(self.layout)
         half = (np.arange(x.size).reshape(x.shape) % 2).astype(x.dtype)
 
@@ -275,6 +277,17 @@ class LayerAttempt:
         except probes.FAILURES:
             return ""
         return "an activation to what its layer is given" if apart and not linear else ""
+
+    def _one_sided(self, p: Problem, y: Any) -> bool:
+        """Whether y is that of the same padding, all before or all after, as in causal layers."""
+        if self.layout.kind == "linear":
+            return False
+        both = [sum(pair) for pair in self.spec.pads(p.size, p.kernel)]
+        for padding in (tuple((n, 0) for n in both), tuple((0, n) for n in both)):
+            truth = replace(self, options={**self.options, "padding": padding}).truth(p)
+            if any(both) and truth is not None and probes.close(y, truth):
+                return True
+        return False
 
     def truth(self, p: Problem) -> np.ndarray | None:
         """y to rounding, for the options; None where there is none."""
@@ -446,6 +459,20 @@ def best(
             if trial.evidence.shape:
                 break
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
+
+
+def with_even_kernel(a: LayerAttempt, settings: Mapping[str, Any]) -> LayerAttempt | None:
+    """The same layer with an even kernel, where it was probed with an odd one alone.
+
+    None where y is not right: it may be one of odd kernels.
+    """
+    d = KINDS[a.layout.kind]
+    if not d or a.kernel != (3,) * d or a.source.engine is not None or a.source.make is None:
+        return None
+    even = replace(a, kernel=(2,) * d)
+    even.probe(_candidates(even, settings))
+    even.order = a.order
+    return even if even.evidence.truth else None
 
 
 def _depthwise(attempt: LayerAttempt) -> bool:

@@ -146,8 +146,8 @@ def _proved(
     try:
         return space.get(name_of(code)) is code and (
             _read(candidate, name, space, settings).proved)
-    except Unreadable:
-        return False
+    except Unreadable as error:
+        return error.proved
 
 
 def _is_layer(candidate: Any, space: Mapping[str, Any]) -> bool:
@@ -313,6 +313,7 @@ def _sources(
     engine = engine_of(space)
     if engine is None or found[0].engine is not None:
         return [found], described
+    found = [dataclasses.replace(x, torchs=engine.name == "torch") for x in found]
     autodiff = "" if found[0].differentiates else f"{engine.name}'s"
     lifted = [
         dataclasses.replace(x, engine=engine, autodiff=autodiff, programs={}, answers={})
@@ -333,12 +334,12 @@ def _weight_norm(
         made = weight_norm.best(sources, settings)
     if not made or not made[0].evidence.worth:
         raise Unreadable(name, described, _tried(made))
+    called = [made[0].source.says, *(name_of(c.function) for c in _calls(made[0].source))]
+    proved = made[0].evidence.truth or any(map(names.about_weight_norm, called))
     if made[0].source.differentiates and not made[0].order:
         said = f"backward: {made[0].evidence.backward_raised}"
-        raise Unreadable(name, described, [_how(made[0]) + ": " + said])
+        raise Unreadable(name, described, [_how(made[0]) + ": " + said], proved=proved)
     first = _settled(made, name, described, settings)[0]
-    called = [first.source.says, *(name_of(c.function) for c in _calls(first.source))]
-    proved = first.evidence.truth or any(map(names.about_weight_norm, called))
     found = dataclasses.replace(found_from(first, name, settings), proved=proved)
     return found, first.evidence.worth
 
@@ -369,9 +370,13 @@ def _layer(
             made[0].order = order  # backward raises with these alone: that is for the verdict
         if made and made[0].evidence.shape and made[0].source.differentiates and not made[0].order:
             said = made[0].evidence.backward_raised or "no gradient was found"
-            raise Unreadable(name, described, [f"{_how(made[0])}: backward: {said}"])
+            raise Unreadable(
+                name, described, [f"{_how(made[0])}: backward: {said}"], proved=_proves(made[0]))
         if made and (made[0].evidence.shape or _answers_of_known_options(made[0])):
             found.append(_of_layer(made[0], name, settings))
+            even = None if order else layer.with_even_kernel(made[0], settings)
+            if even is not None:
+                found.append(_of_layer(even, name, settings))
             order = order or made[0].order
             worth = worth or made[0].evidence.worth
         elif not found:
@@ -382,9 +387,12 @@ def _layer(
 def _more(a: LayerAttempt) -> str:
     """What to bring in place of a framework's module that does more than its layer."""
     what, others = a.evidence.more, ", ".join(a.source.others)
-    if not a.source.part or a.evidence.truth or not (what or others):
+    size = not a.evidence.shape and _answers_of_known_options(a)
+    if not a.source.part or a.evidence.truth or not (what or others or size):
         return ""
-    said = f"it applies {what}" if what else f"it has more parts than its layer: {others}"
+    said = f"it applies {what}" if what else (
+        f"it has more parts than its layer: {others}" if others else
+        "y has another size than its layer's")
     return f"{said}; bring the layer alone: {a.source.part}"
 
 
@@ -407,9 +415,13 @@ def _of_layer(a: LayerAttempt, name: str, settings: dict[str, Any]) -> Found:
     if a.normalised and a.layout.torch_axis != "output":
         chosen["axis"] = a.layout.torch_axis
     chosen |= {k: x for k, x in (("kernel", a.kernel), ("channels", a.channels)) if x is not None}
-    e = a.evidence
-    said = names.kind(a.source.says) is not None and e.shape and not e.more
-    return Found(name, "layer", roles, chosen, _layer_statement(a), proved=e.truth or said)
+    return Found(name, "layer", roles, chosen, _layer_statement(a), proved=_proves(a))
+
+
+def _proves(a: LayerAttempt) -> bool:
+    """Whether y is right, or has the right shape and a name that says what it is."""
+    said = names.kind(a.source.says) is not None
+    return a.evidence.truth or (said and a.evidence.shape and not a.evidence.more)
 
 
 def _layer_statement(a: LayerAttempt) -> list[str]:
@@ -423,15 +435,17 @@ def _layer_statement(a: LayerAttempt) -> list[str]:
         lines.append(f"gradients by autodiff: {a.source.autodiff}")
     elif a.order:
         lines.append("gradients: " + ", ".join(
-            f"{role}_bar from {_at(path)}" for role, path in a.order.items()))
+            f"{role}_bar from {_at(path, a.source)}" for role, path in a.order.items()))
         left = [f"{r}_bar" for r in a.roles if r not in a.order]
         lines += [f"{', '.join(left)}: none is answered, none is judged"] if left else []
     return [*lines, *_of_dtype(a.source, a.settings)]
 
 
-def _at(path: tuple[Any, ...]) -> str:
-    if path[0] == "returned":
-        return "what backward returns" + "".join(f"[{part!r}]" for part in path[1:])
+def _at(path: tuple[Any, ...], source: Source) -> str:
+    if path[0] == "returned" or isinstance(path[0], int):
+        i = 0 if path[0] == "returned" else path[0]
+        who = name_of(source.backward[i].function) if len(source.backward) > 1 else "backward"
+        return f"what {who} returns" + "".join(f"[{part!r}]" for part in path[1:])
     if path[0] == "step":
         return "its own step"
     return ".".join(map(str, path))

@@ -21,7 +21,7 @@ import numpy as np
 from . import names
 from .arrangement import Arrays
 from .calling import Call, Context, Leaf, Params, Path, leaves, name_of, returned, shape_of
-from .engines import Engine, lower
+from .engines import ENGINES, Engine, lower
 
 __all__ = ["ARRAYS", "STEP", "Answer", "Source", "another", "at", "fresh", "get", "numbers",
            "pulled", "renewed"]
@@ -68,6 +68,7 @@ class Source:
         default_factory=lambda: lambda asked: {})
     asks: tuple[str, ...] = ()  # the options that it can be asked for
     engine: Engine | None = None  # whose arrays it takes
+    torchs: bool = False  # whether its file has imported torch, whatever arrays it takes
     layouts: dict[str, Any] = field(default_factory=dict)  # of a framework, as in `LAYOUTS`
     axis: Any = ...  # of the weight, as a framework's wrapper has it, where it says one
     part: str = ""  # of a framework's module, the part that is its layer: "[0]", ".conv"
@@ -89,8 +90,11 @@ class Source:
     def remembers(self) -> bool:
         """Whether backward needs what forward has kept."""
         kept = ("cache", "ctx", "y", "saved ", "pull", *(() if "w" in self.takes else ("w",)))
+        needed = {*self.takes} - {"b"}
         return self.make is not None or any(
-            role.startswith(kept) for call in self.backward for _, role, _ in call.roles
+            any(role.startswith(kept) for _, role, _ in call.roles)
+            or not needed <= {role for _, role, _ in call.roles}  # it may be in a global
+            for call in self.backward
         )
 
     def settle(self, order: dict[str, Path]) -> None:
@@ -111,10 +115,11 @@ class Source:
         given = {
             key: lift(x) if isinstance(x, np.ndarray) else x for key, x in given.items()
         }
+        torchs = self.torchs or (self.autodiff and self.engine is ENGINES["torch"])
+        if torchs and any(0 in shape_of(given[r]) for r in self.takes):
+            raise ValueError("not asked: torch._weight_norm of no entries ends the process")
         if self.autodiff:
             assert self.engine is not None
-            if self.engine.name == "torch" and any(0 in shape_of(given[r]) for r in self.takes):
-                raise ValueError("not asked: torch._weight_norm of no entries ends the process")
             if upstream is None:
                 return self._by_framework(given), None
             return Answer([]), self._by_autodiff(given, upstream)

@@ -246,6 +246,69 @@ def test_a_padding_that_a_constructor_computes_is_that_of_the_layer_that_is_made
     assert verdict(str(path)).verdict == "PASS"
 
 
+CAUSAL = """from torch import nn
+from torch.nn.functional import pad
+
+class Causal(nn.Module):
+    def __init__(self, in_channels, out_channels, kernel_size, dilation=1):
+        super().__init__()
+        self.padding = (kernel_size - 1) * dilation
+        self.conv = nn.Conv1d(in_channels, out_channels, kernel_size, padding=OWN,
+                              dilation=dilation)
+
+    def forward(self, x):
+        return RESULT
+"""
+
+
+@pytest.mark.parametrize(("own", "result"), [
+    ("self.padding", "self.conv(x)[..., :-self.padding]"), ("0", "self.conv(pad(x, (2, 0)))"),
+])
+def test_the_options_are_those_of_the_layer_inside_and_not_of_what_is_around_it(
+    tmp_path, own, result
+):
+    pytest.importorskip("torch")
+    path = tmp_path / "theirs.py"
+    path.write_text(CAUSAL.replace("OWN", own).replace("RESULT", result))
+    with pytest.raises(Unreadable) as error:
+        oracle.read(str(path))
+    assert error.value.hints == [
+        "y has another size than its layer's; bring the layer alone: Causal(...).conv"]
+
+
+OWN = """import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Conv(nn.Module):
+    def __init__(self, in_channels, out_channels, kernel_size):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(out_channels, in_channels, kernel_size))
+
+    def forward(self, x):
+        return F.conv1d(x, self.weight)
+
+class Causal(nn.Module):
+    def __init__(self, channels, kernel_size=3):
+        super().__init__()
+        self.before, self.conv = kernel_size - 1, Conv(channels, channels, kernel_size)
+
+    def forward(self, x):
+        return self.conv(F.pad(x, SIDES))
+"""
+
+
+@pytest.mark.parametrize("sides", ["(self.before, 0)", "(0, self.before)"])
+def test_a_module_that_pads_one_side_names_the_layer_in_it(tmp_path, sides):
+    pytest.importorskip("torch")
+    path = tmp_path / "theirs.py"
+    path.write_text(OWN.replace("SIDES", sides))
+    with pytest.raises(Unreadable) as error:
+        oracle.read(f"{path}:Causal")
+    assert error.value.hints == [
+        "it applies padding, or a cut, on one side alone; bring the layer alone: Causal(...).conv"]
+
+
 # ---- JAX ----------------------------------------------------------------------------------------
 
 
@@ -262,6 +325,27 @@ def test_instances_of_linen():
             return 2 * super().__call__(x)
 
     assert verdict(Dense(3)).verdict == "FAIL"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("padding", ["CAUSAL", "SAME"])
+def test_the_options_of_a_layer_that_a_module_of_linen_makes_as_it_is_called(tmp_path, padding):
+    pytest.importorskip("flax")
+    path = tmp_path / "theirs.py"
+    path.write_text(f"""import flax.linen as nn
+
+class Causal(nn.Module):
+    features: int
+    dilation: int = 2
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Conv(self.features, (3,), kernel_dilation=self.dilation, padding="{padding}")(x)
+""")
+    report = verdict(str(path))
+    assert report.verdict == "PASS", report
+    padded = "padding ((4, 0),)" if padding == "CAUSAL" else "padding SAME"
+    assert any(f"{padded}, dilation 2" in note for note in report.notes)
 
 
 @pytest.mark.slow

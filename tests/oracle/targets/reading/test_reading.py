@@ -84,6 +84,49 @@ def test_torchs_own_weight_norm_is_not_asked_for_no_entries(judged):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
+def test_nor_are_functions_of_numpy_that_call_torch(judged):
+    pytest.importorskip("torch")
+    report = judged("""import numpy as np
+import torch
+
+def forward(v, g):
+    return torch._weight_norm(torch.from_numpy(v), torch.from_numpy(g), 0).numpy()
+
+def backward(w_bar, v, g):
+    v, g = (torch.from_numpy(np.array(x)).requires_grad_() for x in (v, g))
+    w = torch._weight_norm(v, g, 0)
+    return tuple(x.numpy() for x in torch.autograd.grad(w, (v, g), torch.from_numpy(w_bar)))
+""")
+    assert report.verdict == "PASS", report
+    assert any("torch._weight_norm of no entries" in note for note in report.notes)
+
+
+GLOBAL = """import numpy as np
+
+kept = {}
+
+def forward(v, g):
+    n = np.linalg.norm(v, axis=1, keepdims=True)
+    kept.update(v=v, g=g, n=n)
+    return g * v / n
+
+def backward(dw):
+    v, g, n = kept["v"], kept["g"], kept["n"]
+    dg = (dw * v).sum(axis=1, keepdims=True) / n
+    return g / n * (dw - dg * v / n), dg
+"""
+
+
+def test_forward_is_called_before_a_backward_that_needs_what_it_has_kept_in_a_global(judged):
+    assert judged(GLOBAL).verdict == "PASS"
+    wrong = judged(GLOBAL.replace("(dw - dg", "(dw + dg"))
+    assert [d.id for d in wrong.diagnosis] == ["proj_sign"]
+    once = GLOBAL.replace("    kept.update", "    if not kept:\n        kept.update")
+    assert judged(once).verdict == "FAIL"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", JAX)
 def test_what_is_written_with_jax(judged, name):
     pytest.importorskip("flax")
@@ -136,7 +179,7 @@ def test_a_layer_states_where_its_options_and_gradients_are(judged):
 
 def test_a_layer_that_takes_options_is_judged_with_several(judged):
     report = judged(LAYERS["a_configurable_convolution"][0])
-    assert sum("judged as well with" in note for note in report.notes) == 3
+    assert sum("judged as well with" in note for note in report.notes) == 4  # one: even kernels
 
 
 def test_a_backward_that_raises_for_unequal_strides_is_no_pass(judged):
@@ -155,6 +198,29 @@ def conv1d_forward(x, w, b):
     y = np.concatenate([np.einsum("nclk,ock->nol", a, part) for a, part in parts], axis=1)
     return y + b[:, None]
 """
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "w", "b"])
+def test_one_function_for_each_gradient_of_a_layer(judged, wrong):
+    text = """
+def forward(x, w, b):
+    return x @ w + b
+
+def grad_x(dout, x, w, b):
+    return dout @ w.T
+
+def grad_w(dout, x, w, b):
+    return x.T @ dout
+
+def grad_b(dout, x, w, b):
+    return dout.sum(axis=0)
+"""
+    report = judged(text.replace(f"def grad_{wrong}(dout, x, w, b):\n    return ",
+                                 f"def grad_{wrong}(dout, x, w, b):\n    return 2 * "))
+    assert report.verdict == ("FAIL" if wrong else "PASS"), report
+    assert [d.outputs for d in report.diagnosis] == [(f"{wrong}_bar",)] * bool(wrong)
+    said = "x_bar from what grad_x returns, w_bar from what grad_w returns, b_bar from"
+    assert any(said in note for note in report.notes)
 
 
 def test_any_number_of_groups_may_be_declared(judged):
@@ -343,6 +409,44 @@ def test_what_is_right_for_square_images_alone_is_read_with_them(judged):
     assert any(name == "forward" for name, _ in report.skipped)
 
 
+SAME = """import numpy as np
+
+class Conv2d:
+    def __init__(self, n_in, n_out, kernel_size):
+        self.k, self.before = kernel_size, (kernel_size - 1) // 2
+        self.w, self.b = np.ones((n_out, n_in, kernel_size, kernel_size)), np.zeros(n_out)
+
+    def forward(self, x):
+        around = (self.before, self.k - 1 - self.before)
+        x = np.pad(x, ((0, 0), (0, 0), around, around))
+        self.wins = np.lib.stride_tricks.sliding_window_view(x, (self.k, self.k), axis=(2, 3))
+        return np.einsum("nchwkl,ockl->nohw", self.wins, self.w) + self.b[:, None, None]
+
+    def backward(self, dout):
+        self.dw = np.einsum("nohw,nchwkl->ockl", dout, self.wins)
+        self.db = dout.sum((0, 2, 3))
+        n, c, h, w, k = self.wins.shape[:5]
+        dx = np.zeros((n, c, h + k - 1, w + k - 1))
+        for i in range(k):
+            for j in range(k):
+                dx[:, :, i:i + h, j:j + w] += np.einsum("nohw,oc->nchw", dout, self.w[:, :, i, j])
+        at = self.before
+        return dx[:, :, at:at + h, at:at + w]
+"""
+
+
+def test_a_layer_is_judged_with_an_even_kernel_as_well(judged):
+    right = judged(SAME)
+    assert right.verdict == "PASS"
+    assert any("kernel (2, 2)" in note for note in right.notes)
+    wrong = judged(SAME.replace("at = self.before", "at = k // 2"))
+    assert "padding_other_side" in [d.id for d in wrong.diagnosis]
+    odd = SAME.replace("        at =", "        assert self.k % 2\n        at =")
+    assert not judged(odd).ok
+    odd = SAME.replace("        self.w,", "        assert kernel_size % 2\n        self.w,")
+    assert judged(odd).verdict == "PASS"  # it says so itself
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     text = text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")
@@ -494,6 +598,16 @@ def test_a_reading_has_what_check_takes():
     layer = oracle.read(Layer)
     assert (layer.kind, layer.settings["kind"]) == ("layer", "linear")
     assert oracle.check_layer(**layer.functions, **layer.settings).ok
+
+
+@pytest.mark.parametrize(("forward", "backward"), [
+    ("feedForward", "backProp"), ("f_prop", "back_prop"), ("Forward", "BackPropagation"),
+])
+def test_methods_are_known_however_their_words_are_joined(judged, forward, backward):
+    text = KEEPS_LAYER.replace("def forward", f"def {forward}")
+    text = text.replace("def backward", f"def {backward}")
+    assert judged(text).verdict == "PASS"
+    assert judged(text.replace("dout.sum(axis=0)", "dout[0]")).verdict == "FAIL"
 
 
 class Called:

@@ -151,3 +151,11 @@ def test_what_is_read_of_no_file_is_a_note_where_one_is_judged(run):
     assert (code, [*reports], skipped) == (0, ["theirs.py"], [])
     said = "not judged: class ReLU, class BatchNorm; name one, as FILE:name"
     assert said in reports["theirs.py"]["notes"]
+
+
+def test_a_layer_whose_backward_cannot_be_called_is_refused_next_to_one_that_passes(run):
+    assert TEXT.count("self.db = dout.sum(0)") == 1
+    code, reports, _ = run(TEXT.replace("self.db = dout.sum(0)", "self.db = dout.sum(0) + self.v"))
+    verdicts = {name: r["verdict"] for name, r in reports.items()}
+    assert (code, verdicts["theirs.py:WNLinear"], verdicts["theirs.py:Conv1d"]) == (
+        2, "REFUSED", "PASS")
