@@ -289,10 +289,23 @@ class LayerAttempt:
                 return True
         return False
 
-    def truth(self, p: Problem) -> np.ndarray | None:
-        """y to rounding, for the options; None where there is none."""
+    def pointwise(self) -> bool:
+        """Whether y is that of the first tap alone, as where code reads w[:, :, 0, 0]."""
+        p = self.problem(0)
+        if self.evidence.truth or self.layout.kind == "linear" or {*p.kernel} == {1}:
+            return False
+        one = replace(self, options={**self.options, "padding": 0})
+        truth = one.truth(p, one_tap=True)
+        try:
+            answer, _ = self.source.ask(self._given(p.arrays_for(self.layout)))
+            return truth is not None and probes.close(self._y(answer.at(self.main)), truth)
+        except probes.FAILURES:
+            return False
+
+    def truth(self, p: Problem, *, one_tap: bool = False) -> np.ndarray | None:
+        """y to rounding, for the options, or for the first tap of w; None where there is none."""
         spec = self.spec
-        layer = spec.layer(p.size, p.kernel)
+        layer = spec.layer(p.size, (1,) * len(p.kernel) if one_tap else p.kernel)
         if layer is None:
             return None
         arrays = dict(zip(self.roles, p.arrays, strict=True))
@@ -301,6 +314,8 @@ class LayerAttempt:
             view = spec.view(arrays["v"])
             g = arrays["g"].reshape(spec.gain_shape(view.shape))
             w = spec.weight(Terms(view, g, view, spec.axes, spec.form, spec.eps).w())
+        if one_tap:
+            w = w[(..., *[slice(1)] * len(p.kernel))]
         x = arrays["x"][:1] if self.layout.alone else arrays["x"]
         return layer.y(x, w, arrays.get("b"))
 
@@ -456,7 +471,7 @@ def best(
             made.append(trial)
             if trial.evidence.worth == 5 or (trial.evidence.more and trial.source.part):
                 return [trial]
-            if trial.evidence.shape:
+            if trial.evidence.shape and not trial.pointwise():
                 break
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
@@ -484,7 +499,8 @@ def _depthwise(attempt: LayerAttempt) -> bool:
 def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """(kernel, channels, square) to probe with.
 
-    Any, a square kernel, what the object was made with, and a square kernel on square images.
+    Any, a square kernel, what the object was made with, a square kernel on square images, and one
+    of a single tap.
     """
     d = KINDS[attempt.layout.kind]
     if attempt.layout.bare:
@@ -510,3 +526,5 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
         yield tuple(own), (outer, inner) if transposed else (inner, outer), False
     if d > 1 and free:
         yield (3,) * d, None, True
+    if d and free:
+        yield (1,) * d, None, False

@@ -427,7 +427,8 @@ def _proves(a: LayerAttempt) -> bool:
 def _layer_statement(a: LayerAttempt) -> list[str]:
     call = a.source.forward
     said = "" if call is None else f"{name_of(call.function)}{call.text}"
-    options = ", ".join(f"{key} {x}" for key, x in a.options.items())
+    taps = {"kernel": 1} if a.kernel and {*a.kernel} == {1} else {}
+    options = ", ".join(f"{key} {x}" for key, x in (a.options | taps).items())
     lines = [f"read as {a.layout.kind}, {said}; {a.layout.says}; {options or 'no options'}"]
     if not a.source.differentiates:
         lines.append("no backward was found: y alone is judged")

@@ -447,6 +447,35 @@ def test_a_layer_is_judged_with_an_even_kernel_as_well(judged):
     assert judged(odd).verdict == "PASS"  # it says so itself
 
 
+POINTWISE = """import numpy as np
+
+def conv1x1_forward(x, w, b):
+    return np.einsum("nchw,oc->nohw", x, w[:, :, 0, 0]) + b[:, None, None]
+
+def conv1x1_backward(dy, x, w, b):
+    dw = np.einsum("nohw,nchw->oc", dy, x).reshape(*w.shape[:2], 1, 1)
+    return np.einsum("nohw,oc->nchw", dy, w[:, :, 0, 0]), dw, dy.sum((0, 2, 3))
+"""
+
+
+@pytest.mark.parametrize("read", ["w[:, :, 0, 0]", "w.reshape(w.shape[:2])"])
+def test_a_layer_of_kernels_of_size_one_is_judged_with_these(judged, read):
+    text = POINTWISE.replace("w[:, :, 0, 0]", read)
+    right = judged(text)
+    assert right.verdict == "PASS", str(right)
+    assert any("kernel 1" in note for note in right.notes)
+    wrong = judged(text.replace('"nohw,oc->nchw", dy', '"nohw,oc->nchw", 2 * dy'))
+    assert [d.id for d in wrong.diagnosis] == ["constant_factor"]
+
+
+def test_one_tap_is_not_fitted_to_a_kernel_that_is_flipped(judged):
+    text = SAME.replace("self.w)", "self.w[:, :, ::-1, ::-1])")
+    assert text != SAME
+    report = judged(text)
+    assert report.verdict == "FAIL", str(report)
+    assert not any("kernel 1" in note for note in report.notes)
+
+
 def test_the_side_of_a_padding_is_never_fitted(judged):
     text = LAYERS["fixed_three_by_three"][0].replace("(1, 1), (1, 1)", "(2, 0), (2, 0)")
     text = text.replace("1:-1, 1:-1], d_f", "2:, 2:], d_f")
