@@ -290,10 +290,14 @@ class LayerAttempt:
         return False
 
     def pointwise(self) -> bool:
-        """Whether y is that of the first tap alone, as where code reads w[:, :, 0, 0]."""
-        p = self.problem(0)
-        if self.evidence.truth or self.layout.kind == "linear" or {*p.kernel} == {1}:
+        """Whether y is that of the first tap alone, as where code reads w[:, :, 0, 0]; or code of
+        that name takes no other."""
+        p, e = self.problem(0), self.evidence
+        if e.truth or self.layout.kind == "linear" or {*p.kernel} == {1}:
             return False
+        if e.raised is not None:
+            said = names.plain(self.source.says or self.source.name)
+            return "pointwise" in said or "1x1" in said
         one = replace(self, options={**self.options, "padding": 0})
         truth = one.truth(p, one_tap=True)
         try:
@@ -304,8 +308,8 @@ class LayerAttempt:
 
     def truth(self, p: Problem, *, one_tap: bool = False) -> np.ndarray | None:
         """y to rounding, for the options, or for the first tap of w; None where there is none."""
-        spec = self.spec
-        layer = spec.layer(p.size, (1,) * len(p.kernel) if one_tap else p.kernel)
+        spec, taps = self.spec, (1,) * len(p.kernel) if one_tap else p.kernel
+        layer = spec.layer(p.size, taps)
         if layer is None:
             return None
         arrays = dict(zip(self.roles, p.arrays, strict=True))
@@ -314,8 +318,7 @@ class LayerAttempt:
             view = spec.view(arrays["v"])
             g = arrays["g"].reshape(spec.gain_shape(view.shape))
             w = spec.weight(Terms(view, g, view, spec.axes, spec.form, spec.eps).w())
-        if one_tap:
-            w = w[(..., *[slice(1)] * len(p.kernel))]
+        w = w[tuple(map(slice, (*w.shape[:2], *taps)))]
         x = arrays["x"][:1] if self.layout.alone else arrays["x"]
         return layer.y(x, w, arrays.get("b"))
 
@@ -469,9 +472,14 @@ def best(
             trial = replace(attempt, kernel=kernel, channels=channels, square=square)
             trial.probe(_candidates(trial, settings))
             made.append(trial)
+            if trial.pointwise():
+                one = replace(trial, kernel=(1,) * KINDS[trial.layout.kind])
+                one.probe(_candidates(one, settings))
+                if one.evidence.truth:
+                    made[-1] = trial = one
             if trial.evidence.worth == 5 or (trial.evidence.more and trial.source.part):
                 return [trial]
-            if trial.evidence.shape and not trial.pointwise():
+            if trial.evidence.shape:
                 break
     return sorted(made, key=lambda a: a.evidence.rank, reverse=True)
 
@@ -499,8 +507,7 @@ def _depthwise(attempt: LayerAttempt) -> bool:
 def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
     """(kernel, channels, square) to probe with.
 
-    Any, a square kernel, what the object was made with, a square kernel on square images, and one
-    of a single tap.
+    Any, a square kernel, what the object was made with, and a square kernel on square images.
     """
     d = KINDS[attempt.layout.kind]
     if attempt.layout.bare:
@@ -526,5 +533,3 @@ def _freedoms(attempt: LayerAttempt) -> Iterator[tuple[Any, Any, bool]]:
         yield tuple(own), (outer, inner) if transposed else (inner, outer), False
     if d > 1 and free:
         yield (3,) * d, None, True
-    if d and free:
-        yield (1,) * d, None, False
