@@ -292,15 +292,15 @@ class LayerAttempt:
     def pointwise(self) -> bool:
         """Whether y is that of the first tap alone, as where code reads w[:, :, 0, 0]; or code of
         that name takes no other."""
-        p, e = self.problem(0), self.evidence
-        if e.truth or self.layout.kind == "linear" or {*p.kernel} == {1}:
+        e, taps = self.evidence, {*(self.kernel or ())}
+        if e.truth or self.layout.kind == "linear" or taps == {1}:
             return False
         if e.raised is not None:
             said = names.plain(self.source.says or self.source.name)
             return "pointwise" in said or "1x1" in said
         one = replace(self, options={**self.options, "padding": 0})
-        truth = one.truth(p, one_tap=True)
         try:
+            truth = one.truth(p := self.problem(0), one_tap=True)
             answer, _ = self.source.ask(self._given(p.arrays_for(self.layout)))
             return truth is not None and probes.close(self._y(answer.at(self.main)), truth)
         except probes.FAILURES:

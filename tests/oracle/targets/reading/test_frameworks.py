@@ -420,6 +420,18 @@ def test_modules_of_jax_with_an_activation_name_their_layer():
 
     assert verdict(Up).verdict == "PASS"
 
+    class Causal(eqx.Module):
+        conv: eqx.nn.WeightNorm
+
+        def __init__(self, in_channels, out_channels, kernel_size, key):
+            self.conv = eqx.nn.WeightNorm(eqx.nn.Conv1d(
+                in_channels, out_channels, kernel_size, padding=((kernel_size - 1, 0),), key=key))
+
+        def __call__(self, x):
+            return self.conv(x)
+
+    assert verdict(Causal).verdict == "PASS"
+
 
 @pytest.mark.slow
 def test_instances_of_keras(monkeypatch):
