@@ -423,9 +423,11 @@ def test_modules_of_jax_with_an_activation_name_their_layer():
     class Causal(eqx.Module):
         conv: eqx.nn.WeightNorm
 
-        def __init__(self, in_channels, out_channels, kernel_size, key):
+        def __init__(self, in_channels, out_channels, kernel_size, dilation=1, *, key):
+            pad = (kernel_size - 1) * dilation
             self.conv = eqx.nn.WeightNorm(eqx.nn.Conv1d(
-                in_channels, out_channels, kernel_size, padding=((kernel_size - 1, 0),), key=key))
+                in_channels, out_channels, kernel_size, padding=((pad, 0),), dilation=dilation,
+                key=key))
 
         def __call__(self, x):
             return self.conv(x)
