@@ -12,10 +12,12 @@ import argparse
 import contextlib
 import os
 import re
+import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["claim", "claim_all", "named", "written"]
+__all__ = ["claim", "claim_all", "json_alone", "named", "written"]
 
 HEAD = 4096  # bytes in which a file says what it is
 Mark = str | None
@@ -44,6 +46,11 @@ def claim_all(args: argparse.Namespace) -> None:
         if other != dest and not _is_device(Path(path)):
             raise OSError(f"{path} cannot be both {other} and {dest}; name two files")
         claim(Path(path), args.written[dest], force=args.force)
+
+
+def json_alone(path: str | None) -> AbstractContextManager[object]:
+    """Where JSON is for stdout, "-", what a target prints in this process goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr) if path == "-" else contextlib.nullcontext()
 
 
 def named(args: argparse.Namespace) -> dict[str, str]:

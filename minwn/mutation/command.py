@@ -9,12 +9,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from ..oracle.targets.target import TargetError
-from ..outputs import written
+from ..outputs import json_alone, written
 from ..terminal import Progress, at_least, seconds
 from ..validation import did_you_mean
 from .measure import KINDS, MUTANTS, Outcome, elsewhere, measure, table
@@ -98,9 +97,7 @@ def main(args: argparse.Namespace) -> int:
         if (not args.kinds or m.kind in args.kinds) and (not args.ids or m.id in args.ids)
     ]
     try:
-        with ExitStack() as stack:
-            if args.json == "-":  # what a target prints in this process is no JSON
-                stack.enter_context(redirect_stdout(sys.stderr))
+        with json_alone(args.json):
             text, data, ok = _suite(args, mutants) if args.tests else _judge(args, mutants)
         if args.json not in (None, "-"):
             with open(args.json, "w", encoding="utf-8") as file:

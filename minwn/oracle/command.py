@@ -8,13 +8,13 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, redirect_stdout
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import forms, validation
-from ..outputs import written
+from ..outputs import json_alone, written
 from ..terminal import Progress, at_least, colours, seconds, width
 from .cases import GROUPS
 from .check import check
@@ -264,9 +264,7 @@ def main(args: argparse.Namespace) -> int:
         print(_list())
         return 0
     try:
-        with ExitStack() as stack:
-            if args.json == "-":  # what a target prints in this process is no JSON
-                stack.enter_context(redirect_stdout(sys.stderr))
+        with json_alone(args.json), ExitStack() as stack:
             jobs = list(_jobs(args, stack))
             reports = [job.run() for job in _shown([j for j in jobs if j.skipped is None], args)]
     except (TargetError, PipeError, _Usage) as error:

@@ -291,7 +291,7 @@ class Run:
         and declines the layout each time.
         """
         *layouts, plain = _ways(case)
-        declined: list[tuple[Any, Exception]] = []
+        declined: Exception | None = None  # of the first layout
         for how in layouts:
             try:
                 answers = self.ask(what, where, *_given(case, what), ordinary=False, **how)
@@ -300,16 +300,16 @@ class Run:
                 raise
             except Exception as error:
                 self.raised[what].pop()
-                declined.append((how, error))
+                declined = declined or error
         else:
             answers = self.ask(what, where, *_given(case, what), ordinary=ordinary, **plain)
-        for how, reason in declined[:1]:
+        if declined is not None:
             try:
-                self.implementation.call(what, *_given(case, what), **how)
+                self.implementation.call(what, *_given(case, what), **layouts[0])
             except Exception:
-                self._declines(what, case, reason)
+                self._declines(what, case, declined)
             else:
-                self.unable(what, where, reason, ordinary=ordinary)
+                self.unable(what, where, declined, ordinary=ordinary)
         return answers
 
     def _declines(self, what: str, case: Case, error: Exception) -> None:

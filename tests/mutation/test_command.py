@@ -82,35 +82,37 @@ def test_usage(argv, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.fixture
+def tested(tmp_path, monkeypatch):
+    """The arguments for a file with this at its beginning, and a test that sees no mistake."""
+
+    def made(first=""):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        (tmp_path / "layer.py").write_text(first + "def forward(v, g):\n    return v\n")
+        (tmp_path / "test_layer.py").write_text(
+            "import numpy, layer\n\ndef test_it():\n"
+            "    assert layer.forward(numpy.ones((2, 3)), numpy.ones((2, 1))).shape == (2, 3)\n"
+        )
+        return "--tests", "test_layer.py", "--target", "layer.py", "--id", "formula.w_no_g"
+
+    return made
+
+
 @pytest.mark.slow
-def test_a_target_that_prints_leaves_json_alone(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    (tmp_path / "layer.py").write_text("print('hello')\n\ndef forward(v, g):\n    return v\n")
-    (tmp_path / "test_layer.py").write_text(
-        "import numpy, layer\n\ndef test_it():\n"
-        "    assert layer.forward(numpy.ones((2, 3)), numpy.ones((2, 1))).shape == (2, 3)\n"
-    )
-    some = ("--tests", "test_layer.py", "--target", "layer.py", "--id", "formula.w_no_g", "--json")
-    assert run(*some) == 1
+def test_a_target_that_prints_leaves_json_alone(tested, capsys):
+    assert run(*tested("print('hello')\n\n"), "--json") == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
 @pytest.mark.slow
-def test_tests_of_ones_own(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    (tmp_path / "layer.py").write_text("def forward(v, g):\n    return v\n")
-    (tmp_path / "test_layer.py").write_text(
-        "import numpy, layer\n\ndef test_it():\n"
-        "    assert layer.forward(numpy.ones((2, 3)), numpy.ones((2, 1))).shape == (2, 3)\n"
-    )
-    some = ("--tests", "test_layer.py", "--target", "layer.py", "--id", "formula.w_no_g", "--json")
-    assert run(*some) == 1
+def test_tests_of_ones_own(tested, tmp_path, capsys):
+    some = tested()
+    assert run(*some, "--json") == 1
     data = json.loads(capsys.readouterr().out)
     assert data["mutants"][0]["outcome"] == "survived"
     assert list(data["missing"].values()) == [["formula.w_no_g"]]
-    assert run(*some[:-1]) == 1
+    assert run(*some) == 1
     said = capsys.readouterr().out
     assert "0 of 1 mutants are seen, 1 survive" in said
     assert "missing: a g that is not 1" in said

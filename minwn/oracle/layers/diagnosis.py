@@ -301,7 +301,7 @@ def _fitted(seen: Sequence[Seen], output: str) -> list[Found]:
                 text = formula.format(output)
             return [Found(name, text, fix, "", f"one number for {counted(len(relevant), 'case')}",
                           2)]
-    own = OWN.get(output, lambda s: None)
+    own = _of_terms(OWN.get(output, lambda t: None))
     if all(own(s) is not None for s in relevant):
         c = _one_number(relevant, output, lambda s: s.expected[output], own)
         if c is not None:
@@ -333,13 +333,10 @@ def _parts(output: str) -> Iterator[tuple[str, str, str, Callable[[Seen], Any]]]
             FACTOR, "the bias is {} times in y", "add b once, as it is",
             _of_terms(lambda t: None if t.b is None else t.y() - t.y(b=None)),
         )
-    of: dict[str, list[tuple[str, Callable[[LayerTerms], Any]]]] = {
-        "w_bar": [("w", lambda t: t.w)], "b_bar": [("b", lambda t: t.b)],
-        "v_bar": [("v", lambda t: t.norm and t.norm.v),
-                  ("w", lambda t: t.norm and t.norm.to_view(t.w))],
-        "g_bar": [("g", lambda t: t.norm and t.norm.g)],
-    }
-    for name, make in of.get(output, []):
+    decayed = {output.removesuffix("_bar"): OWN[output]} if output in OWN else {}
+    if output == "v_bar":
+        decayed["w"] = lambda t: t.norm and t.norm.to_view(t.w)
+    for name, make in decayed.items():
         yield (
             DECAY, f"{{}} {name} is added to {output}: weight decay",
             "leave weight decay to the optimiser", _of_terms(make),
@@ -350,10 +347,9 @@ def _of_terms(make: Callable[[LayerTerms], Any]) -> Callable[[Seen], Any]:
     return lambda s: make(s.terms)
 
 
-OWN: dict[str, Callable[[Seen], Any]] = {  # the array that a gradient is of
-    "w_bar": lambda s: s.terms.w, "b_bar": lambda s: s.terms.b,
-    "v_bar": lambda s: s.terms.norm and s.terms.norm.v,
-    "g_bar": lambda s: s.terms.norm and s.terms.norm.g,
+OWN: dict[str, Callable[[LayerTerms], Any]] = {  # the array that a gradient is of
+    "w_bar": lambda t: t.w, "b_bar": lambda t: t.b,
+    "v_bar": lambda t: t.norm and t.norm.v, "g_bar": lambda t: t.norm and t.norm.g,
 }
 
 

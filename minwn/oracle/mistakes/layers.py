@@ -543,8 +543,9 @@ def _input_channel(t: LayerTerms, at: int) -> Array | None:
 
 def _gains(t: LayerTerms) -> Array | None:
     """The gain of each output."""
-    known = t.norm is not None and t.b is not None and t.norm.g.size == t.b.size
-    return t.norm.g.reshape(-1) if known and t.norm is not None else None
+    if t.norm is None or t.b is None or t.norm.g.size != t.b.size:
+        return None
+    return t.norm.g.reshape(-1)
 
 
 def _gained(t: LayerTerms) -> Array | None:

@@ -20,13 +20,15 @@ from .calling import ASKED, VARIABLE, Bundle, calls, for_each, parameters, saved
 from .options import of_made
 from .sources import Source, at, fresh, get
 
-__all__ = ["TRIAL", "classes", "makers", "methods", "sources"]
+__all__ = ["PLAIN", "TRIAL", "classes", "makers", "methods", "sources"]
 
 TRIAL = {  # sizes to make a first object with
     "inputs": 4, "outputs": 6, "kernel": 3, "kernel_height": 3, "kernel_width": 3, "bias": True,
     "axis": 0, "shape": (6, 4), "input_shape": (4, 8, 8),
 }
-PLAIN = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0}
+PLAIN = {  # of layers, and what they are unless they are given
+    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0,
+}
 
 
 def methods(holder: Any) -> tuple[str | None, str | None]:

@@ -144,12 +144,17 @@ def _at(first: Any, layer: str) -> Any:
     """The part of a module by its text, as of `part`; the module where it is no attribute."""
     if framework(first) == "linen" and not type(first).__module__.startswith("flax."):
         return next((x for x in _called_in(first) if options.options_of(x)), first)
-    there = first
-    for piece in _pieces(layer):
-        there = there[int(piece)] if piece.isdecimal() else getattr(there, piece, None)
-        if there is None:
-            return first
-    return there
+    try:
+        return _found(first, layer)
+    except AttributeError:
+        return first
+
+
+def _found(first: Any, path: str) -> Any:
+    """What a module has at a path."""
+    for piece in _pieces(path):
+        first = first[int(piece)] if piece.isdecimal() else getattr(first, piece)
+    return first
 
 
 def _called_in(first: Any) -> list[Any]:
@@ -453,9 +458,7 @@ def equinox(holder: Any, name: str) -> Iterator[Source]:
             for role, path in roles.items():
                 if role in given:
                     def where(m: Any, path: str = path) -> Any:
-                        for piece in _pieces(path):
-                            m = m[int(piece)] if piece.isdecimal() else getattr(m, piece)
-                        return m
+                        return _found(m, path)
 
                     module = library.tree_at(where, module, given[role])
             return jax.vmap(module)(given["x"]) if "x" in given else module()

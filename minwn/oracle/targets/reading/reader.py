@@ -39,9 +39,6 @@ CONSTANTS = (
     "AXIS", "FORM", "EPS", "DTYPE", "RANKS", "KIND", "STRIDE", "PADDING", "DILATION", "GROUPS",
     "OUTPUT_PADDING",
 )
-OPTIONS = {  # of layers, and what they are unless they are given
-    "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "output_padding": 0,
-}
 
 
 def understood(
@@ -104,7 +101,7 @@ def _all_used(found: Found, hints: Mapping[str, Any]) -> None:
     """Raises TargetError for an option of layers that what was read does not have."""
     spare = [
         key for key, x in hints.items()
-        if key not in found.settings and (key == "kind" or shortest(x) != OPTIONS.get(key, x))
+        if key not in found.settings and (key == "kind" or shortest(x) != classes.PLAIN.get(key, x))
     ]
     if spare:
         kind = "weight norm alone" if found.kind == "weight_norm" else found.settings["kind"]
